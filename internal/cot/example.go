@@ -1,0 +1,72 @@
+// Package cot is about thinking before answering: examples with a chain of
+// thought, the joint stream of tokens and continuous thoughts, and the methods
+// that learn it. It knows neither files nor the command line.
+package cot
+
+import (
+	"fmt"
+	"strings"
+
+	"nfcot/internal/tensor"
+)
+
+// An Example is one problem with a chain of thought and an answer, all of it
+// text. The JSON names are those of the example files.
+type Example struct {
+	TaskID     string `json:"task_id"`
+	Prompt     string `json:"prompt"`                // what the model is given: a function header with its docstring
+	CoT        string `json:"cot"`                   // the chain of thought, one step a line
+	Answer     string `json:"answer"`                // the text to generate after thinking: the function's body
+	EntryPoint string `json:"entry_point,omitempty"` // name of the function under test
+	Test       string `json:"test,omitempty"`        // program that defines check(candidate)
+}
+
+// Encoded is an Example in tokens, with its codes once they are distilled.
+type Encoded struct {
+	Index  int            // place in the data set; it keys the example's random draws
+	Prompt []int          // q
+	Steps  [][]int        // d, a step of the chain each, with its line end
+	Answer []int          // x, without EOS
+	Codes  *tensor.Tensor // e [K, D], or nil
+}
+
+// Special holds the ids of the tokens that structure a stream.
+type Special struct {
+	EOS int // ends an answer
+	BOT int // begins continuous thoughts
+	CoT int // begins an explicit chain of thought
+	Ans int // begins an answer that is not preceded by continuous thoughts
+}
+
+// SpecialTokens are the texts of Special's tokens, in the order of its fields.
+var SpecialTokens = []string{"<|endoftext|>", "<|think|>", "<|cot|>", "<|answer|>"}
+
+// A Tokenizer turns text into ids.
+type Tokenizer interface {
+	Encode(text string) []int
+	TokenID(token string) (int, bool)
+}
+
+// FindSpecial looks the special tokens up. It fails when the tokenizer lacks
+// one.
+func FindSpecial(tok Tokenizer) (Special, error) {
+	ids := make([]int, len(SpecialTokens))
+	for i, s := range SpecialTokens {
+		id, ok := tok.TokenID(s)
+		if !ok {
+			return Special{}, fmt.Errorf("the tokenizer has no token %q; train it with nfcot tokenize train", s)
+		}
+		ids[i] = id
+	}
+	return Special{ids[0], ids[1], ids[2], ids[3]}, nil
+}
+
+// Encode turns example number index into tokens. Each line of the chain is a
+// step.
+func Encode(tok Tokenizer, ex Example, index int) Encoded {
+	e := Encoded{Index: index, Prompt: tok.Encode(ex.Prompt), Answer: tok.Encode(ex.Answer)}
+	for line := range strings.Lines(ex.CoT) {
+		e.Steps = append(e.Steps, tok.Encode(strings.TrimSuffix(line, "\n")+"\n"))
+	}
+	return e
+}

@@ -1,0 +1,105 @@
+package cot
+
+import (
+	"math/rand/v2"
+
+	"nfcot/internal/tensor"
+)
+
+// A Learner has a loss.
+type Learner interface {
+	// Size counts what the loss of a batch is normalised by.
+	Size(batch []Encoded) Size
+	// Loss is the loss of batch, a part of a larger batch of the given size:
+	// the losses of the parts add up to the loss of the whole.
+	Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss
+}
+
+// Size is what losses are normalised by.
+type Size struct {
+	Dims   int // latent dimensions: K·D an example
+	Tokens int // text tokens to predict, EOS included
+}
+
+// Add returns the size of two batches together.
+func (s Size) Add(o Size) Size { return Size{s.Dims + o.Dims, s.Tokens + o.Tokens} }
+
+// A Loss is a number to go down, and named numbers to look at that add up over
+// the parts of a batch as it does.
+type Loss struct {
+	Total *tensor.Tensor // [1, 1]
+	Parts []Part
+}
+
+// A Part is one named term of a loss.
+type Part struct {
+	Name  string // with its unit: "text_nats_per_token"
+	Value float64
+}
+
+// Draws makes the random streams of one training step.
+type Draws struct {
+	Seed uint64
+	Step int
+}
+
+// For returns the stream for a purpose and an example.
+func (d Draws) For(purpose string, example int) *rand.Rand {
+	return tensor.Rand(d.Seed, purpose, d.Step, example)
+}
+
+// A Sampler answers prompts.
+type Sampler interface {
+	// Sample answers each prompt n times. Sample i of a prompt depends on the
+	// options' seed, the prompt and i alone, not on what else is sampled.
+	Sample(prompts [][]int, n int, o Options) [][]Sample
+}
+
+// A Scorer knows the exact log-likelihood of what it samples. Only scorers can
+// be trained by reinforcement.
+type Scorer interface {
+	// LogProb returns log p(u|q), zero for methods without thoughts, and log
+	// p(text|q, u) of each sample, in nats: [len(samples), 1] each.
+	LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor)
+}
+
+// Options of sampling.
+type Options struct {
+	ThoughtTemp float64 // T_z; 0 takes the mean
+	TextTemp    float64 // T_x; 0 takes the likeliest token
+	MaxTokens   int     // text tokens of a sample at most, explicit thinking included
+	Seed        uint64
+	// Replace, if not nil, gives the thoughts [K, D] of prompt p instead of
+	// sampling them: accuracy with the true thoughts separates the prior's
+	// mistakes from the answer's.
+	Replace func(p int) *tensor.Tensor
+}
+
+// A Sample is one answer to a prompt, with what was thought on the way.
+type Sample struct {
+	Prompt   []int
+	Thoughts *tensor.Tensor // u [K, D]; nil for methods without them
+	Chain    []int          // explicit chain of thought, without the tokens around it
+	Thought  bool           // the chain came to its end (methods with a chain)
+	Answer   []int          // without EOS
+	Finished bool           // EOS was drawn
+
+	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
+	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn
+
+	Think, Say Cost // after the prompt's prefill, which is the same for every method
+}
+
+// Positions is the number of rows spent on thinking.
+func (s *Sample) Positions() int {
+	if s.Thoughts != nil {
+		return s.Thoughts.Rows()
+	}
+	return len(s.Chain)
+}
+
+// Cost is what a sample took.
+type Cost struct {
+	Seconds float64 // of wall time, a batch's time shared equally by its live samples
+	FLOPs   float64 // floating-point operations of the forward pass
+}

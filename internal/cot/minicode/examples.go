@@ -1,0 +1,125 @@
+package minicode
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"nfcot/internal/cot"
+)
+
+// This file turns problems into examples: which random numbers an example gets,
+// which split it belongs to, and that none comes twice. It knows nothing of
+// what the problems are about.
+
+var splits = []string{"train", "dev", "test"}
+
+// exhausted is how many draws in a row may bring nothing new before a split
+// counts as used up.
+const exhausted = 100_000
+
+// Examples returns n examples of a split: "train", "dev" or "test". Which split
+// a problem belongs to is a property of its prompt alone, so the splits are
+// disjoint whatever the seeds.
+//
+// The families take turns, and an example depends only on the seed, its family,
+// level and split and on its index within the family: the first 100 of 1000
+// examples are those of a call with n = 100, and a family's examples are the
+// same whatever other families are drawn with it. No prompt comes twice in one
+// call, except in train once the family has no unseen problem left; in dev and
+// test that is an error.
+func (s Spec) Examples(split string, seed uint64, n int) ([]cot.Example, error) {
+	if err := s.validate(); err != nil {
+		return nil, nameError(s.String(), err.Error())
+	}
+	if !slices.Contains(splits, split) {
+		return nil, fmt.Errorf("%s: unknown split %q; want one of %s", s, split, strings.Join(splits, ", "))
+	}
+	if n < 0 {
+		return nil, fmt.Errorf("%s: asked for %d examples; want 0 or more", s, n)
+	}
+	sources := make([]*source, len(s.Families))
+	for i, name := range s.Families {
+		f, sc := lookup(name, s.Level)
+		sources[i] = &source{family: f, scale: sc, level: s.Level, split: split, seed: seed, seen: map[string]bool{}}
+	}
+	examples := make([]cot.Example, n)
+	for i := range examples {
+		ex, err := sources[i%len(sources)].next()
+		if err != nil {
+			return nil, err
+		}
+		examples[i] = ex
+	}
+	return examples, nil
+}
+
+// A source yields the examples of one family, level and split, by index.
+type source struct {
+	family
+	scale
+	level, split string
+	seed         uint64
+
+	index int             // of the next example
+	seen  map[string]bool // prompts given out
+	empty bool            // no unseen prompt is left
+}
+
+func (s *source) next() (cot.Example, error) {
+	r := generator(s.seed, s.name, s.level, s.split, s.index)
+	p, prompt := s.unseen(r)
+	if s.empty && s.split != "train" {
+		return cot.Example{}, fmt.Errorf("%s:%s:%s: the %s split has no more than about %d different problems; ask for fewer or for a harder level",
+			benchmark, s.name, s.level, s.split, len(s.seen))
+	}
+	o := s.orders[r.IntN(len(s.orders))]
+	ex := cot.Example{
+		TaskID:     fmt.Sprintf("%s/%s/%s/%s/%d", benchmark, s.name, s.level, s.split, s.index),
+		Prompt:     prompt,
+		CoT:        strings.Join(append([]string{"plan " + string(o)}, p.chain(o)...), "\n"),
+		Answer:     p.answer(),
+		EntryPoint: "f",
+		Test:       p.test(),
+	}
+	s.seen[prompt] = true
+	s.index++
+	return ex, nil
+}
+
+// unseen draws problems until one is of this split and new. Once there are no
+// new ones, which it records, any problem of the split will do.
+func (s *source) unseen(r *rand.Rand) (problem, string) {
+	for fruitless := 0; ; fruitless++ {
+		p := s.draw(r, s.scale)
+		prompt := p.prompt()
+		s.empty = s.empty || fruitless == exhausted
+		if splitOf(prompt) == s.split && (s.empty || !s.seen[prompt]) {
+			return p, prompt
+		}
+	}
+}
+
+// splitOf says which split a prompt belongs to: one in ten is for test, one in
+// ten for dev, the rest for train.
+func splitOf(prompt string) string {
+	sum := sha256.Sum256([]byte(prompt))
+	switch binary.BigEndian.Uint64(sum[:]) % 10 {
+	case 0:
+		return "test"
+	case 1:
+		return "dev"
+	default:
+		return "train"
+	}
+}
+
+// generator returns the random numbers that belong to a key: a PCG seeded with
+// the key's hash, so that neighbouring keys have nothing in common.
+func generator(key ...any) *rand.Rand {
+	sum := sha256.Sum256(fmt.Appendln(nil, key...))
+	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])))
+}

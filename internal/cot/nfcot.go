@@ -1,0 +1,238 @@
+package cot
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"nfcot/internal/nfhead"
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// NFCoT is the unified method: one causal pass, with a flow head on thoughts
+// and a language head on text (METHOD section 3).
+//
+//	q BOT u_1 … u_K x EOS
+type NFCoT struct {
+	LM      *transformer.LM
+	Flow    *nfhead.Flow
+	Head    *nfhead.Head
+	Special Special
+	Options NFOptions
+
+	projIn, projInBias *tensor.Tensor // [H, D], [H]
+}
+
+// NFOptions are the settings of the NF-CoT loss.
+type NFOptions struct {
+	K           int     `yaml:"thoughts"`        // thoughts an example
+	D           int     `yaml:"dims"`            // numbers a thought
+	Noise       float64 `yaml:"noise"`           // std of the dequantisation noise
+	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
+	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
+	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
+	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target
+}
+
+// NewNFCoT makes the parts that NF-CoT adds to a language model: proj_in, the
+// NF head and the flow, which starts as the identity.
+func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead.Config, o NFOptions) *NFCoT {
+	return &NFCoT{
+		LM:         lm,
+		Flow:       nfhead.NewFlow(p.Sub("flow"), flow, o.K, o.D),
+		Head:       nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.D, o.SigmaLimit),
+		Special:    special,
+		Options:    o,
+		projIn:     p.Normal("proj_in.weight", 0.05, lm.Hidden, o.D),
+		projInBias: p.Const("proj_in.bias", 0, lm.Hidden),
+	}
+}
+
+// A Stage is NFCoT as it learns: with its flow held at the identity, or free.
+type Stage struct {
+	*NFCoT
+	HoldFlow bool
+}
+
+// Size counts latent dimensions and answer tokens.
+func (m *NFCoT) Size(batch []Encoded) Size {
+	n := Size{Dims: len(batch) * m.Options.K * m.Options.D}
+	for _, ex := range batch {
+		n.Tokens += len(ex.Answer) + 1
+	}
+	return n
+}
+
+// Loss is the flow loss, in nats per latent dimension, plus the text loss, in
+// nats per token, each with its weight (METHOD section 6).
+func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
+	e, noisy := m.codes(batch, draws)
+	u, logDet := noisy, (*tensor.Tensor)(nil)
+	target, noise := u, 0.0
+	switch {
+	case !m.HoldFlow:
+		u, logDet = m.Flow.Forward(t, noisy, nil)
+		target = u
+	case m.Options.Expectation:
+		target, noise = e, m.Options.Noise
+	}
+	s := m.layout(batch)
+	mu, logSigma, logText := m.forward(t, s, u)
+	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
+	if logDet != nil {
+		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
+	}
+	flow = t.Scale(-1/float32(whole.Dims), flow)
+	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
+	o := m.Options
+	total := t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text))
+	return Loss{total, []Part{
+		{"flow_nats_per_dim", float64(flow.Data[0])},
+		{"text_nats_per_token", float64(text.Data[0])},
+	}}
+}
+
+// codes stacks the codes of a batch, as they are and with fresh dequantisation
+// noise.   → [B·K, D] each
+func (m *NFCoT) codes(batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
+	o := m.Options
+	e, noisy = tensor.New(len(batch)*o.K, o.D), tensor.New(len(batch)*o.K, o.D)
+	for i, ex := range batch {
+		rng := draws.For("dequantise", ex.Index)
+		for j, v := range ex.Codes.Data {
+			at := i*o.K*o.D + j
+			e.Data[at] = v
+			noisy.Data[at] = v + float32(o.Noise*rng.NormFloat64())
+		}
+	}
+	return e, noisy
+}
+
+// layout puts the streams of a batch one after the other.
+func (m *NFCoT) layout(batch []Encoded) *stream {
+	s := new(stream)
+	for i, ex := range batch {
+		m.lay(s, i, ex.Prompt, ex.Answer, true)
+	}
+	return s
+}
+
+// lay puts the stream of example i into s.
+func (m *NFCoT) lay(s *stream, i int, prompt, answer []int, finished bool) {
+	s.begin(prompt...)
+	s.read(m.Special.BOT)
+	for k := range m.Options.K {
+		s.think(i*m.Options.K + k)
+	}
+	s.say(answer...)
+	if finished {
+		s.say(m.Special.EOS)
+	}
+	s.end()
+}
+
+// forward runs the backbone once over streams with thoughts u in them, and reads
+// both heads: the Gaussian of every thought, and the log-probability of every
+// answer token in nats.   u [n·K, D] → [n·K, D] twice, [tokens, 1]
+func (m *NFCoT) forward(t *tensor.Tape, s *stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
+	h := s.hidden(t, m.LM, m.project(t, u))
+	mu, logSigma = m.Head.Gaussian(t, t.Gather(h, s.thinkAt))
+	return mu, logSigma, s.textLogProb(t, m.LM, h)
+}
+
+// project is proj_in: thoughts as inputs of the backbone.   u [n, D] → [n, H]
+func (m *NFCoT) project(t *tensor.Tape, u *tensor.Tensor) *tensor.Tensor {
+	return t.Linear(u, m.projIn, m.projInBias)
+}
+
+// LogProb scores samples: log p(u|q) and log p(x|q, u) of each, EOS included
+// where it was drawn.
+func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
+	o := m.Options
+	var s stream
+	u := tensor.New(len(samples)*o.K, o.D)
+	owner := make([]int, u.Rows())
+	for i, x := range samples {
+		m.lay(&s, i, x.Prompt, x.Answer, x.Finished)
+		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
+		for k := range o.K {
+			owner[i*o.K+k] = i
+		}
+	}
+	mu, logSigma, logText := m.forward(t, &s, u)
+	logThoughts := t.GaussianLogProb(u, mu, logSigma, 0)
+	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
+}
+
+// Sample answers each prompt n times from one prefill: K thoughts, drawn one
+// after the other, then words (METHOD section 7).
+func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
+	speakers, h := prefill(m.LM, prompts, m.Special.BOT, n, o)
+	caches := make([]*transformer.Cache, len(speakers))
+	for i, s := range speakers {
+		caches[i] = s.cache
+		s.Thoughts = tensor.New(m.Options.K, m.Options.D)
+	}
+	for k := range m.Options.K {
+		start := time.Now()
+		h = m.think(speakers, caches, h, k, n, o)
+		share := time.Since(start).Seconds() / float64(len(speakers))
+		for _, s := range speakers {
+			s.spend(true, share, m.LM.FLOPs(1, s.cache.Len(), 0)+m.thoughtFLOPs())
+		}
+	}
+	speak(m.LM, m.Special, speakers, h, o)
+	return collect(speakers, n)
+}
+
+// think draws thought k of every speaker and feeds it back.
+func (m *NFCoT) think(speakers []*speaker, caches []*transformer.Cache, h *tensor.Tensor, k, n int, o Options) *tensor.Tensor {
+	mu, logSigma := m.Head.Gaussian(nil, h)
+	u := tensor.New(len(speakers), m.Options.D)
+	for i, s := range speakers {
+		if o.Replace != nil {
+			copy(u.Row(i), o.Replace(i/n).Row(k))
+		} else {
+			rng := tensor.Rand(o.Seed, "thoughts", append(slices.Clone(s.Prompt), i%n, k)...)
+			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, rng)
+		}
+		copy(s.Thoughts.Row(k), u.Row(i))
+	}
+	for i, v := range (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data {
+		speakers[i].LogThoughts += float64(v)
+	}
+	return m.LM.Step(caches, m.project(nil, u))
+}
+
+// thoughtFLOPs is what the NF head and proj_in add to a row of the backbone.
+func (m *NFCoT) thoughtFLOPs() float64 {
+	return float64(2 * 3 * m.Options.D * m.LM.Hidden)
+}
+
+// Diagnostics are averages over a batch, thought by thought: the standard
+// deviation that the head predicts, and the negative log-likelihood in nats per
+// dimension, the flow's log-determinant left out.
+type Diagnostics struct {
+	Sigma, NLL []float64 // [K]
+}
+
+// Diagnose looks at each thought of a batch. A sigma near the dequantisation
+// noise, and an NLL near that of the noise alone, say that a thought is learnt.
+func (m Stage) Diagnose(batch []Encoded, draws Draws) Diagnostics {
+	_, u := m.codes(batch, draws)
+	if !m.HoldFlow {
+		u, _ = m.Flow.Forward(nil, u, nil)
+	}
+	K, D := m.Options.K, m.Options.D
+	mu, logSigma, _ := m.forward(nil, m.layout(batch), u)
+	logp := (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0)
+	d := Diagnostics{make([]float64, K), make([]float64, K)}
+	for r := range u.Rows() {
+		d.NLL[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))
+		for _, l := range logSigma.Row(r) {
+			d.Sigma[r%K] += math.Exp(float64(l)) / float64(D*len(batch))
+		}
+	}
+	return d
+}

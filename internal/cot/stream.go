@@ -1,0 +1,78 @@
+package cot
+
+import (
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// A stream lays out examples, one after the other, in the rows of a single
+// input (METHOD section 3). Token rows come first in the stacked input and
+// thought rows after them; order says where each row comes from.
+type stream struct {
+	rows    []transformer.Row
+	tokens  []int // of the token rows
+	order   []int // row → token row i, or thought row j as -1-j
+	thinkAt []int // rows that predict a thought
+	speakAt []int // rows that predict a token
+	target  []int // the tokens that speakAt must predict
+	owner   []int // the example each target belongs to
+
+	example int // the one being laid out
+	start   int // its first row
+}
+
+// begin starts the next example's rows with tokens.
+func (s *stream) begin(tokens ...int) {
+	s.start = len(s.order)
+	for _, id := range tokens {
+		s.read(id)
+	}
+}
+
+// read appends a token that nothing has to predict.
+func (s *stream) read(id int) {
+	s.order = append(s.order, len(s.tokens))
+	s.tokens = append(s.tokens, id)
+}
+
+// think appends thought number j of all, which the row before it predicts.
+func (s *stream) think(j int) {
+	s.thinkAt = append(s.thinkAt, len(s.order)-1)
+	s.order = append(s.order, -1-j)
+}
+
+// say appends a token, which the row before it predicts.
+func (s *stream) say(ids ...int) {
+	for _, id := range ids {
+		s.speakAt = append(s.speakAt, len(s.order)-1)
+		s.target = append(s.target, id)
+		s.owner = append(s.owner, s.example)
+		s.read(id)
+	}
+}
+
+// end closes the example. Its last token is predicted but read by no one: its
+// row goes.
+func (s *stream) end() {
+	if s.order[len(s.order)-1] >= 0 {
+		s.order = s.order[:len(s.order)-1]
+		s.tokens = s.tokens[:len(s.tokens)-1]
+	}
+	s.rows = transformer.Causal(s.rows, len(s.order)-s.start)
+	s.example++
+}
+
+// hidden runs the backbone over the stream; thoughts holds the inputs of the
+// thought rows, nil if there are none.   thoughts [n, H] → [rows, H]
+func (s *stream) hidden(t *tensor.Tape, lm *transformer.LM, thoughts *tensor.Tensor) *tensor.Tensor {
+	in := lm.Embed(t, s.tokens)
+	if thoughts != nil {
+		in = interleave(t, in, thoughts, s.order)
+	}
+	return lm.Forward(t, in, s.rows)
+}
+
+// textLogProb returns log p of each target, in nats.   h [rows, H] → [targets, 1]
+func (s *stream) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tensor) *tensor.Tensor {
+	return t.CategoricalLogProb(lm.Logits(t, t.Gather(h, s.speakAt)), s.target)
+}

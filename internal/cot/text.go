@@ -1,0 +1,94 @@
+package cot
+
+import (
+	"slices"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// Text is a language model that answers in words: after an explicit chain of
+// thought (method cot), or at once (method direct).
+//
+//	cot:    q CoT d Ans x EOS
+//	direct: q Ans x EOS
+type Text struct {
+	LM      *transformer.LM
+	Special Special
+	Chain   bool // think in words before answering
+	// DirectShare is the share of training examples without their chain when
+	// Chain is set: pretraining shows both kinds.
+	DirectShare float64
+}
+
+// chain says whether an example is shown with its chain of thought.
+func (m *Text) chain(ex Encoded, draws Draws) bool {
+	return m.Chain && (m.DirectShare == 0 || draws.For("direct", ex.Index).Float64() >= m.DirectShare)
+}
+
+// lay puts one stream of words into s.
+func (m *Text) lay(s *stream, prompt, chain []int, withChain, thought bool, answer []int, finished bool) {
+	s.begin(prompt...)
+	if withChain {
+		s.read(m.Special.CoT)
+		s.say(chain...)
+		if thought {
+			s.say(m.Special.Ans)
+		}
+	} else {
+		s.read(m.Special.Ans)
+	}
+	s.say(answer...)
+	if finished {
+		s.say(m.Special.EOS)
+	}
+	s.end()
+}
+
+// Size counts every token of the chain and the answer, whether or not a draw
+// leaves the chain out: the normaliser must not depend on the draw.
+func (m *Text) Size(batch []Encoded) Size {
+	var n Size
+	for _, ex := range batch {
+		n.Tokens += len(ex.Answer) + 1
+		if m.Chain {
+			n.Tokens += len(slices.Concat(ex.Steps...)) + 1
+		}
+	}
+	return n
+}
+
+// Loss is the cross-entropy of chain and answer, in nats per token.
+func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
+	var s stream
+	for _, ex := range batch {
+		m.lay(&s, ex.Prompt, slices.Concat(ex.Steps...), m.chain(ex, draws), true, ex.Answer, true)
+	}
+	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
+	loss := t.Scale(-1/float32(whole.Tokens), t.Sum(logp))
+	return Loss{loss, []Part{{"text_nats_per_token", float64(loss.Data[0])}}}
+}
+
+// LogProb scores the words of samples; there are no thoughts to score.
+func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
+	var s stream
+	for _, x := range samples {
+		m.lay(&s, x.Prompt, x.Chain, m.Chain, x.Thought, x.Answer, x.Finished)
+	}
+	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
+	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
+}
+
+// Sample answers each prompt n times from one prefill.
+func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
+	first := m.Special.Ans
+	if m.Chain {
+		first = m.Special.CoT
+	}
+	speakers, h := prefill(m.LM, prompts, first, n, o)
+	for _, s := range speakers {
+		s.thinking = m.Chain
+	}
+	speak(m.LM, m.Special, speakers, h, o)
+	return collect(speakers, n)
+}

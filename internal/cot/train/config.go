@@ -1,0 +1,141 @@
+// Package train is the one training loop, for every learner there is: batch,
+// loss, backward, rate, step, report. It also knows what a run folder holds and
+// how a run continues exactly where it was interrupted.
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/nfhead"
+	"nfcot/internal/transformer"
+)
+
+// Config is a resolved experiment: together with its data it is all that is
+// needed to repeat a run. Its YAML is a run's config.yaml.
+type Config struct {
+	Method string             `yaml:"method"` // see Methods
+	Seed   uint64             `yaml:"seed"`
+	Model  transformer.Config `yaml:"model"`
+	NF     cot.NFOptions      `yaml:"nf"`   // methods with continuous thoughts
+	Flow   nfhead.Config      `yaml:"flow"` // methods with continuous thoughts
+
+	Batch      int     `yaml:"batch"`      // examples a step
+	Accumulate int     `yaml:"accumulate"` // parts that a batch is cut into, one after the other, to save memory
+	Clip       float64 `yaml:"clip"`       // largest norm of the gradient
+	Decay      float64 `yaml:"decay"`      // AdamW's weight decay
+	MinLR      float64 `yaml:"min_lr"`     // share of a stage's learning rate that is left at its end
+
+	DirectShare float64 `yaml:"direct_share"` // stage 0: share of examples shown without their chain of thought
+	HeldOut     int     `yaml:"held_out"`     // last examples of the data kept for evaluation during training
+	EvalEvery   int     `yaml:"eval_every"`   // steps between evaluations; 0: none
+	SaveEvery   int     `yaml:"save_every"`   // steps between saved states; 0: only when interrupted
+
+	Stages Stages `yaml:"stages"`
+}
+
+// Stages are METHOD section 6's; stage 2 is in two parts, since a flow learns
+// best when it comes late.
+type Stages struct {
+	Text  Stage `yaml:"0"` // the backbone on text
+	Heads Stage `yaml:"1"` // proj_in and NF head; backbone frozen
+	Joint Stage `yaml:"2"` // everything
+	Flow  Stage `yaml:"3"` // everything, the flow unfrozen at last
+}
+
+// list returns the stages by number.
+func (s *Stages) list() []*Stage { return []*Stage{&s.Text, &s.Heads, &s.Joint, &s.Flow} }
+
+// A Stage is a stretch of training with its own optimizer and rate: warm-up,
+// then cosine.
+type Stage struct {
+	Steps    int     `yaml:"steps"` // 0 leaves the stage out
+	LR       float64 `yaml:"lr"`
+	Warmup   int     `yaml:"warmup"`    // steps
+	FlowLR   float64 `yaml:"flow_lr"`   // scale of the learning rate of the flow's parameters
+	HoldFlow bool    `yaml:"hold_flow"` // keep the flow at what it is, and leave it out while it is the identity
+}
+
+// Methods are the names of the methods that train knows, with a line on each.
+var Methods = []struct{ Name, What string }{
+	{"direct", "answers at once, without thinking"},
+	{"cot", "explicit chain of thought, in words, then the answer"},
+	{"nfcot", "K continuous thoughts with exact likelihoods, then the answer, in one pass"},
+}
+
+// Default is the experiment that a method's name stands for: the setting of the
+// embedded benchmark's demo.
+func Default(method string) Config {
+	c := Config{
+		Method: method, Seed: 1,
+		Model: transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
+		NF:    cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
+		Flow:  nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
+		Batch: 32, Accumulate: 1, Clip: 1, Decay: 0.01, MinLR: 0.05,
+		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
+		Stages: Stages{
+			Text:  Stage{LR: 3e-3, Warmup: 100, FlowLR: 1, HoldFlow: true},
+			Heads: Stage{LR: 2e-3, Warmup: 50, FlowLR: 1, HoldFlow: true},
+			Joint: Stage{LR: 4e-3, Warmup: 100, FlowLR: 1, HoldFlow: true},
+			Flow:  Stage{LR: 1e-3, Warmup: 50, FlowLR: 0.3},
+		},
+	}
+	switch method {
+	case "direct":
+		c.Stages.Joint.Steps = 1000
+	case "cot":
+		c.Stages.Joint.Steps = 700
+	case "nfcot":
+		c.Stages.Joint.Steps = 1200
+	}
+	return c
+}
+
+// Check says what is wrong with the experiment, if anything is.
+func (c Config) Check() error {
+	var names []string
+	for _, m := range Methods {
+		names = append(names, m.Name)
+	}
+	if !slices.Contains(names, c.Method) {
+		return fmt.Errorf("method is %q; want one of %s", c.Method, strings.Join(names, ", "))
+	}
+	if err := c.Model.Check(); err != nil {
+		return err
+	}
+	if c.continuous() {
+		if err := c.Flow.Check(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.Batch < 1 || c.Accumulate < 1 || c.Accumulate > c.Batch:
+		return fmt.Errorf("batch is %d in %d parts; want at least 1 example a part", c.Batch, c.Accumulate)
+	case c.HeldOut < 0 || c.EvalEvery < 0 || c.SaveEvery < 0:
+		return fmt.Errorf("held_out, eval_every and save_every must not be negative")
+	}
+	for i, s := range c.Stages.list() {
+		if s.Steps < 0 || s.Steps > 0 && (s.LR <= 0 || math.IsInf(s.LR, 0)) {
+			return fmt.Errorf("stage %d has %d steps at learning rate %g; steps must not be negative and the rate must be positive", i, s.Steps, s.LR)
+		}
+	}
+	return nil
+}
+
+// continuous says whether the method thinks in continuous thoughts.
+func (c Config) continuous() bool { return c.Method == "nfcot" }
+
+// rate is the learning rate of step s (from 0) of a stage: linear warm-up to LR,
+// then a cosine to the share MinLR of it.
+func (c Config) rate(s Stage, step int) float64 {
+	t := float64(step + 1)
+	warm, total := float64(s.Warmup), float64(s.Steps)
+	if t <= warm {
+		return s.LR * t / warm
+	}
+	low := s.LR * c.MinLR
+	return low + (s.LR-low)/2*(1+math.Cos(math.Pi*(t-warm)/(total-warm)))
+}

@@ -1,0 +1,213 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+)
+
+// ErrInterrupted is returned by Run when its context ended: the state is saved.
+var ErrInterrupted = errors.New("interrupted")
+
+// A Loop trains a model on data.
+type Loop struct {
+	Config Config
+	Model  *Model
+	Data   []cot.Encoded // training examples
+	Held   []cot.Encoded // held-out examples
+	Only   int           // the one stage to run; -1 for all
+	Dir    string        // the run's folder, for its state; "" keeps none
+	Report func(Metrics) error
+}
+
+// Metrics are what one step tells.
+type Metrics struct {
+	Step   int        // from 1, over all stages
+	Steps  int        // of all stages
+	Stage  int        // 0..3
+	Loss   float64    // total
+	Parts  []cot.Part // of the loss
+	LR     float64
+	Norm   float64    // of the gradient, before clipping
+	Tokens int        // rows of text and thoughts that were predicted
+	Held   []cot.Part // loss parts and diagnostics on held-out data, on steps that evaluate
+	Time   time.Duration
+}
+
+// position is where a run stands.
+type position struct {
+	Stage int `json:"stage"`
+	Done  int `json:"steps_done_in_stage"`
+	Total int `json:"step"` // over all stages
+}
+
+// Run trains from where the run stands to the end. When ctx ends it saves the
+// state and returns ErrInterrupted.
+func (l *Loop) Run(ctx context.Context, resume bool) error {
+	var at position
+	var saved *state
+	if resume {
+		var err error
+		if saved, err = loadState(l.Dir, l.Model.Params); err != nil {
+			return err
+		}
+		at = saved.position
+	}
+	for ; at.Stage < len(l.Config.Stages.list()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
+		if l.runs(at.Stage) {
+			if err := l.stage(ctx, &at, saved); err != nil {
+				return err
+			}
+			saved = nil
+		}
+	}
+	return nil
+}
+
+func (l *Loop) runs(stage int) bool {
+	return (l.Only < 0 || l.Only == stage) && l.Config.Stages.list()[stage].Steps > 0
+}
+
+// Steps is the number of steps of all stages to run.
+func (l *Loop) Steps() int {
+	n := 0
+	for i, s := range l.Config.Stages.list() {
+		if l.runs(i) {
+			n += s.Steps
+		}
+	}
+	return n
+}
+
+// stage runs one stage from step at.Done on.
+func (l *Loop) stage(ctx context.Context, at *position, saved *state) error {
+	stage := *l.Config.Stages.list()[at.Stage]
+	learner := l.Model.learner(at.Stage)
+	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(at.Stage, name) })
+	optimizer := tensor.NewAdamW(l.Model.Params)
+	optimizer.Decay = l.Config.Decay
+	optimizer.Scale = func(name string) float64 {
+		if isFlow(name) {
+			return stage.FlowLR
+		}
+		return 1
+	}
+	if saved != nil {
+		if err := saved.restore(optimizer); err != nil {
+			return err
+		}
+	}
+	order := newOrder(l.Config.Seed, at.Stage, len(l.Data))
+	tape := new(tensor.Tape)
+	for at.Done < stage.Steps {
+		if ctx.Err() != nil {
+			if err := l.save(*at, optimizer); err != nil {
+				return err
+			}
+			return ErrInterrupted
+		}
+		start := time.Now()
+		batch := make([]cot.Encoded, l.Config.Batch)
+		for i := range batch {
+			batch[i] = l.Data[order.at(at.Done*l.Config.Batch+i)]
+		}
+		m := Metrics{Step: at.Total + 1, Steps: l.Steps(), Stage: at.Stage, LR: l.Config.rate(stage, at.Done)}
+		l.backward(tape, learner, batch, cot.Draws{Seed: l.Config.Seed, Step: at.Total}, &m)
+		m.Norm = optimizer.Step(m.LR, l.Config.Clip)
+		if math.IsNaN(m.Norm) || math.IsInf(m.Norm, 0) {
+			return fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate", m.Step, m.Loss)
+		}
+		at.Done, at.Total = at.Done+1, at.Total+1
+		last := at.Done == stage.Steps
+		if e := l.Config.EvalEvery; e > 0 && len(l.Held) > 0 && (at.Done%e == 0 || last) {
+			m.Held = l.evaluate(learner)
+		}
+		m.Time = time.Since(start)
+		if l.Report != nil {
+			if err := l.Report(m); err != nil {
+				return err
+			}
+		}
+		if s := l.Config.SaveEvery; s > 0 && at.Done%s == 0 && !last {
+			if err := l.save(*at, optimizer); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// backward accumulates the gradient of a batch, part by part.
+func (l *Loop) backward(tape *tensor.Tape, learner cot.Learner, batch []cot.Encoded, draws cot.Draws, m *Metrics) {
+	whole := learner.Size(batch)
+	m.Tokens = whole.Tokens
+	if l.Config.continuous() {
+		m.Tokens += len(batch) * l.Config.NF.K
+	}
+	for i := range l.Config.Accumulate {
+		part := batch[i*len(batch)/l.Config.Accumulate : (i+1)*len(batch)/l.Config.Accumulate]
+		tape.Reset()
+		loss := learner.Loss(tape, part, whole, draws)
+		m.Loss += float64(loss.Total.Data[0])
+		m.Parts = addParts(m.Parts, loss.Parts)
+		tape.Backward(loss.Total)
+	}
+}
+
+// evaluate is the loss on held-out data, always under the same draws.
+func (l *Loop) evaluate(learner cot.Learner) []cot.Part {
+	draws := cot.Draws{Seed: l.Config.Seed, Step: -1}
+	whole := learner.Size(l.Held)
+	var parts []cot.Part
+	for from := 0; from < len(l.Held); from += l.Config.Batch {
+		batch := l.Held[from:min(len(l.Held), from+l.Config.Batch)]
+		parts = addParts(parts, learner.Loss(nil, batch, whole, draws).Parts)
+	}
+	if s, ok := learner.(cot.Stage); ok {
+		d := s.Diagnose(l.Held, draws)
+		for k := range d.Sigma {
+			parts = append(parts, cot.Part{Name: fmt.Sprintf("sigma_thought_%d", k+1), Value: d.Sigma[k]},
+				cot.Part{Name: fmt.Sprintf("nll_thought_%d_nats_per_dim", k+1), Value: d.NLL[k]})
+		}
+	}
+	return parts
+}
+
+// addParts adds b to a, term by term.
+func addParts(a, b []cot.Part) []cot.Part {
+	if a == nil {
+		return b
+	}
+	for i := range a {
+		a[i].Value += b[i].Value
+	}
+	return a
+}
+
+// An order is an endless sequence of examples: every epoch is a permutation of
+// its own.
+type order struct {
+	seed  uint64
+	stage int
+	n     int
+	epoch int // of perm
+	perm  []int
+}
+
+func newOrder(seed uint64, stage, n int) *order {
+	return &order{seed: seed, stage: stage, n: n, epoch: -1}
+}
+
+// at returns example number i of the sequence.
+func (o *order) at(i int) int {
+	if epoch := i / o.n; epoch != o.epoch {
+		rng := tensor.Rand(o.seed, "order", o.stage, epoch)
+		o.epoch, o.perm = epoch, rng.Perm(o.n)
+	}
+	return o.perm[i%o.n]
+}

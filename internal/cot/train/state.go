@@ -1,0 +1,113 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/tensor"
+)
+
+func isFlow(name string) bool { return strings.HasPrefix(name, "flow.") }
+
+// A state is what an interrupted run needs to continue: where it stands and the
+// optimizer's moments. Random draws and the order of data follow from the
+// position.
+type state struct {
+	position
+	steps int // the optimizer's
+	file  *ckpt.File
+}
+
+const (
+	stateDir   = "state"
+	stateFile  = "state.safetensors"
+	whereFile  = "position.json"
+	paramsName = "param."
+	firstName  = "adam_m."
+	secondName = "adam_v."
+)
+
+// save writes the run's state in one piece: parameters, moments, position.
+func (l *Loop) save(at position, o *tensor.AdamW) error {
+	if l.Dir == "" {
+		return nil
+	}
+	return ckpt.WriteDir(filepath.Join(l.Dir, stateDir), func(dir string) error {
+		var tensors []ckpt.Tensor
+		for p := range l.Model.Params.All() {
+			tensors = append(tensors, ckpt.Tensor{Name: paramsName + p.Name, Shape: p.Shape, Data: p.Data})
+		}
+		for _, m := range o.Moments {
+			tensors = append(tensors,
+				ckpt.Tensor{Name: firstName + m.Name, Shape: m.Shape, Data: m.M},
+				ckpt.Tensor{Name: secondName + m.Name, Shape: m.Shape, Data: m.V})
+		}
+		if err := ckpt.Write(filepath.Join(dir, stateFile), tensors, nil); err != nil {
+			return err
+		}
+		where, err := json.Marshal(at)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, whereFile), append(where, '\n'), 0o644)
+	})
+}
+
+// loadState reads a run's state and puts its parameters into p.
+func loadState(dir string, p *tensor.Params) (*state, error) {
+	path := filepath.Join(dir, stateDir, whereFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: no saved state to resume from", filepath.Join(dir, stateDir))
+	}
+	s := new(state)
+	if err := json.Unmarshal(data, &s.position); err != nil {
+		return nil, fmt.Errorf("%s: invalid JSON: %w", path, err)
+	}
+	if s.file, err = ckpt.Open(filepath.Join(dir, stateDir, stateFile)); err != nil {
+		return nil, err
+	}
+	s.steps = s.Done
+	return s, Fill(p, s.file, paramsName)
+}
+
+// restore puts the saved moments into an optimizer.
+func (s *state) restore(o *tensor.AdamW) error {
+	o.Steps = s.steps
+	for _, m := range o.Moments {
+		if err := fill(m.M, m.Shape, s.file, firstName+m.Name); err != nil {
+			return err
+		}
+		if err := fill(m.V, m.Shape, s.file, secondName+m.Name); err != nil {
+			return err
+		}
+	}
+	return s.file.Close()
+}
+
+// Fill copies tensors of a file, named prefix and the parameter's name, into
+// the parameters. Each must be there with the parameter's shape.
+func Fill(p *tensor.Params, f *ckpt.File, prefix string) error {
+	for q := range p.All() {
+		if err := fill(q.Data, q.Shape, f, prefix+q.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fill(dst []float32, shape []int, f *ckpt.File, name string) error {
+	data, got, err := f.Float32(name)
+	if err != nil {
+		return err
+	}
+	if fmt.Sprint(got) != fmt.Sprint(shape) {
+		return fmt.Errorf("tensor %s has shape %v; expected %v", name, got, shape)
+	}
+	copy(dst, data)
+	return nil
+}

@@ -1,0 +1,366 @@
+package cot
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// VAEConfig is the shape of a VAE and how it is trained to see.
+type VAEConfig struct {
+	K        int     `json:"thoughts" yaml:"thoughts"` // codes an example
+	D        int     `json:"dims" yaml:"dims"`         // numbers a code
+	Encoder  string  `json:"encoder" yaml:"encoder"`   // see Encoders
+	Segments string  `json:"segments" yaml:"segments"` // "lines": code k encodes line k; "even": segment k of K equal ones
+	Length   int     `json:"length" yaml:"length"`     // longest segment in tokens; set from the data
+	Noise    float64 `json:"noise" yaml:"noise"`       // std of the noise added to codes in training
+	Beta     float64 `json:"beta" yaml:"beta"`         // weight of the KL
+	Hidden   int     `json:"hidden" yaml:"hidden"`     // width of its transformers
+	Layers   int     `json:"layers" yaml:"layers"`     // of each of them
+	Heads    int     `json:"heads" yaml:"heads"`       // of their attention
+}
+
+// Encoders are the kinds of VAE encoder:
+//
+//	linear: code k is the sum, over the tokens of segment k, of a vector learnt
+//	        for (position in the segment, token); the decoder is local
+//	local:  a transformer reads segment k alone, and then memory slot k
+//	causal: a transformer reads the segments one after the other, slot k after segment k
+//	full:   a transformer reads the whole chain and then the K slots (the paper's)
+//
+// The decoder sees what the encoder's slot saw: code k for segment k; the codes
+// and segments up to k; all the codes.
+var Encoders = []string{"linear", "local", "causal", "full"}
+
+// Check says what is wrong with the shape, if anything is.
+func (c VAEConfig) Check() error {
+	switch {
+	case !slices.Contains(Encoders, c.Encoder):
+		return fmt.Errorf("encoder is %q; want one of %q", c.Encoder, Encoders)
+	case c.Segments != "lines" && c.Segments != "even":
+		return fmt.Errorf("segments is %q; want \"lines\" or \"even\"", c.Segments)
+	case c.K < 1 || c.D < 1 || c.Hidden < 1 || c.Layers < 1 || c.Heads < 1:
+		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers, %d heads; each must be at least 1", c.K, c.D, c.Hidden, c.Layers, c.Heads)
+	case c.Hidden%(2*c.Heads) != 0:
+		return fmt.Errorf("VAE hidden is %d, not an even multiple of its heads (%d)", c.Hidden, c.Heads)
+	}
+	return nil
+}
+
+// A VAE distils a chain of thought into K codes and reads codes back as text
+// (METHOD section 5). Once trained it is frozen; Mean and Std then map its codes
+// to standardised ones, which everything outside sees.
+type VAE struct {
+	Config    VAEConfig
+	EOS       int
+	Mean, Std []float32 // [D], of the posterior means over the training set
+
+	vocab int
+	// The linear encoder.
+	table, tableBias, tableLogVar *tensor.Tensor // [Length·V, D], [D], [D]
+	// The transformer encoders.
+	encEmbed, memory                   *tensor.Tensor // [V, H], [K, H]
+	encoder                            *transformer.Trunk
+	mu, muBias, logVar, logVarBias     *tensor.Tensor // [D, H], [D]
+	decEmbed, slot, codeIn, codeInBias *tensor.Tensor // [V, H], [K, H], [H, D], [H]
+	decoder                            *transformer.Trunk
+}
+
+// NewVAE makes the parameters of a VAE over a vocabulary.
+func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int) *VAE {
+	v := &VAE{Config: c, EOS: eos, vocab: vocab, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
+	hd := c.Hidden / c.Heads
+	shape := transformer.Config{Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.Heads, HeadDim: hd, FFN: 2 * c.Hidden,
+		Vocab: vocab, Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}
+	const startLogVar = -2
+	if c.Encoder == "linear" {
+		v.table = p.Normal("encoder.table", 0.5, c.Length*vocab, c.D)
+		v.tableBias = p.Const("encoder.bias", 0, c.D)
+		v.tableLogVar = p.Const("encoder.log_var", startLogVar, c.D)
+	} else {
+		v.encEmbed = p.Normal("encoder.embed_tokens.weight", 0.05, vocab, c.Hidden)
+		v.memory = p.Normal("encoder.memory", 0.3, c.K, c.Hidden)
+		v.encoder = transformer.NewTrunk(p.Sub("encoder"), shape)
+		v.mu, v.muBias = p.Normal("encoder.mu.weight", 1/math.Sqrt(float64(c.Hidden)), c.D, c.Hidden), p.Const("encoder.mu.bias", 0, c.D)
+		v.logVar, v.logVarBias = p.Const("encoder.log_var.weight", 0, c.D, c.Hidden), p.Const("encoder.log_var.bias", startLogVar, c.D)
+	}
+	v.decEmbed = p.Normal("decoder.embed_tokens.weight", 0.05, vocab, c.Hidden)
+	v.slot = p.Normal("decoder.slot", 0.1, c.K, c.Hidden)
+	v.codeIn, v.codeInBias = p.Normal("decoder.code_in.weight", 1/math.Sqrt(float64(c.D)), c.Hidden, c.D), p.Const("decoder.code_in.bias", 0, c.Hidden)
+	v.decoder = transformer.NewTrunk(p.Sub("decoder"), shape)
+	return v
+}
+
+// Cut divides a chain into K segments of tokens; short chains leave the last
+// ones empty. It fails when the chain has more lines than there are codes, or a
+// segment is longer than the VAE was made for.
+func (c VAEConfig) Cut(steps [][]int) ([][]int, error) {
+	segments := make([][]int, c.K)
+	if c.Segments == "even" {
+		all := slices.Concat(steps...)
+		for k := range segments {
+			segments[k] = all[k*len(all)/c.K : (k+1)*len(all)/c.K]
+		}
+	} else if len(steps) > c.K {
+		return nil, fmt.Errorf("the chain has %d lines, more than the %d thoughts", len(steps), c.K)
+	} else {
+		copy(segments, steps)
+	}
+	for k, s := range segments {
+		if c.Length > 0 && len(s) > c.Length {
+			return nil, fmt.Errorf("segment %d of the chain has %d tokens, more than %d", k+1, len(s), c.Length)
+		}
+	}
+	return segments, nil
+}
+
+// A part is a stretch of codes and the tokens that they are about: the unit
+// that encoder and decoder read.
+type part struct {
+	codes  []int // rows of the stacked codes
+	tokens []int
+	joins  bool // continues the stream of the part before it
+}
+
+// parts groups codes and segments as the kind of encoder wants.
+// chains [B][K]segment
+func (v *VAE) parts(chains [][][]int) []part {
+	var parts []part
+	for b, segments := range chains {
+		if v.Config.Encoder == "full" {
+			all := part{tokens: slices.Concat(segments...)}
+			for k := range segments {
+				all.codes = append(all.codes, b*v.Config.K+k)
+			}
+			parts = append(parts, all)
+			continue
+		}
+		for k, s := range segments {
+			parts = append(parts, part{[]int{b*v.Config.K + k}, s, k > 0 && v.Config.Encoder == "causal"})
+		}
+	}
+	return parts
+}
+
+// Encode returns the posterior of every code, not standardised.
+// chains [B][K]segment → mu, logVar [B·K, D]
+func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tensor) {
+	n := len(chains) * v.Config.K
+	if v.Config.Encoder == "linear" {
+		var at, owner []int
+		for i, p := range v.parts(chains) {
+			for pos, id := range p.tokens {
+				at, owner = append(at, pos*v.vocab+id), append(owner, i)
+			}
+		}
+		sum := t.SumBy(t.Gather(v.table, at), owner, n)
+		zeros := make([]int, n)
+		return t.Add(sum, t.Gather(v.tableBias, zeros)), t.Gather(v.tableLogVar, zeros)
+	}
+	var order, tokens, slots, read []int // order: token rows, then memory rows from -1 down
+	var rows []transformer.Row
+	start := 0
+	parts := v.parts(chains)
+	for i, p := range parts {
+		for _, id := range p.tokens {
+			order, tokens = append(order, len(tokens)), append(tokens, id)
+		}
+		for _, c := range p.codes {
+			read = append(read, len(order))
+			order, slots = append(order, -1-len(slots)), append(slots, c%v.Config.K)
+		}
+		if i+1 == len(parts) || !parts[i+1].joins {
+			rows = transformer.Causal(rows, len(order)-start)
+			start = len(order)
+		}
+	}
+	h := v.encoder.Forward(t, interleave(t, t.Gather(v.encEmbed, tokens), t.Gather(v.memory, slots), order), rows)
+	h = t.Gather(h, read)
+	return t.Linear(h, v.mu, v.muBias), t.Linear(h, v.logVar, v.logVarBias)
+}
+
+// interleave takes row i of a for order i, and row j of b for order -1-j.
+func interleave(t *tensor.Tape, a, b *tensor.Tensor, order []int) *tensor.Tensor {
+	at := make([]int, len(order))
+	for r, o := range order {
+		at[r] = o
+		if o < 0 {
+			at[r] = a.Rows() - 1 - o
+		}
+	}
+	return t.Gather(t.Stack(a, b), at)
+}
+
+// decode returns the logits of every token of the chains given codes z, which
+// are not standardised, and the tokens themselves, EOS after each part.
+// z [B·K, D] → [targets, V]
+func (v *VAE) decode(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (logits *tensor.Tensor, target []int) {
+	var order, tokens, codes, read []int
+	var rows []transformer.Row
+	start := 0
+	parts := v.parts(chains)
+	for i, p := range parts {
+		for _, c := range p.codes {
+			order, codes = append(order, -1-len(codes)), append(codes, c)
+		}
+		for _, id := range p.tokens {
+			read, target = append(read, len(order)-1), append(target, id)
+			order, tokens = append(order, len(tokens)), append(tokens, id)
+		}
+		read, target = append(read, len(order)-1), append(target, v.EOS)
+		if i+1 == len(parts) || !parts[i+1].joins {
+			rows = transformer.Causal(rows, len(order)-start)
+			start = len(order)
+		}
+	}
+	h := v.decoder.Forward(t, interleave(t, t.Gather(v.decEmbed, tokens), v.codeRows(t, z, codes), order), rows)
+	return t.Linear(t.Gather(h, read), v.decEmbed, nil), target
+}
+
+// codeRows makes the decoder's inputs of the codes named.   → [len(codes), H]
+func (v *VAE) codeRows(t *tensor.Tape, z *tensor.Tensor, codes []int) *tensor.Tensor {
+	slots := make([]int, len(codes))
+	for i, c := range codes {
+		slots[i] = c % v.Config.K
+	}
+	return t.Add(t.Linear(t.Gather(z, codes), v.codeIn, v.codeInBias), t.Gather(v.slot, slots))
+}
+
+// Loss is the reconstruction cross-entropy in nats per token, plus beta times
+// the KL to N(0, I) in nats per code. The chains lie in their own data set at
+// the places given by index, which keys their noise.
+func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, draws Draws) Loss {
+	mu, logVar := v.Encode(t, chains)
+	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(mu, index, "posterior", 1, draws)))
+	z = t.Add(z, v.normals(mu, index, "smooth", v.Config.Noise, draws))
+	logits, target := v.decode(t, z, chains)
+	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(logits, target)))
+	kl := t.Scale(1/float32(mu.Rows()), t.Sum(t.GaussianKL(mu, logVar)))
+	return Loss{t.Add(ce, t.Scale(float32(v.Config.Beta), kl)), []Part{
+		{"reconstruction_nats_per_token", float64(ce.Data[0])},
+		{"kl_nats_per_code", float64(kl.Data[0])},
+	}}
+}
+
+// normals draws N(0, std²) in the shape of mu.
+func (v *VAE) normals(mu *tensor.Tensor, index []int, purpose string, std float64, draws Draws) *tensor.Tensor {
+	x := tensor.New(mu.Shape...)
+	each := v.Config.K * v.Config.D
+	for b, i := range index {
+		rng := draws.For(purpose, i)
+		for j := range each {
+			x.Data[b*each+j] = float32(std * rng.NormFloat64())
+		}
+	}
+	return x
+}
+
+// Standardise sets Mean and Std from the codes of the training set, per
+// dimension over all thoughts, and returns the codes standardised.
+// mu [n·K, D] → [n·K, D]
+func (v *VAE) Standardise(mu *tensor.Tensor) *tensor.Tensor {
+	D, n := v.Config.D, float64(mu.Rows())
+	for d := range D {
+		var sum, squares float64
+		for r := range mu.Rows() {
+			sum += float64(mu.Data[r*D+d])
+		}
+		mean := sum / n
+		for r := range mu.Rows() {
+			squares += (float64(mu.Data[r*D+d]) - mean) * (float64(mu.Data[r*D+d]) - mean)
+		}
+		// A dimension that does not vary keeps a floor, or noise would be blown up.
+		v.Mean[d], v.Std[d] = float32(mean), float32(math.Sqrt(squares/n)+1e-4)
+	}
+	return v.standardised(mu)
+}
+
+func (v *VAE) standardised(mu *tensor.Tensor) *tensor.Tensor {
+	e := tensor.New(mu.Shape...)
+	for i, m := range mu.Data {
+		d := i % v.Config.D
+		e.Data[i] = (m - v.Mean[d]) / v.Std[d]
+	}
+	return e
+}
+
+// raw undoes standardised.
+func (v *VAE) raw(e *tensor.Tensor) *tensor.Tensor {
+	z := tensor.New(e.Shape...)
+	for i, x := range e.Data {
+		d := i % v.Config.D
+		z.Data[i] = x*v.Std[d] + v.Mean[d]
+	}
+	return z
+}
+
+// Codes returns the standardised codes of chains.   → [B·K, D]
+func (v *VAE) Codes(chains [][][]int) *tensor.Tensor {
+	mu, _ := v.Encode(nil, chains)
+	return v.standardised(mu)
+}
+
+// Accuracy is how well codes say their chains: the share of tokens that the
+// decoder finds likeliest given the true ones before them, and the share of
+// chains in which it finds all of them.
+// e [B·K, D] standardised
+func (v *VAE) Accuracy(e *tensor.Tensor, chains [][][]int) (tokens, whole float64) {
+	logits, target := v.decode(nil, v.raw(e), chains)
+	right, wholes, at := 0, 0, 0
+	perChain := len(v.parts(chains)) / len(chains) // EOS tokens a chain
+	for _, segments := range chains {
+		all := true
+		for range len(slices.Concat(segments...)) + perChain {
+			if argmax(logits.Row(at)) == target[at] {
+				right++
+			} else {
+				all = false
+			}
+			at++
+		}
+		if all {
+			wholes++
+		}
+	}
+	return float64(right) / float64(len(target)), float64(wholes) / float64(len(chains))
+}
+
+// Read decodes codes to the likeliest tokens, a segment each ("full": the whole
+// chain in the first).   e [K, D] standardised → [K]segment
+func (v *VAE) Read(e *tensor.Tensor) [][]int {
+	z := v.raw(e)
+	segments := make([][]int, v.Config.K)
+	cache := v.decoder.NewCache()
+	for k, p := range v.parts([][][]int{segments}) {
+		if !p.joins {
+			cache = v.decoder.NewCache()
+		}
+		rows := v.codeRows(nil, z, p.codes)
+		h := v.decoder.Step(slices.Repeat([]*transformer.Cache{cache}, len(p.codes)), rows)
+		h = (*tensor.Tape)(nil).Gather(h, []int{h.Rows() - 1})
+		for range v.Config.Length * len(p.codes) {
+			id := argmax((*tensor.Tape)(nil).Linear(h, v.decEmbed, nil).Data)
+			if id == v.EOS {
+				break
+			}
+			segments[k] = append(segments[k], id)
+			h = v.decoder.Step([]*transformer.Cache{cache}, (*tensor.Tape)(nil).Gather(v.decEmbed, []int{id}))
+		}
+	}
+	return segments
+}
+
+// ActiveDims counts the dimensions whose posterior mean varies over the data
+// set by more than 0.01 (Burda et al., 2016): Std is of the means.
+func (v *VAE) ActiveDims() int {
+	n := 0
+	for _, s := range v.Std {
+		if s*s > 0.01 {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,44 @@
+package nfhead
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"nfcot/internal/tensor"
+)
+
+// A Head predicts the next thought from a hidden state: a diagonal Gaussian
+// (METHOD eq. 1).
+type Head struct {
+	limit  float64
+	weight *tensor.Tensor // [2D, H]
+	bias   *tensor.Tensor // [2D]
+}
+
+// NewHead makes a head for thoughts of d numbers. log sigma is kept within
+// ±limit by limit·tanh(x/limit); limit 0 leaves it free.
+func NewHead(p *tensor.Params, hidden, d int, limit float64) *Head {
+	return &Head{limit, p.Normal("weight", 0.02, 2*d, hidden), p.Const("bias", 0, 2*d)}
+}
+
+// Gaussian returns the mean and the log standard deviation of the thought that
+// follows each row.   h [R, H] → mu, logSigma [R, D]
+func (n *Head) Gaussian(t *tensor.Tape, h *tensor.Tensor) (mu, logSigma *tensor.Tensor) {
+	d := n.weight.Rows() / 2
+	parts := t.Split(t.Linear(h, n.weight, n.bias), d, d)
+	mu, logSigma = parts[0], parts[1]
+	if n.limit > 0 {
+		c := float32(n.limit)
+		logSigma = t.Scale(c, t.Tanh(t.Scale(1/c, logSigma)))
+	}
+	return mu, logSigma
+}
+
+// Draw writes a sample of N(mu, (temp·sigma)²) to u: mu + sigma·(temp·z).
+// u, mu, logSigma have D numbers each.
+func Draw(u, mu, logSigma []float32, temp float64, rng *rand.Rand) {
+	for i := range u {
+		z := rng.NormFloat64() // drawn at temperature 0 too: the stream stays in step
+		u[i] = mu[i] + float32(temp*math.Exp(float64(logSigma[i]))*z)
+	}
+}

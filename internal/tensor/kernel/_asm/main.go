@@ -1,0 +1,35 @@
+// Command asm writes the assembly kernels of package kernel. Run it in this folder:
+//
+//	go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg kernel
+//
+// Every kernel is written once, in terms of a machine (machine.go), and generated for AVX-512 and for AVX2. The order of
+// every sum is that of the Generic versions in package kernel.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	ConstraintExpr("!purego")
+	constants()
+	for _, m := range []*machine{avx512, avx2} {
+		for vectors := 1; vectors <= 2; vectors++ {
+			for rows := 1; rows <= m.tileRows; rows++ {
+				m.tile(rows, vectors)
+			}
+		}
+		m.dots()
+		m.axpys()
+		m.outers()
+		m.max()
+		m.expSum()
+		m.scale()
+		m.swiglu()
+		m.swigluBackward()
+		m.adamw()
+		m.sumSquares()
+	}
+	transpose8()
+	Generate()
+}

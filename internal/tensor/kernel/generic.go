@@ -1,0 +1,152 @@
+package kernel
+
+import "math"
+
+// The definitions of the kernels. They know nothing of instruction sets; the assembly is tested against them.
+
+// lanes is the number of partial sums of a reduction: element i goes to sum i%lanes. It is a constant of the definition, not
+// of the machine: AVX2 keeps two vectors where AVX-512 keeps one.
+const lanes = 16
+
+// tree adds the partial sums: halves onto halves.
+func tree[T float32 | float64](s *[lanes]T) T {
+	for h := lanes / 2; h > 0; h /= 2 {
+		for l := range h {
+			s[l] += s[l+h]
+		}
+	}
+	return s[0]
+}
+
+func dotsGeneric(dst, q, k []float32, stride int) {
+	for j := range dst {
+		var s [lanes]float32
+		row := k[j*stride:][:len(q)]
+		for i, v := range q {
+			s[i%lanes] += v * row[i]
+		}
+		dst[j] = tree(&s)
+	}
+}
+
+func axpysGeneric(y, w, x []float32, stride int) {
+	for j, a := range w {
+		row := x[j*stride:][:len(y)]
+		for i, v := range row {
+			y[i] += a * v
+		}
+	}
+}
+
+func outersGeneric(x []float32, stride int, w, y []float32) {
+	for j, a := range w {
+		row := x[j*stride:][:len(y)]
+		for i, v := range y {
+			row[i] += a * v
+		}
+	}
+}
+
+// maximumGeneric returns the greatest element of x, -Inf when there is none. NaNs are passed over.
+func maximumGeneric(x []float32) float32 {
+	most := float32(math.Inf(-1))
+	for _, v := range x {
+		if v > most {
+			most = v
+		}
+	}
+	return most
+}
+
+// expSumGeneric sets dst[i] = e^(x[i]-shift) and returns the sum of dst.
+func expSumGeneric(dst, x []float32, shift float32) float32 {
+	var s [lanes]float32
+	for i, v := range x {
+		dst[i] = float32(math.Exp(float64(v - shift)))
+		s[i%lanes] += dst[i]
+	}
+	return tree(&s)
+}
+
+func scaleGeneric(alpha float32, x []float32) {
+	for i := range x {
+		x[i] *= alpha
+	}
+}
+
+func onePlusExpNeg(x float32) float32 { return 1 + float32(math.Exp(float64(-x))) }
+
+func swigluGeneric(dst, gate, up []float32) {
+	for i, g := range gate {
+		dst[i] = g / onePlusExpNeg(g) * up[i]
+	}
+}
+
+// d silu(g)/dg = s + g s (1-s) with s = 1/(1+e^-g).
+func swigluBackwardGeneric(dgate, dup, dy, gate, up []float32) {
+	for i, g := range gate {
+		s := 1 / onePlusExpNeg(g)
+		silu := g * s
+		dgate[i] += dy[i] * up[i] * (s + silu*(1-s))
+		dup[i] += dy[i] * silu
+	}
+}
+
+// decay = lr*wd, a1 = 1-b1, a2 = 1-b2, step = lr/c1, rc2 = 1/c2. The conversions keep the compiler from fusing a product into
+// a sum (it would on arm64).
+func adamwGeneric(p, g, m, v []float32, gscale, decay, b1, a1, b2, a2, step, rc2, eps float32) {
+	for i := range p {
+		gi := gscale * g[i]
+		m[i] = float32(b1*m[i]) + float32(a1*gi)
+		v[i] = float32(b2*v[i]) + float32(a2*float32(gi*gi))
+		root := float32(math.Sqrt(float64(v[i] * rc2)))
+		p[i] -= float32(decay * p[i])
+		p[i] -= float32(step*m[i]) / (root + eps)
+	}
+}
+
+func sumSquaresGeneric(x []float32) float64 {
+	var s [lanes]float64
+	for i, v := range x {
+		s[i%lanes] += float64(v) * float64(v)
+	}
+	return tree(&s)
+}
+
+// tileGeneric adds to a tile of C (or to 0, unless load) the product of rows rows of A and a packed panel of B that is
+// genericCols wide. A's element (i,p) is a[i*rs+p*cs], C's rows lie ldc apart, and only cols columns of C are used.
+func tileGeneric(rows, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
+	for i := range rows {
+		var s [genericCols]float32
+		row := c[i*ldc:][:cols]
+		if load {
+			copy(s[:], row)
+		}
+		s0, s1, s2, s3, s4, s5, s6, s7 := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
+		for p := range k {
+			x, v := a[i*rs+p*cs], (*[genericCols]float32)(b[p*genericCols:])
+			s0 += x * v[0]
+			s1 += x * v[1]
+			s2 += x * v[2]
+			s3 += x * v[3]
+			s4 += x * v[4]
+			s5 += x * v[5]
+			s6 += x * v[6]
+			s7 += x * v[7]
+		}
+		s = [...]float32{s0, s1, s2, s3, s4, s5, s6, s7}
+		copy(row, s[:])
+	}
+}
+
+// genericCols is the width of tileGeneric: as many sums as registers hold.
+const genericCols = 8
+
+// transposeGeneric sets dst[p*width+i] = src[i*stride+p] for rows rows i of n elements p.
+func transposeGeneric(dst []float32, width int, src []float32, stride, rows, n int) {
+	for i := range rows {
+		for p, v := range src[i*stride:][:n] {
+			dst[p*width+i] = v
+		}
+	}
+}

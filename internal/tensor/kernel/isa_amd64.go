@@ -1,0 +1,178 @@
+//go:build !purego
+
+package kernel
+
+import (
+	"os"
+
+	"golang.org/x/sys/cpu"
+)
+
+// The choice between the assembly in kernels_amd64.s (written by _asm) and the definitions in generic.go.
+
+func bestISA() level {
+	best := generic
+	x := &cpu.X86
+	if x.HasAVX2 && x.HasFMA && x.HasBMI2 {
+		best = avx2
+		if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW {
+			best = avx512
+		}
+	}
+	for l, name := range levelNames {
+		if name == os.Getenv("NFCOT_ISA") {
+			best = min(best, level(l))
+		}
+	}
+	return best
+}
+
+var avx512Tiles = tiles{
+	rows: 12, cols: 32, narrow: 16,
+	wideTile:   [...]tileFunc{nil, tile1x32AVX512, tile2x32AVX512, tile3x32AVX512, tile4x32AVX512, tile5x32AVX512, tile6x32AVX512, tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512, tile12x32AVX512},
+	narrowTile: [...]tileFunc{nil, tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512, tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512},
+}
+
+var avx2Tiles = tiles{
+	rows: 6, cols: 16, narrow: 8,
+	wideTile:   [...]tileFunc{nil, tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2, 12: nil},
+	narrowTile: [...]tileFunc{nil, tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2, 12: nil},
+}
+
+func tilesOf(l level) *tiles {
+	switch l {
+	case avx512:
+		return &avx512Tiles
+	case avx2:
+		return &avx2Tiles
+	}
+	return &genericTiles
+}
+
+// transpose is transposeGeneric; the assembly does whole blocks of 8 x 8.
+func transpose(dst []float32, width int, src []float32, stride, rows, n int) {
+	if isa == generic {
+		transposeGeneric(dst, width, src, stride, rows, n)
+		return
+	}
+	rows8, n8 := rows&^7, n&^7
+	for i := 0; i < rows8 && n8 > 0; i += 8 {
+		transpose8(dst[i:], width, src[i*stride:], stride, n8)
+	}
+	if rows8 > 0 && n8 < n {
+		transposeGeneric(dst[n8*width:], width, src[n8:], stride, rows8, n-n8)
+	}
+	if rows8 < rows {
+		transposeGeneric(dst[rows8:], width, src[rows8*stride:], stride, rows-rows8, n)
+	}
+}
+
+func dots(dst, q, k []float32, stride int) {
+	switch isa {
+	case avx512:
+		dotsAVX512(dst, q, k, stride)
+	case avx2:
+		dotsAVX2(dst, q, k, stride)
+	default:
+		dotsGeneric(dst, q, k, stride)
+	}
+}
+
+func axpys(y, w, x []float32, stride int) {
+	switch isa {
+	case avx512:
+		axpysAVX512(y, w, x, stride)
+	case avx2:
+		axpysAVX2(y, w, x, stride)
+	default:
+		axpysGeneric(y, w, x, stride)
+	}
+}
+
+func outers(x []float32, stride int, w, y []float32) {
+	switch isa {
+	case avx512:
+		outersAVX512(x, stride, w, y)
+	case avx2:
+		outersAVX2(x, stride, w, y)
+	default:
+		outersGeneric(x, stride, w, y)
+	}
+}
+
+func maximum(x []float32) float32 {
+	switch isa {
+	case avx512:
+		return maximumAVX512(x)
+	case avx2:
+		return maximumAVX2(x)
+	default:
+		return maximumGeneric(x)
+	}
+}
+
+func expSum(dst, x []float32, shift float32) float32 {
+	switch isa {
+	case avx512:
+		return expSumAVX512(dst, x, shift)
+	case avx2:
+		return expSumAVX2(dst, x, shift)
+	default:
+		return expSumGeneric(dst, x, shift)
+	}
+}
+
+func scale(alpha float32, x []float32) {
+	switch isa {
+	case avx512:
+		scaleAVX512(alpha, x)
+	case avx2:
+		scaleAVX2(alpha, x)
+	default:
+		scaleGeneric(alpha, x)
+	}
+}
+
+func swiglu(dst, gate, up []float32) {
+	switch isa {
+	case avx512:
+		swigluAVX512(dst, gate, up)
+	case avx2:
+		swigluAVX2(dst, gate, up)
+	default:
+		swigluGeneric(dst, gate, up)
+	}
+}
+
+func swigluBackward(dgate, dup, dy, gate, up []float32) {
+	switch isa {
+	case avx512:
+		swigluBackwardAVX512(dgate, dup, dy, gate, up)
+	case avx2:
+		swigluBackwardAVX2(dgate, dup, dy, gate, up)
+	default:
+		swigluBackwardGeneric(dgate, dup, dy, gate, up)
+	}
+}
+
+func sumSquares(x []float32) float64 {
+	switch isa {
+	case avx512:
+		return sumSquaresAVX512(x)
+	case avx2:
+		return sumSquaresAVX2(x)
+	default:
+		return sumSquaresGeneric(x)
+	}
+}
+
+func adamw(p, g, m, v []float32, gscale, decay, b1, a1, b2, a2, step, rc2, eps float32) {
+	switch isa {
+	case avx512:
+		adamwAVX512(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
+	case avx2:
+		adamwAVX2(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
+	default:
+		adamwGeneric(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
+	}
+}

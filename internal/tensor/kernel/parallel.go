@@ -1,0 +1,176 @@
+package kernel
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+)
+
+// A pool of persistent workers. It knows nothing of what the work is.
+//
+// There is one pool and it does one job at a time. A call that finds it taken - a nested call, or one from another
+// goroutine - does its work itself, so nothing ever waits for the pool. A job is offered to workers; an offer that no worker
+// has taken up by the time the work is done is withdrawn, so nothing waits for a worker that the scheduler does not run.
+
+var threads atomic.Int64
+
+func init() { threads.Store(int64(runtime.GOMAXPROCS(0))) }
+
+// SetThreads sets the number of workers that Parallel uses, the calling goroutine included. It panics when n < 1.
+func SetThreads(n int) {
+	if n < 1 {
+		panic(fmt.Sprintf("kernel: SetThreads(%d): at least one thread is needed", n))
+	}
+	threads.Store(int64(n))
+}
+
+// Threads returns the number of workers that Parallel uses: GOMAXPROCS unless SetThreads said otherwise.
+func Threads() int { return int(threads.Load()) }
+
+// Parallel calls f on disjoint ranges that cover [0,n), each at least grain long (except the last), on up to Threads()
+// workers, and returns when all calls have returned. When n <= grain, with one thread, or when another Parallel is under way
+// (so in nested calls), it is f(0, n). How the range is cut is not defined: what f computes must not depend on it. A panic in
+// f reaches the caller of Parallel.
+func Parallel(n, grain int, f func(lo, hi int)) {
+	if n <= 0 {
+		return
+	}
+	grain = max(grain, 1)
+	workers := min(Threads(), (n+grain-1)/grain)
+	if workers == 1 || !pool.taken.CompareAndSwap(false, true) {
+		f(0, n)
+		return
+	}
+	pool.run(n, max(grain, (n+workers*chunksPerWorker-1)/(workers*chunksPerWorker)), workers-1, f)
+}
+
+const (
+	chunksPerWorker = 4     // so that a worker that loses its core delays the others little
+	spins           = 20000 // looks at a flag before sleeping: some ten microseconds, the gap between two operations of a model
+)
+
+// pool is the state of the job under way. taken guards the rest, except what job says.
+var pool struct {
+	taken   atomic.Bool
+	workers []*worker
+	job
+}
+
+// job is what workers read and write while it runs.
+type job struct {
+	f        func(lo, hi int)
+	n, chunk int
+	next     atomic.Int64        // where the first chunk that nobody has taken starts
+	failure  atomic.Pointer[any] // what the first panic in a worker said
+}
+
+// worker is a goroutine that waits for offers of work.
+type worker struct {
+	state atomic.Int32
+	wake  chan struct{} // from asleep to offered
+	done  chan struct{} // from awaited to idle
+}
+
+// States of a worker.
+const (
+	idle    = iota // looking for an offer
+	asleep         // waiting for wake
+	offered        // there is a job it may take up
+	running        // taken up
+	awaited        // like running, and the caller sleeps until it is done
+)
+
+// run does a job with help from helpers workers.
+func (p *job) run(n, chunk, helpers int, f func(lo, hi int)) {
+	p.f, p.n, p.chunk = f, n, chunk
+	p.next.Store(0)
+	p.failure.Store(nil)
+	for len(pool.workers) < helpers {
+		w := &worker{wake: make(chan struct{}, 1), done: make(chan struct{}, 1)}
+		pool.workers = append(pool.workers, w)
+		go w.loop()
+	}
+	for _, w := range pool.workers[:helpers] {
+		w.offer()
+	}
+	defer p.finish(helpers)
+	p.work()
+}
+
+// finish waits for the helpers and hands on a panic of theirs. It also runs when f panics in the caller.
+func (p *job) finish(helpers int) {
+	p.next.Store(int64(p.n)) // after a panic: no new chunks
+	for _, w := range pool.workers[:helpers] {
+		w.wait()
+	}
+	failure := p.failure.Load()
+	p.f = nil
+	pool.taken.Store(false)
+	if failure != nil {
+		panic(*failure)
+	}
+}
+
+// work calls f on chunks until none is left.
+func (p *job) work() {
+	for {
+		hi := int(p.next.Add(int64(p.chunk)))
+		lo := hi - p.chunk
+		if lo >= p.n {
+			return
+		}
+		p.f(lo, min(hi, p.n))
+	}
+}
+
+func (w *worker) offer() {
+	if w.state.Swap(offered) == asleep {
+		w.wake <- struct{}{}
+	}
+}
+
+// wait withdraws the offer, or waits until the work that was taken up is done.
+func (w *worker) wait() {
+	for spin := 0; ; spin++ {
+		switch w.state.Load() {
+		case offered:
+			if w.state.CompareAndSwap(offered, idle) {
+				return
+			}
+		case running:
+			if spin > spins && w.state.CompareAndSwap(running, awaited) {
+				<-w.done
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+func (w *worker) loop() {
+	for spin := 0; ; spin++ {
+		if w.state.Load() == offered && w.state.CompareAndSwap(offered, running) {
+			w.work()
+			spin = 0
+		}
+		if spin > spins && w.state.CompareAndSwap(idle, asleep) {
+			<-w.wake
+			spin = 0
+		}
+	}
+}
+
+// work does its share of the job and reports, whatever f does.
+func (w *worker) work() {
+	defer func() {
+		if r := recover(); r != nil {
+			pool.failure.CompareAndSwap(nil, &r)
+			pool.next.Store(int64(pool.n))
+		}
+		if w.state.Swap(idle) == awaited {
+			w.done <- struct{}{}
+		}
+	}()
+	pool.work()
+}

@@ -1,0 +1,87 @@
+package tensor
+
+import (
+	"iter"
+	"strings"
+)
+
+// Params is where a model's parameters are made, named and found again. The
+// order of creation is the order of iteration.
+type Params struct {
+	prefix string
+	all    *[]Param
+	seed   uint64
+}
+
+// A Param is a named tensor that is learnt.
+type Param struct {
+	Name string
+	*Tensor
+}
+
+// NewParams returns an empty set. The initial values of a parameter depend on
+// seed and its name alone.
+func NewParams(seed uint64) *Params { return &Params{all: new([]Param), seed: seed} }
+
+// Sub returns the same set seen from inside name: parameters made through it
+// are called "name.…".
+func (p *Params) Sub(name string) *Params {
+	return &Params{prefix: p.prefix + name + ".", all: p.all, seed: p.seed}
+}
+
+// Normal makes a parameter with values drawn from N(0, std²).
+func (p *Params) Normal(name string, std float64, shape ...int) *Tensor {
+	x := p.Const(name, 0, shape...)
+	rng := Rand(p.seed, "init "+p.prefix+name)
+	for i := range x.Data {
+		x.Data[i] = float32(std * rng.NormFloat64())
+	}
+	return x
+}
+
+// Const makes a parameter whose values are all v.
+func (p *Params) Const(name string, v float32, shape ...int) *Tensor {
+	x := New(shape...)
+	x.Grad = make([]float32, len(x.Data))
+	for i := range x.Data {
+		x.Data[i] = v
+	}
+	*p.all = append(*p.all, Param{p.prefix + name, x})
+	return x
+}
+
+// All yields the parameters under p's prefix, with their full names.
+func (p *Params) All() iter.Seq[Param] {
+	return func(yield func(Param) bool) {
+		for _, q := range *p.all {
+			if strings.HasPrefix(q.Name, p.prefix) && !yield(q) {
+				return
+			}
+		}
+	}
+}
+
+// Count is the number of learnt numbers under p's prefix.
+func (p *Params) Count() int {
+	n := 0
+	for q := range p.All() {
+		n += len(q.Data)
+	}
+	return n
+}
+
+// Learn gives gradients, all zero, to the parameters for which wanted says so
+// and takes them from the others: the tape then skips the work, and optimizers
+// skip the parameter.
+func (p *Params) Learn(wanted func(name string) bool) {
+	for q := range p.All() {
+		switch {
+		case !wanted(q.Name):
+			q.Grad = nil
+		case q.Grad == nil:
+			q.Grad = make([]float32, len(q.Data))
+		default:
+			clear(q.Grad)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+// Package tensor computes with dense float32 arrays and differentiates what it
+// computes.
+//
+// There are two nouns. A Tensor holds numbers and, if anyone wants it, their
+// gradient. A Tape is where operations happen: its methods compute, and it
+// remembers how to go back. A nil *Tape computes and remembers nothing, so
+// training and inference share one forward pass.
+package tensor
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Tensor is a contiguous row-major array. Operations see it as rows × cols,
+// where cols is the last dimension and rows the product of the others.
+type Tensor struct {
+	Shape []int
+	Data  []float32
+	Grad  []float32 // as long as Data, or nil if no gradient is wanted
+}
+
+// New returns a tensor of zeros.
+func New(shape ...int) *Tensor {
+	return &Tensor{Shape: slices.Clone(shape), Data: make([]float32, size(shape))}
+}
+
+// From returns a tensor of the given shape around data, which is not copied.
+// It panics when the lengths differ.
+func From(data []float32, shape ...int) *Tensor {
+	if len(data) != size(shape) {
+		panic(fmt.Sprintf("tensor: %d numbers do not make shape %v", len(data), shape))
+	}
+	return &Tensor{Shape: slices.Clone(shape), Data: data}
+}
+
+func size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// Cols is the length of the last dimension.
+func (x *Tensor) Cols() int { return x.Shape[len(x.Shape)-1] }
+
+// Rows is the product of all dimensions but the last.
+func (x *Tensor) Rows() int { return size(x.Shape[:len(x.Shape)-1]) }
+
+// Row returns row i, sharing memory with x.
+func (x *Tensor) Row(i int) []float32 { c := x.Cols(); return x.Data[i*c : (i+1)*c : (i+1)*c] }
+
+func (x *Tensor) gradRow(i int) []float32 { c := x.Cols(); return x.Grad[i*c : (i+1)*c : (i+1)*c] }
+
+// mustMatch panics unless a and b have the same number of rows and columns: a
+// mismatch is a bug in the caller, not a condition to handle.
+func mustMatch(op string, a, b *Tensor) {
+	if a.Rows() != b.Rows() || a.Cols() != b.Cols() {
+		panic(fmt.Sprintf("tensor: %s: shape %v against %v", op, a.Shape, b.Shape))
+	}
+}
