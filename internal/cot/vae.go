@@ -54,6 +54,7 @@ func (c VAEConfig) Check() error {
 // (METHOD section 5). Once trained it is frozen; Mean and Std then map its codes
 // to standardised ones, which everything outside sees.
 type VAE struct {
+	Params    *tensor.Params
 	Config    VAEConfig
 	EOS       int
 	Mean, Std []float32 // [D], of the posterior means over the training set
@@ -71,7 +72,7 @@ type VAE struct {
 
 // NewVAE makes the parameters of a VAE over a vocabulary.
 func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int) *VAE {
-	v := &VAE{Config: c, EOS: eos, vocab: vocab, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
+	v := &VAE{Params: p, Config: c, EOS: eos, vocab: vocab, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
 	hd := c.Hidden / c.Heads
 	shape := transformer.Config{Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.Heads, HeadDim: hd, FFN: 2 * c.Hidden,
 		Vocab: vocab, Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}

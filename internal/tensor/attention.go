@@ -140,14 +140,25 @@ func (t *Tape) Attention(q, k, v *Tensor, see []Span, hd int) *Tensor {
 // separate cuts rows into the shortest runs such that no two runs see a row in
 // common.
 func separate(see []Span) (runs []Span) {
-	var keys []Span // what each run sees
+	keys := 0
+	for _, s := range see {
+		keys = max(keys, s.To)
+	}
+	last := make([]int, keys) // the last query that sees a key
 	for r, s := range see {
-		runs, keys = append(runs, Span{r, r + 1}), append(keys, s)
-		for n := len(runs); n > 1 && keys[n-1].From < keys[n-2].To && keys[n-2].From < keys[n-1].To; n-- {
-			runs[n-2].To = runs[n-1].To
-			keys[n-2] = Span{min(keys[n-2].From, keys[n-1].From), max(keys[n-2].To, keys[n-1].To)}
-			runs, keys = runs[:n-1], keys[:n-1]
+		for k := s.From; k < s.To; k++ {
+			last[k] = r
 		}
+	}
+	end := -1 // the last query that shares a key with the present run
+	for r, s := range see {
+		if r > end {
+			runs = append(runs, Span{r, r})
+		}
+		for k := s.From; k < s.To; k++ {
+			end = max(end, last[k])
+		}
+		runs[len(runs)-1].To = r + 1
 	}
 	return runs
 }

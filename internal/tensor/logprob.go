@@ -20,7 +20,12 @@ func (t *Tape) CategoricalLogProb(logits *Tensor, target []int) *Tensor {
 			}
 			p := probs[r*V : (r+1)*V]
 			copy(p, logits.Row(r))
-			y.Data[r] = logits.Row(r)[target[r]] - kernel.Softmax(p)
+			logSum := kernel.Softmax(p)
+			if q := p[target[r]]; q > 1e-30 {
+				y.Data[r] = float32(math.Log(float64(q))) // keeps the digits that the difference of large logits loses
+			} else {
+				y.Data[r] = logits.Row(r)[target[r]] - logSum
+			}
 		}
 	})
 	t.record(y, func() {

@@ -1,7 +1,9 @@
 package tensor
 
 import (
+	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -84,4 +86,33 @@ func (p *Params) Learn(wanted func(name string) bool) {
 			clear(q.Grad)
 		}
 	}
+}
+
+// A Source gives tensors by name: a checkpoint file. Its errors name the file.
+type Source interface {
+	Float32(name string) (data []float32, shape []int, err error)
+}
+
+// Load copies the tensors of a source, named prefix and the parameter's name,
+// into the parameters under p. Each must be there with the parameter's shape.
+func (p *Params) Load(from Source, prefix string) error {
+	for q := range p.All() {
+		if err := LoadInto(q.Data, q.Shape, from, prefix+q.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LoadInto copies a tensor of the given shape from a source.
+func LoadInto(dst []float32, shape []int, from Source, name string) error {
+	data, got, err := from.Float32(name)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(got, shape) {
+		return fmt.Errorf("tensor %s has shape %v; expected %v", name, got, shape)
+	}
+	copy(dst, data)
+	return nil
 }

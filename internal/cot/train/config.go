@@ -46,8 +46,8 @@ type Stages struct {
 	Flow  Stage `yaml:"3"` // everything, the flow unfrozen at last
 }
 
-// list returns the stages by number.
-func (s *Stages) list() []*Stage { return []*Stage{&s.Text, &s.Heads, &s.Joint, &s.Flow} }
+// List returns the stages by number.
+func (s *Stages) List() []*Stage { return []*Stage{&s.Text, &s.Heads, &s.Joint, &s.Flow} }
 
 // A Stage is a stretch of training with its own optimizer and rate: warm-up,
 // then cosine.
@@ -106,7 +106,7 @@ func (c Config) Check() error {
 	if err := c.Model.Check(); err != nil {
 		return err
 	}
-	if c.continuous() {
+	if c.Continuous() {
 		if err := c.Flow.Check(); err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (c Config) Check() error {
 	case c.HeldOut < 0 || c.EvalEvery < 0 || c.SaveEvery < 0:
 		return fmt.Errorf("held_out, eval_every and save_every must not be negative")
 	}
-	for i, s := range c.Stages.list() {
+	for i, s := range c.Stages.List() {
 		if s.Steps < 0 || s.Steps > 0 && (s.LR <= 0 || math.IsInf(s.LR, 0)) {
 			return fmt.Errorf("stage %d has %d steps at learning rate %g; steps must not be negative and the rate must be positive", i, s.Steps, s.LR)
 		}
@@ -125,8 +125,8 @@ func (c Config) Check() error {
 	return nil
 }
 
-// continuous says whether the method thinks in continuous thoughts.
-func (c Config) continuous() bool { return c.Method == "nfcot" }
+// Continuous says whether the method thinks in continuous thoughts.
+func (c Config) Continuous() bool { return c.Method == "nfcot" }
 
 // rate is the learning rate of step s (from 0) of a stage: linear warm-up to LR,
 // then a cosine to the share MinLR of it.

@@ -23,6 +23,8 @@ type Loop struct {
 	Only   int           // the one stage to run; -1 for all
 	Dir    string        // the run's folder, for its state; "" keeps none
 	Report func(Metrics) error
+
+	saved *state // to continue from; nil for a fresh start
 }
 
 // Metrics are what one step tells.
@@ -46,37 +48,40 @@ type position struct {
 	Total int `json:"step"` // over all stages
 }
 
+// Resume reads the saved state from the run's folder, so that Run continues
+// there, and returns the number of steps done.
+func (l *Loop) Resume() (done int, err error) {
+	if l.saved, err = loadState(l.Dir, l.Model.Params); err != nil {
+		return 0, err
+	}
+	return l.saved.Total, nil
+}
+
 // Run trains from where the run stands to the end. When ctx ends it saves the
 // state and returns ErrInterrupted.
-func (l *Loop) Run(ctx context.Context, resume bool) error {
+func (l *Loop) Run(ctx context.Context) error {
 	var at position
-	var saved *state
-	if resume {
-		var err error
-		if saved, err = loadState(l.Dir, l.Model.Params); err != nil {
-			return err
-		}
-		at = saved.position
+	if l.saved != nil {
+		at = l.saved.position
 	}
-	for ; at.Stage < len(l.Config.Stages.list()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
+	for ; at.Stage < len(l.Config.Stages.List()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
 		if l.runs(at.Stage) {
-			if err := l.stage(ctx, &at, saved); err != nil {
+			if err := l.stage(ctx, &at); err != nil {
 				return err
 			}
-			saved = nil
 		}
 	}
 	return nil
 }
 
 func (l *Loop) runs(stage int) bool {
-	return (l.Only < 0 || l.Only == stage) && l.Config.Stages.list()[stage].Steps > 0
+	return (l.Only < 0 || l.Only == stage) && l.Config.Stages.List()[stage].Steps > 0
 }
 
 // Steps is the number of steps of all stages to run.
 func (l *Loop) Steps() int {
 	n := 0
-	for i, s := range l.Config.Stages.list() {
+	for i, s := range l.Config.Stages.List() {
 		if l.runs(i) {
 			n += s.Steps
 		}
@@ -85,8 +90,8 @@ func (l *Loop) Steps() int {
 }
 
 // stage runs one stage from step at.Done on.
-func (l *Loop) stage(ctx context.Context, at *position, saved *state) error {
-	stage := *l.Config.Stages.list()[at.Stage]
+func (l *Loop) stage(ctx context.Context, at *position) error {
+	stage := *l.Config.Stages.List()[at.Stage]
 	learner := l.Model.learner(at.Stage)
 	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(at.Stage, name) })
 	optimizer := tensor.NewAdamW(l.Model.Params)
@@ -97,10 +102,11 @@ func (l *Loop) stage(ctx context.Context, at *position, saved *state) error {
 		}
 		return 1
 	}
-	if saved != nil {
-		if err := saved.restore(optimizer); err != nil {
+	if l.saved != nil {
+		if err := l.saved.restore(optimizer); err != nil {
 			return err
 		}
+		l.saved = nil // later stages begin afresh
 	}
 	order := newOrder(l.Config.Seed, at.Stage, len(l.Data))
 	tape := new(tensor.Tape)
@@ -146,7 +152,7 @@ func (l *Loop) stage(ctx context.Context, at *position, saved *state) error {
 func (l *Loop) backward(tape *tensor.Tape, learner cot.Learner, batch []cot.Encoded, draws cot.Draws, m *Metrics) {
 	whole := learner.Size(batch)
 	m.Tokens = whole.Tokens
-	if l.Config.continuous() {
+	if l.Config.Continuous() {
 		m.Tokens += len(batch) * l.Config.NF.K
 	}
 	for i := range l.Config.Accumulate {

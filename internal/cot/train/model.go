@@ -22,7 +22,7 @@ type Model struct {
 func NewModel(c Config, special cot.Special) *Model {
 	p := tensor.NewParams(c.Seed)
 	m := &Model{Params: p, Special: special, LM: transformer.NewLM(p, c.Model), config: c}
-	if c.continuous() {
+	if c.Continuous() {
 		m.NF = cot.NewNFCoT(p, m.LM, special, c.Flow, c.NF)
 	}
 	return m
@@ -45,7 +45,7 @@ func (m *Model) learner(stage int) cot.Learner {
 	case stage == 0:
 		return &cot.Text{LM: m.LM, Special: m.Special, Chain: true, DirectShare: m.config.DirectShare}
 	case m.NF != nil:
-		return cot.Stage{NFCoT: m.NF, HoldFlow: m.config.Stages.list()[stage].HoldFlow}
+		return cot.Stage{NFCoT: m.NF, HoldFlow: m.config.Stages.List()[stage].HoldFlow}
 	}
 	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot"}
 }
@@ -57,7 +57,7 @@ func (m *Model) learns(stage int, name string) bool {
 	case stage == 0:
 		return backbone
 	case strings.HasPrefix(name, "flow."):
-		return !m.config.Stages.list()[stage].HoldFlow
+		return !m.config.Stages.List()[stage].HoldFlow
 	case stage == 1:
 		return !backbone
 	}

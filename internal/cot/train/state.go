@@ -72,42 +72,19 @@ func loadState(dir string, p *tensor.Params) (*state, error) {
 		return nil, err
 	}
 	s.steps = s.Done
-	return s, Fill(p, s.file, paramsName)
+	return s, p.Load(s.file, paramsName)
 }
 
 // restore puts the saved moments into an optimizer.
 func (s *state) restore(o *tensor.AdamW) error {
 	o.Steps = s.steps
 	for _, m := range o.Moments {
-		if err := fill(m.M, m.Shape, s.file, firstName+m.Name); err != nil {
+		if err := tensor.LoadInto(m.M, m.Shape, s.file, firstName+m.Name); err != nil {
 			return err
 		}
-		if err := fill(m.V, m.Shape, s.file, secondName+m.Name); err != nil {
+		if err := tensor.LoadInto(m.V, m.Shape, s.file, secondName+m.Name); err != nil {
 			return err
 		}
 	}
 	return s.file.Close()
-}
-
-// Fill copies tensors of a file, named prefix and the parameter's name, into
-// the parameters. Each must be there with the parameter's shape.
-func Fill(p *tensor.Params, f *ckpt.File, prefix string) error {
-	for q := range p.All() {
-		if err := fill(q.Data, q.Shape, f, prefix+q.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func fill(dst []float32, shape []int, f *ckpt.File, name string) error {
-	data, got, err := f.Float32(name)
-	if err != nil {
-		return err
-	}
-	if fmt.Sprint(got) != fmt.Sprint(shape) {
-		return fmt.Errorf("tensor %s has shape %v; expected %v", name, got, shape)
-	}
-	copy(dst, data)
-	return nil
 }

@@ -57,35 +57,46 @@ func (x Mat) check(name string, rows, cols int) {
 	}
 }
 
-// tileFunc is tileGeneric for one number of rows.
-type tileFunc func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)
-
-// tiles is an instruction set's tiles of C: up to rows rows, and cols columns or, for a remainder, narrow columns.
+// tiles is how an instruction set cuts C: into tiles of up to rows rows and wide.width columns, or narrow.width columns where
+// that is enough for what remains.
 type tiles struct {
-	rows, cols, narrow   int
-	wideTile, narrowTile [13]tileFunc // by number of rows
+	rows         int
+	wide, narrow tileShape
 }
 
+// tileShape holds the kernels for panels of one width: the product of a tile (tileGeneric), by number of rows, and the packing
+// (copyRowsGeneric).
+type tileShape struct {
+	width    int
+	tile     [13]tileFunc
+	copyRows copyFunc
+}
+
+type (
+	tileFunc func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)
+	copyFunc func(dst, src []float32, stride, cols, n int)
+)
+
 var genericTiles = func() tiles {
-	t := tiles{rows: 4, cols: genericCols, narrow: genericCols}
-	for rows := 1; rows <= t.rows; rows++ {
-		t.wideTile[rows] = func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
-			tileGeneric(rows, k, a, rs, cs, b, c, ldc, cols, load)
+	shape := tileShape{width: genericCols, copyRows: copyRowsGeneric}
+	const rows = 4
+	for r := 1; r <= rows; r++ {
+		shape.tile[r] = func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
+			tileGeneric(r, k, a, rs, cs, b, c, ldc, cols, load)
 		}
 	}
-	t.narrowTile = t.wideTile
-	return t
+	return tiles{rows: rows, wide: shape, narrow: shape}
 }()
 
 const (
-	kBlock    = 256     // products taken at a time: a panel of B stays in the first-level cache, a block of A in the second
-	tileRows  = 8       // tiles of rows in a block of A at most
-	fewTiles  = 4       // up to so many tiles of rows, B is packed panel by panel where it is used
-	shareWork = 1 << 17 // multiply-adds, and
-	sharePack = 1 << 14 // elements to pack that are worth a thread
+	kBlock    = 256     // products taken at a time: a panel of B then stays in the first-level cache
+	partRows  = 512     // rows of A taken at a time: a block of A then stays in the second-level cache
+	leastRows = 96      // rows of A that make it worth packing a panel of B once more
+	shareWork = 1 << 17 // multiply-adds that are worth a thread
 )
 
-// product is a matrix product under way. Products are reused, with their buffer and the two functions bound to them.
+// product is a matrix product under way. Its tasks are the panels of C, each once for every part of the rows; a task packs the
+// panel of B that it needs. Products are reused, so that no call allocates.
 type product struct {
 	*tiles
 	c          []float32
@@ -94,122 +105,71 @@ type product struct {
 	m, n, k    int
 	accumulate bool
 
-	rowTiles, panels  int
-	blockTiles, split int       // a task is blockTiles tiles of rows times one of split parts of the panels
-	packed            []float32 // B in panels, when rowTiles > fewTiles
-
-	packTasks, blockTasks, panelTasks func(lo, hi int)
-}
-
-// scratch is a worker's buffer: a block of A packed, a panel of B packed.
-type scratch struct {
-	a [tileRows * 12 * kBlock]float32
-	b [32 * kBlock]float32
+	rowTiles, panels, parts int
+	tasks                   func(lo, hi int) // multiplyTasks, bound
 }
 
 var (
 	products = sync.Pool{New: func() any {
 		p := new(product)
-		p.packTasks, p.blockTasks, p.panelTasks = p.packPanels, p.multiplyBlocks, p.multiplyPanels
+		p.tasks = p.multiplyTasks
 		return p
 	}}
-	scratches = sync.Pool{New: func() any { return new(scratch) }}
+	panelBuffers = sync.Pool{New: func() any { return new([32 * kBlock]float32) }}
 )
 
 func (p *product) run() {
 	p.rowTiles = ceil(p.m, p.rows)
-	p.panels = ceil(p.n, p.cols)
-	if p.rowTiles <= fewTiles {
-		Parallel(p.panels, 1+shareWork/(p.m*p.k*p.cols), p.panelTasks)
-		return
-	}
-	if need := p.panels * p.cols * p.k; cap(p.packed) < need {
-		p.packed = make([]float32, need)
-	} else {
-		p.packed = p.packed[:need]
-	}
-	Parallel(p.panels, 1+sharePack/(p.k*p.cols), p.packTasks)
-	wanted := chunksPerWorker * Threads()
-	p.blockTiles = min(max(p.rowTiles/wanted, 1), tileRows)
-	blocks := ceil(p.rowTiles, p.blockTiles)
-	p.split = min(ceil(wanted, blocks), p.panels)
-	tasks := blocks * p.split
-	Parallel(tasks, 1+shareWork/(1+p.m*p.k*p.n/tasks), p.blockTasks)
+	p.panels = ceil(p.n, p.wide.width)
+	wanted := ceil(chunksPerWorker*Threads(), p.panels)
+	p.parts = max(ceil(p.m, partRows), min(wanted, p.m/leastRows), 1)
+	tasks := p.parts * p.panels
+	Parallel(tasks, 1+shareWork*tasks/(p.m*p.k*p.n), p.tasks)
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// packPanels packs all of B's rows of the panels lo to hi.
-func (p *product) packPanels(lo, hi int) {
-	for k0 := 0; k0 < p.k; k0 += kBlock {
-		kc := min(kBlock, p.k-k0)
-		for j := lo; j < hi; j++ {
-			p.packPanel(p.panel(j, k0, kc), j, k0, kc)
+// multiplyTasks does the tasks lo to hi: panel task%panels for part task/panels of the rows.
+func (p *product) multiplyTasks(lo, hi int) {
+	panel := panelBuffers.Get().(*[32 * kBlock]float32)
+	defer panelBuffers.Put(panel)
+	for lo < hi {
+		part := lo / p.panels
+		t0, t1 := p.rowTiles*part/p.parts, p.rowTiles*(part+1)/p.parts
+		end := min(hi, (part+1)*p.panels)
+		for k0 := 0; k0 < p.k; k0 += kBlock {
+			kc := min(kBlock, p.k-k0)
+			for j := lo - part*p.panels; j < end-part*p.panels; j++ {
+				p.packPanel(panel[:], j, k0, kc)
+				p.multiply(t0, t1, j, panel[:], k0, kc)
+			}
 		}
+		lo = end
 	}
-}
-
-// panel is where panel j of the block of kc rows from k0 on lies in packed.
-func (p *product) panel(j, k0, kc int) []float32 {
-	return p.packed[(k0*p.panels+j*kc)*p.cols:][:kc*p.cols]
 }
 
 // packPanel writes rows k0 to k0+kc of the columns of panel j side by side, filled up with zeros to the width of the panel.
 func (p *product) packPanel(dst []float32, j, k0, kc int) {
-	j0 := j * p.cols
-	cols, width, _ := p.panelShape(j)
-	dst = dst[:kc*width]
-	if cols < width {
-		clear(dst)
-	}
+	j0 := j * p.wide.width
+	cols, shape := p.panelShape(j)
+	dst = dst[:kc*shape.width]
 	if p.b.Trans {
-		transpose(dst, width, p.b.Data[j0*p.b.Stride+k0:], p.b.Stride, cols, kc)
+		if cols < shape.width {
+			clear(dst)
+		}
+		transpose(dst, shape.width, p.b.Data[j0*p.b.Stride+k0:], p.b.Stride, cols, kc)
 		return
 	}
-	for i := range kc {
-		copy(dst[i*width:][:cols], p.b.Data[(k0+i)*p.b.Stride+j0:])
-	}
+	shape.copyRows(dst, p.b.Data[k0*p.b.Stride+j0:], p.b.Stride, cols, kc)
 }
 
-// panelShape returns how many columns of C panel j covers, how wide it is packed, and the tiles for that width.
-func (p *product) panelShape(j int) (cols, width int, tile *[13]tileFunc) {
-	cols = min(p.cols, p.n-j*p.cols)
-	if cols <= p.narrow {
-		return cols, p.narrow, &p.narrowTile
+// panelShape returns how many columns of C panel j covers and the kernels for it.
+func (p *product) panelShape(j int) (cols int, shape *tileShape) {
+	cols = min(p.wide.width, p.n-j*p.wide.width)
+	if cols <= p.narrow.width {
+		return cols, &p.narrow
 	}
-	return cols, p.cols, &p.wideTile
-}
-
-// multiplyBlocks does the tasks lo to hi with B packed.
-func (p *product) multiplyBlocks(lo, hi int) {
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	for task := lo; task < hi; task++ {
-		block, part := task/p.split, task%p.split
-		t0, t1 := block*p.blockTiles, min((block+1)*p.blockTiles, p.rowTiles)
-		j0, j1 := p.panels*part/p.split, p.panels*(part+1)/p.split
-		for k0 := 0; k0 < p.k; k0 += kBlock {
-			kc := min(kBlock, p.k-k0)
-			p.packA(s, t0, t1, k0, kc)
-			for j := j0; j < j1; j++ {
-				p.multiply(s, t0, t1, j, p.panel(j, k0, kc), k0, kc)
-			}
-		}
-	}
-}
-
-// multiplyPanels computes the panels lo to hi of C, packing B on the way.
-func (p *product) multiplyPanels(lo, hi int) {
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	for k0 := 0; k0 < p.k; k0 += kBlock {
-		kc := min(kBlock, p.k-k0)
-		p.packA(s, 0, p.rowTiles, k0, kc)
-		for j := lo; j < hi; j++ {
-			p.packPanel(s.b[:], j, k0, kc)
-			p.multiply(s, 0, p.rowTiles, j, s.b[:], k0, kc)
-		}
-	}
+	return cols, &p.wide
 }
 
 // tileBounds returns the rows of C that tile t covers. Tiles differ by at most one row.
@@ -217,33 +177,17 @@ func (p *product) tileBounds(t int) (lo, hi int) {
 	return p.m * t / p.rowTiles, p.m * (t + 1) / p.rowTiles
 }
 
-// packA writes the block of A that belongs to tiles t0 to t1, tile after tile, each as kc columns. Only a transposed A is
-// packed; otherwise a tile's rows are read where they are.
-func (p *product) packA(s *scratch, t0, t1, k0, kc int) {
-	if !p.a.Trans {
-		return
-	}
-	for t := t0; t < t1; t++ {
-		lo, hi := p.tileBounds(t)
-		rows := hi - lo
-		dst := s.a[(t-t0)*p.rows*kc:]
-		for i := range kc {
-			copy(dst[i*rows:][:rows], p.a.Data[(k0+i)*p.a.Stride+lo:])
-		}
-	}
-}
-
-// multiply adds the products of kc columns of A from k0 on with a panel of B to the tiles t0 to t1 of panel j of C.
-func (p *product) multiply(s *scratch, t0, t1, j int, panel []float32, k0, kc int) {
-	cols, _, tile := p.panelShape(j)
+// multiply adds the products of kc columns of A from k0 on with a panel of B to the tiles t0 to t1 of panel j of C. A is read
+// where it is, whichever way it lies: packing it costs more than its strides do.
+func (p *product) multiply(t0, t1, j int, panel []float32, k0, kc int) {
+	cols, shape := p.panelShape(j)
 	load := p.accumulate || k0 > 0
+	rs, cs := p.a.Stride, 1
+	if p.a.Trans {
+		rs, cs = cs, rs
+	}
 	for t := t0; t < t1; t++ {
 		lo, hi := p.tileBounds(t)
-		c := p.c[lo*p.ldc+j*p.cols:]
-		if p.a.Trans {
-			tile[hi-lo](kc, s.a[(t-t0)*p.rows*kc:], 1, hi-lo, panel, c, p.ldc, cols, load)
-		} else {
-			tile[hi-lo](kc, p.a.Data[lo*p.a.Stride+k0:], p.a.Stride, 1, panel, c, p.ldc, cols, load)
-		}
+		shape.tile[hi-lo](kc, p.a.Data[lo*rs+k0*cs:], rs, cs, panel, p.c[lo*p.ldc+j*p.wide.width:], p.ldc, cols, load)
 	}
 }

@@ -28,10 +28,20 @@ func matrix(rng *rand.Rand, rows, cols int, trans bool, element func() float32) 
 	}
 }
 
-var gemmShapes = [][3]int{ // m, n, k
+// gemmShapes are m, n, k: the corners, then every number of rows of a tile with wide, narrow and partly filled panels.
+var gemmShapes = append([][3]int{
 	{0, 3, 3}, {3, 0, 3}, {3, 4, 0}, {1, 1, 1}, {1, 5, 7}, {2, 24, 8}, {3, 17, 33}, {5, 1, 64}, {7, 33, 9}, {11, 31, 40}, {12, 32, 64},
 	{13, 48, 5}, {14, 16, 31}, {23, 96, 24}, {25, 15, 70}, {40, 49, 300}, {48, 64, 64}, {49, 65, 257}, {61, 7, 513}, {100, 40, 12},
 	{130, 130, 30}, {200, 5, 24}, {257, 70, 64},
+}, tileShapes()...)
+
+func tileShapes() (shapes [][3]int) {
+	for m := 1; m <= 12; m++ {
+		for _, n := range []int{8, 12, 16, 30, 37} {
+			shapes = append(shapes, [3]int{m, n, m + n%8})
+		}
+	}
+	return shapes
 }
 
 // Small integers make every sum exact, so every instruction set must give the very numbers of the definition
@@ -107,7 +117,7 @@ func TestGemmBatchInvariance(t *testing.T) {
 		rng := newRand()
 		gauss := func() float32 { return float32(rng.NormFloat64()) }
 		for _, trans := range []bool{false, true} {
-			for _, shape := range [][3]int{{157, 72, 530}, {301, 5, 64}, {70, 130, 257}} {
+			for _, shape := range [][3]int{{157, 72, 530}, {301, 5, 64}, {70, 130, 257}, {1100, 33, 40}} {
 				m, n, k := shape[0], shape[1], shape[2]
 				a, _ := matrix(rng, m, k, false, gauss)
 				b, _ := matrix(rng, k, n, trans, gauss)
@@ -150,7 +160,13 @@ func TestGemmThreads(t *testing.T) {
 	})
 }
 
+// raceDetector is set when the tests run with it; sync.Pool then forgets at random.
+var raceDetector bool
+
 func TestGemmAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
 	rng := newRand()
 	const m, n, k = 300, 64, 64
 	a, b, c := Mat{normal(rng, m*k), k, false}, Mat{normal(rng, n*k), k, true}, make([]float32, m*n)
@@ -159,13 +175,11 @@ func TestGemmAllocatesNothing(t *testing.T) {
 	}
 }
 
-var (
-	speedShapes = [][3]int{ // rows, out, in
-		{512, 512, 512}, {2048, 2048, 2048}, {512, 128, 128}, {512, 256, 256}, {512, 1024, 1024}, {512, 3072, 1024}, {512, 1024, 3072},
-		{2048, 512, 512}, {2048, 1024, 1024}, {4096, 128, 128}, {4096, 384, 128}, {4096, 768, 256}, {4096, 1536, 512}, {4096, 512, 1536},
-		{1280, 64, 64}, {1280, 128, 64}, {1280, 64, 128}, {1, 64, 64}, {1, 512, 512}, {16, 256, 256}, {64, 256, 256},
-	}
-)
+var speedShapes = [][3]int{ // rows, out, in
+	{512, 512, 512}, {2048, 2048, 2048}, {512, 128, 128}, {512, 256, 256}, {512, 1024, 1024}, {512, 3072, 1024}, {512, 1024, 3072},
+	{2048, 512, 512}, {2048, 1024, 1024}, {4096, 128, 128}, {4096, 384, 128}, {4096, 768, 256}, {4096, 1536, 512}, {4096, 512, 1536},
+	{1280, 64, 64}, {1280, 128, 64}, {1280, 64, 128}, {1, 64, 64}, {1, 512, 512}, {16, 256, 256}, {64, 256, 256},
+}
 
 // BenchmarkGemm times y = x w^T, dx = dy w and dw += dy^T x for x [rows,in] and w [out,in].
 func BenchmarkGemm(b *testing.B) {

@@ -150,3 +150,12 @@ func transposeGeneric(dst []float32, width int, src []float32, stride, rows, n i
 		}
 	}
 }
+
+// copyRowsGeneric copies the first cols elements of n rows, stride apart in src, into rows of genericCols that follow each other
+// in dst, filled up with zeros.
+func copyRowsGeneric(dst, src []float32, stride, cols, n int) {
+	for i := range n {
+		row := dst[i*genericCols:][:genericCols]
+		clear(row[copy(row, src[i*stride:][:cols]):])
+	}
+}

@@ -28,15 +28,27 @@ func bestISA() level {
 }
 
 var avx512Tiles = tiles{
-	rows: 12, cols: 32, narrow: 16,
-	wideTile:   [...]tileFunc{nil, tile1x32AVX512, tile2x32AVX512, tile3x32AVX512, tile4x32AVX512, tile5x32AVX512, tile6x32AVX512, tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512, tile12x32AVX512},
-	narrowTile: [...]tileFunc{nil, tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512, tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512},
+	rows: 12,
+	wide: tileShape{32, [...]tileFunc{nil,
+		tile1x32AVX512, tile2x32AVX512, tile3x32AVX512, tile4x32AVX512, tile5x32AVX512, tile6x32AVX512,
+		tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512, tile12x32AVX512,
+	}, copyRows32AVX512},
+	narrow: tileShape{16, [...]tileFunc{nil,
+		tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512,
+		tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512,
+	}, copyRows16AVX512},
 }
 
 var avx2Tiles = tiles{
-	rows: 6, cols: 16, narrow: 8,
-	wideTile:   [...]tileFunc{nil, tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2, 12: nil},
-	narrowTile: [...]tileFunc{nil, tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2, 12: nil},
+	rows: 6,
+	wide: tileShape{16, [...]tileFunc{nil,
+		tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2,
+		12: nil,
+	}, copyRows16AVX2},
+	narrow: tileShape{8, [...]tileFunc{nil,
+		tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2,
+		12: nil,
+	}, copyRows8AVX2},
 }
 
 func tilesOf(l level) *tiles {

@@ -41,6 +41,9 @@ func tile11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float3
 func tile12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func copyRows16AVX512(dst []float32, src []float32, stride int, cols int, n int)
+
+//go:noescape
 func tile1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
@@ -75,6 +78,9 @@ func tile11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float3
 
 //go:noescape
 func tile12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func copyRows32AVX512(dst []float32, src []float32, stride int, cols int, n int)
 
 //go:noescape
 func dotsAVX512(dst []float32, q []float32, k []float32, stride int)
@@ -125,6 +131,9 @@ func tile5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, l
 func tile6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func copyRows8AVX2(dst []float32, src []float32, stride int, cols int, n int)
+
+//go:noescape
 func tile1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
@@ -141,6 +150,9 @@ func tile5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, 
 
 //go:noescape
 func tile6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func copyRows16AVX2(dst []float32, src []float32, stride int, cols int, n int)
 
 //go:noescape
 func dotsAVX2(dst []float32, q []float32, k []float32, stride int)

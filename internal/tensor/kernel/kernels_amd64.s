@@ -2220,6 +2220,33 @@ store:
 	VZEROUPPER
 	RET
 
+// func copyRows16AVX512(dst []float32, src []float32, stride int, cols int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·copyRows16AVX512(SB), NOSPLIT, $0-72
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+24(FP), CX
+	MOVQ  stride+48(FP), DX
+	MOVQ  cols+56(FP), BX
+	MOVQ  n+64(FP), SI
+	SHLQ  $0x02, DX
+	MOVQ  $-1, DI
+	BZHIQ BX, DI, DI
+	KMOVW DI, K1
+	TESTQ SI, SI
+	JZ    end
+
+row:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      DX, CX
+	ADDQ      $0x00000040, AX
+	DECQ      SI
+	JNZ       row
+
+end:
+	VZEROUPPER
+	RET
+
 // func tile1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
@@ -4882,6 +4909,37 @@ store:
 	VZEROUPPER
 	RET
 
+// func copyRows32AVX512(dst []float32, src []float32, stride int, cols int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·copyRows32AVX512(SB), NOSPLIT, $0-72
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+24(FP), CX
+	MOVQ  stride+48(FP), DX
+	MOVQ  cols+56(FP), BX
+	MOVQ  n+64(FP), SI
+	SHLQ  $0x02, DX
+	MOVQ  $-1, DI
+	BZHIQ BX, DI, DI
+	KMOVW DI, K1
+	SHRQ  $0x10, DI
+	KMOVW DI, K2
+	TESTQ SI, SI
+	JZ    end
+
+row:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(CX), K2, Z1
+	VMOVUPS   Z1, 64(AX)
+	ADDQ      DX, CX
+	ADDQ      $0x00000080, AX
+	DECQ      SI
+	JNZ       row
+
+end:
+	VZEROUPPER
+	RET
+
 // func dotsAVX512(dst []float32, q []float32, k []float32, stride int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·dotsAVX512(SB), NOSPLIT, $0-80
@@ -6571,6 +6629,34 @@ storeEnd:
 	VZEROUPPER
 	RET
 
+// func copyRows8AVX2(dst []float32, src []float32, stride int, cols int, n int)
+// Requires: AVX
+TEXT ·copyRows8AVX2(SB), NOSPLIT, $0-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    src_base+24(FP), CX
+	MOVQ    stride+48(FP), DX
+	MOVQ    cols+56(FP), BX
+	MOVQ    n+64(FP), SI
+	SHLQ    $0x02, DX
+	LEAQ    masks<>+64(SB), DI
+	SHLQ    $0x02, BX
+	SUBQ    BX, DI
+	VMOVUPS (DI), Y14
+	TESTQ   SI, SI
+	JZ      end
+
+row:
+	VMASKMOVPS (CX), Y14, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       DX, CX
+	ADDQ       $0x00000020, AX
+	DECQ       SI
+	JNZ        row
+
+end:
+	VZEROUPPER
+	RET
+
 // func tile1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3
 TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-113
@@ -7662,6 +7748,37 @@ storeFull:
 	VMOVUPS Y11, 32(AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func copyRows16AVX2(dst []float32, src []float32, stride int, cols int, n int)
+// Requires: AVX
+TEXT ·copyRows16AVX2(SB), NOSPLIT, $0-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    src_base+24(FP), CX
+	MOVQ    stride+48(FP), DX
+	MOVQ    cols+56(FP), BX
+	MOVQ    n+64(FP), SI
+	SHLQ    $0x02, DX
+	LEAQ    masks<>+64(SB), DI
+	SHLQ    $0x02, BX
+	SUBQ    BX, DI
+	VMOVUPS (DI), Y14
+	VMOVUPS 32(DI), Y15
+	TESTQ   SI, SI
+	JZ      end
+
+row:
+	VMASKMOVPS (CX), Y14, Y0
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS 32(CX), Y15, Y1
+	VMOVUPS    Y1, 32(AX)
+	ADDQ       DX, CX
+	ADDQ       $0x00000040, AX
+	DECQ       SI
+	JNZ        row
+
+end:
 	VZEROUPPER
 	RET
 

@@ -36,12 +36,15 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 		return
 	}
 	grain = max(grain, 1)
-	workers := min(Threads(), (n+grain-1)/grain)
-	if workers == 1 || !pool.taken.CompareAndSwap(false, true) {
+	workers := 1
+	if n > grain {
+		workers = min(Threads(), (n+grain-1)/grain)
+	}
+	if workers == 1 || !crew.taken.CompareAndSwap(false, true) {
 		f(0, n)
 		return
 	}
-	pool.run(n, max(grain, (n+workers*chunksPerWorker-1)/(workers*chunksPerWorker)), workers-1, f)
+	crew.run(n, max(grain, (n+workers*chunksPerWorker-1)/(workers*chunksPerWorker)), workers-1, f)
 }
 
 const (
@@ -49,20 +52,19 @@ const (
 	spins           = 20000 // looks at a flag before sleeping: some ten microseconds, the gap between two operations of a model
 )
 
-// pool is the state of the job under way. taken guards the rest, except what job says.
-var pool struct {
+// pool is the workers and the job under way, which belong to the call that has taken the pool.
+type pool struct {
 	taken   atomic.Bool
 	workers []*worker
-	job
-}
 
-// job is what workers read and write while it runs.
-type job struct {
 	f        func(lo, hi int)
 	n, chunk int
 	next     atomic.Int64        // where the first chunk that nobody has taken starts
 	failure  atomic.Pointer[any] // what the first panic in a worker said
 }
+
+// crew is the one pool.
+var crew pool
 
 // worker is a goroutine that waits for offers of work.
 type worker struct {
@@ -81,16 +83,16 @@ const (
 )
 
 // run does a job with help from helpers workers.
-func (p *job) run(n, chunk, helpers int, f func(lo, hi int)) {
+func (p *pool) run(n, chunk, helpers int, f func(lo, hi int)) {
 	p.f, p.n, p.chunk = f, n, chunk
 	p.next.Store(0)
 	p.failure.Store(nil)
-	for len(pool.workers) < helpers {
+	for len(p.workers) < helpers {
 		w := &worker{wake: make(chan struct{}, 1), done: make(chan struct{}, 1)}
-		pool.workers = append(pool.workers, w)
-		go w.loop()
+		p.workers = append(p.workers, w)
+		go w.loop(p)
 	}
-	for _, w := range pool.workers[:helpers] {
+	for _, w := range p.workers[:helpers] {
 		w.offer()
 	}
 	defer p.finish(helpers)
@@ -98,21 +100,21 @@ func (p *job) run(n, chunk, helpers int, f func(lo, hi int)) {
 }
 
 // finish waits for the helpers and hands on a panic of theirs. It also runs when f panics in the caller.
-func (p *job) finish(helpers int) {
+func (p *pool) finish(helpers int) {
 	p.next.Store(int64(p.n)) // after a panic: no new chunks
-	for _, w := range pool.workers[:helpers] {
+	for _, w := range p.workers[:helpers] {
 		w.wait()
 	}
 	failure := p.failure.Load()
 	p.f = nil
-	pool.taken.Store(false)
+	p.taken.Store(false)
 	if failure != nil {
 		panic(*failure)
 	}
 }
 
 // work calls f on chunks until none is left.
-func (p *job) work() {
+func (p *pool) work() {
 	for {
 		hi := int(p.next.Add(int64(p.chunk)))
 		lo := hi - p.chunk
@@ -148,10 +150,10 @@ func (w *worker) wait() {
 	}
 }
 
-func (w *worker) loop() {
+func (w *worker) loop(p *pool) {
 	for spin := 0; ; spin++ {
 		if w.state.Load() == offered && w.state.CompareAndSwap(offered, running) {
-			w.work()
+			w.work(p)
 			spin = 0
 		}
 		if spin > spins && w.state.CompareAndSwap(idle, asleep) {
@@ -162,15 +164,15 @@ func (w *worker) loop() {
 }
 
 // work does its share of the job and reports, whatever f does.
-func (w *worker) work() {
+func (w *worker) work(p *pool) {
 	defer func() {
 		if r := recover(); r != nil {
-			pool.failure.CompareAndSwap(nil, &r)
-			pool.next.Store(int64(pool.n))
+			p.failure.CompareAndSwap(nil, &r)
+			p.next.Store(int64(p.n))
 		}
 		if w.state.Swap(idle) == awaited {
 			w.done <- struct{}{}
 		}
 	}()
-	pool.work()
+	p.work()
 }

@@ -139,6 +139,29 @@ func rowAddresses(a, rs reg.Register, rows int) (bases []reg.Register, row func(
 	}
 }
 
+// copyRows writes the packing kernel for a B that is not transposed: it copies the first cols floats of n rows, stride apart in
+// src, into rows of some vectors that follow each other in dst, filled up with zeros.
+func (m *machine) copyRows(vectors int) {
+	m.text(fmt.Sprintf("copyRows%d", vectors*m.width), "dst, src []float32, stride, cols, n int")
+	dst, src := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64())
+	stride, cols, n := Load(Param("stride"), GP64()), Load(Param("cols"), GP64()), Load(Param("n"), GP64())
+	SHLQ(Imm(2), stride)
+	m.masks(cols, vectors)
+	TESTQ(n, n)
+	JZ(LabelRef("end"))
+	Label("row")
+	for j := range vectors {
+		m.load(Mem{Base: src}, j, m.v[j], true)
+		m.store(m.v[j], Mem{Base: dst}, j, false)
+	}
+	ADDQ(stride, src)
+	ADDQ(U32(uint32(4*m.width*vectors)), dst)
+	DECQ(n)
+	JNZ(LabelRef("row"))
+	Label("end")
+	ret()
+}
+
 // transpose8 writes the packing kernel of both machines: it transposes 8 rows of n floats, a multiple of 8, stride apart in
 // src, into n rows of 8, width apart in dst. Rows are loaded as halves, so that half the shuffles are done by the loads.
 func transpose8() {

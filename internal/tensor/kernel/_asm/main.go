@@ -18,6 +18,7 @@ func main() {
 			for rows := 1; rows <= m.tileRows; rows++ {
 				m.tile(rows, vectors)
 			}
+			m.copyRows(vectors)
 		}
 		m.dots()
 		m.axpys()

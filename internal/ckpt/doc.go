@@ -1,0 +1,11 @@
+// Package ckpt is how anything gets into and out of files: safetensors
+// (header.go, file.go, model.go, write.go, half.go), output that appears whole
+// or not at all (atomic.go), text and JSON lines (text.go), logs that survive
+// an interruption (log.go) and TensorBoard event files (events.go).
+//
+// It knows bytes, shapes and slices. It knows neither tensors with gradients,
+// nor models, nor what any file of the project means; it imports none of our
+// packages.
+//
+// Errors are one line and start with the file's name.
+package ckpt

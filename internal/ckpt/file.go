@@ -1,0 +1,383 @@
+package ckpt
+
+// Reading safetensors. Tensor data stays in a read-only memory map until a
+// tensor is asked for, and is then copied out, converted. Every size is read
+// once, when the file is opened; a file that shrinks afterwards is an error of
+// the call that meets it, not a crash.
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"runtime/debug"
+	"slices"
+
+	"github.com/edsrzf/mmap-go"
+)
+
+// maxHeader is the limit of the reference implementation.
+const maxHeader = 100_000_000
+
+// A File is a set of named tensors in one safetensors file, or in the several
+// files of a sharded model (OpenModel). It may be read from many goroutines, up
+// to Close.
+type File struct {
+	path    string
+	shards  []*shard
+	tensors []located // in the order of the data, shard after shard
+	byName  map[string]located
+}
+
+// located is an entry and the file it is in.
+type located struct {
+	entry
+	shard *shard
+}
+
+// shard is one open safetensors file.
+type shard struct {
+	path     string
+	size     int64
+	entries  []entry // in the order of the data
+	metadata map[string]string
+	all      []byte // the whole file
+	data     []byte // its data section
+	// Set while all is a memory map, nil when it is an ordinary copy.
+	mapped *os.File
+}
+
+// Open opens one safetensors file and checks all of its header. The caller
+// closes it.
+func Open(path string) (*File, error) { return open(path, mapFile) }
+
+func mapFile(f *os.File) ([]byte, error) { return mmap.Map(f, mmap.RDONLY, 0) }
+
+// open is Open with the memory map as an argument, for file systems without.
+func open(path string, mapFile func(*os.File) ([]byte, error)) (*File, error) {
+	s, err := openShard(path, mapFile)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{path: path, byName: map[string]located{}}
+	return f, f.add(s)
+}
+
+// add takes in the tensors of one more file.
+func (f *File) add(s *shard) error {
+	f.shards = append(f.shards, s)
+	for _, e := range s.entries {
+		if other, ok := f.byName[e.Name]; ok {
+			return fmt.Errorf("%s: tensor %q is also in %s", s.path, e.Name, other.shard.path)
+		}
+		t := located{e, s}
+		f.tensors = append(f.tensors, t)
+		f.byName[e.Name] = t
+	}
+	return nil
+}
+
+func openShard(path string, mapFile func(*os.File) ([]byte, error)) (*shard, error) {
+	file, size, err := openRegular(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s := &shard{path: path, size: size}
+	err = s.load(file, mapFile)
+	if s.mapped == nil {
+		file.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// openRegular looks before it opens: opening a pipe would wait for its other end.
+func openRegular(path string) (*os.File, int64, error) {
+	stat, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, reason(err)
+	}
+	if !stat.Mode().IsRegular() {
+		return nil, 0, errors.New("is not a regular file, expected a safetensors file")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, reason(err)
+	}
+	return file, stat.Size(), nil
+}
+
+// load reads and checks the header and makes the data accessible.
+func (s *shard) load(file *os.File, mapFile func(*os.File) ([]byte, error)) error {
+	header, err := readHeader(file, s.size)
+	if err != nil {
+		return err
+	}
+	dataAt := 8 + len(header)
+	if s.entries, s.metadata, err = parseHeader(header, int(s.size)-dataAt); err != nil {
+		return err
+	}
+	if s.all, err = mapFile(file); err == nil {
+		s.mapped = file
+	} else if s.all, err = io.ReadAll(io.NewSectionReader(file, 0, s.size)); err != nil {
+		return reason(err)
+	}
+	if int64(len(s.all)) != s.size {
+		length := len(s.all)
+		return cmp.Or(s.close(), fmt.Errorf("changed from %d to %d bytes while being opened", s.size, length))
+	}
+	s.data = s.all[dataAt:]
+	return nil
+}
+
+// readHeader returns the JSON header of a safetensors file of the given size.
+func readHeader(file io.ReaderAt, size int64) ([]byte, error) {
+	var prefix [8]byte
+	if size < int64(len(prefix)) {
+		return nil, fmt.Errorf("has %d bytes, too few for a safetensors file", size)
+	}
+	if _, err := file.ReadAt(prefix[:], 0); err != nil {
+		return nil, reason(err)
+	}
+	length := binary.LittleEndian.Uint64(prefix[:])
+	if length > uint64(size-8) {
+		return nil, fmt.Errorf("header of %d bytes in a file of %d; truncated, or not a safetensors file", length, size)
+	}
+	if length > maxHeader {
+		return nil, fmt.Errorf("header of %d bytes, the format allows %d", length, maxHeader)
+	}
+	header := make([]byte, length)
+	if _, err := file.ReadAt(header, 8); err != nil {
+		return nil, reason(err)
+	}
+	return header, nil
+}
+
+func (s *shard) close() error {
+	if s.mapped == nil {
+		s.all, s.data = nil, nil
+		return nil
+	}
+	m := mmap.MMap(s.all)
+	err := cmp.Or(m.Unmap(), s.mapped.Close())
+	s.all, s.data, s.mapped = nil, nil, nil
+	return err
+}
+
+// unchanged fails when the file under a memory map has been cut or grown.
+func (s *shard) unchanged() error {
+	if s.mapped == nil {
+		return nil
+	}
+	stat, err := s.mapped.Stat()
+	if err != nil {
+		return reason(err)
+	}
+	if stat.Size() != s.size {
+		return fmt.Errorf("the file changed from %d to %d bytes while open", s.size, stat.Size())
+	}
+	return nil
+}
+
+// Close releases the files. What Raw returned must not be touched after it.
+func (f *File) Close() error {
+	var err error
+	for _, s := range f.shards {
+		err = cmp.Or(err, s.close())
+	}
+	f.shards, f.tensors, f.byName = nil, nil, nil
+	return err
+}
+
+// Names lists the tensors in the order of their data.
+func (f *File) Names() []string {
+	names := make([]string, len(f.tensors))
+	for i, t := range f.tensors {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Sorted lists the tensors in the order of their names.
+func (f *File) Sorted() []string {
+	names := f.Names()
+	slices.Sort(names)
+	return names
+}
+
+// Info describes a tensor; false means that there is none of this name.
+func (f *File) Info(name string) (Info, bool) {
+	t, ok := f.byName[name]
+	t.Shape = slices.Clone(t.Shape)
+	return t.Info, ok
+}
+
+// Metadata is the header's free text, nil if there is none; of a sharded
+// model, that of the first shard.
+func (f *File) Metadata() map[string]string {
+	if len(f.shards) == 0 { // closed
+		return nil
+	}
+	return maps.Clone(f.shards[0].metadata)
+}
+
+// Float32 copies a tensor of F32, F16, BF16 or F64 (rounded to nearest) and
+// returns its values, row-major, and its shape.
+func (f *File) Float32(name string) ([]float32, []int, error) {
+	return read(f, name, "F32, F16, BF16 or F64", decodeFloat32)
+}
+
+// Float64 copies a tensor of F64, F32, F16 or BF16, exactly.
+func (f *File) Float64(name string) ([]float64, []int, error) {
+	return read(f, name, "F64, F32, F16 or BF16", decodeFloat64)
+}
+
+// Int64 copies a tensor of integers or of BOOL (0 and 1). A U64 above the
+// range of int64 is an error.
+func (f *File) Int64(name string) ([]int64, []int, error) {
+	return read(f, name, "an integer type that fits int64", decodeInt64)
+}
+
+// BF16Bits copies a BF16 tensor as bit patterns, see FromBF16.
+func (f *File) BF16Bits(name string) ([]uint16, []int, error) {
+	return read(f, name, "BF16", decodeBF16)
+}
+
+// Raw is the tensor's bytes, of any dtype, without a copy: read-only, valid
+// until Close, and only as long as nobody cuts the file short.
+func (f *File) Raw(name string) ([]byte, error) {
+	t, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.shard.unchanged(); err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
+	}
+	return t.bytes(), nil
+}
+
+func (f *File) find(name string) (located, error) {
+	t, ok := f.byName[name]
+	if !ok {
+		return t, fmt.Errorf("%s: has no tensor %q among its %d", f.path, name, len(f.tensors))
+	}
+	return t, nil
+}
+
+func (t located) bytes() []byte { return t.shard.data[t.begin:t.end:t.end] }
+
+// read copies a tensor out through decode, which returns nil for a dtype or a
+// value it does not convert; expected then says what it does.
+func read[T any](f *File, name, expected string, decode func(DType, []byte) []T) (values []T, shape []int, err error) {
+	t, err := f.find(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, err = copyOut(t, decode)
+	if err == nil && values == nil {
+		err = fmt.Errorf("is %s, expected %s", t.DType, expected)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
+	}
+	return values, slices.Clone(t.Shape), nil
+}
+
+// copyOut runs decode over mapped memory. Touching a page beyond the end of a
+// file that was cut meanwhile is a memory fault, which ends the program unless
+// it is caught here; bytes cut within the last page read as zeros without one,
+// hence the second look at the size.
+func copyOut[T any](t located, decode func(DType, []byte) []T) (values []T, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			if _, isFault := p.(interface{ Addr() uintptr }); !isFault {
+				panic(p)
+			}
+			if err = t.shard.unchanged(); err == nil {
+				err = errors.New("the file cannot be read through its memory map")
+			}
+		}
+	}()
+	values = decode(t.DType, t.bytes())
+	return values, t.shard.unchanged()
+}
+
+func decodeFloat32(dtype DType, b []byte) []float32 {
+	le := binary.LittleEndian
+	switch dtype {
+	case F32:
+		return each(b, 4, func(b []byte) float32 { return math.Float32frombits(le.Uint32(b)) })
+	case BF16:
+		return each(b, 2, func(b []byte) float32 { return FromBF16(le.Uint16(b)) })
+	case F16:
+		return each(b, 2, func(b []byte) float32 { return FromF16(le.Uint16(b)) })
+	case F64:
+		return each(b, 8, func(b []byte) float32 { return float32(math.Float64frombits(le.Uint64(b))) })
+	}
+	return nil
+}
+
+func decodeFloat64(dtype DType, b []byte) []float64 {
+	le := binary.LittleEndian
+	switch dtype {
+	case F64:
+		return each(b, 8, func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) })
+	case F32:
+		return each(b, 4, func(b []byte) float64 { return float64(math.Float32frombits(le.Uint32(b))) })
+	case BF16:
+		return each(b, 2, func(b []byte) float64 { return float64(FromBF16(le.Uint16(b))) })
+	case F16:
+		return each(b, 2, func(b []byte) float64 { return float64(FromF16(le.Uint16(b))) })
+	}
+	return nil
+}
+
+func decodeInt64(dtype DType, b []byte) []int64 {
+	le := binary.LittleEndian
+	switch dtype {
+	case I64:
+		return each(b, 8, func(b []byte) int64 { return int64(le.Uint64(b)) })
+	case I32:
+		return each(b, 4, func(b []byte) int64 { return int64(int32(le.Uint32(b))) })
+	case I16:
+		return each(b, 2, func(b []byte) int64 { return int64(int16(le.Uint16(b))) })
+	case I8:
+		return each(b, 1, func(b []byte) int64 { return int64(int8(b[0])) })
+	case U64:
+		values := each(b, 8, func(b []byte) int64 { return int64(le.Uint64(b)) })
+		if len(values) > 0 && slices.Min(values) < 0 { // above the range of int64
+			return nil
+		}
+		return values
+	case U32:
+		return each(b, 4, func(b []byte) int64 { return int64(le.Uint32(b)) })
+	case U16:
+		return each(b, 2, func(b []byte) int64 { return int64(le.Uint16(b)) })
+	case U8, Bool:
+		return each(b, 1, func(b []byte) int64 { return int64(b[0]) })
+	}
+	return nil
+}
+
+func decodeBF16(dtype DType, b []byte) []uint16 {
+	if dtype != BF16 {
+		return nil
+	}
+	return each(b, 2, binary.LittleEndian.Uint16)
+}
+
+// each converts elements of the given width in bytes.
+func each[T any](b []byte, width int, convert func([]byte) T) []T {
+	values := make([]T, len(b)/width)
+	for i := range values {
+		values[i] = convert(b[i*width:][:width])
+	}
+	return values
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"iter"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot/minicode"
+)
+
+type dataOptions struct {
+	bench, split string
+	n            int
+	seed         uint64
+	out          string
+}
+
+func defaultData() dataOptions {
+	return dataOptions{bench: "minicode", split: "train", n: 4000, seed: 1}
+}
+
+func (e *env) data() *cli.Command {
+	o := defaultData()
+	return e.command(&cli.Command{
+		Name:  "data",
+		Usage: "write examples (train, dev) or problems (test) of the embedded benchmark as JSON lines",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "bench", Usage: "`NAME` of the benchmark: minicode[:FAMILY,...[:easy|medium|hard]]", Value: o.bench, Destination: &o.bench},
+			&cli.StringFlag{Name: "split", Usage: "train, dev or test; no problem is in two of them", Value: o.split, Destination: &o.split},
+			&cli.IntFlag{Name: "n", Usage: "`number` of examples", Value: o.n, Destination: &o.n},
+			&cli.Uint64Flag{Name: "seed", Usage: "random `seed`", Value: o.seed, Destination: &o.seed},
+			&cli.StringFlag{Name: "o", Usage: "output `FILE` (.gz and .zst compress); -: stdout", Value: "-", Destination: &o.out},
+		},
+		Action: func(*cli.Context) error { return e.runData(o) },
+	})
+}
+
+func (e *env) runData(o dataOptions) error {
+	if o.n < 1 {
+		return inputf("-n is %d; it must be at least 1", o.n)
+	}
+	spec, err := minicode.ParseName(o.bench)
+	if err != nil {
+		return input(err)
+	}
+	examples, err := spec.Examples(o.split, o.seed, o.n)
+	if err != nil {
+		return input(err)
+	}
+	return e.writeLines(o.out, func(yield func(any) bool) {
+		for _, ex := range examples {
+			var line any = ex
+			if o.split == "test" {
+				line = problemOf(ex)
+			}
+			if !yield(line) {
+				return
+			}
+		}
+	})
+}
+
+// writeLines writes JSON lines to a file, or to stdout for "-".
+func (e *env) writeLines(path string, lines iter.Seq[any]) error {
+	if path != "-" {
+		return ckpt.WriteJSONL(path, lines)
+	}
+	for line := range lines {
+		if err := e.printJSON(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

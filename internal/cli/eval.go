@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot/train"
+	"nfcot/internal/eval"
+)
+
+type evalOptions struct {
+	samplingOptions
+	samples string
+	k       string
+	results string
+	timeout time.Duration
+	memory  string
+	workers int
+	out     string
+}
+
+func defaultEval() evalOptions {
+	return evalOptions{samplingOptions: defaultSampling(), k: "1,8", timeout: eval.DefaultTimeout, memory: "512MiB", workers: runtime.GOMAXPROCS(0), out: "eval"}
+}
+
+func (e *env) eval() *cli.Command {
+	o := defaultEval()
+	return e.command(&cli.Command{
+		Name:  "eval",
+		Usage: "sample if need be, run every program against its tests, report pass@k",
+		Description: "Programs run in an embedded Starlark interpreter (a subset of Python that reaches nothing outside itself),\n" +
+			"in worker processes with limits of time and memory. The exit code is 0 whatever the verdicts.",
+		Flags: append(o.flags(),
+			&cli.StringFlag{Name: "samples", Usage: "judge the samples of this `FILE` instead of drawing some", Destination: &o.samples},
+			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
+			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
+			&cli.DurationFlag{Name: "timeout", Usage: "wall `time` a program and its test may take", Value: o.timeout, Destination: &o.timeout},
+			&cli.StringFlag{Name: "memory", Usage: "`bytes` a program may use (with KiB, MiB or GiB)", Value: o.memory, Destination: &o.memory},
+			&cli.IntFlag{Name: "workers", Usage: "`programs` run at a time; verdicts do not depend on it", Value: o.workers, Destination: &o.workers},
+			&cli.StringFlag{Name: "o", Usage: "output `DIR` for samples.jsonl, verdicts.jsonl, report.json", Value: o.out, Destination: &o.out}),
+		Action: func(*cli.Context) error {
+			_, err := e.runEval(o)
+			return err
+		},
+	})
+}
+
+// An evaluation is what eval reports: the numbers, and where they come from.
+type evaluation struct {
+	Method string `json:"method,omitempty"`
+	Bench  string `json:"bench"`
+	Seed   uint64 `json:"seed"`
+	eval.Report
+}
+
+func (e *env) runEval(o evalOptions) (evaluation, error) {
+	x := evaluation{Bench: o.bench, Seed: o.seed}
+	ks, memory, err := o.limits()
+	if err != nil {
+		return x, err
+	}
+	problems, err := benchProblems(o.bench, o.problems, o.seed)
+	if err != nil {
+		return x, err
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return x, err
+	}
+	samples, err := e.samplesToJudge(o, problems, &x)
+	if err != nil {
+		return x, err
+	}
+	verdicts, err := e.judge(o, memory, problems, samples)
+	if err != nil {
+		return x, err
+	}
+	if x.Report, err = eval.Summarize(problems, verdicts, ks); err != nil {
+		return x, input(err)
+	}
+	report, err := json.MarshalIndent(x, "", "  ")
+	if err != nil {
+		return x, err
+	}
+	err = ckpt.WriteFile(filepath.Join(o.out, "report.json"), func(w io.Writer) error {
+		_, err := w.Write(append(report, '\n'))
+		return err
+	})
+	if err != nil {
+		return x, err
+	}
+	return x, e.printEvaluation(x)
+}
+
+// limits reads the flags that are numbers in words.
+func (o *evalOptions) limits() (ks []int, memory int64, err error) {
+	if err := o.check(); err != nil {
+		return nil, 0, err
+	}
+	if (o.model == "") == (o.samples == "") {
+		return nil, 0, inputf("give either --model RUN to draw samples or --samples FILE to judge")
+	}
+	for _, s := range strings.Split(o.k, ",") {
+		k, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || k < 1 {
+			return nil, 0, inputf("--k %s: %q is not a whole number of at least 1", o.k, s)
+		}
+		ks = append(ks, k)
+	}
+	if memory, err = parseBytes(o.memory); err != nil {
+		return nil, 0, inputf("--memory %s: %w", o.memory, err)
+	}
+	if o.timeout <= 0 || o.workers < 1 {
+		return nil, 0, inputf("--timeout is %s and --workers %d; they must be positive", o.timeout, o.workers)
+	}
+	return ks, memory, nil
+}
+
+// parseBytes reads a number of bytes, with a unit or without.
+func parseBytes(s string) (int64, error) {
+	unit := int64(1)
+	number := s
+	for suffix, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if head, ok := strings.CutSuffix(s, suffix); ok {
+			number, unit = head, n
+		}
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+	if err != nil || n < 1 || n > 1<<62/unit {
+		return 0, fmt.Errorf("want a number of bytes, like 512MiB")
+	}
+	return n * unit, nil
+}
+
+// samplesToJudge reads the samples given, or draws them into samples.jsonl.
+func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, x *evaluation) ([]eval.Sample, error) {
+	if o.samples != "" {
+		return readSamples(o.samples)
+	}
+	run, err := train.Open(o.model)
+	if err != nil {
+		return nil, input(err)
+	}
+	x.Method = run.Experiment.Method
+	var samples []eval.Sample
+	err = e.drawSamples(run, problems, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
+		samples = append(samples, s)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return samples, ckpt.WriteJSONL(filepath.Join(o.out, "samples.jsonl"), slices.Values(samples))
+}
+
+// judge runs the samples' programs and writes the verdicts, in the order of the
+// samples.
+func (e *env) judge(o evalOptions, memory int64, problems []eval.Problem, samples []eval.Sample) (verdicts []eval.Verdict, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	exec := &eval.Starlark{Command: []string{self, workerCommand}, Timeout: o.timeout, Memory: memory}
+	defer func() { err = errors.Join(err, exec.Close()) }()
+	bar := e.progress("judge", "programs", 0, len(samples))
+	verdicts = make([]eval.Verdict, len(samples))
+	done, passed := 0, 0
+	info := func() string { return fmt.Sprintf("%.1f %% passed", 100*float64(passed)/float64(max(1, done))) }
+	err = eval.Judge(e.ctx, exec, problems, samples, o.workers, func(i int, v eval.Verdict) error {
+		verdicts[i] = v
+		done++
+		if v.Passed {
+			passed++
+		}
+		bar.set(done, info())
+		return nil
+	})
+	if err != nil {
+		return nil, input(err)
+	}
+	bar.end(info())
+	if o.results == "" {
+		o.results = filepath.Join(o.out, "verdicts.jsonl")
+	}
+	return verdicts, ckpt.WriteJSONL(o.results, slices.Values(verdicts))
+}
+
+func (e *env) printEvaluation(x evaluation) error {
+	if e.json {
+		return e.printJSON(x)
+	}
+	rows := [][]string{{"problems", fmt.Sprint(x.Problems)}, {"samples", fmt.Sprint(x.Samples)}}
+	for _, p := range x.PassAtK {
+		rows = append(rows, []string{fmt.Sprintf("pass@%d", p.K), percent(p)})
+	}
+	for _, kind := range []eval.Kind{eval.Passed, eval.Failed, eval.TimedOut, eval.OutOfMemory, eval.Crashed} {
+		if n := x.Results[kind]; n > 0 {
+			rows = append(rows, []string{string(kind), fmt.Sprint(n)})
+		}
+	}
+	rows = append(rows, []string{"reasoning positions", number(x.ReasoningPositions, "%.1f")}, []string{"thinking, ms a sample", number(scaled(x.ThinkSeconds, 1e3), "%.2f")},
+		[]string{"answering, ms a sample", number(scaled(x.AnswerSeconds, 1e3), "%.2f")}, []string{"thinking, MFLOP a sample", number(scaled(x.ThinkFLOPs, 1e-6), "%.2f")},
+		[]string{"answering, MFLOP a sample", number(scaled(x.AnswerFLOPs, 1e-6), "%.2f")})
+	e.printTable([]string{x.Bench, x.Method}, rows)
+	return nil
+}
+
+// percent is an estimate with its 95 % interval.
+func percent(p eval.PassEstimate) string {
+	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*p.Value, 100*p.Low, 100*p.High)
+}
+
+// number formats a mean that may be missing.
+func number(v *float64, format string) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf(format, *v)
+}
+
+func scaled(v *float64, by float64) *float64 {
+	if v == nil {
+		return nil
+	}
+	s := *v * by
+	return &s
+}

@@ -1,0 +1,286 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/train"
+	"nfcot/internal/eval"
+	"nfcot/internal/tensor"
+)
+
+// samplingOptions are those that sample and eval share.
+type samplingOptions struct {
+	model       string
+	bench       string
+	problems    int
+	n           int
+	thoughtTemp float64
+	temp        float64
+	maxTokens   int
+	seed        uint64
+	streams     int
+}
+
+func defaultSampling() samplingOptions {
+	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
+}
+
+func (o *samplingOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "model", Usage: "`RUN` folder of a trained model", Destination: &o.model},
+		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], or problems as JSON lines", Value: o.bench, Destination: &o.bench},
+		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems of minicode", Value: o.problems, Destination: &o.problems},
+		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
+		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
+		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
+		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.maxTokens, Destination: &o.maxTokens},
+		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.seed, Destination: &o.seed},
+		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams},
+	}
+}
+
+func (o *samplingOptions) check() error {
+	switch {
+	case o.n < 1 || o.problems < 1 || o.streams < 1 || o.maxTokens < 1:
+		return inputf("-n is %d, --problems %d, --streams %d, --max-tokens %d; each must be at least 1", o.n, o.problems, o.streams, o.maxTokens)
+	case o.temp < 0 || o.thoughtTemp < 0:
+		return inputf("--temp is %g and --thought-temp %g; they must not be negative", o.temp, o.thoughtTemp)
+	}
+	return nil
+}
+
+type sampleOptions struct {
+	samplingOptions
+	prompt       string
+	showThoughts bool
+	out          string
+}
+
+func (e *env) sample() *cli.Command {
+	o := sampleOptions{samplingOptions: defaultSampling()}
+	return e.command(&cli.Command{
+		Name:  "sample",
+		Usage: "draw samples: of one prompt as text, or of a benchmark as JSON lines",
+		Flags: append(o.flags(),
+			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
+			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
+			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
+		Action: func(*cli.Context) error { return e.runSample(o) },
+	})
+}
+
+func (e *env) runSample(o sampleOptions) error {
+	if err := errors.Join(need("model", o.model), o.check()); err != nil {
+		return err
+	}
+	run, err := train.Open(o.model)
+	if err != nil {
+		return input(err)
+	}
+	problems, err := e.promptsOf(o)
+	if err != nil {
+		return err
+	}
+	if o.prompt != "" && o.out == "" && !e.json {
+		return e.printSamples(run, problems, o)
+	}
+	var lines []any
+	err = e.drawSamples(run, problems, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
+		lines = append(lines, s)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if o.out == "" {
+		o.out = "-"
+	}
+	return e.writeLines(o.out, slices.Values(lines))
+}
+
+// promptsOf is what to sample: the prompt given, or a benchmark's problems.
+func (e *env) promptsOf(o sampleOptions) ([]eval.Problem, error) {
+	if o.prompt == "" {
+		return benchProblems(o.bench, o.problems, o.seed)
+	}
+	prompt := o.prompt
+	if prompt == "-" {
+		var b strings.Builder
+		for line, err := range textLines("-") {
+			if err != nil {
+				return nil, input(err)
+			}
+			b.WriteString(line + "\n")
+		}
+		prompt = b.String()
+	}
+	return []eval.Problem{{TaskID: "prompt", Prompt: prompt}}, nil
+}
+
+// printSamples answers one prompt on stdout.
+func (e *env) printSamples(run *train.Run, problems []eval.Problem, o sampleOptions) error {
+	return e.sampleBatches(run, problems, o.samplingOptions, func(_ eval.Problem, s cot.Sample) error {
+		if o.showThoughts {
+			fmt.Fprint(e.stdout, thinking(run, s))
+		}
+		fmt.Fprintln(e.stdout, strings.TrimSuffix(run.Tokenizer.Decode(s.Answer, true), "\n"))
+		return nil
+	})
+}
+
+// thinking is what a sample thought, as text, a comment line a step.
+func thinking(run *train.Run, s cot.Sample) string {
+	text := run.Tokenizer.Decode(s.Chain, true)
+	if s.Thoughts != nil {
+		text = ""
+		for k, ids := range run.VAE.Read(run.Model.NF.Flow.Inverse(s.Thoughts, nil)) {
+			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.Tokenizer.Decode(ids, true), "\n"))
+		}
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString("# " + strings.TrimSuffix(line, "\n") + "\n")
+	}
+	return b.String()
+}
+
+// drawSamples draws samples of problems with progress and yields them, problem
+// by problem, as they go into samples.jsonl.
+func (e *env) drawSamples(run *train.Run, problems []eval.Problem, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
+	bar := e.progress("sample "+run.Experiment.Method, "samples", 0, len(problems)*o.n)
+	done, finished := 0, 0
+	err := e.sampleBatches(run, problems, o, func(p eval.Problem, s cot.Sample) error {
+		done++
+		if s.Finished {
+			finished++
+		}
+		bar.set(done, fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(done)))
+		line, err := sampleLine(run, p, s, o.seed)
+		if err != nil {
+			return err
+		}
+		return yield(p, line)
+	})
+	if err != nil {
+		return err
+	}
+	bar.end(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(done)))
+	return nil
+}
+
+// sampleBatches samples as many problems at a time as the number of streams
+// allows.
+func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, o samplingOptions, yield func(eval.Problem, cot.Sample) error) error {
+	sampler := run.Model.Sampler()
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, MaxTokens: o.maxTokens, Seed: o.seed}
+	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
+	for batch := range slices.Chunk(problems, max(1, o.streams/o.n)) {
+		prompts := make([][]int, len(batch))
+		for i, p := range batch {
+			prompts[i] = run.Tokenizer.Encode(p.Prompt)
+			if len(prompts[i]) > room {
+				return inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
+			}
+		}
+		if e.ctx.Err() != nil {
+			return train.ErrInterrupted
+		}
+		for i, samples := range sampler.Sample(prompts, o.n, options) {
+			for _, s := range samples {
+				if err := yield(batch[i], s); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// trace is what a line of samples.jsonl tells beyond HumanEval's format, so that
+// score can give the exact likelihood of the very sample.
+type trace struct {
+	Prompt    string      `json:"prompt"`
+	Chain     string      `json:"chain,omitempty"`
+	ChainIDs  []int       `json:"chain_ids,omitempty"`
+	ChainEnds bool        `json:"chain_ends,omitempty"` // the chain came to its end
+	AnswerIDs []int       `json:"answer_ids"`
+	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
+}
+
+// sampleLine is a sample as it goes into samples.jsonl.
+func sampleLine(run *train.Run, p eval.Problem, s cot.Sample, seed uint64) (eval.Sample, error) {
+	line := eval.Sample{
+		TaskID: p.TaskID, Completion: run.Tokenizer.Decode(s.Answer, true), Seed: int64(seed),
+		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished,
+		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
+	}
+	t := trace{Prompt: p.Prompt, Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought, AnswerIDs: s.Answer}
+	if s.Thoughts != nil {
+		line.LogPThoughts = &s.LogThoughts
+		for k := range s.Thoughts.Rows() {
+			t.Thoughts = append(t.Thoughts, s.Thoughts.Row(k))
+		}
+	}
+	text, err := json.Marshal(t)
+	if err != nil {
+		return line, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return line, err
+	}
+	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "thoughts"} {
+		if v, ok := fields[key]; ok {
+			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
+		}
+	}
+	return line, nil
+}
+
+// sampleOf reads a sample back from a line of samples.jsonl.
+func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
+	var t trace
+	for _, f := range line.Extra {
+		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs, "thoughts": &t.Thoughts}[f.Key]
+		if into == nil {
+			continue
+		}
+		if err := json.Unmarshal(f.Value, into); err != nil {
+			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
+		}
+	}
+	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs, Finished: line.Finished}
+	switch {
+	case t.Prompt == "":
+		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")
+	case t.AnswerIDs == nil:
+		s.Answer = run.Tokenizer.Encode(line.Completion)
+	}
+	for _, id := range slices.Concat(s.Chain, s.Answer) {
+		if id < 0 || id >= run.Experiment.Model.Vocab {
+			return s, fmt.Errorf("token %d is not in the model's vocabulary of %d", id, run.Experiment.Model.Vocab)
+		}
+	}
+	if o := run.Experiment.NF; run.Experiment.Continuous() {
+		flat := slices.Concat(t.Thoughts...)
+		if len(t.Thoughts) != o.K || len(flat) != o.K*o.D {
+			return s, fmt.Errorf("it has %d thoughts with %d numbers in all; the model expects %d of %d each", len(t.Thoughts), len(flat), o.K, o.D)
+		}
+		s.Thoughts = tensor.From(flat, o.K, o.D)
+	}
+	return s, nil
+}
+
+// readSamples reads a samples file.
+func readSamples(path string) ([]eval.Sample, error) {
+	samples, err := ckpt.ReadAllJSONL[eval.Sample](path)
+	return samples, input(err)
+}

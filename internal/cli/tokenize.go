@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/tokenizer"
+)
+
+type tokenizeTrainOptions struct {
+	in        []string
+	vocabSize int
+	out       string
+}
+
+func defaultTokenizeTrain() tokenizeTrainOptions { return tokenizeTrainOptions{vocabSize: 512} }
+
+type tokenizeOptions struct{ tokenizer, in string }
+
+func (e *env) tokenize() *cli.Command {
+	var in cli.StringSlice
+	o := defaultTokenizeTrain()
+	var encode, decode tokenizeOptions
+	flags := func(o *tokenizeOptions) []cli.Flag {
+		return []cli.Flag{
+			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, or the `DIR` that holds it", Destination: &o.tokenizer},
+			&cli.StringFlag{Name: "in", Usage: "input `FILE` (.gz, .zst too); -: stdin", Value: "-", Destination: &o.in},
+		}
+	}
+	return &cli.Command{
+		Name:  "tokenize",
+		Usage: "train a byte-level BPE tokenizer, and turn text into ids and back",
+		Action: func(c *cli.Context) error {
+			return inputf("tokenize: want train, encode or decode; see nfcot tokenize --help")
+		},
+		HideHelpCommand: true,
+		OnUsageError:    usageError,
+		Subcommands: []*cli.Command{
+			e.command(&cli.Command{
+				Name:      "train",
+				Usage:     "learn a vocabulary from text, or from the prompts, chains and answers of example files",
+				ArgsUsage: "[FILE...]",
+				Flags: []cli.Flag{
+					&cli.StringSliceFlag{Name: "in", Usage: "input `FILE`; may be given several times, and more files as arguments", Destination: &in},
+					&cli.IntFlag{Name: "vocab-size", Usage: "`tokens` at most, special tokens and 256 bytes included", Value: o.vocabSize, Destination: &o.vocabSize},
+					&cli.StringFlag{Name: "o", Usage: "output `DIR`; tokenizer.json is written there", Destination: &o.out},
+				},
+				Action: func(c *cli.Context) error {
+					o.in = append(in.Value(), c.Args().Slice()...)
+					return e.runTokenizeTrain(o)
+				},
+			}),
+			e.command(&cli.Command{
+				Name: "encode", Usage: "lines of text to lines of ids (JSON arrays)", Flags: flags(&encode),
+				Action: func(*cli.Context) error { return e.runEncode(encode) },
+			}),
+			e.command(&cli.Command{
+				Name: "decode", Usage: "lines of ids (JSON arrays) to lines of text", Flags: flags(&decode),
+				Action: func(*cli.Context) error { return e.runDecode(decode) },
+			}),
+		},
+	}
+}
+
+func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
+	if len(o.in) == 0 {
+		return need("in", "")
+	}
+	if err := need("o", o.out); err != nil {
+		return err
+	}
+	var failed error
+	tok, err := tokenizer.Train(func(yield func(string) bool) {
+		for _, path := range o.in {
+			more, err := texts(path, yield)
+			if err != nil || !more {
+				failed = err
+				return
+			}
+		}
+	}, o.vocabSize, cot.SpecialTokens)
+	if failed != nil {
+		return input(failed)
+	}
+	if err != nil {
+		return input(err)
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(o.out, cot.TokenizerFile)
+	if err := ckpt.WriteFile(path, tok.Save); err != nil {
+		return err
+	}
+	e.say("tokenize: %d tokens, in %s", tok.VocabSize(), path)
+	return nil
+}
+
+// texts yields the texts of a file: of example files (JSON lines with a prompt)
+// prompt, chain and answer; of any other file its lines.
+func texts(path string, yield func(string) bool) (more bool, err error) {
+	for line, err := range textLines(path) {
+		if err != nil {
+			return false, err
+		}
+		var ex cot.Example
+		if strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &ex) == nil && ex.Prompt != "" {
+			if !yield(ex.Prompt) || !yield(ex.CoT+"\n") || !yield(ex.Answer) {
+				return false, nil
+			}
+		} else if !yield(line + "\n") {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// textLines yields the lines of a text file, without their ends.
+func textLines(path string) func(yield func(string, error) bool) {
+	return func(yield func(string, error) bool) {
+		f, err := ckpt.OpenText(path)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer f.Close()
+		r := bufio.NewReaderSize(f, 1<<16)
+		for {
+			line, err := r.ReadString('\n')
+			if line != "" && !yield(strings.TrimSuffix(line, "\n"), nil) {
+				return
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield("", err)
+				return
+			}
+		}
+	}
+}
+
+func (e *env) runEncode(o tokenizeOptions) error {
+	return e.convert(o, func(tok *tokenizer.Tokenizer, line string) (string, error) {
+		ids, err := json.Marshal(tok.Encode(line))
+		if string(ids) == "null" {
+			return "[]", err
+		}
+		return string(ids), err
+	})
+}
+
+func (e *env) runDecode(o tokenizeOptions) error {
+	return e.convert(o, func(tok *tokenizer.Tokenizer, line string) (string, error) {
+		var ids []int
+		if err := json.Unmarshal([]byte(line), &ids); err != nil {
+			return "", fmt.Errorf("found %.40q; expected a JSON array of ids, like [5, 7]", line)
+		}
+		for _, id := range ids {
+			if id < 0 || id >= tok.VocabSize() {
+				return "", fmt.Errorf("id %d is not in the vocabulary; expected 0 to %d", id, tok.VocabSize()-1)
+			}
+		}
+		return tok.Decode(ids, false), nil
+	})
+}
+
+// convert maps the lines of a file to lines of stdout.
+func (e *env) convert(o tokenizeOptions, f func(tok *tokenizer.Tokenizer, line string) (string, error)) error {
+	if err := need("tokenizer", o.tokenizer); err != nil {
+		return err
+	}
+	tok, err := tokenizer.Load(o.tokenizer)
+	if err != nil {
+		return input(err)
+	}
+	out := bufio.NewWriter(e.stdout)
+	defer out.Flush()
+	n := 0
+	for line, err := range textLines(o.in) {
+		if err != nil {
+			return input(err)
+		}
+		n++
+		text, err := f(tok, line)
+		if err != nil {
+			return inputf("%s:%d: %w", o.in, n, err)
+		}
+		fmt.Fprintln(out, text)
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/train"
+	"nfcot/internal/tokenizer"
+)
+
+type trainOptions struct {
+	method string
+	source train.Source
+	config string   // YAML file
+	set    []string // key=value
+	resume bool
+	out    string
+}
+
+func defaultTrain() trainOptions { return trainOptions{source: train.Source{Stage: -1}} }
+
+func (e *env) train() *cli.Command {
+	o := defaultTrain()
+	var set cli.StringSlice
+	return e.command(&cli.Command{
+		Name:  "train",
+		Usage: "train a method, all of its stages or one",
+		Description: "Methods: direct, cot, nfcot (see nfcot methods). The experiment is the method's default, changed by\n" +
+			"--config and then by --set; RUN/config.yaml holds what came of it. For example:\n" +
+			"nfcot train --method nfcot --thoughts thoughts --set stages.2.steps=2000 --set batch=64 -o run",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "method", Usage: "`NAME` of the method", Destination: &o.method},
+			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.source.Thoughts},
+			&cli.StringFlag{Name: "data", Usage: "examples `FILE`, for methods without continuous thoughts; wants --tokenizer", Destination: &o.source.Data},
+			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, or the `DIR` that holds it, for --data", Destination: &o.source.Tokenizer},
+			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from: parameters of the same name are taken over", Destination: &o.source.Init},
+			&cli.StringFlag{Name: "config", Usage: "experiment `FILE` (YAML, as in RUN/config.yaml)", Destination: &o.config},
+			&cli.StringSliceFlag{Name: "set", Usage: "change one setting of the experiment, `KEY=VALUE` (seed=2, model.hidden=128); may be given several times", Destination: &set},
+			&cli.IntFlag{Name: "stage", Usage: "run this stage alone: 0 text, 1 heads, 2 joint, 3 joint with the flow; -1: all that have steps", Value: o.source.Stage, Destination: &o.source.Stage},
+			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
+			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out},
+		},
+		Action: func(*cli.Context) error {
+			o.set = set.Value()
+			return e.runTrain(o)
+		},
+	})
+}
+
+func (e *env) runTrain(o trainOptions) error {
+	if err := need("o", o.out); err != nil {
+		return err
+	}
+	x, err := o.experiment()
+	if err != nil {
+		return err
+	}
+	run, data, err := prepare(x, o.out)
+	if err != nil {
+		return err
+	}
+	if !o.resume {
+		if err := run.Start(); err != nil {
+			return err
+		}
+	}
+	if err := e.trainLoop(run, data, o.resume); err != nil {
+		return err
+	}
+	return run.Finish()
+}
+
+// experiment settles what is to be trained: that of the run to resume, or a
+// method's default with the user's changes. The data's part is filled in later.
+func (o trainOptions) experiment() (train.Experiment, error) {
+	if o.resume {
+		if o.method != "" || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
+			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
+		}
+		x, err := train.ReadConfig(o.out)
+		return x, input(err)
+	}
+	if files, _ := os.ReadDir(o.out); len(files) > 0 {
+		return train.Experiment{}, inputf("%s: the folder is not empty; continue its run with --resume, or choose another folder", o.out)
+	}
+	x := train.Experiment{Config: train.Default(o.method), Source: o.source}
+	if o.source.Init != "" {
+		from, err := train.ReadConfig(o.source.Init)
+		if err != nil {
+			return x, input(err)
+		}
+		x.Model = from.Model
+	}
+	if o.config != "" {
+		text, err := os.ReadFile(o.config)
+		if err != nil {
+			return x, input(err)
+		}
+		if err := x.ReadExperiment(text); err != nil {
+			return x, inputf("%s: %w", o.config, err)
+		}
+	}
+	for _, s := range o.set {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return x, inputf("--set %s: want KEY=VALUE", s)
+		}
+		if err := x.ReadExperiment(nested(key, value)); err != nil {
+			return x, inputf("--set %s: %w", s, err)
+		}
+	}
+	if o.method != "" {
+		x.Method = o.method
+	}
+	if x.Method == "" {
+		return x, need("method", "")
+	}
+	return x, nil
+}
+
+// nested is YAML that sets a.b.c to value.
+func nested(key, value string) []byte {
+	var b strings.Builder
+	parts := strings.Split(key, ".")
+	for depth, part := range parts {
+		fmt.Fprintf(&b, "%s%s:", strings.Repeat("  ", depth), part)
+		if depth < len(parts)-1 {
+			b.WriteByte('\n')
+		}
+	}
+	return []byte(b.String() + " " + value + "\n")
+}
+
+// prepare reads the data of an experiment and makes its model.
+func prepare(x train.Experiment, dir string) (*train.Run, []cot.Encoded, error) {
+	run := &train.Run{Dir: dir}
+	data, err := readCorpus(x.Source, run)
+	if err != nil {
+		return nil, nil, err
+	}
+	special, err := cot.FindSpecial(run.Tokenizer)
+	if err != nil {
+		return nil, nil, input(err)
+	}
+	x.Model.Vocab = run.Tokenizer.VocabSize()
+	if run.VAE != nil {
+		x.NF.K, x.NF.D = run.VAE.Config.K, run.VAE.Config.D
+	}
+	fingerprint := train.Fingerprint(data)
+	if x.Source.SHA256 != "" && x.Source.SHA256 != fingerprint {
+		return nil, nil, inputf("%s: the data are not those the run began with; expected sha256 %s, found %s", dir, x.Source.SHA256, fingerprint)
+	}
+	x.Source.SHA256, x.Source.Examples = fingerprint, len(data)
+	if err := check(x, data, run.VAE != nil); err != nil {
+		return nil, nil, err
+	}
+	run.Experiment = x
+	run.Model = train.NewModel(x.Config, special)
+	if !x.Continuous() {
+		run.VAE = nil
+	}
+	if x.Source.Init != "" {
+		if err := run.Model.InitFrom(x.Source.Init); err != nil {
+			return nil, nil, input(err)
+		}
+	}
+	return run, data, nil
+}
+
+// check refuses what cannot be trained, before any work is done.
+func check(x train.Experiment, data []cot.Encoded, codes bool) error {
+	if err := x.Check(); err != nil {
+		return inputf("experiment: %w", err)
+	}
+	if x.Continuous() && !codes {
+		return inputf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", x.Method)
+	}
+	if x.Source.Stage < -1 || x.Source.Stage > 3 {
+		return inputf("--stage is %d; want 0 to 3, or -1 for all", x.Source.Stage)
+	}
+	if len(data) <= x.HeldOut {
+		return inputf("%d examples leave nothing to train on: %d are held out (held_out)", len(data), x.HeldOut)
+	}
+	for i, ex := range data {
+		if rows := len(ex.Prompt) + len(slices.Concat(ex.Steps...)) + len(ex.Answer) + 2; rows > x.Model.MaxTokens {
+			return inputf("example %d has %d tokens, more than the model's %d positions (model.positions)", i+1, rows, x.Model.MaxTokens)
+		}
+	}
+	return nil
+}
+
+// readCorpus reads the examples of a source, in tokens, and notes in run which
+// tokenizer and VAE go with them.
+func readCorpus(s train.Source, run *train.Run) ([]cot.Encoded, error) {
+	switch {
+	case s.Thoughts != "":
+		x, err := cot.LoadThoughts(s.Thoughts)
+		if err != nil {
+			return nil, input(err)
+		}
+		run.Tokenizer, run.VAE = x.Tokenizer, x.VAE
+		return x.Encoded(), nil
+	case s.Data == "" || s.Tokenizer == "":
+		return nil, inputf("what to train on is missing: give --thoughts DIR, or --data FILE with --tokenizer DIR")
+	}
+	examples, err := readExamples(s.Data)
+	if err != nil {
+		return nil, err
+	}
+	if run.Tokenizer, err = tokenizer.Load(s.Tokenizer); err != nil {
+		return nil, input(err)
+	}
+	data := make([]cot.Encoded, len(examples))
+	for i, ex := range examples {
+		data[i] = cot.Encode(run.Tokenizer, ex, i)
+	}
+	return data, nil
+}
+
+// trainLoop trains with progress, metrics.jsonl and TensorBoard events.
+func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err error) {
+	x := run.Experiment
+	loop := train.Loop{
+		Config: x.Config, Model: run.Model, Only: x.Source.Stage, Dir: run.Dir,
+		Data: data[:len(data)-x.HeldOut], Held: data[len(data)-x.HeldOut:],
+	}
+	log, err := ckpt.OpenLog(filepath.Join(run.Dir, train.MetricsFile))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	events, err := ckpt.NewEvents(run.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, events.Close()) }()
+
+	var done int
+	if resume {
+		if done, err = loop.Resume(); err != nil {
+			return input(err)
+		}
+		if err := log.DropAfter(int64(done)); err != nil {
+			return err
+		}
+	}
+	bar := e.progress("train "+x.Method, "steps", done, loop.Steps())
+	var last string
+	loop.Report = func(m train.Metrics) error {
+		last = describeParts(m.Parts)
+		bar.set(m.Step, last)
+		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts) {
+			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
+				return err
+			}
+		}
+		for _, p := range m.Held {
+			if err := events.Scalar(int64(m.Step), "held_out/"+p.Name, p.Value); err != nil {
+				return err
+			}
+		}
+		return log.Append(m)
+	}
+	if err := loop.Run(e.ctx); err != nil {
+		if errors.Is(err, train.ErrInterrupted) {
+			return fmt.Errorf("%s: %w, state saved; continue with nfcot train --resume -o %s", run.Dir, err, run.Dir)
+		}
+		return err
+	}
+	bar.end(last)
+	return nil
+}

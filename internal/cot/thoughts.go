@@ -1,0 +1,157 @@
+package cot
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer"
+)
+
+// Thoughts is a data set with its chains of thought distilled: what is in a
+// thoughts folder.
+type Thoughts struct {
+	Tokenizer *tokenizer.Tokenizer
+	VAE       *VAE
+	Examples  []Example
+	Codes     *tensor.Tensor // standardised, [n·K, D]
+	Report    any            // of the distillation, for config.json
+}
+
+// The files of a thoughts folder.
+const (
+	ThoughtsFile  = "thoughts.safetensors"
+	VAEFile       = "vae.safetensors"
+	ExamplesFile  = "examples.jsonl.zst"
+	TokenizerFile = "tokenizer.json"
+	ConfigFile    = "config.json"
+)
+
+// Save writes the folder dir, whole or not at all.
+func (x *Thoughts) Save(dir string) error {
+	return ckpt.WriteDir(dir, func(dir string) error {
+		c := x.VAE.Config
+		err := ckpt.Write(filepath.Join(dir, ThoughtsFile), []ckpt.Tensor{
+			{Name: "codes", Shape: []int{len(x.Examples), c.K, c.D}, Data: x.Codes.Data},
+			{Name: "mean", Shape: []int{c.D}, Data: x.VAE.Mean},
+			{Name: "std", Shape: []int{c.D}, Data: x.VAE.Std},
+		}, nil)
+		if err != nil {
+			return err
+		}
+		if err := x.VAE.Save(filepath.Join(dir, VAEFile)); err != nil {
+			return err
+		}
+		if err := ckpt.WriteJSONL(filepath.Join(dir, ExamplesFile), slices.Values(x.Examples)); err != nil {
+			return err
+		}
+		if err := ckpt.WriteFile(filepath.Join(dir, TokenizerFile), x.Tokenizer.Save); err != nil {
+			return err
+		}
+		config, err := json.MarshalIndent(struct {
+			VAE    VAEConfig `json:"vae"`
+			Report any       `json:"report"`
+		}{c, x.Report}, "", "  ")
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, ConfigFile), append(config, '\n'), 0o644)
+	})
+}
+
+// LoadThoughts reads a thoughts folder.
+func LoadThoughts(dir string) (*Thoughts, error) {
+	x := new(Thoughts)
+	var err error
+	if x.Tokenizer, err = tokenizer.Load(filepath.Join(dir, TokenizerFile)); err != nil {
+		return nil, err
+	}
+	if x.VAE, err = LoadVAE(filepath.Join(dir, VAEFile)); err != nil {
+		return nil, err
+	}
+	if x.Examples, err = ckpt.ReadAllJSONL[Example](filepath.Join(dir, ExamplesFile)); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, ThoughtsFile)
+	f, err := ckpt.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	codes, shape, err := f.Float32("codes")
+	if err != nil {
+		return nil, err
+	}
+	if want := []int{len(x.Examples), x.VAE.Config.K, x.VAE.Config.D}; !slices.Equal(shape, want) {
+		return nil, fmt.Errorf("%s: tensor codes has shape %v; expected %v (examples, thoughts, dims)", path, shape, want)
+	}
+	x.Codes = tensor.From(codes, shape[0]*shape[1], shape[2])
+	return x, nil
+}
+
+// Encoded returns the examples in tokens with their codes.
+func (x *Thoughts) Encoded() []Encoded {
+	c := x.VAE.Config
+	data := make([]Encoded, len(x.Examples))
+	for i, ex := range x.Examples {
+		data[i] = Encode(x.Tokenizer, ex, i)
+		data[i].Codes = tensor.From(x.Codes.Data[i*c.K*c.D:(i+1)*c.K*c.D], c.K, c.D)
+	}
+	return data
+}
+
+// Save writes the VAE as one safetensors file; the metadata hold its shape.
+func (v *VAE) Save(path string) error {
+	tensors := []ckpt.Tensor{
+		{Name: "mean", Shape: []int{v.Config.D}, Data: v.Mean},
+		{Name: "std", Shape: []int{v.Config.D}, Data: v.Std},
+	}
+	for p := range v.Params.All() {
+		tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+	}
+	config, err := json.Marshal(v.Config)
+	if err != nil {
+		return err
+	}
+	return ckpt.Write(path, tensors, map[string]string{"vae": string(config), "vocab": fmt.Sprint(v.vocab), "eos": fmt.Sprint(v.EOS)})
+}
+
+// LoadVAE reads what Save wrote.
+func LoadVAE(path string) (*VAE, error) {
+	f, err := ckpt.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	meta := f.Metadata()
+	var c VAEConfig
+	var vocab, eos int
+	if err := json.Unmarshal([]byte(meta["vae"]), &c); err != nil {
+		return nil, fmt.Errorf("%s: metadata: no VAE is described; expected a file written by nfcot distill", path)
+	}
+	if _, err := fmt.Sscan(meta["vocab"]+" "+meta["eos"], &vocab, &eos); err != nil {
+		return nil, fmt.Errorf("%s: metadata: vocab is %q and eos %q; expected numbers", path, meta["vocab"], meta["eos"])
+	}
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("%s: metadata: %w", path, err)
+	}
+	v := NewVAE(tensor.NewParams(0), c, vocab, eos)
+	if err := v.Params.Load(f, ""); err != nil {
+		return nil, err
+	}
+	for name, dst := range map[string][]float32{"mean": v.Mean, "std": v.Std} {
+		data, shape, err := f.Float32(name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Equal(shape, []int{c.D}) {
+			return nil, fmt.Errorf("%s: tensor %s has shape %v; expected [%d]", path, name, shape, c.D)
+		}
+		copy(dst, data)
+	}
+	return v, nil
+}

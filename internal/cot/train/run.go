@@ -1,0 +1,199 @@
+package train
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"go.yaml.in/yaml/v4"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer"
+)
+
+// The files of a run folder.
+const (
+	ConfigFile  = "config.yaml"
+	ModelFile   = "model.safetensors"
+	MetricsFile = "metrics.jsonl"
+)
+
+// An Experiment is a Config and the data it is trained on: a run's config.yaml.
+type Experiment struct {
+	Config `yaml:",inline"`
+	Source Source `yaml:"source"`
+}
+
+// A Source names what a run was made from.
+type Source struct {
+	Thoughts  string `yaml:"thoughts,omitempty"`  // thoughts folder, or
+	Data      string `yaml:"data,omitempty"`      // examples file with
+	Tokenizer string `yaml:"tokenizer,omitempty"` // its tokenizer
+	Init      string `yaml:"init,omitempty"`      // run whose parameters it starts from
+	Stage     int    `yaml:"stage"`               // the one stage to run; -1: all
+	Examples  int    `yaml:"examples"`            // number of examples, held-out ones included
+	SHA256    string `yaml:"sha256"`              // of tokens and codes
+}
+
+// Fingerprint identifies data: a run can only continue on the same.
+func Fingerprint(data []cot.Encoded) string {
+	h := sha256.New()
+	for _, ex := range data {
+		fmt.Fprint(h, ex.Prompt, ex.Steps, ex.Answer)
+		if ex.Codes != nil {
+			fmt.Fprint(h, ex.Codes.Data)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ReadExperiment overlays the YAML text on e. A field that does not exist is an
+// error; all errors name line and column.
+func (e *Experiment) ReadExperiment(text []byte) error {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil
+	}
+	return yaml.Load(text, e, yaml.WithKnownFields())
+}
+
+// A Run is a trained model as it lies in a run folder.
+type Run struct {
+	Dir        string
+	Experiment Experiment
+	Tokenizer  *tokenizer.Tokenizer
+	VAE        *cot.VAE // nil for methods without continuous thoughts
+	Model      *Model
+}
+
+// Start makes the run folder's files that are known before training.
+func (r *Run) Start() error {
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
+		return err
+	}
+	config, err := yaml.Dump(r.Experiment)
+	if err != nil {
+		return err
+	}
+	write := func(name string, data []byte) error {
+		return ckpt.WriteFile(filepath.Join(r.Dir, name), func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+	}
+	if err := write(ConfigFile, config); err != nil {
+		return err
+	}
+	eos := r.Model.Special.EOS
+	if err := write(cot.ConfigFile, r.Experiment.Model.JSON(eos, eos)); err != nil {
+		return err
+	}
+	if err := ckpt.WriteFile(filepath.Join(r.Dir, cot.TokenizerFile), r.Tokenizer.Save); err != nil {
+		return err
+	}
+	if r.VAE != nil {
+		return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+	}
+	return nil
+}
+
+// Finish writes the trained parameters and drops the state that served to
+// continue.
+func (r *Run) Finish() error {
+	var tensors []ckpt.Tensor
+	for p := range r.Model.Params.All() {
+		tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+	}
+	// transformers wants to know which framework's names these are.
+	if err := ckpt.Write(filepath.Join(r.Dir, ModelFile), tensors, map[string]string{"format": "pt"}); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(r.Dir, stateDir))
+}
+
+// ReadConfig reads the experiment of the run folder dir.
+func ReadConfig(dir string) (Experiment, error) {
+	var e Experiment
+	path := filepath.Join(dir, ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return e, fmt.Errorf("%s: not a run folder: it has no %s", dir, ConfigFile)
+	}
+	if err := e.ReadExperiment(text); err != nil {
+		return e, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := e.Check(); err != nil {
+		return e, fmt.Errorf("%s: %w", path, err)
+	}
+	return e, nil
+}
+
+// Open reads a run folder with a trained model.
+func Open(dir string) (*Run, error) {
+	r := &Run{Dir: dir}
+	var err error
+	if r.Experiment, err = ReadConfig(dir); err != nil {
+		return nil, err
+	}
+	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
+		return nil, err
+	}
+	special, err := cot.FindSpecial(r.Tokenizer)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if r.Experiment.Continuous() {
+		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, ModelFile)); err != nil {
+		return nil, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
+	}
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r.Model = NewModel(r.Experiment.Config, special)
+	return r, r.Model.Params.Load(f, "")
+}
+
+// InitFrom copies the parameters of another run that this model has too; a
+// parameter that both have must have one shape.
+func (m *Model) InitFrom(dir string) error {
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for p := range m.Params.All() {
+		if _, ok := f.Info(p.Name); ok {
+			if err := tensor.LoadInto(p.Data, p.Shape, f, p.Name); err != nil {
+				return fmt.Errorf("%s: %w", dir, err)
+			}
+		}
+	}
+	return nil
+}
+
+// MarshalJSON writes the metrics as a line of metrics.jsonl.
+func (m Metrics) MarshalJSON() ([]byte, error) {
+	line := map[string]any{
+		"step": m.Step, "stage": m.Stage, "loss": m.Loss, "lr": m.LR, "grad_norm": m.Norm,
+		"tokens_per_second": float64(m.Tokens) / m.Time.Seconds(), "seconds": m.Time.Seconds(),
+	}
+	for _, p := range m.Parts {
+		line[p.Name] = p.Value
+	}
+	for _, p := range m.Held {
+		line["held_out_"+p.Name] = p.Value
+	}
+	return json.Marshal(line)
+}

@@ -1,0 +1,171 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// collect judges and gives the verdicts in the samples' order, without times.
+func collect(t testing.TB, exec Executor, problems []Problem, samples []Sample, workers int) []Verdict {
+	t.Helper()
+	verdicts := make([]Verdict, len(samples))
+	seen := make([]int, len(samples))
+	err := Judge(context.Background(), exec, problems, samples, workers, func(i int, v Verdict) error {
+		v.Seconds = 0
+		verdicts[i] = v
+		seen[i]++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range seen {
+		if n != 1 {
+			t.Fatalf("sample %d has %d verdicts, want 1", i, n)
+		}
+	}
+	return verdicts
+}
+
+func TestVerdictsDoNotDependOnWorkers(t *testing.T) {
+	endings := []string{
+		identity.CanonicalSolution,
+		"def f(x):\n    return 1\n",
+		"def f(x):\n    while True: pass\n",
+		"x = list(range(1 << 62))\n", // kills its worker
+		"\xff",
+		identity.CanonicalSolution,
+	}
+	var samples []Sample
+	for i := range 35 {
+		samples = append(samples, Sample{TaskID: identity.TaskID, Seed: int64(i), Completion: endings[i%len(endings)]})
+	}
+	var first []Verdict
+	for _, workers := range []int{1, 4} {
+		s := startStarlark(t, modeWorker)
+		s.Steps = 100_000
+		verdicts := collect(t, s, []Problem{identity}, samples, workers)
+		if first == nil {
+			first = verdicts
+		}
+		if !reflect.DeepEqual(first, verdicts) {
+			t.Errorf("%d workers give other verdicts than 1", workers)
+		}
+	}
+	want := []string{
+		"passed", "failed: test:3:11: assertion failed", "timed out",
+		"crashed: panic: runtime error: makeslice: cap out of range", "failed: solution: the source is not text in UTF-8", "passed",
+	}
+	for i, v := range first {
+		if v.Result != want[i%len(want)] || v.Passed != (v.Result == "passed") || v.Seed != int64(i) {
+			t.Errorf("sample %d: got %q (passed %v, seed %d), want %q", i, v.Result, v.Passed, v.Seed, want[i%len(want)])
+		}
+	}
+}
+
+// execute is an Executor made of a function.
+type execute func(ctx context.Context, p Problem, completion string) (Outcome, error)
+
+func (e execute) Execute(ctx context.Context, p Problem, completion string) (Outcome, error) {
+	return e(ctx, p, completion)
+}
+
+// A wall-clock timeout counts only if it happens again, after the others and alone.
+func TestWallClockTimeoutsAreConfirmed(t *testing.T) {
+	var running, started atomic.Int32
+	exec := execute(func(_ context.Context, _ Problem, completion string) (Outcome, error) {
+		nth := started.Add(1)
+		others := running.Add(1) - 1
+		defer running.Add(-1)
+		time.Sleep(time.Millisecond)
+		if nth > 20 && others > 0 {
+			t.Errorf("run %d is not alone", nth)
+		}
+		switch {
+		case completion == "quick", completion == "slow" && nth > 20:
+			return Outcome{Kind: Passed}, nil
+		case completion == "steps":
+			return Outcome{Kind: TimedOut}, nil
+		}
+		return Outcome{Kind: TimedOut, WallClock: true}, nil
+	})
+	want := map[string]string{"quick": "passed", "slow": "passed", "steps": "timed out", "stuck": "timed out"}
+	var samples []Sample
+	for range 5 {
+		for _, completion := range []string{"quick", "slow", "steps", "stuck"} {
+			samples = append(samples, Sample{TaskID: identity.TaskID, Completion: completion})
+		}
+	}
+	for i, v := range collect(t, exec, []Problem{identity}, samples, 3) {
+		if v.Result != want[v.Completion] {
+			t.Errorf("sample %d (%s): got %q, want %q", i, v.Completion, v.Result, want[v.Completion])
+		}
+	}
+	if got := started.Load(); got != 30 {
+		t.Errorf("%d runs, want 20 and 10 confirmations", got)
+	}
+}
+
+func TestJudgeErrors(t *testing.T) {
+	pass := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
+	never := execute(func(context.Context, Problem, string) (Outcome, error) {
+		t.Error("a program was run")
+		return Outcome{}, nil
+	})
+	broken := errors.New("broken")
+	fails := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{}, broken })
+	good := []Sample{{TaskID: identity.TaskID}}
+	for _, tt := range []struct {
+		exec     Executor
+		problems []Problem
+		samples  []Sample
+		yield    error
+		want     string
+	}{
+		{never, []Problem{identity}, []Sample{good[0], {TaskID: "x"}}, nil, `sample 2: task_id "x" is not among the 1 problems`},
+		{never, []Problem{identity, identity}, good, nil, `problem 2: task_id "identity" occurs a second time`},
+		{never, []Problem{{TaskID: "identity"}}, good, nil, `problem 1 ("identity"): entry_point or test is empty`},
+		{fails, []Problem{identity}, good, nil, "broken"},
+		{pass, []Problem{identity}, slices.Repeat(good, 50), errors.New("disk full"), "disk full"},
+		{startStarlark(t, modeBroken), []Problem{identity}, good, nil,
+			fmt.Sprintf(`starlark worker: %q ended before it was ready (exit status 3): this is\nno worker\n`, newStarlark(modeBroken).Command)},
+		{&Starlark{}, []Problem{identity}, good, nil, "starlark executor: no command to start a worker with"},
+	} {
+		err := Judge(context.Background(), tt.exec, tt.problems, tt.samples, 2, func(int, Verdict) error { return tt.yield })
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("got error %v\nwant %s", err, tt.want)
+		}
+	}
+}
+
+func TestJudgeIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := startStarlark(t, modeWorker)
+	s.Timeout = time.Hour
+	samples := []Sample{
+		{TaskID: identity.TaskID, Completion: identity.CanonicalSolution},
+		{TaskID: identity.TaskID, Completion: blocking},
+	}
+	err := Judge(ctx, s, []Problem{identity}, samples, 1, func(i int, v Verdict) error {
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want %v", err, context.Canceled)
+	}
+}
+
+// BenchmarkJudge judges 1,600 short programs with two workers.
+func BenchmarkJudge(b *testing.B) {
+	s := startStarlark(b, modeWorker)
+	samples := slices.Repeat([]Sample{{TaskID: identity.TaskID, Completion: identity.CanonicalSolution}}, 1600)
+	for b.Loop() {
+		collect(b, s, []Problem{identity}, samples, 2)
+	}
+}

@@ -1,0 +1,150 @@
+package eval
+
+// The test binary is its own worker: with a mode as first argument it plays
+// the part of a process instead of running tests.
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	modeWorker  = "starlark-worker"
+	modeNoisy   = "noisy-worker"     // a worker with stray output around every reply
+	modeForging = "forging-worker"   // says hello, claims passes it has no secret for, and exits
+	modeBroken  = "broken-worker"    // complains and exits
+	modeParent  = "parent-of-worker" // runs an endless program in a worker
+)
+
+func TestMain(m *testing.M) {
+	mode := ""
+	if len(os.Args) > 1 {
+		mode = os.Args[1]
+	}
+	switch mode {
+	case modeWorker:
+		exit(WorkerMain(os.Stdin, os.Stdout))
+	case modeNoisy:
+		exit(WorkerMain(os.Stdin, noisy{os.Stdout}))
+	case modeForging:
+		exit(forge(os.Stdin, os.Stdout))
+	case modeBroken:
+		exit(fmt.Errorf("this is\nno worker"))
+	case modeParent:
+		s := newStarlark(modeWorker)
+		s.Timeout = time.Hour
+		_, err := s.Execute(context.Background(), identity, blocking)
+		exit(err)
+	}
+	os.Exit(m.Run())
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+	os.Exit(0)
+}
+
+// noisy writes junk around everything: lines too long, lines without an end,
+// and claims of a pass.
+type noisy struct{ w io.Writer }
+
+func (n noisy) Write(p []byte) (int, error) {
+	claim := `{"Secret":"guess","Number":1,"Kind":"passed"}`
+	junk := "junk\n" + strings.Repeat("x", 3*maxReply) + "\n" + claim + "\n" + claim + claim
+	if _, err := io.WriteString(n.w, junk); err != nil {
+		return 0, err
+	}
+	return n.w.Write(p)
+}
+
+func forge(stdin io.Reader, stdout io.Writer) error {
+	in := bufio.NewReader(stdin)
+	var h hello
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(line, &h); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, `{"Secret":%q,"Number":0}`+"\n", h.Secret)
+	if _, err := in.ReadBytes('\n'); err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, "passed")
+	fmt.Fprintln(stdout, `{"Number":1,"Kind":"passed"}`)
+	fmt.Fprintln(stdout, `{"Secret":"","Number":1,"Kind":"passed"}`)
+	fmt.Fprintf(stdout, `{"Secret":%q,"Number":0,"Kind":"passed"}`+"\n", h.Secret)
+	fmt.Fprintf(stdout, `{"Secret":%q,"Number":2,"Kind":"passed"}`+"\n", h.Secret)
+	return fmt.Errorf("caught")
+}
+
+// newStarlark is an executor whose workers are this test binary.
+func newStarlark(mode string) *Starlark {
+	return &Starlark{Command: []string{os.Args[0], mode}}
+}
+
+// startStarlark is newStarlark that is closed when the test ends.
+func startStarlark(t testing.TB, mode string) *Starlark {
+	s := newStarlark(mode)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// identity is a problem that `def f(x): return x` solves.
+var identity = Problem{
+	TaskID:            "identity",
+	EntryPoint:        "f",
+	CanonicalSolution: "def f(x):\n    return x\n",
+	Test:              "def check(candidate):\n    assert candidate(1) == 1\n    assert candidate([2]) == [2]\n",
+}
+
+// raceDetector is set where tests run under the race detector.
+var raceDetector bool
+
+// blocking is a program the step limit does not see: it is one step.
+const blocking = "max(range(1 << 60))\n"
+
+// shared is a folder beside the repository: $variable, or ../shared/name seen
+// from the folder of go.mod.
+func shared(t *testing.T, variable, name string) string {
+	t.Helper()
+	dir := os.Getenv(variable)
+	if dir == "" {
+		root, err := filepath.Abs(".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for !exists(filepath.Join(root, "go.mod")) {
+			if root == filepath.Dir(root) {
+				t.Fatal("no go.mod above the test")
+			}
+			root = filepath.Dir(root)
+		}
+		dir = filepath.Join(root, "..", "shared", name)
+	}
+	if !exists(dir) {
+		t.Skipf("%s is not there; set %s", dir, variable)
+	}
+	return dir
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

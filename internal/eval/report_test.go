@@ -1,0 +1,149 @@
+package eval
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+)
+
+// tasks makes problems named "0", "1" ...
+func tasks(n int) []Problem {
+	problems := make([]Problem, n)
+	for i := range problems {
+		problems[i].TaskID = fmt.Sprint(i)
+	}
+	return problems
+}
+
+// verdictsOf makes verdicts out of one string a problem, with a character a
+// sample: '1' passed.
+func verdictsOf(runs ...string) []Verdict {
+	var verdicts []Verdict
+	for i, run := range runs {
+		for _, c := range run {
+			o := Outcome{Kind: Failed, Detail: "x"}
+			if c == '1' {
+				o = Outcome{Kind: Passed}
+			}
+			verdicts = append(verdicts, NewVerdict(Sample{TaskID: fmt.Sprint(i)}, o))
+		}
+	}
+	return verdicts
+}
+
+func TestSummarize(t *testing.T) {
+	var verdicts []Verdict
+	for _, line := range []string{
+		`{"task_id":"0","completion":"","passed":true,"result":"passed","finished":true,"answer_tokens":10,"think_seconds":0.5,"reasoning_positions":4}`,
+		`{"task_id":"0","completion":"","passed":false,"result":"failed: a: b","finished":false,"answer_tokens":20,"think_seconds":1.5,"reasoning_positions":0}`,
+		`{"task_id":"1","completion":"","passed":false,"result":"timed out","finished":true,"answer_tokens":30,"think_flops":8,"reasoning_positions":2}`,
+		`{"task_id":"1","completion":"","passed":false,"result":"out of memory","finished":true,"answer_tokens":40,"answer_flops":6}`,
+		`{"task_id":"1","completion":"","passed":false,"result":"crashed: x","answer_tokens":0}`,
+	} {
+		var v Verdict
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatal(err)
+		}
+		verdicts = append(verdicts, v)
+	}
+	got, err := Summarize(tasks(2), verdicts, []int{1, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	float := func(x float64) *float64 { return &x }
+	want := Report{
+		Problems: 2, Samples: 5, MinSamples: 2, MaxSamples: 3,
+		PassAtK: []PassEstimate{
+			{1, Estimate{0.25, 0, 0.5, "bootstrap"}}, // values 1/2 and 0
+			{2, Estimate{0.5, 0, 1, "bootstrap"}},    // values 1 and 0; problem 0 has no third sample
+		},
+		Results:            map[Kind]int{Passed: 1, Failed: 1, TimedOut: 1, OutOfMemory: 1, Crashed: 1},
+		Finished:           float(0.75),
+		ReasoningPositions: float(2),
+		AnswerTokens:       float(20),
+		ThinkSeconds:       float(1),
+		ThinkFLOPs:         float(8),
+		AnswerFLOPs:        float(6),
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("\n got %s\nwant %s", encode(t, got), encode(t, want))
+	}
+}
+
+func TestSummarizeEdges(t *testing.T) {
+	// One sample a problem: Wilson.
+	r, err := Summarize(tasks(3), verdictsOf("1", "0", "1"), []int{1, 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []PassEstimate{{1, wilson(2, 3)}}; !reflect.DeepEqual(r.PassAtK, want) {
+		t.Errorf("got %+v, want %+v", r.PassAtK, want)
+	}
+	// A problem without samples forbids pass@k and is named.
+	r, err = Summarize(tasks(3), verdictsOf("1", "", "1"), []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.PassAtK) != 0 || r.MinSamples != 0 || !reflect.DeepEqual(r.Unattempted, []string{"1"}) {
+		t.Errorf("got %+v, want no pass@k and problem 1 unattempted", r)
+	}
+	// Nothing at all is no crash and can be written.
+	r, err = Summarize(nil, nil, []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := encode(t, r.PassAtK), "[]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for _, tt := range []struct {
+		verdicts []Verdict
+		k        int
+		want     string
+	}{
+		{verdictsOf("1"), 0, "pass@k: k is 0, expected 1 or more"},
+		{verdictsOf("1", "1"), 1, `verdict 2: task_id "1" is not among the 1 problems`},
+	} {
+		if _, err := Summarize(tasks(1), tt.verdicts, []int{tt.k}); err == nil || err.Error() != tt.want {
+			t.Errorf("got error %v, want %s", err, tt.want)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	problems := tasks(4)
+	runs := []string{"11", "10", "00", "01"}
+	// Pairing: a run against itself differs by nothing, without doubt.
+	got, err := Compare(problems, verdictsOf(runs...), verdictsOf(runs...), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Estimate{0, 0, 0, "bootstrap"}); got != want {
+		t.Errorf("a run against itself: %+v, want %+v", got, want)
+	}
+	// Differences 0, 0, 0, 1 (compare TestBootstrapByHand), whatever the problems' levels.
+	a, b := verdictsOf("11", "10", "00", "11"), verdictsOf("11", "01", "000", "00")
+	if got, err = Compare(problems, a, b, 1); err != nil {
+		t.Fatal(err)
+	}
+	if want := (Estimate{0.25, 0, 0.75, "bootstrap"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got, err = Compare(problems, b, a, 1); err != nil {
+		t.Fatal(err)
+	}
+	if want := (Estimate{-0.25, -0.75, 0, "bootstrap"}); got != want {
+		t.Errorf("the other way round: got %+v, want %+v", got, want)
+	}
+	for _, tt := range []struct {
+		k    int
+		want string
+	}{
+		{0, "pass@k: k is 0, expected 1 or more"},
+		{3, `task "0": found 2 and 2 samples, pass@3 needs 3 of both runs`},
+	} {
+		if _, err := Compare(problems, a, b, tt.k); err == nil || err.Error() != tt.want {
+			t.Errorf("got error %v, want %s", err, tt.want)
+		}
+	}
+}

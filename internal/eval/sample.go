@@ -1,0 +1,229 @@
+package eval
+
+// This file holds samples and verdicts and their JSON. A line of a samples
+// file may carry keys that nobody here knows; they are kept, in their order
+// and to the letter, and come out again in the verdict.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A Sample is one drawn answer to a problem: HumanEval's own task_id and
+// completion, and what is known of how it was drawn.
+type Sample struct {
+	TaskID             string
+	Completion         string
+	Seed               int64
+	ReasoningPositions int      // thoughts or tokens between the prompt and the answer
+	AnswerTokens       int      // tokens of the completion
+	LogPThoughts       *float64 // nats; nil where the method has no such likelihood
+	LogPText           *float64 // nats; nil where the method has no such likelihood
+	Finished           bool     // the answer ended by itself, not at the token limit
+	ThinkSeconds       float64
+	AnswerSeconds      float64
+	ThinkFLOPs         float64
+	AnswerFLOPs        float64
+
+	Extra []Field // the other keys of the line, in their order
+
+	// absent names the keys above which the line did not have. They are not
+	// written either, as long as their value is zero, and no mean counts them.
+	absent []string
+}
+
+// A Field is a key of a JSON object and its value as it was written.
+type Field struct {
+	Key   string
+	Value json.RawMessage
+}
+
+// A Verdict is a sample and what became of it.
+type Verdict struct {
+	Sample
+	Passed  bool
+	Result  string  // `passed`, `failed: ...`, `timed out`, `out of memory` or `crashed: ...`
+	Seconds float64 // wall-clock time of the run
+}
+
+// NewVerdict joins a sample and the outcome of its program.
+func NewVerdict(s Sample, o Outcome) Verdict {
+	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds}
+}
+
+// A binding ties a JSON key to the variable that holds its value.
+type binding struct {
+	key   string
+	value any // a pointer
+}
+
+func (s *Sample) bindings() []binding {
+	return []binding{
+		{"task_id", &s.TaskID},
+		{"completion", &s.Completion},
+		{"seed", &s.Seed},
+		{"reasoning_positions", &s.ReasoningPositions},
+		{"answer_tokens", &s.AnswerTokens},
+		{"logp_thoughts", &s.LogPThoughts},
+		{"logp_text", &s.LogPText},
+		{"finished", &s.Finished},
+		{"think_seconds", &s.ThinkSeconds},
+		{"answer_seconds", &s.AnswerSeconds},
+		{"think_flops", &s.ThinkFLOPs},
+		{"answer_flops", &s.AnswerFLOPs},
+	}
+}
+
+func (v *Verdict) bindings() []binding {
+	return append(v.Sample.bindings(),
+		binding{"passed", &v.Passed},
+		binding{"result", &v.Result},
+		binding{"seconds", &v.Seconds})
+}
+
+// UnmarshalJSON reads a line of a samples file. Only task_id and completion
+// are required.
+func (s *Sample) UnmarshalJSON(data []byte) error {
+	*s = Sample{}
+	return s.decode(data, s.bindings(), "task_id", "completion")
+}
+
+// UnmarshalJSON reads a line of a verdicts file. Only task_id, completion,
+// passed and result are required.
+func (v *Verdict) UnmarshalJSON(data []byte) error {
+	*v = Verdict{}
+	return v.decode(data, v.bindings(), "task_id", "completion", "passed", "result")
+}
+
+// MarshalJSON writes the sample, keys it does not know last.
+func (s Sample) MarshalJSON() ([]byte, error) { return s.encode(s.bindings()) }
+
+// MarshalJSON writes the sample with the verdict's keys, keys it does not know
+// last. Keys of an earlier verdict that were read as unknown keys of a sample
+// give way to this verdict's.
+func (v Verdict) MarshalJSON() ([]byte, error) { return v.encode(v.bindings()) }
+
+// states reports whether the sample came with a value for a key it knows.
+func (s *Sample) states(key string) bool { return !slices.Contains(s.absent, key) }
+
+// decode fills the bound variables from a JSON object; keys without a
+// variable become s.Extra. A null counts as no value, except for the
+// likelihoods, where it says that there is none.
+func (s *Sample) decode(data []byte, known []binding, required ...string) error {
+	fields, err := objectFields(data)
+	if err != nil {
+		return err
+	}
+	stated := make(map[string]bool)
+	for _, f := range fields {
+		i := slices.IndexFunc(known, func(b binding) bool { return b.key == f.Key })
+		if i < 0 {
+			s.Extra = append(s.Extra, f)
+			continue
+		}
+		if err := f.into(known[i].value); err != nil {
+			return err
+		}
+		_, nullable := known[i].value.(**float64)
+		stated[f.Key] = nullable || string(f.Value) != "null"
+	}
+	for _, b := range known {
+		if !stated[b.key] {
+			s.absent = append(s.absent, b.key)
+		}
+	}
+	for _, key := range required {
+		if !s.states(key) {
+			return fmt.Errorf("key %q is missing", key)
+		}
+	}
+	return nil
+}
+
+// encode writes the bound variables and s.Extra as one JSON object.
+func (s *Sample) encode(known []binding) ([]byte, error) {
+	out := bytes.NewBufferString("{")
+	put := func(key, value []byte) {
+		if out.Len() > 1 {
+			out.WriteByte(',')
+		}
+		out.Write(key)
+		out.WriteByte(':')
+		out.Write(value)
+	}
+	for _, b := range known {
+		value, err := toJSON(b.value)
+		if err != nil {
+			return nil, fmt.Errorf("key %q: %w", b.key, err)
+		}
+		if s.states(b.key) || !slices.Contains(zeroJSON, string(value)) {
+			put([]byte(`"`+b.key+`"`), value)
+		}
+	}
+	for _, f := range s.Extra {
+		if slices.ContainsFunc(known, func(b binding) bool { return b.key == f.Key }) {
+			continue
+		}
+		key, err := toJSON(f.Key)
+		if err != nil {
+			return nil, err
+		}
+		put(key, f.Value)
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}
+
+// zeroJSON are the zero values of all types a binding may have.
+var zeroJSON = []string{"0", `""`, "false", "null"}
+
+// into decodes the field's value into a variable.
+func (f Field) into(variable any) error {
+	err := json.Unmarshal(f.Value, variable)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("key %q: found a JSON %s, expected %s", f.Key, wrong.Value, wrong.Type)
+	}
+	if err != nil {
+		return fmt.Errorf("key %q: %w", f.Key, err)
+	}
+	return nil
+}
+
+// objectFields splits a JSON object into its fields, in order.
+func objectFields(data []byte) ([]Field, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	open, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	if open != json.Delim('{') {
+		return nil, fmt.Errorf("found %s, expected a JSON object", oneLine(string(data)))
+	}
+	var fields []Field
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		f := Field{Key: key.(string)} // the decoder admits nothing else here
+		if err := dec.Decode(&f.Value); err != nil {
+			return nil, err
+		}
+		fields = append(fields, f)
+	}
+	return fields, nil
+}
+
+// toJSON is json.Marshal without the escapes for HTML.
+func toJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,100 @@
+package eval
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+)
+
+// encode is JSON as files have it, without escapes for HTML.
+func encode(t *testing.T, v any) string {
+	t.Helper()
+	out, err := toJSON(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func TestUnknownKeysSurvive(t *testing.T) {
+	line := `{"zeta":1e400,"task_id":"a/0","big":123456789012345678901234567890,"completion":"x < y\n","Task_ID":"other",` +
+		`"nested":{"b":[1.50,null],"a":"<>"},"logp_text":null,"seed":0,"empty":""}`
+	var s Sample
+	if err := json.Unmarshal([]byte(line), &s); err != nil {
+		t.Fatal(err)
+	}
+	extra := `"zeta":1e400,"big":123456789012345678901234567890,"Task_ID":"other","nested":{"b":[1.50,null],"a":"<>"},"empty":""`
+	known := `"task_id":"a/0","completion":"x < y\n","seed":0,"logp_text":null`
+	if got, want := encode(t, s), "{"+known+","+extra+"}"; got != want {
+		t.Errorf("sample:\n got %s\nwant %s", got, want)
+	}
+	v := NewVerdict(s, Outcome{Kind: Failed, Detail: "why", Seconds: 0.5})
+	want := "{" + known + `,"passed":false,"result":"failed: why","seconds":0.5,` + extra + "}"
+	if got := encode(t, v); got != want {
+		t.Errorf("verdict:\n got %s\nwant %s", got, want)
+	}
+	var back Verdict
+	if err := json.Unmarshal([]byte(want), &back); err != nil {
+		t.Fatal(err)
+	}
+	if got := encode(t, back); got != want {
+		t.Errorf("verdict read and written:\n got %s\nwant %s", got, want)
+	}
+
+	// A verdict judged again has no second verdict in it.
+	if err := json.Unmarshal([]byte(want), &s); err != nil {
+		t.Fatal(err)
+	}
+	want = "{" + known + `,"passed":true,"result":"passed","seconds":2,` + extra + "}"
+	if got := encode(t, NewVerdict(s, Outcome{Kind: Passed, Seconds: 2})); got != want {
+		t.Errorf("second verdict:\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestSampleRoundTrip(t *testing.T) {
+	thoughts := -12.25
+	s := Sample{
+		TaskID: "t", Completion: "\tc", Seed: -1 << 63, ReasoningPositions: 4, AnswerTokens: 5, LogPThoughts: &thoughts,
+		Finished: true, ThinkSeconds: .125, AnswerSeconds: .25, ThinkFLOPs: 1e12, AnswerFLOPs: 2e12,
+		Extra: []Field{{"k", json.RawMessage(`[1]`)}},
+	}
+	line := encode(t, s)
+	want := `{"task_id":"t","completion":"\tc","seed":-9223372036854775808,"reasoning_positions":4,"answer_tokens":5,` +
+		`"logp_thoughts":-12.25,"logp_text":null,"finished":true,"think_seconds":0.125,"answer_seconds":0.25,` +
+		`"think_flops":1000000000000,"answer_flops":2000000000000,"k":[1]}`
+	if line != want {
+		t.Errorf("\n got %s\nwant %s", line, want)
+	}
+	var back Sample
+	if err := json.Unmarshal([]byte(line), &back); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(back, s) {
+		t.Errorf("got %+v, want %+v", back, s)
+	}
+}
+
+func TestBadSamples(t *testing.T) {
+	for _, tt := range []struct{ line, want string }{
+		{`{"task_id":"a"}`, `key "completion" is missing`},
+		{`{"task_id":"a","completion":null}`, `key "completion" is missing`},
+		{`{"completion":"a"}`, `key "task_id" is missing`},
+		{`{"task_id":3,"completion":"a"}`, `key "task_id": found a JSON number, expected string`},
+		{`{"task_id":"a","completion":"a","seed":"x"}`, `key "seed": found a JSON string, expected int64`},
+		{`[1]`, `found [1], expected a JSON object`},
+	} {
+		var s Sample
+		err := json.Unmarshal([]byte(tt.line), &s)
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%s: got error %v, want %s", tt.line, err, tt.want)
+		}
+	}
+}
+
+func TestKindOf(t *testing.T) {
+	for _, kind := range []Kind{Passed, Failed, TimedOut, OutOfMemory, Crashed} {
+		if got := KindOf(Outcome{Kind: kind, Detail: "a: b"}.Result()); got != kind {
+			t.Errorf("KindOf of %q: got %q", kind, got)
+		}
+	}
+}

@@ -1,0 +1,363 @@
+package nfhead
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+	"pgregory.net/rapid"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tensor/tensortest"
+)
+
+var small = Config{Blocks: 3, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"}
+
+// shaken makes a flow away from its identity start, but not far: scales are
+// exponentials of what grows with the codes, and five wild blocks leave float32.
+func shaken(c Config, k, d int, seed uint64) (*Flow, *tensor.Params) {
+	p := tensor.NewParams(seed)
+	f := NewFlow(p, c, k, d)
+	rng := tensor.Rand(seed, "shake")
+	for q := range p.All() {
+		std := 0.1
+		if strings.Contains(q.Name, "proj_out") {
+			std = 0.03
+		}
+		for i := range q.Data {
+			q.Data[i] += float32(std * rng.NormFloat64())
+		}
+	}
+	return f, p
+}
+
+func random(seed uint64, rows, cols int) *tensor.Tensor {
+	x, rng := tensor.New(rows, cols), tensor.Rand(seed, "random")
+	for i := range x.Data {
+		x.Data[i] = float32(rng.NormFloat64())
+	}
+	return x
+}
+
+// conditions makes a vector for each of n thoughts and every block.
+func conditions(c Config, n int, seed uint64) (cond []*tensor.Tensor) {
+	for i := range c.Blocks {
+		cond = append(cond, random(seed+uint64(i), n, c.Width))
+	}
+	return cond
+}
+
+func TestConfigCheck(t *testing.T) {
+	for _, tt := range []struct {
+		change func(*Config)
+		want   string
+	}{
+		{func(c *Config) {}, ""},
+		{func(c *Config) { c.Blocks = 0 }, ""},
+		{func(c *Config) { c.Permute = "identity" }, ""},
+		{func(c *Config) { c.HeadDim = 3 }, "flow width is 8, not a multiple of its head_dim (3)"},
+		{func(c *Config) { c.Permute = "flip" }, `flow permutation is "flip"; want "alternate" or "identity"`},
+		{func(c *Config) { c.Layers = 0 }, "flow of 3 blocks, width 8, 0 layers, head_dim 4, expansion 2; all but blocks must be at least 1"},
+		{func(c *Config) { c.Blocks = -1 }, "flow of -1 blocks, width 8, 1 layers, head_dim 4, expansion 2; all but blocks must be at least 1"},
+	} {
+		c := small
+		tt.change(&c)
+		got := ""
+		if err := c.Check(); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%+v: error %q, want %q", c, got, tt.want)
+		}
+	}
+}
+
+// A new flow is the identity, exactly, with any conditioning.
+func TestNewFlowIsIdentity(t *testing.T) {
+	for _, shiftsOnly := range []bool{false, true} {
+		c := small
+		c.ShiftsOnly = shiftsOnly
+		f := NewFlow(tensor.NewParams(1), c, 5, 3)
+		e := random(1, 10, 3)
+		u, logDet := f.Forward(nil, e, conditions(c, 2, 7))
+		if !slices.Equal(u.Data, e.Data) {
+			t.Errorf("u is %v, want %v", u.Data, e.Data)
+		}
+		if !slices.Equal(logDet.Data, []float32{0, 0}) {
+			t.Errorf("log-determinants are %v, want zeros", logDet.Data)
+		}
+		if back := f.Inverse(u, nil); !slices.Equal(back.Data, e.Data) {
+			t.Errorf("the inverse is %v, want %v", back.Data, e.Data)
+		}
+	}
+}
+
+// One block, two rows of one number, and a network that says a = 0.7, b = 0.5
+// whatever it sees: the first row of the block's order stays, the other is moved
+// and shrunk, and the log-determinant is -0.7.
+func TestSignsByHand(t *testing.T) {
+	const a, b = 0.7, 0.5
+	shrunk := func(w float64) float64 { return (w - b) * math.Exp(-a) }
+	for _, tt := range []struct {
+		flip bool
+		want []float64
+	}{
+		{false, []float64{1, shrunk(2)}},
+		{true, []float64{shrunk(1), 2}},
+	} {
+		c := small
+		c.Blocks = 1
+		f := NewFlow(tensor.NewParams(1), c, 2, 1)
+		f.blocks[0].flip = tt.flip
+		copy(f.blocks[0].outBia.Data, []float32{a, b})
+		u, logDet := f.Forward(nil, tensor.From([]float32{1, 2}, 2, 1), nil)
+		exact := tensortest.Tolerance{Abs: 1e-6}
+		exact.Check(t, "u", u.Data, tt.want)
+		exact.Check(t, "logDet", logDet.Data, []float64{-a})
+		exact.Check(t, "inverse", f.Inverse(u, nil).Data, []float64{1, 2})
+	}
+}
+
+func TestPermutations(t *testing.T) {
+	for permute, want := range map[string][]bool{"alternate": {false, true, false, true, false}, "identity": {false, false, false, false, false}} {
+		c := small
+		c.Blocks, c.Permute = 5, permute
+		for i, b := range NewFlow(tensor.NewParams(1), c, 3, 2).blocks {
+			if b.flip != want[i] {
+				t.Errorf("%s: block %d flips: %v", permute, i, b.flip)
+			}
+		}
+	}
+}
+
+// A block changes a row by what lies before it, in the block's order, and the
+// first row not at all.
+func TestBlocksAreCausal(t *testing.T) {
+	const K, D = 5, 2
+	for _, flip := range []bool{false, true} {
+		c := small
+		c.Blocks = 1
+		f, _ := shaken(c, K, D, 3)
+		f.blocks[0].flip = flip
+		e := random(1, K, D)
+		before, _ := f.Forward(nil, e, nil)
+		for changed := range K {
+			x := tensor.From(slices.Clone(e.Data), K, D)
+			x.Row(changed)[1]++
+			after, _ := f.Forward(nil, x, nil)
+			for r := range K {
+				depends := r >= changed
+				if flip {
+					depends = r <= changed
+				}
+				if slices.Equal(after.Row(r), before.Row(r)) == depends {
+					t.Errorf("flip %v: that row %d depends on row %d is not %v", flip, r, changed, depends)
+				}
+			}
+		}
+		first := 0
+		if flip {
+			first = K - 1
+		}
+		if !slices.Equal(before.Row(first), e.Row(first)) {
+			t.Errorf("flip %v: row %d changes", flip, first)
+		}
+	}
+}
+
+// flowCase draws a flow, codes for it, and conditioning vectors or none.
+func flowCase(t *rapid.T, maxK, maxD int) (f *Flow, e *tensor.Tensor, cond []*tensor.Tensor) {
+	c := Config{
+		Blocks:     rapid.IntRange(0, 5).Draw(t, "blocks"),
+		Width:      8,
+		Layers:     rapid.IntRange(1, 2).Draw(t, "layers"),
+		HeadDim:    rapid.SampledFrom([]int{2, 4, 8}).Draw(t, "head_dim"),
+		Expansion:  rapid.IntRange(1, 3).Draw(t, "expansion"),
+		Permute:    rapid.SampledFrom([]string{"alternate", "identity"}).Draw(t, "permutation"),
+		ShiftsOnly: rapid.Bool().Draw(t, "shifts only"),
+	}
+	k, d := rapid.IntRange(1, maxK).Draw(t, "K"), rapid.IntRange(1, maxD).Draw(t, "D")
+	n := rapid.IntRange(1, 3).Draw(t, "thoughts")
+	seed := rapid.Uint64().Draw(t, "seed")
+	f, _ = shaken(c, k, d, seed)
+	if rapid.Bool().Draw(t, "conditioned") {
+		cond = conditions(c, n, seed)
+	}
+	return f, random(seed, n*k, d), cond
+}
+
+func TestInverseUndoesForward(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f, e, cond := flowCase(t, 7, 4)
+		u, logDet := f.Forward(nil, e, cond)
+		if logDet.Rows() != e.Rows()/f.K {
+			t.Fatalf("%d log-determinants of %d thoughts", logDet.Rows(), e.Rows()/f.K)
+		}
+		back := f.Inverse(u, cond)
+		for i, want := range e.Data {
+			if tensortest.Inverse.Excess(float64(back.Data[i]), float64(want)) > 1 {
+				t.Fatalf("F⁻¹(F(e))[%d] = %g, want %g", i, back.Data[i], want)
+			}
+		}
+	})
+}
+
+// The claimed log-determinant is that of the Jacobian, here by finite
+// differences.
+func TestLogDetIsThatOfTheJacobian(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f, e, cond := flowCase(t, 4, 3)
+		_, logDet := f.Forward(nil, e, cond)
+		n, size := e.Rows()/f.K, f.K*f.D
+		jacobians := make([]*mat.Dense, n)
+		for j := range jacobians {
+			jacobians[j] = mat.NewDense(size, size, nil)
+		}
+		for in := range size {
+			for j, column := range differences(f, e, cond, in) {
+				jacobians[j].SetCol(in, column)
+			}
+		}
+		for j, jacobian := range jacobians {
+			want, sign := mat.LogDet(jacobian)
+			if got := float64(logDet.Data[j]); math.Abs(got-want) > 2e-3 || sign != 1 {
+				t.Fatalf("log-determinant of thought %d is %g; the Jacobian's is %g, with sign %g", j, got, want, sign)
+			}
+		}
+	})
+}
+
+// differences returns for each thought the derivative of u by input number in
+// of the thought: central differences at two steps, extrapolated to step 0.
+func differences(f *Flow, e *tensor.Tensor, cond []*tensor.Tensor, in int) [][]float64 {
+	size := f.K * f.D
+	central := func(h float32) []float64 {
+		moved := func(h float32) ([]float32, *tensor.Tensor) {
+			x := tensor.From(slices.Clone(e.Data), e.Shape...)
+			for i := in; i < len(x.Data); i += size {
+				x.Data[i] += h
+			}
+			u, _ := f.Forward(nil, x, cond)
+			return u.Data, x
+		}
+		up, above := moved(h)
+		down, below := moved(-h)
+		d := make([]float64, len(up))
+		for i := range d {
+			at := i - i%size + in
+			d[i] = (float64(up[i]) - float64(down[i])) / (float64(above.Data[at]) - float64(below.Data[at]))
+		}
+		return d
+	}
+	coarse, fine := central(0x1p-7), central(0x1p-8)
+	for i := range fine {
+		fine[i] = (4*fine[i] - coarse[i]) / 3
+	}
+	return slices.Collect(slices.Chunk(fine, size))
+}
+
+func TestFlowGradient(t *testing.T) {
+	for _, shiftsOnly := range []bool{false, true} {
+		c := small
+		c.ShiftsOnly = shiftsOnly
+		f, p := shaken(c, 4, 3, 5)
+		e, cond := random(1, 8, 3), conditions(c, 2, 9)
+		params := append([]*tensor.Tensor{e}, cond...)
+		for q := range p.All() {
+			params = append(params, q.Tensor)
+		}
+		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
+			u, logDet := f.Forward(t, e, cond)
+			return t.Stack(t.SumCols(t.Mul(u, u)), logDet)
+		}, params...)
+	}
+}
+
+// A frozen flow still passes the gradient on to the codes.
+func TestFrozenFlow(t *testing.T) {
+	f, p := shaken(small, 3, 2, 5)
+	gradient := func() []float32 {
+		e := random(1, 6, 2)
+		e.Grad = make([]float32, len(e.Data))
+		tape := new(tensor.Tape)
+		u, logDet := f.Forward(tape, e, nil)
+		tape.Backward(tape.Sum(tape.Stack(tape.SumCols(u), logDet)))
+		return e.Grad
+	}
+	want := gradient()
+	p.Learn(func(string) bool { return false })
+	if got := gradient(); !slices.Equal(got, want) {
+		t.Errorf("gradient of the codes is %v, want %v", got, want)
+	}
+	if u, logDet := f.Forward(new(tensor.Tape), random(1, 6, 2), nil); u.Grad != nil || logDet.Grad != nil {
+		t.Error("nothing learns, and there is a gradient")
+	}
+}
+
+// A thought is mapped alone as in a batch, and with any number of threads, bit
+// for bit.
+func TestThoughtsDoNotTouch(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	const n, K, D = 4, 6, 3
+	f, _ := shaken(small, K, D, 5)
+	e, cond := random(1, n*K, D), conditions(small, n, 9)
+	for _, threads := range []int{1, 4} {
+		kernel.SetThreads(threads)
+		u, logDet := f.Forward(nil, e, cond)
+		back := f.Inverse(u, cond)
+		for j := range n {
+			own := func(x *tensor.Tensor, rows int) *tensor.Tensor {
+				c := x.Cols()
+				return tensor.From(x.Data[j*rows*c:(j+1)*rows*c], rows, c)
+			}
+			var ownCond []*tensor.Tensor
+			for _, c := range cond {
+				ownCond = append(ownCond, own(c, 1))
+			}
+			u1, logDet1 := f.Forward(nil, own(e, K), ownCond)
+			back1 := f.Inverse(u1, ownCond)
+			for what, pair := range map[string][2][]float32{
+				"u":       {u1.Data, own(u, K).Data},
+				"logDet":  {logDet1.Data, logDet.Data[j : j+1]},
+				"inverse": {back1.Data, own(back, K).Data},
+			} {
+				if !slices.Equal(pair[0], pair[1]) {
+					t.Errorf("%s of thought %d is %v alone and %v in a batch", what, j, pair[0], pair[1])
+				}
+			}
+		}
+	}
+}
+
+// The parameters carry the names of the reference implementation.
+func TestParameterNames(t *testing.T) {
+	c := small
+	c.Blocks = 1
+	p := tensor.NewParams(1)
+	NewFlow(p, c, 3, 2)
+	got := map[string]string{}
+	for q := range p.All() {
+		got[q.Name] = fmt.Sprint(q.Shape)
+	}
+	for name, shape := range map[string]string{
+		"blocks.0.proj_in.weight":                      "[8 2]",
+		"blocks.0.pos_embed":                           "[3 8]",
+		"blocks.0.attn_blocks.0.attention.norm.weight": "[8]",
+		"blocks.0.attn_blocks.0.attention.qkv.weight":  "[24 8]",
+		"blocks.0.attn_blocks.0.attention.proj.bias":   "[8]",
+		"blocks.0.attn_blocks.0.mlp.main.0.weight":     "[16 8]",
+		"blocks.0.attn_blocks.0.mlp.main.2.weight":     "[8 16]",
+		"blocks.0.proj_out.weight":                     "[4 8]",
+	} {
+		if got[name] != shape {
+			t.Errorf("%s has shape %q, want %s", name, got[name], shape)
+		}
+	}
+	if len(got) != 17 {
+		t.Errorf("%d parameters, want 17: %v", len(got), got)
+	}
+}

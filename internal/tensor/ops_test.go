@@ -1,0 +1,276 @@
+package tensor_test
+
+import (
+	"math"
+	"reflect"
+	"slices"
+	"testing"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/tensortest"
+)
+
+type (
+	tape = tensor.Tape
+	mat  = tensor.Tensor
+)
+
+// An opTest is an operation, the shapes of its inputs, and what it should give.
+type opTest struct {
+	op     string // the Tape's method
+	what   string // about this case
+	shapes [][]int
+	f      func(t *tape, x []*mat) *mat
+	want   func(x []rows) rows
+}
+
+func opTests() []opTest {
+	one := func(f func(float64) float64) func(x []rows) rows {
+		return func(x []rows) rows { return each(func(v ...float64) float64 { return f(v[0]) }, x[0]) }
+	}
+	two := func(f func(a, b float64) float64) func(x []rows) rows {
+		return func(x []rows) rows {
+			return each(func(v ...float64) float64 { return f(v[0], v[1]) }, x[0], x[1])
+		}
+	}
+	spans := func(s ...int) (see []tensor.Span) {
+		for i := 0; i < len(s); i += 2 {
+			see = append(see, tensor.Span{From: s[i], To: s[i+1]})
+		}
+		return see
+	}
+	attentionOf := func(what string, nh, nkv, hd, keys int, see []tensor.Span) opTest {
+		return opTest{"Attention", what, [][]int{{len(see), nh * hd}, {keys, nkv * hd}, {keys, nkv * hd}},
+			func(t *tape, x []*mat) *mat { return t.Attention(x[0], x[1], x[2], see, hd) },
+			func(x []rows) rows { return attention(x[0], x[1], x[2], see, hd) }}
+	}
+	splitOf := func(part, from, to int) opTest {
+		return opTest{"Split", "one part", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.Split(x[0], 1, 3, 2)[part] },
+			func(x []rows) rows { return columns(x[0], from, to) }}
+	}
+	pair := [][]int{{3, 4}, {3, 4}}
+	single := [][]int{{3, 4}}
+	return []opTest{
+		{"Linear", "without bias", [][]int{{3, 4}, {5, 4}}, func(t *tape, x []*mat) *mat { return t.Linear(x[0], x[1], nil) },
+			func(x []rows) rows { return linear(x[0], x[1], nil) }},
+		{"Linear", "with bias", [][]int{{3, 4}, {5, 4}, {5}}, func(t *tape, x []*mat) *mat { return t.Linear(x[0], x[1], x[2]) },
+			func(x []rows) rows { return linear(x[0], x[1], x[2][0]) }},
+		{"Linear", "more rows than are summed at a time", [][]int{{300, 2}, {3, 2}, {3}}, func(t *tape, x []*mat) *mat { return t.Linear(x[0], x[1], x[2]) },
+			func(x []rows) rows { return linear(x[0], x[1], x[2][0]) }},
+		{"Add", "", pair, func(t *tape, x []*mat) *mat { return t.Add(x[0], x[1]) }, two(func(a, b float64) float64 { return a + b })},
+		{"Sub", "", pair, func(t *tape, x []*mat) *mat { return t.Sub(x[0], x[1]) }, two(func(a, b float64) float64 { return a - b })},
+		{"Mul", "", pair, func(t *tape, x []*mat) *mat { return t.Mul(x[0], x[1]) }, two(func(a, b float64) float64 { return a * b })},
+		{"Mul", "a square", single, func(t *tape, x []*mat) *mat { return t.Mul(x[0], x[0]) }, one(func(v float64) float64 { return v * v })},
+		{"Scale", "", single, func(t *tape, x []*mat) *mat { return t.Scale(-1.5, x[0]) }, one(func(v float64) float64 { return -1.5 * v })},
+		{"Exp", "", single, func(t *tape, x []*mat) *mat { return t.Exp(x[0]) }, one(math.Exp)},
+		{"Tanh", "", single, func(t *tape, x []*mat) *mat { return t.Tanh(x[0]) }, one(math.Tanh)},
+		{"GELU", "", single, func(t *tape, x []*mat) *mat { return t.GELU(x[0]) },
+			one(func(v float64) float64 { return v * (1 + math.Erf(v/math.Sqrt2)) / 2 })},
+		{"SwiGLU", "", pair, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0], x[1]) },
+			two(func(gate, up float64) float64 { return gate / (1 + math.Exp(-gate)) * up })},
+		{"Sum", "", single, func(t *tape, x []*mat) *mat { return t.Sum(x[0]) }, func(x []rows) rows { return sumAll(x[0]) }},
+		{"SumCols", "", single, func(t *tape, x []*mat) *mat { return t.SumCols(x[0]) }, func(x []rows) rows { return sumCols(x[0]) }},
+		{"Gather", "repeated, absent and unused rows", [][]int{{4, 3}}, func(t *tape, x []*mat) *mat { return t.Gather(x[0], []int{2, -1, 0, 2, 2}) },
+			func(x []rows) rows { return gather(x[0], []int{2, -1, 0, 2, 2}) }},
+		{"SumBy", "and an owner of nothing", [][]int{{4, 3}}, func(t *tape, x []*mat) *mat { return t.SumBy(x[0], []int{1, 0, 1, 3}, 4) },
+			func(x []rows) rows { return sumBy(x[0], []int{1, 0, 1, 3}, 4) }},
+		{"Stack", "", [][]int{{3, 4}, {2, 4}}, func(t *tape, x []*mat) *mat { return t.Stack(x[0], x[1]) },
+			func(x []rows) rows { return slices.Concat(x[0], x[1]) }},
+		splitOf(0, 0, 1), splitOf(1, 1, 4), splitOf(2, 4, 6),
+		{"Split", "all parts", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat {
+			p := t.Split(x[0], 2, 2, 2)
+			return t.Stack(p[1], t.Mul(p[0], p[2]))
+		}, func(x []rows) rows {
+			product := each(func(v ...float64) float64 { return v[0] * v[1] }, columns(x[0], 0, 2), columns(x[0], 4, 6))
+			return slices.Concat(columns(x[0], 2, 4), product)
+		}},
+		{"RMSNorm", "a row", [][]int{{3, 5}, {5}}, func(t *tape, x []*mat) *mat { return t.RMSNorm(x[0], x[1], 1e-2) },
+			func(x []rows) rows { return rmsNorm(x[0], x[1][0], 1e-2) }},
+		{"RMSNorm", "a head", [][]int{{3, 8}, {4}}, func(t *tape, x []*mat) *mat { return t.RMSNorm(x[0], x[1], 1e-6) },
+			func(x []rows) rows { return rmsNorm(x[0], x[1][0], 1e-6) }},
+		{"RMSNorm", "more rows than are summed at a time", [][]int{{300, 3}, {3}}, func(t *tape, x []*mat) *mat { return t.RMSNorm(x[0], x[1], 1e-1) },
+			func(x []rows) rows { return rmsNorm(x[0], x[1][0], 1e-1) }},
+		{"LayerNorm", "", [][]int{{3, 5}, {5}, {5}}, func(t *tape, x []*mat) *mat { return t.LayerNorm(x[0], x[1], x[2], 1e-5) },
+			func(x []rows) rows { return layerNorm(x[0], x[1][0], x[2][0], 1e-5) }},
+		{"LayerNorm", "more rows than are summed at a time", [][]int{{300, 4}, {4}, {4}}, func(t *tape, x []*mat) *mat { return t.LayerNorm(x[0], x[1], x[2], 1e-1) },
+			func(x []rows) rows { return layerNorm(x[0], x[1][0], x[2][0], 1e-1) }},
+		{"Rope", "", [][]int{{3, 8}}, func(t *tape, x []*mat) *mat { return t.Rope(x[0], []int{0, 7, 3}, tensor.NewRotary(4, 100, 8)) },
+			func(x []rows) rows { return rope(x[0], []int{0, 7, 3}, 4, 100) }},
+		attentionOf("causal", 2, 2, 3, 4, spans(0, 1, 0, 2, 0, 3, 0, 4)),
+		attentionOf("grouped heads", 4, 2, 2, 4, spans(0, 1, 0, 2, 0, 3, 0, 4)),
+		attentionOf("packed streams", 2, 1, 4, 6, spans(0, 1, 0, 2, 2, 3, 2, 4, 2, 5, 5, 6)),
+		attentionOf("a bidirectional block", 2, 1, 2, 6, spans(0, 1, 0, 2, 0, 5, 0, 5, 0, 5, 0, 6)),
+		attentionOf("queries that do not come in the order of keys", 2, 1, 2, 5, spans(3, 5, 0, 2, 2, 4, 0, 1)),
+		attentionOf("a query that sees nothing", 1, 1, 3, 4, spans(0, 2, 1, 1, 1, 4)),
+		{"CategoricalLogProb", "", [][]int{{4, 5}}, func(t *tape, x []*mat) *mat { return t.CategoricalLogProb(x[0], []int{4, -100, 0, -1}) },
+			func(x []rows) rows { return categoricalLogProb(x[0], []int{4, -100, 0, -1}) }},
+		{"GaussianLogProb", "a density", [][]int{{3, 4}, {3, 4}, {3, 4}}, func(t *tape, x []*mat) *mat { return t.GaussianLogProb(x[0], x[1], x[2], 0) },
+			func(x []rows) rows { return gaussianLogProb(x[0], x[1], x[2], 0) }},
+		{"GaussianLogProb", "expected over noise", [][]int{{3, 4}, {3, 4}, {3, 4}}, func(t *tape, x []*mat) *mat { return t.GaussianLogProb(x[0], x[1], x[2], 0.7) },
+			func(x []rows) rows { return gaussianLogProb(x[0], x[1], x[2], 0.7) }},
+		{"GaussianKL", "", pair, func(t *tape, x []*mat) *mat { return t.GaussianKL(x[0], x[1]) },
+			func(x []rows) rows { return gaussianKL(x[0], x[1]) }},
+	}
+}
+
+func inputs(tt opTest) []*mat {
+	var x []*mat
+	for i, shape := range tt.shapes {
+		x = append(x, random(uint64(i), shape...))
+	}
+	return x
+}
+
+func random(seed uint64, shape ...int) *mat {
+	x, rng := tensor.New(shape...), tensor.Rand(seed, "random")
+	for i := range x.Data {
+		x.Data[i] = float32(rng.NormFloat64())
+	}
+	return x
+}
+
+func forEachOp(t *testing.T, f func(t *testing.T, tt opTest, x []*mat)) {
+	for _, tt := range opTests() {
+		t.Run(tt.op+" "+tt.what, func(t *testing.T) { f(t, tt, inputs(tt)) })
+	}
+}
+
+// Every operation has a row in the table.
+func TestEveryOperationIsTested(t *testing.T) {
+	tested := map[string]bool{"Reset": true, "Backward": true} // the tape itself
+	for _, tt := range opTests() {
+		tested[tt.op] = true
+	}
+	for method := range reflect.TypeFor[*tape]().Methods() {
+		if !tested[method.Name] {
+			t.Errorf("Tape.%s has no row in opTests", method.Name)
+		}
+	}
+}
+
+// The values are those of the definition, with a tape and without.
+func TestValues(t *testing.T) {
+	forEachOp(t, func(t *testing.T, tt opTest, x []*mat) {
+		var args []rows
+		for _, v := range x {
+			args = append(args, wide(v))
+		}
+		want := tt.want(args)
+		got := tt.f(nil, x)
+		if got.Rows() != len(want) || got.Cols() != len(want[0]) || got.Grad != nil {
+			t.Fatalf("shape %v, gradient %v, want %d × %d without one", got.Shape, got.Grad, len(want), len(want[0]))
+		}
+		tensortest.Tolerance{Rel: 2e-6, Abs: 2e-6}.Check(t, "value", got.Data, slices.Concat(want...))
+
+		for i := range x {
+			x[i].Grad = make([]float32, len(x[i].Data))
+		}
+		if taped := tt.f(new(tape), x); !slices.Equal(taped.Data, got.Data) || len(taped.Grad) != len(got.Data) {
+			t.Error("a tape changes the values, or gives no gradient")
+		}
+	})
+}
+
+func TestGradients(t *testing.T) {
+	forEachOp(t, func(t *testing.T, tt opTest, x []*mat) {
+		tensortest.GradCheck(t, func(t *tape) *mat { return tt.f(t, x) }, x...)
+		for i := range x {
+			if !slices.ContainsFunc(x[i].Grad, func(g float32) bool { return math.Abs(float64(g)) > 0.1 }) {
+				t.Errorf("the gradient of input %d is too small to have been checked: %v", i, x[i].Grad)
+			}
+		}
+	})
+}
+
+// An input without a gradient is left alone and changes nothing for the others.
+func TestFrozenInputs(t *testing.T) {
+	forEachOp(t, func(t *testing.T, tt opTest, x []*mat) {
+		// gradients of the inputs that learn, contracted with numbers that differ
+		gradients := func(learns func(i int) bool) (grads [][]float32) {
+			for i := range x {
+				x[i].Grad = nil
+				if learns(i) {
+					x[i].Grad = make([]float32, len(x[i].Data))
+				}
+			}
+			tp := new(tape)
+			y := tt.f(tp, x)
+			if y.Grad != nil {
+				tp.Backward(tp.Sum(tp.Mul(y, random(99, y.Shape...))))
+			}
+			for i := range x {
+				grads = append(grads, x[i].Grad)
+			}
+			return grads
+		}
+		all := gradients(func(int) bool { return true })
+		for frozen := range x {
+			got := gradients(func(i int) bool { return i != frozen })
+			for i := range x {
+				switch {
+				case i == frozen && got[i] != nil:
+					t.Errorf("input %d was frozen and has a gradient", i)
+				case i != frozen && !slices.Equal(got[i], all[i]):
+					t.Errorf("with input %d frozen, the gradient of input %d is %v, want %v", frozen, i, got[i], all[i])
+				}
+			}
+			got = gradients(func(i int) bool { return i == frozen })
+			if !slices.Equal(got[frozen], all[frozen]) {
+				t.Errorf("with all but input %d frozen, its gradient is %v, want %v", frozen, got[frozen], all[frozen])
+			}
+		}
+		gradients(func(int) bool { return false })
+		if y := tt.f(new(tape), x); y.Grad != nil {
+			t.Error("a result has a gradient though no input has one")
+		}
+	})
+}
+
+// Gradients add up: over uses of an input, and over passes.
+func TestGradientsAddUp(t *testing.T) {
+	x := random(1, 2, 3)
+	x.Grad = make([]float32, 6)
+	tp := new(tape)
+	for range 2 {
+		tp.Backward(tp.Sum(tp.Add(tp.Scale(3, x), x)))
+		tp.Reset()
+	}
+	for i, g := range x.Grad {
+		if g != 8 {
+			t.Errorf("gradient %d is %g, want 2 · (3 + 1)", i, g)
+		}
+	}
+}
+
+// A mismatch of shapes is a bug of the caller and panics, with the shapes.
+func TestShapesMustMatch(t *testing.T) {
+	var tp *tape
+	a, b := tensor.New(2, 3), tensor.New(2, 4)
+	rot := tensor.NewRotary(4, 1e4, 2)
+	for name, f := range map[string]func(){
+		"From":      func() { tensor.From(make([]float32, 5), 2, 3) },
+		"Linear":    func() { tp.Linear(a, b, nil) },
+		"bias":      func() { tp.Linear(a, a, tensor.New(3)) },
+		"Add":       func() { tp.Add(a, b) },
+		"Sub":       func() { tp.Sub(a, b) },
+		"Mul":       func() { tp.Mul(a, b) },
+		"SwiGLU":    func() { tp.SwiGLU(a, b) },
+		"Stack":     func() { tp.Stack(a, b) },
+		"Split":     func() { tp.Split(a, 1, 1) },
+		"RMSNorm":   func() { tp.RMSNorm(a, tensor.New(2), 0) },
+		"LayerNorm": func() { tp.LayerNorm(a, tensor.New(3), tensor.New(2), 0) },
+		"Gaussian":  func() { tp.GaussianLogProb(a, a, b, 0) },
+		"KL":        func() { tp.GaussianKL(a, b) },
+		"Rope":      func() { tp.Rope(b, []int{0, 2}, rot) },
+		"Backward":  func() { new(tape).Backward(tensor.New(1, 1)) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s does not panic", name)
+				}
+			}()
+			f()
+		}()
+	}
+}

@@ -1,0 +1,264 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// parsed is the JSON of a small tokenizer as Go maps and slices, for a test to damage.
+func parsed(t *testing.T) map[string]any {
+	doc := byteDocument([2]string{"a", "b"}, [2]string{"ab", "ab"})
+	doc.AddedTokens = []addedToken{newSpecial(258, "<s>")}
+	data, err := build(t, doc).JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(data, &tree); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// setAt walks to the object that holds the last field of a path and sets that field; a nil value removes it.
+func setAt(t *testing.T, tree any, path string, value any) {
+	fields := strings.Split(path, ".")
+	for _, f := range fields[:len(fields)-1] {
+		if list, ok := tree.([]any); ok {
+			tree = list[f[0]-'0']
+		} else {
+			tree = tree.(map[string]any)[f]
+		}
+	}
+	object, ok := tree.(map[string]any)
+	if !ok {
+		t.Fatalf("no object at %s", path)
+	}
+	if object[fields[len(fields)-1]] = value; value == nil {
+		delete(object, fields[len(fields)-1])
+	}
+}
+
+func raw(text string) json.RawMessage { return json.RawMessage(text) }
+
+// Whatever is not understood is an error that names it, in one line.
+func TestRefusedFiles(t *testing.T) {
+	for _, c := range []struct {
+		path  string
+		value any
+		want  string // in the error
+	}{
+		{"version", "2.0", `version "2.0"`},
+		{"version", 1, "version: found a JSON number, want string"},
+		{"extra", 1, `unknown field "extra"`},
+		{"truncation", raw(`{"max_length":5}`), "truncation: only null"},
+		{"padding", raw(`{"strategy":"BatchLongest"}`), "padding: only null"},
+		{"normalizer", raw(`{"type":"NFKC"}`), `normalizer: found type "NFKC"`},
+		{"normalizer", raw(`{"type":"NFC","strip":true}`), `normalizer: unknown field "strip"`},
+		{"normalizer", raw(`5`), "normalizer: top level: found a JSON number, want object"},
+		{"pre_tokenizer", nil, "pre_tokenizer: found nothing"},
+		{"pre_tokenizer", raw(`{"type":"Whitespace"}`), `pre_tokenizer: found type "Whitespace"`},
+		{"pre_tokenizer", raw(`{"type":"ByteLevel"}`), "pre_tokenizer: ByteLevel: add_prefix_space is missing"},
+		{"pre_tokenizer", raw(`{"type":"ByteLevel","add_prefix_space":false,"magic":1}`), `ByteLevel: unknown field "magic"`},
+		{"pre_tokenizer", raw(split("a")), "then one ByteLevel"},
+		{"pre_tokenizer", raw(sequence(noRegex, noRegex)), "then one ByteLevel"},
+		{"pre_tokenizer", raw(sequence(split("a"))), "then one ByteLevel"},
+		{"pre_tokenizer", raw(sequence()), "a Sequence wants"},
+		{"pre_tokenizer", raw(`{"type":"Sequence","pretokenizers":[` + noRegex + `],"more":1}`), "a Sequence wants"},
+		{"pre_tokenizer", raw(sequence(strings.Replace(split("a"), "Isolated", "Removed", 1), noRegex)), `behavior "Removed"`},
+		{"pre_tokenizer", raw(sequence(strings.Replace(split("a"), "Regex", "String", 1), noRegex)), `unknown field "String"`},
+		{"pre_tokenizer", raw(sequence(split("a("), noRegex)), `pattern "a("`},
+		{"pre_tokenizer", raw(sequence(split(`\w+`), noRegex)), `the escape "\\w" is not supported`},
+		{"pre_tokenizer", raw(sequence(split(`[a&&b]`), noRegex)), "sets inside sets"},
+		{"pre_tokenizer", raw(sequence(split(`[[:alpha:]]`), noRegex)), "sets inside sets"},
+		{"pre_tokenizer", raw(sequence(split(`a$`), noRegex)), "the anchor $"},
+		{"pre_tokenizer", raw(sequence(split(`(?i)a`), noRegex)), "the group (?i)"},
+		{"pre_tokenizer", raw(sequence(split(`a{2}+`), noRegex)), "the quantifier }+"},
+		{"pre_tokenizer", raw(sequence(split(`\p{Punct}`), noRegex)), "the property"},
+		{"pre_tokenizer", raw(sequence(split(`\p`), noRegex)), "the property"},
+		{"pre_tokenizer", raw(sequence(split(`a\`), noRegex)), "ends in a backslash"},
+		{"post_processor", raw(`{"type":"BertProcessing"}`), `post_processor: found type "BertProcessing"`},
+		{"post_processor", raw(`{"type":"Sequence","processors":[{"type":"Other"}]}`), `post_processor: found type "Other"`},
+		{"post_processor", raw(`{"type":"TemplateProcessing","x":1}`), `post_processor: unknown field "x"`},
+		{"decoder", nil, "decoder: found nothing"},
+		{"decoder", raw(`{"type":"Metaspace"}`), `decoder: found type "Metaspace"`},
+		{"decoder", raw(`{"type":"ByteLevel","x":1}`), `decoder: unknown field "x"`},
+		{"model", nil, "model: vocab has no token"},
+		{"model.type", "Unigram", `model: found type "Unigram"`},
+		{"model.dropout", 0.1, "model: found dropout 0.1"},
+		{"model.continuing_subword_prefix", "##", `continuing_subword_prefix "##"`},
+		{"model.end_of_word_suffix", "</w>", `end_of_word_suffix "</w>"`},
+		{"model.magic", 1, `unknown field "magic"`},
+		{"model.vocab", raw(`[]`), "model.vocab: found a JSON array, want object"},
+		{"model.vocab.ab", "x", "model.vocab: found a JSON string, want int"},
+		{"model.vocab.ab", -1, `token "ab" has id -1`},
+		{"model.vocab.ab", 1 << 30, `token "ab" has id 1073741824`},
+		{"model.vocab.ab", 0, `tokens "!" and "ab" both have id 0`},
+		{"model.vocab.ab", nil, `merge 0 ("a", "b"): "ab" is not in the vocabulary`},
+		{"model.vocab.Ġ", nil, `no token "Ġ" for the byte 0x20`},
+		{"model.vocab.", 300, "the token of id 300 is empty"},
+		{"model.merges", raw(`["ab"]`), `merge line 1: found "ab"`},
+		{"model.merges", raw(`["a b c"]`), `merge line 1: found "a b c"`},
+		{"model.merges", raw(`[["a","b","c"]]`), "merge 0 has 3 parts"},
+		{"model.merges", raw(`["a b",["a","b"]]`), `want a list of "a b" or`},
+		{"model.merges", raw(`7`), `want a list of "a b" or`},
+		{"added_tokens.0.content", "", "added_tokens: entry 0: the content is empty"},
+		{"added_tokens.0.lstrip", nil, `"<s>" has no flag "lstrip"`},
+		{"added_tokens.0.id", 5, `tokens "&" and "<s>" both have id 5`},
+		{"added_tokens.0.content", "ab", `"ab" has id 258, but 256 in the vocabulary`},
+		{"added_tokens.0.more", 1, `unknown field "more"`},
+	} {
+		tree := parsed(t)
+		setAt(t, tree, c.path, c.value)
+		data, err := json.Marshal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Parse(data)
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s = %v: got error %v, want one line with %s", c.path, c.value, err, c.want)
+		}
+	}
+	tree := parsed(t)
+	setAt(t, tree, "added_tokens", append(tree["added_tokens"].([]any), tree["added_tokens"].([]any)...))
+	data, _ := json.Marshal(tree)
+	if _, err := Parse(data); err == nil || !strings.Contains(err.Error(), `"<s>" is listed twice`) {
+		t.Errorf("a token added twice: got error %v", err)
+	}
+}
+
+// Options that cannot change what Encode and Decode give.
+func TestAcceptedFiles(t *testing.T) {
+	for _, c := range []struct {
+		path  string
+		value any
+	}{
+		{"version", "1.0"},
+		{"post_processor", raw(`{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false}`)},
+		{"post_processor", raw(`{"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true},
+			{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}}],"pair":[],"special_tokens":{}}]}`)},
+		{"model.type", nil},
+		{"model.dropout", 0},
+		{"model.unk_token", "<s>"},
+		{"model.fuse_unk", true},
+		{"model.byte_fallback", true},
+		{"model.continuing_subword_prefix", ""},
+		{"model.merges", []string{"a b", "ab ab"}},
+		{"model.merges", []string{"#version: 0.2", "a b", "ab ab"}},
+		{"pre_tokenizer", raw(`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true}`)},
+	} {
+		tree := parsed(t)
+		setAt(t, tree, c.path, c.value)
+		data, err := json.Marshal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := Parse(data)
+		if err != nil {
+			t.Errorf("%s = %v: %v", c.path, c.value, err)
+			continue
+		}
+		if got, want := texts(tok, tok.Encode("<s>ababab x")), []string{"<s>", "abab", "ab", "Ġ", "x"}; !slices.Equal(got, want) {
+			t.Errorf("%s = %v: got %q, want %q", c.path, c.value, got, want)
+		}
+		checkSave(t, tok)
+	}
+}
+
+// checkSave checks that saving and loading changes nothing.
+func checkSave(t *testing.T, tok *Tokenizer) {
+	t.Helper()
+	var first, second bytes.Buffer
+	if err := tok.Save(&first); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse(first.Bytes())
+	if err != nil {
+		t.Fatalf("a saved tokenizer does not load: %v", err)
+	}
+	if err := again.Save(&second); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first.Bytes(), second.Bytes()) {
+		t.Errorf("saved twice:\n%s\n%s", first.Bytes(), second.Bytes())
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		text := strange.Draw(t, "text")
+		if a, b := tok.Encode(text), again.Encode(text); !slices.Equal(a, b) {
+			t.Fatalf("%q: %v before saving, %v after", text, a, b)
+		}
+	})
+}
+
+func TestDamagedFiles(t *testing.T) {
+	whole, err := build(t, byteDocument()).JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ content, want string }{
+		"empty":    {"", "line 1: the JSON value is cut off"},
+		"cut":      {string(whole[:len(whole)/2]), "the JSON value is cut off"},
+		"tail":     {string(whole) + "\n{}", fmt.Sprintf("line %d: found more after the end", strings.Count(string(whole), "\n")+2)},
+		"syntax":   {"{\n\"version\": nope}", "line 2: not JSON"},
+		"no UTF-8": {"{\n\n\"\xff\"}", "line 3: not UTF-8"},
+		"list":     {"[]", "top level: found a JSON array, want object"},
+		"null":     {"null", `found version "", want "1.0"`},
+	} {
+		path := filepath.Join(t.TempDir(), "tokenizer.json")
+		if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path)
+		if err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got error %v, want one line with the path and %s", name, err, c.want)
+		}
+	}
+	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "tokenizer.json") {
+		t.Errorf("an empty folder: got error %v", err)
+	}
+}
+
+func TestDamagedGPT2Files(t *testing.T) {
+	encoder, err := json.Marshal(byteDocument([2]string{"a", "b"}).Model.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ encoder, merges, want string }{
+		{string(encoder), "#version: 0.2\na b\n", ""},
+		{string(encoder), "#version: 0.2\na b\nab\n", "merges.txt: merge line 3"},
+		{string(encoder), "a c\n", `"ac" is not in the vocabulary`},
+		{"{", "a b\n", "vocab.json: line 1"},
+		{"{\"\xff\":1}", "a b\n", "vocab.json: line 1: not UTF-8"},
+		{"{}", "a b\n", "no token"},
+	} {
+		folder := t.TempDir()
+		vocab, merges := filepath.Join(folder, "vocab.json"), filepath.Join(folder, "merges.txt")
+		for path, content := range map[string]string{vocab: c.encoder, merges: c.merges} {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tok, err := LoadGPT2(vocab, merges)
+		switch {
+		case c.want == "" && err != nil:
+			t.Error(err)
+		case c.want == "":
+			if got := texts(tok, tok.Encode("abc")); !slices.Equal(got, []string{"ab", "c"}) {
+				t.Errorf("got %q", got)
+			}
+		case err == nil || !strings.Contains(err.Error(), c.want):
+			t.Errorf("got error %v, want one with %s", err, c.want)
+		}
+	}
+	if _, err := LoadGPT2("/none/vocab.json", "/none/merges.txt"); err == nil {
+		t.Error("missing files gave no error")
+	}
+}
