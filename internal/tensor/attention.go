@@ -50,7 +50,7 @@ func (r *Rotary) turn(dst, src []float32, pos int, sign float32) {
 // Rope turns each head of row r by the angle of position pos[r].
 // x [R, nh·hd] → y [R, nh·hd]
 func (t *Tape) Rope(x *Tensor, pos []int, rot *Rotary) *Tensor {
-	y := t.out(x.Rows(), x.Cols(), x)
+	y := t.outZero(x.Rows(), x.Cols(), x)
 	forRows(len(pos), x.Cols(), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			rot.turn(y.Row(r), x.Row(r), pos[r], 1)
@@ -76,13 +76,13 @@ func (t *Tape) Attention(q, k, v *Tensor, see []Span, hd int) *Tensor {
 	nh, kvCols := q.Cols()/hd, k.Cols()
 	group := q.Cols() / kvCols
 	scale := float32(1 / math.Sqrt(float64(hd)))
-	y := t.out(q.Rows(), q.Cols(), q, k, v)
+	y := t.outZero(q.Rows(), q.Cols(), q, k, v)
 
 	at := make([]int, len(see)+1) // where the weights of a row begin
 	for r, s := range see {
 		at[r+1] = at[r] + nh*(s.To-s.From)
 	}
-	probs := t.floats(at[len(see)])
+	probs := t.raw(at[len(see)])
 	rowProbs := func(r, h int) []float32 {
 		n := see[r].To - see[r].From
 		return probs[at[r]+h*n : at[r]+(h+1)*n]
@@ -105,12 +105,12 @@ func (t *Tape) Attention(q, k, v *Tensor, see []Span, hd int) *Tensor {
 			x    *Tensor
 		}{{&dq, q}, {&dk, k}, {&dv, v}} {
 			if *g.grad == nil {
-				*g.grad = t.floats(len(g.x.Data))
+				*g.grad = t.zeros(len(g.x.Data))
 			}
 		}
 		streams := separate(see)
 		nkv := kvCols / hd
-		scratch := t.floats(at[len(see)]) // d loss / d weight, a place for each
+		scratch := t.raw(at[len(see)]) // d loss / d weight, a place for each
 		// Queries of one stream add to the gradients of the same keys: a stream
 		// and a head of keys go to one worker.
 		kernel.Parallel(len(streams)*nkv, 1, func(lo, hi int) {

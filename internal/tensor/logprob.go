@@ -11,8 +11,8 @@ import (
 // logits [R, V] → y [R, 1]
 func (t *Tape) CategoricalLogProb(logits *Tensor, target []int) *Tensor {
 	V := logits.Cols()
-	y := t.out(logits.Rows(), 1, logits)
-	probs := t.floats(len(logits.Data))
+	y := t.outZero(logits.Rows(), 1, logits)
+	probs := t.raw(len(logits.Data))
 	forRows(len(target), 4*V, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			if target[r] < 0 {
@@ -56,7 +56,7 @@ func (t *Tape) GaussianLogProb(x, mu, logSigma *Tensor, noise float64) *Tensor {
 	mustMatch("GaussianLogProb", x, logSigma)
 	y := t.out(x.Rows(), 1, x, mu, logSigma)
 	D := x.Cols()
-	precision := t.floats(len(x.Data)) // 1/sigma²
+	precision := t.raw(len(x.Data)) // 1/sigma²
 	variance := float32(noise * noise)
 	forRows(x.Rows(), 4*D, func(lo, hi int) {
 		for i := lo * D; i < hi*D; i++ {
@@ -94,7 +94,7 @@ func (t *Tape) GaussianLogProb(x, mu, logSigma *Tensor, noise float64) *Tensor {
 // mu, logVar [R, D] → y [R, 1]
 func (t *Tape) GaussianKL(mu, logVar *Tensor) *Tensor {
 	mustMatch("GaussianKL", mu, logVar)
-	y := t.out(mu.Rows(), 1, mu, logVar)
+	y := t.outZero(mu.Rows(), 1, mu, logVar)
 	D := mu.Cols()
 	for i, m := range mu.Data {
 		v := float64(logVar.Data[i])

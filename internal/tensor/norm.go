@@ -16,7 +16,7 @@ func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 		panic(fmt.Sprintf("tensor: RMSNorm: input %v against weight %v", x.Shape, w.Shape))
 	}
 	y := t.out(x.Rows(), x.Cols(), x, w)
-	inv := t.floats(len(x.Data) / C)
+	inv := t.raw(len(x.Data) / C)
 	forRows(len(inv), 2*C, func(lo, hi int) {
 		for g := lo; g < hi; g++ {
 			xs, ys := x.Data[g*C:(g+1)*C], y.Data[g*C:(g+1)*C]
@@ -65,8 +65,8 @@ func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 		panic(fmt.Sprintf("tensor: LayerNorm: input %v against weight %v", x.Shape, w.Shape))
 	}
 	y := t.out(x.Rows(), C, x, w, b)
-	norm := t.floats(len(x.Data)) // the normalised rows
-	inv := t.floats(x.Rows())
+	norm := t.raw(len(x.Data)) // the normalised rows
+	inv := t.raw(x.Rows())
 	forRows(len(inv), 4*C, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			var mean, variance float64

@@ -92,7 +92,7 @@ func (t *Tape) Mul(a, b *Tensor) *Tensor {
 
 // Scale returns c·x.
 func (t *Tape) Scale(c float32, x *Tensor) *Tensor {
-	y := t.out(x.Rows(), x.Cols(), x)
+	y := t.outZero(x.Rows(), x.Cols(), x)
 	forElements(len(y.Data), func(lo, hi int) { kernel.Axpy(c, x.Data[lo:hi], y.Data[lo:hi]) })
 	t.record(y, func() { accumulate(x, c, y.Grad) })
 	return y
@@ -141,7 +141,7 @@ func (t *Tape) elementwise(x *Tensor, f func(float64) (y, dy float64)) *Tensor {
 	y := t.out(x.Rows(), x.Cols(), x)
 	var slope []float32
 	if y.Grad != nil {
-		slope = t.floats(len(y.Data))
+		slope = t.raw(len(y.Data))
 	}
 	forRows(len(y.Data), 16, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -168,10 +168,10 @@ func (t *Tape) SwiGLU(gate, up *Tensor) *Tensor {
 	t.record(y, func() {
 		dgate, dup := gate.Grad, up.Grad
 		if dgate == nil {
-			dgate = t.floats(len(y.Data))
+			dgate = t.zeros(len(y.Data))
 		}
 		if dup == nil {
-			dup = t.floats(len(y.Data))
+			dup = t.zeros(len(y.Data))
 		}
 		forElements(len(y.Data), func(lo, hi int) {
 			kernel.SwiGLUBackward(dgate[lo:hi], dup[lo:hi], y.Grad[lo:hi], gate.Data[lo:hi], up.Data[lo:hi])
@@ -219,7 +219,7 @@ func (t *Tape) SumCols(x *Tensor) *Tensor {
 // Gather returns the rows of x named by idx, in that order; -1 gives a row of
 // zeros.   x [R, C] → y [len(idx), C]
 func (t *Tape) Gather(x *Tensor, idx []int) *Tensor {
-	y := t.out(len(idx), x.Cols(), x)
+	y := t.outZero(len(idx), x.Cols(), x)
 	for i, r := range idx {
 		if r >= 0 {
 			copy(y.Row(i), x.Row(r))
@@ -237,7 +237,7 @@ func (t *Tape) Gather(x *Tensor, idx []int) *Tensor {
 
 // SumBy adds row r of x to row owner[r] of the result.   x [R, C] → y [n, C]
 func (t *Tape) SumBy(x *Tensor, owner []int, n int) *Tensor {
-	y := t.out(n, x.Cols(), x)
+	y := t.outZero(n, x.Cols(), x)
 	for r, o := range owner {
 		kernel.Axpy(1, x.Row(r), y.Row(o))
 	}

@@ -25,8 +25,9 @@ func (t *Tape) Reset() {
 	t.slab, t.used = 0, 0
 }
 
-// floats returns n zeros that live until Reset.
-func (t *Tape) floats(n int) []float32 {
+// raw returns n numbers of any value that live until Reset, for callers that
+// write them all.
+func (t *Tape) raw(n int) []float32 {
 	if t == nil {
 		return make([]float32, n)
 	}
@@ -34,7 +35,6 @@ func (t *Tape) floats(n int) []float32 {
 		if t.used+n <= len(t.slabs[t.slab]) {
 			x := t.slabs[t.slab][t.used : t.used+n : t.used+n]
 			t.used += n
-			clear(x)
 			return x
 		}
 	}
@@ -43,19 +43,33 @@ func (t *Tape) floats(n int) []float32 {
 	return t.slabs[t.slab][:n:n]
 }
 
-// out makes the result of an operation on in. The result has a gradient if the
-// tape is recording and some input has one.
+// zeros returns n zeros that live until Reset.
+func (t *Tape) zeros(n int) []float32 {
+	x := t.raw(n)
+	clear(x)
+	return x
+}
+
+// out makes the result of an operation on in; the operation must write all of
+// it. The result has a gradient if the tape is recording and some input has one.
 func (t *Tape) out(rows, cols int, in ...*Tensor) *Tensor {
-	y := &Tensor{Shape: []int{rows, cols}, Data: t.floats(rows * cols)}
+	y := &Tensor{Shape: []int{rows, cols}, Data: t.raw(rows * cols)}
 	if t == nil {
 		return y
 	}
 	for _, x := range in {
 		if x != nil && x.Grad != nil {
-			y.Grad = t.floats(len(y.Data))
+			y.Grad = t.zeros(len(y.Data))
 			break
 		}
 	}
+	return y
+}
+
+// outZero is out for operations that add to their result.
+func (t *Tape) outZero(rows, cols int, in ...*Tensor) *Tensor {
+	y := t.out(rows, cols, in...)
+	clear(y.Data)
 	return y
 }
 
@@ -101,7 +115,7 @@ const rowBlock = 128
 func (t *Tape) sumOverRows(dst []float32, rows int, f func(partial []float32, lo, hi int)) {
 	n := len(dst)
 	blocks := (rows + rowBlock - 1) / rowBlock
-	partial := t.floats(blocks * n)
+	partial := t.zeros(blocks * n)
 	kernel.Parallel(blocks, 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			f(partial[b*n:(b+1)*n], b*rowBlock, min(rows, (b+1)*rowBlock))

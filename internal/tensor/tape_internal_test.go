@@ -55,9 +55,9 @@ func TestFloatsAreDisjointAndZero(t *testing.T) {
 		for range 2 {
 			var all [][]float32
 			for _, n := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 7, 1000, slabSize / 2, slabSize, slabSize + 1}), 1, 6).Draw(t, "sizes") {
-				x := tape.floats(n)
+				x := tape.zeros(n)
 				if len(x) != n || cap(x) != n || slices.ContainsFunc(x, func(v float32) bool { return v != 0 }) {
-					t.Fatalf("%d floats: length %d, capacity %d, or not zero", n, len(x), cap(x))
+					t.Fatalf("%d zeros: length %d, capacity %d, or not zero", n, len(x), cap(x))
 				}
 				for i := range x {
 					x[i] = float32(len(all) + 1)

@@ -62,6 +62,10 @@ func ParseConfig(data []byte) (Config, error) {
 		Experts       int             `json:"num_experts"`
 		LayerKinds    []string        `json:"layer_types"`
 		PartialRotary *float64        `json:"partial_rotary_factor"`
+		Rope          struct {        // where transformers 5 keeps what version 4 spread over rope_theta and rope_scaling
+			Theta *float64 `json:"rope_theta"`
+			Type  string   `json:"rope_type"`
+		} `json:"rope_parameters"`
 	}
 	if err := json.Unmarshal(data, &rest); err != nil {
 		return c, fmt.Errorf("invalid JSON: %w", err)
@@ -77,6 +81,8 @@ func ParseConfig(data []byte) (Config, error) {
 		return c, fmt.Errorf("use_sliding_window is true; only full attention is supported")
 	case len(rest.RopeScaling) > 0 && string(rest.RopeScaling) != "null":
 		return c, fmt.Errorf("rope_scaling is %s; only null is supported", rest.RopeScaling)
+	case rest.Rope.Type != "default" && rest.Rope.Type != "":
+		return c, fmt.Errorf("rope_type is %q; only \"default\" is supported", rest.Rope.Type)
 	case rest.Experts > 0:
 		return c, fmt.Errorf("num_experts is %d; mixtures of experts are not supported", rest.Experts)
 	case rest.PartialRotary != nil && *rest.PartialRotary != 1:
@@ -86,6 +92,9 @@ func ParseConfig(data []byte) (Config, error) {
 		if kind != "full_attention" {
 			return c, fmt.Errorf("layer_types has %q; only \"full_attention\" is supported", kind)
 		}
+	}
+	if rest.Rope.Theta != nil {
+		c.Theta = *rest.Rope.Theta
 	}
 	return c, c.Check()
 }

@@ -25,6 +25,18 @@ func TestParseConfig(t *testing.T) {
 	}
 }
 
+// Newer configurations keep the rotary settings elsewhere.
+func TestParseConfigRopeParameters(t *testing.T) {
+	text := edited(t, "rope_parameters", `{"rope_type":"default","rope_theta":1000000}`)
+	text = []byte(strings.Replace(string(text), `"rope_theta":1000000,`, "", 1)) // the old place
+	if strings.Count(string(text), "rope_theta") != 1 {
+		t.Fatalf("rope_theta is not in its new place alone: %s", text)
+	}
+	if c, err := ParseConfig(text); err != nil || c != goodShape {
+		t.Errorf("%+v, %v, want %+v", c, err, goodShape)
+	}
+}
+
 // edited is goodConfig with one setting changed or added.
 func edited(t *testing.T, key, value string) []byte {
 	var m map[string]json.RawMessage
@@ -48,6 +60,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"attention_bias", `true`, "attention_bias is true; only models without it are supported"},
 		{"use_sliding_window", `true`, "use_sliding_window is true; only full attention is supported"},
 		{"rope_scaling", `{"type":"yarn","factor":4}`, `rope_scaling is {"type":"yarn","factor":4}; only null is supported`},
+		{"rope_parameters", `{"rope_type":"yarn","rope_theta":1e6,"factor":4}`, `rope_type is "yarn"; only "default" is supported`},
 		{"num_experts", `128`, "num_experts is 128; mixtures of experts are not supported"},
 		{"partial_rotary_factor", `0.5`, "partial_rotary_factor is 0.5; only 1 is supported"},
 		{"layer_types", `["full_attention", "sliding_attention"]`, `layer_types has "sliding_attention"; only "full_attention" is supported`},
