@@ -5,12 +5,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -70,20 +72,37 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	e := &env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	out := &results{w: stdout}
+	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr}
 	err := e.app().RunContext(ctx, args)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("standard output: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}
-	if errors.Is(err, train.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "nfcot: "+oneLine(err))
-		return exitInterrupted
-	}
 	fmt.Fprintln(stderr, "nfcot: "+oneLine(err))
-	if errors.As(err, new(badInput)) {
+	switch {
+	case errors.Is(err, train.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, new(badInput)):
 		return exitBadInput
 	}
 	return exitFailed
+}
+
+// results is stdout as commands see it. It remembers its first error, so that
+// results that got lost, on a full disk say, never count as success.
+type results struct {
+	w   io.Writer
+	err error
+}
+
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.w.Write(p)
+	r.err = cmp.Or(r.err, err)
+	return n, err
 }
 
 // oneLine is an error's message without line breaks.
@@ -113,8 +132,53 @@ func (e *env) app() *cli.App {
 	return app
 }
 
+// usageError says in our words what package flag found wrong.
 func usageError(c *cli.Context, err error, _ bool) error {
-	return inputf("%s: %v; see %s --help", c.Command.HelpName, err, c.Command.HelpName)
+	what := err.Error()
+	var value, name string
+	if unknown, ok := strings.CutPrefix(what, "flag provided but not defined: -"); ok {
+		what = "there is no flag " + dashed(unknown)
+	} else if bare, ok := strings.CutPrefix(what, "flag needs an argument: -"); ok {
+		what = dashed(bare) + " needs a value"
+	} else if _, err := fmt.Sscanf(strings.Replace(what, " boolean ", " ", 1), "invalid value %q for flag -%s", &value, &name); err == nil {
+		name = strings.TrimSuffix(name, ":")
+		what = fmt.Sprintf("%s is %q; want %s", dashed(name), value, wanted(c.Command.Flags, name))
+	}
+	return inputf("%s%s; see %s --help", where(c.Command), what, c.Command.HelpName)
+}
+
+// where begins an error of usage with the command it is about.
+func where(c *cli.Command) string {
+	if name, ok := strings.CutPrefix(c.HelpName, "nfcot "); ok {
+		return name + ": "
+	}
+	return ""
+}
+
+// dashed is a flag as it is usually written.
+func dashed(flag string) string {
+	if len(flag) == 1 {
+		return "-" + flag
+	}
+	return "--" + flag
+}
+
+// wanted says which values a flag takes.
+func wanted(flags []cli.Flag, name string) string {
+	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i >= 0 {
+		switch flags[i].(type) {
+		case *cli.IntFlag:
+			return "a whole number"
+		case *cli.Uint64Flag:
+			return "a whole number that is not negative"
+		case *cli.Float64Flag:
+			return "a number"
+		case *cli.DurationFlag:
+			return "a time with its unit, like 3s"
+		}
+	}
+	return "true or false"
 }
 
 // command fills in what all commands share: common flags, errors of usage, and
@@ -131,10 +195,10 @@ func (e *env) command(c *cli.Command) *cli.Command {
 	c.Action = func(x *cli.Context) error {
 		for _, arg := range x.Args().Slice() {
 			if strings.HasPrefix(arg, "-") && arg != "-" {
-				return inputf("%s: flag %s comes after an argument and would be ignored; put flags first", c.HelpName, arg)
+				return inputf("%sflag %s comes after an argument and would be ignored; put flags first", where(c), arg)
 			}
 			if c.ArgsUsage == "" {
-				return inputf("%s: unexpected argument %q; see %s --help", c.HelpName, arg, c.HelpName)
+				return inputf("%sunexpected argument %q; see %s --help", where(c), arg, c.HelpName)
 			}
 		}
 		if e.threads < 0 {
@@ -151,7 +215,7 @@ func (e *env) command(c *cli.Command) *cli.Command {
 // need fails when a flag that a command cannot do without is empty.
 func need(flag, value string) error {
 	if value == "" {
-		return inputf("--%s is missing; see --help", flag)
+		return inputf("%s is missing; see --help", dashed(flag))
 	}
 	return nil
 }

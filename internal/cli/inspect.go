@@ -68,12 +68,17 @@ func (e *env) runInspect(path string) error {
 			return err
 		}
 	}
-	if e.json {
-		return e.printJSON(tensors)
-	}
 	var rows [][]string
 	for _, t := range tensors {
+		if e.json {
+			if err := e.printJSON(t); err != nil {
+				return err
+			}
+		}
 		rows = append(rows, []string{t.Name, t.File, t.DType, fmt.Sprint(t.Shape)})
+	}
+	if e.json {
+		return nil
 	}
 	e.printTable([]string{"tensor", "file", "type", "shape"}, rows)
 	fmt.Fprintf(e.stdout, "%d tensors, %d numbers\n", len(tensors), numbers)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -88,6 +89,9 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		x, err := train.ReadConfig(o.out)
 		return x, input(err)
 	}
+	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
+		return train.Experiment{}, inputf("%s: is a file; expected a folder for the run", o.out)
+	}
 	if files, _ := os.ReadDir(o.out); len(files) > 0 {
 		return train.Experiment{}, inputf("%s: the folder is not empty; continue its run with --resume, or choose another folder", o.out)
 	}
@@ -105,25 +109,40 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 			return x, input(err)
 		}
 		if err := x.ReadExperiment(text); err != nil {
-			return x, inputf("%s: %w", o.config, err)
-		}
-	}
-	for _, s := range o.set {
-		key, value, ok := strings.Cut(s, "=")
-		if !ok {
-			return x, inputf("--set %s: want KEY=VALUE", s)
-		}
-		if err := x.ReadExperiment(nested(key, value)); err != nil {
-			return x, inputf("--set %s: %w", s, err)
+			return x, inputf("%s: %s", o.config, explainYAML(err))
 		}
 	}
 	if o.method != "" {
 		x.Method = o.method
 	}
+	for _, s := range o.set {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok || key == "" || value == "" {
+			return x, inputf("--set %s: want KEY=VALUE", s)
+		}
+		if err := x.ReadExperiment(nested(key, value)); err != nil {
+			return x, inputf("--set %s: %s", s, yamlLine.ReplaceAllString(explainYAML(err), ""))
+		}
+	}
 	if x.Method == "" {
 		return x, need("method", "")
 	}
 	return x, nil
+}
+
+// What the YAML library writes about Go types says nothing to a user.
+var (
+	yamlUnknown = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	yamlType    = regexp.MustCompile("cannot construct !!\\S+ `(.*?)` into (\\S+)")
+	yamlLine    = regexp.MustCompile(`^line \d+: `) // of --set: the user wrote no lines
+)
+
+// explainYAML says in our words what is wrong with an experiment's YAML.
+func explainYAML(err error) string {
+	s := oneLine(err)
+	s = strings.TrimPrefix(s, "yaml: construct errors:; ")
+	s = yamlUnknown.ReplaceAllString(s, "there is no setting $1; their names are those in a run's "+train.ConfigFile)
+	return yamlType.ReplaceAllString(s, "found $1, expected $2")
 }
 
 // nested is YAML that sets a.b.c to value.
@@ -183,8 +202,8 @@ func check(x train.Experiment, data []cot.Encoded, codes bool) error {
 	if x.Continuous() && !codes {
 		return inputf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", x.Method)
 	}
-	if x.Source.Stage < -1 || x.Source.Stage > 3 {
-		return inputf("--stage is %d; want 0 to 3, or -1 for all", x.Source.Stage)
+	if err := checkStages(x); err != nil {
+		return err
 	}
 	if len(data) <= x.HeldOut {
 		return inputf("%d examples leave nothing to train on: %d are held out (held_out)", len(data), x.HeldOut)
@@ -193,6 +212,20 @@ func check(x train.Experiment, data []cot.Encoded, codes bool) error {
 		if rows := len(ex.Prompt) + len(slices.Concat(ex.Steps...)) + len(ex.Answer) + 2; rows > x.Model.MaxTokens {
 			return inputf("example %d has %d tokens, more than the model's %d positions (model.positions)", i+1, rows, x.Model.MaxTokens)
 		}
+	}
+	return nil
+}
+
+// checkStages refuses a run without a single step.
+func checkStages(x train.Experiment) error {
+	stages := x.Stages.List()
+	switch only := x.Source.Stage; {
+	case only < -1 || only >= len(stages):
+		return inputf("--stage is %d; want 0 to %d, or -1 for all", only, len(stages)-1)
+	case only >= 0 && stages[only].Steps == 0:
+		return inputf("--stage %d: the stage has no steps; give it some with --set stages.%d.steps=N", only, only)
+	case !slices.ContainsFunc(stages, func(s *train.Stage) bool { return s.Steps > 0 }):
+		return inputf("no stage has steps; give one some, with --set stages.2.steps=N for example")
 	}
 	return nil
 }

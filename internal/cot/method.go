@@ -17,12 +17,15 @@ type Learner interface {
 
 // Size is what losses are normalised by.
 type Size struct {
-	Dims   int // latent dimensions: K·D an example
-	Tokens int // text tokens to predict, EOS included
+	Dims        int // latent dimensions: K·D an example
+	Tokens      int // text tokens to predict, EOS included
+	ChainTokens int // tokens of the chain of thought that thoughts stand for
 }
 
 // Add returns the size of two batches together.
-func (s Size) Add(o Size) Size { return Size{s.Dims + o.Dims, s.Tokens + o.Tokens} }
+func (s Size) Add(o Size) Size {
+	return Size{s.Dims + o.Dims, s.Tokens + o.Tokens, s.ChainTokens + o.ChainTokens}
+}
 
 // A Loss is a number to go down, and named numbers to look at that add up over
 // the parts of a batch as it does.

@@ -11,7 +11,7 @@ import (
 )
 
 // NFCoT is the unified method: one causal pass, with a flow head on thoughts
-// and a language head on text (METHOD section 3).
+// and a language head on text (docs/method.md section 3).
 //
 //	q BOT u_1 … u_K x EOS
 type NFCoT struct {
@@ -20,6 +20,7 @@ type NFCoT struct {
 	Head    *nfhead.Head
 	Special Special
 	Options NFOptions
+	VAE     *VAE // frozen; nil where nothing is read back
 
 	projIn, projInBias *tensor.Tensor // [H, D], [H]
 }
@@ -32,6 +33,7 @@ type NFOptions struct {
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
 	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
+	ReadBack    float64 `yaml:"read_back"`       // while the flow is held at identity: weight of the cross-entropy of each line as the VAE's decoder reads it from the predicted mean
 	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target
 }
 
@@ -55,19 +57,28 @@ type Stage struct {
 	HoldFlow bool
 }
 
-// Size counts latent dimensions and answer tokens.
+// Size counts latent dimensions, answer tokens and the tokens of the chain.
 func (m *NFCoT) Size(batch []Encoded) Size {
 	n := Size{Dims: len(batch) * m.Options.K * m.Options.D}
 	for _, ex := range batch {
 		n.Tokens += len(ex.Answer) + 1
+		for _, step := range ex.Steps {
+			n.ChainTokens += len(step)
+		}
 	}
 	return n
 }
 
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
-// nats per token, each with its weight (METHOD section 6).
+// nats per token, each with its weight (docs/method.md section 6).
 func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
 	e, noisy := m.codes(batch, draws)
+	return m.loss(t, batch, whole, e, noisy)
+}
+
+// loss is Loss of given codes, as they are and with their noise.
+// e, noisy [B·K, D]
+func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tensor.Tensor) Loss {
 	u, logDet := noisy, (*tensor.Tensor)(nil)
 	target, noise := u, 0.0
 	switch {
@@ -86,11 +97,16 @@ func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 	flow = t.Scale(-1/float32(whole.Dims), flow)
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
-	total := t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text))
-	return Loss{total, []Part{
+	loss := Loss{t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), []Part{
 		{"flow_nats_per_dim", float64(flow.Data[0])},
 		{"text_nats_per_token", float64(text.Data[0])},
 	}}
+	if o.ReadBack > 0 && m.HoldFlow {
+		read := t.Scale(-1/float32(whole.ChainTokens), m.VAE.readBack(t, mu, batch))
+		loss.Total = t.Add(loss.Total, t.Scale(float32(o.ReadBack), read))
+		loss.Parts = append(loss.Parts, Part{"read_back_nats_per_token", float64(read.Data[0])})
+	}
+	return loss
 }
 
 // codes stacks the codes of a batch, as they are and with fresh dequantisation
@@ -166,7 +182,7 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 }
 
 // Sample answers each prompt n times from one prefill: K thoughts, drawn one
-// after the other, then words (METHOD section 7).
+// after the other, then words (docs/method.md section 7).
 func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	speakers, h := prefill(m.LM, prompts, m.Special.BOT, n, o)
 	caches := make([]*transformer.Cache, len(speakers))

@@ -6,7 +6,7 @@ import (
 )
 
 // A stream lays out examples, one after the other, in the rows of a single
-// input (METHOD section 3). Token rows come first in the stacked input and
+// input (docs/method.md section 3). Token rows come first in the stacked input and
 // thought rows after them; order says where each row comes from.
 type stream struct {
 	rows    []transformer.Row

@@ -153,5 +153,6 @@ func LoadVAE(path string) (*VAE, error) {
 		}
 		copy(dst, data)
 	}
+	v.Params.Learn(func(string) bool { return false })
 	return v, nil
 }

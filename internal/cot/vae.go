@@ -51,7 +51,7 @@ func (c VAEConfig) Check() error {
 }
 
 // A VAE distils a chain of thought into K codes and reads codes back as text
-// (METHOD section 5). Once trained it is frozen; Mean and Std then map its codes
+// (docs/method.md section 5). Once trained it is frozen; Mean and Std then map its codes
 // to standardised ones, which everything outside sees.
 type VAE struct {
 	Params    *tensor.Params
@@ -296,6 +296,27 @@ func (v *VAE) raw(e *tensor.Tensor) *tensor.Tensor {
 		z.Data[i] = x*v.Std[d] + v.Mean[d]
 	}
 	return z
+}
+
+// readBack returns the log-probability, in nats summed over a batch, of the
+// chains that the decoder reads from standardised codes e.
+// e [B·K, D] → [1, 1]
+func (v *VAE) readBack(t *tensor.Tape, e *tensor.Tensor, batch []Encoded) *tensor.Tensor {
+	D := v.Config.D
+	std := tensor.New(D, D)
+	for d, s := range v.Std {
+		std.Data[d*D+d] = s
+	}
+	chains := make([][][]int, len(batch))
+	for i, ex := range batch {
+		segments, err := v.Config.Cut(ex.Steps)
+		if err != nil {
+			panic(err) // the codes were made from these very segments
+		}
+		chains[i] = segments
+	}
+	logits, target := v.decode(t, t.Linear(e, std, tensor.From(v.Mean, D)), chains)
+	return t.Sum(t.CategoricalLogProb(logits, target))
 }
 
 // Codes returns the standardised codes of chains.   → [B·K, D]

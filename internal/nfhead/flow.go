@@ -44,7 +44,7 @@ type Flow struct {
 }
 
 // A metaBlock is a causal transformer over K rows that predicts how to scale
-// and shift each row from the rows before it (METHOD eq. 3). Parameter names
+// and shift each row from the rows before it (docs/method.md eq. 3). Parameter names
 // are those of the reference implementation.
 type metaBlock struct {
 	Config

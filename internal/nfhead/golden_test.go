@@ -227,7 +227,7 @@ func TestGoldenChangeOfVariables(t *testing.T) {
 	u, logDet := flow.Forward(tape, e, nil)
 	mu, logSigma := head.Gaussian(tape, h)
 	logpU := tape.SumBy(tape.GaussianLogProb(u, mu, logSigma, 0), perThought(n, flow.K), n)
-	logpE := tape.Add(logpU, logDet) // METHOD eq. (2)
+	logpE := tape.Add(logpU, logDet) // docs/method.md eq. (2)
 	loss := tape.Scale(-1/float32(n), tape.Sum(logpE))
 	tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
 	tensortest.Forward.Check(t, "mu", mu.Data, g.Floats("mu"))

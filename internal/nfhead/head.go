@@ -8,7 +8,7 @@ import (
 )
 
 // A Head predicts the next thought from a hidden state: a diagonal Gaussian
-// (METHOD eq. 1).
+// (docs/method.md eq. 1).
 type Head struct {
 	limit  float64
 	weight *tensor.Tensor // [2D, H]

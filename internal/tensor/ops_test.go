@@ -226,6 +226,37 @@ func TestFrozenInputs(t *testing.T) {
 	})
 }
 
+// What a tape was used for before does not show: here its memory is full of NaN.
+func TestUsedMemory(t *testing.T) {
+	forEachOp(t, func(t *testing.T, tt opTest, x []*mat) {
+		nan := tensor.New(1, 1<<17)
+		for i := range nan.Data {
+			nan.Data[i] = float32(math.NaN())
+		}
+		run := func(tp *tape) (results [][]float32) {
+			for i := range x {
+				x[i].Grad = make([]float32, len(x[i].Data))
+			}
+			y := tt.f(tp, x)
+			tp.Backward(tp.Sum(tp.Mul(y, random(99, y.Shape...))))
+			results = append(results, y.Data)
+			for i := range x {
+				results = append(results, x[i].Grad)
+			}
+			return results
+		}
+		want := run(new(tape))
+		used := new(tape)
+		used.Add(nan, nan)
+		used.Reset()
+		for i, got := range run(used) {
+			if !slices.Equal(got, want[i]) {
+				t.Errorf("result %d is %v on a used tape, %v on a new one", i, got, want[i])
+			}
+		}
+	})
+}
+
 // Gradients add up: over uses of an input, and over passes.
 func TestGradientsAddUp(t *testing.T) {
 	x := random(1, 2, 3)

@@ -49,6 +49,10 @@ func TestParamsInitialValues(t *testing.T) {
 	if slices.Equal(x, draw(2, 0, "w")) || slices.Equal(x, draw(1, 0, "v")) {
 		t.Error("values do not depend on the seed or the name")
 	}
+	p := tensor.NewParams(1)
+	if slices.Equal(p.Sub("a").Normal("w", 1, 5).Data, p.Sub("b").Normal("w", 1, 5).Data) {
+		t.Error("a.w and b.w start equal")
+	}
 	var mean, variance float64
 	for _, v := range x {
 		mean += float64(v) / 1e4

@@ -49,7 +49,7 @@ func TestResetReusesMemory(t *testing.T) {
 }
 
 // What a tape hands out does not overlap, and is zero.
-func TestFloatsAreDisjointAndZero(t *testing.T) {
+func TestMemoryIsDisjointAndZero(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tape := new(Tape)
 		for range 2 {

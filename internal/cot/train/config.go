@@ -37,7 +37,7 @@ type Config struct {
 	Stages Stages `yaml:"stages"`
 }
 
-// Stages are METHOD section 6's; stage 2 is in two parts, since a flow learns
+// Stages are those of docs/method.md section 6; stage 2 is in two parts, since a flow learns
 // best when it comes late.
 type Stages struct {
 	Text  Stage `yaml:"0"` // the backbone on text

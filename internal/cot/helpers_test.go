@@ -1,0 +1,148 @@
+package cot
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/nfhead"
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+var (
+	_ Learner = Stage{}
+	_ Sampler = (*NFCoT)(nil)
+	_ Scorer  = (*NFCoT)(nil)
+	_ Learner = (*Text)(nil)
+	_ Sampler = (*Text)(nil)
+	_ Scorer  = (*Text)(nil)
+)
+
+var (
+	special   = Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}
+	lmShape   = transformer.Config{Hidden: 16, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 4, FFN: 24, Vocab: 20, Theta: 1e4, NormEps: 1e-6, MaxTokens: 64}
+	flowShape = nfhead.Config{Blocks: 3, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"}
+	nfOptions = NFOptions{K: 3, D: 2, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5}
+)
+
+// newNFCoT makes a small model as training would find it.
+func newNFCoT(o NFOptions) (*NFCoT, *tensor.Params) {
+	p := tensor.NewParams(1)
+	return NewNFCoT(p, transformer.NewLM(p, lmShape), special, flowShape, o), p
+}
+
+// shakenNFCoT is newNFCoT away from its start: no zero, no one is left.
+func shakenNFCoT(o NFOptions) (*NFCoT, *tensor.Params) {
+	m, p := newNFCoT(o)
+	shake(p)
+	return m, p
+}
+
+func shakenText(chain bool) (*Text, *tensor.Params) {
+	p := tensor.NewParams(1)
+	m := &Text{LM: transformer.NewLM(p, lmShape), Special: special, Chain: chain}
+	shake(p)
+	return m, p
+}
+
+func shake(p *tensor.Params) {
+	rng := tensor.Rand(2, "shake")
+	for q := range p.All() {
+		std := 0.2
+		if strings.Contains(q.Name, "proj_out") { // of the flow: its scales are exponentials
+			std = 0.05
+		}
+		for i := range q.Data {
+			q.Data[i] += float32(std * rng.NormFloat64())
+		}
+	}
+}
+
+// random draws a tensor from N(0, 1).
+func random(seed uint64, shape ...int) *tensor.Tensor {
+	x, rng := tensor.New(shape...), tensor.Rand(seed, "random")
+	for i := range x.Data {
+		x.Data[i] = float32(rng.NormFloat64())
+	}
+	return x
+}
+
+// examples draws n examples of several lengths in ordinary tokens, with chains
+// of one to K steps.
+func examples(n int) []Encoded {
+	out := make([]Encoded, n)
+	for i := range out {
+		rng := tensor.Rand(3, "examples", i)
+		words := func(least, most int) []int {
+			ids := make([]int, least+rng.IntN(most-least+1))
+			for j := range ids {
+				ids[j] = 4 + rng.IntN(lmShape.Vocab-4)
+			}
+			return ids
+		}
+		out[i] = Encoded{Index: i, Prompt: words(2, 6), Answer: words(1, 5), Codes: random(uint64(100+i), nfOptions.K, nfOptions.D)}
+		for range 1 + rng.IntN(nfOptions.K) {
+			out[i].Steps = append(out[i].Steps, words(2, 4))
+		}
+	}
+	return out
+}
+
+// prompts are the prompts of n examples.
+func prompts(n int) [][]int {
+	var qs [][]int
+	for _, ex := range examples(n) {
+		qs = append(qs, ex.Prompt)
+	}
+	return qs
+}
+
+// same compares bit for bit.
+func same(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
+		return
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s: element %d of %d is %v, want %v", what, i, len(want), got[i], want[i])
+			return
+		}
+	}
+}
+
+func sameInts(t *testing.T, what string, got, want []int) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s is %v, want %v", what, got, want)
+	}
+}
+
+// gradients are those of all parameters after going back from a loss.
+func gradients(p *tensor.Params, losses ...func(t *tensor.Tape) *tensor.Tensor) []float32 {
+	p.Learn(func(string) bool { return true })
+	tape := new(tensor.Tape)
+	for _, loss := range losses {
+		tape.Reset()
+		tape.Backward(loss(tape))
+	}
+	var all []float32
+	for q := range p.All() {
+		all = append(all, q.Grad...)
+	}
+	return all
+}
+
+// part finds a term of a loss.
+func (l Loss) part(t *testing.T, name string) float64 {
+	t.Helper()
+	i := slices.IndexFunc(l.Parts, func(p Part) bool { return p.Name == name })
+	if i < 0 {
+		t.Fatalf("the loss has no part %s", name)
+	}
+	return l.Parts[i].Value
+}
+
+func (l Loss) total() float64 { return float64(l.Total.Data[0]) }

@@ -1,0 +1,267 @@
+package cot
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+)
+
+// samplers are a small model of every method.
+func samplers() map[string]Sampler {
+	nf, _ := shakenNFCoT(nfOptions)
+	direct, _ := shakenText(false)
+	chain, _ := shakenText(true)
+	return map[string]Sampler{"nfcot": nf, "direct": direct, "cot": chain}
+}
+
+// sameSample compares all of two samples but the time they took.
+func sameSample(t *testing.T, what string, a, b Sample) {
+	t.Helper()
+	sameInts(t, what+": prompt", a.Prompt, b.Prompt)
+	sameInts(t, what+": chain", a.Chain, b.Chain)
+	sameInts(t, what+": answer", a.Answer, b.Answer)
+	if (a.Thoughts == nil) != (b.Thoughts == nil) {
+		t.Errorf("%s: one sample has thoughts", what)
+	} else if a.Thoughts != nil {
+		same(t, what+": thoughts", a.Thoughts.Data, b.Thoughts.Data)
+	}
+	if a.Thought != b.Thought || a.Finished != b.Finished || a.LogThoughts != b.LogThoughts || a.LogText != b.LogText ||
+		a.Think.FLOPs != b.Think.FLOPs || a.Say.FLOPs != b.Say.FLOPs {
+		t.Errorf("%s: %+v and %+v", what, a, b)
+	}
+}
+
+// Sample i of a prompt depends on the seed, the prompt and i alone: not on other
+// prompts, on how many samples there are, on what they say, or on threads. So
+// samples of one prompt share no cache.
+func TestSampleDependsOnSeedPromptAndNumber(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	kernel.SetThreads(1)
+	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 11}
+	for name, m := range samplers() {
+		t.Run(name, func(t *testing.T) {
+			qs := prompts(5)
+			all := m.Sample(qs, 6, o)
+			for p, q := range qs {
+				for _, n := range []int{1, 2, 6} {
+					for i, x := range m.Sample([][]int{q}, n, o)[0] {
+						sameSample(t, fmt.Sprintf("prompt %d, sample %d of %d alone", p, i, n), x, all[p][i])
+					}
+				}
+			}
+			slices.Reverse(qs)
+			for p, xs := range m.Sample(qs, 3, o) {
+				for i, x := range xs {
+					sameSample(t, "in reverse order", x, all[len(qs)-1-p][i])
+				}
+			}
+			slices.Reverse(qs)
+			kernel.SetThreads(4)
+			for p, xs := range m.Sample(qs, 6, o) {
+				for i, x := range xs {
+					sameSample(t, "with 4 threads", x, all[p][i])
+				}
+			}
+			kernel.SetThreads(1)
+
+			distinct := map[string]bool{}
+			other := o
+			other.Seed++
+			for _, xs := range append(m.Sample(qs, 6, other), all...) {
+				for _, x := range xs {
+					distinct[fmt.Sprint(x.Prompt, x.Thoughts, x.Chain, x.Answer, x.LogText)] = true
+				}
+			}
+			if len(distinct) < 50 {
+				t.Errorf("60 samples of 5 prompts and 2 seeds, only %d of them distinct", len(distinct))
+			}
+		})
+	}
+}
+
+// One thread and four, with streams enough for every operation to be shared out.
+func TestThreadsChangeNoSample(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 5}
+	for name, m := range samplers() {
+		kernel.SetThreads(1)
+		want := slices.Concat(m.Sample(prompts(30), 20, o)...)
+		kernel.SetThreads(4)
+		for i, x := range slices.Concat(m.Sample(prompts(30), 20, o)...) {
+			sameSample(t, fmt.Sprintf("%s: sample %d", name, i), x, want[i])
+		}
+	}
+}
+
+// At temperature 0 every thought is the mean that its own past predicts, and
+// every token the likeliest.
+func TestTemperatureZero(t *testing.T) {
+	m, _ := shakenNFCoT(nfOptions)
+	for _, xs := range m.Sample(prompts(4), 2, Options{MaxTokens: 6}) {
+		sameSample(t, "two samples without noise", xs[0], xs[1])
+		x := xs[0]
+		w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
+		for k := range m.Options.K {
+			mu, _ := m.Head.Gaussian(nil, w.h)
+			same(t, "thought", x.Thoughts.Row(k), mu.Data)
+			w.feed(m.project(nil, mu))
+		}
+		for _, id := range said(x, m.Special) {
+			if best := argmax(m.LM.Logits(nil, w.h).Data); id != best {
+				t.Errorf("token %d was said, the likeliest is %d", id, best)
+			}
+			w.feed(m.LM.Embed(nil, []int{id}))
+		}
+	}
+}
+
+// Temperature scales sigma and nothing else: the first thought is mu + T·sigma·z
+// with the same z for every T, and z is a standard normal.
+func TestThoughtTemperature(t *testing.T) {
+	m, _ := shakenNFCoT(nfOptions)
+	q := prompts(1)
+	const n = 1000
+	first := func(temp float64) (u []float32) {
+		for _, x := range m.Sample(q, n, Options{ThoughtTemp: temp, Seed: 3})[0] {
+			u = append(u, x.Thoughts.Row(0)...)
+		}
+		return u
+	}
+	D := m.Options.D
+	w := walk(m.LM, append(slices.Clone(q[0]), m.Special.BOT)...)
+	mu, logSigma := m.Head.Gaussian(nil, w.h)
+	cold, warm := first(0), first(1)
+	half, hot := first(0.5), first(3)
+	var mean, variance float64
+	for i := range warm {
+		sigma := math.Exp(float64(logSigma.Data[i%D]))
+		at := float64(mu.Data[i%D])
+		z := (float64(warm[i]) - at) / sigma
+		mean += z / float64(len(warm))
+		variance += z * z / float64(len(warm))
+		rounding.CheckScalar(t, "thought at T_z 0", float64(cold[i]), at)
+		rounding.CheckScalar(t, "thought at T_z 0.5", float64(half[i]), at+0.5*sigma*z)
+		rounding.CheckScalar(t, "thought at T_z 3", float64(hot[i]), at+3*sigma*z)
+	}
+	five := 5 / math.Sqrt(float64(len(warm))) // standard errors
+	if math.Abs(mean) > five || math.Abs(variance-1) > five*math.Sqrt2 {
+		t.Errorf("z has mean %g and variance %g over %d draws", mean, variance, len(warm))
+	}
+}
+
+// Tokens are drawn with the probabilities softmax(logits/T), and scored with
+// those at T = 1.
+func TestDrawHasItsDistribution(t *testing.T) {
+	const n = 20000
+	logits := []float32{1, -0.5, 0.3, 2, -30}
+	softmax := func(temp float64) []float64 {
+		p := make([]float64, len(logits))
+		var z float64
+		for i, l := range logits {
+			p[i] = math.Exp(float64(l) / temp)
+			z += p[i]
+		}
+		for i := range p {
+			p[i] /= z
+		}
+		return p
+	}
+	plain := softmax(1)
+	for _, temp := range []float64{0.4, 1, 2.5} {
+		rng := tensor.Rand(1, "words")
+		counts := make([]float64, len(logits))
+		for range n {
+			id, logp := draw(logits, temp, rng)
+			counts[id]++
+			rounding.CheckScalar(t, "log-probability", logp, math.Log(plain[id]))
+		}
+		for i, p := range softmax(temp) {
+			if math.Abs(counts[i]-n*p) > 5*math.Sqrt(n*p*(1-p)) {
+				t.Errorf("T_x %g: token %d drawn %g times of %d, want about %g", temp, i, counts[i], n, n*p)
+			}
+		}
+	}
+	id, logp := draw([]float32{1, 4, 4, -2}, 0, tensor.Rand(1, "words"))
+	if want := -math.Log(2 + math.Exp(-3) + math.Exp(-6)); id != 1 || math.Abs(logp-want) > 1e-6 {
+		t.Errorf("at T_x 0 token %d with %g, want the first of the likeliest, 1, with %g", id, logp, want)
+	}
+}
+
+// Given thoughts take the place of drawn ones and are scored as such.
+func TestReplacedThoughts(t *testing.T) {
+	m, _ := shakenNFCoT(nfOptions)
+	given := []*tensor.Tensor{random(1, nfOptions.K, nfOptions.D), random(2, nfOptions.K, nfOptions.D)}
+	for p, xs := range m.Sample(prompts(2), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4, Replace: func(p int) *tensor.Tensor { return given[p] }}) {
+		for i, x := range xs {
+			same(t, "thoughts", x.Thoughts.Data, given[p].Data)
+			u, _ := replayNF(m, x)
+			if x.LogThoughts != float64Sum(u) {
+				t.Errorf("prompt %d, sample %d: log p(u) is %g, want %g", p, i, x.LogThoughts, float64Sum(u))
+			}
+			x.Thoughts.Data[0]++ // a sample owns its thoughts
+		}
+	}
+}
+
+// Scoring a sample among others is scoring it alone, bit for bit.
+func TestScoresPackedAreScoresAlone(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	for name, m := range samplers() {
+		scorer := m.(Scorer)
+		samples := slices.Concat(m.Sample(prompts(9), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 7})...)
+		for _, threads := range []int{1, 4} {
+			kernel.SetThreads(threads)
+			thoughts, text := scorer.LogProb(nil, samples)
+			for i := range samples {
+				alone, textAlone := scorer.LogProb(nil, samples[i:i+1])
+				same(t, name+": thoughts", alone.Data, thoughts.Data[i:i+1])
+				same(t, name+": text", textAlone.Data, text.Data[i:i+1])
+			}
+		}
+	}
+}
+
+// The score has a gradient for every parameter that the policy depends on, and
+// none for the flow, which sampling never runs.
+func TestScoreGradient(t *testing.T) {
+	m, p := shakenNFCoT(nfOptions)
+	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 5})...)
+	gradients(p, func(t *tensor.Tape) *tensor.Tensor {
+		thoughts, text := m.LogProb(t, samples)
+		return t.Sum(t.Add(thoughts, text))
+	})
+	for q := range p.All() {
+		moved := slices.ContainsFunc(q.Grad, func(g float32) bool { return g != 0 })
+		if inFlow := len(q.Name) > 5 && q.Name[:5] == "flow."; moved == inFlow {
+			t.Errorf("%s has a gradient: %v", q.Name, moved)
+		}
+	}
+}
+
+// Thinking and saying are counted apart, row by row.
+func TestFLOPs(t *testing.T) {
+	m, _ := shakenNFCoT(nfOptions)
+	q := prompts(1)
+	for _, x := range m.Sample(q, 4, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 6})[0] {
+		want := 0.0
+		for k := range m.Options.K {
+			want += m.LM.FLOPs(1, len(q[0])+1+k+1, 0) + float64(2*m.Options.D*m.LM.Hidden*(2+1)) // head: mu and sigma; proj_in
+		}
+		if x.Think.FLOPs != want {
+			t.Errorf("%g operations for thinking, want %g", x.Think.FLOPs, want)
+		}
+		if x.Say.FLOPs < float64(len(x.Answer))*m.LM.FLOPs(1, 0, 1) || x.Think.Seconds <= 0 || x.Say.Seconds <= 0 {
+			t.Errorf("%d tokens: think %+v, say %+v", len(x.Answer), x.Think, x.Say)
+		}
+	}
+	chain, _ := shakenText(true)
+	for _, x := range chain.Sample(q, 8, Options{TextTemp: 1, MaxTokens: 6})[0] {
+		if (x.Think.FLOPs > 0) != (len(x.Chain) > 0 || x.Thought || x.Finished) || (x.Say.FLOPs > 0) != (x.Thought && len(said(x, special)) > len(x.Chain)+1) {
+			t.Errorf("chain %v, thought %v, answer %v: think %+v, say %+v", x.Chain, x.Thought, x.Answer, x.Think, x.Say)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package cot
+
+import (
+	"testing"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// The streams of docs/method.md section 3, row by row: which row holds what, and which
+// row predicts what.
+func TestStreams(t *testing.T) {
+	const eos, bot, chain, ans = 0, 1, 2, 3
+	m := &NFCoT{Special: special, Options: NFOptions{K: 2}}
+	cot, direct := &Text{Special: special, Chain: true}, &Text{Special: special}
+	for _, tt := range []struct {
+		name string
+		lay  func(s *stream)
+		want stream
+		rows []int // of each example
+	}{
+		{"nfcot, finished and not", func(s *stream) {
+			m.lay(s, 0, []int{5, 6}, []int{7, 8}, true)
+			m.lay(s, 1, []int{9}, []int{10}, false)
+		}, stream{
+			tokens:  []int{5, 6, bot, 7, 8, 9, bot},
+			order:   []int{0, 1, 2, -1, -2, 3, 4, 5, 6, -3, -4},
+			thinkAt: []int{2, 3, 8, 9},
+			speakAt: []int{4, 5, 6, 10},
+			target:  []int{7, 8, eos, 10},
+			owner:   []int{0, 0, 0, 1},
+		}, []int{7, 4}},
+		{"nfcot without an answer", func(s *stream) {
+			m.lay(s, 0, []int{5}, nil, true)
+			m.lay(s, 1, []int{5}, nil, false)
+		}, stream{
+			tokens:  []int{5, bot, 5, bot},
+			order:   []int{0, 1, -1, -2, 2, 3, -3, -4},
+			thinkAt: []int{1, 2, 5, 6},
+			speakAt: []int{3},
+			target:  []int{eos},
+			owner:   []int{0},
+		}, []int{4, 4}},
+		{"cot", func(s *stream) {
+			cot.lay(s, []int{5, 6}, []int{7, 8}, true, true, []int{9}, true)
+		}, stream{
+			tokens:  []int{5, 6, chain, 7, 8, ans, 9},
+			order:   []int{0, 1, 2, 3, 4, 5, 6},
+			speakAt: []int{2, 3, 4, 5, 6},
+			target:  []int{7, 8, ans, 9, eos},
+			owner:   []int{0, 0, 0, 0, 0},
+		}, []int{7}},
+		{"cot that did not come to an answer, or ended before", func(s *stream) {
+			cot.lay(s, []int{5}, []int{7, 8}, true, false, nil, false)
+			cot.lay(s, []int{6}, []int{7}, true, false, nil, true)
+		}, stream{
+			tokens:  []int{5, chain, 7, 6, chain, 7},
+			order:   []int{0, 1, 2, 3, 4, 5},
+			speakAt: []int{1, 2, 4, 5},
+			target:  []int{7, 8, 7, eos},
+			owner:   []int{0, 0, 1, 1},
+		}, []int{3, 3}},
+		{"direct", func(s *stream) {
+			direct.lay(s, []int{5, 6}, nil, false, false, []int{7}, true)
+			direct.lay(s, []int{8}, nil, false, false, []int{9, 10}, false)
+		}, stream{
+			tokens:  []int{5, 6, ans, 7, 8, ans, 9},
+			order:   []int{0, 1, 2, 3, 4, 5, 6},
+			speakAt: []int{2, 3, 5, 6},
+			target:  []int{7, eos, 9, 10},
+			owner:   []int{0, 0, 1, 1},
+		}, []int{4, 3}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var s stream
+			tt.lay(&s)
+			sameInts(t, "tokens", s.tokens, tt.want.tokens)
+			sameInts(t, "order", s.order, tt.want.order)
+			sameInts(t, "thinkAt", s.thinkAt, tt.want.thinkAt)
+			sameInts(t, "speakAt", s.speakAt, tt.want.speakAt)
+			sameInts(t, "target", s.target, tt.want.target)
+			sameInts(t, "owner", s.owner, tt.want.owner)
+			at := 0
+			for _, n := range tt.rows {
+				for i := range n {
+					if want := (transformer.Row{Pos: i, See: tensor.Span{From: at, To: at + i + 1}}); s.rows[at+i] != want {
+						t.Errorf("row %d is %+v, want %+v", at+i, s.rows[at+i], want)
+					}
+				}
+				at += n
+			}
+			if len(s.rows) != at {
+				t.Errorf("%d rows, want %d", len(s.rows), at)
+			}
+		})
+	}
+}
+
+// Size counts what the loss predicts.
+func TestSizeCountsTargets(t *testing.T) {
+	batch := examples(7)
+	m, _ := newNFCoT(nfOptions)
+	s := m.layout(batch)
+	if got := m.Size(batch); got.Dims != len(s.thinkAt)*nfOptions.D || got.Tokens != len(s.target) {
+		t.Errorf("nfcot: size %+v, want %d dims and %d tokens", got, len(s.thinkAt)*nfOptions.D, len(s.target))
+	}
+	for _, chain := range []bool{false, true} {
+		m := &Text{Special: special, Chain: chain}
+		var s stream
+		for _, ex := range batch {
+			var d []int
+			for _, step := range ex.Steps {
+				d = append(d, step...)
+			}
+			m.lay(&s, ex.Prompt, d, chain, true, ex.Answer, true)
+		}
+		if got, want := m.Size(batch), (Size{Tokens: len(s.target)}); got != want {
+			t.Errorf("text, chain %v: size %+v, want %+v", chain, got, want)
+		}
+	}
+	if got := (Size{Dims: 1, Tokens: 2}).Add(Size{Dims: 30, Tokens: 40}); got != (Size{Dims: 31, Tokens: 42}) {
+		t.Errorf("sum of sizes is %+v", got)
+	}
+}
