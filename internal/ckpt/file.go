@@ -195,6 +195,9 @@ func (f *File) Close() error {
 	return err
 }
 
+// String is where the tensors are: the file, or the folder of a sharded model.
+func (f *File) String() string { return f.path }
+
 // Names lists the tensors in the order of their data.
 func (f *File) Names() []string {
 	names := make([]string, len(f.tensors))

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -82,9 +83,12 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = train.ErrInterrupted
+	}
 	fmt.Fprintln(stderr, "nfcot: "+oneLine(err))
 	switch {
-	case errors.Is(err, train.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case errors.Is(err, train.ErrInterrupted):
 		return exitInterrupted
 	case errors.As(err, new(badInput)):
 		return exitBadInput
@@ -135,17 +139,18 @@ func (e *env) app() *cli.App {
 // usageError says in our words what package flag found wrong.
 func usageError(c *cli.Context, err error, _ bool) error {
 	what := err.Error()
-	var value, name string
 	if unknown, ok := strings.CutPrefix(what, "flag provided but not defined: -"); ok {
 		what = "there is no flag " + dashed(unknown)
 	} else if bare, ok := strings.CutPrefix(what, "flag needs an argument: -"); ok {
 		what = dashed(bare) + " needs a value"
-	} else if _, err := fmt.Sscanf(strings.Replace(what, " boolean ", " ", 1), "invalid value %q for flag -%s", &value, &name); err == nil {
-		name = strings.TrimSuffix(name, ":")
-		what = fmt.Sprintf("%s is %q; want %s", dashed(name), value, wanted(c.Command.Flags, name))
+	} else if bad := badValue.FindStringSubmatch(what); bad != nil {
+		what = fmt.Sprintf("%s is %s; want %s", dashed(bad[2]), bad[1], wanted(c.Command.Flags, bad[2]))
 	}
 	return inputf("%s%s; see %s --help", where(c.Command), what, c.Command.HelpName)
 }
+
+// badValue is package flag's error of a value; it quotes the value.
+var badValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^\s:]+): `)
 
 // where begins an error of usage with the command it is about.
 func where(c *cli.Command) string {

@@ -58,7 +58,7 @@ func (e *env) runDemo(o demoOptions) error {
 	quiet := *e // the stages' own results are not the demo's
 	quiet.stdout, quiet.json = discard{}, false
 
-	e.say("\n1. Problems of the embedded benchmark: fold some steps into one expression.\n   nfcot data --split train -o %s; nfcot data --split test -n 200 -o %s", in("train.jsonl"), in("test.jsonl"))
+	e.say("\n1. Problems of the embedded benchmark: fold some steps into one expression.\n   nfcot data --split train --seed %d -o %s; nfcot data --split test -n 200 --seed %d -o %s", o.seed, in("train.jsonl"), o.seed, in("test.jsonl"))
 	data := defaultData()
 	data.seed, data.out = o.seed, in("train.jsonl")
 	if err := quiet.runData(data); err != nil {
@@ -76,12 +76,12 @@ func (e *env) runDemo(o demoOptions) error {
 		return err
 	}
 
-	e.say("\n3. A VAE that turns each line of a chain of thought into a vector.\n   nfcot distill --data %s --tokenizer %s -o %s", in("train.jsonl"), in("tokenizer"), in("thoughts"))
 	distill := distillOptions{DistillConfig: train.DefaultDistill(), data: in("train.jsonl"), tokenizer: in("tokenizer"), out: in("thoughts")}
 	distill.Seed = o.seed
 	if o.quick {
 		distill.Steps /= 20
 	}
+	e.say("\n3. A VAE that turns each line of a chain of thought into a vector.\n   nfcot distill --data %s --tokenizer %s --steps %d --seed %d -o %s", in("train.jsonl"), in("tokenizer"), distill.Steps, o.seed, in("thoughts"))
 	if err := quiet.runDistill(distill); err != nil {
 		return err
 	}
@@ -106,17 +106,19 @@ func (e *env) demoMethod(o demoOptions, number int, method, name string) (demoRo
 	in := func(name string) string { return filepath.Join(o.out, name) }
 	quiet := *e
 	quiet.stdout, quiet.json = discard{}, false
-	e.say("\n%d. %s: train, then run its programs.\n   nfcot train --method %s --thoughts %s -o %s; nfcot eval --bench %s --model %s -o %s",
-		number, name, method, in("thoughts"), in(method), in("test.jsonl"), in(method), in("eval-"+method))
 	t := defaultTrain()
 	t.method, t.source.Thoughts, t.out = method, in("thoughts"), in(method)
 	t.set = []string{fmt.Sprintf("seed=%d", o.seed)}
 	if o.quick {
 		stages := train.Default(method).Stages
 		for i, s := range stages.List() {
-			t.set = append(t.set, fmt.Sprintf("stages.%d.steps=%d", i, s.Steps/20))
+			if s.Steps > 0 {
+				t.set = append(t.set, fmt.Sprintf("stages.%d.steps=%d", i, s.Steps/20))
+			}
 		}
 	}
+	e.say("\n%d. %s: train, then run its programs.\n   nfcot train --method %s --thoughts %s --set %s -o %s; nfcot eval --bench %s --model %s --seed %d -o %s",
+		number, name, method, in("thoughts"), strings.Join(t.set, " --set "), in(method), in("test.jsonl"), in(method), o.seed, in("eval-"+method))
 	if err := quiet.runTrain(t); err != nil {
 		return demoRow{}, err
 	}

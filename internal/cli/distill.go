@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -52,6 +53,9 @@ func (e *env) runDistill(o distillOptions) error {
 	if err := errors.Join(need("data", o.data), need("tokenizer", o.tokenizer), need("o", o.out)); err != nil {
 		return err
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	examples, err := readExamples(o.data)
 	if err != nil {
 		return err
@@ -67,9 +71,6 @@ func (e *env) runDistill(o distillOptions) error {
 	chains, err := cutChains(&o.VAE, tok, examples, o.data)
 	if err != nil {
 		return err
-	}
-	if o.Steps < 1 || o.Batch < 1 || o.LR <= 0 {
-		return inputf("--steps is %d, --batch %d and --lr %g; they must be positive", o.Steps, o.Batch, o.LR)
 	}
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
@@ -91,6 +92,25 @@ func (e *env) runDistill(o distillOptions) error {
 		return err
 	}
 	return e.printDistill(report)
+}
+
+// check refuses, before any work is done, numbers that make no sense and a
+// folder that cannot be written.
+func (o *distillOptions) check() error {
+	switch {
+	case o.Steps < 1 || o.Batch < 1:
+		return inputf("--steps is %d and --batch %d; they must be at least 1", o.Steps, o.Batch)
+	case !(o.LR > 0) || math.IsInf(o.LR, 0):
+		return inputf("--lr is %g; it must be a positive number", o.LR)
+	case !(o.VAE.Noise >= 0 && o.VAE.Beta >= 0) || math.IsInf(o.VAE.Noise+o.VAE.Beta, 0):
+		return inputf("--noise is %g and --beta %g; they must not be negative", o.VAE.Noise, o.VAE.Beta)
+	}
+	tried := errors.New("tried")
+	err := ckpt.WriteDir(o.out, func(string) error { return tried }) // changes nothing
+	if errors.Is(err, tried) {
+		return nil
+	}
+	return input(err)
 }
 
 func (e *env) printDistill(r train.DistillReport) error {

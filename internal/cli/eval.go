@@ -89,6 +89,11 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 	if x.Report, err = eval.Summarize(problems, verdicts, ks); err != nil {
 		return x, input(err)
 	}
+	for _, k := range ks {
+		if k > x.MinSamples {
+			e.say("eval: pass@%d is left out: it needs %d samples of every problem, and one has %d", k, k, x.MinSamples)
+		}
+	}
 	report, err := json.MarshalIndent(x, "", "  ")
 	if err != nil {
 		return x, err
@@ -187,7 +192,7 @@ func (e *env) judge(o evalOptions, memory int64, problems []eval.Problem, sample
 		return nil
 	})
 	if err != nil {
-		return nil, input(err)
+		return nil, input(fmt.Errorf("%s: %w", strings.TrimPrefix(o.samples+" for "+o.bench, " for "), err))
 	}
 	bar.end(info())
 	if o.results == "" {

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -16,7 +17,7 @@ func (e *env) printJSON(v any) error {
 	return out.Encode(v)
 }
 
-// printTable writes rows under a header to stdout; numbers stand right.
+// printTable writes rows under a header to stdout; columns of numbers stand right.
 func (e *env) printTable(header []string, rows [][]string) {
 	t := table.NewWriter()
 	t.SetOutputMirror(e.stdout)
@@ -27,7 +28,7 @@ func (e *env) printTable(header []string, rows [][]string) {
 	t.SetStyle(style)
 	var configs []table.ColumnConfig
 	for i := range header {
-		if i > 0 {
+		if slices.ContainsFunc(rows, func(row []string) bool { return isNumber(row[i]) }) {
 			configs = append(configs, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
 		}
 	}
@@ -37,6 +38,11 @@ func (e *env) printTable(header []string, rows [][]string) {
 		t.AppendRow(cells(row))
 	}
 	t.Render()
+}
+
+// isNumber tells numbers, with an interval or a unit after them, from names.
+func isNumber(s string) bool {
+	return strings.IndexAny(strings.TrimPrefix(s, "-"), "0123456789") == 0
 }
 
 func cells(texts []string) table.Row {

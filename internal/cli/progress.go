@@ -70,7 +70,10 @@ func (p *progress) end(info string) {
 	if p.bar != nil {
 		p.bar.Finish()
 	}
-	fmt.Fprintf(p.out, "%s: %d %s in %s, %s\n", p.label, p.done, p.unit, round(time.Since(p.start)), info)
+	if info != "" {
+		info = ", " + info
+	}
+	fmt.Fprintf(p.out, "%s: %d %s in %s%s\n", p.label, p.done, p.unit, round(time.Since(p.start)), info)
 }
 
 func (p *progress) rate() string {

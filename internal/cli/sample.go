@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -51,8 +52,8 @@ func (o *samplingOptions) check() error {
 	switch {
 	case o.n < 1 || o.problems < 1 || o.streams < 1 || o.maxTokens < 1:
 		return inputf("-n is %d, --problems %d, --streams %d, --max-tokens %d; each must be at least 1", o.n, o.problems, o.streams, o.maxTokens)
-	case o.temp < 0 || o.thoughtTemp < 0:
-		return inputf("--temp is %g and --thought-temp %g; they must not be negative", o.temp, o.thoughtTemp)
+	case !(o.temp >= 0 && o.thoughtTemp >= 0) || math.IsInf(o.temp+o.thoughtTemp, 0):
+		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
 	}
 	return nil
 }
@@ -73,7 +74,15 @@ func (e *env) sample() *cli.Command {
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
-		Action: func(*cli.Context) error { return e.runSample(o) },
+		Action: func(c *cli.Context) error {
+			switch {
+			case c.IsSet("prompt") && c.IsSet("bench"):
+				return inputf("sample: --prompt and --bench exclude each other")
+			case c.IsSet("prompt") && o.prompt == "":
+				return inputf("sample: --prompt is empty; give a text, or leave it out to sample a benchmark")
+			}
+			return e.runSample(o)
+		},
 	})
 }
 
@@ -276,7 +285,26 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 		}
 		s.Thoughts = tensor.From(flat, o.K, o.D)
 	}
+	if rows, room := positions(s), run.Experiment.Model.MaxTokens; rows > room {
+		return s, fmt.Errorf("it takes %d positions; the model has %d", rows, room)
+	}
 	return s, nil
+}
+
+// positions is the number of rows of the stream that scoring a sample reads: the
+// last token is predicted but read by no one.
+func positions(s cot.Sample) int {
+	said := len(s.Chain) + len(s.Answer)
+	for _, mark := range []bool{s.Thought, s.Finished} {
+		if mark {
+			said++
+		}
+	}
+	rows := len(s.Prompt) + 1 + max(0, said-1)
+	if s.Thoughts != nil {
+		rows += s.Thoughts.Rows()
+	}
+	return rows
 }
 
 // readSamples reads a samples file.

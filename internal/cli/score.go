@@ -69,6 +69,7 @@ func (e *env) runScore(o scoreOptions) error {
 		}
 		bar.set(len(scores), "")
 	}
+	bar.end("")
 	return e.printScores(scores)
 }
 
@@ -94,7 +95,11 @@ func (e *env) printScores(scores []score) error {
 		return nil
 	}
 	n := float64(len(scores))
-	rows = append(rows, []string{"mean", fmt.Sprintf("%.4f", sumThoughts/n), fmt.Sprintf("%.4f", sumText/n), fmt.Sprintf("%.4f", (sumThoughts+sumText)/n)})
+	meanThoughts := "-"
+	if scores[0].Thoughts != nil {
+		meanThoughts = fmt.Sprintf("%.4f", sumThoughts/n)
+	}
+	rows = append(rows, []string{"mean", meanThoughts, fmt.Sprintf("%.4f", sumText/n), fmt.Sprintf("%.4f", (sumThoughts+sumText)/n)})
 	e.printTable([]string{"task", "log p(thoughts)", "log p(text)", "total (nats)"}, rows)
 	return nil
 }

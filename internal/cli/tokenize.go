@@ -185,6 +185,10 @@ func (e *env) convert(o tokenizeOptions, f func(tok *tokenizer.Tokenizer, line s
 	if err != nil {
 		return input(err)
 	}
+	name := o.in
+	if name == ckpt.Stdin {
+		name = "standard input"
+	}
 	out := bufio.NewWriter(e.stdout)
 	defer out.Flush()
 	n := 0
@@ -195,7 +199,7 @@ func (e *env) convert(o tokenizeOptions, f func(tok *tokenizer.Tokenizer, line s
 		n++
 		text, err := f(tok, line)
 		if err != nil {
-			return inputf("%s:%d: %w", o.in, n, err)
+			return inputf("%s:%d: %w", name, n, err)
 		}
 		fmt.Fprintln(out, text)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -111,6 +112,7 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		if err := x.ReadExperiment(text); err != nil {
 			return x, inputf("%s: %s", o.config, explainYAML(err))
 		}
+		x.Source = overlay(x.Source, o.source)
 	}
 	if o.method != "" {
 		x.Method = o.method
@@ -130,19 +132,33 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 	return x, nil
 }
 
+// overlay is the source that a config file names, with what flags say instead.
+func overlay(file, flags train.Source) train.Source {
+	x := flags
+	if flags.Thoughts+flags.Data+flags.Tokenizer == "" {
+		x = file
+	}
+	x.Init, x.Stage = cmp.Or(flags.Init, file.Init), flags.Stage
+	if x.Stage < 0 {
+		x.Stage = file.Stage
+	}
+	return x
+}
+
 // What the YAML library writes about Go types says nothing to a user.
 var (
-	yamlUnknown = regexp.MustCompile(`field (\S+) not found in type \S+`)
-	yamlType    = regexp.MustCompile("cannot construct !!\\S+ `(.*?)` into (\\S+)")
+	yamlUnknown = regexp.MustCompile(`field (\S+) not found in type [^\s;]+`)
+	yamlType    = regexp.MustCompile("cannot construct !!\\S+ `(.*?)` into ([^\\s;]+)")
 	yamlLine    = regexp.MustCompile(`^line \d+: `) // of --set: the user wrote no lines
 )
 
 // explainYAML says in our words what is wrong with an experiment's YAML.
 func explainYAML(err error) string {
-	s := oneLine(err)
-	s = strings.TrimPrefix(s, "yaml: construct errors:; ")
+	s := strings.TrimPrefix(oneLine(err), "yaml: construct errors: ")
 	s = yamlUnknown.ReplaceAllString(s, "there is no setting $1; their names are those in a run's "+train.ConfigFile)
-	return yamlType.ReplaceAllString(s, "found $1, expected $2")
+	s = yamlType.ReplaceAllString(s, "found $1, expected $2")
+	return strings.NewReplacer("expected int", "expected a whole number", "expected uint64", "expected a whole number that is not negative",
+		"expected float64", "expected a number", "expected bool", "expected true or false").Replace(s)
 }
 
 // nested is YAML that sets a.b.c to value.
@@ -183,7 +199,7 @@ func prepare(x train.Experiment, dir string) (*train.Run, []cot.Encoded, error) 
 	}
 	run.Experiment = x
 	run.Model = train.NewModel(x.Config, special)
-	if !x.Continuous() {
+	if run.Model.NF == nil {
 		run.VAE = nil
 	}
 	if x.Source.Init != "" {
@@ -287,9 +303,11 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 	}
 	bar := e.progress("train "+x.Method, "steps", done, loop.Steps())
 	var last string
+	var flops float64
 	loop.Report = func(m train.Metrics) error {
 		last = describeParts(m.Parts)
 		bar.set(m.Step, last)
+		flops += m.FLOPs
 		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts) {
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
 				return err
@@ -308,6 +326,6 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 		}
 		return err
 	}
-	bar.end(last)
+	bar.end(fmt.Sprintf("%s, %.3g TFLOP in the backbone", last, flops/1e12))
 	return nil
 }

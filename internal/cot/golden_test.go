@@ -84,6 +84,13 @@ func TestGoldenJointStream(t *testing.T) {
 
 	tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
 	tensortest.Likelihood.Check(t, "logdet", logDet.Data, g.Floats("logdet"))
+	var rows, targets int
+	for b, ex := range batch {
+		rows, targets = rows+g.Shape(fmt.Sprintf("hidden.%d", b))[0], targets+len(ex.Answer)+1
+	}
+	if rows != h.Rows() || targets != logits.Rows() {
+		t.Fatalf("%d rows and %d targets, want %d and %d", h.Rows(), logits.Rows(), rows, targets)
+	}
 	row, token := 0, 0
 	for b, ex := range batch {
 		name := func(what string) string { return fmt.Sprintf("%s.%d", what, b) }
@@ -97,9 +104,6 @@ func TestGoldenJointStream(t *testing.T) {
 		nll := tape.Scale(-1, logText).Data[token : token+tokens]
 		tensortest.Likelihood.Check(t, name("token_nll"), nll, g.Floats(name("token_nll")))
 		row, token = row+rows, token+tokens
-	}
-	if row != h.Rows() || token != logits.Rows() {
-		t.Errorf("%d rows and %d targets, want %d and %d", h.Rows(), logits.Rows(), row, token)
 	}
 
 	owner := make([]int, u.Rows())

@@ -17,14 +17,13 @@ type Learner interface {
 
 // Size is what losses are normalised by.
 type Size struct {
-	Dims        int // latent dimensions: K·D an example
-	Tokens      int // text tokens to predict, EOS included
-	ChainTokens int // tokens of the chain of thought that thoughts stand for
+	Dims   int // latent dimensions: K·D an example
+	Tokens int // text tokens to predict, EOS included
 }
 
 // Add returns the size of two batches together.
 func (s Size) Add(o Size) Size {
-	return Size{s.Dims + o.Dims, s.Tokens + o.Tokens, s.ChainTokens + o.ChainTokens}
+	return Size{s.Dims + o.Dims, s.Tokens + o.Tokens}
 }
 
 // A Loss is a number to go down, and named numbers to look at that add up over
@@ -32,6 +31,7 @@ func (s Size) Add(o Size) Size {
 type Loss struct {
 	Total *tensor.Tensor // [1, 1]
 	Parts []Part
+	FLOPs float64 // of the backbone, forward and backward, had all of it a gradient
 }
 
 // A Part is one named term of a loss.

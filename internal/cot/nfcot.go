@@ -20,7 +20,6 @@ type NFCoT struct {
 	Head    *nfhead.Head
 	Special Special
 	Options NFOptions
-	VAE     *VAE // frozen; nil where nothing is read back
 
 	projIn, projInBias *tensor.Tensor // [H, D], [H]
 }
@@ -33,7 +32,7 @@ type NFOptions struct {
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
 	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
-	ReadBack    float64 `yaml:"read_back"`       // while the flow is held at identity: weight of the cross-entropy of each line as the VAE's decoder reads it from the predicted mean
+	MeanWeight  float64 `yaml:"mean_weight"`     // while the flow is held: weight of the mean's squared error at the variance of the noise
 	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target
 }
 
@@ -57,14 +56,11 @@ type Stage struct {
 	HoldFlow bool
 }
 
-// Size counts latent dimensions, answer tokens and the tokens of the chain.
+// Size counts latent dimensions and answer tokens.
 func (m *NFCoT) Size(batch []Encoded) Size {
 	n := Size{Dims: len(batch) * m.Options.K * m.Options.D}
 	for _, ex := range batch {
 		n.Tokens += len(ex.Answer) + 1
-		for _, step := range ex.Steps {
-			n.ChainTokens += len(step)
-		}
 	}
 	return n
 }
@@ -100,13 +96,23 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	loss := Loss{t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), []Part{
 		{"flow_nats_per_dim", float64(flow.Data[0])},
 		{"text_nats_per_token", float64(text.Data[0])},
-	}}
-	if o.ReadBack > 0 && m.HoldFlow {
-		read := t.Scale(-1/float32(whole.ChainTokens), m.VAE.readBack(t, mu, batch))
-		loss.Total = t.Add(loss.Total, t.Scale(float32(o.ReadBack), read))
-		loss.Parts = append(loss.Parts, Part{"read_back_nats_per_token", float64(read.Data[0])})
+	}, s.trainingFLOPs(m.LM)}
+	if o.MeanWeight > 0 && m.HoldFlow {
+		m.guideMean(t, &loss, e, mu, whole)
 	}
 	return loss
+}
+
+// guideMean adds the squared error of the predicted means at the variance of
+// the noise. The likelihood's own gradient divides errors by sigma², so that
+// what the head is still unsure of is neglected (Seitzer et al., 2022). The
+// targets must be codes: a flow that moves could make any target easy.
+func (m *NFCoT) guideMean(t *tensor.Tape, loss *Loss, e, mu *tensor.Tensor, whole Size) {
+	d := t.Sub(e, mu)
+	variance := m.Options.Noise * m.Options.Noise
+	mean := t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
+	loss.Total = t.Add(loss.Total, t.Scale(float32(m.Options.MeanWeight), mean))
+	loss.Parts = append(loss.Parts, Part{"mean_error_per_dim", float64(mean.Data[0])})
 }
 
 // codes stacks the codes of a batch, as they are and with fresh dequantisation

@@ -153,6 +153,34 @@ func TestThoughtTemperature(t *testing.T) {
 	}
 }
 
+// The noise of all numbers of all thoughts of two prompts is independent: where
+// the head says N(0, 1) whatever it sees, covariances are those of the unit
+// matrix.
+func TestThoughtsAreIndependent(t *testing.T) {
+	m := simple(nfOptions, 0, 1)
+	const n = 2000
+	size := 2 * m.Options.K * m.Options.D
+	covariance := make([]float64, size*size)
+	samples := m.Sample(prompts(2), n, Options{ThoughtTemp: 1, Seed: 4})
+	for s := range n {
+		z := slices.Concat(samples[0][s].Thoughts.Data, samples[1][s].Thoughts.Data)
+		for i, a := range z {
+			for j, b := range z {
+				covariance[i*size+j] += float64(a) * float64(b) / n
+			}
+		}
+	}
+	for i, c := range covariance {
+		want, doubt := 0.0, 5/math.Sqrt(n)
+		if i/size == i%size {
+			want, doubt = 1, doubt*math.Sqrt2
+		}
+		if math.Abs(c-want) > doubt {
+			t.Errorf("covariance of numbers %d and %d is %g, want about %g", i/size, i%size, c, want)
+		}
+	}
+}
+
 // Tokens are drawn with the probabilities softmax(logits/T), and scored with
 // those at T = 1.
 func TestDrawHasItsDistribution(t *testing.T) {
@@ -260,7 +288,7 @@ func TestFLOPs(t *testing.T) {
 	}
 	chain, _ := shakenText(true)
 	for _, x := range chain.Sample(q, 8, Options{TextTemp: 1, MaxTokens: 6})[0] {
-		if (x.Think.FLOPs > 0) != (len(x.Chain) > 0 || x.Thought || x.Finished) || (x.Say.FLOPs > 0) != (x.Thought && len(said(x, special)) > len(x.Chain)+1) {
+		if x.Think.FLOPs <= 0 || (x.Say.FLOPs > 0) != (x.Thought && (len(x.Answer) > 0 || x.Finished)) {
 			t.Errorf("chain %v, thought %v, answer %v: think %+v, say %+v", x.Chain, x.Thought, x.Answer, x.Think, x.Say)
 		}
 	}

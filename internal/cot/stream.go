@@ -76,3 +76,13 @@ func (s *stream) hidden(t *tensor.Tape, lm *transformer.LM, thoughts *tensor.Ten
 func (s *stream) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tensor) *tensor.Tensor {
 	return t.CategoricalLogProb(lm.Logits(t, t.Gather(h, s.speakAt)), s.target)
 }
+
+// trainingFLOPs counts the backbone's floating-point operations for the stream,
+// forward and (twice as many) backward.
+func (s *stream) trainingFLOPs(lm *transformer.LM) float64 {
+	seen := 0
+	for _, r := range s.rows {
+		seen += r.See.To - r.See.From
+	}
+	return 3 * lm.FLOPs(len(s.rows), seen, len(s.target))
+}

@@ -66,7 +66,7 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
 	loss := t.Scale(-1/float32(whole.Tokens), t.Sum(logp))
-	return Loss{loss, []Part{{"text_nats_per_token", float64(loss.Data[0])}}}
+	return Loss{loss, []Part{{"text_nats_per_token", float64(loss.Data[0])}}, s.trainingFLOPs(m.LM)}
 }
 
 // LogProb scores the words of samples; there are no thoughts to score.

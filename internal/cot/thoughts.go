@@ -139,19 +139,17 @@ func LoadVAE(path string) (*VAE, error) {
 	if err := c.Check(); err != nil {
 		return nil, fmt.Errorf("%s: metadata: %w", path, err)
 	}
+	if c.Length < 1 || vocab < 1 || eos < 0 || eos >= vocab {
+		return nil, fmt.Errorf("%s: metadata: length is %d, vocab %d and eos %d; expected a positive length and an eos below the vocab", path, c.Length, vocab, eos)
+	}
 	v := NewVAE(tensor.NewParams(0), c, vocab, eos)
 	if err := v.Params.Load(f, ""); err != nil {
 		return nil, err
 	}
 	for name, dst := range map[string][]float32{"mean": v.Mean, "std": v.Std} {
-		data, shape, err := f.Float32(name)
-		if err != nil {
+		if err := tensor.LoadInto(dst, []int{c.D}, f, name); err != nil {
 			return nil, err
 		}
-		if !slices.Equal(shape, []int{c.D}) {
-			return nil, fmt.Errorf("%s: tensor %s has shape %v; expected [%d]", path, name, shape, c.D)
-		}
-		copy(dst, data)
 	}
 	v.Params.Learn(func(string) bool { return false })
 	return v, nil

@@ -240,7 +240,7 @@ func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, draws Draws) L
 	logits, target := v.decode(t, z, chains)
 	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(logits, target)))
 	kl := t.Scale(1/float32(mu.Rows()), t.Sum(t.GaussianKL(mu, logVar)))
-	return Loss{t.Add(ce, t.Scale(float32(v.Config.Beta), kl)), []Part{
+	return Loss{Total: t.Add(ce, t.Scale(float32(v.Config.Beta), kl)), Parts: []Part{
 		{"reconstruction_nats_per_token", float64(ce.Data[0])},
 		{"kl_nats_per_code", float64(kl.Data[0])},
 	}}
@@ -296,27 +296,6 @@ func (v *VAE) raw(e *tensor.Tensor) *tensor.Tensor {
 		z.Data[i] = x*v.Std[d] + v.Mean[d]
 	}
 	return z
-}
-
-// readBack returns the log-probability, in nats summed over a batch, of the
-// chains that the decoder reads from standardised codes e.
-// e [B·K, D] → [1, 1]
-func (v *VAE) readBack(t *tensor.Tape, e *tensor.Tensor, batch []Encoded) *tensor.Tensor {
-	D := v.Config.D
-	std := tensor.New(D, D)
-	for d, s := range v.Std {
-		std.Data[d*D+d] = s
-	}
-	chains := make([][][]int, len(batch))
-	for i, ex := range batch {
-		segments, err := v.Config.Cut(ex.Steps)
-		if err != nil {
-			panic(err) // the codes were made from these very segments
-		}
-		chains[i] = segments
-	}
-	logits, target := v.decode(t, t.Linear(e, std, tensor.From(v.Mean, D)), chains)
-	return t.Sum(t.CategoricalLogProb(logits, target))
 }
 
 // Codes returns the standardised codes of chains.   → [B·K, D]

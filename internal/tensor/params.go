@@ -88,8 +88,10 @@ func (p *Params) Learn(wanted func(name string) bool) {
 	}
 }
 
-// A Source gives tensors by name: a checkpoint file. Its errors name the file.
+// A Source gives tensors by name: a checkpoint file. Its errors name the file,
+// and so does its String.
 type Source interface {
+	fmt.Stringer
 	Float32(name string) (data []float32, shape []int, err error)
 }
 
@@ -111,7 +113,7 @@ func LoadInto(dst []float32, shape []int, from Source, name string) error {
 		return err
 	}
 	if !slices.Equal(got, shape) {
-		return fmt.Errorf("tensor %s has shape %v; expected %v", name, got, shape)
+		return fmt.Errorf("%s: tensor %q: has shape %v; expected %v", from, name, got, shape)
 	}
 	copy(dst, data)
 	return nil

@@ -72,7 +72,7 @@ func Default(method string) Config {
 	c := Config{
 		Method: method, Seed: 1,
 		Model: transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
-		NF:    cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
+		NF:    cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
 		Flow:  nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
 		Batch: 32, Accumulate: 1, Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
@@ -89,7 +89,7 @@ func Default(method string) Config {
 	case "cot":
 		c.Stages.Joint.Steps = 700
 	case "nfcot":
-		c.Stages.Joint.Steps = 1200
+		c.Stages.Joint.Steps = 800
 	}
 	return c
 }
@@ -112,15 +112,24 @@ func (c Config) Check() error {
 		}
 	}
 	switch {
+	case c.NF.K < 0 || c.NF.D < 0:
+		return fmt.Errorf("nf has %d thoughts of %d dims; neither may be negative", c.NF.K, c.NF.D)
+	case c.NF.Noise < 0 || c.NF.MeanWeight > 0 && c.NF.Noise == 0:
+		return fmt.Errorf("nf noise is %g; it must not be negative, and mean_weight needs it to be positive", c.NF.Noise)
+	case !(c.Clip >= 0) || !(c.Decay >= 0) || !(c.MinLR >= 0) || !(c.NF.LambdaFlow >= 0) || !(c.NF.LambdaText >= 0) || !(c.NF.MeanWeight >= 0):
+		return fmt.Errorf("clip, decay, min_lr, nf.lambda_flow, nf.lambda_text and nf.mean_weight must not be negative")
 	case c.Batch < 1 || c.Accumulate < 1 || c.Accumulate > c.Batch:
 		return fmt.Errorf("batch is %d in %d parts; want at least 1 example a part", c.Batch, c.Accumulate)
 	case c.HeldOut < 0 || c.EvalEvery < 0 || c.SaveEvery < 0:
 		return fmt.Errorf("held_out, eval_every and save_every must not be negative")
 	}
 	for i, s := range c.Stages.List() {
-		if s.Steps < 0 || s.Steps > 0 && (s.LR <= 0 || math.IsInf(s.LR, 0)) {
+		if s.Steps < 0 || s.Steps > 0 && (!(s.LR > 0) || math.IsInf(s.LR, 0)) {
 			return fmt.Errorf("stage %d has %d steps at learning rate %g; steps must not be negative and the rate must be positive", i, s.Steps, s.LR)
 		}
+	}
+	if c.Stages.Heads.Steps > 0 && !c.Continuous() {
+		return fmt.Errorf("stage 1 has %d steps, but method %s has no heads to train in it; give it none", c.Stages.Heads.Steps, c.Method)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type DistillConfig struct {
 // DefaultDistill is the setting of the embedded benchmark's demo.
 func DefaultDistill() DistillConfig {
 	return DistillConfig{
-		VAE:  cot.VAEConfig{D: 24, Encoder: "linear", Segments: "lines", Noise: 0.3, Beta: 1e-3, Hidden: 64, Layers: 2, Heads: 2},
+		VAE:  cot.VAEConfig{D: 32, Encoder: "linear", Segments: "lines", Noise: 0.3, Beta: 1e-3, Hidden: 64, Layers: 2, Heads: 2},
 		Seed: 1, Steps: 200, Batch: 32, LR: 5e-3,
 	}
 }

@@ -36,6 +36,7 @@ type Metrics struct {
 	Parts  []cot.Part // of the loss
 	LR     float64
 	Norm   float64    // of the gradient, before clipping
+	FLOPs  float64    // of the backbone
 	Tokens int        // rows of text and thoughts that were predicted
 	Held   []cot.Part // loss parts and diagnostics on held-out data, on steps that evaluate
 	Time   time.Duration
@@ -63,6 +64,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	var at position
 	if l.saved != nil {
 		at = l.saved.position
+	} else if err := l.save(at, new(tensor.AdamW)); err != nil { // whatever ends the run, it can be resumed
+		return err
 	}
 	for ; at.Stage < len(l.Config.Stages.List()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
 		if l.runs(at.Stage) {
@@ -160,6 +163,7 @@ func (l *Loop) backward(tape *tensor.Tape, learner cot.Learner, batch []cot.Enco
 		tape.Reset()
 		loss := learner.Loss(tape, part, whole, draws)
 		m.Loss += float64(loss.Total.Data[0])
+		m.FLOPs += loss.FLOPs
 		m.Parts = addParts(m.Parts, loss.Parts)
 		tape.Backward(loss.Total)
 	}

@@ -176,7 +176,7 @@ func (m *Model) InitFrom(dir string) error {
 	for p := range m.Params.All() {
 		if _, ok := f.Info(p.Name); ok {
 			if err := tensor.LoadInto(p.Data, p.Shape, f, p.Name); err != nil {
-				return fmt.Errorf("%s: %w", dir, err)
+				return err
 			}
 		}
 	}
@@ -186,7 +186,7 @@ func (m *Model) InitFrom(dir string) error {
 // MarshalJSON writes the metrics as a line of metrics.jsonl.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	line := map[string]any{
-		"step": m.Step, "stage": m.Stage, "loss": m.Loss, "lr": m.LR, "grad_norm": m.Norm,
+		"step": m.Step, "stage": m.Stage, "loss": m.Loss, "lr": m.LR, "grad_norm": m.Norm, "backbone_flops": m.FLOPs,
 		"tokens_per_second": float64(m.Tokens) / m.Time.Seconds(), "seconds": m.Time.Seconds(),
 	}
 	for _, p := range m.Parts {

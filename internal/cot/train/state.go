@@ -75,8 +75,12 @@ func loadState(dir string, p *tensor.Params) (*state, error) {
 	return s, p.Load(s.file, paramsName)
 }
 
-// restore puts the saved moments into an optimizer.
+// restore puts the saved moments into an optimizer; at the start of a stage
+// there are none.
 func (s *state) restore(o *tensor.AdamW) error {
+	if s.steps == 0 {
+		return s.file.Close()
+	}
 	o.Steps = s.steps
 	for _, m := range o.Moments {
 		if err := tensor.LoadInto(m.M, m.Shape, s.file, firstName+m.Name); err != nil {

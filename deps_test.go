@@ -1,0 +1,190 @@
+package main
+
+// Imports point one way, from the command line down to the kernels, and each
+// library of others stays in one place. The tables below say which way; tests
+// are free to import more.
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "nfcot"
+
+// anything in a row of mayImport lets a package import all of ours.
+const anything = "*"
+
+// mayImport says which of our packages a package may import.
+var mayImport = map[string][]string{
+	"internal/tensor/kernel": {},
+	"internal/tensor":        {"internal/tensor/kernel"},
+	"internal/transformer":   {"internal/tensor", "internal/tensor/kernel"},
+	"internal/nfhead":        {"internal/tensor", "internal/transformer"},
+	"internal/ckpt":          {},
+	"internal/eval":          {},
+	"internal/tokenizer":     {},
+	"internal/cot": {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
+		"internal/tokenizer"},
+	"internal/cot/minicode": {"internal/cot"},
+	"internal/cot/train": {"internal/cot", "internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
+		"internal/tokenizer"},
+	"internal/cli": {anything},
+	".":            {"internal/cli"},
+
+	// Help for tests, which no program imports.
+	"internal/tensor/tensortest": {"internal/tensor", "internal/ckpt"},
+}
+
+// homes says which of our packages may import a module of others. What tests
+// alone need has none.
+var homes = map[string][]string{
+	"github.com/dlclark/regexp2/v2":     {"internal/tokenizer"},
+	"github.com/edsrzf/mmap-go":         {"internal/ckpt"},
+	"github.com/jedib0t/go-pretty/v6":   {"internal/cli"},
+	"github.com/klauspost/compress":     {"internal/ckpt"},
+	"github.com/schollz/progressbar/v3": {"internal/cli"},
+	"github.com/urfave/cli/v2":          {"internal/cli"},
+	"go.starlark.net":                   {"internal/eval"},
+	"go.yaml.in/yaml/v4":                {"internal/cot/train"},
+	"golang.org/x/sys":                  {"internal/tensor/kernel", "internal/ckpt"}, // cpu; unix
+	"golang.org/x/term":                 {"internal/cli"},
+	"golang.org/x/text":                 {"internal/tokenizer"},
+	"gonum.org/v1/gonum":                {"internal/eval"},
+	"github.com/google/go-cmp":          nil,
+	"github.com/nlpodyssey/safetensors": nil,
+	"github.com/rogpeppe/go-internal":   nil,
+	"github.com/x448/float16":           nil,
+	"pgregory.net/rapid":                nil,
+}
+
+// imports returns what the packages of this module import outside tests, on any
+// system, by folder. Folders whose name begins with _ or . and other modules do
+// not count.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return skipFolder(file)
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := path.Dir(filepath.ToSlash(file))
+		for _, spec := range parsed.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(found[dir], name) {
+				found[dir] = append(found[dir], name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func skipFolder(dir string) error {
+	if dir == "." {
+		return nil
+	}
+	name := filepath.Base(dir)
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || name[0] == '_' || name[0] == '.' || name == "testdata" {
+		return filepath.SkipDir
+	}
+	return nil
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	found := imports(t)
+	for _, dir := range slices.Sorted(maps.Keys(found)) {
+		allowed, known := mayImport[dir]
+		if !known {
+			t.Errorf("package %s has no row in mayImport", dir)
+			continue
+		}
+		for _, name := range found[dir] {
+			ours, ok := strings.CutPrefix(name, module+"/")
+			if ok && !slices.Contains(allowed, ours) && !slices.Contains(allowed, anything) {
+				t.Errorf("%s imports %s; it may import %v of ours", dir, ours, allowed)
+			}
+			if path.Base(ours) == "tensortest" {
+				t.Errorf("%s imports %s, which is for tests", dir, ours)
+			}
+		}
+	}
+	for dir := range mayImport {
+		if _, ok := found[dir]; !ok {
+			t.Errorf("package %s has a row in mayImport, but there is no such package", dir)
+		}
+	}
+}
+
+func TestLibrariesStayInOnePlace(t *testing.T) {
+	for dir, names := range imports(t) {
+		for _, name := range names {
+			first, _, _ := strings.Cut(name, "/")
+			if first == module || !strings.Contains(first, ".") {
+				continue // ours, or the standard library
+			}
+			if library := libraryOf(name); library == "" {
+				t.Errorf("%s imports %s, which has no row in homes", dir, name)
+			} else if !slices.Contains(homes[library], dir) {
+				t.Errorf("%s imports %s; only %v may, outside tests", dir, name, homes[library])
+			}
+		}
+	}
+}
+
+// TestHomesAreTheRequiredModules keeps the table in step with go.mod.
+func TestHomesAreTheRequiredModules(t *testing.T) {
+	text, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(fields) == 2 && strings.HasPrefix(fields[1], "v") {
+			required[fields[0]] = true // not // indirect
+			if _, ok := homes[fields[0]]; !ok {
+				t.Errorf("go.mod requires %s, which has no row in homes", fields[0])
+			}
+		}
+	}
+	for library := range homes {
+		if !required[library] {
+			t.Errorf("%s has a row in homes, but go.mod does not require it", library)
+		}
+	}
+}
+
+// libraryOf returns the row of homes a package belongs to, "" if it has none.
+func libraryOf(name string) string {
+	for library := range homes {
+		if name == library || strings.HasPrefix(name, library+"/") {
+			return library
+		}
+	}
+	return ""
+}

@@ -1,0 +1,497 @@
+package cot
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tensor/tensortest"
+	"nfcot/internal/transformer"
+)
+
+// learners are a small model of every method and of every way to train it.
+func learners() map[string]struct {
+	Learner
+	*tensor.Params
+} {
+	type learner = struct {
+		Learner
+		*tensor.Params
+	}
+	all := map[string]learner{}
+	add := func(name string, l Learner, p *tensor.Params) { all[name] = learner{l, p} }
+	m, p := shakenNFCoT(nfOptions)
+	add("nfcot", Stage{NFCoT: m}, p)
+	m, p = shakenNFCoT(nfOptions)
+	add("nfcot, flow held", Stage{NFCoT: m, HoldFlow: true}, p)
+	expected := nfOptions
+	expected.Expectation = true
+	m, p = shakenNFCoT(expected)
+	add("nfcot, flow held, expectation", Stage{NFCoT: m, HoldFlow: true}, p)
+	guided := nfOptions
+	guided.MeanWeight = 0.2
+	m, p = shakenNFCoT(guided)
+	add("nfcot, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
+	text, p := shakenText(false)
+	add("direct", text, p)
+	text, p = shakenText(true)
+	add("cot", text, p)
+	text, p = shakenText(true)
+	text.DirectShare = 0.4
+	add("cot, some direct", text, p)
+	return all
+}
+
+func TestLossGradients(t *testing.T) {
+	batch, draws := examples(2), Draws{Seed: 1, Step: 2}
+	for name, m := range learners() {
+		t.Run(name, func(t *testing.T) {
+			var params []*tensor.Tensor
+			for q := range m.All() {
+				if held := strings.Contains(name, "held"); !held || !strings.HasPrefix(q.Name, "flow.") {
+					params = append(params, q.Tensor)
+				}
+			}
+			tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
+				return m.Loss(t, batch, m.Size(batch), draws).Total
+			}, params...)
+		})
+	}
+}
+
+// A loss does not depend on what else is in the batch but through what it is
+// divided by: the losses of parts add up to the whole, and so do their gradients.
+func TestPartsAddUpToTheWhole(t *testing.T) {
+	batch, draws := examples(7), Draws{Seed: 1, Step: 2}
+	for name, m := range learners() {
+		t.Run(name, func(t *testing.T) {
+			whole := m.Size(batch)
+			all := m.Loss(nil, batch, whole, draws)
+			want := gradients(m.Params, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, batch, whole, draws).Total })
+			for _, parts := range []int{2, 3, 7} {
+				var total, flops float64
+				var size Size
+				terms := make([]float64, len(all.Parts))
+				var losses []func(t *tensor.Tape) *tensor.Tensor
+				for i := range parts {
+					part := batch[i*len(batch)/parts : (i+1)*len(batch)/parts]
+					size = size.Add(m.Size(part))
+					loss := m.Loss(nil, part, whole, draws)
+					total, flops = total+loss.total(), flops+loss.FLOPs
+					for j, p := range loss.Parts {
+						terms[j] += p.Value
+					}
+					losses = append(losses, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, part, whole, draws).Total })
+				}
+				if size != whole {
+					t.Errorf("%d parts have size %+v, the whole %+v", parts, size, whole)
+				}
+				if flops != all.FLOPs {
+					t.Errorf("%d parts take %g operations, the whole %g", parts, flops, all.FLOPs)
+				}
+				rounding.CheckScalar(t, "total", total, all.total())
+				for j, p := range all.Parts {
+					rounding.CheckScalar(t, p.Name, terms[j], p.Value)
+				}
+				tensortest.Tolerance{Rel: 1e-5, Abs: 1e-6}.Check(t, "gradient", gradients(m.Params, losses...), tensortest.Float64s(want))
+			}
+		})
+	}
+}
+
+// An example's numbers are the same bits packed as alone, with and without a
+// tape, whatever the threads.
+func TestPackedIsAlone(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	batch, draws := examples(9), Draws{Seed: 4}
+	m, _ := shakenNFCoT(nfOptions)
+	K := m.Options.K
+	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet, mu, logSigma, text *tensor.Tensor) {
+		_, noisy := m.codes(batch, draws)
+		u, logDet = m.Flow.Forward(t, noisy, nil)
+		mu, logSigma, text = m.forward(t, m.layout(batch), u)
+		return
+	}
+	for _, threads := range []int{1, 4} {
+		kernel.SetThreads(threads)
+		u, logDet, mu, logSigma, text := forward(nil, batch)
+		token := 0
+		for i := range batch {
+			for _, tape := range []*tensor.Tape{nil, new(tensor.Tape)} {
+				u1, logDet1, mu1, logSigma1, text1 := forward(tape, batch[i:i+1])
+				same(t, "u", rowRange(u, i*K, (i+1)*K).Data, u1.Data)
+				same(t, "log-determinant", logDet.Row(i), logDet1.Data)
+				same(t, "mu", rowRange(mu, i*K, (i+1)*K).Data, mu1.Data)
+				same(t, "log sigma", rowRange(logSigma, i*K, (i+1)*K).Data, logSigma1.Data)
+				same(t, "log p of tokens", text.Data[token:token+text1.Rows()], text1.Data)
+			}
+			token += len(batch[i].Answer) + 1
+		}
+	}
+	for name, m := range learners() { // a batch of one example, said twice
+		size := m.Size(batch[:1])
+		kernel.SetThreads(1)
+		want := m.Loss(nil, batch[:1], size, draws).total()
+		kernel.SetThreads(4)
+		if got := m.Loss(new(tensor.Tape), batch[:1], size, draws).total(); got != want {
+			t.Errorf("%s: loss %v, with tape and threads %v", name, want, got)
+		}
+	}
+}
+
+// simple is an NF-CoT model whose head does not look: it predicts N(mean, sigma²)
+// for every number of every thought.
+func simple(o NFOptions, mean, sigma float64) *NFCoT {
+	m, p := newNFCoT(o)
+	for q := range p.Sub("nf_head").All() {
+		clear(q.Data)
+		if strings.HasSuffix(q.Name, "bias") {
+			for d := range o.D {
+				q.Data[d] = float32(mean)
+				q.Data[o.D+d] = float32(o.SigmaLimit * math.Atanh(math.Log(sigma)/o.SigmaLimit))
+			}
+		}
+	}
+	return m
+}
+
+func flowLoss(t *testing.T, s Stage, batch []Encoded, draws Draws) float64 {
+	t.Helper()
+	return s.Loss(nil, batch, s.Size(batch), draws).part(t, "flow_nats_per_dim")
+}
+
+// normalNLL is -log N(x; mean, sigma²), with variance noise² of x added.
+func normalNLL(x, mean, sigma, noise float64) float64 {
+	return ((x-mean)*(x-mean)+noise*noise)/(2*sigma*sigma) + math.Log(sigma) + 0.5*math.Log(2*math.Pi)
+}
+
+// By hand: what the flow loss is, with noise and in expectation over it, and that
+// it goes down when the codes become likelier.
+func TestFlowLossByHand(t *testing.T) {
+	batch, draws := examples(4), Draws{Seed: 1, Step: 3}
+	for _, tt := range []struct {
+		mean, sigma float64
+		expectation bool
+	}{{0, 1, false}, {0, 1, true}, {0.7, 0.5, false}, {-1.2, 2, true}} {
+		o := nfOptions
+		o.Expectation = tt.expectation
+		m := simple(o, tt.mean, tt.sigma)
+		e, noisy := m.codes(batch, draws)
+		x, noise := noisy, 0.0
+		if tt.expectation {
+			x, noise = e, o.Noise
+		}
+		var want float64
+		for _, v := range x.Data {
+			want += normalNLL(float64(v), tt.mean, tt.sigma, noise) / float64(len(x.Data))
+		}
+		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("%+v", tt), flowLoss(t, Stage{m, true}, batch, draws), want)
+	}
+
+	var near, far float64 // codes at the mean, and one sigma away
+	for _, ex := range batch {
+		for i := range ex.Codes.Data {
+			ex.Codes.Data[i] = 2
+		}
+	}
+	near = flowLoss(t, Stage{simple(nfOptions, 2, 1), true}, batch, draws)
+	far = flowLoss(t, Stage{simple(nfOptions, 1, 1), true}, batch, draws)
+	if !(near < far) {
+		t.Errorf("the loss of likely codes is %g, that of unlikely ones %g", near, far)
+	}
+}
+
+// Dequantisation noise is fresh every step, has the standard deviation it should
+// have, belongs to the example and not to its place in the batch, and is added
+// to the codes.
+func TestDequantisation(t *testing.T) {
+	batch := examples(3)
+	o := nfOptions
+	m, _ := newNFCoT(o)
+	each := o.K * o.D
+	var mean, variance float64
+	const steps = 400
+	for step := range steps {
+		e, noisy := m.codes(batch, Draws{Seed: 2, Step: step})
+		_, swapped := m.codes([]Encoded{batch[2], batch[0]}, Draws{Seed: 2, Step: step})
+		same(t, "noisy codes at another place", swapped.Data, slices.Concat(noisy.Data[2*each:], noisy.Data[:each]))
+		for i, ex := range batch {
+			same(t, "codes", e.Data[i*each:(i+1)*each], ex.Codes.Data)
+		}
+		for i := range e.Data {
+			n := float64(noisy.Data[i]-e.Data[i]) / o.Noise
+			mean += n / float64(steps*len(e.Data))
+			variance += n * n / float64(steps*len(e.Data))
+		}
+	}
+	five := 5 / math.Sqrt(float64(steps*len(batch)*each))
+	if math.Abs(mean) > five || math.Abs(variance-1) > five*math.Sqrt2 {
+		t.Errorf("noise has mean %g and variance %g in its own units", mean, variance)
+	}
+}
+
+// The loss in expectation is the mean of the loss over many draws of the noise,
+// for a model whose inputs carry that noise too.
+func TestExpectationIsMeanOverNoise(t *testing.T) {
+	batch := examples(4)
+	m, _ := shakenNFCoT(nfOptions)
+	expected := nfOptions
+	expected.Expectation = true
+	e, _ := shakenNFCoT(expected)
+	const n = 2000
+	var mean, squares, level float64
+	for step := range n {
+		draws := Draws{Seed: 1, Step: step}
+		in := flowLoss(t, Stage{e, true}, batch, draws)
+		d := flowLoss(t, Stage{m, true}, batch, draws) - in
+		mean, squares, level = mean+d/n, squares+d*d/n, level+in/n
+	}
+	standardError := math.Sqrt((squares - mean*mean) / n)
+	if math.Abs(mean) > 4*standardError {
+		t.Errorf("over %d draws the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
+	}
+	_, noisy := m.codes(batch, Draws{Seed: 1})
+	_, logSigma, _ := m.forward(nil, m.layout(batch), noisy)
+	var share float64 // of the noise, in the loss in expectation
+	for _, l := range logSigma.Data {
+		share += nfOptions.Noise * nfOptions.Noise / (2 * math.Exp(2*float64(l))) / float64(len(logSigma.Data))
+	}
+	if share < 10*standardError {
+		t.Errorf("the noise adds %g, standard error %g: the test sees nothing", share, standardError)
+	}
+}
+
+// A flow at the identity is a flow that is not there.
+func TestHeldFlowIsFreeFlowAtIdentity(t *testing.T) {
+	batch, draws := examples(5), Draws{Seed: 1}
+	m, p := shakenNFCoT(nfOptions)
+	for q := range p.Sub("flow").All() {
+		if strings.Contains(q.Name, "proj_out") {
+			clear(q.Data)
+		}
+	}
+	held := Stage{m, true}.Loss(nil, batch, m.Size(batch), draws)
+	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), draws)
+	if held.total() != free.total() || !slices.Equal(held.Parts, free.Parts) {
+		t.Errorf("held %v, %v, free %v, %v", held.total(), held.Parts, free.total(), free.Parts)
+	}
+	m.Options.Expectation = true
+	if got := (Stage{m, false}).Loss(nil, batch, m.Size(batch), draws); got.total() != free.total() {
+		t.Errorf("a free flow has loss %v, in expectation %v", free.total(), got.total())
+	}
+	if got := (Stage{m, true}).Loss(nil, batch, m.Size(batch), draws); got.total() == held.total() {
+		t.Error("in expectation the loss is what it was")
+	}
+}
+
+// By hand: a flow that shrinks all thoughts after the first by e^-c has
+// log-determinant -c(K-1)D, which the likelihood of the codes gains.
+func TestLogDetByHand(t *testing.T) {
+	batch, draws := examples(4), Draws{Seed: 1}
+	o := nfOptions
+	for _, c := range []float64{-0.5, 0.8} {
+		p := tensor.NewParams(1)
+		oneBlock := flowShape
+		oneBlock.Blocks = 1
+		m := NewNFCoT(p, transformer.NewLM(p, lmShape), special, oneBlock, o)
+		for q := range p.All() {
+			switch {
+			case strings.HasSuffix(q.Name, "proj_out.bias"):
+				for d := range o.D {
+					q.Data[d] = float32(c)
+				}
+			case strings.HasPrefix(q.Name, "nf_head."):
+				clear(q.Data) // N(0, 1)
+			}
+		}
+		_, noisy := m.codes(batch, draws)
+		var want float64
+		for i, v := range noisy.Data {
+			x := float64(v)
+			if i/o.D%o.K > 0 {
+				x *= math.Exp(-c)
+				want += c // -log|det|
+			}
+			want += normalNLL(x, 0, 1, 0)
+		}
+		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("c = %g", c), flowLoss(t, Stage{m, false}, batch, draws), want/float64(len(noisy.Data)))
+	}
+}
+
+func TestLambdas(t *testing.T) {
+	batch, draws := examples(4), Draws{Seed: 1}
+	for _, l := range [][2]float64{{1, 1}, {0.5, 2}, {0, 1}, {3, 0}} {
+		o := nfOptions
+		o.LambdaFlow, o.LambdaText = l[0], l[1]
+		m, _ := shakenNFCoT(o)
+		loss := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), draws)
+		want := l[0]*loss.part(t, "flow_nats_per_dim") + l[1]*loss.part(t, "text_nats_per_token")
+		rounding.CheckScalar(t, fmt.Sprintf("weights %v", l), loss.total(), want)
+	}
+}
+
+// By hand: a model that finds all tokens equally likely says log V a token,
+// whatever the prompt and however long the answers.
+func TestTextLossByHand(t *testing.T) {
+	batch, draws := examples(4), Draws{Seed: 1}
+	for name, m := range learners() {
+		for q := range m.All() {
+			if q.Name == "lm_head.weight" {
+				clear(q.Data)
+			}
+		}
+		if name == "cot, some direct" { // divided by all tokens, of which some are not there
+			continue
+		}
+		rounding.CheckScalar(t, name, m.Loss(nil, batch, m.Size(batch), draws).part(t, "text_nats_per_token"), math.Log(float64(lmShape.Vocab)))
+	}
+}
+
+// The chain of thought reaches NF-CoT through the codes alone: with these given,
+// its words change no bit of loss or gradient. Nor do they reach method direct.
+func TestChainDoesNotLeak(t *testing.T) {
+	draws := Draws{Seed: 1}
+	for name, m := range learners() {
+		var losses []float64
+		var slopes [][]float32
+		for _, steps := range [][][]int{nil, {{4, 5}, {6}}, {{7, 7, 7, 7, 7}}} {
+			batch := examples(4)
+			for i := range batch {
+				batch[i].Steps = steps
+			}
+			losses = append(losses, m.Loss(nil, batch, m.Size(batch), draws).total())
+			slopes = append(slopes, gradients(m.Params, func(t *tensor.Tape) *tensor.Tensor {
+				return m.Loss(t, batch, m.Size(batch), draws).Total
+			}))
+		}
+		learnsChain := strings.HasPrefix(name, "cot")
+		for i := range losses[1:] {
+			if (losses[i+1] == losses[0]) == learnsChain || slices.Equal(slopes[i+1], slopes[0]) == learnsChain {
+				t.Errorf("%s: loss %v with one chain, %v with another", name, losses[0], losses[i+1])
+			}
+		}
+	}
+}
+
+// Of the examples, about the share that DirectShare names is shown without its
+// chain; which ones is drawn anew every step. The normaliser does not move.
+func TestDirectShare(t *testing.T) {
+	batch := examples(40)
+	m, _ := shakenText(true)
+	size := m.Size(batch)
+	direct := 0
+	const steps = 25
+	differ := false
+	for _, share := range []float64{0, 0.3, 1} {
+		m.DirectShare = share
+		direct = 0
+		for step := range steps {
+			for _, ex := range batch {
+				if !m.chain(ex, Draws{Seed: 1, Step: step}) {
+					direct++
+				}
+				differ = differ || m.chain(ex, Draws{Seed: 1, Step: step}) != m.chain(ex, Draws{Seed: 1, Step: step + 1})
+			}
+		}
+		n := float64(steps * len(batch))
+		if math.Abs(float64(direct)-n*share) > 5*math.Sqrt(n*share*(1-share)) {
+			t.Errorf("share %g: %d of %g examples are direct", share, direct, n)
+		}
+		if m.Size(batch) != size {
+			t.Errorf("share %g: size %+v, want %+v", share, m.Size(batch), size)
+		}
+	}
+	if !differ {
+		t.Error("the same examples are direct in every step")
+	}
+	m.Chain, m.DirectShare = false, 0
+	if m.chain(batch[0], Draws{}) {
+		t.Error("method direct shows a chain")
+	}
+}
+
+// By hand: while the flow is held, MeanWeight adds the squared error of the means
+// at the variance of the noise.
+func TestMeanWeight(t *testing.T) {
+	const weight = 0.3
+	batch, draws := examples(4), Draws{Seed: 1}
+	m := simple(nfOptions, 0.4, 2)
+	without := Stage{m, true}.Loss(nil, batch, m.Size(batch), draws)
+	m.Options.MeanWeight = weight
+	loss := Stage{m, true}.Loss(nil, batch, m.Size(batch), draws)
+	var want float64
+	for _, ex := range batch {
+		for _, v := range ex.Codes.Data {
+			want += math.Pow(float64(v)-0.4, 2) / (2 * nfOptions.Noise * nfOptions.Noise) / float64(m.Size(batch).Dims)
+		}
+	}
+	tensortest.Likelihood.CheckScalar(t, "mean error", loss.part(t, "mean_error_per_dim"), want)
+	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), without.total()+weight*want)
+	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), draws)
+	if len(free.Parts) != len(without.Parts) {
+		t.Errorf("a free flow has parts %v", free.Parts)
+	}
+}
+
+// The backbone's work, counted by hand: every row goes through it, sees the rows
+// before it, and some are scored; going back is twice the work of going forward.
+func TestTrainingFLOPs(t *testing.T) {
+	batch := examples(5)
+	count := func(rows func(ex Encoded) int, targets func(ex Encoded) int) (flops float64) {
+		for _, ex := range batch {
+			n := rows(ex)
+			flops += 3 * lmShape.FLOPs(n, n*(n+1)/2, targets(ex))
+		}
+		return flops
+	}
+	answer := func(ex Encoded) int { return len(ex.Answer) + 1 }
+	chain := func(ex Encoded) int { return len(slices.Concat(ex.Steps...)) + 1 + answer(ex) }
+	nf := count(func(ex Encoded) int { return len(ex.Prompt) + 1 + nfOptions.K + len(ex.Answer) }, answer)
+	want := map[string]float64{
+		"direct": count(func(ex Encoded) int { return len(ex.Prompt) + answer(ex) }, answer),
+		"cot":    count(func(ex Encoded) int { return len(ex.Prompt) + chain(ex) }, chain),
+		"nfcot":  nf, "nfcot, flow held": nf,
+	}
+	all := learners()
+	for name, flops := range want {
+		if got := all[name].Loss(nil, batch, all[name].Size(batch), Draws{}).FLOPs; math.Abs(got-flops) > 1e-9*flops {
+			t.Errorf("%s: %g operations, want %g", name, got, flops)
+		}
+	}
+}
+
+// What Diagnose says of each thought, by hand.
+func TestDiagnose(t *testing.T) {
+	batch, draws := examples(5), Draws{Seed: 1}
+	const sigma = 0.6
+	m := simple(nfOptions, 0.2, sigma)
+	_, noisy := m.codes(batch, draws)
+	d := Stage{m, true}.Diagnose(batch, draws)
+	for k := range m.Options.K {
+		var nll float64
+		for b := range batch {
+			for _, v := range noisy.Row(b*m.Options.K + k) {
+				nll += normalNLL(float64(v), 0.2, sigma, 0) / float64(len(batch)*m.Options.D)
+			}
+		}
+		tensortest.Likelihood.CheckScalar(t, "sigma", d.Sigma[k], sigma)
+		tensortest.Likelihood.CheckScalar(t, "nll", d.NLL[k], nll)
+	}
+
+	m, _ = shakenNFCoT(nfOptions) // all thoughts together are the flow loss, but for log|det|
+	for _, hold := range []bool{true, false} {
+		s := Stage{m, hold}
+		d := s.Diagnose(batch, draws)
+		want := flowLoss(t, s, batch, draws)
+		if !hold {
+			_, noisy := m.codes(batch, draws)
+			_, logDet := m.Flow.Forward(nil, noisy, nil)
+			want += float64Sum(logDet.Data) / float64(m.Size(batch).Dims)
+		}
+		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("hold %v: mean NLL", hold), sum(d.NLL)/float64(len(d.NLL)), want)
+	}
+}

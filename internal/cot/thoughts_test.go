@@ -1,0 +1,244 @@
+package cot
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer"
+)
+
+var written = []Example{
+	{TaskID: "a/0", Prompt: "def f(x):\n", CoT: "plan first\n1) times 3", Answer: "    return x * 3\n", EntryPoint: "f", Test: "assert f(1) == 3"},
+	{TaskID: "a/1", Prompt: "def g(y):\n", CoT: "plan last", Answer: "    return y\n"},
+	{TaskID: "a/2", Prompt: "def f(x):\n", CoT: "plan first\n1) plus 3\n2) minus 1", Answer: "    return x + 2\n"},
+}
+
+func newTokenizer(t *testing.T) *tokenizer.Tokenizer {
+	t.Helper()
+	var texts []string
+	for _, ex := range written {
+		texts = append(texts, ex.Prompt+ex.CoT+ex.Answer)
+	}
+	tok, err := tokenizer.Train(slices.Values(texts), 280, SpecialTokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+func TestEncode(t *testing.T) {
+	tok := newTokenizer(t)
+	e := Encode(tok, written[2], 7)
+	if e.Index != 7 || e.Codes != nil {
+		t.Errorf("index %d, codes %v", e.Index, e.Codes)
+	}
+	sameInts(t, "prompt", e.Prompt, tok.Encode(written[2].Prompt))
+	sameInts(t, "answer", e.Answer, tok.Encode(written[2].Answer))
+	for i, line := range []string{"plan first\n", "1) plus 3\n", "2) minus 1\n"} { // the last line too has an end
+		if i >= len(e.Steps) || tok.Decode(e.Steps[i], false) != line {
+			t.Fatalf("steps %v: step %d is not %q", e.Steps, i, line)
+		}
+	}
+	if len(e.Steps) != 3 {
+		t.Errorf("%d steps, want 3", len(e.Steps))
+	}
+	if e := Encode(tok, Example{Prompt: "x"}, 0); len(e.Steps) != 0 || len(e.Answer) != 0 {
+		t.Errorf("no chain gives steps %v, no answer %v", e.Steps, e.Answer)
+	}
+}
+
+func TestFindSpecial(t *testing.T) {
+	special, err := FindSpecial(newTokenizer(t))
+	if want := (Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}); err != nil || special != want {
+		t.Errorf("%+v, %v, want %+v", special, err, want)
+	}
+	tok, err := tokenizer.Train(slices.Values([]string{"ab"}), 260, SpecialTokens[:3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FindSpecial(tok); err == nil || !strings.Contains(err.Error(), SpecialTokens[3]) {
+		t.Errorf("error %v, want one that names %q", err, SpecialTokens[3])
+	}
+}
+
+// distilled makes thoughts of the written examples with a VAE that is not
+// trained.
+func distilled(t *testing.T, encoder string) (*Thoughts, [][][]int) {
+	t.Helper()
+	tok := newTokenizer(t)
+	c := vaeConfig(encoder, "lines")
+	c.Length = 12
+	v := NewVAE(tensor.NewParams(4), c, tok.VocabSize(), special.EOS)
+	shake(v.Params)
+	var chains [][][]int
+	for i, ex := range written {
+		segments, err := c.Cut(Encode(tok, ex, i).Steps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chains = append(chains, segments)
+	}
+	mu, _ := v.Encode(nil, chains)
+	return &Thoughts{Tokenizer: tok, VAE: v, Examples: written, Codes: v.Standardise(mu), Report: map[string]int{"steps": 3}}, chains
+}
+
+func TestThoughtsRoundTrip(t *testing.T) {
+	for _, encoder := range Encoders {
+		x, chains := distilled(t, encoder)
+		dir := filepath.Join(t.TempDir(), "thoughts")
+		if err := x.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		y, err := LoadThoughts(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "codes", y.Codes.Data, x.Codes.Data)
+		same(t, "codes made again", y.VAE.Codes(chains).Data, x.Codes.Data)
+		same(t, "mean", y.VAE.Mean, x.VAE.Mean)
+		same(t, "std", y.VAE.Std, x.VAE.Std)
+		if y.VAE.Config != x.VAE.Config || y.VAE.EOS != x.VAE.EOS || !slices.Equal(y.Examples, x.Examples) {
+			t.Errorf("%+v, EOS %d, %+v, want %+v, %d, %+v", y.VAE.Config, y.VAE.EOS, y.Examples, x.VAE.Config, x.VAE.EOS, x.Examples)
+		}
+		K := x.VAE.Config.K
+		for i, ex := range y.Encoded() {
+			e := rowRange(x.Codes, i*K, (i+1)*K)
+			same(t, "codes of an example", ex.Codes.Data, e.Data)
+			if got, want := y.VAE.Read(ex.Codes), x.VAE.Read(e); !slices.EqualFunc(got, want, slices.Equal) {
+				t.Errorf("%s: chain %d is read as %v, was as %v", encoder, i, got, want)
+			}
+			want := Encode(x.Tokenizer, written[i], i)
+			if ex.Index != i || !slices.Equal(ex.Prompt, want.Prompt) || !slices.EqualFunc(ex.Steps, want.Steps, slices.Equal) || !slices.Equal(ex.Answer, want.Answer) {
+				t.Errorf("example %d is %+v, want %+v", i, ex, want)
+			}
+		}
+		if err := x.Save(dir); err != nil { // over what is there
+			t.Error(err)
+		}
+	}
+}
+
+// damage rewrites a safetensors file with a tensor or the metadata changed.
+// change returns false to drop the tensor.
+func damage(t *testing.T, path string, change func(x *ckpt.Tensor) bool, meta func(m map[string]string)) {
+	t.Helper()
+	f, err := ckpt.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tensors []ckpt.Tensor
+	for _, name := range f.Names() {
+		data, shape, err := f.Float32(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x := (ckpt.Tensor{Name: name, Shape: shape, Data: data}); change == nil || change(&x) {
+			tensors = append(tensors, x)
+		}
+	}
+	metadata := map[string]string{}
+	for k, v := range f.Metadata() {
+		metadata[k] = v
+	}
+	if meta != nil {
+		meta(metadata)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ckpt.Write(path, tensors, metadata); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A damaged folder is one clear line that names the file, what was found and
+// what was expected.
+func TestDamagedThoughts(t *testing.T) {
+	without := func(name string) func(x *ckpt.Tensor) bool {
+		return func(x *ckpt.Tensor) bool { return x.Name != name }
+	}
+	longer := func(name string) func(x *ckpt.Tensor) bool {
+		return func(x *ckpt.Tensor) bool {
+			if x.Name == name {
+				x.Shape = slices.Clone(x.Shape)
+				x.Shape[len(x.Shape)-1] *= 2
+				x.Data = slices.Repeat(x.Data.([]float32), 2)
+			}
+			return true
+		}
+	}
+	meta := func(key, value string) func(m map[string]string) {
+		return func(m map[string]string) {
+			m[key] = value
+			if value == "" {
+				delete(m, key)
+			}
+		}
+	}
+	const good = `{"thoughts":3,"dims":2,"encoder":"linear","segments":"lines","length":12,"hidden":8,"layers":1,"heads":2}`
+	for _, tt := range []struct {
+		name   string
+		file   string
+		damage func(path string)
+		want   []string // parts of the message
+	}{
+		{"no VAE", VAEFile, func(path string) { os.Remove(path) }, nil},
+		{"VAE cut short", VAEFile, func(path string) { os.Truncate(path, 100) }, nil},
+		{"no codes", ThoughtsFile, func(path string) { os.Remove(path) }, nil},
+		{"no examples", ExamplesFile, func(path string) { os.Remove(path) }, nil},
+		{"no tokenizer", TokenizerFile, func(path string) { os.Remove(path) }, nil},
+		{"VAE lacks a tensor", VAEFile, func(path string) { damage(t, path, without("decoder.slot"), nil) }, []string{"decoder.slot"}},
+		{"VAE lacks the mean", VAEFile, func(path string) { damage(t, path, without("mean"), nil) }, []string{"mean"}},
+		{"VAE with a tensor of another shape", VAEFile, func(path string) { damage(t, path, longer("decoder.slot"), nil) }, []string{"decoder.slot", "[3 16]", "[3 8]"}},
+		{"VAE with a mean of another shape", VAEFile, func(path string) { damage(t, path, longer("mean"), nil) }, []string{"mean", "[4]", "[2]"}},
+		{"VAE without its shape", VAEFile, func(path string) { damage(t, path, nil, meta("vae", "")) }, []string{"metadata"}},
+		{"VAE with an unreadable shape", VAEFile, func(path string) { damage(t, path, nil, meta("vae", "{")) }, []string{"metadata"}},
+		{"VAE with an impossible shape", VAEFile, func(path string) {
+			damage(t, path, nil, meta("vae", strings.Replace(good, `"heads":2`, `"heads":3`, 1)))
+		}, []string{"metadata", "hidden is 8", "heads (3)"}},
+		{"VAE of negative length", VAEFile, func(path string) { damage(t, path, nil, meta("vae", strings.Replace(good, "12", "-12", 1))) }, []string{"metadata", "-12"}},
+		{"VAE without vocabulary", VAEFile, func(path string) { damage(t, path, nil, meta("vocab", "")) }, []string{"metadata", "vocab"}},
+		{"VAE of no vocabulary", VAEFile, func(path string) { damage(t, path, nil, meta("vocab", "-5")) }, []string{"metadata", "vocab", "-5"}},
+		{"VAE with EOS outside", VAEFile, func(path string) { damage(t, path, nil, meta("eos", "5000")) }, []string{"metadata", "eos", "5000"}},
+		{"no tensor codes", ThoughtsFile, func(path string) { damage(t, path, without("codes"), nil) }, []string{"codes"}},
+		{"codes of another shape", ThoughtsFile, func(path string) { damage(t, path, longer("codes"), nil) }, []string{"codes", "[3 3 4]", "[3 3 2]"}},
+		{"an example too many", ExamplesFile, func(path string) {
+			if err := ckpt.WriteJSONL(path, slices.Values(append(slices.Clone(written), written[0]))); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"codes", "[3 3 2]", "[4 3 2]"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x, _ := distilled(t, "linear")
+			dir := filepath.Join(t.TempDir(), "thoughts")
+			if err := x.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			tt.damage(filepath.Join(dir, tt.file))
+			_, err := LoadThoughts(dir)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			file := tt.file
+			if file == ExamplesFile && tt.want != nil {
+				file = ThoughtsFile // is the one that does not fit the other
+			}
+			for _, part := range append(tt.want, filepath.Join(dir, file)) {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("error %q does not name %s", err, part)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") || strings.Count(err.Error(), dir) != 1 {
+				t.Errorf("error %q is not one line that names the file once", err)
+			}
+		})
+	}
+	if _, err := LoadThoughts(filepath.Join(t.TempDir(), "nowhere")); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a folder that is not there gives %v", err)
+	}
+}

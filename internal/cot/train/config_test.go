@@ -1,0 +1,177 @@
+package train
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"nfcot/internal/tensor/tensortest"
+)
+
+// The rate of every step is that of the fixtures' schedule.
+func TestGoldenRate(t *testing.T) {
+	for _, dir := range []string{"tied", "untied"} {
+		text, err := os.ReadFile(filepath.Join(tensortest.Fixtures(t), "qwen3_tiny", dir, "adamw.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s struct {
+			Max    float64 `json:"lr_max"`
+			Min    float64 `json:"lr_min"`
+			Warmup int     `json:"warmup"`
+			Total  int     `json:"total"`
+		}
+		if err := json.Unmarshal(text, &s); err != nil {
+			t.Fatal(err)
+		}
+		g := tensortest.Open(t, "qwen3_tiny", dir, "adamw.safetensors")
+		c, stage := Config{MinLR: s.Min / s.Max}, Stage{Steps: s.Total, LR: s.Max, Warmup: s.Warmup}
+		for _, table := range []string{"lr", "lr_table"} {
+			for step, want := range g.Floats(table) {
+				if got := c.rate(stage, step); math.Abs(got-want) > 1e-14 {
+					t.Errorf("%s: %s: step %d has rate %.17g, want %.17g", dir, table, step, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Where the schedule begins, turns and ends.
+func TestRateByHand(t *testing.T) {
+	c := Config{MinLR: 0.1}
+	for _, tt := range []struct {
+		steps, warmup, step int
+		want                float64
+	}{
+		{10, 4, 0, 0.25}, {10, 4, 3, 1}, {10, 4, 9, 0.1}, {10, 4, 6, 0.55}, // 7 is half-way from 4 to 10
+		{10, 0, 9, 0.1}, {10, 0, 4, 0.55},
+		{1, 0, 0, 0.1}, {2, 2, 1, 1}, {2, 5, 1, 0.4},
+	} {
+		if got := c.rate(Stage{Steps: tt.steps, LR: 1, Warmup: tt.warmup}, tt.step); math.Abs(got-tt.want) > 1e-12 {
+			t.Errorf("step %d of %d, %d of warm-up: rate %g, want %g", tt.step, tt.steps, tt.warmup, got, tt.want)
+		}
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	for _, m := range Methods {
+		c := Default(m.Name)
+		c.Model.Vocab = 300 // comes from the tokenizer
+		if err := c.Check(); err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+		if steps := c.Stages.Joint.Steps; steps == 0 {
+			t.Errorf("%s: stage 2 has no steps", m.Name)
+		}
+	}
+	for _, tt := range []struct {
+		method string
+		change func(c *Config)
+		want   string
+	}{
+		{"cot", func(c *Config) { c.Method = "magic" }, `method is "magic"; want one of direct, cot, nfcot`},
+		{"cot", func(c *Config) { c.Method = "" }, `method is ""; want one of`},
+		{"cot", func(c *Config) { c.Model.Vocab = 0 }, "vocab_size is 0"},
+		{"nfcot", func(c *Config) { c.Flow.Width = 9 }, "flow width is 9"},
+		{"nfcot", func(c *Config) { c.Flow.Permute = "random" }, `flow permutation is "random"`},
+		{"nfcot", func(c *Config) { c.NF.K = -1 }, "-1"},
+		{"nfcot", func(c *Config) { c.NF.D = -2 }, "-2"},
+		{"nfcot", func(c *Config) { c.NF.Noise = -0.1 }, "nf noise is -0.1"},
+		{"nfcot", func(c *Config) { c.NF.Noise, c.NF.MeanWeight = 0, 1 }, "nf noise is 0; it must not be negative, and mean_weight needs it to be positive"},
+		{"cot", func(c *Config) { c.Batch = 0 }, "batch is 0 in 1 parts"},
+		{"cot", func(c *Config) { c.Accumulate = 0 }, "batch is 6 in 0 parts"},
+		{"cot", func(c *Config) { c.Accumulate = 7 }, "batch is 6 in 7 parts"},
+		{"cot", func(c *Config) { c.HeldOut = -1 }, "held_out, eval_every and save_every must not be negative"},
+		{"cot", func(c *Config) { c.EvalEvery = -1 }, "held_out, eval_every and save_every must not be negative"},
+		{"cot", func(c *Config) { c.SaveEvery = -1 }, "held_out, eval_every and save_every must not be negative"},
+		{"cot", func(c *Config) { c.Stages.Joint.Steps = -1 }, "stage 2 has -1 steps"},
+		{"cot", func(c *Config) { c.Stages.Joint.LR = 0 }, "stage 2 has 5 steps at learning rate 0"},
+		{"cot", func(c *Config) { c.Stages.Joint.LR = math.Inf(1) }, "stage 2 has 5 steps at learning rate +Inf"},
+		{"cot", func(c *Config) { c.Stages.Joint.LR = math.NaN() }, "stage 2 has 5 steps at learning rate NaN"},
+		{"cot", func(c *Config) { c.Stages.Heads.Steps = 3 }, "stage 1 has 3 steps, but method cot has no heads"},
+	} {
+		c := tiny(tt.method)
+		if err := c.Check(); err != nil {
+			t.Fatal(err)
+		}
+		tt.change(&c)
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("error %v, want %s", err, tt.want)
+		}
+	}
+	c := tiny("direct")
+	c.Flow.Width = 9 // is not its own
+	if err := c.Check(); err != nil {
+		t.Errorf("method direct minds the flow: %v", err)
+	}
+}
+
+func TestExperimentRoundTrip(t *testing.T) {
+	for _, m := range Methods {
+		want := Experiment{Config: Default(m.Name), Source: Source{Thoughts: "a/b", Init: "c", Stage: -1, Examples: 7, SHA256: "ab12"}}
+		want.Seed, want.Stages.Flow.FlowLR, want.NF.K = math.MaxUint64, 0.123456789, 6
+		text, err := yaml.Dump(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got Experiment
+		if err := got.ReadExperiment(text); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", m.Name, got, err, want)
+		}
+	}
+}
+
+// What is not named stays as it was.
+func TestReadExperimentOverlays(t *testing.T) {
+	got := Experiment{Config: Default("nfcot")}
+	want := got
+	want.Batch, want.Stages.Flow.Steps, want.Model.Hidden = 8, 70, 32
+	for _, text := range []string{"", " \n", "batch: 8\nstages:\n  3:\n    steps: 70\n", "model: {hidden: 32}"} {
+		if err := got.ReadExperiment([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Errors name the line and what is wrong with it.
+func TestReadExperimentErrors(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want []string
+	}{
+		{"batch: 8\nbatsh: 9\n", []string{"line 2", "batsh"}},
+		{"stages:\n  2:\n    steps: 3\n    stepz: 4\n", []string{"line 4", "stepz"}},
+		{"stages:\n  4:\n    steps: 3\n", []string{"line 2", "4"}},
+		{"method: cot\nbatch: 4.5\n", []string{"line 2", "4.5"}},
+		{"batch: many\n", []string{"line 1", "many"}},
+		{"nf:\n  noise: loud\n", []string{"line 2", "loud"}},
+		{"seed: -1\n", []string{"line 1", "-1"}},
+		{"batch: [1\n", []string{" L1."}},
+		{"batsh: 1\nbetsy: 2\n", []string{"line 1", "batsh", "line 2", "betsy"}},
+		{"batch: 1\nbatch: 2\n", []string{"line 2", "batch"}},
+		{"- 1\n", []string{"line 1"}},
+	} {
+		e := Experiment{Config: Default("cot")}
+		err := e.ReadExperiment([]byte(tt.text))
+		if err == nil {
+			t.Errorf("%q gives no error", tt.text)
+			continue
+		}
+		for _, part := range tt.want {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q gives %q, which does not say %q", tt.text, err, part)
+			}
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q gives %q, more than one line", tt.text, err)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+)
+
+func tinyDistill() (DistillConfig, [][][]int) {
+	c := DefaultDistill()
+	c.VAE.K, c.VAE.D, c.VAE.Length, c.VAE.Hidden = 2, 6, 3, 16
+	c.VAE.Noise, c.Steps, c.Batch, c.LR = 0.1, 200, 6, 1e-2
+	var chains [][][]int
+	for _, ex := range examples(9) {
+		chains = append(chains, ex.Steps)
+	}
+	return c, chains
+}
+
+// Distilling reads every step, reports every step, and returns codes that say
+// their chains, standardised; what the noise does to them can be measured.
+func TestDistill(t *testing.T) {
+	c, chains := tinyDistill()
+	var losses []float64
+	v, e, err := Distill(context.Background(), c, chains, 20, 0, func(step int, loss cot.Loss) {
+		losses = append(losses, float64(loss.Total.Data[0]))
+		if step != len(losses) {
+			t.Errorf("step %d is reported as %d", len(losses), step)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(losses) != c.Steps || !(losses[len(losses)-1] < losses[0]/2) {
+		t.Errorf("%d losses, from %g to %g", len(losses), losses[0], losses[len(losses)-1])
+	}
+	if !slices.Equal(e.Data, v.Codes(chains).Data) || e.Rows() != len(chains)*c.VAE.K || e.Cols() != c.VAE.D {
+		t.Errorf("codes of shape %v are not those of the VAE", e.Shape)
+	}
+	before := slices.Clone(e.Data)
+	r := Reconstruct(v, e, chains, 1, 0, 5)
+	if len(r) != 2 || r[0] != (Reconstruction{0, 1, 1}) || r[1].Noise != 5 || r[1].Tokens > 0.9 || r[1].Chains > 0.3 {
+		t.Errorf("reconstruction %+v", r)
+	}
+	if !slices.Equal(e.Data, before) {
+		t.Error("measuring changes the codes")
+	}
+	defer kernel.SetThreads(kernel.Threads())
+	for _, threads := range []int{1, 4} {
+		kernel.SetThreads(threads)
+		_, again, err := Distill(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
+		if err != nil || !slices.Equal(again.Data, e.Data) {
+			t.Errorf("distilled again with %d threads: other codes, %v", threads, err)
+		}
+	}
+	c.Seed++
+	if _, other, _ := Distill(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {}); slices.Equal(other.Data, e.Data) {
+		t.Error("another seed gives the same codes")
+	}
+}
+
+// The codes of many chains are those of each: they are made some hundreds at a
+// time.
+func TestMeans(t *testing.T) {
+	c, _ := tinyDistill()
+	v := cot.NewVAE(tensor.NewParams(1), c.VAE, 20, 0)
+	var chains [][][]int
+	for _, ex := range examples(300) {
+		chains = append(chains, ex.Steps)
+	}
+	all := means(v, chains)
+	for _, i := range []int{0, 255, 256, 299} {
+		mu, _ := v.Encode(nil, chains[i:i+1])
+		each := len(mu.Data)
+		if !slices.Equal(all.Data[i*each:(i+1)*each], mu.Data) {
+			t.Errorf("codes of chain %d are not its own", i)
+		}
+	}
+}
+
+func TestDistillStops(t *testing.T) {
+	c, chains := tinyDistill()
+	ctx, cancel := context.WithCancel(context.Background())
+	steps := 0
+	_, _, err := Distill(ctx, c, chains, 20, 0, func(step int, _ cot.Loss) {
+		if steps = step; step == 3 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, ErrInterrupted) || steps != 3 {
+		t.Errorf("stopped after %d steps: %v", steps, err)
+	}
+	c.LR = 1e30
+	_, _, err = Distill(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
+	if err == nil || !strings.Contains(err.Error(), "the gradient is not finite") {
+		t.Errorf("at a learning rate of 1e30: %v", err)
+	}
+}

@@ -1,0 +1,125 @@
+package train
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/nfhead"
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+var special = cot.Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}
+
+// tiny is a small experiment in which the method's own stage has some steps.
+func tiny(method string) Config {
+	stage := Stage{LR: 5e-3, Warmup: 1, FlowLR: 1, HoldFlow: true}
+	c := Config{
+		Method: method, Seed: 5,
+		Model: transformer.Config{Hidden: 16, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8, FFN: 24, Vocab: 20, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 48},
+		NF:    cot.NFOptions{K: 2, D: 2, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
+		Flow:  nfhead.Config{Blocks: 2, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"},
+		Batch: 6, Accumulate: 1, Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
+		Stages: Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},
+	}
+	c.Stages.Joint.Steps = 5
+	c.Stages.Flow.HoldFlow = false
+	return c
+}
+
+// allStages is nfcot with some steps in each of its stages.
+func allStages() Config {
+	c := tiny("nfcot")
+	for i, s := range c.Stages.List() {
+		s.Steps = 3 + i%2
+	}
+	return c
+}
+
+// examples draws n examples in tokens, with codes.
+func examples(n int) []cot.Encoded {
+	data := make([]cot.Encoded, n)
+	for i := range data {
+		rng := tensor.Rand(3, "examples", i)
+		words := func(least, most int) []int {
+			ids := make([]int, least+rng.IntN(most-least+1))
+			for j := range ids {
+				ids[j] = 4 + rng.IntN(16)
+			}
+			return ids
+		}
+		data[i] = cot.Encoded{Index: i, Prompt: words(2, 4), Steps: [][]int{words(2, 3), words(1, 3)}, Answer: words(2, 4), Codes: tensor.New(2, 2)}
+		for j := range data[i].Codes.Data {
+			data[i].Codes.Data[j] = float32(rng.NormFloat64())
+		}
+	}
+	return data
+}
+
+// trainer makes a loop that keeps what it reports.
+func trainer(c Config, data []cot.Encoded) (*Loop, *[]Metrics) {
+	l := &Loop{Config: c, Model: NewModel(c, special), Data: data, Only: -1}
+	reports := new([]Metrics)
+	l.Report = func(m Metrics) error {
+		m.Time = 0
+		*reports = append(*reports, m)
+		return nil
+	}
+	return l, reports
+}
+
+// run trains to the end.
+func run(t *testing.T, c Config, data []cot.Encoded) (*Model, []Metrics) {
+	t.Helper()
+	l, reports := trainer(c, data)
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return l.Model, *reports
+}
+
+// weights copies the parameters whose names begin with one of the prefixes, all
+// of them if there is none.
+func weights(m *Model, prefixes ...string) (all []float32) {
+	for p := range m.Params.All() {
+		if len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) }) {
+			all = append(all, p.Data...)
+		}
+	}
+	return all
+}
+
+// sameWeights compares two models bit for bit.
+func sameWeights(t *testing.T, what string, got, want *Model) {
+	t.Helper()
+	other := map[string][]float32{}
+	for p := range want.Params.All() {
+		other[p.Name] = p.Data
+	}
+	for p := range got.Params.All() {
+		if !slices.Equal(p.Data, other[p.Name]) {
+			t.Errorf("%s: parameter %s differs", what, p.Name)
+			return
+		}
+	}
+}
+
+// sameReports compares all that was reported but the time it took.
+func sameReports(t *testing.T, what string, got, want []Metrics) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d steps reported, want %d", what, len(got), len(want))
+		return
+	}
+	for i := range want {
+		g, w := got[i], want[i]
+		if !slices.Equal(g.Parts, w.Parts) || !slices.Equal(g.Held, w.Held) || g.Step != w.Step || g.Steps != w.Steps || g.Stage != w.Stage ||
+			g.Loss != w.Loss || g.LR != w.LR || g.Norm != w.Norm || g.Tokens != w.Tokens || g.FLOPs != w.FLOPs {
+			t.Errorf("%s: step %d is reported as %+v, want %+v", what, i+1, g, w)
+			return
+		}
+	}
+}

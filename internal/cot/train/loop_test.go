@@ -1,0 +1,513 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tensor/tensortest"
+)
+
+// Five steps of every method leave the same bytes with one thread and with four,
+// for models large enough that work is shared out.
+func TestThreadsChangeNoBit(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	for _, m := range Methods {
+		c := tiny(m.Name)
+		c.Model.Hidden, c.Model.FFN, c.Model.HeadDim, c.Flow.Width, c.Batch = 48, 96, 16, 32, 24
+		c.Stages.Text.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 1, 2, 2
+		kernel.SetThreads(1)
+		want, reports := run(t, c, examples(30))
+		for range 2 {
+			kernel.SetThreads(4)
+			got, again := run(t, c, examples(30))
+			sameWeights(t, m.Name+" with 4 threads", got, want)
+			sameReports(t, m.Name+" with 4 threads", again, reports)
+		}
+	}
+}
+
+// interrupted trains with a context that ends when step number at is reported.
+func interrupted(t *testing.T, l *Loop, at int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	report := l.Report
+	l.Report = func(m Metrics) error {
+		if m.Step == at {
+			cancel()
+		}
+		return report(m)
+	}
+	if err := l.Run(ctx); !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("interrupted at step %d: %v", at, err)
+	}
+}
+
+// resumed makes a new loop that continues the run in dir.
+func resumed(t *testing.T, c Config, data []cot.Encoded, dir string, done int) (*Loop, *[]Metrics) {
+	t.Helper()
+	l, reports := trainer(c, data)
+	l.Dir = dir
+	if got, err := l.Resume(); err != nil || got != done {
+		t.Fatalf("resumed after %d steps, %v, want %d", got, err, done)
+	}
+	return l, reports
+}
+
+// A run that is interrupted after any of its steps, in the middle of a stage or
+// between two, and continued in another process is the run that was not, byte
+// for byte.
+func TestResumeIsUndisturbed(t *testing.T) {
+	for _, accumulate := range []int{1, 3} {
+		c := allStages()
+		c.Accumulate, c.EvalEvery, c.HeldOut = accumulate, 2, 3
+		data := examples(15)
+		held := examples(18)[15:]
+		l, reports := trainer(c, data)
+		l.Held = held
+		if err := l.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		want, total := l.Model, len(*reports)
+		if total != 3+4+3+4 {
+			t.Fatalf("%d steps, want 14", total)
+		}
+		for at := 1; at < total; at++ {
+			what := fmt.Sprintf("%d parts, interrupted after step %d", accumulate, at)
+			l, before := trainer(c, data)
+			l.Held, l.Dir = held, t.TempDir()
+			interrupted(t, l, at)
+			l, after := resumed(t, c, data, l.Dir, at)
+			l.Held = held
+			if err := l.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			sameWeights(t, what, l.Model, want)
+			sameReports(t, what, append(*before, *after...), *reports)
+		}
+	}
+}
+
+// Interrupted after every single step.
+func TestResumeAgainAndAgain(t *testing.T) {
+	c, data := allStages(), examples(15)
+	want, reports := run(t, c, data)
+	l, _ := trainer(c, data)
+	l.Dir = t.TempDir()
+	for at := 1; at < len(reports); at++ {
+		interrupted(t, l, at)
+		l, _ = resumed(t, c, data, l.Dir, at)
+	}
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, "interrupted after every step", l.Model, want)
+}
+
+// A run that was cancelled before it began has no step done; one that was killed
+// goes on from what it saved last.
+func TestSavedState(t *testing.T) {
+	c, data := allStages(), examples(15)
+	c.SaveEvery = 2
+	plain := c
+	plain.SaveEvery = 0
+	want, _ := run(t, plain, data)
+	saving, _ := trainer(c, data)
+	saving.Dir = t.TempDir()
+	if err := saving.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, "saving every 2 steps", saving.Model, want)
+
+	l, _ := trainer(c, data)
+	l.Dir = t.TempDir()
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := l.Run(cancelled); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	l, _ = resumed(t, c, data, l.Dir, 0)
+	killed := errors.New("killed")
+	l.Report = func(m Metrics) error {
+		if m.Step == 6 { // the third of stage 1
+			return killed
+		}
+		return nil
+	}
+	if err := l.Run(context.Background()); !errors.Is(err, killed) {
+		t.Fatal(err)
+	}
+	l, _ = resumed(t, c, data, l.Dir, 5)
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, "killed and continued", l.Model, want)
+}
+
+// What cannot be resumed says why in one line.
+func TestResumeErrors(t *testing.T) {
+	c, data := allStages(), examples(15)
+	for _, tt := range []struct {
+		name   string
+		damage func(dir string) error
+		want   []string
+	}{
+		{"no state", os.RemoveAll, []string{"no saved state"}},
+		{"no position", func(dir string) error { return os.Remove(filepath.Join(dir, whereFile)) }, []string{"no saved state"}},
+		{"position cut short", func(dir string) error { return os.Truncate(filepath.Join(dir, whereFile), 5) }, []string{whereFile, "JSON"}},
+		{"no tensors", func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) }, []string{stateFile}},
+		{"tensors cut short", func(dir string) error { return os.Truncate(filepath.Join(dir, stateFile), 1000) }, []string{stateFile}},
+	} {
+		l, _ := trainer(c, data)
+		l.Dir = t.TempDir()
+		interrupted(t, l, 2)
+		state := filepath.Join(l.Dir, stateDir)
+		if err := tt.damage(state); err != nil {
+			t.Fatal(err)
+		}
+		again, _ := trainer(c, data)
+		again.Dir = l.Dir
+		_, err := again.Resume()
+		if err == nil {
+			t.Errorf("%s: no error", tt.name)
+			continue
+		}
+		for _, part := range append(tt.want, state) {
+			if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: error %q, want one line with %q", tt.name, err, part)
+			}
+		}
+	}
+
+	l, _ := trainer(c, data)
+	l.Dir = t.TempDir()
+	interrupted(t, l, 2)
+	wider := c
+	wider.Model.FFN *= 2
+	other, _ := trainer(wider, data)
+	other.Dir = l.Dir
+	if _, err := other.Resume(); err == nil || !strings.Contains(err.Error(), stateFile) || !strings.Contains(err.Error(), "has shape [24 16]; expected [48 16]") {
+		t.Errorf("the state of another model: %v", err)
+	}
+}
+
+// Every epoch is a permutation of its own; seeds and stages differ.
+func TestOrder(t *testing.T) {
+	const n = 20
+	epochs := map[string]bool{}
+	for seed := range uint64(2) {
+		for stage := range 2 {
+			o := newOrder(seed, stage, n)
+			for epoch := range 3 {
+				var seen []int
+				for i := range n {
+					seen = append(seen, o.at(epoch*n+i))
+				}
+				epochs[fmt.Sprint(seen)] = true
+				if again := newOrder(seed, stage, n).at(epoch*n + 7); again != seen[7] {
+					t.Errorf("example 7 of epoch %d is %d, and %d when one begins there", epoch, seen[7], again)
+				}
+				slices.Sort(seen)
+				for i, v := range seen {
+					if v != i {
+						t.Fatalf("seed %d, stage %d, epoch %d is no permutation: %v", seed, stage, epoch, seen)
+					}
+				}
+			}
+		}
+	}
+	if len(epochs) != 12 {
+		t.Errorf("%d different epochs of 12", len(epochs))
+	}
+}
+
+// The parameters that each stage moves, and no others.
+func TestStagesTrainWhatTheyShould(t *testing.T) {
+	backbone, heads, flow := []string{"model."}, []string{"nf_head.", "proj_in."}, []string{"flow."}
+	for _, tt := range []struct {
+		stage int
+		hold  bool
+		moves [][]string
+		stays [][]string
+	}{
+		{0, true, [][]string{backbone}, [][]string{heads, flow}},
+		{1, true, [][]string{heads}, [][]string{backbone, flow}},
+		{1, false, [][]string{heads, flow}, [][]string{backbone}},
+		{2, true, [][]string{backbone, heads}, [][]string{flow}},
+		{2, false, [][]string{backbone, heads, flow}, nil},
+		{3, false, [][]string{backbone, heads, flow}, nil},
+		{3, true, [][]string{backbone, heads}, [][]string{flow}},
+	} {
+		c := allStages()
+		c.Stages.List()[tt.stage].HoldFlow = tt.hold
+		before := NewModel(c, special)
+		l, reports := trainer(c, examples(15))
+		l.Only = tt.stage
+		if err := l.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if steps := c.Stages.List()[tt.stage].Steps; len(*reports) != steps || l.Steps() != steps || (*reports)[0].Stage != tt.stage || (*reports)[0].Steps != steps {
+			t.Errorf("stage %d alone: %d steps of %d, %+v", tt.stage, len(*reports), l.Steps(), (*reports)[0])
+		}
+		for p := range l.Model.Params.All() {
+			is := func(sets [][]string) bool {
+				return slices.ContainsFunc(sets, func(set []string) bool {
+					return slices.ContainsFunc(set, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) })
+				})
+			}
+			if is(tt.moves) == is(tt.stays) {
+				t.Fatalf("%s is in none of the sets", p.Name)
+			}
+			if moved := !slices.Equal(p.Data, weights(before, p.Name)); moved != is(tt.moves) {
+				t.Errorf("stage %d, flow held %v: %s moves: %v", tt.stage, tt.hold, p.Name, moved)
+			}
+		}
+	}
+}
+
+// flow_lr scales the steps of the flow's parameters and of no others.
+func TestFlowLR(t *testing.T) {
+	after := func(flowLR float64) *Model {
+		c := tiny("nfcot")
+		c.Stages.Joint.Steps, c.Stages.Flow.Steps = 0, 1 // one step: what follows depends on the flow
+		c.Stages.Flow.FlowLR = flowLR
+		m, _ := run(t, c, examples(15))
+		return m
+	}
+	before := weights(NewModel(tiny("nfcot"), special), "flow.")
+	full, half, none := after(1), after(0.5), after(0)
+	rest := []string{"model.", "nf_head.", "proj_in."}
+	if !slices.Equal(weights(half, rest...), weights(full, rest...)) || !slices.Equal(weights(none, rest...), weights(full, rest...)) {
+		t.Error("flow_lr changes parameters that are not the flow's")
+	}
+	if !slices.Equal(weights(none, "flow."), before) {
+		t.Error("the flow moves at flow_lr 0")
+	}
+	var want []float64
+	for i, v := range weights(full, "flow.") {
+		want = append(want, (float64(before[i])+float64(v))/2)
+	}
+	tensortest.Tolerance{Rel: 1e-6, Abs: 1e-7}.Check(t, "flow at half the rate", weights(half, "flow."), want)
+	if slices.Equal(weights(full, "flow."), before) {
+		t.Error("the flow does not move at all")
+	}
+}
+
+// A batch in parts is the batch, up to rounding, for every method.
+func TestAccumulate(t *testing.T) {
+	for _, m := range Methods {
+		c := tiny(m.Name)
+		c.Stages.Joint.Steps, c.Stages.Flow.Steps = 2, 1
+		if m.Name != "nfcot" {
+			c.Stages.Flow.Steps = 0
+		}
+		want, reports := run(t, c, examples(15))
+		for _, parts := range []int{2, 3, 6} {
+			c.Accumulate = parts
+			got, again := run(t, c, examples(15))
+			// Adam amplifies rounding where a gradient is near 0
+			tensortest.Tolerance{Rel: 1e-4, Abs: 2e-4}.Check(t, "parameters", weights(got), tensortest.Float64s(weights(want)))
+			for i, r := range reports {
+				near := tensortest.Tolerance{Rel: 1e-4, Abs: 1e-4}
+				near.CheckScalar(t, "loss", again[i].Loss, r.Loss)
+				near.CheckScalar(t, "norm", again[i].Norm, r.Norm)
+				for j, p := range r.Parts {
+					near.CheckScalar(t, p.Name, again[i].Parts[j].Value, p.Value)
+				}
+				if again[i].Tokens != r.Tokens || again[i].FLOPs != r.FLOPs {
+					t.Errorf("%d parts have %d tokens and %g operations, the batch %d and %g", parts, again[i].Tokens, again[i].FLOPs, r.Tokens, r.FLOPs)
+				}
+			}
+		}
+	}
+}
+
+// What is reported: steps and stages in order, the schedule's rate, the loss of
+// the batch, and the norm of its gradient.
+func TestReports(t *testing.T) {
+	c, data := allStages(), examples(15)
+	_, reports := run(t, c, data)
+	step := 0
+	for stage, s := range c.Stages.List() {
+		for done := range s.Steps {
+			m := reports[step]
+			step++
+			if m.Step != step || m.Steps != 14 || m.Stage != stage || m.LR != c.rate(*s, done) || m.Norm <= 0 || m.Tokens <= 0 || m.FLOPs <= 0 || len(m.Held) > 0 {
+				t.Errorf("step %d of stage %d is reported as %+v", done, stage, m)
+			}
+		}
+	}
+}
+
+// Every step by hand: at a learning rate of nothing the model stays what it was,
+// so that the loss of each step is that of its stage's learner, for the batch
+// that the order says, under draws of that step and no other.
+func TestStepsByHand(t *testing.T) {
+	c, data := allStages(), examples(15)
+	for _, s := range c.Stages.List() {
+		s.LR = 1e-30
+	}
+	_, reports := run(t, c, data)
+	model, step := NewModel(c, special), 0
+	for stage, s := range c.Stages.List() {
+		learner, order := model.learner(stage), newOrder(c.Seed, stage, len(data))
+		for done := range s.Steps {
+			var batch []cot.Encoded
+			for i := range c.Batch {
+				batch = append(batch, data[order.at(done*c.Batch+i)])
+			}
+			size := learner.Size(batch)
+			loss := learner.Loss(nil, batch, size, cot.Draws{Seed: c.Seed, Step: step})
+			m := reports[step]
+			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || !slices.Equal(m.Parts, loss.Parts) || m.Tokens != size.Tokens+len(batch)*c.NF.K {
+				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Parts, m.Tokens, want, loss.Parts, size.Tokens+len(batch)*c.NF.K)
+			}
+			step++
+		}
+	}
+}
+
+// Evaluation happens when it should, looks at all held-out examples under the
+// same draws, and disturbs nothing.
+func TestEvaluation(t *testing.T) {
+	c, data := allStages(), examples(15)
+	plain, _ := run(t, c, data)
+	c.EvalEvery = 2
+	l, reports := trainer(c, data)
+	l.Held = examples(25)[15:] // more than a batch
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, "with evaluation", l.Model, plain)
+	at := map[int]bool{2: true, 3: true, 5: true, 7: true, 9: true, 10: true, 12: true, 14: true} // every 2 of a stage, and its last
+	for _, m := range *reports {
+		if (len(m.Held) > 0) != at[m.Step] {
+			t.Errorf("step %d: held-out metrics %v", m.Step, m.Held)
+		}
+	}
+	last := (*reports)[13]
+	learner := l.Model.learner(3)
+	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.Draws{Seed: c.Seed, Step: -1})
+	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
+	if len(last.Held) != len(loss.Parts)+len(names) {
+		t.Fatalf("held-out metrics %v", last.Held)
+	}
+	for i, p := range loss.Parts {
+		if got := last.Held[i]; got.Name != p.Name || math.Abs(got.Value-p.Value) > 1e-5 {
+			t.Errorf("held-out %+v, want %+v", got, p)
+		}
+	}
+	for i, name := range names {
+		if last.Held[len(loss.Parts)+i].Name != name {
+			t.Errorf("held-out metrics %v, want %s", last.Held, name)
+		}
+	}
+}
+
+// A gradient that is not finite ends the run with a line that names the step.
+func TestDivergence(t *testing.T) {
+	c := tiny("cot")
+	l, _ := trainer(c, examples(15))
+	for p := range l.Model.Params.All() {
+		if p.Name == "model.norm.weight" {
+			p.Data[0] = float32(math.NaN())
+		}
+	}
+	err := l.Run(context.Background())
+	if err == nil || !strings.HasPrefix(err.Error(), "step 1: the gradient is not finite") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// On a few examples every method learns: the loss goes down, and what is then
+// sampled, greedily and to its end, is what was shown.
+func TestMethodsLearn(t *testing.T) {
+	data := examples(6)
+	for _, m := range Methods {
+		t.Run(m.Name, func(t *testing.T) {
+			c := tiny(m.Name)
+			c.Stages.Joint = Stage{Steps: 250, LR: 2e-2, Warmup: 10, FlowLR: 1, HoldFlow: true}
+			if m.Name == "nfcot" {
+				c.Stages.Flow = Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
+			}
+			model, reports := run(t, c, data)
+			first, last := reports[0].Parts, reports[len(reports)-1].Parts
+			for i := range first {
+				if !(last[i].Value < first[i].Value-0.3) {
+					t.Errorf("%s goes from %g to %g", first[i].Name, first[i].Value, last[i].Value)
+				}
+			}
+			prompts := make([][]int, len(data))
+			for i, ex := range data {
+				prompts[i] = ex.Prompt
+			}
+			for i, xs := range model.Sampler().Sample(prompts, 1, cot.Options{MaxTokens: 20}) {
+				x, ex := xs[0], data[i]
+				if !x.Finished || !slices.Equal(x.Answer, ex.Answer) {
+					t.Errorf("example %d: answer %v, finished %v, want %v", i, x.Answer, x.Finished, ex.Answer)
+				}
+				if m.Name == "cot" && (!x.Thought || !slices.Equal(x.Chain, slices.Concat(ex.Steps...))) {
+					t.Errorf("example %d: chain %v, want %v", i, x.Chain, ex.Steps)
+				}
+				if m.Name == "nfcot" {
+					codes := model.NF.Flow.Inverse(x.Thoughts, nil)
+					if d := distance(codes, ex.Codes); d > 0.35 { // about the dequantisation noise
+						t.Errorf("example %d: thoughts stand for %v, want %v", i, codes.Data, ex.Codes.Data)
+					}
+				}
+			}
+		})
+	}
+}
+
+// distance is the root of the mean squared difference.
+func distance(a, b *tensor.Tensor) (d float64) {
+	for i := range a.Data {
+		d += math.Pow(float64(a.Data[i]-b.Data[i]), 2) / float64(len(a.Data))
+	}
+	return math.Sqrt(d)
+}
+
+// An experiment decides what is trained, and every setting of it has a say.
+func TestSettingsMatter(t *testing.T) {
+	data := examples(15)
+	want, _ := run(t, allStages(), data)
+	again, _ := run(t, allStages(), data)
+	sameWeights(t, "the same run again", again, want)
+	for name, change := range map[string]func(c *Config){
+		"seed":         func(c *Config) { c.Seed++ },
+		"batch":        func(c *Config) { c.Batch++ },
+		"clip":         func(c *Config) { c.Clip = 0.1 },
+		"decay":        func(c *Config) { c.Decay = 0.5 },
+		"min_lr":       func(c *Config) { c.MinLR = 0.5 },
+		"direct_share": func(c *Config) { c.DirectShare = 0.8 },
+		"noise":        func(c *Config) { c.NF.Noise = 0.1 },
+		"lambda_flow":  func(c *Config) { c.NF.LambdaFlow = 3 },
+		"lambda_text":  func(c *Config) { c.NF.LambdaText = 3 },
+		"sigma limit":  func(c *Config) { c.NF.SigmaLimit = 0.01 },
+		"expectation":  func(c *Config) { c.NF.Expectation = false },
+		"mean_weight":  func(c *Config) { c.NF.MeanWeight = 1 },
+		"permutation":  func(c *Config) { c.Flow.Permute = "identity" },
+		"rope_theta":   func(c *Config) { c.Model.Theta = 100 },
+		"lr":           func(c *Config) { c.Stages.Heads.LR *= 2 },
+		"warmup":       func(c *Config) { c.Stages.Joint.Warmup = 3 },
+		"flow_lr":      func(c *Config) { c.Stages.Flow.FlowLR = 0.5 },
+		"hold_flow":    func(c *Config) { c.Stages.Joint.HoldFlow = false },
+	} {
+		c := allStages()
+		change(&c)
+		if got, _ := run(t, c, data); slices.Equal(weights(got), weights(want)) {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+}
