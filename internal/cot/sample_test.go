@@ -282,8 +282,16 @@ func TestFLOPs(t *testing.T) {
 		if x.Think.FLOPs != want {
 			t.Errorf("%g operations for thinking, want %g", x.Think.FLOPs, want)
 		}
-		if x.Say.FLOPs < float64(len(x.Answer))*m.LM.FLOPs(1, 0, 1) || x.Think.Seconds <= 0 || x.Say.Seconds <= 0 {
-			t.Errorf("%d tokens: think %+v, say %+v", len(x.Answer), x.Think, x.Say)
+		said := len(x.Answer)
+		if x.Finished {
+			said++
+		}
+		want = float64(said) * m.LM.FLOPs(0, 0, 1)
+		for j := range said - 1 { // no one reads the last token
+			want += m.LM.FLOPs(1, len(q[0])+1+m.Options.K+j+1, 0)
+		}
+		if x.Say.FLOPs != want || x.Think.Seconds <= 0 || x.Say.Seconds <= 0 {
+			t.Errorf("%d tokens: think %+v, say %+v, want %g operations for saying", said, x.Think, x.Say, want)
 		}
 	}
 	chain, _ := shakenText(true)

@@ -75,12 +75,18 @@ func speak(lm *transformer.LM, special Special, speakers []*speaker, h *tensor.T
 				still, caches, next = append(still, s), append(caches, s.cache), append(next, tokens[i])
 			}
 		}
-		if len(still) > 0 && said+1 < o.MaxTokens {
+		if said+1 == o.MaxTokens {
+			still = nil
+		}
+		if len(still) > 0 {
 			h = lm.Step(caches, lm.Embed(nil, next))
 		}
 		share := time.Since(start).Seconds() / float64(len(live))
 		for i, s := range live {
-			s.spend(thinking[i], share, lm.FLOPs(1, s.cache.Len(), 1))
+			s.spend(thinking[i], share, lm.FLOPs(0, 0, 1))
+		}
+		for _, s := range still { // the token drawn last is read by no one
+			s.spend(s.thinking, 0, lm.FLOPs(1, s.cache.Len(), 0))
 		}
 		live = still
 	}
@@ -112,28 +118,23 @@ func (s *speaker) spend(thinking bool, seconds, flops float64) {
 // draw takes a token from softmax(logits/temp), the likeliest one at
 // temperature 0, and returns its log-probability at temperature 1.
 func draw(logits []float32, temp float64, rng *rand.Rand) (id int, logp float64) {
-	p := slices.Clone(logits)
-	logSum := kernel.Softmax(p)
+	p := make([]float32, len(logits))
 	target := rng.Float64()
-	if temp == 0 {
-		id = argmax(logits)
-		return id, float64(logits[id] - logSum)
-	}
-	if temp != 1 {
+	id = argmax(logits)
+	if temp > 0 {
 		for i, l := range logits {
 			p[i] = float32(float64(l) / temp)
 		}
 		kernel.Softmax(p)
-	}
-	id = argmax(p) // rounding may leave the sum below target
-	var sum float64
-	for i, v := range p {
-		if sum += float64(v); sum > target {
-			id = i
-			break
+		var sum float64
+		for i, v := range p {
+			if sum += float64(v); sum > target {
+				id = i
+				break
+			} // rounding may leave the sum below target: the likeliest token then
 		}
 	}
-	return id, float64(logits[id] - logSum)
+	return id, float64(tensor.LogSoftmaxAt(logits, p, id))
 }
 
 // argmax is the place of the first largest number.

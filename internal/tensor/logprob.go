@@ -18,14 +18,7 @@ func (t *Tape) CategoricalLogProb(logits *Tensor, target []int) *Tensor {
 			if target[r] < 0 {
 				continue
 			}
-			p := probs[r*V : (r+1)*V]
-			copy(p, logits.Row(r))
-			logSum := kernel.Softmax(p)
-			if q := p[target[r]]; q > 1e-30 {
-				y.Data[r] = float32(math.Log(float64(q))) // keeps the digits that the difference of large logits loses
-			} else {
-				y.Data[r] = logits.Row(r)[target[r]] - logSum
-			}
+			y.Data[r] = LogSoftmaxAt(logits.Row(r), probs[r*V:(r+1)*V], target[r])
 		}
 	})
 	t.record(y, func() {
@@ -41,6 +34,16 @@ func (t *Tape) CategoricalLogProb(logits *Tensor, target []int) *Tensor {
 		})
 	})
 	return y
+}
+
+// LogSoftmaxAt sets probs to softmax(logits) and returns log probs[id], in nats.
+func LogSoftmaxAt(logits, probs []float32, id int) float32 {
+	copy(probs, logits)
+	logSum := kernel.Softmax(probs)
+	if p := probs[id]; p > 1e-30 {
+		return float32(math.Log(float64(p))) // keeps the digits that the difference of large logits loses
+	}
+	return logits[id] - logSum
 }
 
 const halfLog2Pi = 0.91893853320467274178

@@ -56,7 +56,7 @@ type Stage struct {
 	LR       float64 `yaml:"lr"`
 	Warmup   int     `yaml:"warmup"`    // steps
 	FlowLR   float64 `yaml:"flow_lr"`   // scale of the learning rate of the flow's parameters
-	HoldFlow bool    `yaml:"hold_flow"` // keep the flow at what it is, and leave it out while it is the identity
+	HoldFlow bool    `yaml:"hold_flow"` // leave the flow out: thoughts are the codes themselves
 }
 
 // Methods are the names of the methods that train knows, with a line on each.
