@@ -12,7 +12,8 @@ out=${1:?usage: scripts/compare.sh OUT}
 bench=${BENCH:-minicode:all}
 seeds=${SEEDS:-1 2 3}
 cot_steps=${COT_STEPS:-2000}
-nf_steps=${NF_STEPS:-3400}
+nf_steps=${NF_STEPS:-3200}
+vae_steps=${VAE_STEPS:-600}
 direct_steps=${DIRECT_STEPS:-3000}
 examples=${EXAMPLES:-16000}
 dims=${DIMS:-64}
@@ -32,7 +33,7 @@ for seed in $seeds; do
   [ -f "$d/train.jsonl" ] || "$nfcot" data --bench "$bench" --split train -n "$examples" --seed "$seed" -o "$d/train.jsonl"
   [ -f "$d/test.jsonl" ] || "$nfcot" data --bench "$bench" --split test -n 200 --seed "$seed" -o "$d/test.jsonl"
   [ -d "$d/tokenizer" ] || "$nfcot" tokenize train --in "$d/train.jsonl" -o "$d/tokenizer"
-  [ -d "$d/thoughts" ] || "$nfcot" distill --data "$d/train.jsonl" --tokenizer "$d/tokenizer" --dims "$dims" --seed "$seed" -o "$d/thoughts"
+  [ -d "$d/thoughts" ] || "$nfcot" distill --data "$d/train.jsonl" --tokenizer "$d/tokenizer" --dims "$dims" --steps "$vae_steps" --seed "$seed" -o "$d/thoughts"
   run() { # name method steps settings...
     local name=$1 method=$2 steps=$3
     shift 3

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"strings"
 
 	"nfcot/internal/ckpt"
@@ -40,6 +41,9 @@ func benchProblems(name string, n int, seed uint64) ([]eval.Problem, error) {
 			problems[i] = problemOf(ex)
 		}
 		return problems, nil
+	}
+	if _, err := os.Stat(name); err != nil && name != ckpt.Stdin {
+		return nil, inputf("--bench %s: there is no such file, and no benchmark of that name; want minicode[:FAMILY,...[:LEVEL]] or a file", name)
 	}
 	problems, err := ckpt.ReadAllJSONL[eval.Problem](name)
 	if err != nil {

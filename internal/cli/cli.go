@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -117,6 +118,7 @@ func oneLine(err error) string {
 func (e *env) app() *cli.App {
 	app := &cli.App{
 		Name:                      "nfcot",
+		Version:                   version(),
 		Usage:                     "train and run latent reasoning with normalizing flows, on CPUs",
 		Description:               "A language model that thinks in continuous thoughts with exact likelihoods (NF-CoT, arXiv 2606.06447).\nStart with: nfcot demo",
 		Commands:                  []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.sample(), e.score(), e.eval(), e.inspect(), e.methods()},
@@ -137,6 +139,21 @@ func (e *env) app() *cli.App {
 }
 
 // usageError says in our words what package flag found wrong.
+// version is what the build knows of its source: the module's version, or the
+// commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
+}
+
 func usageError(c *cli.Context, err error, _ bool) error {
 	what := err.Error()
 	if unknown, ok := strings.CutPrefix(what, "flag provided but not defined: -"); ok {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,6 +56,9 @@ func (e *env) eval() *cli.Command {
 	})
 }
 
+// leastMemory is what a worker needs to start and run small programs.
+const leastMemory = 64 << 20
+
 // An evaluation is what eval reports: the numbers, and where they come from.
 type evaluation struct {
 	Method string `json:"method,omitempty"`
@@ -82,7 +84,15 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 	if err != nil {
 		return x, err
 	}
-	verdicts, err := e.judge(o, memory, problems, samples)
+	exec, err := starlark(o, memory)
+	if err != nil {
+		return x, err
+	}
+	defer exec.Close()
+	if err := e.checkProblems(o, exec, problems); err != nil {
+		return x, err
+	}
+	verdicts, err := e.judge(o, exec, problems, samples)
 	if err != nil {
 		return x, err
 	}
@@ -119,12 +129,15 @@ func (o *evalOptions) limits() (ks []int, memory int64, err error) {
 	for _, s := range strings.Split(o.k, ",") {
 		k, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil || k < 1 {
-			return nil, 0, inputf("--k %s: %q is not a whole number of at least 1", o.k, s)
+			return nil, 0, inputf("-k %s: %q is not a whole number of at least 1", o.k, s)
 		}
 		ks = append(ks, k)
 	}
 	if memory, err = parseBytes(o.memory); err != nil {
 		return nil, 0, inputf("--memory %s: %w", o.memory, err)
+	}
+	if memory < leastMemory {
+		return nil, 0, inputf("--memory %s: a worker needs at least 64MiB", o.memory)
 	}
 	if o.timeout <= 0 || o.workers < 1 {
 		return nil, 0, inputf("--timeout is %s and --workers %d; they must be positive", o.timeout, o.workers)
@@ -169,20 +182,55 @@ func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, x *evaluati
 	return samples, ckpt.WriteJSONL(filepath.Join(o.out, "samples.jsonl"), slices.Values(samples))
 }
 
-// judge runs the samples' programs and writes the verdicts, in the order of the
-// samples.
-func (e *env) judge(o evalOptions, memory int64, problems []eval.Problem, samples []eval.Sample) (verdicts []eval.Verdict, err error) {
+// starlark is the executor of the embedded interpreter, whose workers are this
+// program.
+func starlark(o evalOptions, memory int64) (*eval.Starlark, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	exec := &eval.Starlark{Command: []string{self, workerCommand}, Timeout: o.timeout, Memory: memory}
-	defer func() { err = errors.Join(err, exec.Close()) }()
+	return &eval.Starlark{Command: []string{self, workerCommand}, Timeout: o.timeout, Memory: memory}, nil
+}
+
+// checkProblems runs the canonical solutions of a problem file and warns of
+// those that fail: what they need of Python is not in the embedded interpreter,
+// and samples for them will fail too, whatever they are worth.
+func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.Problem) error {
+	var solved []eval.Problem
+	var solutions []eval.Sample
+	for _, p := range problems {
+		if p.CanonicalSolution != "" {
+			solved, solutions = append(solved, p), append(solutions, eval.Sample{TaskID: p.TaskID, Completion: p.CanonicalSolution})
+		}
+	}
+	failed, first := 0, len(solutions)
+	var why string
+	err := eval.Judge(e.ctx, exec, solved, solutions, o.workers, func(i int, v eval.Verdict) error {
+		if !v.Passed {
+			failed++
+			if i < first {
+				first, why = i, v.TaskID+": "+v.Result
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if failed > 0 {
+		fmt.Fprintf(e.stderr, "eval: warning: the canonical solutions of %d of %d problems do not pass in the embedded Starlark interpreter, so their samples cannot either (%s)\n", failed, len(solved), why)
+	}
+	return nil
+}
+
+// judge runs the samples' programs and writes the verdicts, in the order of the
+// samples.
+func (e *env) judge(o evalOptions, exec eval.Executor, problems []eval.Problem, samples []eval.Sample) ([]eval.Verdict, error) {
 	bar := e.progress("judge", "programs", 0, len(samples))
-	verdicts = make([]eval.Verdict, len(samples))
+	verdicts := make([]eval.Verdict, len(samples))
 	done, passed := 0, 0
 	info := func() string { return fmt.Sprintf("%.1f %% passed", 100*float64(passed)/float64(max(1, done))) }
-	err = eval.Judge(e.ctx, exec, problems, samples, o.workers, func(i int, v eval.Verdict) error {
+	err := eval.Judge(e.ctx, exec, problems, samples, o.workers, func(i int, v eval.Verdict) error {
 		verdicts[i] = v
 		done++
 		if v.Passed {

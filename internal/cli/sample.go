@@ -136,11 +136,18 @@ func (e *env) promptsOf(o sampleOptions) ([]eval.Problem, error) {
 
 // printSamples answers one prompt on stdout.
 func (e *env) printSamples(run *train.Run, problems []eval.Problem, o sampleOptions) error {
+	i := 0
 	return e.sampleBatches(run, problems, o.samplingOptions, func(_ eval.Problem, s cot.Sample) error {
+		if i++; o.n > 1 {
+			fmt.Fprintf(e.stdout, "# sample %d of %d\n", i, o.n)
+		}
 		if o.showThoughts {
 			fmt.Fprint(e.stdout, thinking(run, s))
 		}
 		fmt.Fprintln(e.stdout, strings.TrimSuffix(run.Tokenizer.Decode(s.Answer, true), "\n"))
+		if !s.Finished {
+			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", i)
+		}
 		return nil
 	})
 }

@@ -107,19 +107,31 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 }
 
 // texts yields the texts of a file: of example files (JSON lines with a prompt)
-// prompt, chain and answer; of any other file its lines.
+// prompt, chain and answer; of any other file its lines. The first line says
+// which of the two a file is.
 func texts(path string, yield func(string) bool) (more bool, err error) {
+	n, examples := 0, false
 	for line, err := range textLines(path) {
 		if err != nil {
 			return false, err
 		}
+		n++
 		var ex cot.Example
-		if strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &ex) == nil && ex.Prompt != "" {
+		invalid := json.Unmarshal([]byte(line), &ex)
+		if n == 1 {
+			examples = strings.HasPrefix(line, "{") && invalid == nil && ex.Prompt != ""
+		}
+		switch {
+		case !examples:
+			if !yield(line + "\n") {
+				return false, nil
+			}
+		case invalid != nil:
+			return false, fmt.Errorf("%s:%d: invalid JSON (%w); expected an example, as on the lines before", path, n, invalid)
+		default:
 			if !yield(ex.Prompt) || !yield(ex.CoT+"\n") || !yield(ex.Answer) {
 				return false, nil
 			}
-		} else if !yield(line + "\n") {
-			return false, nil
 		}
 	}
 	return true, nil

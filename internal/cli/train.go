@@ -87,6 +87,9 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		if o.method != "" || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
 			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
 		}
+		if _, err := os.Stat(filepath.Join(o.out, train.ModelFile)); err == nil {
+			return train.Experiment{}, inputf("%s: the run is complete; there is nothing to resume", o.out)
+		}
 		x, err := train.ReadConfig(o.out)
 		return x, input(err)
 	}
@@ -301,8 +304,9 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 			return err
 		}
 	}
+	e.say("train %s: %d examples and %d held out (held_out), %.2g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
 	bar := e.progress("train "+x.Method, "steps", done, loop.Steps())
-	var last string
+	var last, held string
 	var flops float64
 	loop.Report = func(m train.Metrics) error {
 		last = describeParts(m.Parts)
@@ -312,6 +316,9 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
 				return err
 			}
+		}
+		if m.Held != nil {
+			held = ", held out: " + describeParts(m.Held[:len(m.Parts)])
 		}
 		for _, p := range m.Held {
 			if err := events.Scalar(int64(m.Step), "held_out/"+p.Name, p.Value); err != nil {
@@ -326,6 +333,6 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 		}
 		return err
 	}
-	bar.end(fmt.Sprintf("%s, %.3g TFLOP in the backbone", last, flops/1e12))
+	bar.end(fmt.Sprintf("%s%s, %.3g TFLOP in the backbone", last, held, flops/1e12))
 	return nil
 }

@@ -146,7 +146,7 @@ func Load(path string) (*Tokenizer, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, errors.Unwrap(err))
 	}
 	t, err := Parse(data)
 	if err != nil {
