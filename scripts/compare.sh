@@ -5,7 +5,8 @@
 #   scripts/compare.sh OUT            three seeds of minicode:all (easy)
 #   BENCH=minicode:all:medium COT_STEPS=2200 NF_STEPS=3200 SEEDS="1" scripts/compare.sh OUT
 #
-# Each method is scored on 200 test problems x 8 samples.
+# Each method is scored on 200 test problems x 8 samples. What is done already is
+# not done again; an interrupted run is continued.
 set -euo pipefail
 
 out=${1:?usage: scripts/compare.sh OUT}
@@ -37,7 +38,9 @@ for seed in $seeds; do
   run() { # name method steps settings...
     local name=$1 method=$2 steps=$3
     shift 3
-    if [ ! -f "$d/$name/model.safetensors" ]; then
+    if [ -d "$d/$name/state" ]; then
+      "$nfcot" train --resume -o "$d/$name"
+    elif [ ! -f "$d/$name/model.safetensors" ]; then
       # shellcheck disable=SC2086
       "$nfcot" train --method "$method" --thoughts "$d/thoughts" $model --set seed="$seed" --set stages.2.steps="$steps" "$@" -o "$d/$name"
     fi

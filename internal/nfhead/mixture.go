@@ -21,7 +21,7 @@ type Mixture struct {
 // NewMixture makes the parameters of m heads for thoughts of d numbers; limit is
 // NewHead's.
 func NewMixture(p *tensor.Params, hidden, d int, limit float64, m int) *Mixture {
-	if m == 1 {
+	if m < 2 {
 		return &Mixture{Components: []*Head{NewHead(p, hidden, d, limit)}}
 	}
 	x := &Mixture{weight: p.Const("mixture.weight", 0, m, hidden), bias: p.Const("mixture.bias", 0, m)}
