@@ -134,19 +134,45 @@ func (e *env) promptsOf(o sampleOptions) ([]eval.Problem, error) {
 	return []eval.Problem{{TaskID: "prompt", Prompt: prompt}}, nil
 }
 
-// printSamples answers one prompt on stdout.
+// printSamples answers one prompt on stdout: a single sample as it comes,
+// several one after the other.
 func (e *env) printSamples(run *train.Run, problems []eval.Problem, o sampleOptions) error {
-	i := 0
-	return e.sampleBatches(run, problems, o.samplingOptions, func(_ eval.Problem, s cot.Sample) error {
-		if i++; o.n > 1 {
-			fmt.Fprintf(e.stdout, "# sample %d of %d\n", i, o.n)
+	var shown int // samples whose thinking is on stdout
+	stream := run.Tokenizer.NewStream(true)
+	think := func(s *cot.Sample) {
+		shown++
+		if o.n > 1 {
+			fmt.Fprintf(e.stdout, "# sample %d of %d\n", shown, o.n)
 		}
 		if o.showThoughts {
-			fmt.Fprint(e.stdout, thinking(run, s))
+			fmt.Fprint(e.stdout, thinking(run, *s))
 		}
-		fmt.Fprintln(e.stdout, strings.TrimSuffix(run.Tokenizer.Decode(s.Answer, true), "\n"))
+	}
+	var heard func(*cot.Sample, int)
+	if o.n == 1 {
+		heard = func(s *cot.Sample, token int) {
+			if shown == 0 {
+				think(s)
+			}
+			fmt.Fprint(e.stdout, stream.Next(token))
+		}
+	}
+	done := 0
+	return e.sampleBatches(run, problems, o.samplingOptions, heard, func(_ eval.Problem, s cot.Sample) error {
+		if done++; shown < done {
+			think(&s)
+		}
+		answer := run.Tokenizer.Decode(s.Answer, true)
+		if heard == nil {
+			fmt.Fprint(e.stdout, answer)
+		} else {
+			fmt.Fprint(e.stdout, stream.Flush())
+		}
+		if !strings.HasSuffix(answer, "\n") {
+			fmt.Fprintln(e.stdout)
+		}
 		if !s.Finished {
-			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", i)
+			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", done)
 		}
 		return nil
 	})
@@ -173,7 +199,7 @@ func thinking(run *train.Run, s cot.Sample) string {
 func (e *env) drawSamples(run *train.Run, problems []eval.Problem, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
 	bar := e.progress("sample "+run.Experiment.Method, "samples", 0, len(problems)*o.n)
 	done, finished := 0, 0
-	err := e.sampleBatches(run, problems, o, func(p eval.Problem, s cot.Sample) error {
+	err := e.sampleBatches(run, problems, o, nil, func(p eval.Problem, s cot.Sample) error {
 		done++
 		if s.Finished {
 			finished++
@@ -193,10 +219,10 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, o samplingOpt
 }
 
 // sampleBatches samples as many problems at a time as the number of streams
-// allows.
-func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, o samplingOptions, yield func(eval.Problem, cot.Sample) error) error {
+// allows; heard is told the tokens of answers as they are drawn.
+func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, MaxTokens: o.maxTokens, Seed: o.seed}
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard}
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
 	for batch := range slices.Chunk(problems, max(1, o.streams/o.n)) {
 		prompts := make([][]int, len(batch))

@@ -76,6 +76,9 @@ type Options struct {
 	// sampling them: accuracy with the true thoughts separates the prior's
 	// mistakes from the answer's.
 	Replace func(p int) *tensor.Tensor
+	// Heard, if not nil, is told each token of an answer as it is drawn, with the
+	// sample so far: its thinking is complete by then.
+	Heard func(s *Sample, token int)
 }
 
 // A Sample is one answer to a prompt, with what was thought on the way.

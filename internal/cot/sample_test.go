@@ -301,3 +301,40 @@ func TestFLOPs(t *testing.T) {
 		}
 	}
 }
+
+// What is heard while sampling is the answers, token by token, each after its
+// thinking is complete; who listens changes nothing.
+func TestHeard(t *testing.T) {
+	nf, _ := shakenNFCoT(nfOptions)
+	words, _ := shakenText(true)
+	for name, m := range map[string]Sampler{"nfcot": nf, "cot": words} {
+		o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 12, Seed: 3}
+		want := m.Sample(prompts(3), 4, o)
+		heard := map[*Sample][]int{}
+		o.Heard = func(s *Sample, token int) {
+			if s.Thoughts == nil && !s.Thought {
+				t.Errorf("%s: a token is heard before the thinking is over", name)
+			}
+			heard[s] = append(heard[s], token)
+		}
+		got := m.Sample(prompts(3), 4, o)
+		tokens := 0
+		for p := range want {
+			for i := range want[p] {
+				if !slices.Equal(got[p][i].Answer, want[p][i].Answer) {
+					t.Errorf("%s: prompt %d, sample %d: %v when heard, %v when not", name, p, i, got[p][i].Answer, want[p][i].Answer)
+				}
+				tokens += len(want[p][i].Answer)
+			}
+		}
+		for s, ids := range heard {
+			if !slices.Equal(ids, s.Answer) {
+				t.Errorf("%s: heard %v of the answer %v", name, ids, s.Answer)
+			}
+			tokens -= len(ids)
+		}
+		if tokens != 0 || len(heard) == 0 {
+			t.Errorf("%s: %d tokens were not heard", name, tokens)
+		}
+	}
+}

@@ -67,6 +67,13 @@ func speak(lm *transformer.LM, special Special, speakers []*speaker, h *tensor.T
 				tokens[i] = id
 			}
 		})
+		if o.Heard != nil {
+			for i, s := range live {
+				if !thinking[i] && !s.Finished {
+					o.Heard(&s.Sample, tokens[i])
+				}
+			}
+		}
 		var still []*speaker
 		var caches []*transformer.Cache
 		var next []int
