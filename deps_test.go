@@ -41,7 +41,8 @@ var mayImport = map[string][]string{
 	".":            {"internal/cli"},
 
 	// Help for tests, which no program imports.
-	"internal/tensor/tensortest": {"internal/tensor", "internal/ckpt"},
+	"internal/shared":            {},
+	"internal/tensor/tensortest": {"internal/tensor", "internal/ckpt", "internal/shared"},
 }
 
 // homes says which of our packages may import a module of others. What tests

@@ -16,26 +16,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	oracle "github.com/nlpodyssey/safetensors"
 	"pgregory.net/rapid"
-)
 
-// fixtures is the folder of the golden files.
-func fixtures(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("NFCOT_FIXTURES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "fixtures") // beside the repository
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no fixtures: %v", err)
-	}
-	return dir
-}
+	"nfcot/internal/shared"
+)
 
 // everySafetensors lists the fixtures of this format.
 func everySafetensors(t testing.TB) []string {
 	t.Helper()
 	var paths []string
-	err := filepath.WalkDir(fixtures(t), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(shared.Fixtures(t), func(path string, d fs.DirEntry, err error) error {
 		if filepath.Ext(path) == ".safetensors" {
 			paths = append(paths, path)
 		}

@@ -7,12 +7,14 @@ import (
 
 	"github.com/x448/float16"
 	"pgregory.net/rapid"
+
+	"nfcot/internal/shared"
 )
 
 // The fixture's patterns were made by an independent implementation. For a NaN
 // any NaN is right by the fixture's word; ours keeps the pattern's rule.
 func TestHalfFixtures(t *testing.T) {
-	f, err := Open(filepath.Join(fixtures(t), "numerics", "edge.safetensors"))
+	f, err := Open(filepath.Join(shared.Fixtures(t), "numerics", "edge.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nfcot/internal/shared"
 )
 
 // The sharded fixture holds exactly the tensors of its shards, shard by shard.
 func TestOpenModelSharded(t *testing.T) {
-	dir := filepath.Join(fixtures(t), "qwen3_tiny", "untied_sharded")
+	dir := filepath.Join(shared.Fixtures(t), "qwen3_tiny", "untied_sharded")
 	shards, err := filepath.Glob(filepath.Join(dir, "model-*.safetensors"))
 	if err != nil || len(shards) < 2 {
 		t.Fatalf("shards %v (%v)", shards, err)
@@ -40,7 +42,7 @@ func TestOpenModelSharded(t *testing.T) {
 
 func TestOpenModelSingle(t *testing.T) {
 	for _, name := range []string{"tied", "untied", "tied_bf16"} {
-		dir := filepath.Join(fixtures(t), "qwen3_tiny", name)
+		dir := filepath.Join(shared.Fixtures(t), "qwen3_tiny", name)
 		model, err := OpenModel(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nfcot/internal/nfhead"
+	"nfcot/internal/shared"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/tensortest"
 	"nfcot/internal/transformer"
@@ -19,7 +20,7 @@ import (
 func goldenModel(t *testing.T) (*tensortest.Golden, *NFCoT, *tensor.Params) {
 	t.Helper()
 	g := tensortest.Open(t, "joint", "joint_loss.safetensors")
-	text, err := os.ReadFile(filepath.Join(tensortest.Fixtures(t), "qwen3_tiny", "tied", "config.json"))
+	text, err := os.ReadFile(filepath.Join(shared.Fixtures(t), "qwen3_tiny", "tied", "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

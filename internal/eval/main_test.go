@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -119,30 +118,6 @@ var raceDetector bool
 
 // blocking is a program the step limit does not see: it is one step.
 const blocking = "max(range(1 << 60))\n"
-
-// shared is a folder beside the repository: $variable, or ../shared/name seen
-// from the folder of go.mod.
-func shared(t *testing.T, variable, name string) string {
-	t.Helper()
-	dir := os.Getenv(variable)
-	if dir == "" {
-		root, err := filepath.Abs(".")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for !exists(filepath.Join(root, "go.mod")) {
-			if root == filepath.Dir(root) {
-				t.Fatal("no go.mod above the test")
-			}
-			root = filepath.Dir(root)
-		}
-		dir = filepath.Join(root, "..", "shared", name)
-	}
-	if !exists(dir) {
-		t.Skipf("%s is not there; set %s", dir, variable)
-	}
-	return dir
-}
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"nfcot/internal/shared"
 )
 
 func TestPassAtKGolden(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join(shared(t, "NFCOT_FIXTURES", "fixtures"), "passk", "passk.json"))
+	data, err := os.ReadFile(filepath.Join(shared.Fixtures(t), "passk", "passk.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"nfcot/internal/shared"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/tensortest"
 )
@@ -75,7 +76,7 @@ func condition(g *tensortest.Golden, blocks int) (cond []*tensor.Tensor) {
 }
 
 func TestGoldenFlows(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(tensortest.Fixtures(t), "metablock", "*.safetensors"))
+	files, err := filepath.Glob(filepath.Join(shared.Fixtures(t), "metablock", "*.safetensors"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no flows in the fixtures: %v", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"nfcot/internal/shared"
 )
 
 // A goldenCase is a line of the fixtures.
@@ -153,7 +155,7 @@ func TestConcurrentUse(t *testing.T) {
 
 // BenchmarkEncode measures English and code, with a warm cache of pre-tokens and with none.
 func BenchmarkEncode(b *testing.B) {
-	data := sharedFolder(b, "NFCOT_DATA", "data")
+	data := shared.Data(b)
 	var corpus []byte
 	for _, file := range []string{"cot/gsm8k_test.jsonl", "mbpp/mbpp.jsonl"} {
 		part, err := os.ReadFile(filepath.Join(data, file))

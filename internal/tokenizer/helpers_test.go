@@ -10,39 +10,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"nfcot/internal/shared"
 )
 
-// sharedFolder returns the folder a variable names, or ../shared/NAME next to the repository; the test skips without it.
-func sharedFolder(t testing.TB, variable, name string) string {
-	t.Helper()
-	folder := os.Getenv(variable)
-	if folder == "" {
-		root, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-				break
-			}
-			if root == filepath.Dir(root) {
-				t.Fatal("no go.mod above the package")
-			}
-			root = filepath.Dir(root)
-		}
-		folder = filepath.Join(root, "..", "shared", name)
-	}
-	if _, err := os.Stat(folder); err != nil {
-		t.Skipf("no folder %s; $%s can name another", folder, variable)
-	}
-	return folder
-}
-
 func fixtures(t testing.TB) string {
-	return filepath.Join(sharedFolder(t, "NFCOT_FIXTURES", "fixtures"), "tokenizer")
+	return filepath.Join(shared.Fixtures(t), "tokenizer")
 }
 func vocabularies(t testing.TB) string {
-	return filepath.Join(sharedFolder(t, "NFCOT_DATA", "data"), "tokenizers")
+	return filepath.Join(shared.Data(t), "tokenizers")
 }
 
 var (

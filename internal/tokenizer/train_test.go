@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"nfcot/internal/shared"
 )
 
 // By hand. "aaabdaaabac" has aa four times (they overlap), then ab twice and (aa, a) twice, of which a stands before aa; then
@@ -156,7 +158,7 @@ func TestLongPreTokens(t *testing.T) {
 }
 
 func BenchmarkTrain(b *testing.B) {
-	data, err := os.ReadFile(filepath.Join(sharedFolder(b, "NFCOT_DATA", "data"), "cot", "gsm8k_test.jsonl"))
+	data, err := os.ReadFile(filepath.Join(shared.Data(b), "cot", "gsm8k_test.jsonl"))
 	if err != nil {
 		b.Fatal(err)
 	}

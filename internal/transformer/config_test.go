@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"nfcot/internal/shared"
 	"nfcot/internal/tensor"
-	"nfcot/internal/tensor/tensortest"
 )
 
 const goodConfig = `{"model_type": "qwen3", "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -130,7 +130,7 @@ func TestFLOPs(t *testing.T) {
 
 // The fixtures' own configurations, written and read again.
 func TestGoldenConfigs(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(tensortest.Fixtures(t), "qwen3_tiny", "*", "config.json"))
+	files, err := filepath.Glob(filepath.Join(shared.Fixtures(t), "qwen3_tiny", "*", "config.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no config.json in the fixtures: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"testing"
 
+	"nfcot/internal/shared"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/tensortest"
 )
@@ -15,7 +16,7 @@ import (
 // open makes the model of a folder of the fixtures.
 func open(t *testing.T, dir string) (*LM, *tensor.Params) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(tensortest.Fixtures(t), "qwen3_tiny", dir, "config.json"))
+	text, err := os.ReadFile(filepath.Join(shared.Fixtures(t), "qwen3_tiny", dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestGoldenAdamW(t *testing.T) {
 		t.Run(dir, func(t *testing.T) {
 			m, p := open(t, dir)
 			g := tensortest.Open(t, "qwen3_tiny", dir, "adamw.safetensors")
-			text, err := os.ReadFile(filepath.Join(tensortest.Fixtures(t), "qwen3_tiny", dir, "adamw.json"))
+			text, err := os.ReadFile(filepath.Join(shared.Fixtures(t), "qwen3_tiny", dir, "adamw.json"))
 			if err != nil {
 				t.Fatal(err)
 			}

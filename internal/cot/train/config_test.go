@@ -10,13 +10,14 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"nfcot/internal/shared"
 	"nfcot/internal/tensor/tensortest"
 )
 
 // The rate of every step is that of the fixtures' schedule.
 func TestGoldenRate(t *testing.T) {
 	for _, dir := range []string{"tied", "untied"} {
-		text, err := os.ReadFile(filepath.Join(tensortest.Fixtures(t), "qwen3_tiny", dir, "adamw.json"))
+		text, err := os.ReadFile(filepath.Join(shared.Fixtures(t), "qwen3_tiny", dir, "adamw.json"))
 		if err != nil {
 			t.Fatal(err)
 		}

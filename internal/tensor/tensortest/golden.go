@@ -3,7 +3,6 @@ package tensortest
 import (
 	"cmp"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,41 +10,9 @@ import (
 	"testing"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/shared"
 	"nfcot/internal/tensor"
 )
-
-// Fixtures returns the folder of golden files: $NFCOT_FIXTURES, or
-// ../shared/fixtures seen from the root of the repository. The test is skipped
-// when there is none.
-func Fixtures(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("NFCOT_FIXTURES")
-	if dir == "" {
-		dir = filepath.Join(root(t), "..", "shared", "fixtures")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no golden files: %v (NFCOT_FIXTURES names their folder)", err)
-	}
-	return dir
-}
-
-// root is the folder above the working directory that holds go.mod.
-func root(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the working directory")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
 
 // A Golden is a file of expected values. Whatever is asked of it and not there
 // ends the test.
@@ -57,13 +24,13 @@ type Golden struct {
 // Open opens a safetensors file of the fixtures, closed when the test ends.
 func Open(t testing.TB, path ...string) *Golden {
 	t.Helper()
-	return of(t)(ckpt.Open(filepath.Join(Fixtures(t), filepath.Join(path...))))
+	return of(t)(ckpt.Open(filepath.Join(shared.Fixtures(t), filepath.Join(path...))))
 }
 
 // OpenModel opens the weights of a model folder of the fixtures.
 func OpenModel(t testing.TB, path ...string) *Golden {
 	t.Helper()
-	return of(t)(ckpt.OpenModel(filepath.Join(Fixtures(t), filepath.Join(path...))))
+	return of(t)(ckpt.OpenModel(filepath.Join(shared.Fixtures(t), filepath.Join(path...))))
 }
 
 func of(t testing.TB) func(*ckpt.File, error) *Golden {

@@ -88,23 +88,6 @@ func TestTolerance(t *testing.T) {
 	}
 }
 
-func TestFixturesFromEnvironment(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("NFCOT_FIXTURES", dir)
-	if got := tensortest.Fixtures(t); got != dir {
-		t.Errorf("Fixtures is %q, want %q", got, dir)
-	}
-	t.Setenv("NFCOT_FIXTURES", filepath.Join(dir, "absent"))
-	t.Run("absent", func(t *testing.T) {
-		defer func() {
-			if !t.Skipped() {
-				t.Error("not skipped without fixtures")
-			}
-		}()
-		tensortest.Fixtures(t)
-	})
-}
-
 // golden writes a file with the tensors, each of two numbers, 1 and 2.
 func golden(t testing.TB, names ...string) *tensortest.Golden {
 	dir := t.TempDir()
