@@ -37,7 +37,7 @@ func goldenModel(t *testing.T) (*tensortest.Golden, *NFCoT, *tensor.Params) {
 		Blocks: g.MetaInt("blocks"), Layers: g.MetaInt("layers"), HeadDim: g.MetaInt("head_dim"), Expansion: g.MetaInt("expansion"),
 		Width: g.Shape("param.flow.blocks.0.pos_embed")[1], Permute: "alternate", ShiftsOnly: g.MetaInt("nvp") == 0,
 	}
-	m := NewNFCoT(p, lm, Special{EOS: answer[len(answer)-1], BOT: g.Ints("bot_id")[0]}, flow, NFOptions{Components: 1,
+	m := NewNFCoT(p, lm, Special{EOS: answer[len(answer)-1], BOT: g.Ints("bot_id")[0]}, flow, NFOptions{
 		K: g.Shape("e")[1], D: g.Shape("e")[2], Noise: g.Scalar("dequant_std"),
 		LambdaFlow: g.Scalar("lambda_flow"), LambdaText: g.Scalar("lambda_text"),
 	})
@@ -80,8 +80,7 @@ func TestGoldenJointStream(t *testing.T) {
 	s := m.layout(batch)
 	h := s.hidden(nil, m.LM, m.project(nil, u))
 	logits := m.LM.Logits(nil, tape.Gather(h, s.speakAt))
-	next, logText := m.forward(nil, s, u)
-	mu, logSigma := next.Mu[0], next.LogSigma[0]
+	mu, logSigma, logText := m.forward(nil, s, u)
 	logU := tape.GaussianLogProb(single(u), single(mu), single(logSigma), 0)
 
 	tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
@@ -115,7 +114,7 @@ func TestGoldenJointStream(t *testing.T) {
 	logp := tape.Add(tape.SumBy(tape.GaussianLogProb(u, mu, logSigma, 0), owner, n), logDet)
 	tensortest.Likelihood.Check(t, "flow_nll", tape.Scale(-1, logp).Data, g.Floats("flow_nll"))
 	tensortest.Likelihood.Check(t, "text_nll", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll"))
-	_, logText = m.forward(nil, s, noisy)
+	_, _, logText = m.forward(nil, s, noisy)
 	tensortest.Likelihood.Check(t, "text_nll_e_input", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll_e_input"))
 }
 
@@ -178,7 +177,7 @@ func TestGoldenRollout(t *testing.T) {
 		}
 		h := feed(m.LM.Embed(nil, append(slices.Clone(prompt), g.Ints("bot_id")[0])))
 		for k := b * K; k < (b+1)*K; k++ {
-			mean, log := m.Head.Components[0].Gaussian(nil, h)
+			mean, log := m.Head.Gaussian(nil, h)
 			copy(mu.Row(k), mean.Data)
 			copy(logSigma.Row(k), log.Data)
 			for d := range D {

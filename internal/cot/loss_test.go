@@ -113,8 +113,7 @@ func TestPackedIsAlone(t *testing.T) {
 	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet, mu, logSigma, text *tensor.Tensor) {
 		_, noisy := m.codes(batch, draws)
 		u, logDet = m.Flow.Forward(t, noisy, nil)
-		next, logText := m.forward(t, m.layout(batch), u)
-		mu, logSigma, text = next.Mu[0], next.LogSigma[0], logText
+		mu, logSigma, text = m.forward(t, m.layout(batch), u)
 		return
 	}
 	for _, threads := range []int{1, 4} {
@@ -256,8 +255,7 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 		t.Errorf("over %d draws the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
 	}
 	_, noisy := m.codes(batch, Draws{Seed: 1})
-	next, _ := m.forward(nil, m.layout(batch), noisy)
-	logSigma := next.LogSigma[0]
+	_, logSigma, _ := m.forward(nil, m.layout(batch), noisy)
 	var share float64 // of the noise, in the loss in expectation
 	for _, l := range logSigma.Data {
 		share += nfOptions.Noise * nfOptions.Noise / (2 * math.Exp(2*float64(l))) / float64(len(logSigma.Data))

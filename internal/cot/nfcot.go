@@ -1,6 +1,7 @@
 package cot
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 type NFCoT struct {
 	LM      *transformer.LM
 	Flow    *nfhead.Flow
-	Head    *nfhead.Mixture
+	Head    *nfhead.Head
 	Special Special
 	Options NFOptions
 
@@ -27,7 +28,6 @@ type NFCoT struct {
 type NFOptions struct {
 	K           int     `yaml:"thoughts"`        // thoughts an example
 	D           int     `yaml:"dims"`            // numbers a thought
-	Components  int     `yaml:"components"`      // Gaussians that the head mixes; 1: the paper's head
 	Noise       float64 `yaml:"noise"`           // std of the dequantisation noise
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
@@ -42,7 +42,7 @@ func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead
 	return &NFCoT{
 		LM:         lm,
 		Flow:       nfhead.NewFlow(p.Sub("flow"), flow, o.K, o.D),
-		Head:       nfhead.NewMixture(p.Sub("nf_head"), lm.Hidden, o.D, o.SigmaLimit, o.Components),
+		Head:       nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.D, o.SigmaLimit),
 		Special:    special,
 		Options:    o,
 		projIn:     p.Normal("proj_in.weight", 0.05, lm.Hidden, o.D),
@@ -85,8 +85,8 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		target, noise = e, m.Options.Noise
 	}
 	s := m.layout(batch)
-	next, logText := m.forward(t, s, u)
-	flow := t.Sum(next.LogProb(t, target, noise))
+	mu, logSigma, logText := m.forward(t, s, u)
+	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
 	if logDet != nil {
 		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
 	}
@@ -98,18 +98,19 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		{"text_nats_per_token", float64(text.Data[0])},
 	}, s.trainingFLOPs(m.LM)}
 	if o.MeanWeight > 0 && m.HoldFlow {
-		m.guideMeans(t, &loss, e, next, whole)
+		m.guideMean(t, &loss, e, mu, whole)
 	}
 	return loss
 }
 
-// guideMeans adds the squared error of the predicted means at the variance of
+// guideMean adds the squared error of the predicted means at the variance of
 // the noise. The likelihood's own gradient divides errors by sigma², so that
 // what the head is still unsure of is neglected (Seitzer et al., 2022). The
 // targets must be codes: a flow that moves could make any target easy.
-func (m *NFCoT) guideMeans(t *tensor.Tape, loss *Loss, e *tensor.Tensor, next nfhead.Prediction, whole Size) {
-	noise := m.Options.Noise
-	mean := t.Scale(float32(0.5/(noise*noise))/float32(whole.Dims), t.Sum(next.SquaredError(t, e, noise)))
+func (m *NFCoT) guideMean(t *tensor.Tape, loss *Loss, e, mu *tensor.Tensor, whole Size) {
+	d := t.Sub(e, mu)
+	variance := m.Options.Noise * m.Options.Noise
+	mean := t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
 	loss.Total = t.Add(loss.Total, t.Scale(float32(m.Options.MeanWeight), mean))
 	loss.Parts = append(loss.Parts, Part{"mean_error_per_dim", float64(mean.Data[0])})
 }
@@ -154,11 +155,12 @@ func (m *NFCoT) lay(s *stream, i int, prompt, answer []int, finished bool) {
 }
 
 // forward runs the backbone once over streams with thoughts u in them, and reads
-// both heads: the prediction of every thought, and the log-probability of every
-// answer token in nats.   u [n·K, D] → n·K rows, [tokens, 1]
-func (m *NFCoT) forward(t *tensor.Tape, s *stream, u *tensor.Tensor) (thoughts nfhead.Prediction, text *tensor.Tensor) {
+// both heads: the Gaussian of every thought, and the log-probability of every
+// answer token in nats.   u [n·K, D] → [n·K, D] twice, [tokens, 1]
+func (m *NFCoT) forward(t *tensor.Tape, s *stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, u))
-	return m.Head.Predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h)
+	mu, logSigma = m.Head.Gaussian(t, t.Gather(h, s.thinkAt))
+	return mu, logSigma, s.textLogProb(t, m.LM, h)
 }
 
 // project is proj_in: thoughts as inputs of the backbone.   u [n, D] → [n, H]
@@ -180,8 +182,8 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 			owner[i*o.K+k] = i
 		}
 	}
-	next, logText := m.forward(t, &s, u)
-	logThoughts := next.LogProb(t, u, 0)
+	mu, logSigma, logText := m.forward(t, &s, u)
+	logThoughts := t.GaussianLogProb(u, mu, logSigma, 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
 }
 
@@ -208,18 +210,18 @@ func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 
 // think draws thought k of every speaker and feeds it back.
 func (m *NFCoT) think(speakers []*speaker, caches []*transformer.Cache, h *tensor.Tensor, k, n int, o Options) *tensor.Tensor {
-	next := m.Head.Predict(nil, h)
+	mu, logSigma := m.Head.Gaussian(nil, h)
 	u := tensor.New(len(speakers), m.Options.D)
 	for i, s := range speakers {
 		if o.Replace != nil {
 			copy(u.Row(i), o.Replace(i/n).Row(k))
 		} else {
 			rng := tensor.Rand(o.Seed, "thoughts", append(slices.Clone(s.Prompt), i%n, k)...)
-			next.Draw(u.Row(i), i, o.ThoughtTemp, rng)
+			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, rng)
 		}
 		copy(s.Thoughts.Row(k), u.Row(i))
 	}
-	for i, v := range next.LogProb(nil, u, 0).Data {
+	for i, v := range (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data {
 		speakers[i].LogThoughts += float64(v)
 	}
 	return m.LM.Step(caches, m.project(nil, u))
@@ -245,12 +247,14 @@ func (m Stage) Diagnose(batch []Encoded, draws Draws) Diagnostics {
 		u, _ = m.Flow.Forward(nil, u, nil)
 	}
 	K, D := m.Options.K, m.Options.D
-	next, _ := m.forward(nil, m.layout(batch), u)
-	logp := next.LogProb(nil, u, 0)
+	mu, logSigma, _ := m.forward(nil, m.layout(batch), u)
+	logp := (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0)
 	d := Diagnostics{make([]float64, K), make([]float64, K)}
 	for r := range u.Rows() {
 		d.NLL[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))
-		d.Sigma[r%K] += next.MeanSigma(r) / float64(len(batch))
+		for _, l := range logSigma.Row(r) {
+			d.Sigma[r%K] += math.Exp(float64(l)) / float64(D*len(batch))
+		}
 	}
 	return d
 }

@@ -106,7 +106,7 @@ func TestTemperatureZero(t *testing.T) {
 		x := xs[0]
 		w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
 		for k := range m.Options.K {
-			mu, _ := m.Head.Components[0].Gaussian(nil, w.h)
+			mu, _ := m.Head.Gaussian(nil, w.h)
 			same(t, "thought", x.Thoughts.Row(k), mu.Data)
 			w.feed(m.project(nil, mu))
 		}
@@ -133,7 +133,7 @@ func TestThoughtTemperature(t *testing.T) {
 	}
 	D := m.Options.D
 	w := walk(m.LM, append(slices.Clone(q[0]), m.Special.BOT)...)
-	mu, logSigma := m.Head.Components[0].Gaussian(nil, w.h)
+	mu, logSigma := m.Head.Gaussian(nil, w.h)
 	cold, warm := first(0), first(1)
 	half, hot := first(0.5), first(3)
 	var mean, variance float64

@@ -116,34 +116,3 @@ func (t *Tape) GaussianKL(mu, logVar *Tensor) *Tensor {
 	})
 	return y
 }
-
-// LogSumExp returns log Σ exp x over tensors of one shape, element by element.
-// One tensor is returned as it is.
-func (t *Tape) LogSumExp(xs ...*Tensor) *Tensor {
-	if len(xs) == 1 {
-		return xs[0]
-	}
-	for _, x := range xs {
-		mustMatch("LogSumExp", xs[0], x)
-	}
-	y := t.out(xs[0].Rows(), xs[0].Cols(), xs...)
-	for i := range y.Data {
-		top := float64(xs[0].Data[i])
-		for _, x := range xs[1:] {
-			top = max(top, float64(x.Data[i]))
-		}
-		var sum float64
-		for _, x := range xs {
-			sum += math.Exp(float64(x.Data[i]) - top)
-		}
-		y.Data[i] = float32(top + math.Log(sum))
-	}
-	t.record(y, func() {
-		for _, x := range xs {
-			for i := range x.Grad {
-				x.Grad[i] += y.Grad[i] * float32(math.Exp(float64(x.Data[i])-float64(y.Data[i])))
-			}
-		}
-	})
-	return y
-}

@@ -108,11 +108,6 @@ func opTests() []opTest {
 			func(x []rows) rows { return gaussianLogProb(x[0], x[1], x[2], 0) }},
 		{"GaussianLogProb", "expected over noise", [][]int{{3, 4}, {3, 4}, {3, 4}}, func(t *tape, x []*mat) *mat { return t.GaussianLogProb(x[0], x[1], x[2], 0.7) },
 			func(x []rows) rows { return gaussianLogProb(x[0], x[1], x[2], 0.7) }},
-		{"LogSumExp", "of three", [][]int{{3, 4}, {3, 4}, {3, 4}}, func(t *tape, x []*mat) *mat { return t.LogSumExp(x...) },
-			func(x []rows) rows {
-				return each(func(v ...float64) float64 { return math.Log(math.Exp(v[0]) + math.Exp(v[1]) + math.Exp(v[2])) }, x...)
-			}},
-		{"LogSumExp", "of one", single, func(t *tape, x []*mat) *mat { return t.LogSumExp(x[0]) }, one(func(v float64) float64 { return v })},
 		{"GaussianKL", "", pair, func(t *tape, x []*mat) *mat { return t.GaussianKL(x[0], x[1]) },
 			func(x []rows) rows { return gaussianKL(x[0], x[1]) }},
 	}
@@ -297,7 +292,6 @@ func TestShapesMustMatch(t *testing.T) {
 		"LayerNorm": func() { tp.LayerNorm(a, tensor.New(3), tensor.New(2), 0) },
 		"Gaussian":  func() { tp.GaussianLogProb(a, a, b, 0) },
 		"KL":        func() { tp.GaussianKL(a, b) },
-		"LogSum":    func() { tp.LogSumExp(a, b) },
 		"Rope":      func() { tp.Rope(b, []int{0, 2}, rot) },
 		"Backward":  func() { new(tape).Backward(tensor.New(1, 1)) },
 	} {

@@ -72,7 +72,7 @@ func Default(method string) Config {
 	c := Config{
 		Method: method, Seed: 1,
 		Model: transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
-		NF:    cot.NFOptions{Components: 1, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
+		NF:    cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
 		Flow:  nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
 		Batch: 32, Accumulate: 1, Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
@@ -112,8 +112,6 @@ func (c Config) Check() error {
 		}
 	}
 	switch {
-	case c.Continuous() && c.NF.Components < 1:
-		return fmt.Errorf("nf has %d components; it needs at least 1", c.NF.Components)
 	case c.NF.K < 0 || c.NF.D < 0:
 		return fmt.Errorf("nf has %d thoughts of %d dims; neither may be negative", c.NF.K, c.NF.D)
 	case c.NF.Noise < 0 || c.NF.MeanWeight > 0 && c.NF.Noise == 0:
