@@ -118,8 +118,3 @@ var raceDetector bool
 
 // blocking is a program the step limit does not see: it is one step.
 const blocking = "max(range(1 << 60))\n"
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
