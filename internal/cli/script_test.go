@@ -1,6 +1,6 @@
 package cli_test
 
-// The command line as a user sees it: every script of testdata/script is a
+// The command line as a user sees it: every script of ../../testdata/script is a
 // session with the program. The test binary plays the program, also as the
 // worker process that eval starts.
 
@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 	fix := t.TempDir()
 	pipeline(t, fix)
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 filepath.Join("..", "..", "testdata", "script"),
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FIX", fix)
