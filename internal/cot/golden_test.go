@@ -172,7 +172,7 @@ func TestGoldenRollout(t *testing.T) {
 	for b := range n {
 		c := m.LM.NewCache()
 		feed := func(x *tensor.Tensor) *tensor.Tensor { // returns the last row's state
-			h := m.LM.Step(slices.Repeat([]*transformer.Cache{c}, x.Rows()), x)
+			h := m.LM.Step(nil, slices.Repeat([]*transformer.Cache{c}, x.Rows()), x)
 			return tape.Gather(h, []int{h.Rows() - 1})
 		}
 		h := feed(m.LM.Embed(nil, append(slices.Clone(prompt), g.Ints("bot_id")[0])))
@@ -190,7 +190,7 @@ func TestGoldenRollout(t *testing.T) {
 			id := argmax(logits.Data)
 			ids = append(ids, id)
 			textLogits = append(textLogits, logits.Data...)
-			logX = append(logX, tape.CategoricalLogProb(logits, []int{id}).Data...)
+			logX = append(logX, m.LM.LogProb(nil, h, []int{id}).Data...)
 			h = feed(m.LM.Embed(nil, []int{id}))
 		}
 	}

@@ -224,7 +224,7 @@ func (m *NFCoT) think(speakers []*speaker, caches []*transformer.Cache, h *tenso
 	for i, v := range (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data {
 		speakers[i].LogThoughts += float64(v)
 	}
-	return m.LM.Step(caches, m.project(nil, u))
+	return m.LM.Step(nil, caches, m.project(nil, u))
 }
 
 // thoughtFLOPs is what the NF head and proj_in add to a row of the backbone.

@@ -26,11 +26,11 @@ func walk(lm *transformer.LM, tokens ...int) *walker {
 	return w
 }
 
-func (w *walker) feed(x *tensor.Tensor) { w.h = w.lm.Step([]*transformer.Cache{w.cache}, x) }
+func (w *walker) feed(x *tensor.Tensor) { w.h = w.lm.Step(nil, []*transformer.Cache{w.cache}, x) }
 
 // say returns log p of a token, and goes on to it if more follows.
 func (w *walker) say(id int, last bool) float32 {
-	logp := (*tensor.Tape)(nil).CategoricalLogProb(w.lm.Logits(nil, w.h), []int{id}).Data[0]
+	logp := w.lm.LogProb(nil, w.h, []int{id}).Data[0]
 	if !last {
 		w.feed(w.lm.Embed(nil, []int{id}))
 	}

@@ -35,7 +35,7 @@ func prefill(lm *transformer.LM, prompts [][]int, first, n int, o Options) ([]*s
 			speakers = append(speakers, &speaker{Sample: Sample{Prompt: q}})
 		}
 	}
-	h := lm.Step(streams, lm.Embed(nil, tokens))
+	h := lm.Step(nil, streams, lm.Embed(nil, tokens))
 	for p := range prompts {
 		past := streams[last[p*n]]
 		for i, c := range past.Fork(n) {
@@ -86,7 +86,7 @@ func speak(lm *transformer.LM, special Special, speakers []*speaker, h *tensor.T
 			still = nil
 		}
 		if len(still) > 0 {
-			h = lm.Step(caches, lm.Embed(nil, next))
+			h = lm.Step(nil, caches, lm.Embed(nil, next))
 		}
 		share := time.Since(start).Seconds() / float64(len(live))
 		for i, s := range live {

@@ -74,7 +74,7 @@ func (s *stream) hidden(t *tensor.Tape, lm *transformer.LM, thoughts *tensor.Ten
 
 // textLogProb returns log p of each target, in nats.   h [rows, H] → [targets, 1]
 func (s *stream) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tensor) *tensor.Tensor {
-	return t.CategoricalLogProb(lm.Logits(t, t.Gather(h, s.speakAt)), s.target)
+	return lm.LogProb(t, t.Gather(h, s.speakAt), s.target)
 }
 
 // trainingFLOPs counts the backbone's floating-point operations for the stream,

@@ -199,6 +199,13 @@ func interleave(t *tensor.Tape, a, b *tensor.Tensor, order []int) *tensor.Tensor
 // are not standardised, and the tokens themselves, EOS after each part.
 // z [B·K, D] → [targets, V]
 func (v *VAE) decode(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (logits *tensor.Tensor, target []int) {
+	h, target := v.hidden(t, z, chains)
+	return t.Linear(h, v.decEmbed, nil), target
+}
+
+// hidden is decode up to the hidden states that predict the tokens.
+// z [B·K, D] → [targets, H]
+func (v *VAE) hidden(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (h *tensor.Tensor, target []int) {
 	var order, tokens, codes, read []int
 	var rows []transformer.Row
 	start := 0
@@ -217,8 +224,8 @@ func (v *VAE) decode(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (logits
 			start = len(order)
 		}
 	}
-	h := v.decoder.Forward(t, interleave(t, t.Gather(v.decEmbed, tokens), v.codeRows(t, z, codes), order), rows)
-	return t.Linear(t.Gather(h, read), v.decEmbed, nil), target
+	h = v.decoder.Forward(t, interleave(t, t.Gather(v.decEmbed, tokens), v.codeRows(t, z, codes), order), rows)
+	return t.Gather(h, read), target
 }
 
 // codeRows makes the decoder's inputs of the codes named.   → [len(codes), H]
@@ -237,8 +244,8 @@ func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, draws Draws) L
 	mu, logVar := v.Encode(t, chains)
 	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(mu, index, "posterior", 1, draws)))
 	z = t.Add(z, v.normals(mu, index, "smooth", v.Config.Noise, draws))
-	logits, target := v.decode(t, z, chains)
-	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(logits, target)))
+	h, target := v.hidden(t, z, chains)
+	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(h, v.decEmbed, target)))
 	kl := t.Scale(1/float32(mu.Rows()), t.Sum(t.GaussianKL(mu, logVar)))
 	return Loss{Total: t.Add(ce, t.Scale(float32(v.Config.Beta), kl)), Parts: []Part{
 		{"reconstruction_nats_per_token", float64(ce.Data[0])},
@@ -340,7 +347,7 @@ func (v *VAE) Read(e *tensor.Tensor) [][]int {
 			cache = v.decoder.NewCache()
 		}
 		rows := v.codeRows(nil, z, p.codes)
-		h := v.decoder.Step(slices.Repeat([]*transformer.Cache{cache}, len(p.codes)), rows)
+		h := v.decoder.Step(nil, slices.Repeat([]*transformer.Cache{cache}, len(p.codes)), rows)
 		h = (*tensor.Tape)(nil).Gather(h, []int{h.Rows() - 1})
 		for range v.Config.Length * len(p.codes) {
 			id := argmax((*tensor.Tape)(nil).Linear(h, v.decEmbed, nil).Data)
@@ -348,7 +355,7 @@ func (v *VAE) Read(e *tensor.Tensor) [][]int {
 				break
 			}
 			segments[k] = append(segments[k], id)
-			h = v.decoder.Step([]*transformer.Cache{cache}, (*tensor.Tape)(nil).Gather(v.decEmbed, []int{id}))
+			h = v.decoder.Step(nil, []*transformer.Cache{cache}, (*tensor.Tape)(nil).Gather(v.decEmbed, []int{id}))
 		}
 	}
 	return segments

@@ -103,27 +103,45 @@ func newMetaBlock(p *tensor.Params, c Config, k, d int, flip bool) *metaBlock {
 // e [n·K, D], cond[block] [n, C] → u [n·K, D], logDet [n, 1]
 func (f *Flow) Forward(t *tensor.Tape, e *tensor.Tensor, cond []*tensor.Tensor) (u, logDet *tensor.Tensor) {
 	n := e.Rows() / f.K
-	u, logDet = e, tensor.New(n, 1)
-	owner := make([]int, e.Rows())
-	for r := range owner {
-		owner[r] = r / f.K
+	u, logDet = e, t.New(n, 1)
+	owner := t.Ints(e.Rows())
+	for r := range e.Rows() {
+		owner = append(owner, r/f.K)
 	}
+	backwards, before := f.order(t, n, true), f.shifted(t, n)
+	in := context{mask: t.Mask(f.causal(t, n))}
 	for i, b := range f.blocks {
-		order := f.order(n, b.flip)
-		w := t.Gather(u, order)
-		a, shift := b.affine(t, w, condOf(cond, i), func(_ int, q, k, v *tensor.Tensor) *tensor.Tensor {
-			return t.Attention(q, k, v, f.causal(n), b.HeadDim)
-		})
-		before := f.shifted(n)
+		w := u
+		if b.flip {
+			w = t.Gather(u, backwards)
+		}
+		a, shift := b.affine(t, w, condOf(cond, i), in)
 		v := t.Sub(w, t.Gather(shift, before))
 		if a != nil {
 			a = t.Gather(a, before)
 			v = t.Mul(v, t.Exp(t.Scale(-1, a)))                     // eq. (3)
 			logDet = t.Sub(logDet, t.SumBy(t.SumCols(a), owner, n)) // -Σ a
 		}
-		u = t.Gather(v, order)
+		u = v
+		if b.flip {
+			u = t.Gather(v, backwards)
+		}
 	}
 	return u, logDet
+}
+
+// context says what the rows of a block look at: each other, as mask lets them,
+// or what the thoughts remember of the rows before (past[layer][thought]).
+type context struct {
+	mask tensor.Mask
+	past [][]*tensor.Past
+}
+
+func (c context) mix(t *tensor.Tape, layer int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
+	if c.past == nil {
+		return t.Attention(q, k, v, c.mask, hd)
+	}
+	return t.Attend(q, k, v, c.past[layer], hd)
 }
 
 func condOf(cond []*tensor.Tensor, block int) *tensor.Tensor {
@@ -140,11 +158,13 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 	var t *tensor.Tape
 	n := u.Rows() / f.K
 	for i, b := range slices.Backward(f.blocks) {
-		order := f.order(n, b.flip)
+		order := f.order(t, n, b.flip)
 		w := t.Gather(u, order)
-		past := make([][]tensor.Run, len(b.layers)) // [layer][thought]
+		past := make([][]*tensor.Past, len(b.layers)) // [layer][thought]
 		for l := range past {
-			past[l] = make([]tensor.Run, n)
+			for range n {
+				past[l] = append(past[l], new(tensor.Past))
+			}
 		}
 		var a, shift *tensor.Tensor // for row k, from the rows before it
 		for k := range f.K {
@@ -163,7 +183,7 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 					}
 				}
 			}
-			a, shift = b.affineRow(t.Gather(w, rows), k, condOf(cond, i), past)
+			a, shift = b.affineRow(t.Gather(w, rows), k, condOf(cond, i), context{past: past})
 		}
 		u = t.Gather(w, order)
 	}
@@ -173,46 +193,37 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 // affine runs the block's transformer over rows w, which lie in the block's own
 // order, K a thought, and returns what each row predicts for the next one: a
 // log-scale (nil for shifts only) and a shift.
-func (b *metaBlock) affine(t *tensor.Tape, w, cond *tensor.Tensor, mix func(layer int, q, k, v *tensor.Tensor) *tensor.Tensor) (a, shift *tensor.Tensor) {
-	at := make([]int, w.Rows())
-	for r := range at {
-		at[r] = b.original(r % b.k)
+func (b *metaBlock) affine(t *tensor.Tape, w, cond *tensor.Tensor, in context) (a, shift *tensor.Tensor) {
+	at := t.Ints(w.Rows())
+	for r := range w.Rows() {
+		at = append(at, b.original(r%b.k))
 	}
-	return b.transform(t, w, at, cond, mix)
+	return b.transform(t, w, at, cond, in)
 }
 
 // affineRow is affine for row k of every thought, which sees the rows before it
-// in past and is added to it.
-func (b *metaBlock) affineRow(w *tensor.Tensor, k int, cond *tensor.Tensor, past [][]tensor.Run) (a, shift *tensor.Tensor) {
-	at := slices.Repeat([]int{b.original(k)}, w.Rows())
-	scratch := make([]float32, b.k)
-	return b.transform(nil, w, at, cond, func(l int, q, key, value *tensor.Tensor) *tensor.Tensor {
-		y := tensor.New(q.Shape...)
-		for j := range past[l] {
-			run := &past[l][j]
-			run.K = append(run.K, key.Row(j)...)
-			run.V = append(run.V, value.Row(j)...)
-			tensor.Attend(y.Row(j), q.Row(j), []tensor.Run{*run}, k+1, b.Width, b.HeadDim, scratch)
-		}
-		return y
-	})
+// in its past and is added to it.
+func (b *metaBlock) affineRow(w *tensor.Tensor, k int, cond *tensor.Tensor, in context) (a, shift *tensor.Tensor) {
+	return b.transform(nil, w, slices.Repeat([]int{b.original(k)}, w.Rows()), cond, in)
 }
 
 // transform is the transformer itself: w [R, D] at original positions at [R].
-func (b *metaBlock) transform(t *tensor.Tape, w *tensor.Tensor, at []int, cond *tensor.Tensor, mix func(layer int, q, k, v *tensor.Tensor) *tensor.Tensor) (a, shift *tensor.Tensor) {
+func (b *metaBlock) transform(t *tensor.Tape, w *tensor.Tensor, at []int, cond *tensor.Tensor, in context) (a, shift *tensor.Tensor) {
 	const eps = 1e-5
 	C := b.Width
 	h := t.Add(t.Linear(w, b.in, b.inBias), t.Gather(b.pos, at))
 	if cond != nil {
-		owner := make([]int, w.Rows())
-		for r := range owner {
-			owner[r] = r * cond.Rows() / w.Rows()
+		owner := t.Ints(w.Rows())
+		for r := range w.Rows() {
+			owner = append(owner, r*cond.Rows()/w.Rows())
 		}
 		h = t.Add(h, t.Gather(cond, owner))
 	}
-	for i, l := range b.layers {
-		qkv := t.Split(t.Linear(t.LayerNorm(h, l.norm1, l.bias1, eps), l.qkv, l.qkvBias), C, C, C)
-		h = t.Add(h, t.Linear(mix(i, qkv[0], qkv[1], qkv[2]), l.proj, l.projBias))
+	for i := range b.layers {
+		l := &b.layers[i]
+		qkv := t.Linear(t.LayerNorm(h, l.norm1, l.bias1, eps), l.qkv, l.qkvBias)
+		mixed := in.mix(t, i, qkv.Part(0, C), qkv.Part(C, C), qkv.Part(2*C, C), b.HeadDim)
+		h = t.Add(h, t.Linear(mixed, l.proj, l.projBias))
 		up := t.GELU(t.Linear(t.LayerNorm(h, l.norm2, l.bias2, eps), l.up, l.upBias))
 		h = t.Add(h, t.Linear(up, l.down, l.downBias))
 	}
@@ -220,8 +231,7 @@ func (b *metaBlock) transform(t *tensor.Tape, w *tensor.Tensor, at []int, cond *
 	if b.ShiftsOnly {
 		return nil, o
 	}
-	parts := t.Split(o, b.d, b.d)
-	return parts[0], parts[1]
+	return t.Columns(o.Part(0, b.d)), t.Columns(o.Part(b.d, b.d))
 }
 
 // original is the position, before the block's permutation, of its row k.
@@ -234,35 +244,35 @@ func (b *metaBlock) original(k int) int {
 
 // order lists the rows of n thoughts forwards or, for flip, each one backwards.
 // It is its own inverse.
-func (f *Flow) order(n int, flip bool) []int {
-	o := make([]int, n*f.K)
-	for r := range o {
-		o[r] = r
-		if flip {
-			o[r] = r - r%f.K + f.K - 1 - r%f.K
+func (f *Flow) order(t *tensor.Tape, n int, flip bool) []int {
+	order := t.Ints(n * f.K)
+	for r := range n * f.K {
+		if k := r % f.K; flip {
+			r += f.K - 1 - 2*k
 		}
+		order = append(order, r)
 	}
-	return o
+	return order
 }
 
 // shifted names for each row the row before it; -1 for the first of a thought,
 // whose scale and shift are zero.
-func (f *Flow) shifted(n int) []int {
-	before := make([]int, n*f.K)
-	for r := range before {
-		before[r] = r - 1
+func (f *Flow) shifted(t *tensor.Tape, n int) []int {
+	before := t.Ints(n * f.K)
+	for r := range n * f.K {
 		if r%f.K == 0 {
-			before[r] = -1
+			r = 0
 		}
+		before = append(before, r-1)
 	}
 	return before
 }
 
 // causal lets each row of a thought see itself and the rows before it.
-func (f *Flow) causal(n int) []tensor.Span {
-	see := make([]tensor.Span, n*f.K)
-	for r := range see {
-		see[r] = tensor.Span{From: r - r%f.K, To: r + 1}
+func (f *Flow) causal(t *tensor.Tape, n int) []tensor.Span {
+	see := t.Spans(n * f.K)
+	for r := range n * f.K {
+		see = append(see, tensor.Span{From: r - r%f.K, To: r + 1})
 	}
 	return see
 }

@@ -25,8 +25,8 @@ func NewHead(p *tensor.Params, hidden, d int, limit float64) *Head {
 // follows each row.   h [R, H] → mu, logSigma [R, D]
 func (n *Head) Gaussian(t *tensor.Tape, h *tensor.Tensor) (mu, logSigma *tensor.Tensor) {
 	d := n.weight.Rows() / 2
-	parts := t.Split(t.Linear(h, n.weight, n.bias), d, d)
-	mu, logSigma = parts[0], parts[1]
+	both := t.Linear(h, n.weight, n.bias)
+	mu, logSigma = t.Columns(both.Part(0, d)), t.Columns(both.Part(d, d))
 	if n.limit > 0 {
 		c := float32(n.limit)
 		logSigma = t.Scale(c, t.Tanh(t.Scale(1/c, logSigma)))

@@ -14,6 +14,9 @@ type AdamW struct {
 
 	Moments []Moments // of the parameters being learnt, in their order
 	Steps   int       // taken so far
+
+	pieces []piece
+	pass   pass
 }
 
 // Moments are the running means that AdamW keeps for one parameter.
@@ -38,8 +41,11 @@ func NewAdamW(p *Params) *AdamW {
 // parameters, clears the gradients, and returns the norm before clipping. A
 // norm that is not finite moves nothing: the caller sees it and decides.
 func (o *AdamW) Step(lr, clip float64) (norm float64) {
-	for _, p := range o.Moments {
-		norm += kernel.SumSquares(p.Grad)
+	o.cut()
+	o.pass = pass{o: o, measures: true}
+	kernel.Run(len(o.pieces), 1, &o.pass)
+	for _, p := range o.pieces {
+		norm += p.squares
 	}
 	norm = math.Sqrt(norm)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
@@ -50,22 +56,58 @@ func (o *AdamW) Step(lr, clip float64) (norm float64) {
 		gradScale = min(1, clip/(norm+1e-6))
 	}
 	o.Steps++
-	correct1 := 1 - math.Pow(o.Beta1, float64(o.Steps))
-	correct2 := 1 - math.Pow(o.Beta2, float64(o.Steps))
-	for _, p := range o.Moments {
-		rate, decay := lr, 0.0
+	o.pass = pass{o: o, gradScale: gradScale, lr: lr,
+		correct1: 1 - math.Pow(o.Beta1, float64(o.Steps)), correct2: 1 - math.Pow(o.Beta2, float64(o.Steps))}
+	kernel.Run(len(o.pieces), 1, &o.pass)
+	return norm
+}
+
+// A piece is a part of a parameter that one worker takes at a time.
+type piece struct {
+	*Moments
+	from, to int
+	squares  float64 // the sum of the squares of its gradient
+}
+
+// cut divides the parameters into pieces, once.
+func (o *AdamW) cut() {
+	const size = 1 << 14
+	if o.pieces != nil {
+		return
+	}
+	for i := range o.Moments {
+		p := &o.Moments[i]
+		for from := 0; from < len(p.Data); from += size {
+			o.pieces = append(o.pieces, piece{Moments: p, from: from, to: min(from+size, len(p.Data))})
+		}
+	}
+}
+
+// A pass over all pieces measures the gradient, or moves the parameters.
+type pass struct {
+	o                                 *AdamW
+	measures                          bool
+	gradScale, lr, correct1, correct2 float64
+}
+
+func (s *pass) Do(lo, hi int) {
+	o := s.o
+	for i := lo; i < hi; i++ {
+		p := &o.pieces[i]
+		if s.measures {
+			p.squares = kernel.SumSquares(p.Grad[p.from:p.to])
+			continue
+		}
+		rate, decay := s.lr, 0.0
 		if o.Scale != nil {
 			rate *= o.Scale(p.Name)
 		}
 		if len(p.Shape) > 1 {
 			decay = o.Decay
 		}
-		forElements(len(p.Data), func(lo, hi int) {
-			kernel.AdamW(p.Data[lo:hi], p.Grad[lo:hi], p.M[lo:hi], p.V[lo:hi],
-				float32(gradScale), float32(rate), float32(decay),
-				float32(o.Beta1), float32(o.Beta2), float32(o.Eps), float32(correct1), float32(correct2))
-			clear(p.Grad[lo:hi])
-		})
+		kernel.AdamW(p.Data[p.from:p.to], p.Grad[p.from:p.to], p.M[p.from:p.to], p.V[p.from:p.to],
+			float32(s.gradScale), float32(rate), float32(decay),
+			float32(o.Beta1), float32(o.Beta2), float32(o.Eps), float32(s.correct1), float32(s.correct2))
+		clear(p.Grad[p.from:p.to])
 	}
-	return norm
 }

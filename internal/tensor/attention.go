@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"math"
+	"sync"
 
 	"nfcot/internal/tensor/kernel"
 )
@@ -31,170 +32,270 @@ func NewRotary(headDim int, theta float64, positions int) *Rotary {
 // Positions is the number of positions tabulated.
 func (r *Rotary) Positions() int { return len(r.cos) / (r.HeadDim / 2) }
 
-// turn adds to dst the heads of src, turned by the angle of position pos, or
-// back by it when sign is -1.
-func (r *Rotary) turn(dst, src []float32, pos int, sign float32) {
+// turn turns the heads of x by the angle of position pos, or back by it when
+// sign is -1.
+func (r *Rotary) turn(x []float32, pos int, sign float32) {
 	half := r.HeadDim / 2
-	cos, sin := r.cos[pos*half:(pos+1)*half], r.sin[pos*half:(pos+1)*half]
-	for h := 0; h < len(src); h += r.HeadDim {
-		a, b := src[h:h+half], src[h+half:h+2*half]
-		da, db := dst[h:h+half], dst[h+half:h+2*half]
-		for j, c := range cos {
-			s := sign * sin[j]
-			da[j] += a[j]*c - b[j]*s
-			db[j] += b[j]*c + a[j]*s
-		}
-	}
+	kernel.Rope(x, r.cos[pos*half:(pos+1)*half], r.sin[pos*half:(pos+1)*half], sign)
 }
 
 // Rope turns each head of row r by the angle of position pos[r].
 // x [R, nh·hd] → y [R, nh·hd]
 func (t *Tape) Rope(x *Tensor, pos []int, rot *Rotary) *Tensor {
-	y := t.outZero(x.Rows(), x.Cols(), x)
-	forRows(len(pos), x.Cols(), func(lo, hi int) {
+	o := t.op(x.Rows(), x.Cols(), x)
+	o.x, o.idx, o.rotary = x, pos, rot
+	o.rows(len(pos), x.Cols(), func(o *op, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			rot.turn(y.Row(r), x.Row(r), pos[r], 1)
+			copy(o.y.Row(r), o.x.Row(r))
+			o.rotary.turn(o.y.Row(r), o.idx[r], 1)
 		}
 	})
-	t.record(y, func() {
-		forRows(len(pos), x.Cols(), func(lo, hi int) {
+	return o.done(func(o *op) {
+		o.x.grad()
+		o.rows(len(o.idx), o.x.Cols(), func(o *op, lo, hi int) {
 			for r := lo; r < hi; r++ {
-				rot.turn(x.gradRow(r), y.gradRow(r), pos[r], -1)
+				o.rotary.turn(o.y.gradRow(r), o.idx[r], -1)
+				kernel.Axpy(1, o.y.gradRow(r), o.x.gradRow(r))
 			}
 		})
 	})
-	return y
+}
+
+// NormRope is what queries and keys go through before they meet: every head is
+// scaled to unit root mean square and by its weight (RMSNorm), and turned by the
+// angle of its row's position (Rope).
+// qk: queries [R, nh·hd] and keys [R, nkv·hd] side by side, qNorm, kNorm [hd]
+// → [R, (nh+nkv)·hd]
+func (t *Tape) NormRope(qk Cols, heads int, qNorm, kNorm *Tensor, eps float64, pos []int, rot *Rotary) *Tensor {
+	hd := rot.HeadDim
+	o := t.op(qk.Rows(), qk.N, qk.Tensor, qNorm, kNorm)
+	o.k, o.w, o.b, o.c, o.n, o.idx, o.rotary = qk, qNorm, kNorm, eps, heads, pos, rot
+	o.kept = t.raw(qk.Rows() * qk.N / hd) // 1 / root mean square
+	o.rows(qk.Rows(), 3*qk.N, func(o *op, lo, hi int) {
+		hd, eps := o.rotary.HeadDim, float32(o.c)
+		all, queries := o.k.N/hd, o.n*hd
+		for r := lo; r < hi; r++ {
+			x, y, inv := o.k.row(r), o.y.Row(r), o.kept[r*all:(r+1)*all]
+			kernel.RMSNorm(y[:queries], x[:queries], o.w.Data, inv[:o.n], eps)
+			kernel.RMSNorm(y[queries:], x[queries:], o.b.Data, inv[o.n:], eps)
+			o.rotary.turn(y, o.idx[r], 1)
+		}
+	})
+	return o.done(func(o *op) {
+		if o.k.Grad != nil {
+			o.k.grad()
+		}
+		hd := o.rotary.HeadDim
+		sums := o.t.zeros(2 * hd) // of the gradients of the weights
+		o.addOverRows(sums, o.y.Rows(), func(o *op, partial []float32, lo, hi int) {
+			hd := o.rotary.HeadDim
+			all, queries := o.k.N/hd, o.n*hd
+			for r := lo; r < hi; r++ {
+				x, dy, inv := o.k.row(r), o.y.gradRow(r), o.kept[r*all:(r+1)*all]
+				o.rotary.turn(dy, o.idx[r], -1)
+				var dq, dk []float32
+				if o.k.Grad != nil {
+					dx := o.k.gradRow(r)
+					dq, dk = dx[:queries], dx[queries:]
+				}
+				kernel.RMSNormBackward(dq, partial[:hd], dy[:queries], x[:queries], o.w.Data, inv[:o.n])
+				kernel.RMSNormBackward(dk, partial[hd:], dy[queries:], x[queries:], o.b.Data, inv[o.n:])
+			}
+		})
+		if o.w.Grad != nil {
+			kernel.Axpy(1, sums[:hd], o.w.grad())
+		}
+		if o.b.Grad != nil {
+			kernel.Axpy(1, sums[hd:], o.b.grad())
+		}
+	})
 }
 
 // A Span is the half-open range [From, To) of rows that a query may see.
 type Span struct{ From, To int }
 
-// Attention mixes values: row r of q looks at rows see[r] of k and v, with
-// weights softmax(q k / sqrt(hd)). Heads of q share heads of k and v in groups.
+// Attention mixes values: row r of q looks at the rows of k and v that mask
+// lets it see, with weights softmax(q k / sqrt(hd)). Heads of q share heads of k and v in groups.
+//
+// Weights exist for a block of queries at a time, and the way back computes them
+// again: nothing is kept that grows with the square of a stream (Dao et al.,
+// 2022).
 // q [R, nh·hd], k and v [S, nkv·hd] → y [R, nh·hd]
-func (t *Tape) Attention(q, k, v *Tensor, see []Span, hd int) *Tensor {
-	nh, kvCols := q.Cols()/hd, k.Cols()
-	group := q.Cols() / kvCols
-	scale := float32(1 / math.Sqrt(float64(hd)))
-	y := t.outZero(q.Rows(), q.Cols(), q, k, v)
-
-	at := make([]int, len(see)+1) // where the weights of a row begin
-	for r, s := range see {
-		at[r+1] = at[r] + nh*(s.To-s.From)
-	}
-	probs := t.raw(at[len(see)])
-	rowProbs := func(r, h int) []float32 {
-		n := see[r].To - see[r].From
-		return probs[at[r]+h*n : at[r]+(h+1)*n]
-	}
-	work := 2 * q.Cols() * (1 + at[len(see)]/max(1, nh*len(see)))
-	forRows(len(see), work, func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			for h := range nh {
-				from, p := see[r].From*kvCols+h/group*hd, rowProbs(r, h)
-				kernel.Dots(p, q.Row(r)[h*hd:(h+1)*hd], k.Data[from:], kvCols)
-				scaledSoftmax(p, scale)
-				kernel.Axpys(y.Row(r)[h*hd:(h+1)*hd], p, v.Data[from:], kvCols)
-			}
+func (t *Tape) Attention(q, k, v Cols, mask Mask, hd int) *Tensor {
+	o := t.op(q.Rows(), q.N, q.Tensor, k.Tensor, v.Tensor)
+	o.q, o.k, o.v, o.mask, o.n, o.c = q, k, v, mask, hd, 1/math.Sqrt(float64(hd))
+	o.tasks(len(o.mask.streams)*(k.N/hd), 1, func(o *op, lo, hi int) {
+		s := attentionScratch.Get().(*scratch)
+		defer attentionScratch.Put(s)
+		for task := lo; task < hi; task++ {
+			o.attend(s, task)
 		}
 	})
-	t.record(y, func() {
-		dq, dk, dv := q.Grad, k.Grad, v.Grad
-		for _, g := range []struct {
-			grad *[]float32
-			x    *Tensor
-		}{{&dq, q}, {&dk, k}, {&dv, v}} {
-			if *g.grad == nil {
-				*g.grad = t.zeros(len(g.x.Data))
-			}
-		}
-		streams := separate(see)
-		nkv := kvCols / hd
-		scratch := t.raw(at[len(see)]) // d loss / d weight, a place for each
+	return o.done(func(o *op) {
+		o.writing(&o.q)
+		o.writing(&o.k)
+		o.writing(&o.v)
 		// Queries of one stream add to the gradients of the same keys: a stream
 		// and a head of keys go to one worker.
-		kernel.Parallel(len(streams)*nkv, 1, func(lo, hi int) {
+		o.tasks(len(o.mask.streams)*(o.k.N/o.n), 1, func(o *op, lo, hi int) {
+			s := attentionScratch.Get().(*scratch)
+			defer attentionScratch.Put(s)
 			for task := lo; task < hi; task++ {
-				for r := streams[task/nkv].From; r < streams[task/nkv].To; r++ {
-					for h := task % nkv * group; h < (task%nkv+1)*group; h++ {
-						from, p := see[r].From*kvCols+h/group*hd, rowProbs(r, h)
-						ds := scratch[at[r]+h*len(p) : at[r]+(h+1)*len(p)]
-						dy := y.gradRow(r)[h*hd : (h+1)*hd]
-						kernel.Dots(ds, dy, v.Data[from:], kvCols)
-						mean := kernel.Dot(p, ds)
-						for j, w := range p {
-							ds[j] = scale * w * (ds[j] - mean)
-						}
-						head := r*len(q.Row(r)) + h*hd
-						kernel.Axpys(dq[head:head+hd], ds, k.Data[from:], kvCols)
-						kernel.Outers(dk[from:], kvCols, ds, q.Data[head:head+hd])
-						kernel.Outers(dv[from:], kvCols, p, dy)
-					}
-				}
+				o.attendBack(s, task)
 			}
 		})
 	})
-	return y
 }
 
-// separate cuts rows into the shortest runs such that no two runs see a row in
-// common.
-func separate(see []Span) (runs []Span) {
+// queryBlock is the number of queries that attention takes at a time.
+const queryBlock = 48
+
+// A scratch is where a worker puts the weights of a block of queries, and their
+// gradients.
+type scratch struct{ weights, grads []float32 }
+
+var attentionScratch = sync.Pool{New: func() any { return new(scratch) }}
+
+// grow returns x with n numbers of any value.
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		x = make([]float32, n)
+	}
+	return x[:n]
+}
+
+// A queries block is some queries of one stream and the keys that any of them
+// sees.
+type block struct{ from, to, firstKey, keys int }
+
+func (o *op) blockAt(from, end int) block {
+	b := block{from: from, to: min(from+queryBlock, end), firstKey: math.MaxInt}
+	last := 0
+	for _, s := range o.mask.See[b.from:b.to] {
+		if s.To > s.From {
+			b.firstKey, last = min(b.firstKey, s.From), max(last, s.To)
+		}
+	}
+	b.keys = max(0, last-b.firstKey)
+	return b
+}
+
+// head returns the matrix of one head of x from row from on.
+func (x Cols) head(data []float32, from, h, hd int) kernel.Mat {
+	return kernel.Mat{Data: data[x.at(from)+h*hd:], Stride: x.Tensor.Cols()}
+}
+
+func transposed(m kernel.Mat) kernel.Mat { m.Trans = true; return m }
+
+// attend computes the result for a stream and a head of keys.
+func (o *op) attend(s *scratch, task int) {
+	hd, nkv := o.n, o.k.N/o.n
+	group, kv := o.q.N/hd/nkv, task%nkv
+	stream := o.mask.streams[task/nkv]
+	for from := stream.From; from < stream.To; from += queryBlock {
+		b := o.blockAt(from, stream.To)
+		n := b.to - b.from
+		if b.keys == 0 {
+			for r := b.from; r < b.to; r++ {
+				clear(o.y.Row(r)[kv*group*hd : (kv+1)*group*hd])
+			}
+			continue
+		}
+		w := grow(s.weights, n*b.keys)
+		s.weights = w
+		k, v := transposed(o.k.head(o.k.Data, b.firstKey, kv, hd)), o.v.head(o.v.Data, b.firstKey, kv, hd)
+		for h := kv * group; h < (kv+1)*group; h++ {
+			kernel.Gemm(w, b.keys, o.q.head(o.q.Data, b.from, h, hd), k, n, b.keys, hd, false)
+			for i := range n {
+				row, see := w[i*b.keys:(i+1)*b.keys], o.mask.See[b.from+i]
+				lo, hi := see.From-b.firstKey, see.To-b.firstKey
+				if hi <= lo {
+					clear(row)
+					continue
+				}
+				clear(row[:lo])
+				kernel.SoftmaxScaled(row[lo:hi], float32(o.c))
+				clear(row[hi:])
+			}
+			y := o.y.All().head(o.y.Data, b.from, h, hd)
+			kernel.Gemm(y.Data, y.Stride, kernel.Mat{Data: w, Stride: b.keys}, v, n, hd, b.keys, false)
+		}
+	}
+}
+
+// attendBack is the way back of attend.
+func (o *op) attendBack(s *scratch, task int) {
+	hd, nkv := o.n, o.k.N/o.n
+	group, kv := o.q.N/hd/nkv, task%nkv
+	stream := o.mask.streams[task/nkv]
+	for from := stream.From; from < stream.To; from += queryBlock {
+		b := o.blockAt(from, stream.To)
+		n := b.to - b.from
+		if b.keys == 0 {
+			continue
+		}
+		s.weights, s.grads = grow(s.weights, n*b.keys), grow(s.grads, n*b.keys)
+		w, dw := s.weights, s.grads
+		k, v := o.k.head(o.k.Data, b.firstKey, kv, hd), o.v.head(o.v.Data, b.firstKey, kv, hd)
+		dk, dv := o.k.head(o.k.Grad, b.firstKey, kv, hd), o.v.head(o.v.Grad, b.firstKey, kv, hd)
+		for h := kv * group; h < (kv+1)*group; h++ {
+			q, dq := o.q.head(o.q.Data, b.from, h, hd), o.q.head(o.q.Grad, b.from, h, hd)
+			dy := o.y.All().head(o.y.Grad, b.from, h, hd)
+			kernel.Gemm(w, b.keys, q, transposed(k), n, b.keys, hd, false)
+			kernel.Gemm(dw, b.keys, dy, transposed(v), n, b.keys, hd, false)
+			for i := range n {
+				row, drow, see := w[i*b.keys:(i+1)*b.keys], dw[i*b.keys:(i+1)*b.keys], o.mask.See[b.from+i]
+				lo, hi := see.From-b.firstKey, see.To-b.firstKey
+				if hi <= lo {
+					clear(row)
+					clear(drow)
+					continue
+				}
+				clear(row[:lo])
+				clear(row[hi:])
+				clear(drow[:lo])
+				clear(drow[hi:])
+				kernel.SoftmaxScaled(row[lo:hi], float32(o.c))
+				// The mean of a weight's gradient is dy · y: no sum over the keys is needed.
+				mean := kernel.Dot(o.y.gradRow(b.from + i)[h*hd:(h+1)*hd], o.y.Row(b.from + i)[h*hd:(h+1)*hd])
+				kernel.SoftmaxBackward(drow[lo:hi], row[lo:hi], mean, float32(o.c))
+			}
+			weights, grads := kernel.Mat{Data: w, Stride: b.keys}, kernel.Mat{Data: dw, Stride: b.keys}
+			kernel.Gemm(dq.Data, dq.Stride, grads, k, n, hd, b.keys, true)
+			kernel.Gemm(dk.Data, dk.Stride, transposed(grads), q, b.keys, hd, n, true)
+			kernel.Gemm(dv.Data, dv.Stride, transposed(weights), dy, b.keys, hd, n, true)
+		}
+	}
+}
+
+// A Mask says which rows each query sees.
+type Mask struct {
+	See     []Span
+	streams []Span // of queries, such that no two streams see a row in common
+}
+
+// Mask prepares a mask for any number of attentions until Reset.
+func (t *Tape) Mask(see []Span) Mask {
 	keys := 0
 	for _, s := range see {
 		keys = max(keys, s.To)
 	}
-	last := make([]int, keys) // the last query that sees a key
+	last := t.Ints(keys)[:keys] // the last query that sees a key
 	for r, s := range see {
 		for k := s.From; k < s.To; k++ {
 			last[k] = r
 		}
 	}
-	end := -1 // the last query that shares a key with the present run
+	streams := t.Spans(len(see)) // the shortest
+	end := -1                    // the last query that shares a key with the present stream
 	for r, s := range see {
 		if r > end {
-			runs = append(runs, Span{r, r})
+			streams = append(streams, Span{r, r})
 		}
 		for k := s.From; k < s.To; k++ {
 			end = max(end, last[k])
 		}
-		runs[len(runs)-1].To = r + 1
+		streams[len(streams)-1].To = r + 1
 	}
-	return runs
-}
-
-// scaledSoftmax replaces x by softmax(scale·x).
-func scaledSoftmax(x []float32, scale float32) {
-	for i := range x {
-		x[i] *= scale
-	}
-	kernel.Softmax(x)
-}
-
-// A Run is a stretch of keys and values, row after row, each [n, nkv·hd].
-type Run struct{ K, V []float32 }
-
-// Attend is Attention for one query row that sees the first n rows of a past
-// which lies in several runs, and without a way back: what decoding needs. The
-// order of summation is that of Attention.
-// q, y [nh·hd]; scratch [n]
-func Attend(y, q []float32, past []Run, n, kvCols, hd int, scratch []float32) {
-	scale := float32(1 / math.Sqrt(float64(hd)))
-	group := len(q) / kvCols
-	p := scratch[:n]
-	for h := range len(q) / hd {
-		kv, q, y := h/group*hd, q[h*hd:(h+1)*hd], y[h*hd:(h+1)*hd]
-		each := func(f func(p, k, v []float32)) {
-			seen := 0
-			for _, r := range past {
-				if rows := min(n-seen, len(r.K)/kvCols); rows > 0 {
-					f(p[seen:seen+rows], r.K[kv:], r.V[kv:])
-					seen += rows
-				}
-			}
-		}
-		each(func(p, k, _ []float32) { kernel.Dots(p, q, k, kvCols) })
-		scaledSoftmax(p, scale)
-		each(func(p, _, v []float32) { kernel.Axpys(y, p, v, kvCols) })
-	}
+	return Mask{see, streams}
 }

@@ -1,49 +1,100 @@
 package tensor
 
 import (
+	"fmt"
 	"math"
 
 	"nfcot/internal/tensor/kernel"
 )
 
-// CategoricalLogProb returns log softmax(logits[r])[target[r]] for every row,
-// in nats; a row whose target is negative is ignored and gets 0.
-// logits [R, V] → y [R, 1]
-func (t *Tape) CategoricalLogProb(logits *Tensor, target []int) *Tensor {
-	V := logits.Cols()
-	y := t.outZero(logits.Rows(), 1, logits)
-	probs := t.raw(len(logits.Data))
-	forRows(len(target), 4*V, func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			if target[r] < 0 {
-				continue
-			}
-			y.Data[r] = LogSoftmaxAt(logits.Row(r), probs[r*V:(r+1)*V], target[r])
-		}
-	})
-	t.record(y, func() {
-		forRows(len(target), V, func(lo, hi int) {
-			for r := lo; r < hi; r++ {
-				if target[r] < 0 {
+// vocabularyRows is the number of rows of logits that exist at a time.
+const vocabularyRows = 256
+
+// CategoricalLogProb returns log softmax(h[r] wᵀ)[target[r]] for every row, in
+// nats; a row whose target is negative is ignored and gets 0. The logits exist
+// for some rows at a time, and are computed again on the way back: kept for all
+// rows, they would be the largest array of a training step.
+// h [R, H], w [V, H] → y [R, 1]
+func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
+	R, V, H := h.Rows(), w.Rows(), h.Cols()
+	if w.Cols() != H || len(target) != R {
+		panic(fmt.Sprintf("tensor: CategoricalLogProb: %d targets, hidden %v against vocabulary %v", len(target), h.Shape, w.Shape))
+	}
+	o := t.op(R, 1, h, w)
+	o.x, o.w, o.idx = h, w, target
+	o.partials = t.raw(min(R, vocabularyRows) * V)
+	for from := 0; from < R; from += vocabularyRows {
+		o.n = from
+		n := o.logits(from)
+		o.rows(n, 4*V, func(o *op, lo, hi int) {
+			V := o.w.Rows()
+			for i := lo; i < hi; i++ {
+				r := o.n + i
+				if o.idx[r] < 0 {
+					o.y.Data[r] = 0
 					continue
 				}
-				g := logits.gradRow(r)
-				kernel.Axpy(-y.Grad[r], probs[r*V:(r+1)*V], g)
-				g[target[r]] += y.Grad[r]
+				logits := o.partials[i*V : (i+1)*V]
+				at := logits[o.idx[r]]
+				logSum := kernel.Softmax(logits)
+				o.y.Data[r] = logProb(logits[o.idx[r]], at, logSum)
 			}
 		})
+	}
+	return o.done(func(o *op) {
+		V, H := o.w.Rows(), o.x.Cols()
+		for from := 0; from < o.x.Rows(); from += vocabularyRows {
+			o.n = from
+			n := o.logits(from)
+			o.rows(n, 4*V, func(o *op, lo, hi int) { // d loss / d logits, in their place
+				V := o.w.Rows()
+				for i := lo; i < hi; i++ {
+					r := o.n + i
+					d := o.partials[i*V : (i+1)*V]
+					if o.idx[r] < 0 {
+						clear(d)
+						continue
+					}
+					kernel.Softmax(d)
+					kernel.Scale(d, -o.y.Grad[r], d)
+					d[o.idx[r]] += o.y.Grad[r]
+				}
+			})
+			if o.x.Grad != nil {
+				o.gemm(o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.w.Data, Stride: H}, n, H, V, !o.x.stale)
+			}
+			if o.w.Grad != nil {
+				o.gemm(o.w.Grad, H, kernel.Mat{Data: o.partials, Stride: V, Trans: true}, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, V, H, n, !o.w.claim())
+			}
+		}
+		if o.x.Grad != nil {
+			o.x.claim()
+		}
 	})
-	return y
+}
+
+// logits computes the logits of the rows from from on, and returns how many.
+func (o *op) logits(from int) int {
+	V, H := o.w.Rows(), o.x.Cols()
+	n := min(vocabularyRows, o.x.Rows()-from)
+	o.gemm(o.partials, V, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, kernel.Mat{Data: o.w.Data, Stride: H, Trans: true}, n, V, H, false)
+	return n
 }
 
 // LogSoftmaxAt sets probs to softmax(logits) and returns log probs[id], in nats.
 func LogSoftmaxAt(logits, probs []float32, id int) float32 {
 	copy(probs, logits)
 	logSum := kernel.Softmax(probs)
-	if p := probs[id]; p > 1e-30 {
+	return logProb(probs[id], logits[id], logSum)
+}
+
+// logProb is the logarithm of a probability, given also its logit and the
+// logarithm of the sum.
+func logProb(p, logit, logSum float32) float32 {
+	if p > 1e-30 {
 		return float32(math.Log(float64(p))) // keeps the digits that the difference of large logits loses
 	}
-	return logits[id] - logSum
+	return logit - logSum
 }
 
 const halfLog2Pi = 0.91893853320467274178
@@ -57,27 +108,33 @@ const halfLog2Pi = 0.91893853320467274178
 func (t *Tape) GaussianLogProb(x, mu, logSigma *Tensor, noise float64) *Tensor {
 	mustMatch("GaussianLogProb", x, mu)
 	mustMatch("GaussianLogProb", x, logSigma)
-	y := t.out(x.Rows(), 1, x, mu, logSigma)
-	D := x.Cols()
-	precision := t.raw(len(x.Data)) // 1/sigma²
-	variance := float32(noise * noise)
-	forRows(x.Rows(), 4*D, func(lo, hi int) {
-		for i := lo * D; i < hi*D; i++ {
-			precision[i] = -2 * logSigma.Data[i]
-		}
+	o := t.op(x.Rows(), 1, x, mu, logSigma)
+	o.x, o.w, o.b, o.c = x, mu, logSigma, noise
+	o.kept = t.raw(len(x.Data)) // 1/sigma²
+	o.rows(x.Rows(), 8*x.Cols(), func(o *op, lo, hi int) {
+		D, variance := o.x.Cols(), float32(o.c*o.c)
+		precision := o.kept
+		kernel.Scale(precision[lo*D:hi*D], -2, o.b.Data[lo*D:hi*D])
 		kernel.Exp(precision[lo*D:hi*D], precision[lo*D:hi*D])
 		for r := lo; r < hi; r++ {
 			var s float64
 			for i := r * D; i < (r+1)*D; i++ {
-				d := x.Data[i] - mu.Data[i]
-				s -= float64((d*d+variance)*precision[i])/2 + float64(logSigma.Data[i]) + halfLog2Pi
+				d := o.x.Data[i] - o.w.Data[i]
+				s -= float64((d*d+variance)*precision[i])/2 + float64(o.b.Data[i]) + halfLog2Pi
 			}
-			y.Data[r] = float32(s)
+			o.y.Data[r] = float32(s)
 		}
 	})
-	t.record(y, func() {
-		for i, w := range precision {
-			dy, d := y.Grad[i/D], x.Data[i]-mu.Data[i]
+	return o.done(func(o *op) {
+		x, mu, logSigma := o.x, o.w, o.b
+		for _, in := range [...]*Tensor{x, mu, logSigma} {
+			if in.Grad != nil {
+				in.grad()
+			}
+		}
+		D, variance := x.Cols(), float32(o.c*o.c)
+		for i, w := range o.kept {
+			dy, d := o.y.Grad[i/D], x.Data[i]-mu.Data[i]
 			if x.Grad != nil {
 				x.Grad[i] -= dy * d * w
 			}
@@ -89,7 +146,6 @@ func (t *Tape) GaussianLogProb(x, mu, logSigma *Tensor, noise float64) *Tensor {
 			}
 		}
 	})
-	return y
 }
 
 // GaussianKL returns KL( N(mu, diag e^logVar) || N(0, I) ) of every row, in
@@ -97,15 +153,24 @@ func (t *Tape) GaussianLogProb(x, mu, logSigma *Tensor, noise float64) *Tensor {
 // mu, logVar [R, D] → y [R, 1]
 func (t *Tape) GaussianKL(mu, logVar *Tensor) *Tensor {
 	mustMatch("GaussianKL", mu, logVar)
-	y := t.outZero(mu.Rows(), 1, mu, logVar)
+	o := t.op(mu.Rows(), 1, mu, logVar)
+	o.x, o.w = mu, logVar
+	clear(o.y.Data)
 	D := mu.Cols()
 	for i, m := range mu.Data {
 		v := float64(logVar.Data[i])
-		y.Data[i/D] += float32((float64(m)*float64(m) + math.Expm1(v) - v) / 2)
+		o.y.Data[i/D] += float32((float64(m)*float64(m) + math.Expm1(v) - v) / 2)
 	}
-	t.record(y, func() {
+	return o.done(func(o *op) {
+		mu, logVar := o.x, o.w
+		for _, in := range [...]*Tensor{mu, logVar} {
+			if in.Grad != nil {
+				in.grad()
+			}
+		}
+		D := mu.Cols()
 		for i, m := range mu.Data {
-			dy := y.Grad[i/D]
+			dy := o.y.Grad[i/D]
 			if mu.Grad != nil {
 				mu.Grad[i] += dy * m
 			}
@@ -114,5 +179,4 @@ func (t *Tape) GaussianKL(mu, logVar *Tensor) *Tensor {
 			}
 		}
 	})
-	return y
 }

@@ -2,7 +2,6 @@ package tensor
 
 import (
 	"fmt"
-	"math"
 
 	"nfcot/internal/tensor/kernel"
 )
@@ -15,46 +14,34 @@ func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 	if x.Cols()%C != 0 {
 		panic(fmt.Sprintf("tensor: RMSNorm: input %v against weight %v", x.Shape, w.Shape))
 	}
-	y := t.out(x.Rows(), x.Cols(), x, w)
-	inv := t.raw(len(x.Data) / C)
-	forRows(len(inv), 2*C, func(lo, hi int) {
-		for g := lo; g < hi; g++ {
-			xs, ys := x.Data[g*C:(g+1)*C], y.Data[g*C:(g+1)*C]
-			inv[g] = float32(1 / math.Sqrt(float64(kernel.Dot(xs, xs))/float64(C)+eps))
-			for i, v := range xs {
-				ys[i] = v * inv[g] * w.Data[i]
-			}
-		}
+	o := t.op(x.Rows(), x.Cols(), x, w)
+	o.x, o.w, o.c = x, w, eps
+	o.kept = t.raw(len(x.Data) / C) // 1 / root mean square
+	o.rows(len(o.kept), 2*C, func(o *op, lo, hi int) {
+		C := o.w.Cols()
+		kernel.RMSNorm(o.y.Data[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi], float32(o.c))
 	})
-	t.record(y, func() {
-		if x.Grad != nil {
-			forRows(len(inv), 4*C, func(lo, hi int) {
-				for g := lo; g < hi; g++ {
-					xs, dxs, dys := x.Data[g*C:(g+1)*C], x.Grad[g*C:(g+1)*C], y.Grad[g*C:(g+1)*C]
-					s := inv[g]
-					var m float32 // mean of x̂·w·dy, x̂ being the normalised input
-					for i, dy := range dys {
-						m += xs[i] * s * w.Data[i] * dy
-					}
-					m /= float32(C)
-					for i, dy := range dys {
-						dxs[i] += s * (w.Data[i]*dy - xs[i]*s*m)
-					}
-				}
-			})
+	return o.done(func(o *op) {
+		if o.x.Grad != nil {
+			o.x.grad()
 		}
-		if w.Grad != nil {
-			t.sumOverRows(w.Grad, len(inv), func(partial []float32, lo, hi int) {
-				for g := lo; g < hi; g++ {
-					xs, dys := x.Data[g*C:(g+1)*C], y.Grad[g*C:(g+1)*C]
-					for i, dy := range dys {
-						partial[i] += xs[i] * inv[g] * dy
-					}
-				}
-			})
+		if o.w.Grad == nil {
+			o.rows(len(o.kept), 4*o.w.Cols(), func(o *op, lo, hi int) { rmsNormBack(o, nil, lo, hi) })
+			return
 		}
+		o.addOverRows(o.w.grad(), len(o.kept), rmsNormBack)
 	})
-	return y
+}
+
+// rmsNormBack is the way back of groups lo to hi; it adds the gradient of w to
+// dw.
+func rmsNormBack(o *op, dw []float32, lo, hi int) {
+	C := o.w.Cols()
+	var dx []float32
+	if o.x.Grad != nil {
+		dx = o.x.Grad[lo*C : hi*C]
+	}
+	kernel.RMSNormBackward(dx, dw, o.y.Grad[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi])
 }
 
 // LayerNorm centres each row of x, scales it to unit variance (the biased
@@ -64,60 +51,32 @@ func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 	if x.Cols() != C || b.Cols() != C {
 		panic(fmt.Sprintf("tensor: LayerNorm: input %v against weight %v", x.Shape, w.Shape))
 	}
-	y := t.out(x.Rows(), C, x, w, b)
-	norm := t.raw(len(x.Data)) // the normalised rows
-	inv := t.raw(x.Rows())
-	forRows(len(inv), 4*C, func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			var mean, variance float64
-			for _, v := range x.Row(r) {
-				mean += float64(v)
+	o := t.op(x.Rows(), C, x, w, b)
+	o.x, o.w, o.b, o.c = x, w, b, eps
+	o.kept = t.raw(2 * x.Rows()) // means, then 1 / standard deviation
+	o.rows(x.Rows(), 4*C, func(o *op, lo, hi int) {
+		R, C := o.x.Rows(), o.w.Cols()
+		kernel.LayerNorm(o.y.Data[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.b.Data, o.kept[lo:hi], o.kept[R+lo:R+hi], float32(o.c))
+	})
+	return o.done(func(o *op) {
+		if o.x.Grad != nil {
+			o.x.grad()
+		}
+		C := o.w.Cols()
+		sums := o.t.zeros(2 * C) // of the gradients of w and b
+		o.addOverRows(sums, o.x.Rows(), func(o *op, partial []float32, lo, hi int) {
+			R, C := o.x.Rows(), o.w.Cols()
+			var dx []float32
+			if o.x.Grad != nil {
+				dx = o.x.Grad[lo*C : hi*C]
 			}
-			mean /= float64(C)
-			for _, v := range x.Row(r) {
-				variance += (float64(v) - mean) * (float64(v) - mean)
-			}
-			s := 1 / math.Sqrt(variance/float64(C)+eps)
-			inv[r] = float32(s)
-			for i, v := range x.Row(r) {
-				norm[r*C+i] = float32((float64(v) - mean) * s)
-				y.Data[r*C+i] = norm[r*C+i]*w.Data[i] + b.Data[i]
-			}
+			kernel.LayerNormBackward(dx, partial[:C], partial[C:], o.y.Grad[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi], o.kept[R+lo:R+hi])
+		})
+		if o.w.Grad != nil {
+			kernel.Axpy(1, sums[:C], o.w.grad())
+		}
+		if o.b.Grad != nil {
+			kernel.Axpy(1, sums[C:], o.b.grad())
 		}
 	})
-	t.record(y, func() {
-		if x.Grad != nil {
-			forRows(len(inv), 4*C, func(lo, hi int) {
-				for r := lo; r < hi; r++ {
-					dys, ns, dxs := y.gradRow(r), norm[r*C:(r+1)*C], x.gradRow(r)
-					var mean, along float32 // of w·dy, and of w·dy·norm
-					for i, dy := range dys {
-						mean += w.Data[i] * dy
-						along += w.Data[i] * dy * ns[i]
-					}
-					mean, along = mean/float32(C), along/float32(C)
-					for i, dy := range dys {
-						dxs[i] += inv[r] * (w.Data[i]*dy - mean - ns[i]*along)
-					}
-				}
-			})
-		}
-		if w.Grad != nil {
-			t.sumOverRows(w.Grad, len(inv), func(partial []float32, lo, hi int) {
-				for r := lo; r < hi; r++ {
-					for i, dy := range y.gradRow(r) {
-						partial[i] += dy * norm[r*C+i]
-					}
-				}
-			})
-		}
-		if b.Grad != nil {
-			t.sumOverRows(b.Grad, len(inv), func(partial []float32, lo, hi int) {
-				for r := lo; r < hi; r++ {
-					kernel.Axpy(1, y.gradRow(r), partial)
-				}
-			})
-		}
-	})
-	return y
 }

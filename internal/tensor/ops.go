@@ -2,251 +2,307 @@ package tensor
 
 import (
 	"fmt"
-	"math"
 
 	"nfcot/internal/tensor/kernel"
 )
 
+// gemm is kernel.Gemm in the precision that the tape's products with weights
+// have.
+func (o *op) gemm(c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate bool) {
+	kernel.Gemm(c, ldc, a, b, m, n, k, accumulate)
+}
+
 // Linear returns y = x wᵀ + b; b may be nil.
 // x [R, I], w [O, I], b [O] → y [R, O]
 func (t *Tape) Linear(x, w, b *Tensor) *Tensor {
-	R, O, I := x.Rows(), w.Rows(), x.Cols()
-	if w.Cols() != I || b != nil && len(b.Data) != O {
-		panic(fmt.Sprintf("tensor: Linear: input %v against weight %v", x.Shape, w.Shape))
+	R, O := x.Rows(), w.Rows()
+	if b != nil && len(b.Data) != O {
+		panic(fmt.Sprintf("tensor: Linear: bias %v against weight %v", b.Shape, w.Shape))
 	}
-	y := t.out(R, O, x, w, b)
+	o := t.op(R, O, x, w, b)
+	o.x, o.w, o.b = x, w, b
 	if b != nil {
 		for r := range R {
-			copy(y.Row(r), b.Data)
+			copy(o.y.Row(r), b.Data)
 		}
 	}
-	kernel.Gemm(y.Data, O, kernel.Mat{Data: x.Data, Stride: I}, kernel.Mat{Data: w.Data, Stride: I, Trans: true}, R, O, I, b != nil)
-	t.record(y, func() {
-		dy := kernel.Mat{Data: y.Grad, Stride: O}
-		if x.Grad != nil { // dx += dy w
-			kernel.Gemm(x.Grad, I, dy, kernel.Mat{Data: w.Data, Stride: I}, R, I, O, true)
-		}
-		if w.Grad != nil { // dw += dyᵀ x
-			dyT := kernel.Mat{Data: y.Grad, Stride: O, Trans: true}
-			kernel.Gemm(w.Grad, I, dyT, kernel.Mat{Data: x.Data, Stride: I}, O, I, R, true)
-		}
-		if b != nil && b.Grad != nil {
-			t.sumOverRows(b.Grad, R, func(partial []float32, lo, hi int) {
-				for r := lo; r < hi; r++ {
-					kernel.Axpy(1, y.gradRow(r), partial)
-				}
-			})
+	o.project(b != nil)
+	return o.done(func(o *op) {
+		o.projectBack()
+		if o.b != nil && o.b.Grad != nil {
+			o.addOverRows(o.b.grad(), o.y.Rows(), addRows)
 		}
 	})
-	return y
+}
+
+// addRows sums the gradients of the result's rows.
+func addRows(o *op, partial []float32, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		kernel.Axpy(1, o.y.gradRow(r), partial)
+	}
+}
+
+// AddLinear returns y = a + x wᵀ: what a branch adds to a residual stream.
+// a [R, O], x [R, I], w [O, I] → y [R, O]
+func (t *Tape) AddLinear(a, x, w *Tensor) *Tensor {
+	if a.Rows() != x.Rows() || a.Cols() != w.Rows() {
+		panic(fmt.Sprintf("tensor: AddLinear: shape %v against %v by %v", a.Shape, x.Shape, w.Shape))
+	}
+	o := t.op(a.Rows(), a.Cols(), a, x, w)
+	o.b, o.x, o.w = a, x, w
+	o.elements(len(a.Data), func(o *op, lo, hi int) { copy(o.y.Data[lo:hi], o.b.Data[lo:hi]) })
+	o.project(true)
+	return o.done(func(o *op) {
+		o.projectBack()
+		o.passOn(o.b, 1)
+	})
+}
+
+// project computes y = x wᵀ, or adds it to y.
+func (o *op) project(accumulate bool) {
+	R, O, I := o.x.Rows(), o.w.Rows(), o.x.Cols()
+	if o.w.Cols() != I {
+		panic(fmt.Sprintf("tensor: Linear: input %v against weight %v", o.x.Shape, o.w.Shape))
+	}
+	o.gemm(o.y.Data, O, kernel.Mat{Data: o.x.Data, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, R, O, I, accumulate)
+}
+
+// projectBack pushes y's gradient to x and w.
+func (o *op) projectBack() {
+	x, w := o.x, o.w
+	R, O, I := x.Rows(), w.Rows(), x.Cols()
+	if x.Grad != nil { // dx += dy w
+		o.gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: w.Data, Stride: I}, R, I, O, !x.claim())
+	}
+	if w.Grad != nil { // dw += dyᵀ x
+		o.gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O, I, R, !w.claim())
+	}
+}
+
+// passOn adds c times y's gradient to x's, if x has one. It is the last use of
+// y's gradient that an operation makes when c is 1: a gradient of x that holds
+// nothing yet then becomes the same memory.
+func (o *op) passOn(x *Tensor, c float32) {
+	switch {
+	case x.Grad == nil:
+	case x.stale && c == 1:
+		x.Grad, x.stale = o.y.Grad, false
+	default:
+		o.addTo(x.grad(), o.y.Grad, c)
+	}
+}
+
+// addTo adds c·g to dst.
+func (o *op) addTo(dst, g []float32, c float32) {
+	o.kept, o.partials, o.c = dst, g, float64(c)
+	o.elements(len(g), func(o *op, lo, hi int) { kernel.Axpy(float32(o.c), o.partials[lo:hi], o.kept[lo:hi]) })
 }
 
 // Add returns a + b.
 func (t *Tape) Add(a, b *Tensor) *Tensor {
 	mustMatch("Add", a, b)
-	y := t.out(a.Rows(), a.Cols(), a, b)
-	forElements(len(y.Data), func(lo, hi int) {
-		copy(y.Data[lo:hi], a.Data[lo:hi])
-		kernel.Axpy(1, b.Data[lo:hi], y.Data[lo:hi])
+	o := t.op(a.Rows(), a.Cols(), a, b)
+	o.x, o.w = a, b
+	o.elements(len(o.y.Data), func(o *op, lo, hi int) { kernel.Add(o.y.Data[lo:hi], o.x.Data[lo:hi], o.w.Data[lo:hi]) })
+	return o.done(func(o *op) {
+		if o.w.Grad != nil {
+			o.addTo(o.w.grad(), o.y.Grad, 1)
+		}
+		o.passOn(o.x, 1)
 	})
-	t.record(y, func() { accumulate(a, 1, y.Grad); accumulate(b, 1, y.Grad) })
-	return y
 }
 
 // Sub returns a - b.
 func (t *Tape) Sub(a, b *Tensor) *Tensor {
 	mustMatch("Sub", a, b)
-	y := t.out(a.Rows(), a.Cols(), a, b)
-	forElements(len(y.Data), func(lo, hi int) {
-		copy(y.Data[lo:hi], a.Data[lo:hi])
-		kernel.Axpy(-1, b.Data[lo:hi], y.Data[lo:hi])
+	o := t.op(a.Rows(), a.Cols(), a, b)
+	o.x, o.w = a, b
+	o.elements(len(o.y.Data), func(o *op, lo, hi int) {
+		copy(o.y.Data[lo:hi], o.x.Data[lo:hi])
+		kernel.Axpy(-1, o.w.Data[lo:hi], o.y.Data[lo:hi])
 	})
-	t.record(y, func() { accumulate(a, 1, y.Grad); accumulate(b, -1, y.Grad) })
-	return y
+	return o.done(func(o *op) {
+		o.passOn(o.w, -1)
+		o.passOn(o.x, 1)
+	})
 }
 
 // Mul returns a ⊙ b.
 func (t *Tape) Mul(a, b *Tensor) *Tensor {
 	mustMatch("Mul", a, b)
-	y := t.out(a.Rows(), a.Cols(), a, b)
-	forElements(len(y.Data), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			y.Data[i] = a.Data[i] * b.Data[i]
-		}
+	o := t.op(a.Rows(), a.Cols(), a, b)
+	o.x, o.w = a, b
+	o.elements(len(o.y.Data), func(o *op, lo, hi int) { kernel.Mul(o.y.Data[lo:hi], o.x.Data[lo:hi], o.w.Data[lo:hi]) })
+	return o.done(func(o *op) {
+		o.mulInto(o.x, o.w.Data)
+		o.mulInto(o.w, o.x.Data)
 	})
-	t.record(y, func() {
-		product := func(x, other *Tensor) {
-			if x.Grad != nil {
-				forElements(len(y.Grad), func(lo, hi int) {
-					for i := lo; i < hi; i++ {
-						x.Grad[i] += y.Grad[i] * other.Data[i]
-					}
-				})
-			}
-		}
-		product(a, b)
-		product(b, a)
+}
+
+// mulInto adds y's gradient times slope to x's gradient, if x has one.
+func (o *op) mulInto(x *Tensor, slope []float32) {
+	if x.Grad == nil {
+		return
+	}
+	o.partials, o.kept = x.grad(), slope
+	o.elements(len(slope), func(o *op, lo, hi int) {
+		kernel.MulAdd(o.partials[lo:hi], o.y.Grad[lo:hi], o.kept[lo:hi])
 	})
-	return y
 }
 
 // Scale returns c·x.
 func (t *Tape) Scale(c float32, x *Tensor) *Tensor {
-	y := t.outZero(x.Rows(), x.Cols(), x)
-	forElements(len(y.Data), func(lo, hi int) { kernel.Axpy(c, x.Data[lo:hi], y.Data[lo:hi]) })
-	t.record(y, func() { accumulate(x, c, y.Grad) })
-	return y
-}
-
-// accumulate adds c·g to x's gradient, if x has one.
-func accumulate(x *Tensor, c float32, g []float32) {
-	if x.Grad != nil {
-		forElements(len(g), func(lo, hi int) { kernel.Axpy(c, g[lo:hi], x.Grad[lo:hi]) })
-	}
+	o := t.op(x.Rows(), x.Cols(), x)
+	o.x, o.n, o.c = x, 0, float64(c)
+	o.elements(len(o.y.Data), func(o *op, lo, hi int) { kernel.Scale(o.y.Data[lo:hi], float32(o.c), o.x.Data[lo:hi]) })
+	return o.done(func(o *op) { o.passOn(o.x, float32(o.c)) })
 }
 
 // Exp returns eˣ.
 func (t *Tape) Exp(x *Tensor) *Tensor {
-	y := t.out(x.Rows(), x.Cols(), x)
-	forElements(len(y.Data), func(lo, hi int) { kernel.Exp(y.Data[lo:hi], x.Data[lo:hi]) })
-	t.record(y, func() {
-		forElements(len(y.Data), func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				x.Grad[i] += y.Grad[i] * y.Data[i]
-			}
-		})
-	})
-	return y
+	o := t.op(x.Rows(), x.Cols(), x)
+	o.x = x
+	o.elements(len(o.y.Data), func(o *op, lo, hi int) { kernel.Exp(o.y.Data[lo:hi], o.x.Data[lo:hi]) })
+	return o.done(func(o *op) { o.mulInto(o.x, o.y.Data) })
 }
 
 // Tanh returns tanh x.
-func (t *Tape) Tanh(x *Tensor) *Tensor {
-	return t.elementwise(x, func(v float64) (float64, float64) {
-		y := math.Tanh(v)
-		return y, 1 - y*y
-	})
-}
+func (t *Tape) Tanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.Tanh) }
 
 // GELU returns x Φ(x), Φ being the normal distribution function (the exact
 // form, not the tanh approximation).
-func (t *Tape) GELU(x *Tensor) *Tensor {
-	return t.elementwise(x, func(v float64) (float64, float64) {
-		cdf := math.Erfc(-v/math.Sqrt2) / 2 // Erfc keeps its precision in the left tail
-		return v * cdf, cdf + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi)
-	})
-}
+func (t *Tape) GELU(x *Tensor) *Tensor { return t.elementwise(x, kernel.GELU) }
 
-// elementwise applies f, which returns the value and the derivative.
-func (t *Tape) elementwise(x *Tensor, f func(float64) (y, dy float64)) *Tensor {
-	y := t.out(x.Rows(), x.Cols(), x)
-	var slope []float32
-	if y.Grad != nil {
-		slope = t.raw(len(y.Data))
+// elementwise applies f, which also gives the derivative.
+func (t *Tape) elementwise(x *Tensor, f func(y, slope, x []float32)) *Tensor {
+	o := t.op(x.Rows(), x.Cols(), x)
+	o.x, o.f = x, f
+	if o.y.Grad != nil {
+		o.kept = t.raw(len(x.Data))
 	}
-	forRows(len(y.Data), 16, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			v, d := f(float64(x.Data[i]))
-			y.Data[i] = float32(v)
-			if slope != nil {
-				slope[i] = float32(d)
-			}
+	o.rows(len(x.Data), 8, func(o *op, lo, hi int) {
+		var slope []float32
+		if o.kept != nil {
+			slope = o.kept[lo:hi]
 		}
+		o.f(o.y.Data[lo:hi], slope, o.x.Data[lo:hi])
 	})
-	t.record(y, func() {
-		for i, d := range slope {
-			x.Grad[i] += d * y.Grad[i]
-		}
-	})
-	return y
+	return o.done(func(o *op) { o.mulInto(o.x, o.kept) })
 }
 
 // SwiGLU returns silu(gate) ⊙ up, where silu(x) = x σ(x).
-func (t *Tape) SwiGLU(gate, up *Tensor) *Tensor {
-	mustMatch("SwiGLU", gate, up)
-	y := t.out(gate.Rows(), gate.Cols(), gate, up)
-	forElements(len(y.Data), func(lo, hi int) { kernel.SwiGLU(y.Data[lo:hi], gate.Data[lo:hi], up.Data[lo:hi]) })
-	t.record(y, func() {
-		dgate, dup := gate.Grad, up.Grad
-		if dgate == nil {
-			dgate = t.zeros(len(y.Data))
+// gate, up [R, C] → [R, C]
+func (t *Tape) SwiGLU(gate, up Cols) *Tensor {
+	if gate.Rows() != up.Rows() || gate.N != up.N {
+		panic(fmt.Sprintf("tensor: SwiGLU: %d columns of shape %v against %d of %v", gate.N, gate.Shape, up.N, up.Shape))
+	}
+	o := t.op(gate.Rows(), gate.N, gate.Tensor, up.Tensor)
+	o.k, o.v = gate, up
+	o.rows(o.y.Rows(), 4*gate.N, func(o *op, lo, hi int) {
+		for r := lo; r < hi; r++ {
+			kernel.SwiGLU(o.y.Row(r), o.k.row(r), o.v.row(r))
 		}
-		if dup == nil {
-			dup = t.zeros(len(y.Data))
-		}
-		forElements(len(y.Data), func(lo, hi int) {
-			kernel.SwiGLUBackward(dgate[lo:hi], dup[lo:hi], y.Grad[lo:hi], gate.Data[lo:hi], up.Data[lo:hi])
+	})
+	return o.done(func(o *op) {
+		o.writing(&o.k)
+		o.writing(&o.v)
+		o.rows(o.y.Rows(), 8*o.k.N, func(o *op, lo, hi int) {
+			for r := lo; r < hi; r++ {
+				kernel.SwiGLUBackward(o.k.gradRow(r), o.v.gradRow(r), o.y.gradRow(r), o.k.row(r), o.v.row(r))
+			}
 		})
 	})
-	return y
+}
+
+// writing makes sure that x has a gradient to add to: one that is thrown away
+// where none is wanted.
+func (o *op) writing(x *Cols) {
+	if x.Grad != nil {
+		x.grad()
+		return
+	}
+	frozen := *x.Tensor // the input itself must not get one
+	frozen.Grad = o.t.zeros(len(x.Data))
+	x.Tensor = o.t.alias(frozen)
 }
 
 // Sum returns the sum of all elements of x.   x [R, C] → y [1, 1]
 func (t *Tape) Sum(x *Tensor) *Tensor {
-	y := t.out(1, 1, x)
+	o := t.op(1, 1, x)
+	o.x = x
 	var s float64 // losses are sums of thousands of terms: float32 would lose digits
 	for _, v := range x.Data {
 		s += float64(v)
 	}
-	y.Data[0] = float32(s)
-	t.record(y, func() {
-		for i := range x.Grad {
-			x.Grad[i] += y.Grad[0]
+	o.y.Data[0] = float32(s)
+	return o.done(func(o *op) {
+		g := o.x.grad()
+		for i := range g {
+			g[i] += o.y.Grad[0]
 		}
 	})
-	return y
 }
 
 // SumCols returns the sum of each row.   x [R, C] → y [R, 1]
 func (t *Tape) SumCols(x *Tensor) *Tensor {
-	y := t.out(x.Rows(), 1, x)
-	for r := range y.Data {
+	o := t.op(x.Rows(), 1, x)
+	o.x = x
+	for r := range o.y.Data {
 		var s float64
 		for _, v := range x.Row(r) {
 			s += float64(v)
 		}
-		y.Data[r] = float32(s)
+		o.y.Data[r] = float32(s)
 	}
-	t.record(y, func() {
-		for r, dy := range y.Grad {
-			for i := range x.gradRow(r) {
-				x.gradRow(r)[i] += dy
+	return o.done(func(o *op) {
+		o.x.grad()
+		for r, dy := range o.y.Grad {
+			g := o.x.gradRow(r)
+			for i := range g {
+				g[i] += dy
 			}
 		}
 	})
-	return y
 }
 
 // Gather returns the rows of x named by idx, in that order; -1 gives a row of
 // zeros.   x [R, C] → y [len(idx), C]
 func (t *Tape) Gather(x *Tensor, idx []int) *Tensor {
-	y := t.outZero(len(idx), x.Cols(), x)
-	for i, r := range idx {
-		if r >= 0 {
-			copy(y.Row(i), x.Row(r))
-		}
-	}
-	t.record(y, func() {
-		for i, r := range idx {
-			if r >= 0 {
-				kernel.Axpy(1, y.gradRow(i), x.gradRow(r))
+	o := t.op(len(idx), x.Cols(), x)
+	o.x, o.idx = x, idx
+	o.rows(len(idx), x.Cols(), func(o *op, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			if r := o.idx[i]; r >= 0 {
+				copy(o.y.Row(i), o.x.Row(r))
+			} else {
+				clear(o.y.Row(i))
 			}
 		}
 	})
-	return y
+	return o.done(func(o *op) {
+		o.x.grad()
+		for i, r := range o.idx {
+			if r >= 0 {
+				kernel.Axpy(1, o.y.gradRow(i), o.x.gradRow(r))
+			}
+		}
+	})
 }
 
 // SumBy adds row r of x to row owner[r] of the result.   x [R, C] → y [n, C]
 func (t *Tape) SumBy(x *Tensor, owner []int, n int) *Tensor {
-	y := t.outZero(n, x.Cols(), x)
-	for r, o := range owner {
-		kernel.Axpy(1, x.Row(r), y.Row(o))
+	o := t.op(n, x.Cols(), x)
+	o.x, o.idx = x, owner
+	clear(o.y.Data)
+	for r, to := range owner {
+		kernel.Axpy(1, x.Row(r), o.y.Row(to))
 	}
-	t.record(y, func() {
-		for r, o := range owner {
-			kernel.Axpy(1, y.gradRow(o), x.gradRow(r))
+	return o.done(func(o *op) {
+		o.x.grad()
+		for r, to := range o.idx {
+			kernel.Axpy(1, o.y.gradRow(to), o.x.gradRow(r))
 		}
 	})
-	return y
 }
 
 // Stack puts the rows of b under those of a.   [R, C], [S, C] → [R+S, C]
@@ -254,33 +310,32 @@ func (t *Tape) Stack(a, b *Tensor) *Tensor {
 	if a.Cols() != b.Cols() {
 		panic(fmt.Sprintf("tensor: Stack: shape %v on %v", a.Shape, b.Shape))
 	}
-	y := t.out(a.Rows()+b.Rows(), a.Cols(), a, b)
-	n := copy(y.Data, a.Data)
-	copy(y.Data[n:], b.Data)
-	t.record(y, func() { accumulate(a, 1, y.Grad[:n]); accumulate(b, 1, y.Grad[n:]) })
-	return y
+	o := t.op(a.Rows()+b.Rows(), a.Cols(), a, b)
+	o.x, o.w = a, b
+	n := copy(o.y.Data, a.Data)
+	copy(o.y.Data[n:], b.Data)
+	return o.done(func(o *op) {
+		n := len(o.x.Data)
+		if o.x.Grad != nil {
+			o.addTo(o.x.grad(), o.y.Grad[:n], 1)
+		}
+		if o.w.Grad != nil {
+			o.addTo(o.w.grad(), o.y.Grad[n:], 1)
+		}
+	})
 }
 
-// Split cuts the columns of x into parts of the given widths.
-// x [R, Σ widths] → [R, width] each
-func (t *Tape) Split(x *Tensor, widths ...int) []*Tensor {
-	parts := make([]*Tensor, len(widths))
-	from := 0
-	for i, w := range widths {
-		y, off := t.out(x.Rows(), w, x), from
-		for r := range x.Rows() {
-			copy(y.Row(r), x.Row(r)[off:])
+// Columns copies columns.   x [R, N of them] → [R, N]
+func (t *Tape) Columns(x Cols) *Tensor {
+	o := t.op(x.Rows(), x.N, x.Tensor)
+	o.k = x
+	for r := range x.Rows() {
+		copy(o.y.Row(r), x.row(r))
+	}
+	return o.done(func(o *op) {
+		o.k.grad()
+		for r := range o.y.Rows() {
+			kernel.Axpy(1, o.y.gradRow(r), o.k.gradRow(r))
 		}
-		t.record(y, func() {
-			for r := range x.Rows() {
-				kernel.Axpy(1, y.gradRow(r), x.gradRow(r)[off:off+w])
-			}
-		})
-		parts[i] = y
-		from += w
-	}
-	if from != x.Cols() {
-		panic(fmt.Sprintf("tensor: Split: widths %v of shape %v", widths, x.Shape))
-	}
-	return parts
+	})
 }

@@ -41,13 +41,22 @@ func opTests() []opTest {
 	}
 	attentionOf := func(what string, nh, nkv, hd, keys int, see []tensor.Span) opTest {
 		return opTest{"Attention", what, [][]int{{len(see), nh * hd}, {keys, nkv * hd}, {keys, nkv * hd}},
-			func(t *tape, x []*mat) *mat { return t.Attention(x[0], x[1], x[2], see, hd) },
+			func(t *tape, x []*mat) *mat { return t.Attention(x[0].All(), x[1].All(), x[2].All(), t.Mask(see), hd) },
 			func(x []rows) rows { return attention(x[0], x[1], x[2], see, hd) }}
 	}
-	splitOf := func(part, from, to int) opTest {
-		return opTest{"Split", "one part", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.Split(x[0], 1, 3, 2)[part] },
-			func(x []rows) rows { return columns(x[0], from, to) }}
+	causal := func(n int) (see []tensor.Span) {
+		for r := range n {
+			see = append(see, tensor.Span{To: r + 1})
+		}
+		return see
 	}
+	targets := func(n, vocab int) (ids []int) {
+		for r := range n {
+			ids = append(ids, r*7%(vocab+1)-1)
+		}
+		return ids
+	}
+	sum := func(a, b rows) rows { return each(func(v ...float64) float64 { return v[0] + v[1] }, a, b) }
 	pair := [][]int{{3, 4}, {3, 4}}
 	single := [][]int{{3, 4}}
 	return []opTest{
@@ -66,7 +75,7 @@ func opTests() []opTest {
 		{"Tanh", "", single, func(t *tape, x []*mat) *mat { return t.Tanh(x[0]) }, one(math.Tanh)},
 		{"GELU", "", single, func(t *tape, x []*mat) *mat { return t.GELU(x[0]) },
 			one(func(v float64) float64 { return v * (1 + math.Erf(v/math.Sqrt2)) / 2 })},
-		{"SwiGLU", "", pair, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0], x[1]) },
+		{"SwiGLU", "", pair, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0].All(), x[1].All()) },
 			two(func(gate, up float64) float64 { return gate / (1 + math.Exp(-gate)) * up })},
 		{"Sum", "", single, func(t *tape, x []*mat) *mat { return t.Sum(x[0]) }, func(x []rows) rows { return sumAll(x[0]) }},
 		{"SumCols", "", single, func(t *tape, x []*mat) *mat { return t.SumCols(x[0]) }, func(x []rows) rows { return sumCols(x[0]) }},
@@ -76,13 +85,22 @@ func opTests() []opTest {
 			func(x []rows) rows { return sumBy(x[0], []int{1, 0, 1, 3}, 4) }},
 		{"Stack", "", [][]int{{3, 4}, {2, 4}}, func(t *tape, x []*mat) *mat { return t.Stack(x[0], x[1]) },
 			func(x []rows) rows { return slices.Concat(x[0], x[1]) }},
-		splitOf(0, 0, 1), splitOf(1, 1, 4), splitOf(2, 4, 6),
-		{"Split", "all parts", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat {
-			p := t.Split(x[0], 2, 2, 2)
-			return t.Stack(p[1], t.Mul(p[0], p[2]))
+		{"Columns", "", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.Columns(x[0].All()) }, func(x []rows) rows { return x[0] }},
+		{"Columns", "of three parts", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat {
+			a, b, c := t.Columns(x[0].Part(0, 2)), t.Columns(x[0].Part(2, 2)), t.Columns(x[0].Part(4, 2))
+			return t.Stack(b, t.Mul(a, c))
 		}, func(x []rows) rows {
 			product := each(func(v ...float64) float64 { return v[0] * v[1] }, columns(x[0], 0, 2), columns(x[0], 4, 6))
 			return slices.Concat(columns(x[0], 2, 4), product)
+		}},
+		{"AddLinear", "", [][]int{{3, 5}, {3, 4}, {5, 4}}, func(t *tape, x []*mat) *mat { return t.AddLinear(x[0], x[1], x[2]) },
+			func(x []rows) rows { return sum(x[0], linear(x[1], x[2], nil)) }},
+		{"AddLinear", "a residual stream that is read again", [][]int{{3, 4}, {4, 4}}, func(t *tape, x []*mat) *mat {
+			h := t.Scale(2, x[0])
+			return t.Add(t.AddLinear(h, h, x[1]), h)
+		}, func(x []rows) rows {
+			h := sum(x[0], x[0])
+			return sum(sum(h, h), linear(h, x[1], nil))
 		}},
 		{"RMSNorm", "a row", [][]int{{3, 5}, {5}}, func(t *tape, x []*mat) *mat { return t.RMSNorm(x[0], x[1], 1e-2) },
 			func(x []rows) rows { return rmsNorm(x[0], x[1][0], 1e-2) }},
@@ -96,14 +114,32 @@ func opTests() []opTest {
 			func(x []rows) rows { return layerNorm(x[0], x[1][0], x[2][0], 1e-1) }},
 		{"Rope", "", [][]int{{3, 8}}, func(t *tape, x []*mat) *mat { return t.Rope(x[0], []int{0, 7, 3}, tensor.NewRotary(4, 100, 8)) },
 			func(x []rows) rows { return rope(x[0], []int{0, 7, 3}, 4, 100) }},
+		{"SwiGLU", "of one tensor's columns", [][]int{{3, 7}}, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0].Part(4, 3), x[0].Part(1, 3)) },
+			func(x []rows) rows {
+				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 4, 7), columns(x[0], 1, 4))
+			}},
+		{"NormRope", "two heads of queries, one of keys, beside other columns", [][]int{{3, 14}, {4}, {4}}, func(t *tape, x []*mat) *mat {
+			return t.NormRope(x[0].Part(1, 12), 2, x[1], x[2], 1e-2, []int{0, 7, 3}, tensor.NewRotary(4, 100, 8))
+		}, func(x []rows) rows {
+			q, k := rmsNorm(columns(x[0], 1, 9), x[1][0], 1e-2), rmsNorm(columns(x[0], 9, 13), x[2][0], 1e-2)
+			return rope(beside(q, k), []int{0, 7, 3}, 4, 100)
+		}},
+		{"Attention", "columns of one tensor", [][]int{{5, 9}}, func(t *tape, x []*mat) *mat {
+			return t.Attention(x[0].Part(3, 4), x[0].Part(1, 2), x[0].Part(7, 2), t.Mask(spans(0, 1, 0, 2, 0, 3, 3, 4, 3, 5)), 2)
+		}, func(x []rows) rows {
+			return attention(columns(x[0], 3, 7), columns(x[0], 1, 3), columns(x[0], 7, 9), spans(0, 1, 0, 2, 0, 3, 3, 4, 3, 5), 2)
+		}},
+		attentionOf("more queries than are taken at a time", 2, 1, 4, 60, causal(60)),
 		attentionOf("causal", 2, 2, 3, 4, spans(0, 1, 0, 2, 0, 3, 0, 4)),
 		attentionOf("grouped heads", 4, 2, 2, 4, spans(0, 1, 0, 2, 0, 3, 0, 4)),
 		attentionOf("packed streams", 2, 1, 4, 6, spans(0, 1, 0, 2, 2, 3, 2, 4, 2, 5, 5, 6)),
 		attentionOf("a bidirectional block", 2, 1, 2, 6, spans(0, 1, 0, 2, 0, 5, 0, 5, 0, 5, 0, 6)),
 		attentionOf("queries that do not come in the order of keys", 2, 1, 2, 5, spans(3, 5, 0, 2, 2, 4, 0, 1)),
 		attentionOf("a query that sees nothing", 1, 1, 3, 4, spans(0, 2, 1, 1, 1, 4)),
-		{"CategoricalLogProb", "", [][]int{{4, 5}}, func(t *tape, x []*mat) *mat { return t.CategoricalLogProb(x[0], []int{4, -100, 0, -1}) },
-			func(x []rows) rows { return categoricalLogProb(x[0], []int{4, -100, 0, -1}) }},
+		{"CategoricalLogProb", "", [][]int{{4, 3}, {5, 3}}, func(t *tape, x []*mat) *mat { return t.CategoricalLogProb(x[0], x[1], []int{4, -100, 0, -1}) },
+			func(x []rows) rows { return categoricalLogProb(linear(x[0], x[1], nil), []int{4, -100, 0, -1}) }},
+		{"CategoricalLogProb", "more rows than have logits at a time", [][]int{{300, 2}, {3, 2}}, func(t *tape, x []*mat) *mat { return t.CategoricalLogProb(x[0], x[1], targets(300, 3)) },
+			func(x []rows) rows { return categoricalLogProb(linear(x[0], x[1], nil), targets(300, 3)) }},
 		{"GaussianLogProb", "a density", [][]int{{3, 4}, {3, 4}, {3, 4}}, func(t *tape, x []*mat) *mat { return t.GaussianLogProb(x[0], x[1], x[2], 0) },
 			func(x []rows) rows { return gaussianLogProb(x[0], x[1], x[2], 0) }},
 		{"GaussianLogProb", "expected over noise", [][]int{{3, 4}, {3, 4}, {3, 4}}, func(t *tape, x []*mat) *mat { return t.GaussianLogProb(x[0], x[1], x[2], 0.7) },
@@ -137,7 +173,10 @@ func forEachOp(t *testing.T, f func(t *testing.T, tt opTest, x []*mat)) {
 
 // Every operation has a row in the table.
 func TestEveryOperationIsTested(t *testing.T) {
-	tested := map[string]bool{"Reset": true, "Backward": true} // the tape itself
+	tested := map[string]bool{"Attend": true} // in past_test.go
+	for _, name := range []string{"Reset", "Backward", "Bytes", "New", "Ints", "Spans", "Pasts", "Mask"} {
+		tested[name] = true // the tape itself
+	}
 	for _, tt := range opTests() {
 		tested[tt.op] = true
 	}
@@ -285,9 +324,9 @@ func TestShapesMustMatch(t *testing.T) {
 		"Add":       func() { tp.Add(a, b) },
 		"Sub":       func() { tp.Sub(a, b) },
 		"Mul":       func() { tp.Mul(a, b) },
-		"SwiGLU":    func() { tp.SwiGLU(a, b) },
+		"SwiGLU":    func() { tp.SwiGLU(a.All(), b.All()) },
 		"Stack":     func() { tp.Stack(a, b) },
-		"Split":     func() { tp.Split(a, 1, 1) },
+		"Part":      func() { a.Part(2, 2) },
 		"RMSNorm":   func() { tp.RMSNorm(a, tensor.New(2), 0) },
 		"LayerNorm": func() { tp.LayerNorm(a, tensor.New(3), tensor.New(2), 0) },
 		"Gaussian":  func() { tp.GaussianLogProb(a, a, b, 0) },

@@ -19,6 +19,8 @@ type Params struct {
 type Param struct {
 	Name string
 	*Tensor
+	stack *Tensor // whose rows it is; nil if it stands alone
+	from  int     // where its numbers begin in there
 }
 
 // NewParams returns an empty set. The initial values of a parameter depend on
@@ -48,8 +50,32 @@ func (p *Params) Const(name string, v float32, shape ...int) *Tensor {
 	for i := range x.Data {
 		x.Data[i] = v
 	}
-	*p.all = append(*p.all, Param{p.prefix + name, x})
+	*p.all = append(*p.all, Param{Name: p.prefix + name, Tensor: x})
 	return x
+}
+
+// Stack puts parameters made before, matrices with the same number of columns,
+// one under the other in the memory of a single tensor, so that one product
+// serves them all. They remain parameters of their own: their numbers and
+// gradients are rows of the stack's.
+func (p *Params) Stack(parts ...*Tensor) *Tensor {
+	rows := 0
+	for _, x := range parts {
+		rows += x.Rows()
+	}
+	stack := New(rows, parts[0].Cols())
+	stack.Grad = make([]float32, len(stack.Data))
+	from := 0
+	for _, x := range parts {
+		i := slices.IndexFunc(*p.all, func(q Param) bool { return q.Tensor == x })
+		q := &(*p.all)[i]
+		q.stack, q.from = stack, from
+		copy(stack.Data[from:], x.Data)
+		x.Data = stack.Data[from : from+len(x.Data) : from+len(x.Data)]
+		x.Grad = stack.Grad[from : from+len(x.Data) : from+len(x.Data)]
+		from += len(x.Data)
+	}
+	return stack
 }
 
 // All yields the parameters under p's prefix, with their full names.
@@ -77,14 +103,25 @@ func (p *Params) Count() int {
 // skip the parameter.
 func (p *Params) Learn(wanted func(name string) bool) {
 	for q := range p.All() {
+		if q.stack != nil {
+			q.stack.Grad = nil // until a part of it wants one
+		}
+	}
+	for q := range p.All() {
+		home, from := q.Tensor, 0
+		if q.stack != nil {
+			home, from = q.stack, q.from
+		}
 		switch {
 		case !wanted(q.Name):
 			q.Grad = nil
-		case q.Grad == nil:
-			q.Grad = make([]float32, len(q.Data))
-		default:
-			clear(q.Grad)
+			continue
+		case home.Grad == nil:
+			home.Grad = make([]float32, len(home.Data))
+		case q.stack == nil:
+			clear(home.Grad)
 		}
+		q.Grad = home.Grad[from : from+len(q.Data) : from+len(q.Data)]
 	}
 }
 

@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"math"
+	"slices"
 
 	"nfcot/internal/tensor"
 )
@@ -98,6 +99,15 @@ func sumBy(x rows, owner []int, n int) rows {
 				}
 			}
 		}
+	}
+	return y
+}
+
+// beside puts the columns of b beside those of a.
+func beside(a, b rows) rows {
+	var y rows
+	for r := range a {
+		y = append(y, slices.Concat(a[r], b[r]))
 	}
 	return y
 }

@@ -4,26 +4,79 @@ import "nfcot/internal/tensor/kernel"
 
 // A Tape records operations in the order they run; that order is already
 // topological, so going back is a loop. It owns the memory of every result it
-// made: Reset takes it back, and a training loop that resets its tape once a
-// step reaches a state in which no step allocates arrays.
+// made: Reset takes it back, and a loop that resets its tape once a step
+// reaches a state in which no step allocates anything.
 //
 // The zero Tape is ready for use.
 type Tape struct {
-	back  []func()
-	slabs [][]float32
-	slab  int // the slab being filled
-	used  int // numbers used in it
+	// Inference says that nothing is to be differentiated: results have no
+	// gradient, and nothing is recorded.
+	Inference bool
+	// BF16 multiplies by weights, forward and back, with both operands rounded to
+	// bfloat16 and sums in float32.
+	BF16 bool
+
+	back    []*op
+	ops     arena[op]
+	tensors arena[Tensor]
+	numbers arena[float32]
+	ints    arena[int]
+	spans   arena[Span]
+	pasts   arena[*Past]
 }
 
-const slabSize = 1 << 20
+// An arena hands out pieces of slabs that it keeps.
+type arena[T any] struct {
+	slabs [][]T
+	slab  int // the one being filled
+	used  int // elements used in it
+}
+
+// take returns n elements of any value, from a slab of at least atLeast that
+// allocate makes if no slab has room.
+func (a *arena[T]) take(n, atLeast int, allocate func(n int) []T) []T {
+	for ; a.slab < len(a.slabs); a.slab, a.used = a.slab+1, 0 {
+		if s := a.slabs[a.slab]; a.used+n <= len(s) {
+			x := s[a.used : a.used+n : a.used+n]
+			a.used += n
+			return x
+		}
+	}
+	a.slabs = append(a.slabs, allocate(max(n, atLeast)))
+	a.used = n
+	return a.slabs[a.slab][:n:n]
+}
+
+func (a *arena[T]) reset() { a.slab, a.used = 0, 0 }
+
+// room is what the slabs hold, in elements.
+func (a *arena[T]) room() int {
+	n := 0
+	for _, s := range a.slabs {
+		n += len(s)
+	}
+	return n
+}
+
+const (
+	slabSize  = 1 << 20 // numbers
+	chunkSize = 1 << 10 // ints, tensors and operations
+)
 
 // Reset forgets what was recorded and takes back the memory of all results:
 // tensors returned by t's operations must not be used any more.
 func (t *Tape) Reset() {
-	clear(t.back)
 	t.back = t.back[:0]
-	t.slab, t.used = 0, 0
+	t.ops.reset()
+	t.tensors.reset()
+	t.numbers.reset()
+	t.ints.reset()
+	t.spans.reset()
+	t.pasts.reset()
 }
+
+// Bytes is the memory that t holds for numbers, used or not.
+func (t *Tape) Bytes() int { return 4 * t.numbers.room() }
 
 // raw returns n numbers of any value that live until Reset, for callers that
 // write them all.
@@ -31,16 +84,7 @@ func (t *Tape) raw(n int) []float32 {
 	if t == nil {
 		return make([]float32, n)
 	}
-	for ; t.slab < len(t.slabs); t.slab, t.used = t.slab+1, 0 {
-		if t.used+n <= len(t.slabs[t.slab]) {
-			x := t.slabs[t.slab][t.used : t.used+n : t.used+n]
-			t.used += n
-			return x
-		}
-	}
-	t.slabs = append(t.slabs, make([]float32, max(n, slabSize)))
-	t.used = n
-	return t.slabs[t.slab][:n:n]
+	return t.numbers.take(n, slabSize, makeSlice[float32])
 }
 
 // zeros returns n zeros that live until Reset.
@@ -50,78 +94,165 @@ func (t *Tape) zeros(n int) []float32 {
 	return x
 }
 
-// out makes the result of an operation on in; the operation must write all of
-// it. The result has a gradient if the tape is recording and some input has one.
-func (t *Tape) out(rows, cols int, in ...*Tensor) *Tensor {
-	y := &Tensor{Shape: []int{rows, cols}, Data: t.raw(rows * cols)}
+// Ints returns an empty slice with room for n ints that live until Reset.
+func (t *Tape) Ints(n int) []int {
 	if t == nil {
-		return y
+		return make([]int, 0, n)
 	}
-	for _, x := range in {
-		if x != nil && x.Grad != nil {
-			y.Grad = t.zeros(len(y.Data))
-			break
-		}
-	}
-	return y
+	return t.ints.take(n, chunkSize, makeSlice[int])[:0]
 }
 
-// outZero is out for operations that add to their result.
-func (t *Tape) outZero(rows, cols int, in ...*Tensor) *Tensor {
-	y := t.out(rows, cols, in...)
+// Spans is Ints for spans.
+func (t *Tape) Spans(n int) []Span {
+	if t == nil {
+		return make([]Span, 0, n)
+	}
+	return t.spans.take(n, chunkSize, makeSlice[Span])[:0]
+}
+
+// Pasts is Ints for pasts.
+func (t *Tape) Pasts(n int) []*Past {
+	if t == nil {
+		return make([]*Past, 0, n)
+	}
+	return t.pasts.take(n, chunkSize, makeSlice[*Past])[:0]
+}
+
+func makeSlice[T any](n int) []T { return make([]T, n) }
+
+// New returns a tensor of zeros without a gradient that lives until Reset.
+func (t *Tape) New(rows, cols int) *Tensor {
+	y := t.tensor(rows, cols)
 	clear(y.Data)
 	return y
 }
 
-// record says how to push y's gradient to the operation's inputs.
-func (t *Tape) record(y *Tensor, back func()) {
-	if y.Grad != nil {
-		t.back = append(t.back, back)
+// tensor returns a tensor with any values, without a gradient.
+func (t *Tape) tensor(rows, cols int) *Tensor {
+	var y *Tensor
+	if t == nil {
+		y = new(Tensor)
+	} else {
+		y = &t.tensors.take(1, chunkSize, makeSlice[Tensor])[0]
 	}
+	*y = Tensor{Data: t.raw(rows * cols), dims: [2]int{rows, cols}}
+	y.Shape = y.dims[:]
+	return y
+}
+
+// alias returns a copy of x, which shares x's numbers.
+func (t *Tape) alias(x Tensor) *Tensor {
+	y := &t.tensors.take(1, chunkSize, makeSlice[Tensor])[0]
+	*y = x
+	return y
+}
+
+// An op is an operation under way, and what its way back has to know. Its
+// functions get it as an argument and capture nothing, because a closure would
+// have to be allocated.
+type op struct {
+	t       *Tape
+	y       *Tensor   // the result
+	x, w, b *Tensor   // inputs
+	q, k, v Cols      // inputs of attention, or of SwiGLU (k, v)
+	kept    []float32 // numbers that the way back needs
+	idx     []int
+	mask    Mask
+	past    []*Past
+	rotary  *Rotary
+	c       float64 // a constant of the operation
+	n       int     // likewise
+	fresh   bool    // the gradient being written holds nothing yet
+
+	back func(o *op)
+	f    func(y, slope, x []float32) // of an elementwise operation
+
+	loop     func(o *op, lo, hi int)                    // the parallel loop under way
+	sum      func(o *op, partial []float32, lo, hi int) // of addOverRows
+	partials []float32
+	summed   int // rows
+}
+
+// op begins an operation on in whose result is rows × cols. It has a gradient
+// if t is recording and an input has one. The operation must write all of it.
+func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
+	y := t.tensor(rows, cols)
+	if t == nil {
+		return &op{y: y}
+	}
+	o := &t.ops.take(1, chunkSize, makeSlice[op])[0]
+	*o = op{t: t, y: y}
+	for _, x := range in {
+		if x != nil && x.Grad != nil && !t.Inference {
+			y.Grad, y.stale = t.raw(len(y.Data)), true
+			break
+		}
+	}
+	return o
+}
+
+// done records how to push the result's gradient to the inputs, and returns the
+// result.
+func (o *op) done(back func(o *op)) *Tensor {
+	if o.y.Grad != nil {
+		o.back = back
+		o.t.back = append(o.t.back, o)
+	}
+	return o.y
 }
 
 // Backward adds d loss / d x to x.Grad for every x that led to loss, a single
-// number, and clears the record. The results stay valid until Reset.
+// number, and clears the record. The results stay valid until Reset; their
+// gradients do not.
 func (t *Tape) Backward(loss *Tensor) {
 	if len(loss.Data) != 1 || loss.Grad == nil {
 		panic("tensor: Backward needs a single number that depends on a parameter")
 	}
-	loss.Grad[0] = 1
+	loss.Grad[0], loss.stale = 1, false
 	for i := len(t.back) - 1; i >= 0; i-- {
-		t.back[i]()
+		if o := t.back[i]; !o.y.stale { // something depends on its result
+			o.back(o)
+		}
 	}
-	clear(t.back)
 	t.back = t.back[:0]
 }
+
+// Do is a piece of the parallel loop under way (kernel.Job).
+func (o *op) Do(lo, hi int) { o.loop(o, lo, hi) }
 
 // grain is the least number of elements worth handing to another worker.
 const grain = 8192
 
-// forElements runs f over [0, n) in parallel; f must write element i alone.
-func forElements(n int, f func(lo, hi int)) { kernel.Parallel(n, grain, f) }
+// elements runs loop over [0, n) in parallel; it must write element i alone.
+func (o *op) elements(n int, loop func(o *op, lo, hi int)) { o.tasks(n, grain, loop) }
 
-// forRows runs f over rows in parallel, given the work of one row in elements;
-// f must write row i alone.
-func forRows(rows, work int, f func(lo, hi int)) {
-	kernel.Parallel(rows, max(1, grain/max(1, work)), f)
+// rows runs loop over rows in parallel, given the work of one row in elements;
+// it must write row i alone.
+func (o *op) rows(rows, work int, loop func(o *op, lo, hi int)) {
+	o.tasks(rows, max(1, grain/max(1, work)), loop)
+}
+
+func (o *op) tasks(n, grain int, loop func(o *op, lo, hi int)) {
+	o.loop = loop
+	kernel.Run(n, grain, o)
 }
 
 // rowBlock is the number of rows that reductions over rows sum at a time: it
 // fixes the order of summation whatever the number of workers.
 const rowBlock = 128
 
-// sumOverRows adds to dst what f finds for blocks of rows. Blocks are summed
-// each by itself and then in their order.
-func (t *Tape) sumOverRows(dst []float32, rows int, f func(partial []float32, lo, hi int)) {
-	n := len(dst)
-	blocks := (rows + rowBlock - 1) / rowBlock
-	partial := t.zeros(blocks * n)
-	kernel.Parallel(blocks, 1, func(lo, hi int) {
+// addOverRows adds to dst the sums over rows that sum finds for blocks of rows,
+// each by itself; blocks are added up in their order.
+func (o *op) addOverRows(dst []float32, rows int, sum func(o *op, partial []float32, lo, hi int)) {
+	n, blocks := len(dst), (rows+rowBlock-1)/rowBlock
+	o.partials, o.summed, o.sum = o.t.zeros(blocks*n), rows, sum
+	o.tasks(blocks, 1, func(o *op, lo, hi int) {
+		n := len(o.partials) / ((o.summed + rowBlock - 1) / rowBlock)
 		for b := lo; b < hi; b++ {
-			f(partial[b*n:(b+1)*n], b*rowBlock, min(rows, (b+1)*rowBlock))
+			o.sum(o, o.partials[b*n:(b+1)*n], b*rowBlock, min(o.summed, (b+1)*rowBlock))
 		}
 	})
 	for b := range blocks {
-		kernel.Axpy(1, partial[b*n:(b+1)*n], dst)
+		kernel.Axpy(1, o.partials[b*n:(b+1)*n], dst)
 	}
 }

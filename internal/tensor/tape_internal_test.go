@@ -26,7 +26,7 @@ func TestResetReusesMemory(t *testing.T) {
 		return &small.Data[0], slices.Clone(x.Grad)
 	}
 	slabs := func() (at []*float32) {
-		for _, s := range tape.slabs {
+		for _, s := range tape.numbers.slabs {
 			at = append(at, &s[0])
 		}
 		return at
@@ -37,7 +37,7 @@ func TestResetReusesMemory(t *testing.T) {
 		tape.Reset()
 		again, sameGradient := step()
 		if again != first || !slices.Equal(slabs(), before) {
-			t.Fatalf("%d slabs, then %d: the second step does not lie where the first one did", len(before), len(tape.slabs))
+			t.Fatalf("%d slabs, then %d: the second step does not lie where the first one did", len(before), len(tape.numbers.slabs))
 		}
 		if !slices.Equal(sameGradient, gradient) {
 			t.Fatal("a tape that was reset gives another gradient: its memory is not clean")
@@ -80,7 +80,7 @@ func TestSeparateRunsShareNothing(t *testing.T) {
 	check := func(t interface {
 		Fatalf(string, ...any)
 	}, see []Span) []Span {
-		runs := separate(see)
+		runs := (*Tape)(nil).Mask(see).streams
 		next := 0
 		owner := map[int]int{} // of a key: the run that sees it
 		for i, run := range runs {
@@ -112,7 +112,7 @@ func TestSeparateRunsShareNothing(t *testing.T) {
 		{[]Span{{3, 4}, {0, 1}}, []Span{{0, 1}, {1, 2}}},                         // keys in another order
 	} {
 		if got := check(t, tt.see); !slices.Equal(got, tt.runs) {
-			t.Errorf("separate(%v) = %v, want %v", tt.see, got, tt.runs)
+			t.Errorf("streams of %v are %v, want %v", tt.see, got, tt.runs)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {

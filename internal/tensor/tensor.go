@@ -18,6 +18,9 @@ type Tensor struct {
 	Shape []int
 	Data  []float32
 	Grad  []float32 // as long as Data, or nil if no gradient is wanted
+
+	dims  [2]int // where Shape points to in a tape's tensors
+	stale bool   // Grad holds nothing yet: what is added to it first overwrites it
 }
 
 // New returns a tensor of zeros.
@@ -52,6 +55,47 @@ func (x *Tensor) Rows() int { return size(x.Shape[:len(x.Shape)-1]) }
 func (x *Tensor) Row(i int) []float32 { c := x.Cols(); return x.Data[i*c : (i+1)*c : (i+1)*c] }
 
 func (x *Tensor) gradRow(i int) []float32 { c := x.Cols(); return x.Grad[i*c : (i+1)*c : (i+1)*c] }
+
+// claim returns whether x's gradient holds nothing yet, and takes it that the
+// caller now writes all of it.
+func (x *Tensor) claim() (fresh bool) {
+	fresh, x.stale = x.stale, false
+	return fresh
+}
+
+// grad is x's gradient, to be added to.
+func (x *Tensor) grad() []float32 {
+	if x.claim() {
+		clear(x.Grad)
+	}
+	return x.Grad
+}
+
+// Cols are the columns [From, From+N) of a tensor: one of several matrices that
+// a fused projection computes side by side.
+type Cols struct {
+	*Tensor
+	From, N int
+}
+
+// All is x as Cols.
+func (x *Tensor) All() Cols { return Cols{x, 0, x.Cols()} }
+
+// Part is columns [from, from+n) of x.
+func (x *Tensor) Part(from, n int) Cols {
+	if from < 0 || n < 0 || from+n > x.Cols() {
+		panic(fmt.Sprintf("tensor: Part: columns %d to %d of shape %v", from, from+n, x.Shape))
+	}
+	return Cols{x, from, n}
+}
+
+// row returns the columns of row i.
+func (c Cols) row(i int) []float32 { return c.Data[c.at(i):][:c.N:c.N] }
+
+func (c Cols) gradRow(i int) []float32 { return c.Grad[c.at(i):][:c.N:c.N] }
+
+// at is where row i begins.
+func (c Cols) at(i int) int { return i*c.Tensor.Cols() + c.From }
 
 // mustMatch panics unless a and b have the same number of rows and columns: a
 // mismatch is a bug in the caller, not a condition to handle.

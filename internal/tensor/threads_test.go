@@ -32,23 +32,28 @@ func midSized(p *tensor.Params) func(tp *tape) *mat {
 	headNorm := p.Const("head norm", 1, hd)
 	qkv, qkvBias := p.Normal("qkv", 0.2, (heads+2*kvHeads)*hd, H), p.Normal("qkv.b", 0.2, (heads+2*kvHeads)*hd)
 	gate, up := p.Normal("gate", 0.2, 3*H, H), p.Normal("up", 0.2, 3*H, H)
+	square := p.Normal("square", 0.1, H, H)
 	down := p.Normal("down", 0.2, H, 3*H)
 	vocabulary := p.Normal("vocabulary", 0.2, vocab, H)
 	gauss := p.Normal("gauss", 0.1, 3*H, H)
 	return func(tp *tape) *mat {
 		h := tp.LayerNorm(x, w, b, 1e-5)
-		parts := tp.Split(tp.Linear(h, qkv, qkvBias), heads*hd, kvHeads*hd, kvHeads*hd)
-		q, k := tp.Rope(tp.RMSNorm(parts[0], headNorm, 1e-6), pos, rot), tp.Rope(tp.RMSNorm(parts[1], headNorm, 1e-6), pos, rot)
-		h = tp.Add(h, tp.Attention(q, k, parts[2], see, hd))
-		h = tp.Sub(h, tp.Linear(tp.SwiGLU(tp.Linear(h, gate, nil), tp.Linear(h, up, nil)), down, nil))
+		const queries, keys = heads * hd, kvHeads * hd
+		all := tp.Linear(h, qkv, qkvBias)
+		qk := tp.NormRope(all.Part(0, queries+keys), heads, headNorm, headNorm, 1e-6, pos, rot)
+		h = tp.Add(h, tp.Attention(qk.Part(0, queries), qk.Part(queries, keys), all.Part(queries+keys, keys), tp.Mask(see), hd))
+		h = tp.Add(h, tp.Rope(tp.RMSNorm(h, headNorm, 1e-6), pos, rot))
+		h = tp.Sub(h, tp.Linear(tp.SwiGLU(tp.Linear(h, gate, nil).All(), tp.Linear(h, up, nil).All()), down, nil))
+		h = tp.AddLinear(h, h, square)
 		h = tp.RMSNorm(h, w, 1e-6)
 		h = tp.Add(tp.GELU(h), tp.Tanh(tp.Mul(h, tp.Exp(tp.Scale(-0.5, h)))))
-		text := tp.CategoricalLogProb(tp.Linear(h, vocabulary, nil), target)
-		g := tp.Split(tp.Linear(h, gauss, nil), H, H, H)
+		text := tp.CategoricalLogProb(h, vocabulary, target)
+		gaussians := tp.Linear(h, gauss, nil)
+		g := []*mat{tp.Columns(gaussians.Part(0, H)), tp.Columns(gaussians.Part(H, H)), tp.Columns(gaussians.Part(2*H, H))}
 		density := tp.GaussianLogProb(g[0], g[1], g[2], 0.3)
 		kl := tp.GaussianKL(g[1], g[2])
-		all := tp.SumBy(tp.Stack(tp.Add(text, density), kl), append(owner, owner...), streams)
-		return tp.Sum(tp.SumCols(tp.Gather(all, []int{5, 4, 3, 2, 1, 0, -1, 0})))
+		sums := tp.SumBy(tp.Stack(tp.Add(text, density), kl), append(owner, owner...), streams)
+		return tp.Sum(tp.SumCols(tp.Gather(sums, []int{5, 4, 3, 2, 1, 0, -1, 0})))
 	}
 }
 

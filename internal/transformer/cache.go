@@ -1,65 +1,42 @@
 package transformer
 
-import (
-	"nfcot/internal/tensor"
-	"nfcot/internal/tensor/kernel"
-)
+import "nfcot/internal/tensor"
 
-// A Cache is the past of one stream: the keys and values of its rows.
-type Cache struct {
-	past *Cache       // shared with other streams, no longer written; or nil
-	own  []tensor.Run // per layer, each [rows since past, nkv·hd]
-	n    int          // rows in all
-}
+// A Cache is the past of one stream: the keys and values of its rows, for every
+// layer.
+type Cache struct{ layers []tensor.Past }
 
 // NewCache returns an empty stream.
-func (tr *Trunk) NewCache() *Cache { return &Cache{own: make([]tensor.Run, tr.Layers)} }
+func (tr *Trunk) NewCache() *Cache { return &Cache{make([]tensor.Past, tr.Layers)} }
 
 // Len is the number of rows in the stream.
-func (c *Cache) Len() int { return c.n }
+func (c *Cache) Len() int { return c.layers[0].Len() }
 
 // Fork returns n streams that continue c. They share c's rows, so c must not
 // be extended any more.
 func (c *Cache) Fork(n int) []*Cache {
 	forks := make([]*Cache, n)
 	for i := range forks {
-		forks[i] = &Cache{past: c, own: make([]tensor.Run, len(c.own)), n: c.n}
+		forks[i] = &Cache{make([]tensor.Past, len(c.layers))}
+		for l := range c.layers {
+			forks[i].layers[l] = c.layers[l].Fork()
+		}
 	}
 	return forks
 }
 
-// runs lists the stretches of layer l, oldest first.
-func (c *Cache) runs(l int) []tensor.Run {
-	if c == nil {
-		return nil
-	}
-	return append(c.past.runs(l), c.own[l])
-}
-
-// Step appends row i of x to stream cs[i]; a stream that is named several
-// times gets its rows in their order. All rows go through the weights together,
-// and each looks at its own past alone: a row's hidden state has the same bits
-// whatever other rows there are.   x [R, H] → h [R, H]
-func (tr *Trunk) Step(cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
-	pos := make([]int, len(cs))
-	longest := 0
+// Step appends row i of x to stream cs[i]; rows of one stream follow each other.
+// All rows go through the weights together, and each looks at its own past
+// alone: a row's hidden state has the same bits whatever other rows there are.
+// x [R, H] → h [R, H]
+func (tr *Trunk) Step(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
+	pos := t.Ints(len(cs))
 	for i, c := range cs {
-		pos[i] = c.n
-		c.n++
-		longest = max(longest, c.n)
-	}
-	return tr.run(nil, x, pos, func(_ *tensor.Tape, l int, q, k, v *tensor.Tensor) *tensor.Tensor {
-		for i, c := range cs {
-			c.own[l].K = append(c.own[l].K, k.Row(i)...)
-			c.own[l].V = append(c.own[l].V, v.Row(i)...)
+		at := c.Len()
+		if i > 0 && cs[i-1] == c {
+			at = pos[i-1] + 1
 		}
-		y := tensor.New(q.Shape...)
-		kernel.Parallel(len(cs), 4, func(lo, hi int) {
-			scratch := make([]float32, longest)
-			for i := lo; i < hi; i++ {
-				tensor.Attend(y.Row(i), q.Row(i), cs[i].runs(l), pos[i]+1, k.Cols(), tr.HeadDim, scratch)
-			}
-		})
-		return y
-	})
+		pos = append(pos, at)
+	}
+	return tr.run(t, x, &rows{pos: pos, caches: cs})
 }

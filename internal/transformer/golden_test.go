@@ -67,7 +67,7 @@ func batchOf(g *tensortest.Golden, ids, labels string) (b textBatch) {
 func (b textBatch) loss(t *tensor.Tape, m *LM) (h, logits, logp, loss *tensor.Tensor) {
 	h = m.Forward(t, m.Embed(t, b.ids), b.rows)
 	logits = m.Logits(t, h)
-	logp = t.CategoricalLogProb(logits, b.target)
+	logp = m.LogProb(t, h, b.target)
 	counted := 0
 	for _, id := range b.target {
 		if id >= 0 {
@@ -129,18 +129,18 @@ func checkLayers(t *testing.T, m *LM, g *tensortest.Golden, b textBatch) {
 	for r, row := range b.rows {
 		pos[r], see[r] = row.Pos, row.See
 	}
-	m.run(nil, x, pos, func(_ *tensor.Tape, l int, q, k, v *tensor.Tensor) *tensor.Tensor {
-		y := nilTape.Attention(q, k, v, see, m.HeadDim)
-		if l == 0 {
-			batch := g.Shape("input_ids")[0]
-			tensortest.Forward.Check(t, "q_rope", headsFirst(q, batch, m.HeadDim), g.Floats("debug.layer0.q_rope"))
-			tensortest.Forward.Check(t, "k_rope", headsFirst(k, batch, m.HeadDim), g.Floats("debug.layer0.k_rope"))
-			tensortest.Forward.Check(t, "v", headsFirst(v, batch, m.HeadDim), g.Floats("debug.layer0.v"))
-			tensortest.Forward.Check(t, "attn_heads", y.Data, g.Floats("debug.layer0.attn_heads"))
-			tensortest.Forward.Check(t, "attn_out", nilTape.Linear(y, m.blocks[0].o, nil).Data, g.Floats("debug.layer0.attn_out"))
-		}
-		return y
-	})
+	block, hd := m.blocks[0], m.HeadDim
+	queries, keys := m.Heads*hd, m.KVHeads*hd
+	qkv := nilTape.Linear(nilTape.RMSNorm(x, block.attnNorm, m.NormEps), block.qkv, nil)
+	qk := nilTape.NormRope(qkv.Part(0, queries+keys), m.Heads, block.qNorm, block.kNorm, m.NormEps, pos, m.rotary)
+	q, k, v := qk.Part(0, queries), qk.Part(queries, keys), qkv.Part(queries+keys, keys)
+	y := nilTape.Attention(q, k, v, nilTape.Mask(see), hd)
+	batch := g.Shape("input_ids")[0]
+	tensortest.Forward.Check(t, "q_rope", headsFirst(nilTape.Columns(q), batch, hd), g.Floats("debug.layer0.q_rope"))
+	tensortest.Forward.Check(t, "k_rope", headsFirst(nilTape.Columns(k), batch, hd), g.Floats("debug.layer0.k_rope"))
+	tensortest.Forward.Check(t, "v", headsFirst(nilTape.Columns(v), batch, hd), g.Floats("debug.layer0.v"))
+	tensortest.Forward.Check(t, "attn_heads", y.Data, g.Floats("debug.layer0.attn_heads"))
+	tensortest.Forward.Check(t, "attn_out", nilTape.Linear(y, block.o, nil).Data, g.Floats("debug.layer0.attn_out"))
 }
 
 // headsFirst turns [batch·position, head·hd] into [batch, head, position, hd].
@@ -225,7 +225,7 @@ func TestGoldenGreedyDecoding(t *testing.T) {
 			g := tensortest.Open(t, "kv_decode", dir+".safetensors")
 			prompt, want := g.Ints("prompt_ids"), g.Ints("generated_ids")
 			c := m.NewCache()
-			logits := m.Logits(nil, m.Step(slices.Repeat([]*Cache{c}, len(prompt)), m.Embed(nil, prompt)))
+			logits := m.Logits(nil, m.Step(nil, slices.Repeat([]*Cache{c}, len(prompt)), m.Embed(nil, prompt)))
 			tensortest.Forward.Check(t, "prefill_logits", logits.Data, g.Floats("prefill_logits"))
 
 			var got []int
@@ -234,12 +234,11 @@ func TestGoldenGreedyDecoding(t *testing.T) {
 				last := logits.Row(logits.Rows() - 1)
 				stepLogits = append(stepLogits, last...)
 				id := slices.Index(last, slices.Max(last))
-				var nilTape *tensor.Tape
-				logp = append(logp, nilTape.CategoricalLogProb(tensor.From(last, 1, len(last)), []int{id}).Data[0])
+				logp = append(logp, tensor.LogSoftmaxAt(last, make([]float32, len(last)), id))
 				if got = append(got, id); len(got) == len(want) {
 					break
 				}
-				logits = m.Logits(nil, m.Step([]*Cache{c}, m.Embed(nil, []int{id})))
+				logits = m.Logits(nil, m.Step(nil, []*Cache{c}, m.Embed(nil, []int{id})))
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("generated %v, want %v", got, want)
@@ -249,10 +248,9 @@ func TestGoldenGreedyDecoding(t *testing.T) {
 
 			var keys, values []float32 // [layer, kv head, position, head_dim]
 			for l := range m.Layers {
-				run := c.own[l]
-				cols := m.KVHeads * m.HeadDim
-				keys = append(keys, headsFirst(tensor.From(run.K, c.Len(), cols), 1, m.HeadDim)...)
-				values = append(values, headsFirst(tensor.From(run.V, c.Len(), cols), 1, m.HeadDim)...)
+				k, v := c.layers[l].Rows()
+				keys = append(keys, headsFirst(k, 1, m.HeadDim)...)
+				values = append(values, headsFirst(v, 1, m.HeadDim)...)
 			}
 			tensortest.Forward.Check(t, "cache_k", keys, g.Floats("cache_k"))
 			tensortest.Forward.Check(t, "cache_v", values, g.Floats("cache_v"))

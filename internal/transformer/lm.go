@@ -28,3 +28,9 @@ func (m *LM) Embed(t *tensor.Tape, tokens []int) *tensor.Tensor { return t.Gathe
 func (m *LM) Logits(t *tensor.Tape, h *tensor.Tensor) *tensor.Tensor {
 	return t.Linear(h, m.lmHead, nil)
 }
+
+// LogProb returns the log-probability of each row's target as the successor of
+// that row, in nats; negative targets are ignored and get 0.   h [R, H] → [R, 1]
+func (m *LM) LogProb(t *tensor.Tape, h *tensor.Tensor, target []int) *tensor.Tensor {
+	return t.CategoricalLogProb(h, m.lmHead, target)
+}

@@ -57,7 +57,7 @@ func TestCacheIsFullPass(t *testing.T) {
 	for _, steps := range [][]int{slices.Repeat([]int{1}, n), {n}, {17, 1, 1, 22}} {
 		c, at := tr.NewCache(), 0
 		for _, rows := range steps {
-			h := tr.Step(slices.Repeat([]*Cache{c}, rows), part(x, at, at+rows))
+			h := tr.Step(nil, slices.Repeat([]*Cache{c}, rows), part(x, at, at+rows))
 			same(t, "step", h, part(want, at, at+rows))
 			at += rows
 			if c.Len() != at {
@@ -80,11 +80,11 @@ func TestForkIsCopy(t *testing.T) {
 	const shared, more, tail = 7, 4, 6
 	prompt := random(1, shared)
 	past := tr.NewCache()
-	tr.Step(slices.Repeat([]*Cache{past}, shared), prompt)
+	tr.Step(nil, slices.Repeat([]*Cache{past}, shared), prompt)
 	first := past.Fork(2)
 	middle := []*tensor.Tensor{random(2, more), random(3, more)}
 	for i, c := range first {
-		tr.Step(slices.Repeat([]*Cache{c}, more), middle[i])
+		tr.Step(nil, slices.Repeat([]*Cache{c}, more), middle[i])
 	}
 	leaves := append(first[0].Fork(2), first[1].Fork(1)...)
 	parent := []int{0, 0, 1}
@@ -95,7 +95,7 @@ func TestForkIsCopy(t *testing.T) {
 		for i := range leaves {
 			copy(x.Row(i), tails[i].Row(s))
 		}
-		h := tr.Step(leaves, x)
+		h := tr.Step(nil, leaves, x)
 		for i := range leaves {
 			got[i] = append(got[i], h.Row(i)...)
 		}
@@ -159,7 +159,7 @@ func TestPackedIsAlone(t *testing.T) {
 				live, x = append(live, caches[i]), append(x, streams[i].Row(s)...)
 			}
 		}
-		h := tr.Step(live, tensor.From(x, len(live), small.Hidden))
+		h := tr.Step(nil, live, tensor.From(x, len(live), small.Hidden))
 		for j, c := range live {
 			i := slices.Index(caches, c)
 			alone := tr.Forward(nil, streams[i], Causal(nil, lengths[i]))

@@ -35,10 +35,12 @@ type Trunk struct {
 }
 
 type block struct {
-	attnNorm, ffnNorm *tensor.Tensor
-	q, k, v, o        *tensor.Tensor
-	qNorm, kNorm      *tensor.Tensor
-	gate, up, down    *tensor.Tensor
+	attnNorm, ffnNorm *tensor.Tensor // [H]
+	qkv               *tensor.Tensor // queries, keys and values: [(nh + 2 nkv)·hd, H]
+	o                 *tensor.Tensor // [H, nh·hd]
+	qNorm, kNorm      *tensor.Tensor // [hd]
+	gateUp            *tensor.Tensor // [2 F, H]
+	down              *tensor.Tensor // [H, F]
 }
 
 // NewTrunk makes the parameters of a trunk, under Hugging Face's names. The
@@ -50,49 +52,72 @@ func NewTrunk(p *tensor.Params, c Config) *Trunk {
 	residual := 1 / math.Sqrt(float64(2*c.Layers))
 	for l := range c.Layers {
 		p := p.Sub(fmt.Sprintf("layers.%d", l))
-		tr.blocks = append(tr.blocks, block{
-			attnNorm: p.Const("input_layernorm.weight", 1, c.Hidden),
-			q:        p.Normal("self_attn.q_proj.weight", in, c.Heads*c.HeadDim, c.Hidden),
-			k:        p.Normal("self_attn.k_proj.weight", in, c.KVHeads*c.HeadDim, c.Hidden),
-			v:        p.Normal("self_attn.v_proj.weight", in, c.KVHeads*c.HeadDim, c.Hidden),
-			o:        p.Normal("self_attn.o_proj.weight", residual/math.Sqrt(float64(c.Heads*c.HeadDim)), c.Hidden, c.Heads*c.HeadDim),
-			qNorm:    p.Const("self_attn.q_norm.weight", 1, c.HeadDim),
-			kNorm:    p.Const("self_attn.k_norm.weight", 1, c.HeadDim),
-			ffnNorm:  p.Const("post_attention_layernorm.weight", 1, c.Hidden),
-			gate:     p.Normal("mlp.gate_proj.weight", in, c.FFN, c.Hidden),
-			up:       p.Normal("mlp.up_proj.weight", in, c.FFN, c.Hidden),
-			down:     p.Normal("mlp.down_proj.weight", residual/math.Sqrt(float64(c.FFN)), c.Hidden, c.FFN),
-		})
+		var b block
+		b.attnNorm = p.Const("input_layernorm.weight", 1, c.Hidden)
+		b.qkv = p.Stack(
+			p.Normal("self_attn.q_proj.weight", in, c.Heads*c.HeadDim, c.Hidden),
+			p.Normal("self_attn.k_proj.weight", in, c.KVHeads*c.HeadDim, c.Hidden),
+			p.Normal("self_attn.v_proj.weight", in, c.KVHeads*c.HeadDim, c.Hidden))
+		b.o = p.Normal("self_attn.o_proj.weight", residual/math.Sqrt(float64(c.Heads*c.HeadDim)), c.Hidden, c.Heads*c.HeadDim)
+		b.qNorm = p.Const("self_attn.q_norm.weight", 1, c.HeadDim)
+		b.kNorm = p.Const("self_attn.k_norm.weight", 1, c.HeadDim)
+		b.ffnNorm = p.Const("post_attention_layernorm.weight", 1, c.Hidden)
+		b.gateUp = p.Stack(
+			p.Normal("mlp.gate_proj.weight", in, c.FFN, c.Hidden),
+			p.Normal("mlp.up_proj.weight", in, c.FFN, c.Hidden))
+		b.down = p.Normal("mlp.down_proj.weight", residual/math.Sqrt(float64(c.FFN)), c.Hidden, c.FFN)
+		tr.blocks = append(tr.blocks, b)
 	}
 	tr.norm = p.Const("norm.weight", 1, c.Hidden)
 	return tr
 }
 
-// mix lets the rows of layer l look at each other. Training looks within the
-// batch, decoding into a cache; nothing else differs between the two.
-type mix func(t *tensor.Tape, l int, q, k, v *tensor.Tensor) *tensor.Tensor
+// rows says where the rows of an input stand and what they look at: each other,
+// as mask lets them, in training; what their streams remember, in decoding.
+// Nothing else differs between the two.
+type rows struct {
+	pos    []int
+	mask   tensor.Mask
+	caches []*Cache // nil in training
+}
 
-func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, pos []int, mix mix) *tensor.Tensor {
-	for l, b := range tr.blocks {
-		n := t.RMSNorm(x, b.attnNorm, tr.NormEps)
-		q := t.Rope(t.RMSNorm(t.Linear(n, b.q, nil), b.qNorm, tr.NormEps), pos, tr.rotary)
-		k := t.Rope(t.RMSNorm(t.Linear(n, b.k, nil), b.kNorm, tr.NormEps), pos, tr.rotary)
-		x = t.Add(x, t.Linear(mix(t, l, q, k, t.Linear(n, b.v, nil)), b.o, nil))
+// mix lets the rows of layer l look at each other.
+func (r *rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
+	if r.caches == nil {
+		return t.Attention(q, k, v, r.mask, hd)
+	}
+	past := t.Pasts(len(r.caches))
+	for _, c := range r.caches {
+		past = append(past, &c.layers[l])
+	}
+	return t.Attend(q, k, v, past, hd)
+}
 
-		n = t.RMSNorm(x, b.ffnNorm, tr.NormEps)
-		x = t.Add(x, t.Linear(t.SwiGLU(t.Linear(n, b.gate, nil), t.Linear(n, b.up, nil)), b.down, nil))
+func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r *rows) *tensor.Tensor {
+	for l := range tr.blocks {
+		x = tr.block(t, l, x, r)
 	}
 	return t.RMSNorm(x, tr.norm, tr.NormEps)
 }
 
+// block is layer l.   x [R, H] → [R, H]
+func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r *rows) *tensor.Tensor {
+	b := &tr.blocks[l]
+	queries, keys, F := tr.Heads*tr.HeadDim, tr.KVHeads*tr.HeadDim, tr.FFN
+	qkv := t.Linear(t.RMSNorm(x, b.attnNorm, tr.NormEps), b.qkv, nil)
+	qk := t.NormRope(qkv.Part(0, queries+keys), tr.Heads, b.qNorm, b.kNorm, tr.NormEps, r.pos, tr.rotary)
+	mixed := r.mix(t, l, qk.Part(0, queries), qk.Part(queries, keys), qkv.Part(queries+keys, keys), tr.HeadDim)
+	x = t.AddLinear(x, mixed, b.o)
+	gateUp := t.Linear(t.RMSNorm(x, b.ffnNorm, tr.NormEps), b.gateUp, nil)
+	return t.AddLinear(x, t.SwiGLU(gateUp.Part(0, F), gateUp.Part(F, F)), b.down)
+}
+
 // Forward runs the trunk over whole streams and returns the hidden states after
 // the final norm.   x [R, H] → h [R, H]
-func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, rows []Row) *tensor.Tensor {
-	pos, see := make([]int, len(rows)), make([]tensor.Span, len(rows))
-	for i, r := range rows {
-		pos[i], see[i] = r.Pos, r.See
+func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout []Row) *tensor.Tensor {
+	pos, see := t.Ints(len(layout)), t.Spans(len(layout))
+	for _, r := range layout {
+		pos, see = append(pos, r.Pos), append(see, r.See)
 	}
-	return tr.run(t, x, pos, func(t *tensor.Tape, _ int, q, k, v *tensor.Tensor) *tensor.Tensor {
-		return t.Attention(q, k, v, see, tr.HeadDim)
-	})
+	return tr.run(t, x, &rows{pos: pos, mask: t.Mask(see)})
 }

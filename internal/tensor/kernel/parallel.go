@@ -27,11 +27,21 @@ func SetThreads(n int) {
 // Threads returns the number of workers that Parallel uses: GOMAXPROCS unless SetThreads said otherwise.
 func Threads() int { return int(threads.Load()) }
 
-// Parallel calls f on disjoint ranges that cover [0,n), each at least grain long (except the last), on up to Threads()
-// workers, and returns when all calls have returned. When n <= grain, with one thread, or when another Parallel is under way
-// (so in nested calls), it is f(0, n). How the range is cut is not defined: what f computes must not depend on it. A panic in
-// f reaches the caller of Parallel.
-func Parallel(n, grain int, f func(lo, hi int)) {
+// A Job is work on the indices of a range that can be cut anywhere.
+type Job interface{ Do(lo, hi int) }
+
+// Parallel is Run for a function.
+func Parallel(n, grain int, f func(lo, hi int)) { Run(n, grain, jobFunc(f)) }
+
+type jobFunc func(lo, hi int)
+
+func (f jobFunc) Do(lo, hi int) { f(lo, hi) }
+
+// Run does a job on disjoint ranges that cover [0,n), each at least grain long (except the last), on up to Threads() workers,
+// and returns when all is done. When n <= grain, with one thread, or when another Run is under way (so in nested calls), it is
+// job.Do(0, n). How the range is cut is not defined: what the job computes must not depend on it. A panic in the job reaches
+// the caller of Run. A job that lives on the heap already makes Run free of allocations, which a closure is not.
+func Run(n, grain int, job Job) {
 	if n <= 0 {
 		return
 	}
@@ -41,10 +51,10 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 		workers = min(Threads(), (n+grain-1)/grain)
 	}
 	if workers == 1 || !crew.taken.CompareAndSwap(false, true) {
-		f(0, n)
+		job.Do(0, n)
 		return
 	}
-	crew.run(n, max(grain, (n+workers*chunksPerWorker-1)/(workers*chunksPerWorker)), workers-1, f)
+	crew.run(n, max(grain, (n+workers*chunksPerWorker-1)/(workers*chunksPerWorker)), workers-1, job)
 }
 
 const (
@@ -57,7 +67,7 @@ type pool struct {
 	taken   atomic.Bool
 	workers []*worker
 
-	f        func(lo, hi int)
+	job      Job
 	n, chunk int
 	next     atomic.Int64        // where the first chunk that nobody has taken starts
 	failure  atomic.Pointer[any] // what the first panic in a worker said
@@ -83,8 +93,8 @@ const (
 )
 
 // run does a job with help from helpers workers.
-func (p *pool) run(n, chunk, helpers int, f func(lo, hi int)) {
-	p.f, p.n, p.chunk = f, n, chunk
+func (p *pool) run(n, chunk, helpers int, job Job) {
+	p.job, p.n, p.chunk = job, n, chunk
 	p.next.Store(0)
 	p.failure.Store(nil)
 	for len(p.workers) < helpers {
@@ -99,21 +109,21 @@ func (p *pool) run(n, chunk, helpers int, f func(lo, hi int)) {
 	p.work()
 }
 
-// finish waits for the helpers and hands on a panic of theirs. It also runs when f panics in the caller.
+// finish waits for the helpers and hands on a panic of theirs. It also runs when the job panics in the caller.
 func (p *pool) finish(helpers int) {
 	p.next.Store(int64(p.n)) // after a panic: no new chunks
 	for _, w := range p.workers[:helpers] {
 		w.wait()
 	}
 	failure := p.failure.Load()
-	p.f = nil
+	p.job = nil
 	p.taken.Store(false)
 	if failure != nil {
 		panic(*failure)
 	}
 }
 
-// work calls f on chunks until none is left.
+// work does chunks until none is left.
 func (p *pool) work() {
 	for {
 		hi := int(p.next.Add(int64(p.chunk)))
@@ -121,7 +131,7 @@ func (p *pool) work() {
 		if lo >= p.n {
 			return
 		}
-		p.f(lo, min(hi, p.n))
+		p.job.Do(lo, min(hi, p.n))
 	}
 }
 
@@ -163,7 +173,7 @@ func (w *worker) loop(p *pool) {
 	}
 }
 
-// work does its share of the job and reports, whatever f does.
+// work does its share of the job and reports, whatever the job does.
 func (w *worker) work(p *pool) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -33,7 +33,10 @@ func GradCheck(t testing.TB, f func(*tensor.Tape) *tensor.Tensor, params ...*ten
 	rounding := 8 * 0x1p-24 * size / step
 
 	for _, p := range params {
-		p.Grad = make([]float32, len(p.Data))
+		if p.Grad == nil {
+			p.Grad = make([]float32, len(p.Data))
+		}
+		clear(p.Grad)
 	}
 	tape := new(tensor.Tape)
 	tape.Backward(tape.Sum(tape.Mul(f(tape), c)))

@@ -1,0 +1,192 @@
+package tensor
+
+import (
+	"math"
+
+	"nfcot/internal/tensor/kernel"
+)
+
+// A Past is what attention remembers of a stream: the keys and values of its
+// rows. It may continue another one, which several can share.
+type Past struct {
+	before *Past
+	n      int // rows in all
+	own    int // rows since before
+	cols   int // nkv·hd
+	room   int
+	k      []float32 // [cols, room]: a key is a column, so that many keys meet a query at once
+	v      []float32 // [room, cols]
+}
+
+// Len is the number of rows.
+func (p *Past) Len() int { return p.n }
+
+// Fork returns an empty continuation of p, which must not grow any more.
+func (p *Past) Fork() Past { return Past{before: p, n: p.n} }
+
+// Rows returns copies of the keys and values.   → [n, nkv·hd] each
+func (p *Past) Rows() (k, v *Tensor) {
+	k, v = New(p.n, p.cols), New(p.n, p.cols)
+	for q := p; q != nil; q = q.before {
+		for i := range q.own {
+			row := q.n - q.own + i
+			for c := range q.cols {
+				k.Row(row)[c] = q.k[c*q.room+i]
+			}
+			copy(v.Row(row), q.v[i*q.cols:][:q.cols])
+		}
+	}
+	return k, v
+}
+
+// pastRoom is the number of rows that a past makes room for at first.
+const pastRoom = 32
+
+func (p *Past) add(k, v []float32) {
+	if p.own == p.room {
+		p.grow(len(k))
+	}
+	for i, x := range k {
+		p.k[i*p.room+p.own] = x
+	}
+	copy(p.v[p.own*p.cols:], v)
+	p.own++
+	p.n++
+}
+
+func (p *Past) grow(cols int) {
+	room := max(pastRoom, 2*p.room)
+	k, v := kernel.Floats(room*cols), kernel.Floats(room*cols)
+	for i := range cols {
+		copy(k[i*room:], p.k[i*p.room:][:p.own])
+	}
+	copy(v, p.v)
+	p.k, p.v, p.room, p.cols = k, v, room, cols
+}
+
+// Attend is Attention for rows that continue streams, and without a way back:
+// what decoding needs. Row r of k and v is added to past[r], and row r of q sees
+// all of that past then. Consecutive rows may belong to one stream. Every row of
+// the result has the bits that Attention gives it, whatever other rows there are.
+// q [R, nh·hd], k and v [R, nkv·hd] → y [R, nh·hd]
+func (t *Tape) Attend(q, k, v Cols, past []*Past, hd int) *Tensor {
+	o := t.op(q.Rows(), q.N)
+	o.q, o.k, o.v, o.past, o.n, o.c = q, k, v, past, hd, 1/math.Sqrt(float64(hd))
+	o.idx = t.Ints(len(past))
+	for r, p := range past {
+		p.add(k.row(r), v.row(r))
+		o.idx = append(o.idx, p.n)
+	}
+	o.groups()
+	o.tasks(len(o.mask.streams)*(k.N/hd), 1, func(o *op, lo, hi int) {
+		s := attentionScratch.Get().(*scratch)
+		defer attentionScratch.Put(s)
+		for task := lo; task < hi; task++ {
+			o.attendGroup(s, task)
+		}
+	})
+	return o.y
+}
+
+// groups cuts the rows into blocks of queries that share what lies before their
+// own rows.
+func (o *op) groups() {
+	groups := o.t.Spans(len(o.past))
+	for r, p := range o.past {
+		last := len(groups) - 1
+		if last < 0 || r-groups[last].From == queryBlock || p != o.past[r-1] && (p.before == nil || p.before != o.past[r-1].before) {
+			groups = append(groups, Span{r, r})
+			last++
+		}
+		groups[last].To = r + 1
+	}
+	o.mask.streams = groups
+}
+
+// attendGroup computes the result for a group and a head of keys. The pasts that
+// all of it sees meet all its queries at once, each stream's own rows only its
+// own.
+func (o *op) attendGroup(s *scratch, task int) {
+	hd, nkv := o.n, o.k.N/o.n
+	group, kv := o.q.N/hd/nkv, task%nkv
+	rows := o.mask.streams[task/nkv]
+	n, keys := rows.To-rows.From, 0
+	for _, seen := range o.idx[rows.From:rows.To] {
+		keys = max(keys, seen)
+	}
+	s.weights = grow(s.weights, n*keys)
+	w := s.weights
+	for h := kv * group; h < (kv+1)*group; h++ {
+		q, y := o.q.head(o.q.Data, rows.From, h, hd), o.y.All().head(o.y.Data, rows.From, h, hd)
+		scores(w, keys, q, o.past[rows.From].before, n, kv, hd)
+		o.ownRows(rows, func(p *Past, i, n, own int) {
+			product(w[i*keys+p.n-p.own:], keys, offset(q, i), kernel.Mat{Data: p.k[kv*hd*p.room:], Stride: p.room}, n, own, hd, false)
+		})
+		for i := range n {
+			seen := o.idx[rows.From+i]
+			row := w[i*keys : (i+1)*keys]
+			kernel.SoftmaxScaled(row[:seen], float32(o.c))
+			clear(row[seen:])
+		}
+		started := values(y, w, keys, o.past[rows.From].before, n, kv, hd)
+		o.ownRows(rows, func(p *Past, i, n, own int) {
+			to := offset(y, i)
+			product(to.Data, to.Stride, kernel.Mat{Data: w[i*keys+p.n-p.own:], Stride: keys}, kernel.Mat{Data: p.v[kv*hd:], Stride: p.cols}, n, hd, own, started)
+		})
+	}
+}
+
+// ownRows calls f for each stretch of rows of one stream: n rows from i on, which
+// see own rows of their past's own.
+func (o *op) ownRows(rows Span, f func(p *Past, i, n, own int)) {
+	for from := rows.From; from < rows.To; {
+		to := from + 1
+		for to < rows.To && o.past[to] == o.past[from] {
+			to++
+		}
+		p := o.past[from]
+		f(p, from-rows.From, to-from, o.idx[to-1]-(p.n-p.own))
+		from = to
+	}
+}
+
+// scores computes the scores of n queries against all of p, oldest first.
+func scores(w []float32, stride int, q kernel.Mat, p *Past, n, kv, hd int) {
+	if p == nil {
+		return
+	}
+	scores(w, stride, q, p.before, n, kv, hd)
+	product(w[p.n-p.own:], stride, q, kernel.Mat{Data: p.k[kv*hd*p.room:], Stride: p.room}, n, p.own, hd, false)
+}
+
+// values adds up the values of all of p, oldest first, and returns whether there
+// were any.
+func values(y kernel.Mat, w []float32, stride int, p *Past, n, kv, hd int) (started bool) {
+	if p == nil {
+		return false
+	}
+	started = values(y, w, stride, p.before, n, kv, hd)
+	if p.own == 0 {
+		return started
+	}
+	product(y.Data, y.Stride, kernel.Mat{Data: w[p.n-p.own:], Stride: stride}, kernel.Mat{Data: p.v[kv*hd:], Stride: p.cols}, n, hd, p.own, started)
+	return true
+}
+
+// offset is m from row i on.
+func offset(m kernel.Mat, i int) kernel.Mat {
+	return kernel.Mat{Data: m.Data[i*m.Stride:], Stride: m.Stride}
+}
+
+// product is kernel.Gemm, which for a single row would pack more than it
+// computes: Axpys then does the same sums.
+func product(c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate bool) {
+	if m > 1 {
+		kernel.Gemm(c, ldc, a, b, m, n, k, accumulate)
+		return
+	}
+	if !accumulate {
+		clear(c[:n])
+	}
+	kernel.Axpys(c[:n], a.Data[:k], b.Data, b.Stride)
+}
