@@ -188,3 +188,14 @@ func adamw(p, g, m, v []float32, gscale, decay, b1, a1, b2, a2, step, rc2, eps f
 		adamwGeneric(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
 	}
 }
+
+func fmas(n int) {
+	switch isa {
+	case avx512:
+		fmasAVX512(n)
+	case avx2:
+		fmasAVX2(n)
+	default:
+		fmasGeneric(n)
+	}
+}

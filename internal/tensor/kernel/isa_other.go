@@ -25,3 +25,4 @@ func sumSquares(x []float32) float64 { return sumSquaresGeneric(x) }
 func adamw(p, g, m, v []float32, gscale, decay, b1, a1, b2, a2, step, rc2, eps float32) {
 	adamwGeneric(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
 }
+func fmas(n int) { fmasGeneric(n) }

@@ -113,6 +113,9 @@ func adamwAVX512(p []float32, g []float32, m []float32, v []float32, gscale floa
 func sumSquaresAVX512(x []float32) (sum float64)
 
 //go:noescape
+func fmasAVX512(n int)
+
+//go:noescape
 func tile1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
@@ -183,6 +186,9 @@ func adamwAVX2(p []float32, g []float32, m []float32, v []float32, gscale float3
 
 //go:noescape
 func sumSquaresAVX2(x []float32) (sum float64)
+
+//go:noescape
+func fmasAVX2(n int)
 
 //go:noescape
 func transpose8(dst []float32, width int, src []float32, stride int, n int)

@@ -30,6 +30,7 @@ func main() {
 		m.swigluBackward()
 		m.adamw()
 		m.sumSquares()
+		m.fmas()
 	}
 	transpose8()
 	Generate()

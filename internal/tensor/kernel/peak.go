@@ -1,0 +1,63 @@
+package kernel
+
+import "time"
+
+// What this machine can do at best, so that a speed can be told as a share of it.
+
+// PeakFLOPs measures, over some rounds of the given length, how many float32 operations a second Threads() threads do in fused
+// multiply-adds that wait neither for each other nor for memory, and returns the best round. A multiply-add is two operations.
+func PeakFLOPs(round time.Duration) float64 {
+	const n = 1 << 16
+	return peak(round, func() float64 {
+		tasks := chunksPerWorker * Threads()
+		Parallel(tasks, 1, func(lo, hi int) {
+			for range hi - lo {
+				fmas(n)
+			}
+		})
+		return 2 * fmaLanes * n * float64(tasks)
+	})
+}
+
+// PeakBandwidth measures, likewise, how many bytes a second Threads() threads read from memory.
+func PeakBandwidth(round time.Duration) float64 {
+	x := Floats(1 << 26) // larger than any cache
+	for i := range x {
+		x[i] = 1
+	}
+	const block = 1 << 18
+	return peak(round, func() float64 {
+		Parallel(len(x)/block, 1, func(lo, hi int) { maximum(x[lo*block : hi*block]) })
+		return 4 * float64(len(x))
+	})
+}
+
+// fmaLanes is the number of multiply-adds in a round of fmas.
+const fmaLanes = 192
+
+func fmasGeneric(n int) {
+	var s [8]float32
+	for range n * (fmaLanes / len(s)) {
+		for i := range s {
+			s[i] = s[i]*0.5 + 1
+		}
+	}
+	fmasResult = s[0]
+}
+
+// fmasResult keeps the compiler from leaving the work out.
+var fmasResult float32
+
+// peak returns the best rate of work, which returns how much it did.
+func peak(round time.Duration, work func() float64) float64 {
+	const rounds = 5
+	best := 0.0
+	for range rounds {
+		start, done := time.Now(), 0.0
+		for done == 0 || time.Since(start) < round {
+			done += work()
+		}
+		best = max(best, done/time.Since(start).Seconds())
+	}
+	return best
+}
