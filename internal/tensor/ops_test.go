@@ -118,6 +118,10 @@ func opTests() []opTest {
 			func(x []rows) rows {
 				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 4, 7), columns(x[0], 1, 4))
 			}},
+		{"SwiGLU", "of one tensor's halves", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0].Part(0, 3), x[0].Part(3, 3)) },
+			func(x []rows) rows {
+				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 0, 3), columns(x[0], 3, 6))
+			}},
 		{"NormRope", "two heads of queries, one of keys, beside other columns", [][]int{{3, 14}, {4}, {4}}, func(t *tape, x []*mat) *mat {
 			return t.NormRope(x[0].Part(1, 12), 2, x[1], x[2], 1e-2, []int{0, 7, 3}, tensor.NewRotary(4, 100, 8))
 		}, func(x []rows) rows {

@@ -218,7 +218,11 @@ func swigluGeneric(dst, gate, up []float32) {
 }
 
 // d silu(g)/dg = s + g s (1-s) with s = 1/(1+e^-g).
-func swigluBackwardGeneric(dgate, dup, dy, gate, up []float32) {
+func swigluBackwardGeneric(dgate, dup, dy, gate, up []float32, accumulate bool) {
+	if !accumulate {
+		clear(dgate)
+		clear(dup)
+	}
 	for i, g := range gate {
 		s := 1 / onePlusExpNeg(g)
 		silu := g * s

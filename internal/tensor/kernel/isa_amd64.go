@@ -156,14 +156,14 @@ func swiglu(dst, gate, up []float32) {
 	}
 }
 
-func swigluBackward(dgate, dup, dy, gate, up []float32) {
+func swigluBackward(dgate, dup, dy, gate, up []float32, accumulate bool) {
 	switch isa {
 	case avx512:
-		swigluBackwardAVX512(dgate, dup, dy, gate, up)
+		swigluBackwardAVX512(dgate, dup, dy, gate, up, accumulate)
 	case avx2:
-		swigluBackwardAVX2(dgate, dup, dy, gate, up)
+		swigluBackwardAVX2(dgate, dup, dy, gate, up, accumulate)
 	default:
-		swigluBackwardGeneric(dgate, dup, dy, gate, up)
+		swigluBackwardGeneric(dgate, dup, dy, gate, up, accumulate)
 	}
 }
 

@@ -20,8 +20,8 @@ func expSum(dst, x []float32, shift, alpha float32) float32 {
 }
 func scale(dst []float32, alpha float32, x []float32) { scaleGeneric(dst, alpha, x) }
 func swiglu(dst, gate, up []float32)                  { swigluGeneric(dst, gate, up) }
-func swigluBackward(dgate, dup, dy, gate, up []float32) {
-	swigluBackwardGeneric(dgate, dup, dy, gate, up)
+func swigluBackward(dgate, dup, dy, gate, up []float32, accumulate bool) {
+	swigluBackwardGeneric(dgate, dup, dy, gate, up, accumulate)
 }
 func sumSquares(x []float32) float64 { return sumSquaresGeneric(x) }
 func adamw(p, g, m, v []float32, gscale, decay, b1, a1, b2, a2, step, rc2, eps float32) {

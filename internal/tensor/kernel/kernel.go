@@ -215,13 +215,14 @@ func SwiGLU(dst, gate, up []float32) {
 	swiglu(dst, gate, up)
 }
 
-// SwiGLUBackward adds to dgate and dup the gradients of SwiGLU's inputs, given the gradient dy of its output.
-func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
+// SwiGLUBackward sets dgate and dup to the gradients of SwiGLU's inputs, given the gradient dy of its output, or adds them if
+// accumulate.
+func SwiGLUBackward(dgate, dup, dy, gate, up []float32, accumulate bool) {
 	checkEqual("SwiGLUBackward", len(dy), len(dgate))
 	checkEqual("SwiGLUBackward", len(dy), len(dup))
 	checkEqual("SwiGLUBackward", len(dy), len(gate))
 	checkEqual("SwiGLUBackward", len(dy), len(up))
-	swigluBackward(dgate, dup, dy, gate, up)
+	swigluBackward(dgate, dup, dy, gate, up, accumulate)
 }
 
 // AdamW makes one optimizer step on the parameters p with gradients g and the moments m and v (Loshchilov and Hutter,

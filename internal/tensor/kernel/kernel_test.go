@@ -109,7 +109,10 @@ var operations = []struct {
 		func(a [][]float32, _, _ int) float64 { SwiGLU(a[0], a[1], a[2]); return 0 },
 		func(int, int) float64 { return 16 }, 0},
 	{"SwiGLUBackward", func(n, _ int) []int { return []int{n, n, n, n, n} },
-		func(a [][]float32, _, _ int) float64 { SwiGLUBackward(a[0], a[1], a[2], a[3], a[4]); return 0 },
+		func(a [][]float32, _, _ int) float64 { SwiGLUBackward(a[0], a[1], a[2], a[3], a[4], true); return 0 },
+		func(int, int) float64 { return 32 }, 0},
+	{"SwiGLUBackward, first", func(n, _ int) []int { return []int{n, n, n, n, n} },
+		func(a [][]float32, _, _ int) float64 { SwiGLUBackward(a[0], a[1], a[2], a[3], a[4], false); return 0 },
 		func(int, int) float64 { return 32 }, 0},
 	{"AdamW", func(n, _ int) []int { return []int{n, n, n, n} },
 		func(a [][]float32, _, _ int) float64 {
@@ -408,7 +411,7 @@ func TestSwiGLU(t *testing.T) {
 			dgate[i], dup[i] = 10, 20
 		}
 		SwiGLU(dst, gate, up)
-		SwiGLUBackward(dgate, dup, dy, gate, up)
+		SwiGLUBackward(dgate, dup, dy, gate, up, true)
 		for i := range n {
 			g, u, d := float64(gate[i]), float64(up[i]), float64(dy[i])
 			silu := func(g float64) float64 { return g / (1 + math.Exp(-g)) }
@@ -416,6 +419,15 @@ func TestSwiGLU(t *testing.T) {
 			near(t, fmt.Sprintf("silu(%v)*%v", g, u), float64(dst[i]), silu(g)*u, 1e-6*math.Abs(silu(g)*u)+1e-37)
 			near(t, fmt.Sprintf("d/dgate at %v", g), float64(dgate[i]), 10+d*u*slope, 1e-5)
 			near(t, fmt.Sprintf("d/dup at %v", g), float64(dup[i]), 20+d*silu(g), 1e-6*math.Abs(20+d*silu(g)))
+		}
+		first, firstUp := make([]float32, n), make([]float32, n)
+		SwiGLUBackward(first, firstUp, dy, gate, up, true)
+		for i := range n {
+			dgate[i], dup[i] = float32(math.NaN()), float32(inf)
+		}
+		SwiGLUBackward(dgate, dup, dy, gate, up, false)
+		if !slices.Equal(dgate, first) || !slices.Equal(dup, firstUp) {
+			t.Errorf("what the gradients held before shows: %v and %v, want %v and %v", dgate, dup, first, firstUp)
 		}
 		SwiGLU(gate, gate, up)
 		if !sameBits(gate, dst) {
@@ -696,7 +708,7 @@ func TestWrongLengthsPanic(t *testing.T) {
 		"Outers":            func() { Outers(x, 4, x[:3], x[:4]) },
 		"Exp":               func() { Exp(x, x[:9]) },
 		"SwiGLU":            func() { SwiGLU(x, x, x[:9]) },
-		"SwiGLUBackward":    func() { SwiGLUBackward(x, x, x[:9], x, x) },
+		"SwiGLUBackward":    func() { SwiGLUBackward(x, x, x[:9], x, x, true) },
 		"Add":               func() { Add(x, x, x[:9]) },
 		"Mul":               func() { Mul(x, x[:9], x) },
 		"MulAdd":            func() { MulAdd(x[:9], x, x) },
@@ -767,7 +779,7 @@ func BenchmarkVector(b *testing.B) {
 		}},
 		{"Rope/32", 8 * n, func() { Rope(z, cos, sin, 1) }},
 		{"SwiGLU", 12 * n, func() { SwiGLU(z, x, y) }},
-		{"SwiGLUBackward", 28 * n, func() { SwiGLUBackward(z, v, u, x, y) }},
+		{"SwiGLUBackward", 28 * n, func() { SwiGLUBackward(z, v, u, x, y, true) }},
 		{"AdamW", 28 * n, func() { AdamW(z, x, v, u, 1, 1e-9, 0, 0.9, 0.99, 1, 1, 1) }},
 		{"SumSquares", 4 * n, func() { SumSquares(x) }},
 		{"Dot", 8 * n, func() { Dot(x, y) }},

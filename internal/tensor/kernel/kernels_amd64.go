@@ -137,7 +137,7 @@ func ropeAVX512(x []float32, cos []float32, sin []float32, sign float32)
 func swigluAVX512(dst []float32, gate []float32, up []float32)
 
 //go:noescape
-func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
 
 //go:noescape
 func adamwAVX512(p []float32, g []float32, m []float32, v []float32, gscale float32, decay float32, b1 float32, a1 float32, b2 float32, a2 float32, step float32, rc2 float32, eps float32)
@@ -242,7 +242,7 @@ func ropeAVX2(x []float32, cos []float32, sin []float32, sign float32)
 func swigluAVX2(dst []float32, gate []float32, up []float32)
 
 //go:noescape
-func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
 
 //go:noescape
 func adamwAVX2(p []float32, g []float32, m []float32, v []float32, gscale float32, decay float32, b1 float32, a1 float32, b2 float32, a2 float32, step float32, rc2 float32, eps float32)

@@ -6909,17 +6909,22 @@ end:
 	VZEROUPPER
 	RET
 
-// func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·swigluBackwardAVX512(SB), NOSPLIT, $0-120
-	MOVQ dgate_base+0(FP), AX
-	MOVQ dup_base+24(FP), CX
-	MOVQ dy_base+48(FP), DX
-	MOVQ dy_len+56(FP), BX
-	MOVQ gate_base+72(FP), SI
-	MOVQ up_base+96(FP), DI
-	CMPQ BX, $0x10
-	JLT  partial
+// func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·swigluBackwardAVX512(SB), NOSPLIT, $0-121
+	MOVQ         dgate_base+0(FP), AX
+	MOVQ         dup_base+24(FP), CX
+	MOVQ         dy_base+48(FP), DX
+	MOVQ         dy_len+56(FP), BX
+	MOVQ         gate_base+72(FP), SI
+	MOVQ         up_base+96(FP), DI
+	MOVB         accumulate+120(FP), R8
+	MOVBLZX      R8, R8
+	NEGL         R8
+	VMOVD        R8, X12
+	VPBROADCASTD X12, Z12
+	CMPQ         BX, $0x10
+	JLT          partial
 
 full:
 	VMOVUPS      (SI), Z0
@@ -6950,9 +6955,11 @@ full:
 	VFMADD213PS  Z1, Z9, Z10
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      (AX), Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z10, Z8, Z11
 	VMOVUPS      Z11, (AX)
 	VMOVUPS      (CX), Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z9, Z7, Z11
 	VMOVUPS      Z11, (CX)
 	ADDQ         $0x40, AX
@@ -6998,9 +7005,11 @@ partial:
 	VFMADD213PS  Z1, Z9, Z10
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS.Z    (AX), K1, Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z10, Z8, Z11
 	VMOVUPS      Z11, K1, (AX)
 	VMOVUPS.Z    (CX), K1, Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z9, Z7, Z11
 	VMOVUPS      Z11, K1, (CX)
 
@@ -11458,17 +11467,22 @@ end:
 	VZEROUPPER
 	RET
 
-// func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+// func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·swigluBackwardAVX2(SB), NOSPLIT, $0-120
-	MOVQ dgate_base+0(FP), AX
-	MOVQ dup_base+24(FP), CX
-	MOVQ dy_base+48(FP), DX
-	MOVQ dy_len+56(FP), BX
-	MOVQ gate_base+72(FP), SI
-	MOVQ up_base+96(FP), DI
-	CMPQ BX, $0x10
-	JLT  partial
+TEXT ·swigluBackwardAVX2(SB), NOSPLIT, $0-121
+	MOVQ         dgate_base+0(FP), AX
+	MOVQ         dup_base+24(FP), CX
+	MOVQ         dy_base+48(FP), DX
+	MOVQ         dy_len+56(FP), BX
+	MOVQ         gate_base+72(FP), SI
+	MOVQ         up_base+96(FP), DI
+	MOVB         accumulate+120(FP), R8
+	MOVBLZX      R8, R8
+	NEGL         R8
+	VMOVD        R8, X12
+	VPBROADCASTD X12, Y12
+	CMPQ         BX, $0x10
+	JLT          partial
 
 full:
 	VMOVUPS      (SI), Y0
@@ -11508,9 +11522,11 @@ full:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMOVUPS      (AX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMOVUPS      Y11, (AX)
 	VMOVUPS      (CX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMOVUPS      Y11, (CX)
 	VMOVUPS      32(SI), Y0
@@ -11550,9 +11566,11 @@ full:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMOVUPS      32(AX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMOVUPS      Y11, 32(AX)
 	VMOVUPS      32(CX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMOVUPS      Y11, 32(CX)
 	ADDQ         $0x40, AX
@@ -11609,9 +11627,11 @@ partial:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMASKMOVPS   (AX), Y14, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMASKMOVPS   Y11, Y14, (AX)
 	VMASKMOVPS   (CX), Y14, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMASKMOVPS   Y11, Y14, (CX)
 	VMASKMOVPS   32(SI), Y15, Y0
@@ -11651,9 +11671,11 @@ partial:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMASKMOVPS   32(AX), Y15, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMASKMOVPS   Y11, Y15, 32(AX)
 	VMASKMOVPS   32(CX), Y15, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMASKMOVPS   Y11, Y15, 32(CX)
 

@@ -328,10 +328,16 @@ func (m *machine) swiglu() {
 
 // swigluBackward writes SwiGLUBackward.
 func (m *machine) swigluBackward() {
-	m.text("swigluBackward", "dgate, dup, dy, gate, up []float32")
+	m.text("swigluBackward", "dgate, dup, dy, gate, up []float32, accumulate bool")
 	dgate, dup := Load(Param("dgate").Base(), GP64()), Load(Param("dup").Base(), GP64())
 	dy, n := Load(Param("dy").Base(), GP64()), Load(Param("dy").Len(), GP64())
 	gate, up := Load(Param("gate").Base(), GP64()), Load(Param("up").Base(), GP64())
+	flag, keep := Load(Param("accumulate"), GP8()), m.v[12] // all bits set to keep the old gradients, or none
+	wide := GP32()
+	MOVBLZX(flag, wide)
+	NEGL(wide)
+	VMOVD(wide, x[12])
+	VPBROADCASTD(x[12], keep)
 	m.loop(n, []reg.Register{dgate, dup, dy, gate, up}, func(masked bool) {
 		for i := range m.group() {
 			g, s, d, u := m.v[0], m.v[1], m.v[7], m.v[8]
@@ -347,9 +353,11 @@ func (m *machine) swigluBackward() {
 			VFMADD213PS(s, silu, slope) // s + silu (1-s)
 			VMULPS(d, u, u)
 			m.load(Mem{Base: dgate}, i, old, masked)
+			VANDPS(keep, old, old)
 			VFMADD231PS(slope, u, old)
 			m.store(old, Mem{Base: dgate}, i, masked)
 			m.load(Mem{Base: dup}, i, old, masked)
+			VANDPS(keep, old, old)
 			VFMADD231PS(silu, d, old)
 			m.store(old, Mem{Base: dup}, i, masked)
 		}
