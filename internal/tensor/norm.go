@@ -25,23 +25,19 @@ func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 		if o.x.Grad != nil {
 			o.x.grad()
 		}
-		if o.w.Grad == nil {
-			o.rows(len(o.kept), 4*o.w.Cols(), func(o *op, lo, hi int) { rmsNormBack(o, nil, lo, hi) })
-			return
+		dw := o.t.zeros(o.w.Cols())
+		o.addOverRows(dw, len(o.kept), func(o *op, partial []float32, lo, hi int) {
+			C := o.w.Cols()
+			var dx []float32
+			if o.x.Grad != nil {
+				dx = o.x.Grad[lo*C : hi*C]
+			}
+			kernel.RMSNormBackward(dx, partial, o.y.Grad[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi])
+		})
+		if o.w.Grad != nil {
+			kernel.Axpy(1, dw, o.w.grad())
 		}
-		o.addOverRows(o.w.grad(), len(o.kept), rmsNormBack)
 	})
-}
-
-// rmsNormBack is the way back of groups lo to hi; it adds the gradient of w to
-// dw.
-func rmsNormBack(o *op, dw []float32, lo, hi int) {
-	C := o.w.Cols()
-	var dx []float32
-	if o.x.Grad != nil {
-		dx = o.x.Grad[lo*C : hi*C]
-	}
-	kernel.RMSNormBackward(dx, dw, o.y.Grad[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi])
 }
 
 // LayerNorm centres each row of x, scales it to unit variance (the biased

@@ -204,11 +204,15 @@ func (t *Tape) SwiGLU(gate, up Cols) *Tensor {
 		}
 	})
 	return o.done(func(o *op) {
-		o.writing(&o.k)
-		o.writing(&o.v)
+		// Of the usual input, the halves of one projection, all is written: nothing needs clearing first.
+		halves := o.k.Tensor == o.v.Tensor && o.k.Tensor.Cols() == 2*o.k.N && o.k.From+o.v.From == o.k.N && o.k.From*o.v.From == 0
+		if o.fresh = halves && o.k.claim(); !o.fresh {
+			o.writing(&o.k)
+			o.writing(&o.v)
+		}
 		o.rows(o.y.Rows(), 8*o.k.N, func(o *op, lo, hi int) {
 			for r := lo; r < hi; r++ {
-				kernel.SwiGLUBackward(o.k.gradRow(r), o.v.gradRow(r), o.y.gradRow(r), o.k.row(r), o.v.row(r))
+				kernel.SwiGLUBackward(o.k.gradRow(r), o.v.gradRow(r), o.y.gradRow(r), o.k.row(r), o.v.row(r), !o.fresh)
 			}
 		})
 	})

@@ -118,6 +118,10 @@ func opTests() []opTest {
 			func(x []rows) rows {
 				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 4, 7), columns(x[0], 1, 4))
 			}},
+		{"SwiGLU", "of one tensor's halves", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0].Part(0, 3), x[0].Part(3, 3)) },
+			func(x []rows) rows {
+				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 0, 3), columns(x[0], 3, 6))
+			}},
 		{"NormRope", "two heads of queries, one of keys, beside other columns", [][]int{{3, 14}, {4}, {4}}, func(t *tape, x []*mat) *mat {
 			return t.NormRope(x[0].Part(1, 12), 2, x[1], x[2], 1e-2, []int{0, 7, 3}, tensor.NewRotary(4, 100, 8))
 		}, func(x []rows) rows {
@@ -265,7 +269,8 @@ func TestFrozenInputs(t *testing.T) {
 	})
 }
 
-// What a tape was used for before does not show: here its memory is full of NaN.
+// What a tape was used for before does not show: here its memory is full of NaN. The inputs are results themselves, whose
+// gradients begin as such memory.
 func TestUsedMemory(t *testing.T) {
 	forEachOp(t, func(t *testing.T, tt opTest, x []*mat) {
 		nan := tensor.New(1, 1<<17)
@@ -273,10 +278,12 @@ func TestUsedMemory(t *testing.T) {
 			nan.Data[i] = float32(math.NaN())
 		}
 		run := func(tp *tape) (results [][]float32) {
+			var in []*mat
 			for i := range x {
 				x[i].Grad = make([]float32, len(x[i].Data))
+				in = append(in, tp.Scale(0.5, x[i]))
 			}
-			y := tt.f(tp, x)
+			y := tt.f(tp, in)
 			tp.Backward(tp.Sum(tp.Mul(y, random(99, y.Shape...))))
 			results = append(results, y.Data)
 			for i := range x {

@@ -58,19 +58,154 @@ func maximumGeneric(x []float32) float32 {
 	return most
 }
 
-// expSumGeneric sets dst[i] = e^(x[i]-shift) and returns the sum of dst.
-func expSumGeneric(dst, x []float32, shift float32) float32 {
+// expSumGeneric sets dst[i] = e^(alpha*(x[i]-shift)) and returns the sum of dst.
+func expSumGeneric(dst, x []float32, shift, alpha float32) float32 {
 	var s [lanes]float32
 	for i, v := range x {
-		dst[i] = float32(math.Exp(float64(v - shift)))
+		dst[i] = float32(math.Exp(float64(alpha * (v - shift))))
 		s[i%lanes] += dst[i]
 	}
 	return tree(&s)
 }
 
-func scaleGeneric(alpha float32, x []float32) {
-	for i := range x {
-		x[i] *= alpha
+func addGeneric(dst, a, b []float32) {
+	for i, v := range a {
+		dst[i] = v + b[i]
+	}
+}
+
+func mulGeneric(dst, a, b []float32) {
+	for i, v := range a {
+		dst[i] = v * b[i]
+	}
+}
+
+func mulAddGeneric(dst, a, b []float32) {
+	for i, v := range a {
+		dst[i] += v * b[i]
+	}
+}
+
+func scaleGeneric(dst []float32, alpha float32, x []float32) {
+	for i, v := range x {
+		dst[i] = alpha * v
+	}
+}
+
+func softmaxBackwardGeneric(ds, p []float32, mean, alpha float32) {
+	for i, v := range p {
+		ds[i] = alpha * v * (ds[i] - mean)
+	}
+}
+
+// With e = e^(-2|x|), tanh |x| = (1-e)/(1+e) has the derivative 4e/(1+e)^2.
+func tanhGeneric(y, slope, x []float32) {
+	for i, v := range x {
+		e := math.Exp(-2 * math.Abs(float64(v)))
+		slope[i] = float32(4 * e / ((1 + e) * (1 + e)))
+		y[i] = float32(math.Tanh(float64(v)))
+	}
+}
+
+func geluGeneric(y, slope, x []float32) {
+	for i, w := range x {
+		v := float64(w)
+		cdf := math.Erfc(-v/math.Sqrt2) / 2 // Erfc keeps its precision in the left tail
+		slope[i] = float32(cdf + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi))
+		y[i] = float32(v * cdf)
+	}
+}
+
+func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+func rmsNormGeneric(y, x, w, inv []float32, eps float32) {
+	n := len(w)
+	for r := range inv {
+		ys, xs := y[r*n:][:n], x[r*n:][:n]
+		var squares [lanes]float32
+		for i, v := range xs {
+			squares[i%lanes] += v * v
+		}
+		inv[r] = 1 / sqrt(tree(&squares)/float32(n)+eps)
+		for i, v := range xs {
+			ys[i] = v * inv[r] * w[i]
+		}
+	}
+}
+
+func rmsNormBackwardGeneric(dx, dw, dy, x, w, inv []float32) {
+	n := len(w)
+	for r, scale := range inv {
+		dys, xs := dy[r*n:][:n], x[r*n:][:n]
+		var sum [lanes]float32 // of norm*w*dy
+		for i, d := range dys {
+			norm := xs[i] * scale
+			sum[i%lanes] += norm * (w[i] * d)
+			dw[i] += norm * d
+		}
+		if dx == nil {
+			continue
+		}
+		along, dxs := tree(&sum)/float32(n), dx[r*n:][:n]
+		for i, d := range dys {
+			dxs[i] += scale * (w[i]*d - xs[i]*scale*along)
+		}
+	}
+}
+
+func layerNormGeneric(y, x, w, b, means, inv []float32, eps float32) {
+	n := len(w)
+	for r := range inv {
+		ys, xs := y[r*n:][:n], x[r*n:][:n]
+		var sum, rests, squares [lanes]float32
+		for i, v := range xs {
+			sum[i%lanes] += v
+		}
+		about := tree(&sum) / float32(n)
+		for i, v := range xs {
+			d := v - about
+			rests[i%lanes] += d
+			squares[i%lanes] += d * d
+		}
+		rest := tree(&rests) / float32(n)
+		variance := max(0, tree(&squares)/float32(n)-float32(rest*rest))
+		means[r], inv[r] = about+rest, 1/sqrt(variance+eps)
+		for i, v := range xs {
+			ys[i] = (v-means[r])*inv[r]*w[i] + b[i]
+		}
+	}
+}
+
+func layerNormBackwardGeneric(dx, dw, db, dy, x, w, means, inv []float32) {
+	n := len(w)
+	for r, scale := range inv {
+		dys, xs := dy[r*n:][:n], x[r*n:][:n]
+		var sum, sumNorm [lanes]float32 // of w*dy, and of norm*w*dy
+		for i, d := range dys {
+			norm := (xs[i] - means[r]) * scale
+			sum[i%lanes] += w[i] * d
+			sumNorm[i%lanes] += norm * (w[i] * d)
+			dw[i] += norm * d
+			db[i] += d
+		}
+		if dx == nil {
+			continue
+		}
+		mean, along, dxs := tree(&sum)/float32(n), tree(&sumNorm)/float32(n), dx[r*n:][:n]
+		for i, d := range dys {
+			norm := (xs[i] - means[r]) * scale
+			dxs[i] += scale * (w[i]*d - mean - norm*along)
+		}
+	}
+}
+
+func ropeGeneric(x, cos, sin []float32, sign float32) {
+	half := len(cos)
+	for h := 0; h < len(x); h += 2 * half {
+		for j, c := range cos {
+			s, a, b := sign*sin[j], x[h+j], x[h+half+j]
+			x[h+j], x[h+half+j] = a*c-b*s, b*c+a*s
+		}
 	}
 }
 
@@ -83,7 +218,11 @@ func swigluGeneric(dst, gate, up []float32) {
 }
 
 // d silu(g)/dg = s + g s (1-s) with s = 1/(1+e^-g).
-func swigluBackwardGeneric(dgate, dup, dy, gate, up []float32) {
+func swigluBackwardGeneric(dgate, dup, dy, gate, up []float32, accumulate bool) {
+	if !accumulate {
+		clear(dgate)
+		clear(dup)
+	}
 	for i, g := range gate {
 		s := 1 / onePlusExpNeg(g)
 		silu := g * s
@@ -99,7 +238,7 @@ func adamwGeneric(p, g, m, v []float32, gscale, decay, b1, a1, b2, a2, step, rc2
 		gi := gscale * g[i]
 		m[i] = float32(b1*m[i]) + float32(a1*gi)
 		v[i] = float32(b2*v[i]) + float32(a2*float32(gi*gi))
-		root := float32(math.Sqrt(float64(v[i] * rc2)))
+		root := sqrt(v[i] * rc2)
 		p[i] -= float32(decay * p[i])
 		p[i] -= float32(step*m[i]) / (root + eps)
 	}

@@ -123,25 +123,25 @@ func maximum(x []float32) float32 {
 	}
 }
 
-func expSum(dst, x []float32, shift float32) float32 {
+func expSum(dst, x []float32, shift, alpha float32) float32 {
 	switch isa {
 	case avx512:
-		return expSumAVX512(dst, x, shift)
+		return expSumAVX512(dst, x, shift, alpha)
 	case avx2:
-		return expSumAVX2(dst, x, shift)
+		return expSumAVX2(dst, x, shift, alpha)
 	default:
-		return expSumGeneric(dst, x, shift)
+		return expSumGeneric(dst, x, shift, alpha)
 	}
 }
 
-func scale(alpha float32, x []float32) {
+func scale(dst []float32, alpha float32, x []float32) {
 	switch isa {
 	case avx512:
-		scaleAVX512(alpha, x)
+		scaleAVX512(dst, alpha, x)
 	case avx2:
-		scaleAVX2(alpha, x)
+		scaleAVX2(dst, alpha, x)
 	default:
-		scaleGeneric(alpha, x)
+		scaleGeneric(dst, alpha, x)
 	}
 }
 
@@ -156,14 +156,14 @@ func swiglu(dst, gate, up []float32) {
 	}
 }
 
-func swigluBackward(dgate, dup, dy, gate, up []float32) {
+func swigluBackward(dgate, dup, dy, gate, up []float32, accumulate bool) {
 	switch isa {
 	case avx512:
-		swigluBackwardAVX512(dgate, dup, dy, gate, up)
+		swigluBackwardAVX512(dgate, dup, dy, gate, up, accumulate)
 	case avx2:
-		swigluBackwardAVX2(dgate, dup, dy, gate, up)
+		swigluBackwardAVX2(dgate, dup, dy, gate, up, accumulate)
 	default:
-		swigluBackwardGeneric(dgate, dup, dy, gate, up)
+		swigluBackwardGeneric(dgate, dup, dy, gate, up, accumulate)
 	}
 }
 
@@ -197,5 +197,126 @@ func fmas(n int) {
 		fmasAVX2(n)
 	default:
 		fmasGeneric(n)
+	}
+}
+
+func add(dst, a, b []float32) {
+	switch isa {
+	case avx512:
+		addAVX512(dst, a, b)
+	case avx2:
+		addAVX2(dst, a, b)
+	default:
+		addGeneric(dst, a, b)
+	}
+}
+
+func mul(dst, a, b []float32) {
+	switch isa {
+	case avx512:
+		mulAVX512(dst, a, b)
+	case avx2:
+		mulAVX2(dst, a, b)
+	default:
+		mulGeneric(dst, a, b)
+	}
+}
+
+func mulAdd(dst, a, b []float32) {
+	switch isa {
+	case avx512:
+		mulAddAVX512(dst, a, b)
+	case avx2:
+		mulAddAVX2(dst, a, b)
+	default:
+		mulAddGeneric(dst, a, b)
+	}
+}
+
+func tanh(y, slope, x []float32) {
+	switch isa {
+	case avx512:
+		tanhAVX512(y, slope, x)
+	case avx2:
+		tanhAVX2(y, slope, x)
+	default:
+		tanhGeneric(y, slope, x)
+	}
+}
+
+func gelu(y, slope, x []float32) {
+	switch isa {
+	case avx512:
+		geluAVX512(y, slope, x)
+	case avx2:
+		geluAVX2(y, slope, x)
+	default:
+		geluGeneric(y, slope, x)
+	}
+}
+
+func softmaxBackward(ds, p []float32, mean, alpha float32) {
+	switch isa {
+	case avx512:
+		softmaxBackwardAVX512(ds, p, mean, alpha)
+	case avx2:
+		softmaxBackwardAVX2(ds, p, mean, alpha)
+	default:
+		softmaxBackwardGeneric(ds, p, mean, alpha)
+	}
+}
+
+func rmsNorm(y, x, w, inv []float32, eps float32) {
+	switch isa {
+	case avx512:
+		rmsNormAVX512(y, x, w, inv, eps)
+	case avx2:
+		rmsNormAVX2(y, x, w, inv, eps)
+	default:
+		rmsNormGeneric(y, x, w, inv, eps)
+	}
+}
+
+func rmsNormBackward(dx, dw, dy, x, w, inv []float32) {
+	switch isa {
+	case avx512:
+		rmsNormBackwardAVX512(dx, dw, dy, x, w, inv)
+	case avx2:
+		rmsNormBackwardAVX2(dx, dw, dy, x, w, inv)
+	default:
+		rmsNormBackwardGeneric(dx, dw, dy, x, w, inv)
+	}
+}
+
+func layerNorm(y, x, w, b, means, inv []float32, eps float32) {
+	switch isa {
+	case avx512:
+		layerNormAVX512(y, x, w, b, means, inv, eps)
+	case avx2:
+		layerNormAVX2(y, x, w, b, means, inv, eps)
+	default:
+		layerNormGeneric(y, x, w, b, means, inv, eps)
+	}
+}
+
+func layerNormBackward(dx, dw, db, dy, x, w, means, inv []float32) {
+	switch isa {
+	case avx512:
+		layerNormBackwardAVX512(dx, dw, db, dy, x, w, means, inv)
+	case avx2:
+		layerNormBackwardAVX2(dx, dw, db, dy, x, w, means, inv)
+	default:
+		layerNormBackwardGeneric(dx, dw, db, dy, x, w, means, inv)
+	}
+}
+
+func rope(x, cos, sin []float32, sign float32) {
+	switch isa {
+	case avx512:
+		ropeAVX512(x, cos, sin, sign)
+	case avx2:
+		ropeAVX2(x, cos, sin, sign)
+	default:
+		ropeGeneric(x, cos, sin, sign)
 	}
 }

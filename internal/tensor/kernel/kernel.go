@@ -51,26 +51,161 @@ func Outers(x []float32, stride int, w, y []float32) {
 	outers(x, stride, w, y)
 }
 
+// Add sets dst[i] = a[i] + b[i]. dst may be a or b.
+func Add(dst, a, b []float32) {
+	checkEqual("Add", len(dst), len(a))
+	checkEqual("Add", len(dst), len(b))
+	add(dst, a, b)
+}
+
+// Mul sets dst[i] = a[i] * b[i]. dst may be a or b.
+func Mul(dst, a, b []float32) {
+	checkEqual("Mul", len(dst), len(a))
+	checkEqual("Mul", len(dst), len(b))
+	mul(dst, a, b)
+}
+
+// MulAdd adds a[i]*b[i] to dst[i]. dst may be a or b.
+func MulAdd(dst, a, b []float32) {
+	checkEqual("MulAdd", len(dst), len(a))
+	checkEqual("MulAdd", len(dst), len(b))
+	mulAdd(dst, a, b)
+}
+
+// Scale sets dst[i] = alpha*x[i]. dst may be x.
+func Scale(dst []float32, alpha float32, x []float32) {
+	checkEqual("Scale", len(dst), len(x))
+	scale(dst, alpha, x)
+}
+
 // Exp sets dst[i] = e^x[i], with a relative error of at most 1e-6 for every argument. e^-Inf is 0, e^+Inf is +Inf, e^NaN is
 // NaN; results below 1e-38 may be 0. dst may be x.
 func Exp(dst, x []float32) {
 	checkEqual("Exp", len(dst), len(x))
-	expSum(dst, x, 0)
+	expSum(dst, x, 0, 1)
+}
+
+// Tanh sets y[i] = tanh x[i] and, unless slope is nil, slope[i] to the derivative there, both with a relative error of at most
+// 1e-6 (results below 1e-37 may be 0). y may be x.
+func Tanh(y, slope, x []float32) {
+	checkEqual("Tanh", len(y), len(x))
+	tanh(y, slopeOr("Tanh", slope, y), x)
+}
+
+// GELU sets y[i] = x[i] Φ(x[i]), Φ being the normal distribution function (Hendrycks and Gimpel, Gaussian Error Linear Units,
+// 2016, the exact form), with a relative error of at most 1e-6, and, unless slope is nil, slope[i] to the derivative there,
+// with an error of at most 2e-7. Results below 1e-36 may be 0. y may be x.
+func GELU(y, slope, x []float32) {
+	checkEqual("GELU", len(y), len(x))
+	gelu(y, slopeOr("GELU", slope, y), x)
+}
+
+// slopeOr returns slope, or y when no slope is wanted: the kernels write an element of the slope before that of y.
+func slopeOr(name string, slope, y []float32) []float32 {
+	if slope == nil {
+		return y
+	}
+	checkEqual(name, len(y), len(slope))
+	return slope
 }
 
 // Softmax replaces x by e^x[i] / sum_j e^x[j] and returns log sum_j e^x[j] of the input. The greatest element is taken off
 // first, so nothing overflows. Elements that are -Inf get probability 0; when all are (or x is empty), the result is 0
 // everywhere and the sum's logarithm is -Inf. Elements that are -Inf at the end of x change no bit of the others.
 func Softmax(x []float32) float32 {
-	shift := maximum(x)
+	shift, sum := softmax(x, 1)
+	return shift + float32(math.Log(float64(sum)))
+}
+
+// SoftmaxScaled replaces x by the Softmax of alpha*x, alpha > 0.
+func SoftmaxScaled(x []float32, alpha float32) {
+	softmax(x, alpha)
+}
+
+// softmax replaces x by e^(alpha*(x[i]-shift)) / sum, and returns the greatest element, shift, and the sum of the exponentials.
+func softmax(x []float32, alpha float32) (shift, sum float32) {
+	shift = maximum(x)
 	if math.IsInf(float64(shift), -1) {
 		shift = 0
 	}
-	sum := expSum(x, x, shift)
+	sum = expSum(x, x, shift, alpha)
 	if sum != 0 {
-		scale(1/sum, x)
+		scale(x, 1/sum, x)
 	}
-	return shift + float32(math.Log(float64(sum)))
+	return shift, sum
+}
+
+// SoftmaxBackward is the way back of p = SoftmaxScaled(x, alpha): it replaces ds, the gradient of p, by that of x, given mean,
+// the sum over i of p[i]*ds[i]: ds[i] = alpha * p[i] * (ds[i] - mean).
+func SoftmaxBackward(ds, p []float32, mean, alpha float32) {
+	checkEqual("SoftmaxBackward", len(ds), len(p))
+	softmaxBackward(ds, p, mean, alpha)
+}
+
+// RMSNorm scales each of the len(inv) rows of len(w) elements of x to unit root mean square, then by w (Zhang and Sennrich,
+// Root Mean Square Layer Normalization, 2019): y = x*inv*w, where inv = 1/sqrt(mean(x^2) + eps) is kept for the way back.
+// Squares are summed as Dots sums. y may be x.
+func RMSNorm(y, x, w, inv []float32, eps float32) {
+	checkEqual("RMSNorm", len(y), len(x))
+	checkEqual("RMSNorm", len(x), len(inv)*len(w))
+	rmsNorm(y, x, w, inv, eps)
+}
+
+// RMSNormBackward adds to dx, unless it is nil, and to dw the gradients of RMSNorm's input and weight, given the gradient dy of
+// its output and what it kept. With n = x*inv, row by row:
+//
+//	dw += n*dy
+//	dx += inv * (w*dy - n*mean(n*w*dy))
+func RMSNormBackward(dx, dw, dy, x, w, inv []float32) {
+	checkEqual("RMSNormBackward", len(dw), len(w))
+	checkEqual("RMSNormBackward", len(dy), len(x))
+	checkEqual("RMSNormBackward", len(x), len(inv)*len(w))
+	if dx != nil {
+		checkEqual("RMSNormBackward", len(dx), len(x))
+	}
+	rmsNormBackward(dx, dw, dy, x, w, inv)
+}
+
+// LayerNorm centres each of the len(inv) rows of len(w) elements of x, scales it to unit variance, then applies w and b (Ba,
+// Kiros and Hinton, Layer Normalization, 2016): y = (x-means)*inv*w + b, where inv = 1/sqrt(variance + eps). The means and inv
+// are kept for the way back. Sums run as in Dots; a second pass corrects the mean by what rounding left of it, so that rows far
+// from 0 lose no more digits than they must (Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, 1983).
+// y may be x.
+func LayerNorm(y, x, w, b, means, inv []float32, eps float32) {
+	checkEqual("LayerNorm", len(y), len(x))
+	checkEqual("LayerNorm", len(w), len(b))
+	checkEqual("LayerNorm", len(inv), len(means))
+	checkEqual("LayerNorm", len(x), len(inv)*len(w))
+	layerNorm(y, x, w, b, means, inv, eps)
+}
+
+// LayerNormBackward adds to dx, unless it is nil, dw and db the gradients of LayerNorm's input, weight and bias, given the
+// gradient dy of its output and what it kept. With n = (x-means)*inv, row by row:
+//
+//	dw += n*dy
+//	db += dy
+//	dx += inv * (w*dy - mean(w*dy) - n*mean(n*w*dy))
+func LayerNormBackward(dx, dw, db, dy, x, w, means, inv []float32) {
+	checkEqual("LayerNormBackward", len(dw), len(w))
+	checkEqual("LayerNormBackward", len(db), len(w))
+	checkEqual("LayerNormBackward", len(dy), len(x))
+	checkEqual("LayerNormBackward", len(inv), len(means))
+	checkEqual("LayerNormBackward", len(x), len(inv)*len(w))
+	if dx != nil {
+		checkEqual("LayerNormBackward", len(dx), len(x))
+	}
+	layerNormBackward(dx, dw, db, dy, x, w, means, inv)
+}
+
+// Rope turns the heads that follow each other in x, each of 2*len(cos) elements, by rotary position embedding (Su et al.,
+// RoFormer, 2021): elements j and len(cos)+j of a head are a point in the plane, which turns by the angle that has cosine cos[j]
+// and sine sign*sin[j]. sign is 1, or -1 to turn back.
+func Rope(x, cos, sin []float32, sign float32) {
+	checkEqual("Rope", len(cos), len(sin))
+	if head := 2 * len(cos); len(x) > 0 && (head == 0 || len(x)%head != 0) {
+		panic(fmt.Sprintf("kernel: Rope: %d elements are no heads of %d", len(x), head))
+	}
+	rope(x, cos, sin, sign)
 }
 
 // SwiGLU sets dst[i] = silu(gate[i])*up[i], where silu(g) = g/(1+e^-g). dst may be gate or up.
@@ -80,13 +215,14 @@ func SwiGLU(dst, gate, up []float32) {
 	swiglu(dst, gate, up)
 }
 
-// SwiGLUBackward adds to dgate and dup the gradients of SwiGLU's inputs, given the gradient dy of its output.
-func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
+// SwiGLUBackward sets dgate and dup to the gradients of SwiGLU's inputs, given the gradient dy of its output, or adds them if
+// accumulate.
+func SwiGLUBackward(dgate, dup, dy, gate, up []float32, accumulate bool) {
 	checkEqual("SwiGLUBackward", len(dy), len(dgate))
 	checkEqual("SwiGLUBackward", len(dy), len(dup))
 	checkEqual("SwiGLUBackward", len(dy), len(gate))
 	checkEqual("SwiGLUBackward", len(dy), len(up))
-	swigluBackward(dgate, dup, dy, gate, up)
+	swigluBackward(dgate, dup, dy, gate, up, accumulate)
 }
 
 // AdamW makes one optimizer step on the parameters p with gradients g and the moments m and v (Loshchilov and Hutter,

@@ -95,16 +95,49 @@ func outersAVX512(x []float32, stride int, w []float32, y []float32)
 func maximumAVX512(x []float32) (most float32)
 
 //go:noescape
-func expSumAVX512(dst []float32, x []float32, shift float32) (sum float32)
+func expSumAVX512(dst []float32, x []float32, shift float32, alpha float32) (sum float32)
 
 //go:noescape
-func scaleAVX512(alpha float32, x []float32)
+func scaleAVX512(dst []float32, alpha float32, x []float32)
+
+//go:noescape
+func addAVX512(dst []float32, a []float32, b []float32)
+
+//go:noescape
+func mulAVX512(dst []float32, a []float32, b []float32)
+
+//go:noescape
+func mulAddAVX512(dst []float32, a []float32, b []float32)
+
+//go:noescape
+func tanhAVX512(y []float32, slope []float32, x []float32)
+
+//go:noescape
+func geluAVX512(y []float32, slope []float32, x []float32)
+
+//go:noescape
+func softmaxBackwardAVX512(ds []float32, p []float32, mean float32, alpha float32)
+
+//go:noescape
+func rmsNormAVX512(y []float32, x []float32, w []float32, inv []float32, eps float32)
+
+//go:noescape
+func rmsNormBackwardAVX512(dx []float32, dw []float32, dy []float32, x []float32, w []float32, inv []float32)
+
+//go:noescape
+func layerNormAVX512(y []float32, x []float32, w []float32, b []float32, means []float32, inv []float32, eps float32)
+
+//go:noescape
+func layerNormBackwardAVX512(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, means []float32, inv []float32)
+
+//go:noescape
+func ropeAVX512(x []float32, cos []float32, sin []float32, sign float32)
 
 //go:noescape
 func swigluAVX512(dst []float32, gate []float32, up []float32)
 
 //go:noescape
-func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
 
 //go:noescape
 func adamwAVX512(p []float32, g []float32, m []float32, v []float32, gscale float32, decay float32, b1 float32, a1 float32, b2 float32, a2 float32, step float32, rc2 float32, eps float32)
@@ -170,16 +203,49 @@ func outersAVX2(x []float32, stride int, w []float32, y []float32)
 func maximumAVX2(x []float32) (most float32)
 
 //go:noescape
-func expSumAVX2(dst []float32, x []float32, shift float32) (sum float32)
+func expSumAVX2(dst []float32, x []float32, shift float32, alpha float32) (sum float32)
 
 //go:noescape
-func scaleAVX2(alpha float32, x []float32)
+func scaleAVX2(dst []float32, alpha float32, x []float32)
+
+//go:noescape
+func addAVX2(dst []float32, a []float32, b []float32)
+
+//go:noescape
+func mulAVX2(dst []float32, a []float32, b []float32)
+
+//go:noescape
+func mulAddAVX2(dst []float32, a []float32, b []float32)
+
+//go:noescape
+func tanhAVX2(y []float32, slope []float32, x []float32)
+
+//go:noescape
+func geluAVX2(y []float32, slope []float32, x []float32)
+
+//go:noescape
+func softmaxBackwardAVX2(ds []float32, p []float32, mean float32, alpha float32)
+
+//go:noescape
+func rmsNormAVX2(y []float32, x []float32, w []float32, inv []float32, eps float32)
+
+//go:noescape
+func rmsNormBackwardAVX2(dx []float32, dw []float32, dy []float32, x []float32, w []float32, inv []float32)
+
+//go:noescape
+func layerNormAVX2(y []float32, x []float32, w []float32, b []float32, means []float32, inv []float32, eps float32)
+
+//go:noescape
+func layerNormBackwardAVX2(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, means []float32, inv []float32)
+
+//go:noescape
+func ropeAVX2(x []float32, cos []float32, sin []float32, sign float32)
 
 //go:noescape
 func swigluAVX2(dst []float32, gate []float32, up []float32)
 
 //go:noescape
-func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
 
 //go:noescape
 func adamwAVX2(p []float32, g []float32, m []float32, v []float32, gscale float32, decay float32, b1 float32, a1 float32, b2 float32, a2 float32, step float32, rc2 float32, eps float32)

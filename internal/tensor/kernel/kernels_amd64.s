@@ -290,6 +290,384 @@ DATA exp6<>+56(SB)/4, $0x3ab60b61
 DATA exp6<>+60(SB)/4, $0x3ab60b61
 GLOBL exp6<>(SB), RODATA|NOPTR, $64
 
+DATA magnitude<>+0(SB)/4, $0x7fffffff
+DATA magnitude<>+4(SB)/4, $0x7fffffff
+DATA magnitude<>+8(SB)/4, $0x7fffffff
+DATA magnitude<>+12(SB)/4, $0x7fffffff
+DATA magnitude<>+16(SB)/4, $0x7fffffff
+DATA magnitude<>+20(SB)/4, $0x7fffffff
+DATA magnitude<>+24(SB)/4, $0x7fffffff
+DATA magnitude<>+28(SB)/4, $0x7fffffff
+DATA magnitude<>+32(SB)/4, $0x7fffffff
+DATA magnitude<>+36(SB)/4, $0x7fffffff
+DATA magnitude<>+40(SB)/4, $0x7fffffff
+DATA magnitude<>+44(SB)/4, $0x7fffffff
+DATA magnitude<>+48(SB)/4, $0x7fffffff
+DATA magnitude<>+52(SB)/4, $0x7fffffff
+DATA magnitude<>+56(SB)/4, $0x7fffffff
+DATA magnitude<>+60(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA|NOPTR, $64
+
+DATA minusTwo<>+0(SB)/4, $0xc0000000
+DATA minusTwo<>+4(SB)/4, $0xc0000000
+DATA minusTwo<>+8(SB)/4, $0xc0000000
+DATA minusTwo<>+12(SB)/4, $0xc0000000
+DATA minusTwo<>+16(SB)/4, $0xc0000000
+DATA minusTwo<>+20(SB)/4, $0xc0000000
+DATA minusTwo<>+24(SB)/4, $0xc0000000
+DATA minusTwo<>+28(SB)/4, $0xc0000000
+DATA minusTwo<>+32(SB)/4, $0xc0000000
+DATA minusTwo<>+36(SB)/4, $0xc0000000
+DATA minusTwo<>+40(SB)/4, $0xc0000000
+DATA minusTwo<>+44(SB)/4, $0xc0000000
+DATA minusTwo<>+48(SB)/4, $0xc0000000
+DATA minusTwo<>+52(SB)/4, $0xc0000000
+DATA minusTwo<>+56(SB)/4, $0xc0000000
+DATA minusTwo<>+60(SB)/4, $0xc0000000
+GLOBL minusTwo<>(SB), RODATA|NOPTR, $64
+
+DATA minusHalf<>+0(SB)/4, $0xbf000000
+DATA minusHalf<>+4(SB)/4, $0xbf000000
+DATA minusHalf<>+8(SB)/4, $0xbf000000
+DATA minusHalf<>+12(SB)/4, $0xbf000000
+DATA minusHalf<>+16(SB)/4, $0xbf000000
+DATA minusHalf<>+20(SB)/4, $0xbf000000
+DATA minusHalf<>+24(SB)/4, $0xbf000000
+DATA minusHalf<>+28(SB)/4, $0xbf000000
+DATA minusHalf<>+32(SB)/4, $0xbf000000
+DATA minusHalf<>+36(SB)/4, $0xbf000000
+DATA minusHalf<>+40(SB)/4, $0xbf000000
+DATA minusHalf<>+44(SB)/4, $0xbf000000
+DATA minusHalf<>+48(SB)/4, $0xbf000000
+DATA minusHalf<>+52(SB)/4, $0xbf000000
+DATA minusHalf<>+56(SB)/4, $0xbf000000
+DATA minusHalf<>+60(SB)/4, $0xbf000000
+GLOBL minusHalf<>(SB), RODATA|NOPTR, $64
+
+DATA tanhSmall<>+0(SB)/4, $0x3f000000
+DATA tanhSmall<>+4(SB)/4, $0x3f000000
+DATA tanhSmall<>+8(SB)/4, $0x3f000000
+DATA tanhSmall<>+12(SB)/4, $0x3f000000
+DATA tanhSmall<>+16(SB)/4, $0x3f000000
+DATA tanhSmall<>+20(SB)/4, $0x3f000000
+DATA tanhSmall<>+24(SB)/4, $0x3f000000
+DATA tanhSmall<>+28(SB)/4, $0x3f000000
+DATA tanhSmall<>+32(SB)/4, $0x3f000000
+DATA tanhSmall<>+36(SB)/4, $0x3f000000
+DATA tanhSmall<>+40(SB)/4, $0x3f000000
+DATA tanhSmall<>+44(SB)/4, $0x3f000000
+DATA tanhSmall<>+48(SB)/4, $0x3f000000
+DATA tanhSmall<>+52(SB)/4, $0x3f000000
+DATA tanhSmall<>+56(SB)/4, $0x3f000000
+DATA tanhSmall<>+60(SB)/4, $0x3f000000
+GLOBL tanhSmall<>(SB), RODATA|NOPTR, $64
+
+DATA geluScale<>+0(SB)/4, $0x3eb33333
+DATA geluScale<>+4(SB)/4, $0x3eb33333
+DATA geluScale<>+8(SB)/4, $0x3eb33333
+DATA geluScale<>+12(SB)/4, $0x3eb33333
+DATA geluScale<>+16(SB)/4, $0x3eb33333
+DATA geluScale<>+20(SB)/4, $0x3eb33333
+DATA geluScale<>+24(SB)/4, $0x3eb33333
+DATA geluScale<>+28(SB)/4, $0x3eb33333
+DATA geluScale<>+32(SB)/4, $0x3eb33333
+DATA geluScale<>+36(SB)/4, $0x3eb33333
+DATA geluScale<>+40(SB)/4, $0x3eb33333
+DATA geluScale<>+44(SB)/4, $0x3eb33333
+DATA geluScale<>+48(SB)/4, $0x3eb33333
+DATA geluScale<>+52(SB)/4, $0x3eb33333
+DATA geluScale<>+56(SB)/4, $0x3eb33333
+DATA geluScale<>+60(SB)/4, $0x3eb33333
+GLOBL geluScale<>(SB), RODATA|NOPTR, $64
+
+DATA geluMost<>+0(SB)/4, $0x41a00000
+DATA geluMost<>+4(SB)/4, $0x41a00000
+DATA geluMost<>+8(SB)/4, $0x41a00000
+DATA geluMost<>+12(SB)/4, $0x41a00000
+DATA geluMost<>+16(SB)/4, $0x41a00000
+DATA geluMost<>+20(SB)/4, $0x41a00000
+DATA geluMost<>+24(SB)/4, $0x41a00000
+DATA geluMost<>+28(SB)/4, $0x41a00000
+DATA geluMost<>+32(SB)/4, $0x41a00000
+DATA geluMost<>+36(SB)/4, $0x41a00000
+DATA geluMost<>+40(SB)/4, $0x41a00000
+DATA geluMost<>+44(SB)/4, $0x41a00000
+DATA geluMost<>+48(SB)/4, $0x41a00000
+DATA geluMost<>+52(SB)/4, $0x41a00000
+DATA geluMost<>+56(SB)/4, $0x41a00000
+DATA geluMost<>+60(SB)/4, $0x41a00000
+GLOBL geluMost<>(SB), RODATA|NOPTR, $64
+
+DATA density0<>+0(SB)/4, $0x3ecc422a
+DATA density0<>+4(SB)/4, $0x3ecc422a
+DATA density0<>+8(SB)/4, $0x3ecc422a
+DATA density0<>+12(SB)/4, $0x3ecc422a
+DATA density0<>+16(SB)/4, $0x3ecc422a
+DATA density0<>+20(SB)/4, $0x3ecc422a
+DATA density0<>+24(SB)/4, $0x3ecc422a
+DATA density0<>+28(SB)/4, $0x3ecc422a
+DATA density0<>+32(SB)/4, $0x3ecc422a
+DATA density0<>+36(SB)/4, $0x3ecc422a
+DATA density0<>+40(SB)/4, $0x3ecc422a
+DATA density0<>+44(SB)/4, $0x3ecc422a
+DATA density0<>+48(SB)/4, $0x3ecc422a
+DATA density0<>+52(SB)/4, $0x3ecc422a
+DATA density0<>+56(SB)/4, $0x3ecc422a
+DATA density0<>+60(SB)/4, $0x3ecc422a
+GLOBL density0<>(SB), RODATA|NOPTR, $64
+
+DATA tanh0<>+0(SB)/4, $0x3f7fffff
+DATA tanh0<>+4(SB)/4, $0x3f7fffff
+DATA tanh0<>+8(SB)/4, $0x3f7fffff
+DATA tanh0<>+12(SB)/4, $0x3f7fffff
+DATA tanh0<>+16(SB)/4, $0x3f7fffff
+DATA tanh0<>+20(SB)/4, $0x3f7fffff
+DATA tanh0<>+24(SB)/4, $0x3f7fffff
+DATA tanh0<>+28(SB)/4, $0x3f7fffff
+DATA tanh0<>+32(SB)/4, $0x3f7fffff
+DATA tanh0<>+36(SB)/4, $0x3f7fffff
+DATA tanh0<>+40(SB)/4, $0x3f7fffff
+DATA tanh0<>+44(SB)/4, $0x3f7fffff
+DATA tanh0<>+48(SB)/4, $0x3f7fffff
+DATA tanh0<>+52(SB)/4, $0x3f7fffff
+DATA tanh0<>+56(SB)/4, $0x3f7fffff
+DATA tanh0<>+60(SB)/4, $0x3f7fffff
+GLOBL tanh0<>(SB), RODATA|NOPTR, $64
+
+DATA tanh1<>+0(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+4(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+8(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+12(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+16(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+20(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+24(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+28(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+32(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+36(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+40(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+44(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+48(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+52(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+56(SB)/4, $0xbeaaa9fa
+DATA tanh1<>+60(SB)/4, $0xbeaaa9fa
+GLOBL tanh1<>(SB), RODATA|NOPTR, $64
+
+DATA tanh2<>+0(SB)/4, $0x3e086357
+DATA tanh2<>+4(SB)/4, $0x3e086357
+DATA tanh2<>+8(SB)/4, $0x3e086357
+DATA tanh2<>+12(SB)/4, $0x3e086357
+DATA tanh2<>+16(SB)/4, $0x3e086357
+DATA tanh2<>+20(SB)/4, $0x3e086357
+DATA tanh2<>+24(SB)/4, $0x3e086357
+DATA tanh2<>+28(SB)/4, $0x3e086357
+DATA tanh2<>+32(SB)/4, $0x3e086357
+DATA tanh2<>+36(SB)/4, $0x3e086357
+DATA tanh2<>+40(SB)/4, $0x3e086357
+DATA tanh2<>+44(SB)/4, $0x3e086357
+DATA tanh2<>+48(SB)/4, $0x3e086357
+DATA tanh2<>+52(SB)/4, $0x3e086357
+DATA tanh2<>+56(SB)/4, $0x3e086357
+DATA tanh2<>+60(SB)/4, $0x3e086357
+GLOBL tanh2<>(SB), RODATA|NOPTR, $64
+
+DATA tanh3<>+0(SB)/4, $0xbd5779bd
+DATA tanh3<>+4(SB)/4, $0xbd5779bd
+DATA tanh3<>+8(SB)/4, $0xbd5779bd
+DATA tanh3<>+12(SB)/4, $0xbd5779bd
+DATA tanh3<>+16(SB)/4, $0xbd5779bd
+DATA tanh3<>+20(SB)/4, $0xbd5779bd
+DATA tanh3<>+24(SB)/4, $0xbd5779bd
+DATA tanh3<>+28(SB)/4, $0xbd5779bd
+DATA tanh3<>+32(SB)/4, $0xbd5779bd
+DATA tanh3<>+36(SB)/4, $0xbd5779bd
+DATA tanh3<>+40(SB)/4, $0xbd5779bd
+DATA tanh3<>+44(SB)/4, $0xbd5779bd
+DATA tanh3<>+48(SB)/4, $0xbd5779bd
+DATA tanh3<>+52(SB)/4, $0xbd5779bd
+DATA tanh3<>+56(SB)/4, $0xbd5779bd
+DATA tanh3<>+60(SB)/4, $0xbd5779bd
+GLOBL tanh3<>(SB), RODATA|NOPTR, $64
+
+DATA tanh4<>+0(SB)/4, $0x3c85eced
+DATA tanh4<>+4(SB)/4, $0x3c85eced
+DATA tanh4<>+8(SB)/4, $0x3c85eced
+DATA tanh4<>+12(SB)/4, $0x3c85eced
+DATA tanh4<>+16(SB)/4, $0x3c85eced
+DATA tanh4<>+20(SB)/4, $0x3c85eced
+DATA tanh4<>+24(SB)/4, $0x3c85eced
+DATA tanh4<>+28(SB)/4, $0x3c85eced
+DATA tanh4<>+32(SB)/4, $0x3c85eced
+DATA tanh4<>+36(SB)/4, $0x3c85eced
+DATA tanh4<>+40(SB)/4, $0x3c85eced
+DATA tanh4<>+44(SB)/4, $0x3c85eced
+DATA tanh4<>+48(SB)/4, $0x3c85eced
+DATA tanh4<>+52(SB)/4, $0x3c85eced
+DATA tanh4<>+56(SB)/4, $0x3c85eced
+DATA tanh4<>+60(SB)/4, $0x3c85eced
+GLOBL tanh4<>(SB), RODATA|NOPTR, $64
+
+DATA gelu0<>+0(SB)/4, $0x3e0ef835
+DATA gelu0<>+4(SB)/4, $0x3e0ef835
+DATA gelu0<>+8(SB)/4, $0x3e0ef835
+DATA gelu0<>+12(SB)/4, $0x3e0ef835
+DATA gelu0<>+16(SB)/4, $0x3e0ef835
+DATA gelu0<>+20(SB)/4, $0x3e0ef835
+DATA gelu0<>+24(SB)/4, $0x3e0ef835
+DATA gelu0<>+28(SB)/4, $0x3e0ef835
+DATA gelu0<>+32(SB)/4, $0x3e0ef835
+DATA gelu0<>+36(SB)/4, $0x3e0ef835
+DATA gelu0<>+40(SB)/4, $0x3e0ef835
+DATA gelu0<>+44(SB)/4, $0x3e0ef835
+DATA gelu0<>+48(SB)/4, $0x3e0ef835
+DATA gelu0<>+52(SB)/4, $0x3e0ef835
+DATA gelu0<>+56(SB)/4, $0x3e0ef835
+DATA gelu0<>+60(SB)/4, $0x3e0ef835
+GLOBL gelu0<>(SB), RODATA|NOPTR, $64
+
+DATA gelu1<>+0(SB)/4, $0x3e0f452b
+DATA gelu1<>+4(SB)/4, $0x3e0f452b
+DATA gelu1<>+8(SB)/4, $0x3e0f452b
+DATA gelu1<>+12(SB)/4, $0x3e0f452b
+DATA gelu1<>+16(SB)/4, $0x3e0f452b
+DATA gelu1<>+20(SB)/4, $0x3e0f452b
+DATA gelu1<>+24(SB)/4, $0x3e0f452b
+DATA gelu1<>+28(SB)/4, $0x3e0f452b
+DATA gelu1<>+32(SB)/4, $0x3e0f452b
+DATA gelu1<>+36(SB)/4, $0x3e0f452b
+DATA gelu1<>+40(SB)/4, $0x3e0f452b
+DATA gelu1<>+44(SB)/4, $0x3e0f452b
+DATA gelu1<>+48(SB)/4, $0x3e0f452b
+DATA gelu1<>+52(SB)/4, $0x3e0f452b
+DATA gelu1<>+56(SB)/4, $0x3e0f452b
+DATA gelu1<>+60(SB)/4, $0x3e0f452b
+GLOBL gelu1<>(SB), RODATA|NOPTR, $64
+
+DATA gelu2<>+0(SB)/4, $0x3df49f89
+DATA gelu2<>+4(SB)/4, $0x3df49f89
+DATA gelu2<>+8(SB)/4, $0x3df49f89
+DATA gelu2<>+12(SB)/4, $0x3df49f89
+DATA gelu2<>+16(SB)/4, $0x3df49f89
+DATA gelu2<>+20(SB)/4, $0x3df49f89
+DATA gelu2<>+24(SB)/4, $0x3df49f89
+DATA gelu2<>+28(SB)/4, $0x3df49f89
+DATA gelu2<>+32(SB)/4, $0x3df49f89
+DATA gelu2<>+36(SB)/4, $0x3df49f89
+DATA gelu2<>+40(SB)/4, $0x3df49f89
+DATA gelu2<>+44(SB)/4, $0x3df49f89
+DATA gelu2<>+48(SB)/4, $0x3df49f89
+DATA gelu2<>+52(SB)/4, $0x3df49f89
+DATA gelu2<>+56(SB)/4, $0x3df49f89
+DATA gelu2<>+60(SB)/4, $0x3df49f89
+GLOBL gelu2<>(SB), RODATA|NOPTR, $64
+
+DATA gelu3<>+0(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+4(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+8(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+12(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+16(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+20(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+24(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+28(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+32(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+36(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+40(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+44(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+48(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+52(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+56(SB)/4, $0x3ddb5ee5
+DATA gelu3<>+60(SB)/4, $0x3ddb5ee5
+GLOBL gelu3<>(SB), RODATA|NOPTR, $64
+
+DATA gelu4<>+0(SB)/4, $0xbcdd90d9
+DATA gelu4<>+4(SB)/4, $0xbcdd90d9
+DATA gelu4<>+8(SB)/4, $0xbcdd90d9
+DATA gelu4<>+12(SB)/4, $0xbcdd90d9
+DATA gelu4<>+16(SB)/4, $0xbcdd90d9
+DATA gelu4<>+20(SB)/4, $0xbcdd90d9
+DATA gelu4<>+24(SB)/4, $0xbcdd90d9
+DATA gelu4<>+28(SB)/4, $0xbcdd90d9
+DATA gelu4<>+32(SB)/4, $0xbcdd90d9
+DATA gelu4<>+36(SB)/4, $0xbcdd90d9
+DATA gelu4<>+40(SB)/4, $0xbcdd90d9
+DATA gelu4<>+44(SB)/4, $0xbcdd90d9
+DATA gelu4<>+48(SB)/4, $0xbcdd90d9
+DATA gelu4<>+52(SB)/4, $0xbcdd90d9
+DATA gelu4<>+56(SB)/4, $0xbcdd90d9
+DATA gelu4<>+60(SB)/4, $0xbcdd90d9
+GLOBL gelu4<>(SB), RODATA|NOPTR, $64
+
+DATA gelu5<>+0(SB)/4, $0x3e290321
+DATA gelu5<>+4(SB)/4, $0x3e290321
+DATA gelu5<>+8(SB)/4, $0x3e290321
+DATA gelu5<>+12(SB)/4, $0x3e290321
+DATA gelu5<>+16(SB)/4, $0x3e290321
+DATA gelu5<>+20(SB)/4, $0x3e290321
+DATA gelu5<>+24(SB)/4, $0x3e290321
+DATA gelu5<>+28(SB)/4, $0x3e290321
+DATA gelu5<>+32(SB)/4, $0x3e290321
+DATA gelu5<>+36(SB)/4, $0x3e290321
+DATA gelu5<>+40(SB)/4, $0x3e290321
+DATA gelu5<>+44(SB)/4, $0x3e290321
+DATA gelu5<>+48(SB)/4, $0x3e290321
+DATA gelu5<>+52(SB)/4, $0x3e290321
+DATA gelu5<>+56(SB)/4, $0x3e290321
+DATA gelu5<>+60(SB)/4, $0x3e290321
+GLOBL gelu5<>(SB), RODATA|NOPTR, $64
+
+DATA gelu6<>+0(SB)/4, $0xbe859cb6
+DATA gelu6<>+4(SB)/4, $0xbe859cb6
+DATA gelu6<>+8(SB)/4, $0xbe859cb6
+DATA gelu6<>+12(SB)/4, $0xbe859cb6
+DATA gelu6<>+16(SB)/4, $0xbe859cb6
+DATA gelu6<>+20(SB)/4, $0xbe859cb6
+DATA gelu6<>+24(SB)/4, $0xbe859cb6
+DATA gelu6<>+28(SB)/4, $0xbe859cb6
+DATA gelu6<>+32(SB)/4, $0xbe859cb6
+DATA gelu6<>+36(SB)/4, $0xbe859cb6
+DATA gelu6<>+40(SB)/4, $0xbe859cb6
+DATA gelu6<>+44(SB)/4, $0xbe859cb6
+DATA gelu6<>+48(SB)/4, $0xbe859cb6
+DATA gelu6<>+52(SB)/4, $0xbe859cb6
+DATA gelu6<>+56(SB)/4, $0xbe859cb6
+DATA gelu6<>+60(SB)/4, $0xbe859cb6
+GLOBL gelu6<>(SB), RODATA|NOPTR, $64
+
+DATA gelu7<>+0(SB)/4, $0x3e16101c
+DATA gelu7<>+4(SB)/4, $0x3e16101c
+DATA gelu7<>+8(SB)/4, $0x3e16101c
+DATA gelu7<>+12(SB)/4, $0x3e16101c
+DATA gelu7<>+16(SB)/4, $0x3e16101c
+DATA gelu7<>+20(SB)/4, $0x3e16101c
+DATA gelu7<>+24(SB)/4, $0x3e16101c
+DATA gelu7<>+28(SB)/4, $0x3e16101c
+DATA gelu7<>+32(SB)/4, $0x3e16101c
+DATA gelu7<>+36(SB)/4, $0x3e16101c
+DATA gelu7<>+40(SB)/4, $0x3e16101c
+DATA gelu7<>+44(SB)/4, $0x3e16101c
+DATA gelu7<>+48(SB)/4, $0x3e16101c
+DATA gelu7<>+52(SB)/4, $0x3e16101c
+DATA gelu7<>+56(SB)/4, $0x3e16101c
+DATA gelu7<>+60(SB)/4, $0x3e16101c
+GLOBL gelu7<>(SB), RODATA|NOPTR, $64
+
+DATA gelu8<>+0(SB)/4, $0xbcf32278
+DATA gelu8<>+4(SB)/4, $0xbcf32278
+DATA gelu8<>+8(SB)/4, $0xbcf32278
+DATA gelu8<>+12(SB)/4, $0xbcf32278
+DATA gelu8<>+16(SB)/4, $0xbcf32278
+DATA gelu8<>+20(SB)/4, $0xbcf32278
+DATA gelu8<>+24(SB)/4, $0xbcf32278
+DATA gelu8<>+28(SB)/4, $0xbcf32278
+DATA gelu8<>+32(SB)/4, $0xbcf32278
+DATA gelu8<>+36(SB)/4, $0xbcf32278
+DATA gelu8<>+40(SB)/4, $0xbcf32278
+DATA gelu8<>+44(SB)/4, $0xbcf32278
+DATA gelu8<>+48(SB)/4, $0xbcf32278
+DATA gelu8<>+52(SB)/4, $0xbcf32278
+DATA gelu8<>+56(SB)/4, $0xbcf32278
+DATA gelu8<>+60(SB)/4, $0xbcf32278
+GLOBL gelu8<>(SB), RODATA|NOPTR, $64
+
 // func tile1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
@@ -5368,13 +5746,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func expSumAVX512(dst []float32, x []float32, shift float32) (sum float32)
+// func expSumAVX512(dst []float32, x []float32, shift float32, alpha float32) (sum float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         x_len+32(FP), DX
 	VBROADCASTSS shift+48(FP), Z2
+	VBROADCASTSS alpha+52(FP), Z9
 	VPXORD       Z0, Z0, Z0
 	CMPQ         DX, $0x10
 	JLT          partial
@@ -5382,6 +5761,7 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 full:
 	VMOVUPS      (CX), Z3
 	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z9, Z3, Z3
 	VMOVUPS      expMost<>+0(SB), Z5
 	VMINPS       Z3, Z5, Z5
 	VCMPPS       $0x05, expLeast<>+0(SB), Z3, K3
@@ -5414,6 +5794,7 @@ partial:
 	KMOVW        BX, K1
 	VMOVUPS.Z    (CX), K1, Z3
 	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z9, Z3, Z3
 	VMOVUPS      expMost<>+0(SB), Z5
 	VMINPS       Z3, Z5, Z5
 	VCMPPS       $0x05, expLeast<>+0(SB), Z3, K3
@@ -5446,20 +5827,58 @@ end:
 	VZEROUPPER
 	RET
 
-// func scaleAVX512(alpha float32, x []float32)
+// func scaleAVX512(dst []float32, alpha float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·scaleAVX512(SB), NOSPLIT, $0-32
-	MOVQ         x_base+8(FP), AX
-	MOVQ         x_len+16(FP), CX
-	VBROADCASTSS alpha+0(FP), Z0
-	CMPQ         CX, $0x10
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+32(FP), CX
+	MOVQ         x_len+40(FP), DX
+	VBROADCASTSS alpha+24(FP), Z0
+	CMPQ         DX, $0x10
 	JLT          partial
 
 full:
-	VMOVUPS (AX), Z1
+	VMOVUPS (CX), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)
+	ADDQ    $0x40, CX
 	ADDQ    $0x40, AX
+	SUBQ    $0x10, DX
+	CMPQ    DX, $0x10
+	JGE     full
+
+partial:
+	TESTQ     DX, DX
+	JZ        end
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (CX), K1, Z1
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func addAVX512(dst []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addAVX512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS (DX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
 	SUBQ    $0x10, CX
 	CMPQ    CX, $0x10
 	JGE     full
@@ -5467,12 +5886,949 @@ full:
 partial:
 	TESTQ     CX, CX
 	JZ        end
-	MOVQ      $-1, DX
-	BZHIQ     CX, DX, DX
-	KMOVW     DX, K1
-	VMOVUPS.Z (AX), K1, Z1
-	VMULPS    Z0, Z1, Z1
-	VMOVUPS   Z1, K1, (AX)
+	MOVQ      $-1, SI
+	BZHIQ     CX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (BX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func mulAVX512(dst []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·mulAVX512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS (DX), Z0
+	VMOVUPS (BX), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
+	CMPQ    CX, $0x10
+	JGE     full
+
+partial:
+	TESTQ     CX, CX
+	JZ        end
+	MOVQ      $-1, SI
+	BZHIQ     CX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (BX), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func mulAddAVX512(dst []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·mulAddAVX512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS     (DX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (AX), Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, CX
+	CMPQ        CX, $0x10
+	JGE         full
+
+partial:
+	TESTQ       CX, CX
+	JZ          end
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX), K1, Z0
+	VMOVUPS.Z   (BX), K1, Z1
+	VMOVUPS.Z   (AX), K1, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func tanhAVX512(y []float32, slope []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ slope_base+24(FP), DX
+	MOVQ x_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS      (BX), Z0
+	VANDPS       magnitude<>+0(SB), Z0, Z3
+	VMULPS       minusTwo<>+0(SB), Z3, Z2
+	VMOVUPS      expMost<>+0(SB), Z6
+	VMINPS       Z2, Z6, Z6
+	VCMPPS       $0x05, expLeast<>+0(SB), Z2, K3
+	VMOVUPS      round<>+0(SB), Z8
+	VFMADD231PS  log2e<>+0(SB), Z6, Z8
+	VSUBPS       round<>+0(SB), Z8, Z7
+	VFNMADD231PS ln2hi<>+0(SB), Z7, Z6
+	VFNMADD231PS ln2lo<>+0(SB), Z7, Z6
+	VMOVUPS      exp6<>+0(SB), Z4
+	VFMADD213PS  exp5<>+0(SB), Z6, Z4
+	VFMADD213PS  exp4<>+0(SB), Z6, Z4
+	VFMADD213PS  exp3<>+0(SB), Z6, Z4
+	VFMADD213PS  exp2<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VSCALEFPS.Z  Z7, Z4, K3, Z4
+	VMOVUPS      one<>+0(SB), Z1
+	VADDPS       Z1, Z4, Z2
+	VDIVPS       Z2, Z1, Z5
+	VSUBPS       Z4, Z1, Z1
+	VMULPS       Z5, Z1, Z1
+	VADDPS       Z5, Z5, Z5
+	VMULPS       Z5, Z4, Z2
+	VMULPS       Z5, Z2, Z2
+	VANDPS       sign<>+0(SB), Z0, Z6
+	VORPS        Z6, Z1, Z1
+	VMULPS       Z0, Z0, Z6
+	VMOVUPS      tanh4<>+0(SB), Z7
+	VFMADD213PS  tanh3<>+0(SB), Z6, Z7
+	VFMADD213PS  tanh2<>+0(SB), Z6, Z7
+	VFMADD213PS  tanh1<>+0(SB), Z6, Z7
+	VFMADD213PS  tanh0<>+0(SB), Z6, Z7
+	VMULPS       Z0, Z7, Z7
+	VMOVUPS      tanhSmall<>+0(SB), Z5
+	VCMPPS       $0x0e, Z3, Z5, K3
+	VBLENDMPS    Z7, Z1, K3, Z1
+	VMOVUPS      Z2, (DX)
+	VMOVUPS      Z1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, CX
+	CMPQ         CX, $0x10
+	JGE          full
+
+partial:
+	TESTQ        CX, CX
+	JZ           end
+	MOVQ         $-1, SI
+	BZHIQ        CX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (BX), K1, Z0
+	VANDPS       magnitude<>+0(SB), Z0, Z3
+	VMULPS       minusTwo<>+0(SB), Z3, Z2
+	VMOVUPS      expMost<>+0(SB), Z6
+	VMINPS       Z2, Z6, Z6
+	VCMPPS       $0x05, expLeast<>+0(SB), Z2, K3
+	VMOVUPS      round<>+0(SB), Z8
+	VFMADD231PS  log2e<>+0(SB), Z6, Z8
+	VSUBPS       round<>+0(SB), Z8, Z7
+	VFNMADD231PS ln2hi<>+0(SB), Z7, Z6
+	VFNMADD231PS ln2lo<>+0(SB), Z7, Z6
+	VMOVUPS      exp6<>+0(SB), Z4
+	VFMADD213PS  exp5<>+0(SB), Z6, Z4
+	VFMADD213PS  exp4<>+0(SB), Z6, Z4
+	VFMADD213PS  exp3<>+0(SB), Z6, Z4
+	VFMADD213PS  exp2<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VSCALEFPS.Z  Z7, Z4, K3, Z4
+	VMOVUPS      one<>+0(SB), Z1
+	VADDPS       Z1, Z4, Z2
+	VDIVPS       Z2, Z1, Z5
+	VSUBPS       Z4, Z1, Z1
+	VMULPS       Z5, Z1, Z1
+	VADDPS       Z5, Z5, Z5
+	VMULPS       Z5, Z4, Z2
+	VMULPS       Z5, Z2, Z2
+	VANDPS       sign<>+0(SB), Z0, Z6
+	VORPS        Z6, Z1, Z1
+	VMULPS       Z0, Z0, Z6
+	VMOVUPS      tanh4<>+0(SB), Z7
+	VFMADD213PS  tanh3<>+0(SB), Z6, Z7
+	VFMADD213PS  tanh2<>+0(SB), Z6, Z7
+	VFMADD213PS  tanh1<>+0(SB), Z6, Z7
+	VFMADD213PS  tanh0<>+0(SB), Z6, Z7
+	VMULPS       Z0, Z7, Z7
+	VMOVUPS      tanhSmall<>+0(SB), Z5
+	VCMPPS       $0x0e, Z3, Z5, K3
+	VBLENDMPS    Z7, Z1, K3, Z1
+	VMOVUPS      Z2, K1, (DX)
+	VMOVUPS      Z1, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func geluAVX512(y []float32, slope []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·geluAVX512(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ slope_base+24(FP), DX
+	MOVQ x_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS      (BX), Z0
+	VANDPS       magnitude<>+0(SB), Z0, Z3
+	VMOVUPS      geluMost<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z3
+	VMULPS       Z3, Z3, Z2
+	VMOVAPS      Z2, Z5
+	VFMSUB231PS  Z3, Z3, Z5
+	VMULPS       minusHalf<>+0(SB), Z2, Z2
+	VMOVUPS      expMost<>+0(SB), Z6
+	VMINPS       Z2, Z6, Z6
+	VCMPPS       $0x05, expLeast<>+0(SB), Z2, K3
+	VMOVUPS      round<>+0(SB), Z8
+	VFMADD231PS  log2e<>+0(SB), Z6, Z8
+	VSUBPS       round<>+0(SB), Z8, Z7
+	VFNMADD231PS ln2hi<>+0(SB), Z7, Z6
+	VFNMADD231PS ln2lo<>+0(SB), Z7, Z6
+	VMOVUPS      exp6<>+0(SB), Z4
+	VFMADD213PS  exp5<>+0(SB), Z6, Z4
+	VFMADD213PS  exp4<>+0(SB), Z6, Z4
+	VFMADD213PS  exp3<>+0(SB), Z6, Z4
+	VFMADD213PS  exp2<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VSCALEFPS.Z  Z7, Z4, K3, Z4
+	VMULPS       minusHalf<>+0(SB), Z5, Z5
+	VFMADD231PS  Z5, Z4, Z4
+	VMOVUPS      one<>+0(SB), Z1
+	VMOVUPS      geluScale<>+0(SB), Z6
+	VFMADD213PS  Z1, Z3, Z6
+	VDIVPS       Z6, Z1, Z6
+	VMOVUPS      gelu8<>+0(SB), Z7
+	VFMADD213PS  gelu7<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu6<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu5<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu4<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu3<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu2<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu1<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu0<>+0(SB), Z6, Z7
+	VMULPS       Z6, Z7, Z7
+	VMULPS       Z4, Z7, Z7
+	VSUBPS       Z7, Z1, Z1
+	VPMOVD2M     Z0, K3
+	VBLENDMPS    Z7, Z1, K3, Z7
+	VMULPS       density0<>+0(SB), Z4, Z2
+	VFMADD213PS  Z7, Z0, Z2
+	VMULPS       Z7, Z0, Z1
+	VMOVUPS      Z2, (DX)
+	VMOVUPS      Z1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, CX
+	CMPQ         CX, $0x10
+	JGE          full
+
+partial:
+	TESTQ        CX, CX
+	JZ           end
+	MOVQ         $-1, SI
+	BZHIQ        CX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (BX), K1, Z0
+	VANDPS       magnitude<>+0(SB), Z0, Z3
+	VMOVUPS      geluMost<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z3
+	VMULPS       Z3, Z3, Z2
+	VMOVAPS      Z2, Z5
+	VFMSUB231PS  Z3, Z3, Z5
+	VMULPS       minusHalf<>+0(SB), Z2, Z2
+	VMOVUPS      expMost<>+0(SB), Z6
+	VMINPS       Z2, Z6, Z6
+	VCMPPS       $0x05, expLeast<>+0(SB), Z2, K3
+	VMOVUPS      round<>+0(SB), Z8
+	VFMADD231PS  log2e<>+0(SB), Z6, Z8
+	VSUBPS       round<>+0(SB), Z8, Z7
+	VFNMADD231PS ln2hi<>+0(SB), Z7, Z6
+	VFNMADD231PS ln2lo<>+0(SB), Z7, Z6
+	VMOVUPS      exp6<>+0(SB), Z4
+	VFMADD213PS  exp5<>+0(SB), Z6, Z4
+	VFMADD213PS  exp4<>+0(SB), Z6, Z4
+	VFMADD213PS  exp3<>+0(SB), Z6, Z4
+	VFMADD213PS  exp2<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VSCALEFPS.Z  Z7, Z4, K3, Z4
+	VMULPS       minusHalf<>+0(SB), Z5, Z5
+	VFMADD231PS  Z5, Z4, Z4
+	VMOVUPS      one<>+0(SB), Z1
+	VMOVUPS      geluScale<>+0(SB), Z6
+	VFMADD213PS  Z1, Z3, Z6
+	VDIVPS       Z6, Z1, Z6
+	VMOVUPS      gelu8<>+0(SB), Z7
+	VFMADD213PS  gelu7<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu6<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu5<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu4<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu3<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu2<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu1<>+0(SB), Z6, Z7
+	VFMADD213PS  gelu0<>+0(SB), Z6, Z7
+	VMULPS       Z6, Z7, Z7
+	VMULPS       Z4, Z7, Z7
+	VSUBPS       Z7, Z1, Z1
+	VPMOVD2M     Z0, K3
+	VBLENDMPS    Z7, Z1, K3, Z7
+	VMULPS       density0<>+0(SB), Z4, Z2
+	VFMADD213PS  Z7, Z0, Z2
+	VMULPS       Z7, Z0, Z1
+	VMOVUPS      Z2, K1, (DX)
+	VMOVUPS      Z1, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softmaxBackwardAVX512(ds []float32, p []float32, mean float32, alpha float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softmaxBackwardAVX512(SB), NOSPLIT, $0-56
+	MOVQ         ds_base+0(FP), AX
+	MOVQ         p_base+24(FP), CX
+	MOVQ         p_len+32(FP), DX
+	VBROADCASTSS mean+48(FP), Z0
+	VBROADCASTSS alpha+52(FP), Z1
+	CMPQ         DX, $0x10
+	JLT          partial
+
+full:
+	VMOVUPS (AX), Z2
+	VMOVUPS (CX), Z3
+	VSUBPS  Z0, Z2, Z2
+	VMULPS  Z1, Z3, Z3
+	VMULPS  Z3, Z2, Z2
+	VMOVUPS Z2, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DX
+	CMPQ    DX, $0x10
+	JGE     full
+
+partial:
+	TESTQ     DX, DX
+	JZ        end
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX), K1, Z2
+	VMOVUPS.Z (CX), K1, Z3
+	VSUBPS    Z0, Z2, Z2
+	VMULPS    Z1, Z3, Z3
+	VMULPS    Z3, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func rmsNormAVX512(y []float32, x []float32, w []float32, inv []float32, eps float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rmsNormAVX512(SB), NOSPLIT, $0-100
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         inv_base+72(FP), BX
+	VBROADCASTSS eps+96(FP), Z4
+	MOVQ         inv_len+80(FP), R9
+	MOVQ         w_len+56(FP), SI
+	VCVTSI2SSQ   SI, X3, X3
+	MOVQ         SI, R8
+	ANDQ         $0x0f, R8
+	MOVQ         $-1, DI
+	BZHIQ        R8, DI, DI
+	KMOVW        DI, K1
+	SHLQ         $0x02, SI
+	MOVQ         SI, R8
+	ANDQ         $0x3f, R8
+	MOVQ         SI, DI
+	SUBQ         R8, DI
+	TESTQ        R9, R9
+	JZ           end
+
+row:
+	VPXORD Z0, Z0, Z0
+	XORQ   R10, R10
+	TESTQ  DI, DI
+	JZ     squaresPartial
+
+squares:
+	VMOVUPS     (CX)(R10*1), Z6
+	VFMADD231PS Z6, Z6, Z0
+	ADDQ        $0x40, R10
+	CMPQ        R10, DI
+	JLT         squares
+
+squaresPartial:
+	TESTQ       R8, R8
+	JZ          squaresEnd
+	VMOVUPS.Z   (CX)(R10*1), K1, Z6
+	VFMADD231PS Z6, Z6, Z0
+
+squaresEnd:
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x0e, X0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x01, X0, X2
+	VADDPS        X2, X0, X0
+	VDIVSS        X3, X0, X0
+	VBROADCASTSS  X0, Z5
+	VADDSS        X4, X0, X0
+	VSQRTSS       X0, X0, X0
+	VMOVSS        one<>+0(SB), X6
+	VDIVSS        X0, X6, X0
+	VMOVSS        X0, (BX)
+	VBROADCASTSS  X0, Z5
+	XORQ          R10, R10
+	TESTQ         DI, DI
+	JZ            scalePartial
+
+scale:
+	VMOVUPS (CX)(R10*1), Z6
+	VMOVUPS (DX)(R10*1), Z7
+	VMULPS  Z5, Z6, Z6
+	VMULPS  Z7, Z6, Z6
+	VMOVUPS Z6, (AX)(R10*1)
+	ADDQ    $0x40, R10
+	CMPQ    R10, DI
+	JLT     scale
+
+scalePartial:
+	TESTQ     R8, R8
+	JZ        scaleEnd
+	VMOVUPS.Z (CX)(R10*1), K1, Z6
+	VMOVUPS.Z (DX)(R10*1), K1, Z7
+	VMULPS    Z5, Z6, Z6
+	VMULPS    Z7, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)(R10*1)
+
+scaleEnd:
+	ADDQ SI, AX
+	ADDQ SI, CX
+	ADDQ $0x04, BX
+	DECQ R9
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func rmsNormBackwardAVX512(dx []float32, dw []float32, dy []float32, x []float32, w []float32, inv []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rmsNormBackwardAVX512(SB), NOSPLIT, $0-144
+	MOVQ       dx_base+0(FP), AX
+	MOVQ       dw_base+24(FP), CX
+	MOVQ       dy_base+48(FP), DX
+	MOVQ       x_base+72(FP), BX
+	MOVQ       w_base+96(FP), SI
+	MOVQ       inv_base+120(FP), DI
+	MOVQ       inv_len+128(FP), R11
+	MOVQ       w_len+104(FP), R8
+	VCVTSI2SSQ R8, X3, X3
+	MOVQ       R8, R10
+	ANDQ       $0x0f, R10
+	MOVQ       $-1, R9
+	BZHIQ      R10, R9, R9
+	KMOVW      R9, K1
+	SHLQ       $0x02, R8
+	MOVQ       R8, R10
+	ANDQ       $0x3f, R10
+	MOVQ       R8, R9
+	SUBQ       R10, R9
+	TESTQ      R11, R11
+	JZ         end
+
+row:
+	VBROADCASTSS (DI), Z4
+	VPXORD       Z0, Z0, Z0
+	XORQ         R12, R12
+	TESTQ        R9, R9
+	JZ           weightPartial
+
+weight:
+	VMOVUPS     (BX)(R12*1), Z5
+	VMOVUPS     (DX)(R12*1), Z6
+	VMOVUPS     (SI)(R12*1), Z7
+	VMULPS      Z4, Z5, Z5
+	VMULPS      Z6, Z7, Z7
+	VFMADD231PS Z7, Z5, Z0
+	VMOVUPS     (CX)(R12*1), Z8
+	VFMADD231PS Z6, Z5, Z8
+	VMOVUPS     Z8, (CX)(R12*1)
+	ADDQ        $0x40, R12
+	CMPQ        R12, R9
+	JLT         weight
+
+weightPartial:
+	TESTQ       R10, R10
+	JZ          weightEnd
+	VMOVUPS.Z   (BX)(R12*1), K1, Z5
+	VMOVUPS.Z   (DX)(R12*1), K1, Z6
+	VMOVUPS.Z   (SI)(R12*1), K1, Z7
+	VMULPS      Z4, Z5, Z5
+	VMULPS      Z6, Z7, Z7
+	VFMADD231PS Z7, Z5, Z0
+	VMOVUPS.Z   (CX)(R12*1), K1, Z8
+	VFMADD231PS Z6, Z5, Z8
+	VMOVUPS     Z8, K1, (CX)(R12*1)
+
+weightEnd:
+	TESTQ         AX, AX
+	JZ            next
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x0e, X0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x01, X0, X2
+	VADDPS        X2, X0, X0
+	VDIVSS        X3, X0, X0
+	VBROADCASTSS  X0, Z9
+	XORQ          R12, R12
+	TESTQ         R9, R9
+	JZ            inputPartial
+
+input:
+	VMOVUPS      (BX)(R12*1), Z5
+	VMOVUPS      (DX)(R12*1), Z6
+	VMOVUPS      (SI)(R12*1), Z7
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z6, Z7, Z7
+	VFNMADD231PS Z9, Z5, Z7
+	VMOVUPS      (AX)(R12*1), Z8
+	VFMADD231PS  Z4, Z7, Z8
+	VMOVUPS      Z8, (AX)(R12*1)
+	ADDQ         $0x40, R12
+	CMPQ         R12, R9
+	JLT          input
+
+inputPartial:
+	TESTQ        R10, R10
+	JZ           inputEnd
+	VMOVUPS.Z    (BX)(R12*1), K1, Z5
+	VMOVUPS.Z    (DX)(R12*1), K1, Z6
+	VMOVUPS.Z    (SI)(R12*1), K1, Z7
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z6, Z7, Z7
+	VFNMADD231PS Z9, Z5, Z7
+	VMOVUPS.Z    (AX)(R12*1), K1, Z8
+	VFMADD231PS  Z4, Z7, Z8
+	VMOVUPS      Z8, K1, (AX)(R12*1)
+
+inputEnd:
+	ADDQ R8, AX
+
+next:
+	ADDQ R8, DX
+	ADDQ R8, BX
+	ADDQ $0x04, DI
+	DECQ R11
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func layerNormAVX512(y []float32, x []float32, w []float32, b []float32, means []float32, inv []float32, eps float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·layerNormAVX512(SB), NOSPLIT, $0-148
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         b_base+72(FP), BX
+	MOVQ         means_base+96(FP), SI
+	MOVQ         inv_base+120(FP), DI
+	VBROADCASTSS eps+144(FP), Z4
+	MOVQ         inv_len+128(FP), R11
+	MOVQ         w_len+56(FP), R8
+	VCVTSI2SSQ   R8, X3, X3
+	MOVQ         R8, R10
+	ANDQ         $0x0f, R10
+	MOVQ         $-1, R9
+	BZHIQ        R10, R9, R9
+	KMOVW        R9, K1
+	SHLQ         $0x02, R8
+	MOVQ         R8, R10
+	ANDQ         $0x3f, R10
+	MOVQ         R8, R9
+	SUBQ         R10, R9
+	TESTQ        R11, R11
+	JZ           end
+
+row:
+	VPXORD Z0, Z0, Z0
+	XORQ   R12, R12
+	TESTQ  R9, R9
+	JZ     sumPartial
+
+sum:
+	VMOVUPS (CX)(R12*1), Z7
+	VADDPS  Z7, Z0, Z0
+	ADDQ    $0x40, R12
+	CMPQ    R12, R9
+	JLT     sum
+
+sumPartial:
+	TESTQ     R10, R10
+	JZ        sumEnd
+	VMOVUPS.Z (CX)(R12*1), K1, Z7
+	VADDPS    Z7, Z0, Z0
+
+sumEnd:
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x0e, X0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x01, X0, X2
+	VADDPS        X2, X0, X0
+	VDIVSS        X3, X0, X0
+	VBROADCASTSS  X0, Z5
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z10, Z10, Z10
+	XORQ          R12, R12
+	TESTQ         R9, R9
+	JZ            squaresPartial
+
+squares:
+	VMOVUPS     (CX)(R12*1), Z7
+	VSUBPS      Z5, Z7, Z7
+	VADDPS      Z7, Z10, Z10
+	VFMADD231PS Z7, Z7, Z0
+	ADDQ        $0x40, R12
+	CMPQ        R12, R9
+	JLT         squares
+
+squaresPartial:
+	TESTQ       R10, R10
+	JZ          squaresEnd
+	VMOVUPS.Z   (CX)(R12*1), K1, Z7
+	VSUBPS.Z    Z5, Z7, K1, Z7
+	VADDPS      Z7, Z10, Z10
+	VFMADD231PS Z7, Z7, Z0
+
+squaresEnd:
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x0e, X0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x01, X0, X2
+	VADDPS        X2, X0, X0
+	VDIVSS        X3, X0, X0
+	VBROADCASTSS  X0, Z6
+	VMOVAPS       Z10, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x0e, X0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x01, X0, X2
+	VADDPS        X2, X0, X0
+	VDIVSS        X3, X0, X0
+	VBROADCASTSS  X0, Z7
+	VADDSS        X7, X5, X5
+	VMOVSS        X5, (SI)
+	VMULSS        X7, X7, X7
+	VSUBSS        X7, X6, X6
+	VXORPS        X0, X0, X0
+	VMAXSS        X6, X0, X0
+	VADDSS        X4, X0, X0
+	VSQRTSS       X0, X0, X0
+	VMOVSS        one<>+0(SB), X7
+	VDIVSS        X0, X7, X0
+	VMOVSS        X0, (DI)
+	VBROADCASTSS  X5, Z5
+	VBROADCASTSS  X0, Z6
+	XORQ          R12, R12
+	TESTQ         R9, R9
+	JZ            scalePartial
+
+scale:
+	VMOVUPS     (CX)(R12*1), Z7
+	VMOVUPS     (DX)(R12*1), Z8
+	VMOVUPS     (BX)(R12*1), Z9
+	VSUBPS      Z5, Z7, Z7
+	VMULPS      Z6, Z7, Z7
+	VFMADD213PS Z9, Z8, Z7
+	VMOVUPS     Z7, (AX)(R12*1)
+	ADDQ        $0x40, R12
+	CMPQ        R12, R9
+	JLT         scale
+
+scalePartial:
+	TESTQ       R10, R10
+	JZ          scaleEnd
+	VMOVUPS.Z   (CX)(R12*1), K1, Z7
+	VMOVUPS.Z   (DX)(R12*1), K1, Z8
+	VMOVUPS.Z   (BX)(R12*1), K1, Z9
+	VSUBPS      Z5, Z7, Z7
+	VMULPS      Z6, Z7, Z7
+	VFMADD213PS Z9, Z8, Z7
+	VMOVUPS     Z7, K1, (AX)(R12*1)
+
+scaleEnd:
+	ADDQ R8, AX
+	ADDQ R8, CX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	DECQ R11
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func layerNormBackwardAVX512(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, means []float32, inv []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·layerNormBackwardAVX512(SB), NOSPLIT, $0-192
+	MOVQ       dx_base+0(FP), AX
+	MOVQ       dw_base+24(FP), CX
+	MOVQ       db_base+48(FP), DX
+	MOVQ       dy_base+72(FP), BX
+	MOVQ       x_base+96(FP), SI
+	MOVQ       w_base+120(FP), DI
+	MOVQ       means_base+144(FP), R8
+	MOVQ       inv_base+168(FP), R9
+	MOVQ       inv_len+176(FP), R13
+	MOVQ       w_len+128(FP), R10
+	VCVTSI2SSQ R10, X3, X3
+	MOVQ       R10, R12
+	ANDQ       $0x0f, R12
+	MOVQ       $-1, R11
+	BZHIQ      R12, R11, R11
+	KMOVW      R11, K1
+	SHLQ       $0x02, R10
+	MOVQ       R10, R12
+	ANDQ       $0x3f, R12
+	MOVQ       R10, R11
+	SUBQ       R12, R11
+	TESTQ      R13, R13
+	JZ         end
+
+row:
+	VBROADCASTSS (R8), Z4
+	VBROADCASTSS (R9), Z5
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z10, Z10, Z10
+	XORQ         R14, R14
+	TESTQ        R11, R11
+	JZ           weightPartial
+
+weight:
+	VMOVUPS     (SI)(R14*1), Z6
+	VMOVUPS     (BX)(R14*1), Z7
+	VMOVUPS     (DI)(R14*1), Z8
+	VSUBPS      Z4, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VMULPS      Z7, Z8, Z8
+	VADDPS      Z8, Z0, Z0
+	VFMADD231PS Z8, Z6, Z10
+	VMOVUPS     (CX)(R14*1), Z9
+	VFMADD231PS Z7, Z6, Z9
+	VMOVUPS     Z9, (CX)(R14*1)
+	VMOVUPS     (DX)(R14*1), Z9
+	VADDPS      Z7, Z9, Z9
+	VMOVUPS     Z9, (DX)(R14*1)
+	ADDQ        $0x40, R14
+	CMPQ        R14, R11
+	JLT         weight
+
+weightPartial:
+	TESTQ       R12, R12
+	JZ          weightEnd
+	VMOVUPS.Z   (SI)(R14*1), K1, Z6
+	VMOVUPS.Z   (BX)(R14*1), K1, Z7
+	VMOVUPS.Z   (DI)(R14*1), K1, Z8
+	VSUBPS      Z4, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VMULPS      Z7, Z8, Z8
+	VADDPS      Z8, Z0, Z0
+	VFMADD231PS Z8, Z6, Z10
+	VMOVUPS.Z   (CX)(R14*1), K1, Z9
+	VFMADD231PS Z7, Z6, Z9
+	VMOVUPS     Z9, K1, (CX)(R14*1)
+	VMOVUPS.Z   (DX)(R14*1), K1, Z9
+	VADDPS      Z7, Z9, Z9
+	VMOVUPS     Z9, K1, (DX)(R14*1)
+
+weightEnd:
+	TESTQ         AX, AX
+	JZ            next
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x0e, X0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x01, X0, X2
+	VADDPS        X2, X0, X0
+	VDIVSS        X3, X0, X0
+	VBROADCASTSS  X0, Z12
+	VMOVAPS       Z10, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x0e, X0, X2
+	VADDPS        X2, X0, X0
+	VPERMILPS     $0x01, X0, X2
+	VADDPS        X2, X0, X0
+	VDIVSS        X3, X0, X0
+	VBROADCASTSS  X0, Z13
+	XORQ          R14, R14
+	TESTQ         R11, R11
+	JZ            inputPartial
+
+input:
+	VMOVUPS      (SI)(R14*1), Z6
+	VMOVUPS      (BX)(R14*1), Z7
+	VMOVUPS      (DI)(R14*1), Z8
+	VSUBPS       Z4, Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMULPS       Z7, Z8, Z8
+	VSUBPS       Z12, Z8, Z8
+	VFNMADD231PS Z13, Z6, Z8
+	VMOVUPS      (AX)(R14*1), Z9
+	VFMADD231PS  Z5, Z8, Z9
+	VMOVUPS      Z9, (AX)(R14*1)
+	ADDQ         $0x40, R14
+	CMPQ         R14, R11
+	JLT          input
+
+inputPartial:
+	TESTQ        R12, R12
+	JZ           inputEnd
+	VMOVUPS.Z    (SI)(R14*1), K1, Z6
+	VMOVUPS.Z    (BX)(R14*1), K1, Z7
+	VMOVUPS.Z    (DI)(R14*1), K1, Z8
+	VSUBPS       Z4, Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMULPS       Z7, Z8, Z8
+	VSUBPS       Z12, Z8, Z8
+	VFNMADD231PS Z13, Z6, Z8
+	VMOVUPS.Z    (AX)(R14*1), K1, Z9
+	VFMADD231PS  Z5, Z8, Z9
+	VMOVUPS      Z9, K1, (AX)(R14*1)
+
+inputEnd:
+	ADDQ R10, AX
+
+next:
+	ADDQ R10, BX
+	ADDQ R10, SI
+	ADDQ $0x04, R8
+	ADDQ $0x04, R9
+	DECQ R13
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func ropeAVX512(x []float32, cos []float32, sin []float32, sign float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·ropeAVX512(SB), NOSPLIT, $0-76
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	MOVQ         cos_base+24(FP), DX
+	MOVQ         sin_base+48(FP), BX
+	MOVQ         cos_len+32(FP), SI
+	VBROADCASTSS sign+72(FP), Z0
+	TESTQ        CX, CX
+	JZ           end
+	LEAQ         (AX)(CX*4), CX
+	MOVQ         SI, DI
+	SHLQ         $0x02, DI
+	CMPQ         SI, $0x10
+	JLT          partial
+
+full:
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z3
+	VMULPS  Z0, Z3, Z3
+	MOVQ    AX, R8
+
+head:
+	VMOVUPS     (R8), Z5
+	VMOVUPS     (R8)(DI*1), Z6
+	VMULPS      Z3, Z6, Z7
+	VFMSUB231PS Z1, Z5, Z7
+	VMULPS      Z3, Z5, Z8
+	VFMADD231PS Z1, Z6, Z8
+	VMOVUPS     Z7, (R8)
+	VMOVUPS     Z8, (R8)(DI*1)
+	LEAQ        (R8)(DI*2), R8
+	CMPQ        R8, CX
+	JLT         head
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         full
+
+partial:
+	TESTQ     SI, SI
+	JZ        end
+	MOVQ      $-1, R8
+	BZHIQ     SI, R8, R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z3
+	VMULPS    Z0, Z3, Z3
+	MOVQ      AX, R8
+
+partialHead:
+	VMOVUPS.Z   (R8), K1, Z5
+	VMOVUPS.Z   (R8)(DI*1), K1, Z6
+	VMULPS      Z3, Z6, Z7
+	VFMSUB231PS Z1, Z5, Z7
+	VMULPS      Z3, Z5, Z8
+	VFMADD231PS Z1, Z6, Z8
+	VMOVUPS     Z7, K1, (R8)
+	VMOVUPS     Z8, K1, (R8)(DI*1)
+	LEAQ        (R8)(DI*2), R8
+	CMPQ        R8, CX
+	JLT         partialHead
 
 end:
 	VZEROUPPER
@@ -5553,17 +6909,22 @@ end:
 	VZEROUPPER
 	RET
 
-// func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·swigluBackwardAVX512(SB), NOSPLIT, $0-120
-	MOVQ dgate_base+0(FP), AX
-	MOVQ dup_base+24(FP), CX
-	MOVQ dy_base+48(FP), DX
-	MOVQ dy_len+56(FP), BX
-	MOVQ gate_base+72(FP), SI
-	MOVQ up_base+96(FP), DI
-	CMPQ BX, $0x10
-	JLT  partial
+// func swigluBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·swigluBackwardAVX512(SB), NOSPLIT, $0-121
+	MOVQ         dgate_base+0(FP), AX
+	MOVQ         dup_base+24(FP), CX
+	MOVQ         dy_base+48(FP), DX
+	MOVQ         dy_len+56(FP), BX
+	MOVQ         gate_base+72(FP), SI
+	MOVQ         up_base+96(FP), DI
+	MOVB         accumulate+120(FP), R8
+	MOVBLZX      R8, R8
+	NEGL         R8
+	VMOVD        R8, X12
+	VPBROADCASTD X12, Z12
+	CMPQ         BX, $0x10
+	JLT          partial
 
 full:
 	VMOVUPS      (SI), Z0
@@ -5594,9 +6955,11 @@ full:
 	VFMADD213PS  Z1, Z9, Z10
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      (AX), Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z10, Z8, Z11
 	VMOVUPS      Z11, (AX)
 	VMOVUPS      (CX), Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z9, Z7, Z11
 	VMOVUPS      Z11, (CX)
 	ADDQ         $0x40, AX
@@ -5642,9 +7005,11 @@ partial:
 	VFMADD213PS  Z1, Z9, Z10
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS.Z    (AX), K1, Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z10, Z8, Z11
 	VMOVUPS      Z11, K1, (AX)
 	VMOVUPS.Z    (CX), K1, Z11
+	VANDPS       Z12, Z11, Z11
 	VFMADD231PS  Z9, Z7, Z11
 	VMOVUPS      Z11, K1, (CX)
 
@@ -8346,13 +9711,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func expSumAVX2(dst []float32, x []float32, shift float32) (sum float32)
+// func expSumAVX2(dst []float32, x []float32, shift float32, alpha float32) (sum float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         x_len+32(FP), DX
 	VBROADCASTSS shift+48(FP), Y2
+	VBROADCASTSS alpha+52(FP), Y9
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	CMPQ         DX, $0x10
@@ -8361,6 +9727,7 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
 full:
 	VMOVUPS      (CX), Y3
 	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y9, Y3, Y3
 	VMOVUPS      expMost<>+0(SB), Y5
 	VMINPS       Y3, Y5, Y5
 	VCMPPS       $0x05, expLeast<>+0(SB), Y3, Y3
@@ -8390,6 +9757,7 @@ full:
 	VADDPS       Y4, Y0, Y0
 	VMOVUPS      32(CX), Y3
 	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y9, Y3, Y3
 	VMOVUPS      expMost<>+0(SB), Y5
 	VMINPS       Y3, Y5, Y5
 	VCMPPS       $0x05, expLeast<>+0(SB), Y3, Y3
@@ -8433,6 +9801,7 @@ partial:
 	VMOVUPS      32(BX), Y15
 	VMASKMOVPS   (CX), Y14, Y3
 	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y9, Y3, Y3
 	VMOVUPS      expMost<>+0(SB), Y5
 	VMINPS       Y3, Y5, Y5
 	VCMPPS       $0x05, expLeast<>+0(SB), Y3, Y3
@@ -8463,6 +9832,7 @@ partial:
 	VADDPS       Y4, Y0, Y0
 	VMASKMOVPS   32(CX), Y15, Y3
 	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y9, Y3, Y3
 	VMOVUPS      expMost<>+0(SB), Y5
 	VMINPS       Y3, Y5, Y5
 	VCMPPS       $0x05, expLeast<>+0(SB), Y3, Y3
@@ -8504,23 +9874,70 @@ end:
 	VZEROUPPER
 	RET
 
-// func scaleAVX2(alpha float32, x []float32)
+// func scaleAVX2(dst []float32, alpha float32, x []float32)
 // Requires: AVX
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-32
-	MOVQ         x_base+8(FP), AX
-	MOVQ         x_len+16(FP), CX
-	VBROADCASTSS alpha+0(FP), Y0
-	CMPQ         CX, $0x10
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+32(FP), CX
+	MOVQ         x_len+40(FP), DX
+	VBROADCASTSS alpha+24(FP), Y0
+	CMPQ         DX, $0x10
 	JLT          partial
 
 full:
-	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)
-	VMOVUPS 32(AX), Y1
+	VMOVUPS 32(CX), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x40, CX
 	ADDQ    $0x40, AX
+	SUBQ    $0x10, DX
+	CMPQ    DX, $0x10
+	JGE     full
+
+partial:
+	TESTQ      DX, DX
+	JZ         end
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMASKMOVPS (CX), Y14, Y1
+	VMULPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y14, (AX)
+	VMASKMOVPS 32(CX), Y15, Y1
+	VMULPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y15, 32(AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func addAVX2(dst []float32, a []float32, b []float32)
+// Requires: AVX
+TEXT ·addAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS (DX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(DX), Y0
+	VMOVUPS 32(BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
 	SUBQ    $0x10, CX
 	CMPQ    CX, $0x10
 	JGE     full
@@ -8528,17 +9945,1405 @@ full:
 partial:
 	TESTQ      CX, CX
 	JZ         end
-	LEAQ       masks<>+64(SB), DX
+	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, CX
-	SUBQ       CX, DX
-	VMOVUPS    (DX), Y14
-	VMOVUPS    32(DX), Y15
-	VMASKMOVPS (AX), Y14, Y1
-	VMULPS     Y0, Y1, Y1
-	VMASKMOVPS Y1, Y14, (AX)
-	VMASKMOVPS 32(AX), Y15, Y1
-	VMULPS     Y0, Y1, Y1
-	VMASKMOVPS Y1, Y15, 32(AX)
+	SUBQ       CX, SI
+	VMOVUPS    (SI), Y14
+	VMOVUPS    32(SI), Y15
+	VMASKMOVPS (DX), Y14, Y0
+	VMASKMOVPS (BX), Y14, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS 32(DX), Y15, Y0
+	VMASKMOVPS 32(BX), Y15, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, 32(AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func mulAVX2(dst []float32, a []float32, b []float32)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS (DX), Y0
+	VMOVUPS (BX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(DX), Y0
+	VMOVUPS 32(BX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
+	CMPQ    CX, $0x10
+	JGE     full
+
+partial:
+	TESTQ      CX, CX
+	JZ         end
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, CX
+	SUBQ       CX, SI
+	VMOVUPS    (SI), Y14
+	VMOVUPS    32(SI), Y15
+	VMASKMOVPS (DX), Y14, Y0
+	VMASKMOVPS (BX), Y14, Y1
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS 32(DX), Y15, Y0
+	VMASKMOVPS 32(BX), Y15, Y1
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, 32(AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func mulAddAVX2(dst []float32, a []float32, b []float32)
+// Requires: AVX, FMA3
+TEXT ·mulAddAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS     (DX), Y0
+	VMOVUPS     (BX), Y1
+	VMOVUPS     (AX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     32(DX), Y0
+	VMOVUPS     32(BX), Y1
+	VMOVUPS     32(AX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, CX
+	CMPQ        CX, $0x10
+	JGE         full
+
+partial:
+	TESTQ       CX, CX
+	JZ          end
+	LEAQ        masks<>+64(SB), SI
+	SHLQ        $0x02, CX
+	SUBQ        CX, SI
+	VMOVUPS     (SI), Y14
+	VMOVUPS     32(SI), Y15
+	VMASKMOVPS  (DX), Y14, Y0
+	VMASKMOVPS  (BX), Y14, Y1
+	VMASKMOVPS  (AX), Y14, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMASKMOVPS  Y2, Y14, (AX)
+	VMASKMOVPS  32(DX), Y15, Y0
+	VMASKMOVPS  32(BX), Y15, Y1
+	VMASKMOVPS  32(AX), Y15, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMASKMOVPS  Y2, Y15, 32(AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func tanhAVX2(y []float32, slope []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ slope_base+24(FP), DX
+	MOVQ x_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS      (BX), Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMULPS       minusTwo<>+0(SB), Y3, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VADDPS       Y1, Y4, Y2
+	VDIVPS       Y2, Y1, Y5
+	VSUBPS       Y4, Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VADDPS       Y5, Y5, Y5
+	VMULPS       Y5, Y4, Y2
+	VMULPS       Y5, Y2, Y2
+	VANDPS       sign<>+0(SB), Y0, Y6
+	VORPS        Y6, Y1, Y1
+	VMULPS       Y0, Y0, Y6
+	VMOVUPS      tanh4<>+0(SB), Y7
+	VFMADD213PS  tanh3<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh2<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh1<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh0<>+0(SB), Y6, Y7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      tanhSmall<>+0(SB), Y5
+	VCMPPS       $0x0e, Y3, Y5, Y5
+	VBLENDVPS    Y5, Y7, Y1, Y1
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      32(BX), Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMULPS       minusTwo<>+0(SB), Y3, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VADDPS       Y1, Y4, Y2
+	VDIVPS       Y2, Y1, Y5
+	VSUBPS       Y4, Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VADDPS       Y5, Y5, Y5
+	VMULPS       Y5, Y4, Y2
+	VMULPS       Y5, Y2, Y2
+	VANDPS       sign<>+0(SB), Y0, Y6
+	VORPS        Y6, Y1, Y1
+	VMULPS       Y0, Y0, Y6
+	VMOVUPS      tanh4<>+0(SB), Y7
+	VFMADD213PS  tanh3<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh2<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh1<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh0<>+0(SB), Y6, Y7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      tanhSmall<>+0(SB), Y5
+	VCMPPS       $0x0e, Y3, Y5, Y5
+	VBLENDVPS    Y5, Y7, Y1, Y1
+	VMOVUPS      Y2, 32(DX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, CX
+	CMPQ         CX, $0x10
+	JGE          full
+
+partial:
+	TESTQ        CX, CX
+	JZ           end
+	LEAQ         masks<>+64(SB), SI
+	SHLQ         $0x02, CX
+	SUBQ         CX, SI
+	VMOVUPS      (SI), Y14
+	VMOVUPS      32(SI), Y15
+	VMASKMOVPS   (BX), Y14, Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMULPS       minusTwo<>+0(SB), Y3, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VADDPS       Y1, Y4, Y2
+	VDIVPS       Y2, Y1, Y5
+	VSUBPS       Y4, Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VADDPS       Y5, Y5, Y5
+	VMULPS       Y5, Y4, Y2
+	VMULPS       Y5, Y2, Y2
+	VANDPS       sign<>+0(SB), Y0, Y6
+	VORPS        Y6, Y1, Y1
+	VMULPS       Y0, Y0, Y6
+	VMOVUPS      tanh4<>+0(SB), Y7
+	VFMADD213PS  tanh3<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh2<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh1<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh0<>+0(SB), Y6, Y7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      tanhSmall<>+0(SB), Y5
+	VCMPPS       $0x0e, Y3, Y5, Y5
+	VBLENDVPS    Y5, Y7, Y1, Y1
+	VMASKMOVPS   Y2, Y14, (DX)
+	VMASKMOVPS   Y1, Y14, (AX)
+	VMASKMOVPS   32(BX), Y15, Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMULPS       minusTwo<>+0(SB), Y3, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VADDPS       Y1, Y4, Y2
+	VDIVPS       Y2, Y1, Y5
+	VSUBPS       Y4, Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VADDPS       Y5, Y5, Y5
+	VMULPS       Y5, Y4, Y2
+	VMULPS       Y5, Y2, Y2
+	VANDPS       sign<>+0(SB), Y0, Y6
+	VORPS        Y6, Y1, Y1
+	VMULPS       Y0, Y0, Y6
+	VMOVUPS      tanh4<>+0(SB), Y7
+	VFMADD213PS  tanh3<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh2<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh1<>+0(SB), Y6, Y7
+	VFMADD213PS  tanh0<>+0(SB), Y6, Y7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      tanhSmall<>+0(SB), Y5
+	VCMPPS       $0x0e, Y3, Y5, Y5
+	VBLENDVPS    Y5, Y7, Y1, Y1
+	VMASKMOVPS   Y2, Y15, 32(DX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func geluAVX2(y []float32, slope []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ slope_base+24(FP), DX
+	MOVQ x_base+48(FP), BX
+	CMPQ CX, $0x10
+	JLT  partial
+
+full:
+	VMOVUPS      (BX), Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMOVUPS      geluMost<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVAPS      Y2, Y5
+	VFMSUB231PS  Y3, Y3, Y5
+	VMULPS       minusHalf<>+0(SB), Y2, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMULPS       minusHalf<>+0(SB), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VMOVUPS      geluScale<>+0(SB), Y6
+	VFMADD213PS  Y1, Y3, Y6
+	VDIVPS       Y6, Y1, Y6
+	VMOVUPS      gelu8<>+0(SB), Y7
+	VFMADD213PS  gelu7<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu6<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu5<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu4<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu3<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu2<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu1<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu0<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VSUBPS       Y7, Y1, Y1
+	VBLENDVPS    Y0, Y7, Y1, Y7
+	VMULPS       density0<>+0(SB), Y4, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VMULPS       Y7, Y0, Y1
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      32(BX), Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMOVUPS      geluMost<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVAPS      Y2, Y5
+	VFMSUB231PS  Y3, Y3, Y5
+	VMULPS       minusHalf<>+0(SB), Y2, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMULPS       minusHalf<>+0(SB), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VMOVUPS      geluScale<>+0(SB), Y6
+	VFMADD213PS  Y1, Y3, Y6
+	VDIVPS       Y6, Y1, Y6
+	VMOVUPS      gelu8<>+0(SB), Y7
+	VFMADD213PS  gelu7<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu6<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu5<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu4<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu3<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu2<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu1<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu0<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VSUBPS       Y7, Y1, Y1
+	VBLENDVPS    Y0, Y7, Y1, Y7
+	VMULPS       density0<>+0(SB), Y4, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VMULPS       Y7, Y0, Y1
+	VMOVUPS      Y2, 32(DX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, CX
+	CMPQ         CX, $0x10
+	JGE          full
+
+partial:
+	TESTQ        CX, CX
+	JZ           end
+	LEAQ         masks<>+64(SB), SI
+	SHLQ         $0x02, CX
+	SUBQ         CX, SI
+	VMOVUPS      (SI), Y14
+	VMOVUPS      32(SI), Y15
+	VMASKMOVPS   (BX), Y14, Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMOVUPS      geluMost<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVAPS      Y2, Y5
+	VFMSUB231PS  Y3, Y3, Y5
+	VMULPS       minusHalf<>+0(SB), Y2, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMULPS       minusHalf<>+0(SB), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VMOVUPS      geluScale<>+0(SB), Y6
+	VFMADD213PS  Y1, Y3, Y6
+	VDIVPS       Y6, Y1, Y6
+	VMOVUPS      gelu8<>+0(SB), Y7
+	VFMADD213PS  gelu7<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu6<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu5<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu4<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu3<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu2<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu1<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu0<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VSUBPS       Y7, Y1, Y1
+	VBLENDVPS    Y0, Y7, Y1, Y7
+	VMULPS       density0<>+0(SB), Y4, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VMULPS       Y7, Y0, Y1
+	VMASKMOVPS   Y2, Y14, (DX)
+	VMASKMOVPS   Y1, Y14, (AX)
+	VMASKMOVPS   32(BX), Y15, Y0
+	VANDPS       magnitude<>+0(SB), Y0, Y3
+	VMOVUPS      geluMost<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVAPS      Y2, Y5
+	VFMSUB231PS  Y3, Y3, Y5
+	VMULPS       minusHalf<>+0(SB), Y2, Y2
+	VMOVUPS      expMost<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y6
+	VCMPPS       $0x05, expLeast<>+0(SB), Y2, Y2
+	VMOVUPS      round<>+0(SB), Y8
+	VFMADD231PS  log2e<>+0(SB), Y6, Y8
+	VSUBPS       round<>+0(SB), Y8, Y7
+	VFNMADD231PS ln2hi<>+0(SB), Y7, Y6
+	VFNMADD231PS ln2lo<>+0(SB), Y7, Y6
+	VMOVUPS      exp6<>+0(SB), Y4
+	VFMADD213PS  exp5<>+0(SB), Y6, Y4
+	VFMADD213PS  exp4<>+0(SB), Y6, Y4
+	VFMADD213PS  exp3<>+0(SB), Y6, Y4
+	VFMADD213PS  exp2<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VPSUBD       round<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y7
+	VPSUBD       Y7, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       one<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VMULPS       minusHalf<>+0(SB), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y1
+	VMOVUPS      geluScale<>+0(SB), Y6
+	VFMADD213PS  Y1, Y3, Y6
+	VDIVPS       Y6, Y1, Y6
+	VMOVUPS      gelu8<>+0(SB), Y7
+	VFMADD213PS  gelu7<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu6<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu5<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu4<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu3<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu2<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu1<>+0(SB), Y6, Y7
+	VFMADD213PS  gelu0<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VSUBPS       Y7, Y1, Y1
+	VBLENDVPS    Y0, Y7, Y1, Y7
+	VMULPS       density0<>+0(SB), Y4, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VMULPS       Y7, Y0, Y1
+	VMASKMOVPS   Y2, Y15, 32(DX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softmaxBackwardAVX2(ds []float32, p []float32, mean float32, alpha float32)
+// Requires: AVX
+TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-56
+	MOVQ         ds_base+0(FP), AX
+	MOVQ         p_base+24(FP), CX
+	MOVQ         p_len+32(FP), DX
+	VBROADCASTSS mean+48(FP), Y0
+	VBROADCASTSS alpha+52(FP), Y1
+	CMPQ         DX, $0x10
+	JLT          partial
+
+full:
+	VMOVUPS (AX), Y2
+	VMOVUPS (CX), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y1, Y3, Y3
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 32(CX), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y1, Y3, Y3
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DX
+	CMPQ    DX, $0x10
+	JGE     full
+
+partial:
+	TESTQ      DX, DX
+	JZ         end
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMASKMOVPS (AX), Y14, Y2
+	VMASKMOVPS (CX), Y14, Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y1, Y3, Y3
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y14, (AX)
+	VMASKMOVPS 32(AX), Y15, Y2
+	VMASKMOVPS 32(CX), Y15, Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y1, Y3, Y3
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y15, 32(AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func rmsNormAVX2(y []float32, x []float32, w []float32, inv []float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·rmsNormAVX2(SB), NOSPLIT, $0-100
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         inv_base+72(FP), BX
+	VBROADCASTSS eps+96(FP), Y4
+	MOVQ         inv_len+80(FP), R9
+	MOVQ         w_len+56(FP), SI
+	VCVTSI2SSQ   SI, X3, X3
+	MOVQ         SI, R8
+	ANDQ         $0x0f, R8
+	LEAQ         masks<>+64(SB), DI
+	SHLQ         $0x02, R8
+	SUBQ         R8, DI
+	VMOVUPS      (DI), Y14
+	VMOVUPS      32(DI), Y15
+	SHLQ         $0x02, SI
+	MOVQ         SI, R8
+	ANDQ         $0x3f, R8
+	MOVQ         SI, DI
+	SUBQ         R8, DI
+	TESTQ        R9, R9
+	JZ           end
+
+row:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ   R10, R10
+	TESTQ  DI, DI
+	JZ     squaresPartial
+
+squares:
+	VMOVUPS     (CX)(R10*1), Y6
+	VFMADD231PS Y6, Y6, Y0
+	VMOVUPS     32(CX)(R10*1), Y6
+	VFMADD231PS Y6, Y6, Y1
+	ADDQ        $0x40, R10
+	CMPQ        R10, DI
+	JLT         squares
+
+squaresPartial:
+	TESTQ       R8, R8
+	JZ          squaresEnd
+	VMASKMOVPS  (CX)(R10*1), Y14, Y6
+	VFMADD231PS Y6, Y6, Y0
+	VMASKMOVPS  32(CX)(R10*1), Y15, Y6
+	VFMADD231PS Y6, Y6, Y1
+
+squaresEnd:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x0e, X0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x01, X0, X2
+	VADDPS       X2, X0, X0
+	VDIVSS       X3, X0, X0
+	VBROADCASTSS X0, Y5
+	VADDSS       X4, X0, X0
+	VSQRTSS      X0, X0, X0
+	VMOVSS       one<>+0(SB), X6
+	VDIVSS       X0, X6, X0
+	VMOVSS       X0, (BX)
+	VBROADCASTSS X0, Y5
+	XORQ         R10, R10
+	TESTQ        DI, DI
+	JZ           scalePartial
+
+scale:
+	VMOVUPS (CX)(R10*1), Y6
+	VMOVUPS (DX)(R10*1), Y7
+	VMULPS  Y5, Y6, Y6
+	VMULPS  Y7, Y6, Y6
+	VMOVUPS Y6, (AX)(R10*1)
+	VMOVUPS 32(CX)(R10*1), Y6
+	VMOVUPS 32(DX)(R10*1), Y7
+	VMULPS  Y5, Y6, Y6
+	VMULPS  Y7, Y6, Y6
+	VMOVUPS Y6, 32(AX)(R10*1)
+	ADDQ    $0x40, R10
+	CMPQ    R10, DI
+	JLT     scale
+
+scalePartial:
+	TESTQ      R8, R8
+	JZ         scaleEnd
+	VMASKMOVPS (CX)(R10*1), Y14, Y6
+	VMASKMOVPS (DX)(R10*1), Y14, Y7
+	VMULPS     Y5, Y6, Y6
+	VMULPS     Y7, Y6, Y6
+	VMASKMOVPS Y6, Y14, (AX)(R10*1)
+	VMASKMOVPS 32(CX)(R10*1), Y15, Y6
+	VMASKMOVPS 32(DX)(R10*1), Y15, Y7
+	VMULPS     Y5, Y6, Y6
+	VMULPS     Y7, Y6, Y6
+	VMASKMOVPS Y6, Y15, 32(AX)(R10*1)
+
+scaleEnd:
+	ADDQ SI, AX
+	ADDQ SI, CX
+	ADDQ $0x04, BX
+	DECQ R9
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func rmsNormBackwardAVX2(dx []float32, dw []float32, dy []float32, x []float32, w []float32, inv []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·rmsNormBackwardAVX2(SB), NOSPLIT, $0-144
+	MOVQ       dx_base+0(FP), AX
+	MOVQ       dw_base+24(FP), CX
+	MOVQ       dy_base+48(FP), DX
+	MOVQ       x_base+72(FP), BX
+	MOVQ       w_base+96(FP), SI
+	MOVQ       inv_base+120(FP), DI
+	MOVQ       inv_len+128(FP), R11
+	MOVQ       w_len+104(FP), R8
+	VCVTSI2SSQ R8, X3, X3
+	MOVQ       R8, R10
+	ANDQ       $0x0f, R10
+	LEAQ       masks<>+64(SB), R9
+	SHLQ       $0x02, R10
+	SUBQ       R10, R9
+	VMOVUPS    (R9), Y14
+	VMOVUPS    32(R9), Y15
+	SHLQ       $0x02, R8
+	MOVQ       R8, R10
+	ANDQ       $0x3f, R10
+	MOVQ       R8, R9
+	SUBQ       R10, R9
+	TESTQ      R11, R11
+	JZ         end
+
+row:
+	VBROADCASTSS (DI), Y4
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         R12, R12
+	TESTQ        R9, R9
+	JZ           weightPartial
+
+weight:
+	VMOVUPS     (BX)(R12*1), Y5
+	VMOVUPS     (DX)(R12*1), Y6
+	VMOVUPS     (SI)(R12*1), Y7
+	VMULPS      Y4, Y5, Y5
+	VMULPS      Y6, Y7, Y7
+	VFMADD231PS Y7, Y5, Y0
+	VMOVUPS     (CX)(R12*1), Y8
+	VFMADD231PS Y6, Y5, Y8
+	VMOVUPS     Y8, (CX)(R12*1)
+	VMOVUPS     32(BX)(R12*1), Y5
+	VMOVUPS     32(DX)(R12*1), Y6
+	VMOVUPS     32(SI)(R12*1), Y7
+	VMULPS      Y4, Y5, Y5
+	VMULPS      Y6, Y7, Y7
+	VFMADD231PS Y7, Y5, Y1
+	VMOVUPS     32(CX)(R12*1), Y8
+	VFMADD231PS Y6, Y5, Y8
+	VMOVUPS     Y8, 32(CX)(R12*1)
+	ADDQ        $0x40, R12
+	CMPQ        R12, R9
+	JLT         weight
+
+weightPartial:
+	TESTQ       R10, R10
+	JZ          weightEnd
+	VMASKMOVPS  (BX)(R12*1), Y14, Y5
+	VMASKMOVPS  (DX)(R12*1), Y14, Y6
+	VMASKMOVPS  (SI)(R12*1), Y14, Y7
+	VMULPS      Y4, Y5, Y5
+	VMULPS      Y6, Y7, Y7
+	VFMADD231PS Y7, Y5, Y0
+	VMASKMOVPS  (CX)(R12*1), Y14, Y8
+	VFMADD231PS Y6, Y5, Y8
+	VMASKMOVPS  Y8, Y14, (CX)(R12*1)
+	VMASKMOVPS  32(BX)(R12*1), Y15, Y5
+	VMASKMOVPS  32(DX)(R12*1), Y15, Y6
+	VMASKMOVPS  32(SI)(R12*1), Y15, Y7
+	VMULPS      Y4, Y5, Y5
+	VMULPS      Y6, Y7, Y7
+	VFMADD231PS Y7, Y5, Y1
+	VMASKMOVPS  32(CX)(R12*1), Y15, Y8
+	VFMADD231PS Y6, Y5, Y8
+	VMASKMOVPS  Y8, Y15, 32(CX)(R12*1)
+
+weightEnd:
+	TESTQ        AX, AX
+	JZ           next
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x0e, X0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x01, X0, X2
+	VADDPS       X2, X0, X0
+	VDIVSS       X3, X0, X0
+	VBROADCASTSS X0, Y9
+	XORQ         R12, R12
+	TESTQ        R9, R9
+	JZ           inputPartial
+
+input:
+	VMOVUPS      (BX)(R12*1), Y5
+	VMOVUPS      (DX)(R12*1), Y6
+	VMOVUPS      (SI)(R12*1), Y7
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y9, Y5, Y7
+	VMOVUPS      (AX)(R12*1), Y8
+	VFMADD231PS  Y4, Y7, Y8
+	VMOVUPS      Y8, (AX)(R12*1)
+	VMOVUPS      32(BX)(R12*1), Y5
+	VMOVUPS      32(DX)(R12*1), Y6
+	VMOVUPS      32(SI)(R12*1), Y7
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y9, Y5, Y7
+	VMOVUPS      32(AX)(R12*1), Y8
+	VFMADD231PS  Y4, Y7, Y8
+	VMOVUPS      Y8, 32(AX)(R12*1)
+	ADDQ         $0x40, R12
+	CMPQ         R12, R9
+	JLT          input
+
+inputPartial:
+	TESTQ        R10, R10
+	JZ           inputEnd
+	VMASKMOVPS   (BX)(R12*1), Y14, Y5
+	VMASKMOVPS   (DX)(R12*1), Y14, Y6
+	VMASKMOVPS   (SI)(R12*1), Y14, Y7
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y9, Y5, Y7
+	VMASKMOVPS   (AX)(R12*1), Y14, Y8
+	VFMADD231PS  Y4, Y7, Y8
+	VMASKMOVPS   Y8, Y14, (AX)(R12*1)
+	VMASKMOVPS   32(BX)(R12*1), Y15, Y5
+	VMASKMOVPS   32(DX)(R12*1), Y15, Y6
+	VMASKMOVPS   32(SI)(R12*1), Y15, Y7
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y9, Y5, Y7
+	VMASKMOVPS   32(AX)(R12*1), Y15, Y8
+	VFMADD231PS  Y4, Y7, Y8
+	VMASKMOVPS   Y8, Y15, 32(AX)(R12*1)
+
+inputEnd:
+	ADDQ R8, AX
+
+next:
+	ADDQ R8, DX
+	ADDQ R8, BX
+	ADDQ $0x04, DI
+	DECQ R11
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func layerNormAVX2(y []float32, x []float32, w []float32, b []float32, means []float32, inv []float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNormAVX2(SB), NOSPLIT, $0-148
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         b_base+72(FP), BX
+	MOVQ         means_base+96(FP), SI
+	MOVQ         inv_base+120(FP), DI
+	VBROADCASTSS eps+144(FP), Y4
+	MOVQ         inv_len+128(FP), R11
+	MOVQ         w_len+56(FP), R8
+	VCVTSI2SSQ   R8, X3, X3
+	MOVQ         R8, R10
+	ANDQ         $0x0f, R10
+	LEAQ         masks<>+64(SB), R9
+	SHLQ         $0x02, R10
+	SUBQ         R10, R9
+	VMOVUPS      (R9), Y14
+	VMOVUPS      32(R9), Y15
+	SHLQ         $0x02, R8
+	MOVQ         R8, R10
+	ANDQ         $0x3f, R10
+	MOVQ         R8, R9
+	SUBQ         R10, R9
+	TESTQ        R11, R11
+	JZ           end
+
+row:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ   R12, R12
+	TESTQ  R9, R9
+	JZ     sumPartial
+
+sum:
+	VMOVUPS (CX)(R12*1), Y7
+	VADDPS  Y7, Y0, Y0
+	VMOVUPS 32(CX)(R12*1), Y7
+	VADDPS  Y7, Y1, Y1
+	ADDQ    $0x40, R12
+	CMPQ    R12, R9
+	JLT     sum
+
+sumPartial:
+	TESTQ      R10, R10
+	JZ         sumEnd
+	VMASKMOVPS (CX)(R12*1), Y14, Y7
+	VADDPS     Y7, Y0, Y0
+	VMASKMOVPS 32(CX)(R12*1), Y15, Y7
+	VADDPS     Y7, Y1, Y1
+
+sumEnd:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x0e, X0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x01, X0, X2
+	VADDPS       X2, X0, X0
+	VDIVSS       X3, X0, X0
+	VBROADCASTSS X0, Y5
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	XORQ         R12, R12
+	TESTQ        R9, R9
+	JZ           squaresPartial
+
+squares:
+	VMOVUPS     (CX)(R12*1), Y7
+	VSUBPS      Y5, Y7, Y7
+	VADDPS      Y7, Y10, Y10
+	VFMADD231PS Y7, Y7, Y0
+	VMOVUPS     32(CX)(R12*1), Y7
+	VSUBPS      Y5, Y7, Y7
+	VADDPS      Y7, Y11, Y11
+	VFMADD231PS Y7, Y7, Y1
+	ADDQ        $0x40, R12
+	CMPQ        R12, R9
+	JLT         squares
+
+squaresPartial:
+	TESTQ       R10, R10
+	JZ          squaresEnd
+	VMASKMOVPS  (CX)(R12*1), Y14, Y7
+	VSUBPS      Y5, Y7, Y7
+	VANDPS      Y14, Y7, Y7
+	VADDPS      Y7, Y10, Y10
+	VFMADD231PS Y7, Y7, Y0
+	VMASKMOVPS  32(CX)(R12*1), Y15, Y7
+	VSUBPS      Y5, Y7, Y7
+	VANDPS      Y15, Y7, Y7
+	VADDPS      Y7, Y11, Y11
+	VFMADD231PS Y7, Y7, Y1
+
+squaresEnd:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x0e, X0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x01, X0, X2
+	VADDPS       X2, X0, X0
+	VDIVSS       X3, X0, X0
+	VBROADCASTSS X0, Y6
+	VMOVAPS      Y10, Y0
+	VMOVAPS      Y11, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x0e, X0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x01, X0, X2
+	VADDPS       X2, X0, X0
+	VDIVSS       X3, X0, X0
+	VBROADCASTSS X0, Y7
+	VADDSS       X7, X5, X5
+	VMOVSS       X5, (SI)
+	VMULSS       X7, X7, X7
+	VSUBSS       X7, X6, X6
+	VXORPS       X0, X0, X0
+	VMAXSS       X6, X0, X0
+	VADDSS       X4, X0, X0
+	VSQRTSS      X0, X0, X0
+	VMOVSS       one<>+0(SB), X7
+	VDIVSS       X0, X7, X0
+	VMOVSS       X0, (DI)
+	VBROADCASTSS X5, Y5
+	VBROADCASTSS X0, Y6
+	XORQ         R12, R12
+	TESTQ        R9, R9
+	JZ           scalePartial
+
+scale:
+	VMOVUPS     (CX)(R12*1), Y7
+	VMOVUPS     (DX)(R12*1), Y8
+	VMOVUPS     (BX)(R12*1), Y9
+	VSUBPS      Y5, Y7, Y7
+	VMULPS      Y6, Y7, Y7
+	VFMADD213PS Y9, Y8, Y7
+	VMOVUPS     Y7, (AX)(R12*1)
+	VMOVUPS     32(CX)(R12*1), Y7
+	VMOVUPS     32(DX)(R12*1), Y8
+	VMOVUPS     32(BX)(R12*1), Y9
+	VSUBPS      Y5, Y7, Y7
+	VMULPS      Y6, Y7, Y7
+	VFMADD213PS Y9, Y8, Y7
+	VMOVUPS     Y7, 32(AX)(R12*1)
+	ADDQ        $0x40, R12
+	CMPQ        R12, R9
+	JLT         scale
+
+scalePartial:
+	TESTQ       R10, R10
+	JZ          scaleEnd
+	VMASKMOVPS  (CX)(R12*1), Y14, Y7
+	VMASKMOVPS  (DX)(R12*1), Y14, Y8
+	VMASKMOVPS  (BX)(R12*1), Y14, Y9
+	VSUBPS      Y5, Y7, Y7
+	VMULPS      Y6, Y7, Y7
+	VFMADD213PS Y9, Y8, Y7
+	VMASKMOVPS  Y7, Y14, (AX)(R12*1)
+	VMASKMOVPS  32(CX)(R12*1), Y15, Y7
+	VMASKMOVPS  32(DX)(R12*1), Y15, Y8
+	VMASKMOVPS  32(BX)(R12*1), Y15, Y9
+	VSUBPS      Y5, Y7, Y7
+	VMULPS      Y6, Y7, Y7
+	VFMADD213PS Y9, Y8, Y7
+	VMASKMOVPS  Y7, Y15, 32(AX)(R12*1)
+
+scaleEnd:
+	ADDQ R8, AX
+	ADDQ R8, CX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	DECQ R11
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func layerNormBackwardAVX2(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, means []float32, inv []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNormBackwardAVX2(SB), NOSPLIT, $0-192
+	MOVQ       dx_base+0(FP), AX
+	MOVQ       dw_base+24(FP), CX
+	MOVQ       db_base+48(FP), DX
+	MOVQ       dy_base+72(FP), BX
+	MOVQ       x_base+96(FP), SI
+	MOVQ       w_base+120(FP), DI
+	MOVQ       means_base+144(FP), R8
+	MOVQ       inv_base+168(FP), R9
+	MOVQ       inv_len+176(FP), R13
+	MOVQ       w_len+128(FP), R10
+	VCVTSI2SSQ R10, X3, X3
+	MOVQ       R10, R12
+	ANDQ       $0x0f, R12
+	LEAQ       masks<>+64(SB), R11
+	SHLQ       $0x02, R12
+	SUBQ       R12, R11
+	VMOVUPS    (R11), Y14
+	VMOVUPS    32(R11), Y15
+	SHLQ       $0x02, R10
+	MOVQ       R10, R12
+	ANDQ       $0x3f, R12
+	MOVQ       R10, R11
+	SUBQ       R12, R11
+	TESTQ      R13, R13
+	JZ         end
+
+row:
+	VBROADCASTSS (R8), Y4
+	VBROADCASTSS (R9), Y5
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	XORQ         R14, R14
+	TESTQ        R11, R11
+	JZ           weightPartial
+
+weight:
+	VMOVUPS     (SI)(R14*1), Y6
+	VMOVUPS     (BX)(R14*1), Y7
+	VMOVUPS     (DI)(R14*1), Y8
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VMULPS      Y7, Y8, Y8
+	VADDPS      Y8, Y0, Y0
+	VFMADD231PS Y8, Y6, Y10
+	VMOVUPS     (CX)(R14*1), Y9
+	VFMADD231PS Y7, Y6, Y9
+	VMOVUPS     Y9, (CX)(R14*1)
+	VMOVUPS     (DX)(R14*1), Y9
+	VADDPS      Y7, Y9, Y9
+	VMOVUPS     Y9, (DX)(R14*1)
+	VMOVUPS     32(SI)(R14*1), Y6
+	VMOVUPS     32(BX)(R14*1), Y7
+	VMOVUPS     32(DI)(R14*1), Y8
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VMULPS      Y7, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VFMADD231PS Y8, Y6, Y11
+	VMOVUPS     32(CX)(R14*1), Y9
+	VFMADD231PS Y7, Y6, Y9
+	VMOVUPS     Y9, 32(CX)(R14*1)
+	VMOVUPS     32(DX)(R14*1), Y9
+	VADDPS      Y7, Y9, Y9
+	VMOVUPS     Y9, 32(DX)(R14*1)
+	ADDQ        $0x40, R14
+	CMPQ        R14, R11
+	JLT         weight
+
+weightPartial:
+	TESTQ       R12, R12
+	JZ          weightEnd
+	VMASKMOVPS  (SI)(R14*1), Y14, Y6
+	VMASKMOVPS  (BX)(R14*1), Y14, Y7
+	VMASKMOVPS  (DI)(R14*1), Y14, Y8
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VMULPS      Y7, Y8, Y8
+	VADDPS      Y8, Y0, Y0
+	VFMADD231PS Y8, Y6, Y10
+	VMASKMOVPS  (CX)(R14*1), Y14, Y9
+	VFMADD231PS Y7, Y6, Y9
+	VMASKMOVPS  Y9, Y14, (CX)(R14*1)
+	VMASKMOVPS  (DX)(R14*1), Y14, Y9
+	VADDPS      Y7, Y9, Y9
+	VMASKMOVPS  Y9, Y14, (DX)(R14*1)
+	VMASKMOVPS  32(SI)(R14*1), Y15, Y6
+	VMASKMOVPS  32(BX)(R14*1), Y15, Y7
+	VMASKMOVPS  32(DI)(R14*1), Y15, Y8
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VMULPS      Y7, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VFMADD231PS Y8, Y6, Y11
+	VMASKMOVPS  32(CX)(R14*1), Y15, Y9
+	VFMADD231PS Y7, Y6, Y9
+	VMASKMOVPS  Y9, Y15, 32(CX)(R14*1)
+	VMASKMOVPS  32(DX)(R14*1), Y15, Y9
+	VADDPS      Y7, Y9, Y9
+	VMASKMOVPS  Y9, Y15, 32(DX)(R14*1)
+
+weightEnd:
+	TESTQ        AX, AX
+	JZ           next
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x0e, X0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x01, X0, X2
+	VADDPS       X2, X0, X0
+	VDIVSS       X3, X0, X0
+	VBROADCASTSS X0, Y12
+	VMOVAPS      Y10, Y0
+	VMOVAPS      Y11, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x0e, X0, X2
+	VADDPS       X2, X0, X0
+	VPERMILPS    $0x01, X0, X2
+	VADDPS       X2, X0, X0
+	VDIVSS       X3, X0, X0
+	VBROADCASTSS X0, Y13
+	XORQ         R14, R14
+	TESTQ        R11, R11
+	JZ           inputPartial
+
+input:
+	VMOVUPS      (SI)(R14*1), Y6
+	VMOVUPS      (BX)(R14*1), Y7
+	VMOVUPS      (DI)(R14*1), Y8
+	VSUBPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y12, Y8, Y8
+	VFNMADD231PS Y13, Y6, Y8
+	VMOVUPS      (AX)(R14*1), Y9
+	VFMADD231PS  Y5, Y8, Y9
+	VMOVUPS      Y9, (AX)(R14*1)
+	VMOVUPS      32(SI)(R14*1), Y6
+	VMOVUPS      32(BX)(R14*1), Y7
+	VMOVUPS      32(DI)(R14*1), Y8
+	VSUBPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y12, Y8, Y8
+	VFNMADD231PS Y13, Y6, Y8
+	VMOVUPS      32(AX)(R14*1), Y9
+	VFMADD231PS  Y5, Y8, Y9
+	VMOVUPS      Y9, 32(AX)(R14*1)
+	ADDQ         $0x40, R14
+	CMPQ         R14, R11
+	JLT          input
+
+inputPartial:
+	TESTQ        R12, R12
+	JZ           inputEnd
+	VMASKMOVPS   (SI)(R14*1), Y14, Y6
+	VMASKMOVPS   (BX)(R14*1), Y14, Y7
+	VMASKMOVPS   (DI)(R14*1), Y14, Y8
+	VSUBPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y12, Y8, Y8
+	VFNMADD231PS Y13, Y6, Y8
+	VMASKMOVPS   (AX)(R14*1), Y14, Y9
+	VFMADD231PS  Y5, Y8, Y9
+	VMASKMOVPS   Y9, Y14, (AX)(R14*1)
+	VMASKMOVPS   32(SI)(R14*1), Y15, Y6
+	VMASKMOVPS   32(BX)(R14*1), Y15, Y7
+	VMASKMOVPS   32(DI)(R14*1), Y15, Y8
+	VSUBPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y12, Y8, Y8
+	VFNMADD231PS Y13, Y6, Y8
+	VMASKMOVPS   32(AX)(R14*1), Y15, Y9
+	VFMADD231PS  Y5, Y8, Y9
+	VMASKMOVPS   Y9, Y15, 32(AX)(R14*1)
+
+inputEnd:
+	ADDQ R10, AX
+
+next:
+	ADDQ R10, BX
+	ADDQ R10, SI
+	ADDQ $0x04, R8
+	ADDQ $0x04, R9
+	DECQ R13
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func ropeAVX2(x []float32, cos []float32, sin []float32, sign float32)
+// Requires: AVX, FMA3
+TEXT ·ropeAVX2(SB), NOSPLIT, $0-76
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	MOVQ         cos_base+24(FP), DX
+	MOVQ         sin_base+48(FP), BX
+	MOVQ         cos_len+32(FP), SI
+	VBROADCASTSS sign+72(FP), Y0
+	TESTQ        CX, CX
+	JZ           end
+	LEAQ         (AX)(CX*4), CX
+	MOVQ         SI, DI
+	SHLQ         $0x02, DI
+	CMPQ         SI, $0x10
+	JLT          partial
+
+full:
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y3
+	VMULPS  Y0, Y3, Y3
+	VMOVUPS 32(DX), Y2
+	VMOVUPS 32(BX), Y4
+	VMULPS  Y0, Y4, Y4
+	MOVQ    AX, R8
+
+head:
+	VMOVUPS     (R8), Y5
+	VMOVUPS     (R8)(DI*1), Y6
+	VMULPS      Y3, Y6, Y7
+	VFMSUB231PS Y1, Y5, Y7
+	VMULPS      Y3, Y5, Y8
+	VFMADD231PS Y1, Y6, Y8
+	VMOVUPS     Y7, (R8)
+	VMOVUPS     Y8, (R8)(DI*1)
+	VMOVUPS     32(R8), Y5
+	VMOVUPS     32(R8)(DI*1), Y6
+	VMULPS      Y4, Y6, Y7
+	VFMSUB231PS Y2, Y5, Y7
+	VMULPS      Y4, Y5, Y8
+	VFMADD231PS Y2, Y6, Y8
+	VMOVUPS     Y7, 32(R8)
+	VMOVUPS     Y8, 32(R8)(DI*1)
+	LEAQ        (R8)(DI*2), R8
+	CMPQ        R8, CX
+	JLT         head
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         full
+
+partial:
+	TESTQ      SI, SI
+	JZ         end
+	LEAQ       masks<>+64(SB), R8
+	SHLQ       $0x02, SI
+	SUBQ       SI, R8
+	VMOVUPS    (R8), Y14
+	VMOVUPS    32(R8), Y15
+	VMASKMOVPS (DX), Y14, Y1
+	VMASKMOVPS (BX), Y14, Y3
+	VMULPS     Y0, Y3, Y3
+	VMASKMOVPS 32(DX), Y15, Y2
+	VMASKMOVPS 32(BX), Y15, Y4
+	VMULPS     Y0, Y4, Y4
+	MOVQ       AX, R8
+
+partialHead:
+	VMASKMOVPS  (R8), Y14, Y5
+	VMASKMOVPS  (R8)(DI*1), Y14, Y6
+	VMULPS      Y3, Y6, Y7
+	VFMSUB231PS Y1, Y5, Y7
+	VMULPS      Y3, Y5, Y8
+	VFMADD231PS Y1, Y6, Y8
+	VMASKMOVPS  Y7, Y14, (R8)
+	VMASKMOVPS  Y8, Y14, (R8)(DI*1)
+	VMASKMOVPS  32(R8), Y15, Y5
+	VMASKMOVPS  32(R8)(DI*1), Y15, Y6
+	VMULPS      Y4, Y6, Y7
+	VFMSUB231PS Y2, Y5, Y7
+	VMULPS      Y4, Y5, Y8
+	VFMADD231PS Y2, Y6, Y8
+	VMASKMOVPS  Y7, Y15, 32(R8)
+	VMASKMOVPS  Y8, Y15, 32(R8)(DI*1)
+	LEAQ        (R8)(DI*2), R8
+	CMPQ        R8, CX
+	JLT         partialHead
 
 end:
 	VZEROUPPER
@@ -8703,17 +11508,22 @@ end:
 	VZEROUPPER
 	RET
 
-// func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+// func swigluBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·swigluBackwardAVX2(SB), NOSPLIT, $0-120
-	MOVQ dgate_base+0(FP), AX
-	MOVQ dup_base+24(FP), CX
-	MOVQ dy_base+48(FP), DX
-	MOVQ dy_len+56(FP), BX
-	MOVQ gate_base+72(FP), SI
-	MOVQ up_base+96(FP), DI
-	CMPQ BX, $0x10
-	JLT  partial
+TEXT ·swigluBackwardAVX2(SB), NOSPLIT, $0-121
+	MOVQ         dgate_base+0(FP), AX
+	MOVQ         dup_base+24(FP), CX
+	MOVQ         dy_base+48(FP), DX
+	MOVQ         dy_len+56(FP), BX
+	MOVQ         gate_base+72(FP), SI
+	MOVQ         up_base+96(FP), DI
+	MOVB         accumulate+120(FP), R8
+	MOVBLZX      R8, R8
+	NEGL         R8
+	VMOVD        R8, X12
+	VPBROADCASTD X12, Y12
+	CMPQ         BX, $0x10
+	JLT          partial
 
 full:
 	VMOVUPS      (SI), Y0
@@ -8753,9 +11563,11 @@ full:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMOVUPS      (AX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMOVUPS      Y11, (AX)
 	VMOVUPS      (CX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMOVUPS      Y11, (CX)
 	VMOVUPS      32(SI), Y0
@@ -8795,9 +11607,11 @@ full:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMOVUPS      32(AX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMOVUPS      Y11, 32(AX)
 	VMOVUPS      32(CX), Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMOVUPS      Y11, 32(CX)
 	ADDQ         $0x40, AX
@@ -8854,9 +11668,11 @@ partial:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMASKMOVPS   (AX), Y14, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMASKMOVPS   Y11, Y14, (AX)
 	VMASKMOVPS   (CX), Y14, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMASKMOVPS   Y11, Y14, (CX)
 	VMASKMOVPS   32(SI), Y15, Y0
@@ -8896,9 +11712,11 @@ partial:
 	VFMADD213PS  Y1, Y9, Y10
 	VMULPS       Y7, Y8, Y8
 	VMASKMOVPS   32(AX), Y15, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y10, Y8, Y11
 	VMASKMOVPS   Y11, Y15, 32(AX)
 	VMASKMOVPS   32(CX), Y15, Y11
+	VANDPS       Y12, Y11, Y11
 	VFMADD231PS  Y9, Y7, Y11
 	VMASKMOVPS   Y11, Y15, 32(CX)
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -81,11 +83,12 @@ func (m *machine) max() {
 
 // expSum writes the exponentials of Exp and Softmax.
 func (m *machine) expSum() {
-	m.text("expSum", "dst, x []float32, shift float32) (sum float32")
+	m.text("expSum", "dst, x []float32, shift, alpha float32) (sum float32")
 	dst := Load(Param("dst").Base(), GP64())
 	p, n := Load(Param("x").Base(), GP64()), Load(Param("x").Len(), GP64())
-	shift := m.v[2]
+	shift, alpha := m.v[2], m.v[9]
 	broadcast("shift", shift)
+	broadcast("alpha", alpha)
 	for i := range m.group() {
 		m.zero(m.v[i])
 	}
@@ -94,6 +97,7 @@ func (m *machine) expSum() {
 			in, out := m.v[3], m.v[4]
 			m.load(Mem{Base: p}, i, in, masked)
 			VSUBPS(shift, in, in)
+			VMULPS(alpha, in, in)
 			m.exp(in, out, m.v[5:8])
 			m.store(out, Mem{Base: dst}, i, masked)
 			switch {
@@ -112,16 +116,181 @@ func (m *machine) expSum() {
 	ret()
 }
 
-// scale writes x *= alpha.
+// scale writes Scale.
 func (m *machine) scale() {
-	m.text("scale", "alpha float32, x []float32")
-	p, n := Load(Param("x").Base(), GP64()), Load(Param("x").Len(), GP64())
+	m.text("scale", "dst []float32, alpha float32, x []float32")
+	dst, p, n := Load(Param("dst").Base(), GP64()), Load(Param("x").Base(), GP64()), Load(Param("x").Len(), GP64())
 	broadcast("alpha", m.v[0])
-	m.loop(n, []reg.Register{p}, func(masked bool) {
+	m.loop(n, []reg.Register{p, dst}, func(masked bool) {
 		for i := range m.group() {
 			m.load(Mem{Base: p}, i, m.v[1], masked)
 			VMULPS(m.v[0], m.v[1], m.v[1])
-			m.store(m.v[1], Mem{Base: p}, i, masked)
+			m.store(m.v[1], Mem{Base: dst}, i, masked)
+		}
+	})
+	ret()
+}
+
+// binary writes dst = a op b.
+func (m *machine) binary(name string, op func(...Op)) {
+	m.text(name, "dst, a, b []float32")
+	dst, n := Load(Param("dst").Base(), GP64()), Load(Param("dst").Len(), GP64())
+	a, b := Load(Param("a").Base(), GP64()), Load(Param("b").Base(), GP64())
+	m.loop(n, []reg.Register{dst, a, b}, func(masked bool) {
+		for i := range m.group() {
+			m.load(Mem{Base: a}, i, m.v[0], masked)
+			m.load(Mem{Base: b}, i, m.v[1], masked)
+			op(m.v[1], m.v[0], m.v[0])
+			m.store(m.v[0], Mem{Base: dst}, i, masked)
+		}
+	})
+	ret()
+}
+
+// mulAdd writes MulAdd.
+func (m *machine) mulAdd() {
+	m.text("mulAdd", "dst, a, b []float32")
+	dst, n := Load(Param("dst").Base(), GP64()), Load(Param("dst").Len(), GP64())
+	a, b := Load(Param("a").Base(), GP64()), Load(Param("b").Base(), GP64())
+	m.loop(n, []reg.Register{dst, a, b}, func(masked bool) {
+		for i := range m.group() {
+			m.load(Mem{Base: a}, i, m.v[0], masked)
+			m.load(Mem{Base: b}, i, m.v[1], masked)
+			m.load(Mem{Base: dst}, i, m.v[2], masked)
+			VFMADD231PS(m.v[1], m.v[0], m.v[2])
+			m.store(m.v[2], Mem{Base: dst}, i, masked)
+		}
+	})
+	ret()
+}
+
+// softmaxBackward writes SoftmaxBackward.
+func (m *machine) softmaxBackward() {
+	m.text("softmaxBackward", "ds, p []float32, mean, alpha float32")
+	ds, p, n := Load(Param("ds").Base(), GP64()), Load(Param("p").Base(), GP64()), Load(Param("p").Len(), GP64())
+	mean, alpha := m.v[0], m.v[1]
+	broadcast("mean", mean)
+	broadcast("alpha", alpha)
+	m.loop(n, []reg.Register{ds, p}, func(masked bool) {
+		for i := range m.group() {
+			m.load(Mem{Base: ds}, i, m.v[2], masked)
+			m.load(Mem{Base: p}, i, m.v[3], masked)
+			VSUBPS(mean, m.v[2], m.v[2])
+			VMULPS(alpha, m.v[3], m.v[3])
+			VMULPS(m.v[3], m.v[2], m.v[2])
+			m.store(m.v[2], Mem{Base: ds}, i, masked)
+		}
+	})
+	ret()
+}
+
+// tanhSmall is where the quotient of exponentials would begin to lose digits to its difference. Below it, tanh x is x times a
+// polynomial in x^2: the Chebyshev fit of degree 4 on [0, 0.3], with a relative error of at most 4e-8.
+const tanhSmall = 0.5
+
+var tanhCoefficients = []float32{0.9999999686, -0.3333280796, 0.1331914454, -0.05260633461, 0.01634832659}
+
+// tanh writes Tanh: with e = e^(-2|x|) and r = 1/(1+e), tanh |x| = (1-e) r has the derivative e (2r)^2.
+func (m *machine) tanh() {
+	m.unary("tanh", func(in, y, slope Op, t []reg.VecPhysical) {
+		size, e, r := t[0], t[1], t[2]
+		VANDPS(constant("magnitude"), in, size)
+		VMULPS(constant("minusTwo"), size, slope)
+		m.exp(slope, e, t[3:6])
+		VMOVUPS(constant("one"), y)
+		VADDPS(y, e, slope)
+		VDIVPS(slope, y, r)
+		VSUBPS(e, y, y)
+		VMULPS(r, y, y)
+		VADDPS(r, r, r)
+		VMULPS(r, e, slope)
+		VMULPS(r, slope, slope)
+		VANDPS(constant("sign"), in, t[3])
+		VORPS(t[3], y, y)
+
+		square, small := t[3], t[4]
+		VMULPS(in, in, square)
+		polynomial("tanh", len(tanhCoefficients), square, small)
+		VMULPS(in, small, small)
+		VMOVUPS(constant("tanhSmall"), r)
+		const greater = 14 // false for NaN
+		if m == avx512 {
+			VCMPPS(Imm(greater), size, r, reg.K3)
+			VBLENDMPS(small, y, reg.K3, y)
+		} else {
+			VCMPPS(Imm(greater), size, r, r)
+			VBLENDVPS(r, small, y, y)
+		}
+	})
+}
+
+// For z = |x|, Φ(-z) = e^(-z^2/2) t P(t) with t = 1/(1 + geluScale z). P is the Chebyshev fit of degree 8 for z up to 14, with a
+// relative error of at most 4e-8.
+const (
+	geluScale = 0.35
+	geluMost  = 20 // Φ(-20) is 0 in float32
+)
+
+var geluCoefficients = []float32{
+	0.1396187126, 0.1399122981, 0.1194449168, 0.1071145876, -0.02704660827, 0.1650509959, -0.2609612283, 0.1465458303, -0.029679522,
+}
+
+// gelu writes GELU.
+func (m *machine) gelu() {
+	m.unary("gelu", func(in, y, slope Op, t []reg.VecPhysical) {
+		z, e, low, inv, cdf := t[0], t[1], t[2], t[3], t[4]
+		VANDPS(constant("magnitude"), in, z)
+		VMOVUPS(constant("geluMost"), e)
+		VMINPS(z, e, z) // a NaN stays
+		// The rounding error of z^2, low, would be a large relative error of e^(-z^2/2).
+		VMULPS(z, z, slope)
+		VMOVAPS(slope, low)
+		VFMSUB231PS(z, z, low)
+		VMULPS(constant("minusHalf"), slope, slope)
+		m.exp(slope, e, []reg.VecPhysical{t[3], t[4], t[5]})
+		VMULPS(constant("minusHalf"), low, low)
+		VFMADD231PS(low, e, e)
+
+		VMOVUPS(constant("one"), y)
+		VMOVUPS(constant("geluScale"), inv)
+		VFMADD213PS(y, z, inv)
+		VDIVPS(inv, y, inv)
+		polynomial("gelu", len(geluCoefficients), inv, cdf)
+		VMULPS(inv, cdf, cdf)
+		VMULPS(e, cdf, cdf)
+		VSUBPS(cdf, y, y)
+		if m == avx512 {
+			VPMOVD2M(in, reg.K3)
+			VBLENDMPS(cdf, y, reg.K3, cdf)
+		} else {
+			VBLENDVPS(in, cdf, y, cdf)
+		}
+		VMULPS(constant("density0"), e, slope)
+		VFMADD213PS(cdf, in, slope) // Φ(x) + x φ(x)
+		VMULPS(cdf, in, y)
+	})
+}
+
+// polynomial leaves in out the polynomial in x whose count coefficients are the constants name0, name1, ...
+func polynomial(name string, count int, x, out Op) {
+	coefficient := func(i int) Mem { return constant(fmt.Sprint(name, i)) }
+	VMOVUPS(coefficient(count-1), out)
+	for i := count - 2; i >= 0; i-- {
+		VFMADD213PS(coefficient(i), x, out)
+	}
+}
+
+// unary writes an elementwise function that has also a slope, stored first.
+func (m *machine) unary(name string, f func(in, y, slope Op, t []reg.VecPhysical)) {
+	m.text(name, "y, slope, x []float32")
+	yp, n := Load(Param("y").Base(), GP64()), Load(Param("y").Len(), GP64())
+	slopep, xp := Load(Param("slope").Base(), GP64()), Load(Param("x").Base(), GP64())
+	m.loop(n, []reg.Register{yp, slopep, xp}, func(masked bool) {
+		for i := range m.group() {
+			m.load(Mem{Base: xp}, i, m.v[0], masked)
+			f(m.v[0], m.v[1], m.v[2], m.v[3:])
+			m.store(m.v[2], Mem{Base: slopep}, i, masked)
+			m.store(m.v[1], Mem{Base: yp}, i, masked)
 		}
 	})
 	ret()
@@ -159,10 +328,16 @@ func (m *machine) swiglu() {
 
 // swigluBackward writes SwiGLUBackward.
 func (m *machine) swigluBackward() {
-	m.text("swigluBackward", "dgate, dup, dy, gate, up []float32")
+	m.text("swigluBackward", "dgate, dup, dy, gate, up []float32, accumulate bool")
 	dgate, dup := Load(Param("dgate").Base(), GP64()), Load(Param("dup").Base(), GP64())
 	dy, n := Load(Param("dy").Base(), GP64()), Load(Param("dy").Len(), GP64())
 	gate, up := Load(Param("gate").Base(), GP64()), Load(Param("up").Base(), GP64())
+	flag, keep := Load(Param("accumulate"), GP8()), m.v[12] // all bits set to keep the old gradients, or none
+	wide := GP32()
+	MOVBLZX(flag, wide)
+	NEGL(wide)
+	VMOVD(wide, x[12])
+	VPBROADCASTD(x[12], keep)
 	m.loop(n, []reg.Register{dgate, dup, dy, gate, up}, func(masked bool) {
 		for i := range m.group() {
 			g, s, d, u := m.v[0], m.v[1], m.v[7], m.v[8]
@@ -178,9 +353,11 @@ func (m *machine) swigluBackward() {
 			VFMADD213PS(s, silu, slope) // s + silu (1-s)
 			VMULPS(d, u, u)
 			m.load(Mem{Base: dgate}, i, old, masked)
+			VANDPS(keep, old, old)
 			VFMADD231PS(slope, u, old)
 			m.store(old, Mem{Base: dgate}, i, masked)
 			m.load(Mem{Base: dup}, i, old, masked)
+			VANDPS(keep, old, old)
 			VFMADD231PS(silu, d, old)
 			m.store(old, Mem{Base: dup}, i, masked)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -165,10 +166,11 @@ func constants() {
 			DATA(4*i, U32(0))
 		}
 	}
-	for _, c := range []struct {
+	type group struct {
 		name  string
 		value uint32
-	}{
+	}
+	groups := []group{
 		{"negInf", math.Float32bits(float32(math.Inf(-1)))},
 		{"sign", 1 << 31},
 		{"one", math.Float32bits(1)},
@@ -183,7 +185,21 @@ func constants() {
 		{"exp4", math.Float32bits(1. / 24)},
 		{"exp5", math.Float32bits(1. / 120)},
 		{"exp6", math.Float32bits(1. / 720)},
-	} {
+		{"magnitude", 1<<31 - 1},
+		{"minusTwo", math.Float32bits(-2)},
+		{"minusHalf", math.Float32bits(-1. / 2)},
+		{"tanhSmall", math.Float32bits(tanhSmall)},
+		{"geluScale", math.Float32bits(geluScale)},
+		{"geluMost", math.Float32bits(geluMost)},
+		{"density0", math.Float32bits(0.3989422804)}, // of the normal distribution, at 0
+	}
+	for i, c := range tanhCoefficients {
+		groups = append(groups, group{fmt.Sprint("tanh", i), math.Float32bits(c)})
+	}
+	for i, c := range geluCoefficients {
+		groups = append(groups, group{fmt.Sprint("gelu", i), math.Float32bits(c)})
+	}
+	for _, c := range groups {
 		GLOBL(c.name, RODATA|NOPTR)
 		for i := range lanes {
 			DATA(4*i, U32(c.value))

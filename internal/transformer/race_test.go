@@ -1,0 +1,5 @@
+//go:build race
+
+package transformer_test
+
+func init() { raceDetector = true }
