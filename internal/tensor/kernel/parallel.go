@@ -177,7 +177,8 @@ func (w *worker) loop(p *pool) {
 func (w *worker) work(p *pool) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.failure.CompareAndSwap(nil, &r)
+			failure := r // r itself must not move to the heap: it is there on every call
+			p.failure.CompareAndSwap(nil, &failure)
 			p.next.Store(int64(p.n))
 		}
 		if w.state.Swap(idle) == awaited {
