@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 )
 
 // matrix returns a rows x cols matrix with random elements, stored with some room between the rows, and its elements.
@@ -175,33 +176,48 @@ func TestGemmAllocatesNothing(t *testing.T) {
 	}
 }
 
-var speedShapes = [][3]int{ // rows, out, in
+var speedShapes = [][3]int{ // rows, out, in: the shapes of training, then small ones
 	{512, 512, 512}, {2048, 2048, 2048}, {512, 128, 128}, {512, 256, 256}, {512, 1024, 1024}, {512, 3072, 1024}, {512, 1024, 3072},
 	{2048, 512, 512}, {2048, 1024, 1024}, {4096, 128, 128}, {4096, 384, 128}, {4096, 768, 256}, {4096, 1536, 512}, {4096, 512, 1536},
-	{1280, 64, 64}, {1280, 128, 64}, {1280, 64, 128}, {1, 64, 64}, {1, 512, 512}, {16, 256, 256}, {64, 256, 256},
+	{1280, 64, 64}, {1280, 128, 64}, {1280, 64, 128}, {48, 32, 200}, {48, 32, 64}, {1, 64, 64}, {1, 512, 512}, {16, 256, 256}, {64, 256, 256},
 }
 
-// BenchmarkGemm times y = x w^T, dx = dy w and dw += dy^T x for x [rows,in] and w [out,in].
+// BenchmarkGemm times y = x w^T, dx = dy w and dw += dy^T x for x [rows,in] and w [out,in]. An iteration is as many products as
+// make some 2e9 operations, and the metrics are the least, median and greatest speed of an iteration: with -benchtime 8x what
+// benchmarks of BLAS libraries print.
 func BenchmarkGemm(b *testing.B) {
 	defer SetThreads(Threads())
+	rng := newRand()
 	for _, shape := range speedShapes {
 		rows, out, in := shape[0], shape[1], shape[2]
-		x, y, w := make([]float32, rows*in), make([]float32, rows*out), make([]float32, out*in)
+		x, y, w := normal(rng, rows*in), normal(rng, rows*out), normal(rng, out*in)
+		dx, dw := normal(rng, rows*in), normal(rng, out*in)
+		dy := normal(rng, rows*out)
 		for _, layout := range []struct {
 			name string
 			run  func()
 		}{
 			{"y", func() { Gemm(y, out, Mat{x, in, false}, Mat{w, in, true}, rows, out, in, false) }},
-			{"dx", func() { Gemm(x, in, Mat{y, out, false}, Mat{w, in, false}, rows, in, out, false) }},
-			{"dw", func() { Gemm(w, in, Mat{y, out, true}, Mat{x, in, false}, out, in, rows, true) }},
+			{"dx", func() { Gemm(dx, in, Mat{dy, out, false}, Mat{w, in, false}, rows, in, out, false) }},
+			{"dw", func() { Gemm(dw, in, Mat{dy, out, true}, Mat{x, in, false}, out, in, rows, true) }},
 		} {
 			for threads := 1; threads <= 2; threads++ {
 				b.Run(fmt.Sprintf("%dx%dx%d/%s/threads=%d", rows, out, in, layout.name, threads), func(b *testing.B) {
 					SetThreads(threads)
+					flops := 2 * float64(rows*out*in)
+					products := int(2e9/flops) + 1
+					var speeds []float64
 					for b.Loop() {
-						layout.run()
+						start := time.Now()
+						for range products {
+							layout.run()
+						}
+						speeds = append(speeds, flops*float64(products)/time.Since(start).Seconds()/1e9)
 					}
-					b.ReportMetric(2*float64(rows*out*in)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+					slices.Sort(speeds)
+					b.ReportMetric(speeds[0], "min-GFLOP/s")
+					b.ReportMetric(speeds[len(speeds)/2], "GFLOP/s")
+					b.ReportMetric(speeds[len(speeds)-1], "max-GFLOP/s")
 				})
 			}
 		}

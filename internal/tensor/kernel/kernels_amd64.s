@@ -669,17 +669,20 @@ DATA gelu8<>+60(SB)/4, $0xbcf32278
 GLOBL gelu8<>(SB), RODATA|NOPTR, $64
 
 // func tile1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), CL
-	TESTB  CL, CL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	JMP        product
 
 old:
 	MOVQ      DX, CX
@@ -744,18 +747,23 @@ store:
 	RET
 
 // func tile2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -833,19 +841,26 @@ store:
 	RET
 
 // func tile3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -937,20 +952,29 @@ store:
 	RET
 
 // func tile4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -1057,21 +1081,32 @@ store:
 	RET
 
 // func tile5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -1192,22 +1227,35 @@ store:
 	RET
 
 // func tile6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -1343,23 +1391,38 @@ store:
 	RET
 
 // func tile7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000007, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -1509,24 +1572,41 @@ store:
 	RET
 
 // func tile8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000008, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -1697,25 +1777,44 @@ store:
 	RET
 
 // func tile9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000009, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -1900,26 +1999,47 @@ store:
 	RET
 
 // func tile10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000a, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -2118,27 +2238,50 @@ store:
 	RET
 
 // func tile11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000b, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -2351,28 +2494,53 @@ store:
 	RET
 
 // func tile12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000c, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -2626,18 +2794,22 @@ end:
 	RET
 
 // func tile1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), CL
-	TESTB  CL, CL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	JMP        product
 
 old:
 	MOVQ      DX, CX
@@ -2718,20 +2890,27 @@ store:
 	RET
 
 // func tile2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -2832,22 +3011,32 @@ store:
 	RET
 
 // func tile3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -2969,24 +3158,37 @@ store:
 	RET
 
 // func tile4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -3130,26 +3332,42 @@ store:
 	RET
 
 // func tile5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -3314,28 +3532,47 @@ store:
 	RET
 
 // func tile6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -3522,30 +3759,52 @@ store:
 	RET
 
 // func tile7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000007, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -3753,32 +4012,57 @@ store:
 	RET
 
 // func tile8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000008, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -4014,34 +4298,62 @@ store:
 	RET
 
 // func tile9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000009, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -4298,36 +4610,67 @@ store:
 	RET
 
 // func tile10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000a, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -4605,38 +4948,72 @@ store:
 	RET
 
 // func tile11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000b, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -4935,40 +5312,77 @@ store:
 	RET
 
 // func tile12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000c, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        product
 
 old:
 	MOVQ      DX, BX
@@ -7194,17 +7608,20 @@ end:
 	RET
 
 // func tile1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), CL
-	TESTB  CL, CL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	JMP        product
 
 old:
 	CMPQ       DX, $0x08
@@ -7287,18 +7704,23 @@ storeEnd:
 	RET
 
 // func tile2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	JMP        product
 
 old:
 	CMPQ       DX, $0x08
@@ -7398,19 +7820,26 @@ storeEnd:
 	RET
 
 // func tile3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile3x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	JMP        product
 
 old:
 	CMPQ       DX, $0x08
@@ -7528,20 +7957,29 @@ storeEnd:
 	RET
 
 // func tile4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	JMP        product
 
 old:
 	CMPQ       DX, $0x08
@@ -7678,21 +8116,32 @@ storeEnd:
 	RET
 
 // func tile5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile5x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	JMP        product
 
 old:
 	CMPQ       DX, $0x08
@@ -7847,22 +8296,35 @@ storeEnd:
 	RET
 
 // func tile6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile6x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	JMP        product
 
 old:
 	CMPQ       DX, $0x08
@@ -8064,18 +8526,21 @@ end:
 	RET
 
 // func tile1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), CL
-	TESTB  CL, CL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	JMP        product
 
 old:
 	CMPQ       DX, $0x10
@@ -8174,20 +8639,25 @@ storeEnd:
 	RET
 
 // func tile2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	JMP        product
 
 old:
 	CMPQ       DX, $0x10
@@ -8312,22 +8782,29 @@ storeEnd:
 	RET
 
 // func tile3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile3x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	JMP        product
 
 old:
 	CMPQ       DX, $0x10
@@ -8479,24 +8956,33 @@ storeEnd:
 	RET
 
 // func tile4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        product
 
 old:
 	CMPQ       DX, $0x10
@@ -8676,26 +9162,37 @@ storeEnd:
 	RET
 
 // func tile5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile5x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	JMP        product
 
 old:
 	CMPQ       DX, $0x10
@@ -8902,28 +9399,41 @@ storeEnd:
 	RET
 
 // func tile6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   c_base+72(FP), AX
-	MOVQ   ldc+96(FP), CX
-	MOVQ   cols+104(FP), DX
-	SHLQ   $0x02, CX
-	MOVB   load+112(FP), BL
-	TESTB  BL, BL
-	JNZ    old
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	JMP    product
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	JMP        product
 
 old:
 	CMPQ       DX, $0x10

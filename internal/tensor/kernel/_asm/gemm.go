@@ -19,6 +19,7 @@ func (m *machine) tile(rows, vectors int) {
 
 	c, ldc, cols := Load(Param("c").Base(), GP64()), Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
 	SHLQ(Imm(2), ldc)
+	m.prefetchBelow(rows, vectors, c, ldc)
 	load := Load(Param("load"), GP8())
 	TESTB(load, load)
 	JNZ(LabelRef("old"))
@@ -104,6 +105,22 @@ func (m *machine) tileC(rows, vectors int, c, ldc, cols reg.Register, label stri
 	Label(label + "Full")
 	pass(false)
 	Label(label + "End")
+}
+
+// prefetchBelow fetches the tile of C below this one, which comes next: its rows may lie pages apart, and the product could not
+// start before they are there. Where there is no such tile, this does nothing.
+func (m *machine) prefetchBelow(rows, vectors int, c, ldc reg.Register) {
+	p := GP64()
+	IMUL3Q(U32(uint32(rows)), ldc, p)
+	ADDQ(c, p)
+	for i := range rows {
+		for line := 0; line < 4*m.width*vectors; line += 64 {
+			PREFETCHT0(Mem{Base: p}.Offset(line))
+		}
+		if i+1 < rows {
+			ADDQ(ldc, p)
+		}
+	}
 }
 
 // rowAddresses returns the addresses of rows that lie rs bytes apart from a on, as seven to a base register, and the bases.
