@@ -6,12 +6,6 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
-// gemm is kernel.Gemm in the precision that the tape's products with weights
-// have.
-func (o *op) gemm(c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate bool) {
-	kernel.Gemm(c, ldc, a, b, m, n, k, accumulate)
-}
-
 // Linear returns y = x wᵀ + b; b may be nil.
 // x [R, I], w [O, I], b [O] → y [R, O]
 func (t *Tape) Linear(x, w, b *Tensor) *Tensor {
@@ -64,7 +58,7 @@ func (o *op) project(accumulate bool) {
 	if o.w.Cols() != I {
 		panic(fmt.Sprintf("tensor: Linear: input %v against weight %v", o.x.Shape, o.w.Shape))
 	}
-	o.gemm(o.y.Data, O, kernel.Mat{Data: o.x.Data, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, R, O, I, accumulate)
+	kernel.Gemm(o.y.Data, O, kernel.Mat{Data: o.x.Data, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, R, O, I, accumulate)
 }
 
 // projectBack pushes y's gradient to x and w.
@@ -72,10 +66,10 @@ func (o *op) projectBack() {
 	x, w := o.x, o.w
 	R, O, I := x.Rows(), w.Rows(), x.Cols()
 	if x.Grad != nil { // dx += dy w
-		o.gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: w.Data, Stride: I}, R, I, O, !x.claim())
+		kernel.Gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: w.Data, Stride: I}, R, I, O, !x.claim())
 	}
 	if w.Grad != nil { // dw += dyᵀ x
-		o.gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O, I, R, !w.claim())
+		kernel.Gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O, I, R, !w.claim())
 	}
 }
 

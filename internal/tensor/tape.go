@@ -9,13 +9,6 @@ import "nfcot/internal/tensor/kernel"
 //
 // The zero Tape is ready for use.
 type Tape struct {
-	// Inference says that nothing is to be differentiated: results have no
-	// gradient, and nothing is recorded.
-	Inference bool
-	// BF16 multiplies by weights, forward and back, with both operands rounded to
-	// bfloat16 and sums in float32.
-	BF16 bool
-
 	back    []*op
 	ops     arena[op]
 	tensors arena[Tensor]
@@ -183,7 +176,7 @@ func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
 	o := &t.ops.take(1, chunkSize, makeSlice[op])[0]
 	*o = op{t: t, y: y}
 	for _, x := range in {
-		if x != nil && x.Grad != nil && !t.Inference {
+		if x != nil && x.Grad != nil {
 			y.Grad, y.stale = t.raw(len(y.Data)), true
 			break
 		}
