@@ -89,7 +89,7 @@ var genericTiles = func() tiles {
 }()
 
 const (
-	kBlock    = 256     // products taken at a time: a panel of B then stays in the first-level cache
+	kBlock    = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
 	partRows  = 512     // rows of A taken at a time: a block of A then stays in the second-level cache
 	leastRows = 96      // rows of A that make it worth packing a panel of B once more
 	shareWork = 1 << 17 // multiply-adds that are worth a thread
