@@ -138,7 +138,6 @@ func (e *env) app() *cli.App {
 	return app
 }
 
-// usageError says in our words what package flag found wrong.
 // version is what the build knows of its source: the module's version, or the
 // commit it was built from.
 func version() string {
@@ -154,6 +153,7 @@ func version() string {
 	return info.Main.Version
 }
 
+// usageError says in our words what package flag found wrong.
 func usageError(c *cli.Context, err error, _ bool) error {
 	what := err.Error()
 	if unknown, ok := strings.CutPrefix(what, "flag provided but not defined: -"); ok {
