@@ -199,7 +199,7 @@ func (t *Tape) SwiGLU(gate, up Cols) *Tensor {
 	})
 	return o.done(func(o *op) {
 		// Of the usual input, the halves of one projection, all is written: nothing needs clearing first.
-		halves := o.k.Tensor == o.v.Tensor && o.k.Tensor.Cols() == 2*o.k.N && o.k.From+o.v.From == o.k.N && o.k.From*o.v.From == 0
+		halves := o.k.Tensor == o.v.Tensor && o.k.Tensor.Cols() == 2*o.k.N && o.k.From == 0 && o.v.From == o.k.N
 		if o.fresh = halves && o.k.claim(); !o.fresh {
 			o.writing(&o.k)
 			o.writing(&o.v)
