@@ -258,3 +258,75 @@ func fmasAVX2(n int)
 
 //go:noescape
 func transpose8(dst []float32, width int, src []float32, stride int, n int)
+
+//go:noescape
+func pairs1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func roundPairsAVX512(dst []float32, src []float32)
+
+//go:noescape
+func pairUpAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
+
+//go:noescape
+func widenPairs32AVX512(dst []float32, src []float32, n int)
+
+//go:noescape
+func widenInt832AVX512(dst []float32, src []float32, n int)
+
+//go:noescape
+func singleBF16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func singleInt8AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func roundPairsAVX2(dst []float32, src []float32)
+
+//go:noescape
+func pairUpAVX2(dst []float32, width int, src []float32, stride int, cols int, n int)
+
+//go:noescape
+func widenPairs16AVX2(dst []float32, src []float32, n int)
+
+//go:noescape
+func widenInt816AVX2(dst []float32, src []float32, n int)
+
+//go:noescape
+func singleBF16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func singleInt8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)

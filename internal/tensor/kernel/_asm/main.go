@@ -16,7 +16,7 @@ func main() {
 	for _, m := range []*machine{avx512, avx2} {
 		for vectors := 1; vectors <= 2; vectors++ {
 			for rows := 1; rows <= m.tileRows; rows++ {
-				m.tile(rows, vectors)
+				m.tile("tile", rows, vectors, floats)
 			}
 			m.copyRows(vectors)
 		}
@@ -44,5 +44,16 @@ func main() {
 		m.fmas()
 	}
 	transpose8()
+	for rows := 1; rows <= avx512.tileRows; rows++ {
+		avx512.tile("pairs", rows, 2, dotPairs)
+	}
+	for _, m := range []*machine{avx512, avx2} {
+		m.roundPairs()
+		m.pairUp()
+		m.widenPairs()
+		m.widenInt8()
+		m.singleBF16()
+		m.singleInt8()
+	}
 	Generate()
 }
