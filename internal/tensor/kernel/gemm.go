@@ -57,7 +57,7 @@ func begin(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) *produc
 // end gives the product back to be used again.
 func (p *product) end() {
 	p.c, p.a, p.b, p.weights = nil, Mat{}, Mat{}, nil
-	p.inPlace, p.single = false, nil
+	p.inPlace = false
 	products.Put(p)
 }
 
@@ -77,8 +77,8 @@ type tiles struct {
 	rows         int
 	wide, narrow tileShape
 
-	pairs   *tiles                     // for pairs of bfloat16; nil where the processor does not multiply them
-	singles [len(formatNames)]tileFunc // for one row and a panel of packed weights, by format; nil: as for several rows
+	pairs   *tiles                         // for pairs of bfloat16; nil where the processor does not multiply them
+	singles [len(formatNames)]*singleFuncs // for one row and packed weights, by format; nil: the tiles do it
 }
 
 // tileShape holds the kernels for panels of one width: the product of a tile (tileGeneric), by number of rows, and the packing
@@ -92,6 +92,9 @@ type tileShape struct {
 type (
 	tileFunc func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)
 	copyFunc func(dst, src []float32, stride, cols, n int)
+
+	// singleFuncs are products of one row with one panel of packed weights and with two, which lie size words apart.
+	singleFuncs [2]func(k int, a, b []float32, size int, c []float32, cols int, load bool)
 )
 
 var genericTiles = func() tiles {
@@ -106,10 +109,11 @@ var genericTiles = func() tiles {
 }()
 
 const (
-	kBlock    = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
-	partRows  = 512     // rows of A taken at a time: a block of A then stays in the second-level cache
-	leastRows = 96      // rows of A that make it worth packing a panel of B once more
-	shareWork = 1 << 17 // multiply-adds that are worth a thread
+	kBlock     = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
+	widenBlock = 128     // likewise when the panel is widened first: it then stays in the first-level cache
+	partRows   = 512     // rows of A taken at a time: a block of A then stays in the second-level cache
+	leastRows  = 96      // rows of A that make it worth packing a panel of B once more
+	shareWork  = 1 << 17 // multiply-adds that are worth a thread
 )
 
 // product is a matrix product under way. Its tasks are the panels of C, each once for every part of the rows; a task packs the
@@ -121,9 +125,8 @@ type product struct {
 	a, b       Mat
 	m, n, k    int
 	accumulate bool
-	weights    *Packed  // in place of b
-	inPlace    bool     // the tiles read the panels of weights as they are
-	single     tileFunc // for one row; nil: the tile for it
+	weights    *Packed // in place of b
+	inPlace    bool    // the tiles read the panels of weights as they are
 
 	rowTiles, panels, parts int
 	block                   int              // steps along k taken at a time
@@ -147,9 +150,13 @@ func (p *product) run() {
 	p.panels = ceil(p.n, p.wide.width)
 	wanted := ceil(chunksPerWorker*Threads(), p.panels)
 	p.parts = max(ceil(p.m, partRows), min(wanted, p.m/leastRows), 1)
-	p.block = kBlock
-	if p.inPlace && p.rowTiles == 1 { // the panel is read once, from beginning to end
-		p.block = p.k
+	switch {
+	case p.inPlace && p.rowTiles == 1:
+		p.block = p.k // the panel is read once, from beginning to end
+	case p.weights != nil && !p.inPlace:
+		p.block = widenBlock
+	default:
+		p.block = kBlock
 	}
 	tasks := p.parts * p.panels
 	Parallel(tasks, 1+shareWork*tasks/(p.m*p.k*p.n), p.tasks)
@@ -165,6 +172,9 @@ func (p *product) multiplyTasks(lo, hi int) {
 		part := lo / p.panels
 		t0, t1 := p.rowTiles*part/p.parts, p.rowTiles*(part+1)/p.parts
 		end := min(hi, (part+1)*p.panels)
+		if p.rowTiles == 1 { // A is small: what counts is that B is read from beginning to end
+			end = lo + 1
+		}
 		for k0 := 0; k0 < p.k; k0 += p.block {
 			kc := min(p.block, p.k-k0)
 			for j := lo - part*p.panels; j < end-part*p.panels; j++ {
@@ -228,10 +238,6 @@ func (p *product) multiply(t0, t1, j int, panel []float32, k0, kc int) {
 	}
 	for t := t0; t < t1; t++ {
 		lo, hi := p.tileBounds(t)
-		tile := shape.tile[hi-lo]
-		if p.single != nil {
-			tile = p.single
-		}
-		tile(kc, p.a.Data[lo*rs+k0*cs:], rs, cs, panel, p.c[lo*p.ldc+j*p.wide.width:], p.ldc, cols, load)
+		shape.tile[hi-lo](kc, p.a.Data[lo*rs+k0*cs:], rs, cs, panel, p.c[lo*p.ldc+j*p.wide.width:], p.ldc, cols, load)
 	}
 }

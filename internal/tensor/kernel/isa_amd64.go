@@ -38,7 +38,7 @@ var avx512Tiles = tiles{
 		tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512,
 	}, copyRows16AVX512},
 	pairs:   pairTiles(),
-	singles: [...]tileFunc{BF16: singleBF16AVX512, Int8: singleInt8AVX512},
+	singles: [...]*singleFuncs{{singleF321AVX512, singleF322AVX512}, {singleBF161AVX512, singleBF162AVX512}, {singleInt81AVX512, singleInt82AVX512}},
 }
 
 // pairTiles returns the tiles for pairs of bfloat16, nil if the processor does not multiply them.
@@ -50,7 +50,7 @@ func pairTiles() *tiles {
 		pairs1x32AVX512, pairs2x32AVX512, pairs3x32AVX512, pairs4x32AVX512, pairs5x32AVX512, pairs6x32AVX512,
 		pairs7x32AVX512, pairs8x32AVX512, pairs9x32AVX512, pairs10x32AVX512, pairs11x32AVX512, pairs12x32AVX512,
 	}, copyRows32AVX512}
-	return &tiles{rows: 12, wide: shape, narrow: shape}
+	return &tiles{rows: 12, wide: shape, narrow: shape, singles: [...]*singleFuncs{BF16: {singlePairs1AVX512, singlePairs2AVX512}, Int8: nil}}
 }
 
 var avx2Tiles = tiles{
@@ -63,7 +63,7 @@ var avx2Tiles = tiles{
 		tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2,
 		12: nil,
 	}, copyRows8AVX2},
-	singles: [...]tileFunc{BF16: singleBF16AVX2, Int8: singleInt8AVX2},
+	singles: [...]*singleFuncs{{singleF321AVX2, singleF322AVX2}, {singleBF161AVX2, singleBF162AVX2}, {singleInt81AVX2, singleInt82AVX2}},
 }
 
 func tilesOf(l level) *tiles {

@@ -296,6 +296,12 @@ func pairs11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float
 func pairs12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func singlePairs1AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singlePairs2AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
 func roundPairsAVX512(dst []float32, src []float32)
 
 //go:noescape
@@ -308,10 +314,22 @@ func widenPairs32AVX512(dst []float32, src []float32, n int)
 func widenInt832AVX512(dst []float32, src []float32, n int)
 
 //go:noescape
-func singleBF16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func singleF321AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
 
 //go:noescape
-func singleInt8AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func singleBF161AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt81AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleF322AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleBF162AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt82AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
 
 //go:noescape
 func roundPairsAVX2(dst []float32, src []float32)
@@ -326,7 +344,19 @@ func widenPairs16AVX2(dst []float32, src []float32, n int)
 func widenInt816AVX2(dst []float32, src []float32, n int)
 
 //go:noescape
-func singleBF16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func singleF321AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
 
 //go:noescape
-func singleInt8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func singleBF161AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt81AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleF322AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleBF162AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt82AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)

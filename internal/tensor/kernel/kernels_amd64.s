@@ -16316,6 +16316,255 @@ store:
 	VZEROUPPER
 	RET
 
+// func singlePairs1AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singlePairs1AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      64(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 4(SI), Z3
+	VMOVUPS      128(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      192(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4416(DX)
+	VBROADCASTSS 8(SI), Z3
+	VMOVUPS      256(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      320(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4544(DX)
+	VBROADCASTSS 12(SI), Z3
+	VMOVUPS      384(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      448(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000200, DX
+	SUBQ         $0x04, BX
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, BX
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      64(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singlePairs2AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singlePairs2AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      64(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      (BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      64(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 4(DI), Z5
+	VMOVUPS      128(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      192(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      128(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      192(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4352(BX)
+	PREFETCHT0   4416(DX)
+	PREFETCHT0   4416(BX)
+	VBROADCASTSS 8(DI), Z5
+	VMOVUPS      256(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      320(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      256(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      320(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4480(BX)
+	PREFETCHT0   4544(DX)
+	PREFETCHT0   4544(BX)
+	VBROADCASTSS 12(DI), Z5
+	VMOVUPS      384(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      448(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      384(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      448(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	SUBQ         $0x04, SI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, SI
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      64(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      (BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      64(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         SI
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
+	VZEROUPPER
+	RET
+
 // func roundPairsAVX512(dst []float32, src []float32)
 // Requires: AVX, AVX512F
 TEXT ·roundPairsAVX512(SB), NOSPLIT, $0-48
@@ -16457,15 +16706,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func singleBF16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·singleBF16AVX512(SB), NOSPLIT, $0-113
-	MOVQ      c_base+72(FP), AX
-	MOVQ      ldc+96(FP), CX
-	MOVQ      cols+104(FP), CX
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	MOVB      load+112(FP), DL
+// func singleF321AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleF321AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
 	TESTB     DL, DL
 	JZ        product
 	MOVQ      CX, DX
@@ -16474,113 +16722,87 @@ TEXT ·singleBF16AVX512(SB), NOSPLIT, $0-113
 	KMOVW     BX, K1
 	SHRQ      $0x10, BX
 	KMOVW     BX, K2
-	MOVQ      AX, DX
-	VMOVUPS.Z (DX), K1, Z4
-	VMOVUPS.Z 64(DX), K2, Z5
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
 
 product:
-	MOVQ k+0(FP), DX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	SUBQ $0x04, DX
-	JLT  pairRest
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  rowRest
 
-pairMany:
-	VBROADCASTSS (BX), Z2
-	VBROADCASTSS 4(BX), Z3
-	VMOVUPS      (SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z3, Z4
-	VMOVUPS      64(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z5
-	VFMADD231PS  Z1, Z3, Z5
-	VBROADCASTSS 8(BX), Z2
-	VBROADCASTSS 12(BX), Z3
-	VMOVUPS      128(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z3, Z4
-	VMOVUPS      192(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z5
-	VFMADD231PS  Z1, Z3, Z5
-	VBROADCASTSS 16(BX), Z2
-	VBROADCASTSS 20(BX), Z3
-	VMOVUPS      256(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z3, Z4
-	VMOVUPS      320(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z5
-	VFMADD231PS  Z1, Z3, Z5
-	VBROADCASTSS 24(BX), Z2
-	VBROADCASTSS 28(BX), Z3
-	VMOVUPS      384(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z3, Z4
-	VMOVUPS      448(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z5
-	VFMADD231PS  Z1, Z3, Z5
-	ADDQ         $0x00000020, BX
-	ADDQ         $0x00000200, SI
-	SUBQ         $0x04, DX
-	JGE          pairMany
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      64(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 4(SI), Z3
+	VMOVUPS      128(DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      192(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4416(DX)
+	VBROADCASTSS 8(SI), Z3
+	VMOVUPS      256(DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      320(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4544(DX)
+	VBROADCASTSS 12(SI), Z3
+	VMOVUPS      384(DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      448(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000200, DX
+	SUBQ         $0x04, BX
+	JGE          rowMany
 
-pairRest:
-	ADDQ $0x04, DX
-	JZ   pairEnd
+rowRest:
+	ADDQ $0x04, BX
+	JZ   rowEnd
 
-pairOne:
-	VBROADCASTSS (BX), Z2
-	VBROADCASTSS 4(BX), Z3
-	VMOVUPS      (SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z3, Z4
-	VMOVUPS      64(SI), Z1
-	VPANDD       high<>+0(SB), Z1, Z0
-	VPSLLD       $0x10, Z1, Z1
-	VFMADD231PS  Z0, Z2, Z5
-	VFMADD231PS  Z1, Z3, Z5
-	ADDQ         $0x00000008, BX
-	ADDQ         $0x00000080, SI
-	DECQ         DX
-	JNZ          pairOne
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      64(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          rowOne
 
-pairEnd:
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	SHRQ    $0x10, DX
-	KMOVW   DX, K2
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-// func singleInt8AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
-TEXT ·singleInt8AVX512(SB), NOSPLIT, $0-113
-	MOVQ      c_base+72(FP), AX
-	MOVQ      ldc+96(FP), CX
-	MOVQ      cols+104(FP), CX
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	MOVB      load+112(FP), DL
+// func singleBF161AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleBF161AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
 	TESTB     DL, DL
 	JZ        product
 	MOVQ      CX, DX
@@ -16589,68 +16811,193 @@ TEXT ·singleInt8AVX512(SB), NOSPLIT, $0-113
 	KMOVW     BX, K1
 	SHRQ      $0x10, BX
 	KMOVW     BX, K2
-	MOVQ      AX, DX
-	VMOVUPS.Z (DX), K1, Z4
-	VMOVUPS.Z 64(DX), K2, Z5
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
 
 product:
-	MOVQ  k+0(FP), DX
-	MOVQ  a_base+8(FP), BX
-	MOVQ  b_base+48(FP), SI
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z4
+	VBROADCASTSS 4(SI), Z5
+	VMOVUPS      (DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      64(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 8(SI), Z4
+	VBROADCASTSS 12(SI), Z5
+	VMOVUPS      128(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      192(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4416(DX)
+	VBROADCASTSS 16(SI), Z4
+	VBROADCASTSS 20(SI), Z5
+	VMOVUPS      256(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      320(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4544(DX)
+	VBROADCASTSS 24(SI), Z4
+	VBROADCASTSS 28(SI), Z5
+	VMOVUPS      384(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      448(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000200, DX
+	SUBQ         $0x04, BX
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, BX
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z4
+	VBROADCASTSS 4(SI), Z5
+	VMOVUPS      (DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      64(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt81AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·singleInt81AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  k+0(FP), BX
+	MOVQ  a_base+8(FP), SI
 	MOVQ  $0x00000020, R8
-	TESTQ DX, DX
+	TESTQ BX, BX
 	JZ    end
 
 block:
-	MOVQ    DX, DI
+	MOVQ    BX, DI
 	CMPQ    DI, R8
 	CMOVQGT R8, DI
-	SUBQ    DI, DX
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	ADDQ    $0x00000080, SI
+	SUBQ    DI, BX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    $0x00000080, DX
 	SUBQ    $0x04, DI
 	JLT     rowRest
 
 rowMany:
-	VBROADCASTSS (BX), Z3
-	VPMOVSXBD    (SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z0, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z4
-	VPMOVSXBD    16(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z1, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z5
-	VBROADCASTSS 4(BX), Z3
-	VPMOVSXBD    32(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z0, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z4
-	VPMOVSXBD    48(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z1, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z5
-	VBROADCASTSS 8(BX), Z3
-	VPMOVSXBD    64(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z0, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z4
-	VPMOVSXBD    80(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z1, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z5
-	VBROADCASTSS 12(BX), Z3
-	VPMOVSXBD    96(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z0, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z4
-	VPMOVSXBD    112(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z1, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z5
-	ADDQ         $0x00000010, BX
-	ADDQ         $0x00000080, SI
+	VBROADCASTSS (SI), Z5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    16(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 4(SI), Z5
+	VPMOVSXBD    32(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    48(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(SI), Z5
+	PREFETCHT0   4160(DX)
+	VPMOVSXBD    64(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    80(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 12(SI), Z5
+	VPMOVSXBD    96(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    112(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000080, DX
 	SUBQ         $0x04, DI
 	JGE          rowMany
 
@@ -16659,32 +17006,534 @@ rowRest:
 	JZ   rowEnd
 
 rowOne:
-	VBROADCASTSS (BX), Z3
-	VPMOVSXBD    (SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z0, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z4
-	VPMOVSXBD    16(SI), Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z1, Z2, Z2
-	VFMADD231PS  Z2, Z3, Z5
-	ADDQ         $0x00000004, BX
-	ADDQ         $0x00000020, SI
+	VBROADCASTSS (SI), Z5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    16(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000020, DX
 	DECQ         DI
 	JNZ          rowOne
 
 rowEnd:
-	TESTQ DX, DX
+	TESTQ BX, BX
 	JNZ   block
 
 end:
-	MOVQ    $-1, DX
-	BZHIQ   CX, DX, DX
-	KMOVW   DX, K1
-	SHRQ    $0x10, DX
-	KMOVW   DX, K2
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singleF322AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleF322AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      (BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      64(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 4(DI), Z5
+	VMOVUPS      128(DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      192(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      128(BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      192(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4352(BX)
+	PREFETCHT0   4416(DX)
+	PREFETCHT0   4416(BX)
+	VBROADCASTSS 8(DI), Z5
+	VMOVUPS      256(DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      320(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      256(BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      320(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4480(BX)
+	PREFETCHT0   4544(DX)
+	PREFETCHT0   4544(BX)
+	VBROADCASTSS 12(DI), Z5
+	VMOVUPS      384(DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      448(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      384(BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      448(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	SUBQ         $0x04, SI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, SI
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      (BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      64(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         SI
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
+	VZEROUPPER
+	RET
+
+// func singleBF162AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleBF162AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z6
+	VBROADCASTSS 4(DI), Z7
+	VMOVUPS      (DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      64(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      (BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      64(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 8(DI), Z6
+	VBROADCASTSS 12(DI), Z7
+	VMOVUPS      128(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      192(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      128(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      192(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4352(BX)
+	PREFETCHT0   4416(DX)
+	PREFETCHT0   4416(BX)
+	VBROADCASTSS 16(DI), Z6
+	VBROADCASTSS 20(DI), Z7
+	VMOVUPS      256(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      320(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      256(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      320(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4480(BX)
+	PREFETCHT0   4544(DX)
+	PREFETCHT0   4544(BX)
+	VBROADCASTSS 24(DI), Z6
+	VBROADCASTSS 28(DI), Z7
+	VMOVUPS      384(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      448(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      384(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      448(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	SUBQ         $0x04, SI
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, SI
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z6
+	VBROADCASTSS 4(DI), Z7
+	VMOVUPS      (DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      64(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      (BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      64(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         SI
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt82AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·singleInt82AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  size+56(FP), BX
+	LEAQ  (DX)(BX*4), BX
+	MOVQ  k+0(FP), SI
+	MOVQ  a_base+8(FP), DI
+	MOVQ  $0x00000020, R9
+	TESTQ SI, SI
+	JZ    end
+
+block:
+	MOVQ    SI, R8
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, SI
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x04, R8
+	JLT     rowRest
+
+rowMany:
+	VBROADCASTSS (DI), Z9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    16(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    (BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    16(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 4(DI), Z9
+	VPMOVSXBD    32(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    48(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    32(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    48(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 8(DI), Z9
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VPMOVSXBD    64(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    80(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    64(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    80(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 12(DI), Z9
+	VPMOVSXBD    96(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    112(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    96(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    112(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x04, R8
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, R8
+	JZ   rowEnd
+
+rowOne:
+	VBROADCASTSS (DI), Z9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    16(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    (BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    16(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	DECQ         R8
+	JNZ          rowOne
+
+rowEnd:
+	TESTQ SI, SI
+	JNZ   block
+
+end:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -16859,227 +17708,287 @@ end:
 	VZEROUPPER
 	RET
 
-// func singleBF16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·singleBF16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), CX
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	MOVB       load+112(FP), DL
+// func singleF321AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·singleF321AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       load+96(FP), DL
 	TESTB      DL, DL
 	JZ         product
-	CMPQ       CX, $0x10
-	JEQ        oldFull
 	MOVQ       CX, DX
 	LEAQ       masks<>+64(SB), BX
 	SHLQ       $0x02, DX
 	SUBQ       DX, BX
 	VMOVUPS    (BX), Y14
 	VMOVUPS    32(BX), Y15
-	MOVQ       AX, DX
-	VMASKMOVPS (DX), Y14, Y4
-	VMASKMOVPS 32(DX), Y15, Y5
-	JMP        oldEnd
+	VMASKMOVPS (AX), Y14, Y0
+	VMASKMOVPS 32(AX), Y15, Y1
 
-oldFull:
-	MOVQ    AX, DX
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-
-oldEnd:
 product:
-	MOVQ k+0(FP), DX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	SUBQ $0x04, DX
-	JLT  pairRest
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  rowRest
 
-pairMany:
-	VBROADCASTSS (BX), Y2
-	VBROADCASTSS 4(BX), Y3
-	VMOVUPS      (SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y3, Y4
-	VMOVUPS      32(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y5
-	VFMADD231PS  Y1, Y3, Y5
-	VBROADCASTSS 8(BX), Y2
-	VBROADCASTSS 12(BX), Y3
-	VMOVUPS      64(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y3, Y4
-	VMOVUPS      96(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y5
-	VFMADD231PS  Y1, Y3, Y5
-	VBROADCASTSS 16(BX), Y2
-	VBROADCASTSS 20(BX), Y3
-	VMOVUPS      128(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y3, Y4
-	VMOVUPS      160(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y5
-	VFMADD231PS  Y1, Y3, Y5
-	VBROADCASTSS 24(BX), Y2
-	VBROADCASTSS 28(BX), Y3
-	VMOVUPS      192(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y3, Y4
-	VMOVUPS      224(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y5
-	VFMADD231PS  Y1, Y3, Y5
-	ADDQ         $0x00000020, BX
-	ADDQ         $0x00000100, SI
-	SUBQ         $0x04, DX
-	JGE          pairMany
+rowMany:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y3
+	VMOVUPS      (DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS 4(SI), Y3
+	VMOVUPS      64(DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      96(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   4224(DX)
+	VBROADCASTSS 8(SI), Y3
+	VMOVUPS      128(DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      160(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 12(SI), Y3
+	VMOVUPS      192(DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      224(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, BX
+	JGE          rowMany
 
-pairRest:
-	ADDQ $0x04, DX
-	JZ   pairEnd
+rowRest:
+	ADDQ $0x04, BX
+	JZ   rowEnd
 
-pairOne:
-	VBROADCASTSS (BX), Y2
-	VBROADCASTSS 4(BX), Y3
-	VMOVUPS      (SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y3, Y4
-	VMOVUPS      32(SI), Y1
-	VPAND        high<>+0(SB), Y1, Y0
-	VPSLLD       $0x10, Y1, Y1
-	VFMADD231PS  Y0, Y2, Y5
-	VFMADD231PS  Y1, Y3, Y5
-	ADDQ         $0x00000008, BX
-	ADDQ         $0x00000040, SI
-	DECQ         DX
-	JNZ          pairOne
+rowOne:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y3
+	VMOVUPS      (DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          rowOne
 
-pairEnd:
-	CMPQ       CX, $0x10
-	JEQ        storeFull
-	LEAQ       masks<>+64(SB), DX
-	SHLQ       $0x02, CX
-	SUBQ       CX, DX
-	VMOVUPS    (DX), Y14
-	VMOVUPS    32(DX), Y15
-	VMASKMOVPS Y4, Y14, (AX)
-	VMASKMOVPS Y5, Y15, 32(AX)
-	JMP        storeEnd
-
-storeFull:
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-
-storeEnd:
+rowEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS Y1, Y15, 32(AX)
 	VZEROUPPER
 	RET
 
-// func singleInt8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·singleInt8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), CX
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	MOVB       load+112(FP), DL
+// func singleBF161AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·singleBF161AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       load+96(FP), DL
 	TESTB      DL, DL
 	JZ         product
-	CMPQ       CX, $0x10
-	JEQ        oldFull
 	MOVQ       CX, DX
 	LEAQ       masks<>+64(SB), BX
 	SHLQ       $0x02, DX
 	SUBQ       DX, BX
 	VMOVUPS    (BX), Y14
 	VMOVUPS    32(BX), Y15
-	MOVQ       AX, DX
-	VMASKMOVPS (DX), Y14, Y4
-	VMASKMOVPS 32(DX), Y15, Y5
-	JMP        oldEnd
+	VMASKMOVPS (AX), Y14, Y0
+	VMASKMOVPS 32(AX), Y15, Y1
 
-oldFull:
-	MOVQ    AX, DX
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-
-oldEnd:
 product:
-	MOVQ  k+0(FP), DX
-	MOVQ  a_base+8(FP), BX
-	MOVQ  b_base+48(FP), SI
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y4
+	VBROADCASTSS 4(SI), Y5
+	VMOVUPS      (DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      32(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS 8(SI), Y4
+	VBROADCASTSS 12(SI), Y5
+	VMOVUPS      64(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      96(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	PREFETCHT0   4224(DX)
+	VBROADCASTSS 16(SI), Y4
+	VBROADCASTSS 20(SI), Y5
+	VMOVUPS      128(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      160(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 24(SI), Y4
+	VBROADCASTSS 28(SI), Y5
+	VMOVUPS      192(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      224(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, BX
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, BX
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y4
+	VBROADCASTSS 4(SI), Y5
+	VMOVUPS      (DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      32(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS Y1, Y15, 32(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt81AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·singleInt81AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMASKMOVPS (AX), Y14, Y0
+	VMASKMOVPS 32(AX), Y15, Y1
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  k+0(FP), BX
+	MOVQ  a_base+8(FP), SI
 	MOVQ  $0x00000020, R8
-	TESTQ DX, DX
+	TESTQ BX, BX
 	JZ    end
 
 block:
-	MOVQ    DX, DI
+	MOVQ    BX, DI
 	CMPQ    DI, R8
 	CMOVQGT R8, DI
-	SUBQ    DI, DX
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	ADDQ    $0x00000040, SI
+	SUBQ    DI, BX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x04, DI
 	JLT     rowRest
 
 rowMany:
-	VBROADCASTSS (BX), Y3
-	VPMOVSXBD    (SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y4
-	VPMOVSXBD    8(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y5
-	VBROADCASTSS 4(BX), Y3
-	VPMOVSXBD    16(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y4
-	VPMOVSXBD    24(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y5
-	VBROADCASTSS 8(BX), Y3
-	VPMOVSXBD    32(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y4
-	VPMOVSXBD    40(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y5
-	VBROADCASTSS 12(BX), Y3
-	VPMOVSXBD    48(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y4
-	VPMOVSXBD    56(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y5
-	ADDQ         $0x00000010, BX
-	ADDQ         $0x00000040, SI
+	VBROADCASTSS (SI), Y5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    8(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(SI), Y5
+	VPMOVSXBD    16(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    24(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(SI), Y5
+	VPMOVSXBD    32(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    40(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(SI), Y5
+	VPMOVSXBD    48(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    56(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000040, DX
 	SUBQ         $0x04, DI
 	JGE          rowMany
 
@@ -17088,40 +17997,511 @@ rowRest:
 	JZ   rowEnd
 
 rowOne:
-	VBROADCASTSS (BX), Y3
-	VPMOVSXBD    (SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y4
-	VPMOVSXBD    8(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VFMADD231PS  Y2, Y3, Y5
-	ADDQ         $0x00000004, BX
-	ADDQ         $0x00000010, SI
+	VBROADCASTSS (SI), Y5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    8(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000010, DX
 	DECQ         DI
 	JNZ          rowOne
 
 rowEnd:
-	TESTQ DX, DX
+	TESTQ BX, BX
 	JNZ   block
 
 end:
-	CMPQ       CX, $0x10
-	JEQ        storeFull
-	LEAQ       masks<>+64(SB), DX
-	SHLQ       $0x02, CX
-	SUBQ       CX, DX
-	VMOVUPS    (DX), Y14
-	VMOVUPS    32(DX), Y15
-	VMASKMOVPS Y4, Y14, (AX)
-	VMASKMOVPS Y5, Y15, 32(AX)
-	JMP        storeEnd
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS Y1, Y15, 32(AX)
+	VZEROUPPER
+	RET
 
-storeFull:
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
+// func singleF322AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·singleF322AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	SUBQ       $0x10, CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMASKMOVPS 64(AX), Y14, Y2
+	VMASKMOVPS 96(AX), Y15, Y3
 
-storeEnd:
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y5
+	VMOVUPS      (DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      (BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      32(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS 4(DI), Y5
+	VMOVUPS      64(DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      96(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	VBROADCASTSS 8(DI), Y5
+	VMOVUPS      128(DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      128(BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      160(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 12(DI), Y5
+	VMOVUPS      192(DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      224(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x04, SI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, SI
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y5
+	VMOVUPS      (DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      (BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      32(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	DECQ         SI
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    Y1, 32(AX)
+	VMASKMOVPS Y2, Y14, 64(AX)
+	VMASKMOVPS Y3, Y15, 96(AX)
+	VZEROUPPER
+	RET
+
+// func singleBF162AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·singleBF162AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	SUBQ       $0x10, CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMASKMOVPS 64(AX), Y14, Y2
+	VMASKMOVPS 96(AX), Y15, Y3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y6
+	VBROADCASTSS 4(DI), Y7
+	VMOVUPS      (DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      32(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      (BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      32(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS 8(DI), Y6
+	VBROADCASTSS 12(DI), Y7
+	VMOVUPS      64(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      96(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      64(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      96(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	VBROADCASTSS 16(DI), Y6
+	VBROADCASTSS 20(DI), Y7
+	VMOVUPS      128(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      160(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      128(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      160(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 24(DI), Y6
+	VBROADCASTSS 28(DI), Y7
+	VMOVUPS      192(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      224(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      192(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      224(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x04, SI
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, SI
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y6
+	VBROADCASTSS 4(DI), Y7
+	VMOVUPS      (DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      32(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      (BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      32(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	DECQ         SI
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    Y1, 32(AX)
+	VMASKMOVPS Y2, Y14, 64(AX)
+	VMASKMOVPS Y3, Y15, 96(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt82AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·singleInt82AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	SUBQ       $0x10, CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMASKMOVPS 64(AX), Y14, Y2
+	VMASKMOVPS 96(AX), Y15, Y3
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  size+56(FP), BX
+	LEAQ  (DX)(BX*4), BX
+	MOVQ  k+0(FP), SI
+	MOVQ  a_base+8(FP), DI
+	MOVQ  $0x00000020, R9
+	TESTQ SI, SI
+	JZ    end
+
+block:
+	MOVQ    SI, R8
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, SI
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x04, R8
+	JLT     rowRest
+
+rowMany:
+	VBROADCASTSS (DI), Y9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    8(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    (BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    8(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(DI), Y9
+	VPMOVSXBD    16(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    24(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    16(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    24(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 8(DI), Y9
+	VPMOVSXBD    32(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    40(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    32(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    40(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 12(DI), Y9
+	VPMOVSXBD    48(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    56(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    48(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    56(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x04, R8
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, R8
+	JZ   rowEnd
+
+rowOne:
+	VBROADCASTSS (DI), Y9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    8(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    (BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    8(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000010, DX
+	ADDQ         $0x00000010, BX
+	DECQ         R8
+	JNZ          rowOne
+
+rowEnd:
+	TESTQ SI, SI
+	JNZ   block
+
+end:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    Y1, 32(AX)
+	VMASKMOVPS Y2, Y14, 64(AX)
+	VMASKMOVPS Y3, Y15, 96(AX)
 	VZEROUPPER
 	RET

@@ -175,11 +175,26 @@ func (p *Packed) Mul(c []float32, ldc int, a []float32, lda, m int, accumulate b
 		q.countPairs()
 		q.inPlace = p.pairs != nil
 	}
-	if single := p.singles[p.format]; m == 1 && single != nil && !q.inPlace {
-		q.single, q.inPlace, q.k = single, true, p.depth()
+	if m == 1 && q.singles[p.format] != nil {
+		Run(ceil(p.out, p.wide.width), 1+shareWork/(p.in*p.wide.width), (*single)(q))
+	} else {
+		q.run()
 	}
-	q.run()
 	q.end()
+}
+
+// single is a product of one row whose tasks are the panels.
+type single product
+
+// Do does the panels lo to hi.
+func (q *single) Do(lo, hi int) {
+	p := q.weights
+	kernels, width := q.singles[p.format], p.wide.width
+	for n := 0; lo < hi; lo += n {
+		n = min(2, hi-lo)
+		cols := min(n*width, p.out-lo*width)
+		kernels[n-1](p.depth(), q.a.Data, p.words[lo*p.panel:], p.panel, q.c[lo*width:], cols, q.accumulate)
+	}
 }
 
 // widen writes rows k0 to k0+kc of panel j as float32, those of a pair exchanged.

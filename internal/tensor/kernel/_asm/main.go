@@ -47,13 +47,19 @@ func main() {
 	for rows := 1; rows <= avx512.tileRows; rows++ {
 		avx512.tile("pairs", rows, 2, dotPairs)
 	}
+	for panels := 1; panels <= 2; panels++ {
+		avx512.singleWords("Pairs", panels, dotPairs)
+	}
 	for _, m := range []*machine{avx512, avx2} {
 		m.roundPairs()
 		m.pairUp()
 		m.widenPairs()
 		m.widenInt8()
-		m.singleBF16()
-		m.singleInt8()
+		for panels := 1; panels <= 2; panels++ {
+			m.singleWords("F32", panels, floats)
+			m.singleBF16(panels)
+			m.singleInt8(panels)
+		}
 	}
 	Generate()
 }

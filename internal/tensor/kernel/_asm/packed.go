@@ -140,11 +140,11 @@ func (m *machine) widenPairs() {
 func (m *machine) widenInt8() {
 	m.text(fmt.Sprintf("widenInt8%d", widePanel*m.width), "dst, src []float32, n int")
 	dst, src, n := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64()), Load(Param("n"), GP64())
-	m.int8Blocks(n, src, func(rows reg.Register, scales []Op) {
+	m.int8Blocks(n, []reg.Register{src}, m.v[:widePanel], func(rows reg.Register, scales []reg.VecPhysical) {
 		Label("row")
 		for j := range widePanel {
-			m.widenBytes(Mem{Base: src}, j, scales[j], m.v[2+j])
-			m.store(m.v[2+j], Mem{Base: dst}, j, false)
+			m.widenBytes(Mem{Base: src}, j, scales[j], m.v[widePanel+j])
+			m.store(m.v[widePanel+j], Mem{Base: dst}, j, false)
 		}
 		ADDQ(Imm(uint64(widePanel*m.width)), src)
 		ADDQ(U32(uint32(4*m.width*widePanel)), dst)
@@ -154,11 +154,10 @@ func (m *machine) widenInt8() {
 	ret()
 }
 
-// int8Blocks walks over the k rows of the blocks at src: for each block it loads the scales, leaves src at the rows, and lets
-// body move it over all of them. k is clobbered.
-func (m *machine) int8Blocks(k, src reg.Register, body func(rows reg.Register, scales []Op)) {
+// int8Blocks walks over the k rows of the blocks of the panels: for each block it loads the scales, leaves the panels at the
+// rows, and lets body move them over all of those. k is clobbered.
+func (m *machine) int8Blocks(k reg.Register, panels []reg.Register, scales []reg.VecPhysical, body func(rows reg.Register, scales []reg.VecPhysical)) {
 	const blockRows = 32
-	scales := []Op{m.v[0], m.v[1]}
 	rows, most := GP64(), GP64()
 	MOVQ(U32(blockRows), most)
 	TESTQ(k, k)
@@ -168,10 +167,12 @@ func (m *machine) int8Blocks(k, src reg.Register, body func(rows reg.Register, s
 	CMPQ(rows, most)
 	CMOVQGT(most, rows)
 	SUBQ(rows, k)
-	for j := range widePanel {
-		m.load(Mem{Base: src}, j, scales[j], false)
+	for i, v := range scales {
+		m.load(Mem{Base: panels[i/widePanel]}, i%widePanel, v, false)
 	}
-	ADDQ(U32(uint32(4*m.width*widePanel)), src)
+	for _, p := range panels {
+		ADDQ(U32(uint32(4*m.width*widePanel)), p)
+	}
 	body(rows, scales)
 	TESTQ(k, k)
 	JNZ(LabelRef("block"))
@@ -185,23 +186,54 @@ func (m *machine) widenBytes(q Mem, j int, scale, v Op) {
 	VMULPS(scale, v, v)
 }
 
-// single writes a kernel for one row of A, which reads a panel of packed weights as it is. sums adds the k products at a and b to
-// acc.
-func (m *machine) single(name string, sums func(k, a, b reg.Register, acc []Op)) {
-	m.text("single"+name, tileSignature)
-	acc := []Op{m.v[4], m.v[5]}
-	c, ldc, cols := Load(Param("c").Base(), GP64()), Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
+// single writes a kernel for one row of A, which reads some panels of packed weights, size words apart, as they are: it adds to
+// cols floats of c (or to 0, unless load) the product of a and the panels. sums adds the k products at a and b to the sums, which
+// are vectors of the first panel, then of the second.
+func (m *machine) single(name string, panels int, sums func(k, a reg.Register, b []reg.Register, acc []Op)) {
+	m.text(fmt.Sprintf("single%s%d", name, panels), "k int, a, b []float32, size int, c []float32, cols int, load bool")
+	c, cols := Load(Param("c").Base(), GP64()), Load(Param("cols"), GP64())
+	if panels == 2 { // the first is full
+		SUBQ(Imm(uint64(widePanel*m.width)), cols)
+	}
+	acc := m.v[:panels*widePanel]
+	var sum []Op
 	for _, v := range acc {
 		m.zero(v)
+		sum = append(sum, v)
 	}
 	load := Load(Param("load"), GP8())
 	TESTB(load, load)
 	JZ(LabelRef("product"))
-	m.tileC(1, widePanel, c, ldc, cols, "old", func(p Mem, i, j int, masked bool) { m.load(p, j, acc[j], masked) })
+	n := GP64()
+	MOVQ(cols, n)
+	m.masks(n, widePanel)
+	for i, v := range sum {
+		m.loadPart(Mem{Base: c}, i, v, i >= (panels-1)*widePanel)
+	}
 	Label("product")
-	sums(Load(Param("k"), GP64()), Load(Param("a").Base(), GP64()), Load(Param("b").Base(), GP64()), acc)
-	m.tileC(1, widePanel, c, ldc, cols, "store", func(p Mem, i, j int, masked bool) { m.store(acc[j], p, j, masked) })
+	b := []reg.Register{Load(Param("b").Base(), GP64())}
+	if panels == 2 {
+		size := Load(Param("size"), GP64())
+		second := GP64()
+		LEAQ(Mem{Base: b[0], Index: size, Scale: 4}, second)
+		b = append(b, second)
+	}
+	sums(Load(Param("k"), GP64()), Load(Param("a").Base(), GP64()), b, sum)
+	MOVQ(cols, n)
+	m.masks(n, widePanel)
+	for i, v := range sum {
+		m.storePart(v, Mem{Base: c}, i, i >= (panels-1)*widePanel)
+	}
 	ret()
+}
+
+// loadPart and storePart are load and store of vector i of the row of C at p, of which the last widePanel are masked.
+func (m *machine) loadPart(p Mem, i int, v Op, last bool) {
+	m.load(p.Offset(4*m.width*(i-i%widePanel)), i%widePanel, v, last)
+}
+
+func (m *machine) storePart(v Op, p Mem, i int, last bool) {
+	m.store(v, p.Offset(4*m.width*(i-i%widePanel)), i%widePanel, last)
 }
 
 // unrolled calls body for n steps, some at a time: body does step u of those and advance moves on by a number of steps.
@@ -227,41 +259,83 @@ func unrolled(n reg.Register, label string, body func(u int), advance func(steps
 	Label(label + "End")
 }
 
+// fetch asks for the weights that lie ahead of step u of a panel, bytes a step: the processor alone does not look far enough.
+func fetch(b []reg.Register, bytes, u int) {
+	const ahead = 4096
+	for line := 0; line < bytes; line += 64 {
+		if (bytes*u+line)%64 == 0 {
+			for _, p := range b {
+				PREFETCHT0(Mem{Base: p, Disp: bytes*u + line + ahead})
+			}
+		}
+	}
+}
+
+// singleWords writes single for panels of words, float32 or pairs, that multiplyAdd takes as they are.
+func (m *machine) singleWords(name string, panels int, multiplyAdd func(b, a, acc Op)) {
+	m.single(name, panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+		free := m.v[len(acc):]
+		w, x := free[0], free[1]
+		row := 4 * m.width * widePanel
+		unrolled(k, "row", func(u int) {
+			fetch(b, row, u)
+			VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
+			for i := range acc {
+				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, w, false)
+				multiplyAdd(w, x, acc[i])
+			}
+		}, func(steps int) {
+			ADDQ(U32(uint32(4*steps)), a)
+			for _, p := range b {
+				ADDQ(U32(uint32(row*steps)), p)
+			}
+		})
+	})
+}
+
 // singleBF16 writes single for pairs; k counts pairs, and a is float32, the numbers of a pair exchanged.
-func (m *machine) singleBF16() {
-	m.single("BF16", func(k, a, b reg.Register, acc []Op) {
-		high, low, ah, al := m.v[0], m.v[1], m.v[2], m.v[3]
+func (m *machine) singleBF16(panels int) {
+	m.single("BF16", panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+		free := m.v[len(acc):]
+		high, low, ah, al := free[0], free[1], free[2], free[3]
 		unrolled(k, "pair", func(u int) {
+			fetch(b, 4*m.width*widePanel, u)
 			VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, ah)
 			VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, al)
-			for j := range widePanel {
-				m.load(Mem{Base: b}, widePanel*u+j, low, false)
+			for i := range acc {
+				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
 				m.high(low, high)
 				VPSLLD(Imm(16), low, low)
-				VFMADD231PS(high, ah, acc[j])
-				VFMADD231PS(low, al, acc[j])
+				VFMADD231PS(high, ah, acc[i])
+				VFMADD231PS(low, al, acc[i])
 			}
 		}, func(steps int) {
 			ADDQ(U32(uint32(8*steps)), a)
-			ADDQ(U32(uint32(4*m.width*widePanel*steps)), b)
+			for _, p := range b {
+				ADDQ(U32(uint32(4*m.width*widePanel*steps)), p)
+			}
 		})
 	})
 }
 
 // singleInt8 writes single for blocks of bytes.
-func (m *machine) singleInt8() {
-	m.single("Int8", func(k, a, b reg.Register, acc []Op) {
-		w, x := m.v[2], m.v[3]
-		m.int8Blocks(k, b, func(rows reg.Register, scales []Op) {
+func (m *machine) singleInt8(panels int) {
+	m.single("Int8", panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+		free := m.v[2*len(acc):]
+		w, x := free[0], free[1]
+		m.int8Blocks(k, b, m.v[len(acc):2*len(acc)], func(rows reg.Register, scales []reg.VecPhysical) {
 			unrolled(rows, "row", func(u int) {
 				VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
-				for j := range widePanel {
-					m.widenBytes(Mem{Base: b, Disp: widePanel * m.width * u}, j, scales[j], w)
-					VFMADD231PS(w, x, acc[j])
+				fetch(b, widePanel*m.width, u)
+				for i := range acc {
+					m.widenBytes(Mem{Base: b[i/widePanel], Disp: widePanel * m.width * u}, i%widePanel, scales[i], w)
+					VFMADD231PS(w, x, acc[i])
 				}
 			}, func(steps int) {
 				ADDQ(U32(uint32(4*steps)), a)
-				ADDQ(U32(uint32(widePanel*m.width*steps)), b)
+				for _, p := range b {
+					ADDQ(U32(uint32(widePanel*m.width*steps)), p)
+				}
 			})
 		})
 	})
