@@ -258,3 +258,17 @@ func fmasAVX2(n int)
 
 //go:noescape
 func transpose8(dst []float32, width int, src []float32, stride int, n int)
+
+//go:noescape
+func tile16x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile16x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile32x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile32x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+func xgetbv() (xcr0 uint32)

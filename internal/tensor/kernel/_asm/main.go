@@ -44,5 +44,11 @@ func main() {
 		m.fmas()
 	}
 	transpose8()
+	for rowTiles := 1; rowTiles <= 2; rowTiles++ {
+		for colTiles := 1; colTiles <= 2; colTiles++ {
+			amxTile(rowTiles, colTiles)
+		}
+	}
+	xgetbv()
 	Generate()
 }

@@ -1,0 +1,70 @@
+//go:build !purego
+
+package kernel
+
+import (
+	"os"
+
+	"golang.org/x/sys/cpu"
+)
+
+// Products of bfloat16 matrices on the tile registers of AMX.
+
+// amx says whether amxTile can be used. It is found out once at start (and changed by tests).
+var amx = hasAMX()
+
+// hasAMX says whether the processor has AMX with bfloat16 and the operating system lets this process use it. Any choice of an
+// instruction set by NFCOT_ISA leaves it out.
+func hasAMX() bool {
+	const tileState = 1<<17 | 1<<18 // in XCR0: the configuration of the tiles and their contents
+	x := &cpu.X86
+	return os.Getenv("NFCOT_ISA") == "" && x.HasAMXTile && x.HasAMXBF16 && x.HasOSXSAVE &&
+		xgetbv()&tileState == tileState && permitAMX()
+}
+
+// amxTile returns the kernel for tiles of rows rows, at most 32, and up to 32 columns. It reads a and b as pairs of bfloat16,
+// the element of the lower index in the low half of the bits of a float32: row i of A is the k pairs at a[i*rs], so cs is 1; b
+// is a panel of k rows of 32 pairs. k is a multiple of 16.
+//
+// TDPBF16PS takes 16 pairs at a time: it sums the products of the low halves from 0 in ascending order, likewise those of the
+// high halves, adds the two sums and then adds the result to C. Rounding is to nearest even. Denormals, of bfloat16 and of
+// float32, are taken as 0 and come out as 0. So a row of C has the same bits whatever the rows around it, but not those that
+// other instructions give it.
+func amxTile(rows int) tileFunc {
+	var configs [33]*[64]byte // by number of columns
+	for cols := 1; cols < len(configs); cols++ {
+		configs[cols] = newTileConfig(rows, cols)
+	}
+	narrow, wide := tile16x16AMX, tile16x32AMX
+	if rows > 16 {
+		narrow, wide = tile32x16AMX, tile32x32AMX
+	}
+	return func(k int, a []float32, rs, _ int, b, c []float32, ldc, cols int, load bool) {
+		tile := wide
+		if cols <= 16 {
+			tile = narrow
+		}
+		tile(configs[cols], k, a, rs, b, c, ldc, load)
+	}
+}
+
+// newTileConfig returns the operand of LDTILECFG for a tile of C of rows x cols: tiles 2i+j hold rows 16i and columns 16j of C
+// and what follows, tiles 4+i these rows of 16 pairs of A, tiles 6+j these columns of 16 rows of B. Tiles without rows or
+// columns are left out.
+func newTileConfig(rows, cols int) *[64]byte {
+	config := &[64]byte{0: 1} // palette 1: eight tiles of up to 16 rows of 64 bytes
+	set := func(tile, rows, cols int) {
+		if rows > 0 && cols > 0 {
+			config[16+2*tile], config[48+tile] = byte(4*cols), byte(rows)
+		}
+	}
+	part := func(n, i int) int { return min(max(n-16*i, 0), 16) }
+	for i := range 2 {
+		for j := range 2 {
+			set(2*i+j, part(rows, i), part(cols, j))
+		}
+		set(4+i, part(rows, i), 16)
+		set(6+i, 16, part(cols, i))
+	}
+	return config
+}
