@@ -31,9 +31,9 @@ func hasAMX() bool {
 // float32, are taken as 0 and come out as 0. So a row of C has the same bits whatever the rows around it, but not those that
 // other instructions give it.
 func amxTile(rows int) tileFunc {
-	var configs [33]*[64]byte // by number of columns
+	var configs [33][64]byte // by number of columns
 	for cols := 1; cols < len(configs); cols++ {
-		configs[cols] = newTileConfig(rows, cols)
+		configs[cols] = tileConfig(rows, cols)
 	}
 	narrow, wide := tile16x16AMX, tile16x32AMX
 	if rows > 16 {
@@ -44,15 +44,15 @@ func amxTile(rows int) tileFunc {
 		if cols <= 16 {
 			tile = narrow
 		}
-		tile(configs[cols], k, a, rs, b, c, ldc, load)
+		tile(&configs[cols], k, a, rs, b, c, ldc, load)
 	}
 }
 
-// newTileConfig returns the operand of LDTILECFG for a tile of C of rows x cols: tiles 2i+j hold rows 16i and columns 16j of C
-// and what follows, tiles 4+i these rows of 16 pairs of A, tiles 6+j these columns of 16 rows of B. Tiles without rows or
-// columns are left out.
-func newTileConfig(rows, cols int) *[64]byte {
-	config := &[64]byte{0: 1} // palette 1: eight tiles of up to 16 rows of 64 bytes
+// tileConfig returns the operand of LDTILECFG for rows x cols elements of C: tile 2i+j holds the 16 rows from 16i on of the 16
+// columns from 16j on, tile 4+i those rows of 16 pairs of A, tile 6+j those columns of 16 rows of the panel. Tiles have only
+// the rows and columns that there are; a tile without any is left out.
+func tileConfig(rows, cols int) (config [64]byte) {
+	config[0] = 1 // palette 1: eight tiles of up to 16 rows of 64 bytes
 	set := func(tile, rows, cols int) {
 		if rows > 0 && cols > 0 {
 			config[16+2*tile], config[48+tile] = byte(4*cols), byte(rows)

@@ -125,7 +125,9 @@ func TestAMXTileInvariance(t *testing.T) {
 	for rows := 1; rows <= 32; rows++ {
 		for _, cols := range []int{1, 15, 16, 17, 32} {
 			first := 32 - rows
-			some := &tileProblem{rows: rows, cols: cols, k: all.k, rs: all.rs, ldc: cols, a: all.a[first*all.rs:], b: all.b, c: make([]float32, rows*cols)}
+			some := *all
+			some.rows, some.cols, some.ldc = rows, cols, cols
+			some.a, some.c = all.a[first*all.rs:], make([]float32, rows*cols)
 			some.run(amxTile(rows))
 			for i := range rows {
 				if !sameBits(some.c[i*cols:][:cols], all.c[(first+i)*all.ldc:][:cols]) {

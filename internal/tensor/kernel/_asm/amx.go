@@ -9,10 +9,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// amxTile writes a GEMM micro-kernel on the tile registers of AMX, of up to 16 rowTiles rows and 16 colTiles columns. It adds to a
-// tile of C (or to 0, unless load) the product of rows of A, rs apart, and a packed panel of B that is 32 wide. The elements
-// of A and B are pairs of bfloat16; k counts them and is a multiple of 16. Rows and columns are those of config, which
-// newTileConfig of package kernel makes: nothing else is read or written.
+// amxTile writes a GEMM micro-kernel on the tile registers of AMX, tile<rows>x<columns>: it adds to a tile of C (or to 0,
+// unless load) the product of rows of A, rs apart, and a packed panel of B that is 32 wide. The elements of A and B are pairs
+// of bfloat16; k counts them and is a multiple of 16. How many of the rows and columns there are says config, which tileConfig
+// of package kernel makes: nothing else is read or written.
 func amxTile(rowTiles, colTiles int) {
 	TEXT(fmt.Sprintf("tile%dx%dAMX", 16*rowTiles, 16*colTiles), NOSPLIT,
 		"func(config *[64]byte, k int, a []float32, rs int, b, c []float32, ldc int, load bool)")
@@ -96,7 +96,7 @@ func xgetbv() {
 	RET()
 }
 
-// The parts of the tile registers in amxTile, as newTileConfig has them too: four tiles of C, two of A, two of B.
+// The parts of the tile registers in amxTile, as tileConfig has them too: four tiles of C, two of A, two of B.
 func tmmC(i, j int) int { return 2*i + j }
 func tmmA(i int) int    { return 4 + i }
 func tmmB(j int) int    { return 6 + j }
