@@ -8,7 +8,8 @@ import "math"
 // Where the processor multiplies pairs of bfloat16, numbers 2p and 2p+1 along k are kept as the low and the high half of a
 // word, in slices of float32 whose values mean nothing, and k counts the pairs. Elsewhere they are rounded float32 numbers, the
 // two of a pair exchanged. Either way the pair's products are added to a sum one after the other, that of 2p+1 first, each as a
-// fused multiply-add: that is what VDPBF16PS does, except that it takes subnormal numbers for 0.
+// fused multiply-add: that is what VDPBF16PS does, except that it takes subnormal numbers for 0. A matrix unit (AMX) sums in an
+// order of its own: see amxTile.
 
 // GemmBF16 is Gemm with A and B rounded to bfloat16.
 func GemmBF16(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
@@ -50,8 +51,9 @@ func (p *product) round(x Mat, room *[]float32, n int, along bool) Mat {
 	r.from, r.n, r.k, r.along, r.pairs = x, n, p.k, along, p.pairs != nil
 	steps, groups := p.roundedSteps(), ceil(n, lanes)
 	r.to = Mat{Stride: groups * lanes, Trans: x.Trans}
-	if along {
-		r.to.Stride = steps
+	r.turn = !along && x.Trans && r.pairs && p.pairs.rowsOfA
+	if along || r.turn {
+		r.to.Stride, r.to.Trans = steps, x.Trans && along
 	}
 	if size := groups * lanes * steps; cap(*room) < size {
 		*room = Floats(size)
@@ -68,13 +70,18 @@ type rounder struct {
 	from, to     Mat
 	n, k         int
 	along, pairs bool
+	turn         bool // what lies across comes to lie along
 }
 
 // Do rounds the groups lo to hi of lanes rows or columns.
 func (r *rounder) Do(lo, hi int) {
 	for i := lo * lanes; i < min(hi*lanes, r.n); i += lanes {
 		n := min(lanes, r.n-i)
-		if !r.along {
+		switch {
+		case r.turn:
+			r.turned(i, n)
+			continue
+		case !r.along:
 			r.across(r.to.Data[i:], r.from.Data[i:], n)
 			continue
 		}
@@ -86,6 +93,21 @@ func (r *rounder) Do(lo, hi int) {
 				roundExchanged(dst, src)
 			}
 		}
+	}
+}
+
+// turned pairs up n columns from i on to rows.
+func (r *rounder) turned(i, n int) {
+	buffer := panelBuffers.Get().(*[32 * kBlock]float32)
+	defer panelBuffers.Put(buffer)
+	dst := r.to.Data[i*r.to.Stride:]
+	for k := 0; k < r.k; k += 2 * kBlock {
+		rows := min(2*kBlock, r.k-k)
+		pairRows(buffer[:], lanes, r.from.Data[k*r.from.Stride+i:], r.from.Stride, n, rows)
+		transpose(dst[k/2:], r.to.Stride, buffer[:], lanes, ceil(rows, 2), n)
+	}
+	for j := range n {
+		clear(dst[j*r.to.Stride+ceil(r.k, 2) : (j+1)*r.to.Stride])
 	}
 }
 

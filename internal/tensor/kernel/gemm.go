@@ -78,6 +78,7 @@ type tiles struct {
 	wide, narrow tileShape
 
 	pairs   *tiles                         // for pairs of bfloat16; nil where the processor does not multiply them
+	rowsOfA bool                           // A's elements along k must lie side by side
 	singles [len(formatNames)]*singleFuncs // for one row and packed weights, by format; nil: the tiles do it
 }
 
@@ -85,7 +86,7 @@ type tiles struct {
 // (copyRowsGeneric).
 type tileShape struct {
 	width    int
-	tile     [13]tileFunc
+	tile     []tileFunc
 	copyRows copyFunc
 }
 
@@ -98,8 +99,8 @@ type (
 )
 
 var genericTiles = func() tiles {
-	shape := tileShape{width: genericCols, copyRows: copyRowsGeneric}
 	const rows = 4
+	shape := tileShape{width: genericCols, tile: make([]tileFunc, rows+1), copyRows: copyRowsGeneric}
 	for r := 1; r <= rows; r++ {
 		shape.tile[r] = func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
 			tileGeneric(r, k, a, rs, cs, b, c, ldc, cols, load)

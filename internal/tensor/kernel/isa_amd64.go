@@ -29,11 +29,11 @@ func bestISA() level {
 
 var avx512Tiles = tiles{
 	rows: 12,
-	wide: tileShape{32, [...]tileFunc{nil,
+	wide: tileShape{32, []tileFunc{nil,
 		tile1x32AVX512, tile2x32AVX512, tile3x32AVX512, tile4x32AVX512, tile5x32AVX512, tile6x32AVX512,
 		tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512, tile12x32AVX512,
 	}, copyRows32AVX512},
-	narrow: tileShape{16, [...]tileFunc{nil,
+	narrow: tileShape{16, []tileFunc{nil,
 		tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512,
 		tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512,
 	}, copyRows16AVX512},
@@ -43,10 +43,13 @@ var avx512Tiles = tiles{
 
 // pairTiles returns the tiles for pairs of bfloat16, nil if the processor does not multiply them.
 func pairTiles() *tiles {
+	if amx {
+		return amxTiles()
+	}
 	if !cpu.X86.HasAVX512BF16 {
 		return nil
 	}
-	shape := tileShape{32, [...]tileFunc{nil,
+	shape := tileShape{32, []tileFunc{nil,
 		pairs1x32AVX512, pairs2x32AVX512, pairs3x32AVX512, pairs4x32AVX512, pairs5x32AVX512, pairs6x32AVX512,
 		pairs7x32AVX512, pairs8x32AVX512, pairs9x32AVX512, pairs10x32AVX512, pairs11x32AVX512, pairs12x32AVX512,
 	}, copyRows32AVX512}
@@ -55,13 +58,11 @@ func pairTiles() *tiles {
 
 var avx2Tiles = tiles{
 	rows: 6,
-	wide: tileShape{16, [...]tileFunc{nil,
+	wide: tileShape{16, []tileFunc{nil,
 		tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2,
-		12: nil,
 	}, copyRows16AVX2},
-	narrow: tileShape{8, [...]tileFunc{nil,
+	narrow: tileShape{8, []tileFunc{nil,
 		tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2,
-		12: nil,
 	}, copyRows8AVX2},
 	singles: [...]*singleFuncs{{singleF321AVX2, singleF322AVX2}, {singleBF161AVX2, singleBF162AVX2}, {singleInt81AVX2, singleInt82AVX2}},
 }

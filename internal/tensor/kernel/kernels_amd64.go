@@ -360,3 +360,17 @@ func singleBF162AVX2(k int, a []float32, b []float32, size int, c []float32, col
 
 //go:noescape
 func singleInt82AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func tile16x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile16x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile32x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile32x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+func xgetbv() (xcr0 uint32)

@@ -18505,3 +18505,592 @@ end:
 	VMASKMOVPS Y3, Y15, 96(AX)
 	VZEROUPPER
 	RET
+
+// func tile16x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile16x16AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+	ADDQ $0x40, SI
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func tile16x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile16x32AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+
+	// TILEZERO T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc8
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILELOADD 64(R8)(R9*1), T1
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 64(CX)(R11*1), T7
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x7c
+	BYTE $0x19
+	BYTE $0x40
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
+	// TDPBF16PS T7, T4, T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xcc
+	ADDQ $0x40, SI
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILESTORED T1, 64(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func tile32x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile32x16AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  R9, BX
+	SHLQ  $0x04, BX
+	ADDQ  R8, BX
+	MOVQ  DX, R10
+	SHLQ  $0x04, R10
+	ADDQ  SI, R10
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+
+	// TILEZERO T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd0
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILELOADD 0(BX)(R9*1), T2
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
+	// TILELOADD 0(R10)(DX*1), T5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x6c
+	BYTE $0x12
+	BYTE $0x00
+
+	// TDPBF16PS T6, T5, T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xd5
+	ADDQ $0x40, SI
+	ADDQ $0x40, R10
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILESTORED T2, 0(BX)(R9*1)
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func tile32x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile32x32AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  R9, BX
+	SHLQ  $0x04, BX
+	ADDQ  R8, BX
+	MOVQ  DX, R10
+	SHLQ  $0x04, R10
+	ADDQ  SI, R10
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+
+	// TILEZERO T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc8
+
+	// TILEZERO T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd0
+
+	// TILEZERO T3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd8
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILELOADD 64(R8)(R9*1), T1
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+	// TILELOADD 0(BX)(R9*1), T2
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILELOADD 64(BX)(R9*1), T3
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x5c
+	BYTE $0x0b
+	BYTE $0x40
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 64(CX)(R11*1), T7
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x7c
+	BYTE $0x19
+	BYTE $0x40
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
+	// TDPBF16PS T7, T4, T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xcc
+
+	// TILELOADD 0(R10)(DX*1), T5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x6c
+	BYTE $0x12
+	BYTE $0x00
+
+	// TDPBF16PS T6, T5, T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xd5
+
+	// TDPBF16PS T7, T5, T3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xdd
+	ADDQ $0x40, SI
+	ADDQ $0x40, R10
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILESTORED T1, 64(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+	// TILESTORED T2, 0(BX)(R9*1)
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILESTORED T3, 64(BX)(R9*1)
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x5c
+	BYTE $0x0b
+	BYTE $0x40
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func xgetbv() (xcr0 uint32)
+TEXT ·xgetbv(SB), NOSPLIT, $0-4
+	XORL CX, CX
+	XGETBV
+	MOVL AX, xcr0+0(FP)
+	RET

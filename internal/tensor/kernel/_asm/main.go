@@ -3,7 +3,7 @@
 //	go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg kernel
 //
 // Every kernel is written once, in terms of a machine (machine.go), and generated for AVX-512 and for AVX2. The order of
-// every sum is that of the Generic versions in package kernel.
+// every sum is that of the Generic versions in package kernel. Only the products on AMX (amx.go) are apart from this.
 package main
 
 import (
@@ -61,5 +61,11 @@ func main() {
 			m.singleInt8(panels)
 		}
 	}
+	for rowTiles := 1; rowTiles <= 2; rowTiles++ {
+		for colTiles := 1; colTiles <= 2; colTiles++ {
+			amxTile(rowTiles, colTiles)
+		}
+	}
+	xgetbv()
 	Generate()
 }
