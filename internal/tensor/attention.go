@@ -159,7 +159,7 @@ var attentionScratch = sync.Pool{New: func() any { return new(scratch) }}
 // grow returns x with n numbers of any value.
 func grow(x []float32, n int) []float32 {
 	if cap(x) < n {
-		x = make([]float32, n)
+		x = kernel.Floats(n)
 	}
 	return x[:n]
 }

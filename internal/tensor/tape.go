@@ -75,9 +75,9 @@ func (t *Tape) Bytes() int { return 4 * t.numbers.room() }
 // write them all.
 func (t *Tape) raw(n int) []float32 {
 	if t == nil {
-		return make([]float32, n)
+		return kernel.Floats(n)
 	}
-	return t.numbers.take(n, slabSize, makeSlice[float32])
+	return t.numbers.take(n, slabSize, kernel.Floats)
 }
 
 // zeros returns n zeros that live until Reset.

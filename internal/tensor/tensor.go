@@ -10,6 +10,8 @@ package tensor
 import (
 	"fmt"
 	"slices"
+
+	"nfcot/internal/tensor/kernel"
 )
 
 // A Tensor is a contiguous row-major array. Operations see it as rows × cols,
@@ -25,7 +27,7 @@ type Tensor struct {
 
 // New returns a tensor of zeros.
 func New(shape ...int) *Tensor {
-	return &Tensor{Shape: slices.Clone(shape), Data: make([]float32, size(shape))}
+	return &Tensor{Shape: slices.Clone(shape), Data: kernel.Floats(size(shape))}
 }
 
 // From returns a tensor of the given shape around data, which is not copied.
