@@ -1,6 +1,8 @@
 package cot
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -81,6 +83,34 @@ func TestSampleDependsOnSeedPromptAndNumber(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a sample is among 64 others, all drawn from one prompt or each from its
+// own, it is alone, byte for byte as it would be written.
+func TestSampleAmong64(t *testing.T) {
+	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 12}
+	for name, m := range samplers() {
+		qs := prompts(64)
+		siblings, strangers := m.Sample(qs[:1], 64, o)[0], m.Sample(qs, 1, o)
+		for i := range 64 {
+			if alone := m.Sample(qs[i:i+1], 1, o)[0][0]; !bytes.Equal(sampleBytes(alone), sampleBytes(strangers[i][0])) {
+				t.Errorf("%s: sample of prompt %d alone: %+v; among 64 prompts: %+v", name, i, alone, strangers[i][0])
+			}
+			if alone := m.Sample(qs[:1], i+1, o)[0][i]; !bytes.Equal(sampleBytes(alone), sampleBytes(siblings[i])) {
+				t.Errorf("%s: sample %d the last: %+v; among 64: %+v", name, i, alone, siblings[i])
+			}
+		}
+	}
+}
+
+// sampleBytes is all of a sample but the time it took, in bytes.
+func sampleBytes(s Sample) []byte {
+	s.Think.Seconds, s.Say.Seconds = 0, 0
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 // One thread and four, with streams enough for every operation to be shared out.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,21 +18,49 @@ import (
 	"nfcot/internal/tensor/tensortest"
 )
 
-// Five steps of every method leave the same bytes with one thread and with four,
-// for models large enough that work is shared out.
-func TestThreadsChangeNoBit(t *testing.T) {
+// Fifty steps of every method, through all of its stages, leave files with the
+// same bytes whatever the number of threads: the model, and the state with the
+// optimizer's moments. The models are large enough that work is shared out.
+func TestThreadsChangeNoByte(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	for _, m := range Methods {
 		c := tiny(m.Name)
 		c.Model.Hidden, c.Model.FFN, c.Model.HeadDim, c.Flow.Width, c.Batch = 48, 96, 16, 32, 24
-		c.Stages.Text.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 1, 2, 2
-		kernel.SetThreads(1)
-		want, reports := run(t, c, examples(30))
-		for range 2 {
-			kernel.SetThreads(4)
-			got, again := run(t, c, examples(30))
-			sameWeights(t, m.Name+" with 4 threads", got, want)
-			sameReports(t, m.Name+" with 4 threads", again, reports)
+		c.Stages.Text.Steps, c.Stages.Joint.Steps = 20, 30
+		if c.Continuous() {
+			c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 5, 13, 12
+		}
+		c.SaveEvery = 11 // and so once in the last stage
+		files := func(threads int) (state, model []byte, reports []Metrics) {
+			kernel.SetThreads(threads)
+			l, r := trainer(c, examples(30))
+			l.Dir = t.TempDir()
+			if err := l.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			state, err := os.ReadFile(filepath.Join(l.Dir, stateDir, stateFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := (&Run{Dir: l.Dir, Model: l.Model}).Finish(); err != nil {
+				t.Fatal(err)
+			}
+			if model, err = os.ReadFile(filepath.Join(l.Dir, ModelFile)); err != nil {
+				t.Fatal(err)
+			}
+			return state, model, *r
+		}
+		wantState, wantModel, want := files(1)
+		if len(want) != 50 {
+			t.Errorf("%s: %d steps, want 50", m.Name, len(want))
+		}
+		for _, threads := range []int{2, 3, 8} {
+			what := fmt.Sprintf("%s with %d threads", m.Name, threads)
+			state, model, reports := files(threads)
+			if !bytes.Equal(state, wantState) || !bytes.Equal(model, wantModel) {
+				t.Errorf("%s: files differ from those with one", what)
+			}
+			sameReports(t, what, reports, want)
 		}
 	}
 }
