@@ -305,7 +305,11 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 		}
 	}
 	e.say("train %s: %d examples and %d held out (held_out), %.2g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
-	bar := e.progress("train "+x.Method, "steps", done, loop.Steps())
+	var bar *progress
+	loop.Plan = func(m train.Memory) {
+		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
+		bar = e.progress("train "+x.Method, "steps", done, loop.Steps())
+	}
 	var last, held string
 	var flops float64
 	loop.Report = func(m train.Metrics) error {

@@ -495,3 +495,24 @@ func TestDiagnose(t *testing.T) {
 		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("hold %v: mean NLL", hold), sum(d.NLL)/float64(len(d.NLL)), want)
 	}
 }
+
+// Rows are those of the streams that the loss lays out.
+func TestRows(t *testing.T) {
+	batch := examples(20)
+	nf, _ := newNFCoT(nfOptions)
+	if got, want := nf.Rows(batch, Draws{}), len(nf.layout(batch).rows); got != want {
+		t.Errorf("nfcot: %d rows, want %d", got, want)
+	}
+	for _, m := range []*Text{{}, {Chain: true}, {Chain: true, DirectShare: 0.4}} {
+		for step := range 5 {
+			var s stream
+			draws := Draws{Seed: 1, Step: step}
+			for _, ex := range batch {
+				m.lay(&s, ex.Prompt, slices.Concat(ex.Steps...), m.chain(ex, draws), true, ex.Answer, true)
+			}
+			if got, want := m.Rows(batch, draws), len(s.rows); got != want {
+				t.Errorf("%+v, step %d: %d rows, want %d", m, step, got, want)
+			}
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 type Learner interface {
 	// Size counts what the loss of a batch is normalised by.
 	Size(batch []Encoded) Size
+	// Rows is the number of rows that the backbone gets for the loss of a batch.
+	Rows(batch []Encoded, draws Draws) int
 	// Loss is the loss of batch, a part of a larger batch of the given size:
 	// the losses of the parts add up to the loss of the whole.
 	Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss

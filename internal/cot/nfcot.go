@@ -65,6 +65,15 @@ func (m *NFCoT) Size(batch []Encoded) Size {
 	return n
 }
 
+// Rows counts prompts, BOT, thoughts and answers; EOS is read by no one.
+func (m *NFCoT) Rows(batch []Encoded, _ Draws) int {
+	n := len(batch) * (1 + m.Options.K)
+	for _, ex := range batch {
+		n += len(ex.Prompt) + len(ex.Answer)
+	}
+	return n
+}
+
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
 // nats per token, each with its weight (docs/method.md section 6).
 func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {

@@ -58,6 +58,19 @@ func (m *Text) Size(batch []Encoded) Size {
 	return n
 }
 
+// Rows counts what lay lays: prompt, chain and answer, a token that begins each
+// of the last two, and no EOS, which is read by no one.
+func (m *Text) Rows(batch []Encoded, draws Draws) int {
+	n := 0
+	for _, ex := range batch {
+		n += len(ex.Prompt) + 1 + len(ex.Answer)
+		if m.chain(ex, draws) {
+			n += len(slices.Concat(ex.Steps...)) + 1
+		}
+	}
+	return n
+}
+
 // Loss is the cross-entropy of chain and answer, in nats per token.
 func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
 	var s stream

@@ -23,6 +23,7 @@ type Loop struct {
 	Only   int           // the one stage to run; -1 for all
 	Dir    string        // the run's folder, for its state; "" keeps none
 	Report func(Metrics) error
+	Plan   func(Memory) // is told what training will take, before the first step
 
 	saved *state // to continue from; nil for a fresh start
 }
@@ -67,6 +68,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	} else if err := l.save(at, new(tensor.AdamW)); err != nil { // whatever ends the run, it can be resumed
 		return err
 	}
+	if l.Plan != nil {
+		l.Plan(l.plan(at))
+	}
 	for ; at.Stage < len(l.Config.Stages.List()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
 		if l.runs(at.Stage) {
 			if err := l.stage(ctx, &at); err != nil {
@@ -95,8 +99,7 @@ func (l *Loop) Steps() int {
 // stage runs one stage from step at.Done on.
 func (l *Loop) stage(ctx context.Context, at *position) error {
 	stage := *l.Config.Stages.List()[at.Stage]
-	learner := l.Model.learner(at.Stage)
-	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(at.Stage, name) })
+	learner := l.learn(at.Stage)
 	optimizer := tensor.NewAdamW(l.Model.Params)
 	optimizer.Decay = l.Config.Decay
 	optimizer.Scale = func(name string) float64 {
@@ -112,7 +115,7 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 		l.saved = nil // later stages begin afresh
 	}
 	order := newOrder(l.Config.Seed, at.Stage, len(l.Data))
-	tape := new(tensor.Tape)
+	tape := l.reserve(*at, learner)
 	for at.Done < stage.Steps {
 		if ctx.Err() != nil {
 			if err := l.save(*at, optimizer); err != nil {
@@ -121,12 +124,9 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 			return ErrInterrupted
 		}
 		start := time.Now()
-		batch := make([]cot.Encoded, l.Config.Batch)
-		for i := range batch {
-			batch[i] = l.Data[order.at(at.Done*l.Config.Batch+i)]
-		}
+		batch, draws := l.batch(order, *at)
 		m := Metrics{Step: at.Total + 1, Steps: l.Steps(), Stage: at.Stage, LR: l.Config.rate(stage, at.Done)}
-		l.backward(tape, learner, batch, cot.Draws{Seed: l.Config.Seed, Step: at.Total}, &m)
+		l.backward(tape, learner, batch, draws, &m)
 		m.Norm = optimizer.Step(m.LR, l.Config.Clip)
 		if math.IsNaN(m.Norm) || math.IsInf(m.Norm, 0) {
 			return fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate", m.Step, m.Loss)
@@ -151,6 +151,30 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 	return nil
 }
 
+// learn gives the stage's parameters gradients, all zero, and returns its learner.
+func (l *Loop) learn(stage int) cot.Learner {
+	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(stage, name) })
+	return l.Model.learner(stage)
+}
+
+// batch returns the examples of the step at a position, and its draws.
+func (l *Loop) batch(order *order, at position) ([]cot.Encoded, cot.Draws) {
+	batch := make([]cot.Encoded, l.Config.Batch)
+	for i := range batch {
+		batch[i] = l.Data[order.at(at.Done*len(batch)+i)]
+	}
+	return batch, cot.Draws{Seed: l.Config.Seed, Step: at.Total}
+}
+
+// parts cuts a batch into what goes forward and back at a time.
+func (l *Loop) parts(batch []cot.Encoded) [][]cot.Encoded {
+	parts := make([][]cot.Encoded, l.Config.Accumulate)
+	for i := range parts {
+		parts[i] = batch[i*len(batch)/len(parts) : (i+1)*len(batch)/len(parts)]
+	}
+	return parts
+}
+
 // backward accumulates the gradient of a batch, part by part.
 func (l *Loop) backward(tape *tensor.Tape, learner cot.Learner, batch []cot.Encoded, draws cot.Draws, m *Metrics) {
 	whole := learner.Size(batch)
@@ -158,8 +182,7 @@ func (l *Loop) backward(tape *tensor.Tape, learner cot.Learner, batch []cot.Enco
 	if l.Config.Continuous() {
 		m.Tokens += len(batch) * l.Config.NF.K
 	}
-	for i := range l.Config.Accumulate {
-		part := batch[i*len(batch)/l.Config.Accumulate : (i+1)*len(batch)/l.Config.Accumulate]
+	for _, part := range l.parts(batch) {
 		tape.Reset()
 		loss := learner.Loss(tape, part, whole, draws)
 		m.Loss += float64(loss.Total.Data[0])
