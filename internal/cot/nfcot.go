@@ -2,7 +2,6 @@ package cot
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"nfcot/internal/nfhead"
@@ -196,35 +195,38 @@ func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 		caches[i] = s.cache
 		s.Thoughts = tensor.New(m.Options.K, m.Options.D)
 	}
+	t := &tensor.Tape{Inference: true}
+	u := tensor.New(len(speakers), m.Options.D)
 	for k := range m.Options.K {
 		start := time.Now()
-		h = m.think(speakers, caches, h, k, n, o)
+		h = m.think(t, speakers, caches, h, u, k, n, o)
 		share := time.Since(start).Seconds() / float64(len(speakers))
 		for _, s := range speakers {
 			s.spend(true, share, m.LM.FLOPs(1, s.cache.Len(), 0)+m.thoughtFLOPs())
 		}
 	}
-	speak(m.LM, m.Special, speakers, h, o)
+	speak(t, m.LM, m.Special, speakers, h, o)
 	return collect(speakers, n)
 }
 
-// think draws thought k of every speaker and feeds it back.
-func (m *NFCoT) think(speakers []*speaker, caches []*transformer.Cache, h *tensor.Tensor, k, n int, o Options) *tensor.Tensor {
-	mu, logSigma := m.Head.Gaussian(nil, h)
-	u := tensor.New(len(speakers), m.Options.D)
+// think draws thought k of every speaker, puts it into u and feeds it back.
+// h [len(speakers), H], u [len(speakers), D] → the next h
+func (m *NFCoT) think(t *tensor.Tape, speakers []*speaker, caches []*transformer.Cache, h, u *tensor.Tensor, k, n int, o Options) *tensor.Tensor {
+	mu, logSigma := m.Head.Gaussian(t, h)
 	for i, s := range speakers {
 		if o.Replace != nil {
 			copy(u.Row(i), o.Replace(i/n).Row(k))
 		} else {
-			rng := tensor.Rand(o.Seed, "thoughts", append(slices.Clone(s.Prompt), i%n, k)...)
-			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, rng)
+			key := append(append(t.Ints(len(s.Prompt)+2), s.Prompt...), i%n, k)
+			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, t.Rand(o.Seed, "thoughts", key...))
 		}
 		copy(s.Thoughts.Row(k), u.Row(i))
 	}
-	for i, v := range (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data {
+	for i, v := range t.GaussianLogProb(u, mu, logSigma, 0).Data {
 		speakers[i].LogThoughts += float64(v)
 	}
-	return m.LM.Step(nil, caches, m.project(nil, u))
+	t.Reset()
+	return m.LM.Step(t, caches, m.project(t, u))
 }
 
 // thoughtFLOPs is what the NF head and proj_in add to a row of the backbone.

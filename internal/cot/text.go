@@ -89,6 +89,6 @@ func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	for _, s := range speakers {
 		s.thinking = m.Chain
 	}
-	speak(m.LM, m.Special, speakers, h, o)
+	speak(&tensor.Tape{Inference: true}, m.LM, m.Special, speakers, h, o)
 	return collect(speakers, n)
 }

@@ -9,6 +9,8 @@ import "nfcot/internal/tensor/kernel"
 //
 // The zero Tape is ready for use.
 type Tape struct {
+	Inference bool // lend memory, but record nothing: results have no gradients
+
 	back    []*op
 	ops     arena[op]
 	tensors arena[Tensor]
@@ -16,6 +18,7 @@ type Tape struct {
 	ints    arena[int]
 	spans   arena[Span]
 	pasts   arena[*Past]
+	randoms arena[random]
 }
 
 // An arena hands out pieces of slabs that it keeps.
@@ -66,6 +69,7 @@ func (t *Tape) Reset() {
 	t.ints.reset()
 	t.spans.reset()
 	t.pasts.reset()
+	t.randoms.reset()
 }
 
 // Bytes is the memory that t holds for numbers, used or not.
@@ -175,6 +179,9 @@ func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
 	}
 	o := &t.ops.take(1, chunkSize, makeSlice[op])[0]
 	*o = op{t: t, y: y}
+	if t.Inference {
+		return o
+	}
 	for _, x := range in {
 		if x != nil && x.Grad != nil {
 			y.Grad, y.stale = t.raw(len(y.Data)), true

@@ -80,3 +80,25 @@ func TestTrainingStepAllocatesNothing(t *testing.T) {
 		t.Errorf("%g allocations a step", n)
 	}
 }
+
+// A token of each of several streams allocates nothing: its operations take the
+// memory of the token before, and the pasts have room.
+func TestDecodedTokenAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	lm := transformer.NewLM(tensor.NewParams(1), sizes[0])
+	prompt := lm.NewCache()
+	lm.Step(nil, []*transformer.Cache{prompt, prompt, prompt}, lm.Embed(nil, []int{7, 8, 9}))
+	streams := append(prompt.Fork(5), lm.NewCache())
+	tokens := []int{1, 2, 3, 4, 5, 6}
+	tape := &tensor.Tape{Inference: true}
+	n := testing.AllocsPerRun(30, func() { // as many as a past has room for at first
+		tape.Reset()
+		lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
+	})
+	if n != 0 {
+		t.Errorf("%g allocations a token", n)
+	}
+}

@@ -82,7 +82,7 @@ type rows struct {
 }
 
 // mix lets the rows of layer l look at each other.
-func (r *rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
+func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
 	if r.caches == nil {
 		return t.Attention(q, k, v, r.mask, hd)
 	}
@@ -93,7 +93,7 @@ func (r *rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.T
 	return t.Attend(q, k, v, past, hd)
 }
 
-func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r *rows) *tensor.Tensor {
+func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
 	for l := range tr.blocks {
 		x = tr.block(t, l, x, r)
 	}
@@ -101,7 +101,7 @@ func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r *rows) *tensor.Tensor {
 }
 
 // block is layer l.   x [R, H] → [R, H]
-func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r *rows) *tensor.Tensor {
+func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r rows) *tensor.Tensor {
 	b := &tr.blocks[l]
 	queries, keys, F := tr.Heads*tr.HeadDim, tr.KVHeads*tr.HeadDim, tr.FFN
 	qkv := t.Linear(t.RMSNorm(x, b.attnNorm, tr.NormEps), b.qkv, nil)
@@ -119,5 +119,5 @@ func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout []Row) *tensor
 	for _, r := range layout {
 		pos, see = append(pos, r.Pos), append(see, r.See)
 	}
-	return tr.run(t, x, &rows{pos: pos, mask: t.Mask(see)})
+	return tr.run(t, x, rows{pos: pos, mask: t.Mask(see)})
 }
