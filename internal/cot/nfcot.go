@@ -67,7 +67,7 @@ func (m *NFCoT) Size(batch []Encoded) Size {
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
 // nats per token, each with its weight (docs/method.md section 6).
 func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
-	e, noisy := m.codes(batch, draws)
+	e, noisy := m.codes(t, batch, draws)
 	return m.loss(t, batch, whole, e, noisy)
 }
 
@@ -83,7 +83,7 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	case m.Options.Expectation:
 		target, noise = e, m.Options.Noise
 	}
-	s := m.layout(batch)
+	s := m.layout(t, batch)
 	mu, logSigma, logText := m.forward(t, s, u)
 	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
 	if logDet != nil {
@@ -92,10 +92,9 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	flow = t.Scale(-1/float32(whole.Dims), flow)
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
-	loss := Loss{t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), []Part{
-		{"flow_nats_per_dim", float64(flow.Data[0])},
-		{"text_nats_per_token", float64(text.Data[0])},
-	}, s.trainingFLOPs(m.LM)}
+	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM)}
+	loss.Parts.Add("flow_nats_per_dim", float64(flow.Data[0]))
+	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
 	if o.MeanWeight > 0 && m.HoldFlow {
 		m.guideMean(t, &loss, e, mu, whole)
 	}
@@ -111,16 +110,16 @@ func (m *NFCoT) guideMean(t *tensor.Tape, loss *Loss, e, mu *tensor.Tensor, whol
 	variance := m.Options.Noise * m.Options.Noise
 	mean := t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
 	loss.Total = t.Add(loss.Total, t.Scale(float32(m.Options.MeanWeight), mean))
-	loss.Parts = append(loss.Parts, Part{"mean_error_per_dim", float64(mean.Data[0])})
+	loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
 }
 
 // codes stacks the codes of a batch, as they are and with fresh dequantisation
 // noise.   → [B·K, D] each
-func (m *NFCoT) codes(batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
+func (m *NFCoT) codes(t *tensor.Tape, batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
 	o := m.Options
-	e, noisy = tensor.New(len(batch)*o.K, o.D), tensor.New(len(batch)*o.K, o.D)
+	e, noisy = t.New(len(batch)*o.K, o.D), t.New(len(batch)*o.K, o.D)
 	for i, ex := range batch {
-		rng := draws.For("dequantise", ex.Index)
+		rng := draws.For(t, "dequantise", ex.Index)
 		for j, v := range ex.Codes.Data {
 			at := i*o.K*o.D + j
 			e.Data[at] = v
@@ -131,10 +130,14 @@ func (m *NFCoT) codes(batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
 }
 
 // layout puts the streams of a batch one after the other.
-func (m *NFCoT) layout(batch []Encoded) *stream {
-	s := new(stream)
+func (m *NFCoT) layout(t *tensor.Tape, batch []Encoded) stream {
+	rows := 0
+	for _, ex := range batch {
+		rows += len(ex.Prompt) + m.Options.K + len(ex.Answer) + 2 // with BOT and EOS
+	}
+	s := newStream(t, rows)
 	for i, ex := range batch {
-		m.lay(s, i, ex.Prompt, ex.Answer, true)
+		m.lay(&s, i, ex.Prompt, ex.Answer, true)
 	}
 	return s
 }
@@ -156,7 +159,7 @@ func (m *NFCoT) lay(s *stream, i int, prompt, answer []int, finished bool) {
 // forward runs the backbone once over streams with thoughts u in them, and reads
 // both heads: the Gaussian of every thought, and the log-probability of every
 // answer token in nats.   u [n·K, D] → [n·K, D] twice, [tokens, 1]
-func (m *NFCoT) forward(t *tensor.Tape, s *stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
+func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, u))
 	mu, logSigma = m.Head.Gaussian(t, t.Gather(h, s.thinkAt))
 	return mu, logSigma, s.textLogProb(t, m.LM, h)
@@ -181,7 +184,7 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 			owner[i*o.K+k] = i
 		}
 	}
-	mu, logSigma, logText := m.forward(t, &s, u)
+	mu, logSigma, logText := m.forward(t, s, u)
 	logThoughts := t.GaussianLogProb(u, mu, logSigma, 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
 }
@@ -244,12 +247,12 @@ type Diagnostics struct {
 // Diagnose looks at each thought of a batch. A sigma near the dequantisation
 // noise, and an NLL near that of the noise alone, say that a thought is learnt.
 func (m Stage) Diagnose(batch []Encoded, draws Draws) Diagnostics {
-	_, u := m.codes(batch, draws)
+	_, u := m.codes(nil, batch, draws)
 	if !m.HoldFlow {
 		u, _ = m.Flow.Forward(nil, u, nil)
 	}
 	K, D := m.Options.K, m.Options.D
-	mu, logSigma, _ := m.forward(nil, m.layout(batch), u)
+	mu, logSigma, _ := m.forward(nil, m.layout(nil, batch), u)
 	logp := (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0)
 	d := Diagnostics{make([]float64, K), make([]float64, K)}
 	for r := range u.Rows() {

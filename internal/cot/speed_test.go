@@ -72,3 +72,23 @@ func TestThoughtAllocatesNothing(t *testing.T) {
 		t.Errorf("%g allocations a thought", allocs)
 	}
 }
+
+// A step of training allocates nothing: loss, way back and optimizer, for every
+// learner.
+func TestTrainingStepAllocatesNothing(t *testing.T) {
+	batch := examples(9)
+	for name, m := range learners() {
+		t.Run(name, func(t *testing.T) {
+			optimizer, tape, size, step := tensor.NewAdamW(m.Params), new(tensor.Tape), m.Size(batch), 0
+			n := allocations(t, 30, func() {
+				tape.Reset()
+				tape.Backward(m.Loss(tape, batch, size, Draws{Seed: 1, Step: step}).Total)
+				optimizer.Step(1e-3, 1)
+				step++
+			})
+			if n != 0 {
+				t.Errorf("%g allocations a step", n)
+			}
+		})
+	}
+}

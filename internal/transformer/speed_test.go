@@ -23,7 +23,7 @@ type step struct {
 	tape      tensor.Tape
 	tokens    []int
 	target    []int
-	rows      []transformer.Row
+	rows      transformer.Layout
 }
 
 func newStep(c transformer.Config, streams, length int) *step {

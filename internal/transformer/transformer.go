@@ -10,20 +10,20 @@ import (
 	"nfcot/internal/tensor"
 )
 
-// A Row places one input in its stream.
-type Row struct {
-	Pos int         // rotary position
-	See tensor.Span // the rows it may attend to
+// A Layout places the rows of an input in their streams.
+type Layout struct {
+	Pos []int         // rotary position of each row
+	See []tensor.Span // the rows it may attend to
 }
 
-// Causal appends n rows to rows: a stream of its own, in which every row sees
-// itself and the rows before it.
-func Causal(rows []Row, n int) []Row {
-	from := len(rows)
+// Causal appends n rows to a layout: a stream of its own, in which every row
+// sees itself and the rows before it.
+func Causal(l Layout, n int) Layout {
+	from := len(l.Pos)
 	for i := range n {
-		rows = append(rows, Row{i, tensor.Span{From: from, To: from + i + 1}})
+		l.Pos, l.See = append(l.Pos, i), append(l.See, tensor.Span{From: from, To: from + i + 1})
 	}
-	return rows
+	return l
 }
 
 // A Trunk is a stack of blocks and a final norm.
@@ -113,11 +113,8 @@ func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r rows) *tensor.
 }
 
 // Forward runs the trunk over whole streams and returns the hidden states after
-// the final norm.   x [R, H] → h [R, H]
-func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout []Row) *tensor.Tensor {
-	pos, see := t.Ints(len(layout)), t.Spans(len(layout))
-	for _, r := range layout {
-		pos, see = append(pos, r.Pos), append(see, r.See)
-	}
-	return tr.run(t, x, rows{pos: pos, mask: t.Mask(see)})
+// the final norm. The layout must stay as it is until t is reset.
+// x [R, H] → h [R, H]
+func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout Layout) *tensor.Tensor {
+	return tr.run(t, x, rows{pos: layout.Pos, mask: t.Mask(layout.See)})
 }
