@@ -19,6 +19,7 @@ type Tape struct {
 	spans   arena[Span]
 	pasts   arena[*Past]
 	randoms arena[random]
+	inner   *Tape // of the segment under way (Checkpoint)
 }
 
 // An arena hands out pieces of slabs that it keeps.
@@ -73,7 +74,13 @@ func (t *Tape) Reset() {
 }
 
 // Bytes is the memory that t holds for numbers, used or not.
-func (t *Tape) Bytes() int { return 4 * t.numbers.room() }
+func (t *Tape) Bytes() int {
+	n := 4 * t.numbers.room()
+	if t.inner != nil {
+		n += t.inner.Bytes()
+	}
+	return n
+}
 
 // raw returns n numbers of any value that live until Reset, for callers that
 // write them all.
@@ -157,6 +164,7 @@ type op struct {
 	mask    Mask
 	past    []*Past
 	rotary  *Rotary
+	segment Segment
 	c       float64 // a constant of the operation
 	n       int     // likewise
 	fresh   bool    // the gradient being written holds nothing yet
@@ -209,6 +217,12 @@ func (t *Tape) Backward(loss *Tensor) {
 		panic("tensor: Backward needs a single number that depends on a parameter")
 	}
 	loss.Grad[0], loss.stale = 1, false
+	t.goBack()
+}
+
+// goBack undoes what was recorded, the last operation first, and clears the
+// record.
+func (t *Tape) goBack() {
 	for i := len(t.back) - 1; i >= 0; i-- {
 		if o := t.back[i]; !o.y.stale { // something depends on its result
 			o.back(o)

@@ -29,6 +29,10 @@ func Causal(l Layout, n int) Layout {
 // A Trunk is a stack of blocks and a final norm.
 type Trunk struct {
 	Config
+	// Recompute keeps only the input of each block in training and runs the block
+	// again on the way back: less memory for about a third more work.
+	Recompute bool
+
 	blocks []block
 	norm   *tensor.Tensor
 	rotary *tensor.Rotary
@@ -41,6 +45,7 @@ type block struct {
 	qNorm, kNorm      *tensor.Tensor // [hd]
 	gateUp            *tensor.Tensor // [2 F, H]
 	down              *tensor.Tensor // [H, F]
+	segment           tensor.Segment // the block over whole streams
 }
 
 // NewTrunk makes the parameters of a trunk, under Hugging Face's names. The
@@ -66,6 +71,9 @@ func NewTrunk(p *tensor.Params, c Config) *Trunk {
 			p.Normal("mlp.gate_proj.weight", in, c.FFN, c.Hidden),
 			p.Normal("mlp.up_proj.weight", in, c.FFN, c.Hidden))
 		b.down = p.Normal("mlp.down_proj.weight", residual/math.Sqrt(float64(c.FFN)), c.Hidden, c.FFN)
+		b.segment = func(t *tensor.Tape, x *tensor.Tensor, pos []int, mask tensor.Mask) *tensor.Tensor {
+			return tr.block(t, l, x, rows{pos: pos, mask: mask})
+		}
 		tr.blocks = append(tr.blocks, b)
 	}
 	tr.norm = p.Const("norm.weight", 1, c.Hidden)
@@ -95,7 +103,11 @@ func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Te
 
 func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
 	for l := range tr.blocks {
-		x = tr.block(t, l, x, r)
+		if tr.Recompute && r.caches == nil {
+			x = t.Checkpoint(tr.blocks[l].segment, x, r.pos, r.mask)
+		} else {
+			x = tr.block(t, l, x, r)
+		}
 	}
 	return t.RMSNorm(x, tr.norm, tr.NormEps)
 }

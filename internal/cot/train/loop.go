@@ -30,11 +30,11 @@ type Loop struct {
 
 // Metrics are what one step tells.
 type Metrics struct {
-	Step   int        // from 1, over all stages
-	Steps  int        // of all stages
-	Stage  int        // 0..3
-	Loss   float64    // total
-	Parts  cot.Parts  // of the loss
+	Step   int       // from 1, over all stages
+	Steps  int       // of all stages
+	Stage  int       // 0..3
+	Loss   float64   // total
+	Parts  cot.Parts // of the loss
 	LR     float64
 	Norm   float64    // of the gradient, before clipping
 	FLOPs  float64    // of the backbone

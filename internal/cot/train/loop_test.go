@@ -98,6 +98,25 @@ func TestResumeIsUndisturbed(t *testing.T) {
 	}
 }
 
+// To compute the backbone's blocks again on the way back changes no byte.
+func TestRecompute(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	for _, c := range []Config{allStages(), tiny("cot")} {
+		for _, threads := range []int{1, 4} {
+			kernel.SetThreads(threads)
+			want, reports := run(t, c, examples(15))
+			again := c
+			again.Recompute = true
+			got, reportsAgain := run(t, again, examples(15))
+			if !got.LM.Recompute {
+				t.Fatal("the model does not know what its experiment says")
+			}
+			sameWeights(t, c.Method, got, want)
+			sameReports(t, c.Method, reportsAgain, reports)
+		}
+	}
+}
+
 // Interrupted after every single step.
 func TestResumeAgainAndAgain(t *testing.T) {
 	c, data := allStages(), examples(15)
