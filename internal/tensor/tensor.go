@@ -4,7 +4,8 @@
 // There are two nouns. A Tensor holds numbers and, if anyone wants it, their
 // gradient. A Tape is where operations happen: its methods compute, and it
 // remembers how to go back. A nil *Tape computes and remembers nothing, so
-// training and inference share one forward pass.
+// training and inference share one forward pass; a Tape for Inference does too,
+// in memory that is used again.
 package tensor
 
 import (

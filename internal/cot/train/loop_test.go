@@ -127,6 +127,25 @@ func TestResumeIsUndisturbed(t *testing.T) {
 	}
 }
 
+// To compute the backbone's blocks again on the way back changes no byte.
+func TestRecompute(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	for _, c := range []Config{allStages(), tiny("cot")} {
+		for _, threads := range []int{1, 4} {
+			kernel.SetThreads(threads)
+			want, reports := run(t, c, examples(15))
+			again := c
+			again.Recompute = true
+			got, reportsAgain := run(t, again, examples(15))
+			if !got.LM.Recompute {
+				t.Fatal("the model does not know what its experiment says")
+			}
+			sameWeights(t, c.Method, got, want)
+			sameReports(t, c.Method, reportsAgain, reports)
+		}
+	}
+}
+
 // Interrupted after every single step.
 func TestResumeAgainAndAgain(t *testing.T) {
 	c, data := allStages(), examples(15)
@@ -350,8 +369,8 @@ func TestAccumulate(t *testing.T) {
 				near := tensortest.Tolerance{Rel: 1e-4, Abs: 1e-4}
 				near.CheckScalar(t, "loss", again[i].Loss, r.Loss)
 				near.CheckScalar(t, "norm", again[i].Norm, r.Norm)
-				for j, p := range r.Parts {
-					near.CheckScalar(t, p.Name, again[i].Parts[j].Value, p.Value)
+				for j, p := range r.Parts.All() {
+					near.CheckScalar(t, p.Name, again[i].Parts.All()[j].Value, p.Value)
 				}
 				if again[i].Tokens != r.Tokens || again[i].FLOPs != r.FLOPs {
 					t.Errorf("%d parts have %d tokens and %g operations, the batch %d and %g", parts, again[i].Tokens, again[i].FLOPs, r.Tokens, r.FLOPs)
@@ -398,8 +417,8 @@ func TestStepsByHand(t *testing.T) {
 			size := learner.Size(batch)
 			loss := learner.Loss(nil, batch, size, cot.Draws{Seed: c.Seed, Step: step})
 			m := reports[step]
-			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || !slices.Equal(m.Parts, loss.Parts) || m.Tokens != size.Tokens+len(batch)*c.NF.K {
-				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Parts, m.Tokens, want, loss.Parts, size.Tokens+len(batch)*c.NF.K)
+			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || m.Parts != loss.Parts || m.Tokens != size.Tokens+len(batch)*c.NF.K {
+				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Parts.All(), m.Tokens, want, loss.Parts.All(), size.Tokens+len(batch)*c.NF.K)
 			}
 			step++
 		}
@@ -428,16 +447,16 @@ func TestEvaluation(t *testing.T) {
 	learner := l.Model.learner(3)
 	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.Draws{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
-	if len(last.Held) != len(loss.Parts)+len(names) {
+	if len(last.Held) != len(loss.Parts.All())+len(names) {
 		t.Fatalf("held-out metrics %v", last.Held)
 	}
-	for i, p := range loss.Parts {
+	for i, p := range loss.Parts.All() {
 		if got := last.Held[i]; got.Name != p.Name || math.Abs(got.Value-p.Value) > 1e-5 {
 			t.Errorf("held-out %+v, want %+v", got, p)
 		}
 	}
 	for i, name := range names {
-		if last.Held[len(loss.Parts)+i].Name != name {
+		if last.Held[len(loss.Parts.All())+i].Name != name {
 			t.Errorf("held-out metrics %v, want %s", last.Held, name)
 		}
 	}
@@ -470,7 +489,7 @@ func TestMethodsLearn(t *testing.T) {
 				c.Stages.Flow = Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
 			}
 			model, reports := run(t, c, data)
-			first, last := reports[0].Parts, reports[len(reports)-1].Parts
+			first, last := reports[0].Parts.All(), reports[len(reports)-1].Parts.All()
 			for i := range first {
 				if !(last[i].Value < first[i].Value-0.3) {
 					t.Errorf("%s goes from %g to %g", first[i].Name, first[i].Value, last[i].Value)

@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"slices"
 	"testing"
-
-	"nfcot/internal/tensor"
 )
 
 // large is a loop through all stages of a method whose steps take many slabs of
@@ -40,30 +38,30 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 			if at.Stage, at.Done = i, 0; !l.runs(i) {
 				continue
 			}
-			learner, order := l.learn(i), newOrder(l.Config.Seed, i, len(l.Data))
+			s := l.newStageRun(i)
 			n := 0
-			for _, o := range tensor.NewAdamW(l.Model.Params).Moments {
+			for _, o := range s.optimizer.Moments {
 				n += 4 * (len(o.M) + len(o.V))
 			}
 			moments = max(moments, n)
-			tape := l.reserve(at, learner)
+			s.reserve(at)
 			for p := range l.Model.Params.All() {
 				if slices.ContainsFunc(p.Grad, func(g float32) bool { return g != 0 }) {
 					t.Errorf("%s, stage %d: the gradient of %s is not zero", m.Name, i, p.Name)
 				}
 			}
-			room := tape.Bytes()
+			room := s.tape.Bytes()
 			reserved = max(reserved, room)
 			for range stage.Steps {
-				batch, draws := l.batch(order, at)
-				l.backward(tape, learner, batch, draws, new(Metrics))
-				fresh := new(tensor.Tape)
-				l.backward(fresh, learner, batch, draws, new(Metrics))
-				largest = max(largest, fresh.Bytes())
+				fresh := l.newStageRun(i)
+				for _, s := range []*stageRun{s, fresh} {
+					s.backward(s.take(at), new(Metrics))
+				}
+				largest = max(largest, fresh.tape.Bytes())
 				at.Done, at.Total = at.Done+1, at.Total+1
 			}
-			if tape.Bytes() != room {
-				t.Errorf("%s, stage %d: the tape has room for %d bytes, and %d in the end", m.Name, i, room, tape.Bytes())
+			if s.tape.Bytes() != room {
+				t.Errorf("%s, stage %d: the tape has room for %d bytes, and %d in the end", m.Name, i, room, s.tape.Bytes())
 			}
 		}
 		if largest < 40<<20 {
@@ -81,13 +79,20 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 	}
 }
 
-// A batch in parts takes what its largest part takes.
-func TestPartsTakeLess(t *testing.T) {
+// A batch in parts takes what its largest part takes, and recomputing less than
+// keeping.
+func TestMemoryCanBeSaved(t *testing.T) {
 	l, _ := large("cot")
 	whole := l.plan(position{}).Step
 	l.Config.Accumulate = 4
 	if parts := l.plan(position{}).Step; float64(parts) > 0.45*float64(whole) {
 		t.Errorf("a quarter of a batch takes %d bytes, all of it %d", parts, whole)
+	}
+	l, _ = large("cot")
+	l.Config.Recompute = true
+	l.Model = NewModel(l.Config, special)
+	if recomputing := l.plan(position{}).Step; float64(recomputing) > 0.8*float64(whole) {
+		t.Errorf("recomputing takes %d bytes, keeping %d", recomputing, whole)
 	}
 }
 
