@@ -305,20 +305,24 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 		}
 	}
 	e.say("train %s: %d examples and %d held out (held_out), %.2g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
-	bar := e.progress("train "+x.Method, "steps", done, loop.Steps())
+	var bar *progress
+	loop.Plan = func(m train.Memory) {
+		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
+		bar = e.progress("train "+x.Method, "steps", done, loop.Steps())
+	}
 	var last, held string
 	var flops float64
 	loop.Report = func(m train.Metrics) error {
-		last = describeParts(m.Parts)
+		last = describeParts(m.Parts.All())
 		bar.set(m.Step, last)
 		flops += m.FLOPs
-		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts) {
+		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts.All()) {
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
 				return err
 			}
 		}
 		if m.Held != nil {
-			held = ", held out: " + describeParts(m.Held[:len(m.Parts)])
+			held = ", held out: " + describeParts(m.Held[:len(m.Parts.All())])
 		}
 		for _, p := range m.Held {
 			if err := events.Scalar(int64(m.Step), "held_out/"+p.Name, p.Value); err != nil {

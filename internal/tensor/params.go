@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"nfcot/internal/tensor/kernel"
 )
 
 // Params is where a model's parameters are made, named and found again. The
@@ -46,7 +48,7 @@ func (p *Params) Normal(name string, std float64, shape ...int) *Tensor {
 // Const makes a parameter whose values are all v.
 func (p *Params) Const(name string, v float32, shape ...int) *Tensor {
 	x := New(shape...)
-	x.Grad = make([]float32, len(x.Data))
+	x.Grad = kernel.Floats(len(x.Data))
 	for i := range x.Data {
 		x.Data[i] = v
 	}
@@ -64,7 +66,7 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 		rows += x.Rows()
 	}
 	stack := New(rows, parts[0].Cols())
-	stack.Grad = make([]float32, len(stack.Data))
+	stack.Grad = kernel.Floats(len(stack.Data))
 	from := 0
 	for _, x := range parts {
 		i := slices.IndexFunc(*p.all, func(q Param) bool { return q.Tensor == x })
@@ -117,7 +119,7 @@ func (p *Params) Learn(wanted func(name string) bool) {
 			q.Grad = nil
 			continue
 		case home.Grad == nil:
-			home.Grad = make([]float32, len(home.Data))
+			home.Grad = kernel.Floats(len(home.Data))
 		case q.stack == nil:
 			clear(home.Grad)
 		}

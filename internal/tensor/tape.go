@@ -9,6 +9,8 @@ import "nfcot/internal/tensor/kernel"
 //
 // The zero Tape is ready for use.
 type Tape struct {
+	Inference bool // lend memory, but record nothing: results have no gradients
+
 	back    []*op
 	ops     arena[op]
 	tensors arena[Tensor]
@@ -16,6 +18,8 @@ type Tape struct {
 	ints    arena[int]
 	spans   arena[Span]
 	pasts   arena[*Past]
+	randoms arena[random]
+	inner   *Tape // of the segment under way (Checkpoint)
 }
 
 // An arena hands out pieces of slabs that it keeps.
@@ -66,18 +70,25 @@ func (t *Tape) Reset() {
 	t.ints.reset()
 	t.spans.reset()
 	t.pasts.reset()
+	t.randoms.reset()
 }
 
 // Bytes is the memory that t holds for numbers, used or not.
-func (t *Tape) Bytes() int { return 4 * t.numbers.room() }
+func (t *Tape) Bytes() int {
+	n := 4 * t.numbers.room()
+	if t.inner != nil {
+		n += t.inner.Bytes()
+	}
+	return n
+}
 
 // raw returns n numbers of any value that live until Reset, for callers that
 // write them all.
 func (t *Tape) raw(n int) []float32 {
 	if t == nil {
-		return make([]float32, n)
+		return kernel.Floats(n)
 	}
-	return t.numbers.take(n, slabSize, makeSlice[float32])
+	return t.numbers.take(n, slabSize, kernel.Floats)
 }
 
 // zeros returns n zeros that live until Reset.
@@ -153,6 +164,7 @@ type op struct {
 	mask    Mask
 	past    []*Past
 	rotary  *Rotary
+	segment Segment
 	c       float64 // a constant of the operation
 	n       int     // likewise
 	fresh   bool    // the gradient being written holds nothing yet
@@ -175,6 +187,9 @@ func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
 	}
 	o := &t.ops.take(1, chunkSize, makeSlice[op])[0]
 	*o = op{t: t, y: y}
+	if t.Inference {
+		return o
+	}
 	for _, x := range in {
 		if x != nil && x.Grad != nil {
 			y.Grad, y.stale = t.raw(len(y.Data)), true
@@ -202,6 +217,12 @@ func (t *Tape) Backward(loss *Tensor) {
 		panic("tensor: Backward needs a single number that depends on a parameter")
 	}
 	loss.Grad[0], loss.stale = 1, false
+	t.goBack()
+}
+
+// goBack undoes what was recorded, the last operation first, and clears the
+// record.
+func (t *Tape) goBack() {
 	for i := len(t.back) - 1; i >= 0; i-- {
 		if o := t.back[i]; !o.y.stale { // something depends on its result
 			o.back(o)

@@ -25,6 +25,7 @@ type Config struct {
 
 	Batch      int     `yaml:"batch"`      // examples a step
 	Accumulate int     `yaml:"accumulate"` // parts that a batch is cut into, one after the other, to save memory
+	Recompute  bool    `yaml:"recompute"`  // keep only the input of each block of the backbone and compute the rest again on the way back, to save memory
 	Clip       float64 `yaml:"clip"`       // largest norm of the gradient
 	Decay      float64 `yaml:"decay"`      // AdamW's weight decay
 	MinLR      float64 `yaml:"min_lr"`     // share of a stage's learning rate that is left at its end

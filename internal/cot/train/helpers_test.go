@@ -116,7 +116,7 @@ func sameReports(t *testing.T, what string, got, want []Metrics) {
 	}
 	for i := range want {
 		g, w := got[i], want[i]
-		if !slices.Equal(g.Parts, w.Parts) || !slices.Equal(g.Held, w.Held) || g.Step != w.Step || g.Steps != w.Steps || g.Stage != w.Stage ||
+		if g.Parts != w.Parts || !slices.Equal(g.Held, w.Held) || g.Step != w.Step || g.Steps != w.Steps || g.Stage != w.Stage ||
 			g.Loss != w.Loss || g.LR != w.LR || g.Norm != w.Norm || g.Tokens != w.Tokens || g.FLOPs != w.FLOPs {
 			t.Errorf("%s: step %d is reported as %+v, want %+v", what, i+1, g, w)
 			return

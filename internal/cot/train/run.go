@@ -189,7 +189,7 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 		"step": m.Step, "stage": m.Stage, "loss": m.Loss, "lr": m.LR, "grad_norm": m.Norm, "backbone_flops": m.FLOPs,
 		"tokens_per_second": float64(m.Tokens) / m.Time.Seconds(), "seconds": m.Time.Seconds(),
 	}
-	for _, p := range m.Parts {
+	for _, p := range m.Parts.All() {
 		line[p.Name] = p.Value
 	}
 	for _, p := range m.Held {
