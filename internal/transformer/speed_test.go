@@ -93,7 +93,7 @@ func TestRecompute(t *testing.T) {
 	c.Layers = 8
 	for _, threads := range []int{1, 4} {
 		kernel.SetThreads(threads)
-		kept, again := newStep(c, 3, 100), newStep(c, 3, 100)
+		kept, again := newStep(c, 2, 100), newStep(c, 2, 100)
 		again.lm.Recompute = true
 		for step := range 2 {
 			if want, got := kept.run(), again.run(); got != want {
