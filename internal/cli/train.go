@@ -19,12 +19,13 @@ import (
 )
 
 type trainOptions struct {
-	method string
-	source train.Source
-	config string   // YAML file
-	set    []string // key=value
-	resume bool
-	out    string
+	method    string
+	precision string
+	source    train.Source
+	config    string   // YAML file
+	set       []string // key=value
+	resume    bool
+	out       string
 }
 
 func defaultTrain() trainOptions { return trainOptions{source: train.Source{Stage: -1}} }
@@ -46,6 +47,7 @@ func (e *env) train() *cli.Command {
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from: parameters of the same name are taken over", Destination: &o.source.Init},
 			&cli.StringFlag{Name: "config", Usage: "experiment `FILE` (YAML, as in RUN/config.yaml)", Destination: &o.config},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting of the experiment, `KEY=VALUE` (seed=2, model.hidden=128); may be given several times", Destination: &set},
+			&cli.StringFlag{Name: "precision", Usage: "f32, or bf16: weights stay float32, but products with them round their factors to `PRECISION`, which processors with AVX512_BF16 or AMX multiply faster (default: the experiment's, f32)", Destination: &o.precision},
 			&cli.IntFlag{Name: "stage", Usage: "run this stage alone: 0 text, 1 heads, 2 joint, 3 joint with the flow; -1: all that have steps", Value: o.source.Stage, Destination: &o.source.Stage},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
 			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out},
@@ -84,7 +86,7 @@ func (e *env) runTrain(o trainOptions) error {
 // method's default with the user's changes. The data's part is filled in later.
 func (o trainOptions) experiment() (train.Experiment, error) {
 	if o.resume {
-		if o.method != "" || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
+		if o.method != "" || o.precision != "" || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
 			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
 		}
 		if _, err := os.Stat(filepath.Join(o.out, train.ModelFile)); err == nil {
@@ -128,6 +130,9 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		if err := x.ReadExperiment(nested(key, value)); err != nil {
 			return x, inputf("--set %s: %s", s, yamlLine.ReplaceAllString(explainYAML(err), ""))
 		}
+	}
+	if o.precision != "" {
+		x.Precision = o.precision
 	}
 	if x.Method == "" {
 		return x, need("method", "")

@@ -80,6 +80,21 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 	return stack
 }
 
+// Pack stores matrices made through p, or stacks of them, in a format for
+// decoding: Linear, Gather and CategoricalLogProb take them as before, but they
+// cannot be learnt, saved or changed any more.
+func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
+	for _, x := range matrices {
+		x.packed = kernel.Pack(x.Data, x.Rows(), x.Cols(), format)
+		x.Data, x.Grad = nil, nil
+	}
+	for _, q := range *p.all {
+		if q.stack != nil && q.stack.packed != nil {
+			q.Data, q.Grad = nil, nil
+		}
+	}
+}
+
 // All yields the parameters under p's prefix, with their full names.
 func (p *Params) All() iter.Seq[Param] {
 	return func(yield func(Param) bool) {
@@ -95,7 +110,7 @@ func (p *Params) All() iter.Seq[Param] {
 func (p *Params) Count() int {
 	n := 0
 	for q := range p.All() {
-		n += len(q.Data)
+		n += size(q.Shape)
 	}
 	return n
 }

@@ -10,6 +10,7 @@ import "nfcot/internal/tensor/kernel"
 // The zero Tape is ready for use.
 type Tape struct {
 	Inference bool // lend memory, but record nothing: results have no gradients
+	BF16      bool // round the operands of products with weights, on the way back too, to bfloat16; sums stay float32
 
 	back    []*op
 	ops     arena[op]

@@ -24,6 +24,8 @@ type Tensor struct {
 
 	dims  [2]int // where Shape points to in a tape's tensors
 	stale bool   // Grad holds nothing yet: what is added to it first overwrites it
+
+	packed *kernel.Packed // in place of Data: see Params.Pack
 }
 
 // New returns a tensor of zeros.

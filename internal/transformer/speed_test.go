@@ -77,11 +77,13 @@ func TestTrainingStepAllocatesNothing(t *testing.T) {
 	c.Layers = 2
 	s := newStep(c, 3, 70)
 	for _, recompute := range []bool{false, true} {
-		s.lm.Recompute = recompute
-		s.run()
-		// An average of many steps: workers that meet in a new way may still take a scratch buffer each, once.
-		if n := testing.AllocsPerRun(30, func() { s.run() }); n != 0 {
-			t.Errorf("recompute %v: %g allocations a step", recompute, n)
+		for _, bf16 := range []bool{false, true} {
+			s.lm.Recompute, s.tape.BF16 = recompute, bf16
+			s.run()
+			// An average of many steps: workers that meet in a new way may still take a scratch buffer each, once.
+			if n := testing.AllocsPerRun(30, func() { s.run() }); n != 0 {
+				t.Errorf("recompute %v, bf16 %v: %g allocations a step", recompute, bf16, n)
+			}
 		}
 	}
 }
@@ -95,6 +97,7 @@ func TestRecompute(t *testing.T) {
 		kernel.SetThreads(threads)
 		kept, again := newStep(c, 2, 100), newStep(c, 2, 100)
 		again.lm.Recompute = true
+		kept.tape.BF16, again.tape.BF16 = threads == 4, threads == 4
 		for step := range 2 {
 			if want, got := kept.run(), again.run(); got != want {
 				t.Errorf("%d threads, step %d: the loss is %v, want %v", threads, step+1, got, want)
@@ -118,17 +121,21 @@ func TestDecodedTokenAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	lm := transformer.NewLM(tensor.NewParams(1), sizes[0])
-	prompt := lm.NewCache()
-	lm.Step(nil, []*transformer.Cache{prompt, prompt, prompt}, lm.Embed(nil, []int{7, 8, 9}))
-	streams := append(prompt.Fork(5), lm.NewCache())
-	tokens := []int{1, 2, 3, 4, 5, 6}
-	tape := &tensor.Tape{Inference: true}
-	n := testing.AllocsPerRun(30, func() { // as many as a past has room for at first
-		tape.Reset()
-		lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
-	})
-	if n != 0 {
-		t.Errorf("%g allocations a token", n)
+	for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+		p := tensor.NewParams(1)
+		lm := transformer.NewLM(p, sizes[0])
+		lm.Pack(p, format)
+		prompt := lm.NewCache()
+		lm.Step(nil, []*transformer.Cache{prompt, prompt, prompt}, lm.Embed(nil, []int{7, 8, 9}))
+		streams := append(prompt.Fork(5), lm.NewCache())
+		tokens := []int{1, 2, 3, 4, 5, 6}
+		tape := &tensor.Tape{Inference: true}
+		n := testing.AllocsPerRun(30, func() { // as many as a past has room for at first
+			tape.Reset()
+			lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
+		})
+		if n != 0 {
+			t.Errorf("%v: %g allocations a token", format, n)
+		}
 	}
 }

@@ -156,6 +156,7 @@ func (l *Loop) newStageRun(number int) *stageRun {
 	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(number, name) })
 	s := &stageRun{Loop: l, stage: *l.Config.Stages.List()[number], learner: l.Model.learner(number),
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, number, len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
+	s.tape.BF16 = l.Config.Precision == "bf16"
 	s.optimizer.Decay = l.Config.Decay
 	s.optimizer.Scale = func(name string) float64 {
 		if isFlow(name) {

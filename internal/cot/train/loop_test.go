@@ -536,6 +536,7 @@ func TestSettingsMatter(t *testing.T) {
 		"seed":         func(c *Config) { c.Seed++ },
 		"batch":        func(c *Config) { c.Batch++ },
 		"clip":         func(c *Config) { c.Clip = 0.1 },
+		"precision":    func(c *Config) { c.Precision = "bf16" },
 		"decay":        func(c *Config) { c.Decay = 0.5 },
 		"min_lr":       func(c *Config) { c.MinLR = 0.5 },
 		"direct_share": func(c *Config) { c.DirectShare = 0.8 },

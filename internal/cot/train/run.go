@@ -119,7 +119,7 @@ func (r *Run) Finish() error {
 
 // ReadConfig reads the experiment of the run folder dir.
 func ReadConfig(dir string) (Experiment, error) {
-	var e Experiment
+	e := Experiment{Config: Config{Precision: "f32"}} // runs of older versions do not say
 	path := filepath.Join(dir, ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
