@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,11 +16,12 @@ import (
 
 // A measurement is a line of bench.
 type measurement struct {
-	Group string  `json:"group"` // gemm or train
+	Group string  `json:"group"` // one of benchGroups
 	Name  string  `json:"name"`
 	Value float64 `json:"value"` // the median of the rounds
 	Unit  string  `json:"unit"`
-	Share float64 `json:"share"` // of this machine's measured peak in multiply-adds
+	Share float64 `json:"share"` // of the peak that limits it
+	Limit string  `json:"limit"` // flops: the peak of float32 multiply-adds; bandwidth: that of reading memory
 }
 
 // A speedReport is what bench prints with --json.
@@ -37,18 +39,21 @@ type benchOptions struct {
 }
 
 // benchGroups are what bench measures, in order.
-var benchGroups = []string{"gemm", "train"}
+var benchGroups = []string{"gemm", "gemv", "train", "model"}
 
 func (e *env) bench() *cli.Command {
 	var o benchOptions
 	return e.command(&cli.Command{
 		Name:  "bench",
-		Usage: "speed of matrix products and of the training step on this machine",
-		Description: "Every number stands beside its share of what the machine can do at best, which is measured first.\n" +
+		Usage: "speed of matrix products, the training step, prefill and decoding on this machine",
+		Description: "Every number stands beside its share of what the machine can do at best, which is measured first: of its float32\n" +
+			"multiply-adds, which products in bfloat16 may exceed, or of reading memory, for what reads every weight for a few rows.\n" +
+			"Groups: gemm, products of large matrices; gemv, of a vector with weights that no cache holds; train, the training step of small\n" +
+			"language models; model, prefill and decoding of a model of random weights in the shape of Qwen3-0.6B (4 GB of memory).\n" +
 			"For example:\n" +
 			"nfcot bench --only train --threads 1",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "only", Usage: "measure one `GROUP` alone: gemm or train", Destination: &o.only},
+			&cli.StringFlag{Name: "only", Usage: "measure one `GROUP` alone: gemm, gemv, train or model", Destination: &o.only},
 			&cli.BoolFlag{Name: "quick", Usage: "one short round of each, to see that it works", Destination: &o.quick},
 		},
 		Action: func(*cli.Context) error { return e.runBench(o) },
@@ -57,21 +62,18 @@ func (e *env) bench() *cli.Command {
 
 func (e *env) runBench(o benchOptions) error {
 	if o.only != "" && !slices.Contains(benchGroups, o.only) {
-		return inputf("--only is %q; want gemm or train", o.only)
+		return inputf("--only is %q; want one of %s", o.only, strings.Join(benchGroups, ", "))
 	}
-	s := &speedometer{env: e, rounds: 5, round: 300 * time.Millisecond}
+	s := &speedometer{env: e, quick: o.quick, rounds: 5, round: 300 * time.Millisecond}
 	if o.quick {
 		s.rounds, s.round = 1, time.Millisecond
 	}
 	s.report = speedReport{ISA: kernel.ISA(), Threads: kernel.Threads(), FLOPs: kernel.PeakFLOPs(s.round) / 1e9, Bandwidth: kernel.PeakBandwidth(s.round) / 1e9}
-	for _, group := range []struct {
-		name string
-		run  func() error
-	}{{"gemm", s.gemm}, {"train", s.train}} {
-		if o.only != "" && o.only != group.name {
+	for i, run := range []func() error{s.gemm, s.gemv, s.train, s.model} {
+		if o.only != "" && o.only != benchGroups[i] {
 			continue
 		}
-		if err := group.run(); err != nil {
+		if err := run(); err != nil {
 			return err
 		}
 	}
@@ -81,6 +83,7 @@ func (e *env) runBench(o benchOptions) error {
 // A speedometer measures.
 type speedometer struct {
 	*env
+	quick  bool
 	rounds int
 	round  time.Duration // at least
 	report speedReport
@@ -106,9 +109,17 @@ func (s *speedometer) seconds(f func()) (float64, error) {
 	return times[len(times)/2], nil
 }
 
-// add notes a result that takes so many operations a second.
-func (s *speedometer) add(group, name string, value float64, unit string, flops float64) {
-	m := measurement{group, name, value, unit, flops / 1e9 / s.report.FLOPs}
+// compute notes a result that takes so many operations a second.
+func (s *speedometer) compute(group, name string, value float64, unit string, flops float64) {
+	s.add(measurement{group, name, value, unit, flops / 1e9 / s.report.FLOPs, "flops"})
+}
+
+// read notes a result that reads so many bytes a second from memory.
+func (s *speedometer) read(group, name string, value float64, unit string, bytes float64) {
+	s.add(measurement{group, name, value, unit, bytes / 1e9 / s.report.Bandwidth, "bandwidth"})
+}
+
+func (s *speedometer) add(m measurement) {
 	s.report.Results = append(s.report.Results, m)
 	s.say("%s %s: %s", m.Group, m.Name, m.value())
 }
@@ -123,9 +134,9 @@ func (s *speedometer) print() error {
 	fmt.Fprintf(s.stdout, "%s, %d threads: %.0f GFLOP/s of float32 multiply-adds, %.1f GB/s from memory\n\n", r.ISA, r.Threads, r.FLOPs, r.Bandwidth)
 	var rows [][]string
 	for _, m := range r.Results {
-		rows = append(rows, []string{m.Group, m.Name, m.value(), fmt.Sprintf("%.0f %%", 100*m.Share)})
+		rows = append(rows, []string{m.Group, m.Name, m.value(), fmt.Sprintf("%.0f %% of %s", 100*m.Share, m.Limit)})
 	}
-	s.printTable([]string{"what", "shape", "speed", "of the peak"}, rows)
+	s.printTable([]string{"what", "shape", "speed", "share of the peak"}, rows)
 	return nil
 }
 
@@ -147,7 +158,29 @@ func (s *speedometer) gemm() error {
 			return err
 		}
 		flops := 2 * float64(M) * float64(N) * float64(K) / t
-		s.add("gemm", fmt.Sprintf("f32 %dx%dx%d", M, N, K), flops/1e9, "GFLOP/s", flops)
+		s.compute("gemm", fmt.Sprintf("f32 %dx%dx%d", M, N, K), flops/1e9, "GFLOP/s", flops)
+	}
+	return nil
+}
+
+// formats are those of packed weights.
+var formats = []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8}
+
+// gemv multiplies a vector with a matrix larger than any cache.
+func (s *speedometer) gemv() error {
+	out, in := 1<<16, 1<<11
+	if s.quick {
+		out = 1 << 10
+	}
+	w, x, y := random(out*in), random(in), kernel.Floats(out)
+	for _, format := range formats {
+		packed := kernel.Pack(w, out, in, format)
+		t, err := s.seconds(func() { packed.Mul(y, out, x, in, 1, false) })
+		if err != nil {
+			return err
+		}
+		speed := float64(packed.Bytes()) / t
+		s.read("gemv", fmt.Sprintf("%v %dx%d", format, out, in), speed/1e9, "GB/s", speed)
 	}
 	return nil
 }
@@ -162,14 +195,16 @@ var trainShapes = []transformer.Config{
 
 func (s *speedometer) train() error {
 	for _, c := range trainShapes {
-		if err := s.trainStep(c); err != nil {
-			return err
+		for _, bf16 := range []bool{false, true} {
+			if err := s.trainStep(c, bf16); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (s *speedometer) trainStep(c transformer.Config) error {
+func (s *speedometer) trainStep(c transformer.Config, bf16 bool) error {
 	const streams, length = 16, 256
 	p := tensor.NewParams(1)
 	learner := &cot.Text{LM: transformer.NewLM(p, c), Special: cot.Special{EOS: 0, Ans: 1}}
@@ -183,7 +218,10 @@ func (s *speedometer) trainStep(c transformer.Config) error {
 		}
 	}
 	size := learner.Size(batch)
-	tape := new(tensor.Tape)
+	tape, precision := &tensor.Tape{BF16: bf16}, kernel.F32
+	if bf16 {
+		precision = kernel.BF16
+	}
 	var flops float64
 	t, err := s.seconds(func() {
 		tape.Reset()
@@ -195,8 +233,92 @@ func (s *speedometer) trainStep(c transformer.Config) error {
 	if err != nil {
 		return err
 	}
-	s.add("train", fmt.Sprintf("f32 d%d L%d", c.Hidden, c.Layers), streams*length/t, "tokens/s", flops/t)
+	s.compute("train", fmt.Sprintf("%v d%d L%d", precision, c.Hidden, c.Layers), streams*length/t, "tokens/s", flops/t)
 	return nil
+}
+
+// qwen is the shape of Qwen3-0.6B.
+var qwen = transformer.Config{Hidden: 1024, Layers: 28, Heads: 16, KVHeads: 8, HeadDim: 128, FFN: 3072, Vocab: 151936, Tied: true, Theta: 1e6, NormEps: 1e-6, MaxTokens: 1024}
+
+func (s *speedometer) model() error {
+	c := qwen
+	if s.quick {
+		c.Layers, c.Vocab = 1, 2048
+	}
+	for _, format := range []kernel.Format{kernel.BF16, kernel.Int8} {
+		p := tensor.NewParams(1)
+		m := &speaker{lm: transformer.NewLM(p, c), tape: tensor.Tape{Inference: true}}
+		m.lm.Pack(p, format)
+		if err := s.prefill(m, format); err != nil {
+			return err
+		}
+		for _, streams := range []int{1, 16} {
+			if err := s.decode(m, format, streams); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// prefill measures how fast a prompt is read.
+func (s *speedometer) prefill(m *speaker, format kernel.Format) error {
+	const tokens = 512
+	t, err := s.seconds(func() { m.read(tokens) })
+	if err != nil {
+		return err
+	}
+	s.compute("model", fmt.Sprintf("%v prefill %d", format, tokens), tokens/t, "tokens/s", m.lm.FLOPs(tokens, tokens*(tokens+1)/2, 1)/t)
+	return nil
+}
+
+// decode measures how fast streams that continue one prompt grow together, and
+// counts the tokens of all of them. A token of each reads every weight once.
+func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) error {
+	const prompt, tokens = 32, 128
+	cache := m.read(prompt)
+	t, err := s.seconds(func() { m.speak(cache.Fork(streams), tokens) })
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%v decode %d, %d streams", format, tokens, streams)
+	if streams == 1 {
+		name = fmt.Sprintf("%v decode %d", format, tokens)
+	}
+	s.read("model", name, float64(streams*tokens)/t, "tokens/s", float64(m.lm.PackedBytes())*tokens/t)
+	return nil
+}
+
+// A speaker is a language model that runs without end.
+type speaker struct {
+	lm     *transformer.LM
+	tape   tensor.Tape
+	logits *tensor.Tensor // of the last token of each stream
+}
+
+// read reads a prompt of n tokens.
+func (m *speaker) read(n int) *transformer.Cache {
+	cache, tokens := m.lm.NewCache(), make([]int, n)
+	for i := range tokens {
+		tokens[i] = i * 7919 % m.lm.Vocab
+	}
+	m.tape.Reset()
+	h := m.lm.Step(&m.tape, slices.Repeat([]*transformer.Cache{cache}, n), m.lm.Embed(&m.tape, tokens))
+	m.logits = m.lm.Logits(&m.tape, m.tape.Gather(h, []int{n - 1}))
+	return cache
+}
+
+// speak lets streams say n tokens each: those that seem likeliest.
+func (m *speaker) speak(streams []*transformer.Cache, n int) {
+	tokens := make([]int, len(streams))
+	for range n {
+		for i := range tokens {
+			row := m.logits.Row(min(i, m.logits.Rows()-1)) // after a prompt there is one row for all
+			tokens[i] = slices.Index(row, slices.Max(row))
+		}
+		m.tape.Reset()
+		m.logits = m.lm.Logits(&m.tape, m.lm.Step(&m.tape, streams, m.lm.Embed(&m.tape, tokens)))
+	}
 }
 
 // random returns n numbers between -1 and 1.

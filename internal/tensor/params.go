@@ -95,6 +95,9 @@ func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 	}
 }
 
+// PackedBytes is the size of a packed matrix.
+func (x *Tensor) PackedBytes() int { return x.packed.Bytes() }
+
 // All yields the parameters under p's prefix, with their full names.
 func (p *Params) All() iter.Seq[Param] {
 	return func(yield func(Param) bool) {

@@ -42,20 +42,23 @@ func (p *Past) Rows() (k, v *Tensor) {
 // pastRoom is the number of rows that a past makes room for at first.
 const pastRoom = 32
 
-func (p *Past) add(k, v []float32) {
-	if p.own == p.room {
-		p.grow(len(k))
+// add appends rows from to to.
+func (p *Past) add(k, v Cols, from, to int) {
+	n := to - from
+	if p.own+n > p.room {
+		p.grow(k.N, p.own+n)
 	}
-	for i, x := range k {
-		p.k[i*p.room+p.own] = x
+	kernel.Transpose(p.k[p.own:], p.room, k.Data[k.at(from):], k.Tensor.Cols(), n, p.cols)
+	for r := from; r < to; r++ {
+		copy(p.v[(p.own+r-from)*p.cols:], v.row(r))
 	}
-	copy(p.v[p.own*p.cols:], v)
-	p.own++
-	p.n++
+	p.own += n
+	p.n += n
 }
 
-func (p *Past) grow(cols int) {
-	room := max(pastRoom, 2*p.room)
+// grow makes room for rows rows.
+func (p *Past) grow(cols, rows int) {
+	room := max(pastRoom, 2*p.room, rows)
 	k, v := kernel.Floats(room*cols), kernel.Floats(room*cols)
 	for i := range cols {
 		copy(k[i*room:], p.k[i*p.room:][:p.own])
@@ -73,9 +76,16 @@ func (t *Tape) Attend(q, k, v Cols, past []*Past, hd int) *Tensor {
 	o := t.op(q.Rows(), q.N)
 	o.q, o.k, o.v, o.past, o.n, o.c = q, k, v, past, hd, 1/math.Sqrt(float64(hd))
 	o.idx = t.Ints(len(past))
-	for r, p := range past {
-		p.add(k.row(r), v.row(r))
-		o.idx = append(o.idx, p.n)
+	for from := 0; from < len(past); {
+		p, to := past[from], from+1
+		for to < len(past) && past[to] == p {
+			to++
+		}
+		for range to - from {
+			o.idx = append(o.idx, p.n+1+len(o.idx)-from)
+		}
+		p.add(k, v, from, to)
+		from = to
 	}
 	o.groups()
 	o.tasks(len(o.mask.streams)*(k.N/hd), 1, func(o *op, lo, hi int) {

@@ -26,14 +26,30 @@ func NewLM(p *tensor.Params, c Config) *LM {
 
 // Pack stores the matrices of m, whose parameters are p's, in a format for
 // decoding: m can only be run from then on.
-func (m *LM) Pack(p *tensor.Params, format kernel.Format) {
-	p.Pack(format, m.embed)
-	if m.lmHead != m.embed {
-		p.Pack(format, m.lmHead)
+func (m *LM) Pack(p *tensor.Params, format kernel.Format) { p.Pack(format, m.matrices()...) }
+
+// PackedBytes is the size of the packed matrices that a token reads.
+func (m *LM) PackedBytes() int {
+	n := 0
+	for _, x := range m.matrices() {
+		n += x.PackedBytes()
+	}
+	if !m.Tied {
+		n -= m.embed.PackedBytes() // of which a token reads one row
+	}
+	return n
+}
+
+// matrices are the large parameters.
+func (m *LM) matrices() []*tensor.Tensor {
+	all := []*tensor.Tensor{m.lmHead}
+	if !m.Tied {
+		all = append(all, m.embed)
 	}
 	for _, b := range m.blocks {
-		p.Pack(format, b.qkv, b.o, b.gateUp, b.down)
+		all = append(all, b.qkv, b.o, b.gateUp, b.down)
 	}
+	return all
 }
 
 // Embed returns the embeddings of tokens.   → [len(tokens), H]

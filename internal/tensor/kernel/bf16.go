@@ -22,6 +22,10 @@ func GemmBF16(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
 	}
 }
 
+// pad is how much longer than its numbers a rounded row is, so that rows do not lie a power of two apart, where caches have too
+// few places for them.
+const pad = 16
+
 // pairBlock is the number of pairs that rows are filled up to with zeros: a step of a matrix unit.
 const pairBlock = 16
 
@@ -53,12 +57,16 @@ func (p *product) round(x Mat, room *[]float32, n int, along bool) Mat {
 	r.to = Mat{Stride: groups * lanes, Trans: x.Trans}
 	r.turn = !along && x.Trans && r.pairs && p.pairs.rowsOfA
 	if along || r.turn {
-		r.to.Stride, r.to.Trans = steps, x.Trans && along
+		r.to.Stride, r.to.Trans = steps+pad, x.Trans && along
 	}
-	if size := groups * lanes * steps; cap(*room) < size {
+	size := groups * lanes * steps
+	if along || r.turn {
+		size = n * r.to.Stride
+	}
+	if cap(*room) < size {
 		*room = Floats(size)
 	}
-	r.to.Data = (*room)[:groups*lanes*steps]
+	r.to.Data = (*room)[:size]
 	Run(groups, max(1, shareWork/4/(lanes*p.k)), r)
 	y := r.to
 	r.from, r.to = Mat{}, Mat{}

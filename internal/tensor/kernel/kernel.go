@@ -51,6 +51,13 @@ func Outers(x []float32, stride int, w, y []float32) {
 	outers(x, stride, w, y)
 }
 
+// Transpose sets dst[j*width+i] = x[i*stride+j] for rows rows of x and cols columns.
+func Transpose(dst []float32, width int, x []float32, stride, rows, cols int) {
+	checkRows("Transpose", len(x), stride, rows, cols)
+	checkRows("Transpose", len(dst), width, cols, rows)
+	transpose(dst, width, x, stride, rows, cols)
+}
+
 // Add sets dst[i] = a[i] + b[i]. dst may be a or b.
 func Add(dst, a, b []float32) {
 	checkEqual("Add", len(dst), len(a))
