@@ -90,7 +90,7 @@ var genericTiles = func() tiles {
 
 const (
 	kBlock    = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
-	partRows  = 512     // rows of A taken at a time: a block of A then stays in the second-level cache
+	partSize  = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
 	leastRows = 96      // rows of A that make it worth packing a panel of B once more
 	shareWork = 1 << 17 // multiply-adds that are worth a thread
 )
@@ -121,8 +121,12 @@ var (
 func (p *product) run() {
 	p.rowTiles = ceil(p.m, p.rows)
 	p.panels = ceil(p.n, p.wide.width)
-	wanted := ceil(chunksPerWorker*Threads(), p.panels)
-	p.parts = max(ceil(p.m, partRows), min(wanted, p.m/leastRows), 1)
+	workers := Threads()
+	wanted := max(workers, ceil(chunksPerWorker*workers, p.panels))
+	p.parts = max(ceil(p.m*min(p.k, kBlock), partSize), min(wanted, p.m/leastRows), 1)
+	if p.parts > workers {
+		p.parts = ceil(p.parts, workers) * workers // a worker's share of the tasks is then its share of the rows
+	}
 	tasks := p.parts * p.panels
 	Parallel(tasks, 1+shareWork*tasks/(p.m*p.k*p.n), p.tasks)
 }
