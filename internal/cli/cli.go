@@ -13,8 +13,10 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -210,7 +212,7 @@ func (e *env) command(c *cli.Command) *cli.Command {
 	c.Flags = append(c.Flags,
 		&cli.BoolFlag{Name: "quiet", Usage: "no progress on stderr", Destination: &e.quiet},
 		&cli.BoolFlag{Name: "json", Usage: "results as JSON", Destination: &e.json},
-		&cli.IntFlag{Name: "threads", Usage: "worker `threads`; results do not depend on it; 0: one for each core", Destination: &e.threads})
+		&cli.IntFlag{Name: "threads", Usage: "worker `threads`; results do not depend on it; 0: one for each core that the process may use", Destination: &e.threads})
 	c.OnUsageError = usageError
 	c.HideHelpCommand = true
 	run := c.Action
@@ -226,12 +228,21 @@ func (e *env) command(c *cli.Command) *cli.Command {
 		if e.threads < 0 {
 			return inputf("--threads is %d; it must not be negative", e.threads)
 		}
-		if e.threads > 0 {
-			kernel.SetThreads(e.threads)
-		}
+		kernel.SetThreads(cmp.Or(e.threads, defaultThreads(runtime.GOMAXPROCS(0), os.Getenv)))
 		return run(x)
 	}
 	return c
+}
+
+// defaultThreads is the number of threads when nobody asks for one: that of the
+// cores, which heeds affinity, cgroup quota and GOMAXPROCS, or what Slurm grants
+// the task if that is less. Who sets GOMAXPROCS has decided.
+func defaultThreads(cores int, getenv func(string) string) int {
+	granted, err := strconv.Atoi(getenv("SLURM_CPUS_PER_TASK"))
+	if err != nil || granted < 1 || getenv("GOMAXPROCS") != "" {
+		return cores
+	}
+	return min(cores, granted)
 }
 
 // need fails when a flag that a command cannot do without is empty.

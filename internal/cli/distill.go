@@ -75,7 +75,7 @@ func (e *env) runDistill(o distillOptions) error {
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
 	vae, codes, err := train.Distill(e.ctx, o.DistillConfig, chains, tok.VocabSize(), special.EOS, func(step int, loss cot.Loss) {
-		last = describeParts(loss.Parts)
+		last = describeParts(loss.Parts.All())
 		bar.set(step, last)
 	})
 	if err != nil {

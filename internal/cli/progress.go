@@ -96,6 +96,9 @@ func round(d time.Duration) time.Duration {
 	return d.Round(time.Second)
 }
 
+// mebibytes is an amount of memory for people.
+func mebibytes(bytes int) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
+
 // say writes a line about what happens, unless quiet.
 func (e *env) say(format string, args ...any) {
 	if !e.quiet {

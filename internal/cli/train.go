@@ -19,12 +19,13 @@ import (
 )
 
 type trainOptions struct {
-	method string
-	source train.Source
-	config string   // YAML file
-	set    []string // key=value
-	resume bool
-	out    string
+	method    string
+	precision string
+	source    train.Source
+	config    string   // YAML file
+	set       []string // key=value
+	resume    bool
+	out       string
 }
 
 func defaultTrain() trainOptions { return trainOptions{source: train.Source{Stage: -1}} }
@@ -46,6 +47,7 @@ func (e *env) train() *cli.Command {
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from: parameters of the same name are taken over", Destination: &o.source.Init},
 			&cli.StringFlag{Name: "config", Usage: "experiment `FILE` (YAML, as in RUN/config.yaml)", Destination: &o.config},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting of the experiment, `KEY=VALUE` (seed=2, model.hidden=128); may be given several times", Destination: &set},
+			&cli.StringFlag{Name: "precision", Usage: "f32, or bf16: weights stay float32, but products with them round their factors to `PRECISION`, which processors with AVX512_BF16 or AMX multiply faster (default: the experiment's, f32)", Destination: &o.precision},
 			&cli.IntFlag{Name: "stage", Usage: "run this stage alone: 0 text, 1 heads, 2 joint, 3 joint with the flow; -1: all that have steps", Value: o.source.Stage, Destination: &o.source.Stage},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
 			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out},
@@ -84,7 +86,7 @@ func (e *env) runTrain(o trainOptions) error {
 // method's default with the user's changes. The data's part is filled in later.
 func (o trainOptions) experiment() (train.Experiment, error) {
 	if o.resume {
-		if o.method != "" || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
+		if o.method != "" || o.precision != "" || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
 			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
 		}
 		if _, err := os.Stat(filepath.Join(o.out, train.ModelFile)); err == nil {
@@ -128,6 +130,9 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		if err := x.ReadExperiment(nested(key, value)); err != nil {
 			return x, inputf("--set %s: %s", s, yamlLine.ReplaceAllString(explainYAML(err), ""))
 		}
+	}
+	if o.precision != "" {
+		x.Precision = o.precision
 	}
 	if x.Method == "" {
 		return x, need("method", "")
@@ -305,20 +310,24 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 		}
 	}
 	e.say("train %s: %d examples and %d held out (held_out), %.2g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
-	bar := e.progress("train "+x.Method, "steps", done, loop.Steps())
+	var bar *progress
+	loop.Plan = func(m train.Memory) {
+		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
+		bar = e.progress("train "+x.Method, "steps", done, loop.Steps())
+	}
 	var last, held string
 	var flops float64
 	loop.Report = func(m train.Metrics) error {
-		last = describeParts(m.Parts)
+		last = describeParts(m.Parts.All())
 		bar.set(m.Step, last)
 		flops += m.FLOPs
-		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts) {
+		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts.All()) {
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
 				return err
 			}
 		}
 		if m.Held != nil {
-			held = ", held out: " + describeParts(m.Held[:len(m.Parts)])
+			held = ", held out: " + describeParts(m.Held[:len(m.Parts.All())])
 		}
 		for _, p := range m.Held {
 			if err := events.Scalar(int64(m.Step), "held_out/"+p.Name, p.Value); err != nil {

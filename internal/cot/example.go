@@ -30,6 +30,15 @@ type Encoded struct {
 	Codes  *tensor.Tensor // e [K, D], or nil
 }
 
+// chainTokens is the length of the chain of thought.
+func (e *Encoded) chainTokens() int {
+	n := 0
+	for _, step := range e.Steps {
+		n += len(step)
+	}
+	return n
+}
+
 // Special holds the ids of the tokens that structure a stream.
 type Special struct {
 	EOS int // ends an answer

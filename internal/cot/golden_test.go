@@ -77,7 +77,7 @@ func TestGoldenJointStream(t *testing.T) {
 
 	noisy := rowsOf(g.Tensor("e_tilde"))
 	u, logDet := m.Flow.Forward(nil, noisy, nil)
-	s := m.layout(batch)
+	s := m.layout(nil, batch)
 	h := s.hidden(nil, m.LM, m.project(nil, u))
 	logits := m.LM.Logits(nil, tape.Gather(h, s.speakAt))
 	mu, logSigma, logText := m.forward(nil, s, u)

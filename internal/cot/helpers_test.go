@@ -138,11 +138,11 @@ func gradients(p *tensor.Params, losses ...func(t *tensor.Tape) *tensor.Tensor) 
 // part finds a term of a loss.
 func (l Loss) part(t *testing.T, name string) float64 {
 	t.Helper()
-	i := slices.IndexFunc(l.Parts, func(p Part) bool { return p.Name == name })
+	i := slices.IndexFunc(l.Parts.All(), func(p Part) bool { return p.Name == name })
 	if i < 0 {
 		t.Fatalf("the loss has no part %s", name)
 	}
-	return l.Parts[i].Value
+	return l.Parts.All()[i].Value
 }
 
 func (l Loss) total() float64 { return float64(l.Total.Data[0]) }

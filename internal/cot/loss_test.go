@@ -75,16 +75,14 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 			for _, parts := range []int{2, 3, 7} {
 				var total, flops float64
 				var size Size
-				terms := make([]float64, len(all.Parts))
+				var terms Parts
 				var losses []func(t *tensor.Tape) *tensor.Tensor
 				for i := range parts {
 					part := batch[i*len(batch)/parts : (i+1)*len(batch)/parts]
 					size = size.Add(m.Size(part))
 					loss := m.Loss(nil, part, whole, draws)
 					total, flops = total+loss.total(), flops+loss.FLOPs
-					for j, p := range loss.Parts {
-						terms[j] += p.Value
-					}
+					terms.Sum(loss.Parts)
 					losses = append(losses, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, part, whole, draws).Total })
 				}
 				if size != whole {
@@ -94,8 +92,8 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 					t.Errorf("%d parts take %g operations, the whole %g", parts, flops, all.FLOPs)
 				}
 				rounding.CheckScalar(t, "total", total, all.total())
-				for j, p := range all.Parts {
-					rounding.CheckScalar(t, p.Name, terms[j], p.Value)
+				for j, p := range all.Parts.All() {
+					rounding.CheckScalar(t, p.Name, terms.All()[j].Value, p.Value)
 				}
 				tensortest.Tolerance{Rel: 1e-5, Abs: 1e-6}.Check(t, "gradient", gradients(m.Params, losses...), tensortest.Float64s(want))
 			}
@@ -111,9 +109,9 @@ func TestPackedIsAlone(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
 	K := m.Options.K
 	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet, mu, logSigma, text *tensor.Tensor) {
-		_, noisy := m.codes(batch, draws)
+		_, noisy := m.codes(nil, batch, draws)
 		u, logDet = m.Flow.Forward(t, noisy, nil)
-		mu, logSigma, text = m.forward(t, m.layout(batch), u)
+		mu, logSigma, text = m.forward(t, m.layout(nil, batch), u)
 		return
 	}
 	for _, threads := range []int{1, 4} {
@@ -180,7 +178,7 @@ func TestFlowLossByHand(t *testing.T) {
 		o := nfOptions
 		o.Expectation = tt.expectation
 		m := simple(o, tt.mean, tt.sigma)
-		e, noisy := m.codes(batch, draws)
+		e, noisy := m.codes(nil, batch, draws)
 		x, noise := noisy, 0.0
 		if tt.expectation {
 			x, noise = e, o.Noise
@@ -216,8 +214,8 @@ func TestDequantisation(t *testing.T) {
 	var mean, variance float64
 	const steps = 400
 	for step := range steps {
-		e, noisy := m.codes(batch, Draws{Seed: 2, Step: step})
-		_, swapped := m.codes([]Encoded{batch[2], batch[0]}, Draws{Seed: 2, Step: step})
+		e, noisy := m.codes(nil, batch, Draws{Seed: 2, Step: step})
+		_, swapped := m.codes(nil, []Encoded{batch[2], batch[0]}, Draws{Seed: 2, Step: step})
 		same(t, "noisy codes at another place", swapped.Data, slices.Concat(noisy.Data[2*each:], noisy.Data[:each]))
 		for i, ex := range batch {
 			same(t, "codes", e.Data[i*each:(i+1)*each], ex.Codes.Data)
@@ -254,8 +252,8 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 	if math.Abs(mean) > 4*standardError {
 		t.Errorf("over %d draws the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
 	}
-	_, noisy := m.codes(batch, Draws{Seed: 1})
-	_, logSigma, _ := m.forward(nil, m.layout(batch), noisy)
+	_, noisy := m.codes(nil, batch, Draws{Seed: 1})
+	_, logSigma, _ := m.forward(nil, m.layout(nil, batch), noisy)
 	var share float64 // of the noise, in the loss in expectation
 	for _, l := range logSigma.Data {
 		share += nfOptions.Noise * nfOptions.Noise / (2 * math.Exp(2*float64(l))) / float64(len(logSigma.Data))
@@ -276,8 +274,8 @@ func TestHeldFlowIsFreeFlowAtIdentity(t *testing.T) {
 	}
 	held := Stage{m, true}.Loss(nil, batch, m.Size(batch), draws)
 	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), draws)
-	if held.total() != free.total() || !slices.Equal(held.Parts, free.Parts) {
-		t.Errorf("held %v, %v, free %v, %v", held.total(), held.Parts, free.total(), free.Parts)
+	if held.total() != free.total() || held.Parts != free.Parts {
+		t.Errorf("held %v, %v, free %v, %v", held.total(), held.Parts.All(), free.total(), free.Parts.All())
 	}
 	m.Options.Expectation = true
 	if got := (Stage{m, false}).Loss(nil, batch, m.Size(batch), draws); got.total() != free.total() {
@@ -308,7 +306,7 @@ func TestLogDetByHand(t *testing.T) {
 				clear(q.Data) // N(0, 1)
 			}
 		}
-		_, noisy := m.codes(batch, draws)
+		_, noisy := m.codes(nil, batch, draws)
 		var want float64
 		for i, v := range noisy.Data {
 			x := float64(v)
@@ -391,10 +389,10 @@ func TestDirectShare(t *testing.T) {
 		direct = 0
 		for step := range steps {
 			for _, ex := range batch {
-				if !m.chain(ex, Draws{Seed: 1, Step: step}) {
+				if !m.chain(nil, ex, Draws{Seed: 1, Step: step}) {
 					direct++
 				}
-				differ = differ || m.chain(ex, Draws{Seed: 1, Step: step}) != m.chain(ex, Draws{Seed: 1, Step: step + 1})
+				differ = differ || m.chain(nil, ex, Draws{Seed: 1, Step: step}) != m.chain(nil, ex, Draws{Seed: 1, Step: step + 1})
 			}
 		}
 		n := float64(steps * len(batch))
@@ -409,7 +407,7 @@ func TestDirectShare(t *testing.T) {
 		t.Error("the same examples are direct in every step")
 	}
 	m.Chain, m.DirectShare = false, 0
-	if m.chain(batch[0], Draws{}) {
+	if m.chain(nil, batch[0], Draws{}) {
 		t.Error("method direct shows a chain")
 	}
 }
@@ -432,8 +430,8 @@ func TestMeanWeight(t *testing.T) {
 	tensortest.Likelihood.CheckScalar(t, "mean error", loss.part(t, "mean_error_per_dim"), want)
 	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), without.total()+weight*want)
 	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), draws)
-	if len(free.Parts) != len(without.Parts) {
-		t.Errorf("a free flow has parts %v", free.Parts)
+	if len(free.Parts.All()) != len(without.Parts.All()) {
+		t.Errorf("a free flow has parts %v", free.Parts.All())
 	}
 }
 
@@ -469,7 +467,7 @@ func TestDiagnose(t *testing.T) {
 	batch, draws := examples(5), Draws{Seed: 1}
 	const sigma = 0.6
 	m := simple(nfOptions, 0.2, sigma)
-	_, noisy := m.codes(batch, draws)
+	_, noisy := m.codes(nil, batch, draws)
 	d := Stage{m, true}.Diagnose(batch, draws)
 	for k := range m.Options.K {
 		var nll float64
@@ -488,10 +486,31 @@ func TestDiagnose(t *testing.T) {
 		d := s.Diagnose(batch, draws)
 		want := flowLoss(t, s, batch, draws)
 		if !hold {
-			_, noisy := m.codes(batch, draws)
+			_, noisy := m.codes(nil, batch, draws)
 			_, logDet := m.Flow.Forward(nil, noisy, nil)
 			want += float64Sum(logDet.Data) / float64(m.Size(batch).Dims)
 		}
 		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("hold %v: mean NLL", hold), sum(d.NLL)/float64(len(d.NLL)), want)
+	}
+}
+
+// Rows are those of the streams that the loss lays out.
+func TestRows(t *testing.T) {
+	batch := examples(20)
+	nf, _ := newNFCoT(nfOptions)
+	if got, want := nf.Rows(batch, Draws{}), len(nf.layout(nil, batch).rows.See); got != want {
+		t.Errorf("nfcot: %d rows, want %d", got, want)
+	}
+	for _, m := range []*Text{{}, {Chain: true}, {Chain: true, DirectShare: 0.4}} {
+		for step := range 5 {
+			var s stream
+			draws := Draws{Seed: 1, Step: step}
+			for _, ex := range batch {
+				m.lay(&s, ex.Prompt, ex.Steps, m.chain(nil, ex, draws), true, ex.Answer, true)
+			}
+			if got, want := m.Rows(batch, draws), len(s.rows.See); got != want {
+				t.Errorf("%+v, step %d: %d rows, want %d", m, step, got, want)
+			}
+		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 type Learner interface {
 	// Size counts what the loss of a batch is normalised by.
 	Size(batch []Encoded) Size
+	// Rows is the number of rows that the backbone gets for the loss of a batch.
+	Rows(batch []Encoded, draws Draws) int
 	// Loss is the loss of batch, a part of a larger batch of the given size:
 	// the losses of the parts add up to the loss of the whole.
 	Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss
@@ -30,8 +32,34 @@ func (s Size) Add(o Size) Size {
 // the parts of a batch as it does.
 type Loss struct {
 	Total *tensor.Tensor // [1, 1]
-	Parts []Part
+	Parts Parts
 	FLOPs float64 // of the backbone, forward and backward, had all of it a gradient
+}
+
+// Parts are the terms of a loss. They are few: an array holds them, which needs no
+// allocation.
+type Parts struct {
+	parts [3]Part
+	n     int
+}
+
+// All returns the terms.
+func (p *Parts) All() []Part { return p.parts[:p.n] }
+
+// Add appends a term.
+func (p *Parts) Add(name string, value float64) {
+	p.parts[p.n] = Part{name, value}
+	p.n++
+}
+
+// Sum adds the terms of another part of the batch, term by term; the zero Parts
+// become those terms.
+func (p *Parts) Sum(q Parts) {
+	p.n = q.n
+	for i, term := range q.All() {
+		p.parts[i].Name = term.Name
+		p.parts[i].Value += term.Value
+	}
 }
 
 // A Part is one named term of a loss.
@@ -46,9 +74,10 @@ type Draws struct {
 	Step int
 }
 
-// For returns the stream for a purpose and an example.
-func (d Draws) For(purpose string, example int) *rand.Rand {
-	return tensor.Rand(d.Seed, purpose, d.Step, example)
+// For returns the stream for a purpose and an example, which lives until t is
+// reset.
+func (d Draws) For(t *tensor.Tape, purpose string, example int) *rand.Rand {
+	return t.Rand(d.Seed, purpose, d.Step, example)
 }
 
 // A Sampler answers prompts.

@@ -2,7 +2,6 @@ package cot
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"nfcot/internal/nfhead"
@@ -65,10 +64,19 @@ func (m *NFCoT) Size(batch []Encoded) Size {
 	return n
 }
 
+// Rows counts prompts, BOT, thoughts and answers; EOS is read by no one.
+func (m *NFCoT) Rows(batch []Encoded, _ Draws) int {
+	n := len(batch) * (1 + m.Options.K)
+	for _, ex := range batch {
+		n += len(ex.Prompt) + len(ex.Answer)
+	}
+	return n
+}
+
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
 // nats per token, each with its weight (docs/method.md section 6).
 func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
-	e, noisy := m.codes(batch, draws)
+	e, noisy := m.codes(t, batch, draws)
 	return m.loss(t, batch, whole, e, noisy)
 }
 
@@ -84,7 +92,7 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	case m.Options.Expectation:
 		target, noise = e, m.Options.Noise
 	}
-	s := m.layout(batch)
+	s := m.layout(t, batch)
 	mu, logSigma, logText := m.forward(t, s, u)
 	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
 	if logDet != nil {
@@ -93,10 +101,9 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	flow = t.Scale(-1/float32(whole.Dims), flow)
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
-	loss := Loss{t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), []Part{
-		{"flow_nats_per_dim", float64(flow.Data[0])},
-		{"text_nats_per_token", float64(text.Data[0])},
-	}, s.trainingFLOPs(m.LM)}
+	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM)}
+	loss.Parts.Add("flow_nats_per_dim", float64(flow.Data[0]))
+	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
 	if o.MeanWeight > 0 && m.HoldFlow {
 		m.guideMean(t, &loss, e, mu, whole)
 	}
@@ -112,16 +119,16 @@ func (m *NFCoT) guideMean(t *tensor.Tape, loss *Loss, e, mu *tensor.Tensor, whol
 	variance := m.Options.Noise * m.Options.Noise
 	mean := t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
 	loss.Total = t.Add(loss.Total, t.Scale(float32(m.Options.MeanWeight), mean))
-	loss.Parts = append(loss.Parts, Part{"mean_error_per_dim", float64(mean.Data[0])})
+	loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
 }
 
 // codes stacks the codes of a batch, as they are and with fresh dequantisation
 // noise.   → [B·K, D] each
-func (m *NFCoT) codes(batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
+func (m *NFCoT) codes(t *tensor.Tape, batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
 	o := m.Options
-	e, noisy = tensor.New(len(batch)*o.K, o.D), tensor.New(len(batch)*o.K, o.D)
+	e, noisy = t.New(len(batch)*o.K, o.D), t.New(len(batch)*o.K, o.D)
 	for i, ex := range batch {
-		rng := draws.For("dequantise", ex.Index)
+		rng := draws.For(t, "dequantise", ex.Index)
 		for j, v := range ex.Codes.Data {
 			at := i*o.K*o.D + j
 			e.Data[at] = v
@@ -132,10 +139,14 @@ func (m *NFCoT) codes(batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
 }
 
 // layout puts the streams of a batch one after the other.
-func (m *NFCoT) layout(batch []Encoded) *stream {
-	s := new(stream)
+func (m *NFCoT) layout(t *tensor.Tape, batch []Encoded) stream {
+	rows := 0
+	for _, ex := range batch {
+		rows += len(ex.Prompt) + m.Options.K + len(ex.Answer) + 2 // with BOT and EOS
+	}
+	s := newStream(t, rows)
 	for i, ex := range batch {
-		m.lay(s, i, ex.Prompt, ex.Answer, true)
+		m.lay(&s, i, ex.Prompt, ex.Answer, true)
 	}
 	return s
 }
@@ -157,7 +168,7 @@ func (m *NFCoT) lay(s *stream, i int, prompt, answer []int, finished bool) {
 // forward runs the backbone once over streams with thoughts u in them, and reads
 // both heads: the Gaussian of every thought, and the log-probability of every
 // answer token in nats.   u [n·K, D] → [n·K, D] twice, [tokens, 1]
-func (m *NFCoT) forward(t *tensor.Tape, s *stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
+func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, u))
 	mu, logSigma = m.Head.Gaussian(t, t.Gather(h, s.thinkAt))
 	return mu, logSigma, s.textLogProb(t, m.LM, h)
@@ -182,7 +193,7 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 			owner[i*o.K+k] = i
 		}
 	}
-	mu, logSigma, logText := m.forward(t, &s, u)
+	mu, logSigma, logText := m.forward(t, s, u)
 	logThoughts := t.GaussianLogProb(u, mu, logSigma, 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
 }
@@ -196,35 +207,38 @@ func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 		caches[i] = s.cache
 		s.Thoughts = tensor.New(m.Options.K, m.Options.D)
 	}
+	t := &tensor.Tape{Inference: true}
+	u := tensor.New(len(speakers), m.Options.D)
 	for k := range m.Options.K {
 		start := time.Now()
-		h = m.think(speakers, caches, h, k, n, o)
+		h = m.think(t, speakers, caches, h, u, k, n, o)
 		share := time.Since(start).Seconds() / float64(len(speakers))
 		for _, s := range speakers {
 			s.spend(true, share, m.LM.FLOPs(1, s.cache.Len(), 0)+m.thoughtFLOPs())
 		}
 	}
-	speak(m.LM, m.Special, speakers, h, o)
+	speak(t, m.LM, m.Special, speakers, h, o)
 	return collect(speakers, n)
 }
 
-// think draws thought k of every speaker and feeds it back.
-func (m *NFCoT) think(speakers []*speaker, caches []*transformer.Cache, h *tensor.Tensor, k, n int, o Options) *tensor.Tensor {
-	mu, logSigma := m.Head.Gaussian(nil, h)
-	u := tensor.New(len(speakers), m.Options.D)
+// think draws thought k of every speaker, puts it into u and feeds it back.
+// h [len(speakers), H], u [len(speakers), D] → the next h
+func (m *NFCoT) think(t *tensor.Tape, speakers []*speaker, caches []*transformer.Cache, h, u *tensor.Tensor, k, n int, o Options) *tensor.Tensor {
+	mu, logSigma := m.Head.Gaussian(t, h)
 	for i, s := range speakers {
 		if o.Replace != nil {
 			copy(u.Row(i), o.Replace(i/n).Row(k))
 		} else {
-			rng := tensor.Rand(o.Seed, "thoughts", append(slices.Clone(s.Prompt), i%n, k)...)
-			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, rng)
+			key := append(append(t.Ints(len(s.Prompt)+2), s.Prompt...), i%n, k)
+			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, t.Rand(o.Seed, "thoughts", key...))
 		}
 		copy(s.Thoughts.Row(k), u.Row(i))
 	}
-	for i, v := range (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data {
+	for i, v := range t.GaussianLogProb(u, mu, logSigma, 0).Data {
 		speakers[i].LogThoughts += float64(v)
 	}
-	return m.LM.Step(nil, caches, m.project(nil, u))
+	t.Reset()
+	return m.LM.Step(t, caches, m.project(t, u))
 }
 
 // thoughtFLOPs is what the NF head and proj_in add to a row of the backbone.
@@ -242,12 +256,12 @@ type Diagnostics struct {
 // Diagnose looks at each thought of a batch. A sigma near the dequantisation
 // noise, and an NLL near that of the noise alone, say that a thought is learnt.
 func (m Stage) Diagnose(batch []Encoded, draws Draws) Diagnostics {
-	_, u := m.codes(batch, draws)
+	_, u := m.codes(nil, batch, draws)
 	if !m.HoldFlow {
 		u, _ = m.Flow.Forward(nil, u, nil)
 	}
 	K, D := m.Options.K, m.Options.D
-	mu, logSigma, _ := m.forward(nil, m.layout(batch), u)
+	mu, logSigma, _ := m.forward(nil, m.layout(nil, batch), u)
 	logp := (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0)
 	d := Diagnostics{make([]float64, K), make([]float64, K)}
 	for r := range u.Rows() {

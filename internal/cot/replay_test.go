@@ -210,7 +210,7 @@ func TestLossIsReplay(t *testing.T) {
 	draws := Draws{Seed: 5, Step: 7}
 	m, _ := shakenNFCoT(nfOptions)
 	for _, hold := range []bool{true, false} {
-		_, u := m.codes(batch, draws)
+		_, u := m.codes(nil, batch, draws)
 		logDet := tensor.New(len(batch), 1)
 		if !hold {
 			u, logDet = m.Flow.Forward(nil, u, nil)

@@ -1,6 +1,8 @@
 package cot
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -81,6 +83,34 @@ func TestSampleDependsOnSeedPromptAndNumber(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a sample is among 64 others, all drawn from one prompt or each from its
+// own, it is alone, byte for byte as it would be written.
+func TestSampleAmong64(t *testing.T) {
+	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 12}
+	for name, m := range samplers() {
+		qs := prompts(64)
+		siblings, strangers := m.Sample(qs[:1], 64, o)[0], m.Sample(qs, 1, o)
+		for i := range 64 {
+			if alone := m.Sample(qs[i:i+1], 1, o)[0][0]; !bytes.Equal(sampleBytes(alone), sampleBytes(strangers[i][0])) {
+				t.Errorf("%s: sample of prompt %d alone: %+v; among 64 prompts: %+v", name, i, alone, strangers[i][0])
+			}
+			if alone := m.Sample(qs[:1], i+1, o)[0][i]; !bytes.Equal(sampleBytes(alone), sampleBytes(siblings[i])) {
+				t.Errorf("%s: sample %d the last: %+v; among 64: %+v", name, i, alone, siblings[i])
+			}
+		}
+	}
+}
+
+// sampleBytes is all of a sample but the time it took, in bytes.
+func sampleBytes(s Sample) []byte {
+	s.Think.Seconds, s.Say.Seconds = 0, 0
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 // One thread and four, with streams enough for every operation to be shared out.
@@ -203,7 +233,7 @@ func TestDrawHasItsDistribution(t *testing.T) {
 		rng := tensor.Rand(1, "words")
 		counts := make([]float64, len(logits))
 		for range n {
-			id, logp := draw(logits, temp, rng)
+			id, logp := draw(logits, make([]float32, len(logits)), temp, rng)
 			counts[id]++
 			rounding.CheckScalar(t, "log-probability", logp, math.Log(plain[id]))
 		}
@@ -213,7 +243,7 @@ func TestDrawHasItsDistribution(t *testing.T) {
 			}
 		}
 	}
-	id, logp := draw([]float32{1, 4, 4, -2}, 0, tensor.Rand(1, "words"))
+	id, logp := draw([]float32{1, 4, 4, -2}, make([]float32, 4), 0, tensor.Rand(1, "words"))
 	if want := -math.Log(2 + math.Exp(-3) + math.Exp(-6)); id != 1 || math.Abs(logp-want) > 1e-6 {
 		t.Errorf("at T_x 0 token %d with %g, want the first of the likeliest, 1, with %g", id, logp, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"nfcot/internal/tensor"
@@ -50,54 +51,89 @@ func prefill(lm *transformer.LM, prompts [][]int, first, n int, o Options) ([]*s
 // speak lets every speaker draw tokens until it has said EOS, has said
 // o.MaxTokens tokens or has no position left. Row i of h predicts the first
 // token of speaker i.
-func speak(lm *transformer.LM, special Special, speakers []*speaker, h *tensor.Tensor, o Options) {
-	live := speakers
-	for said := 0; said < o.MaxTokens && len(live) > 0; said++ {
-		start := time.Now()
-		logits := lm.Logits(nil, h)
-		tokens := make([]int, len(live))
-		thinking := make([]bool, len(live))
-		kernel.Parallel(len(live), 8, func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				s := live[i]
-				thinking[i] = s.thinking
-				id, logp := draw(logits.Row(i), o.TextTemp, s.words)
-				s.LogText += logp
-				s.hear(id, special)
-				tokens[i] = id
-			}
-		})
-		if o.Heard != nil {
-			for i, s := range live {
-				if !thinking[i] && !s.Finished {
-					o.Heard(&s.Sample, tokens[i])
-				}
-			}
-		}
-		var still []*speaker
-		var caches []*transformer.Cache
-		var next []int
-		for i, s := range live {
-			if !s.Finished && s.cache.Len() < lm.MaxTokens {
-				still, caches, next = append(still, s), append(caches, s.cache), append(next, tokens[i])
-			}
-		}
-		if said+1 == o.MaxTokens {
-			still = nil
-		}
-		if len(still) > 0 {
-			h = lm.Step(nil, caches, lm.Embed(nil, next))
-		}
-		share := time.Since(start).Seconds() / float64(len(live))
-		for i, s := range live {
-			s.spend(thinking[i], share, lm.FLOPs(0, 0, 1))
-		}
-		for _, s := range still { // the token drawn last is read by no one
-			s.spend(s.thinking, 0, lm.FLOPs(1, s.cache.Len(), 0))
-		}
-		live = still
+func speak(t *tensor.Tape, lm *transformer.LM, special Special, speakers []*speaker, h *tensor.Tensor, o Options) {
+	c := newChorus(t, lm, special, speakers, h, o)
+	for said := 1; said <= o.MaxTokens && len(c.live) > 0; said++ {
+		c.step(said == o.MaxTokens)
 	}
 }
+
+// A chorus is speakers who draw their tokens together. All that a token takes
+// is kept for the next one.
+type chorus struct {
+	lm      *transformer.LM
+	special Special
+	options Options
+
+	tape   *tensor.Tape   // holds the token under way
+	h      *tensor.Tensor // the states that predict the next tokens of live: [len(live), H]
+	logits *tensor.Tensor // of the token under way: [len(live), V]
+
+	live     []*speaker // those who speak
+	tokens   []int      // what each of them has drawn
+	thinking []bool     // whether it was part of a chain of thought
+	still    []*speaker // those of them who go on
+	caches   []*transformer.Cache
+	next     []int
+}
+
+func newChorus(t *tensor.Tape, lm *transformer.LM, special Special, speakers []*speaker, h *tensor.Tensor, o Options) *chorus {
+	n := len(speakers)
+	return &chorus{lm: lm, special: special, options: o, tape: t, h: h,
+		live: slices.Clone(speakers), tokens: make([]int, n), thinking: make([]bool, n),
+		still: make([]*speaker, 0, n), caches: make([]*transformer.Cache, 0, n), next: make([]int, 0, n)}
+}
+
+// step draws a token for every live speaker and, unless it is the last, feeds it
+// to those who go on.
+func (c *chorus) step(last bool) {
+	start := time.Now()
+	c.logits = c.lm.Logits(c.tape, c.h)
+	kernel.Run(len(c.live), 8, c)
+	if c.options.Heard != nil {
+		for i, s := range c.live {
+			if !c.thinking[i] && !s.Finished {
+				c.options.Heard(&s.Sample, c.tokens[i])
+			}
+		}
+	}
+	c.still, c.caches, c.next = c.still[:0], c.caches[:0], c.next[:0]
+	for i, s := range c.live {
+		if !last && !s.Finished && s.cache.Len() < c.lm.MaxTokens {
+			c.still, c.caches, c.next = append(c.still, s), append(c.caches, s.cache), append(c.next, c.tokens[i])
+		}
+	}
+	if len(c.still) > 0 {
+		c.tape.Reset()
+		c.h = c.lm.Step(c.tape, c.caches, c.lm.Embed(c.tape, c.next))
+	}
+	share := time.Since(start).Seconds() / float64(len(c.live))
+	for i, s := range c.live {
+		s.spend(c.thinking[i], share, c.lm.FLOPs(0, 0, 1))
+	}
+	for _, s := range c.still { // the token drawn last is read by no one
+		s.spend(s.thinking, 0, c.lm.FLOPs(1, s.cache.Len(), 0))
+	}
+	c.live, c.still = c.still, c.live
+}
+
+// Do draws the tokens of the live speakers lo to hi (kernel.Job).
+func (c *chorus) Do(lo, hi int) {
+	probs := probabilities.Get().(*[]float32)
+	defer probabilities.Put(probs)
+	*probs = slices.Grow((*probs)[:0], c.logits.Cols())[:c.logits.Cols()]
+	for i := lo; i < hi; i++ {
+		s := c.live[i]
+		c.thinking[i] = s.thinking
+		id, logp := draw(c.logits.Row(i), *probs, c.options.TextTemp, s.words)
+		s.LogText += logp
+		s.hear(id, c.special)
+		c.tokens[i] = id
+	}
+}
+
+// probabilities is where a worker puts those of a row of logits.
+var probabilities = sync.Pool{New: func() any { return new([]float32) }}
 
 // hear takes note of a token that was drawn.
 func (s *speaker) hear(id int, special Special) {
@@ -123,9 +159,9 @@ func (s *speaker) spend(thinking bool, seconds, flops float64) {
 }
 
 // draw takes a token from softmax(logits/temp), the likeliest one at
-// temperature 0, and returns its log-probability at temperature 1.
-func draw(logits []float32, temp float64, rng *rand.Rand) (id int, logp float64) {
-	p := make([]float32, len(logits))
+// temperature 0, and returns its log-probability at temperature 1. It uses p,
+// which is as long as logits.
+func draw(logits, p []float32, temp float64, rng *rand.Rand) (id int, logp float64) {
 	target := rng.Float64()
 	id = argmax(logits)
 	if temp > 0 {

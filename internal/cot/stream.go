@@ -9,7 +9,7 @@ import (
 // input (docs/method.md section 3). Token rows come first in the stacked input and
 // thought rows after them; order says where each row comes from.
 type stream struct {
-	rows    []transformer.Row
+	rows    transformer.Layout
 	tokens  []int // of the token rows
 	order   []int // row → token row i, or thought row j as -1-j
 	thinkAt []int // rows that predict a thought
@@ -19,6 +19,14 @@ type stream struct {
 
 	example int // the one being laid out
 	start   int // its first row
+}
+
+// newStream returns an empty stream with room on t for n rows.
+func newStream(t *tensor.Tape, n int) stream {
+	return stream{
+		rows:   transformer.Layout{Pos: t.Ints(n), See: t.Spans(n)},
+		tokens: t.Ints(n), order: t.Ints(n), thinkAt: t.Ints(n), speakAt: t.Ints(n), target: t.Ints(n), owner: t.Ints(n),
+	}
 }
 
 // begin starts the next example's rows with tokens.
@@ -81,8 +89,8 @@ func (s *stream) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tenso
 // forward and (twice as many) backward.
 func (s *stream) trainingFLOPs(lm *transformer.LM) float64 {
 	seen := 0
-	for _, r := range s.rows {
-		seen += r.See.To - r.See.From
+	for _, see := range s.rows.See {
+		seen += see.To - see.From
 	}
-	return 3 * lm.FLOPs(len(s.rows), seen, len(s.target))
+	return 3 * lm.FLOPs(len(s.order), seen, len(s.target))
 }

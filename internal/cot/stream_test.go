@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"nfcot/internal/tensor"
-	"nfcot/internal/transformer"
 )
 
 // The streams of docs/method.md section 3, row by row: which row holds what, and which
@@ -42,7 +41,7 @@ func TestStreams(t *testing.T) {
 			owner:   []int{0},
 		}, []int{4, 4}},
 		{"cot", func(s *stream) {
-			cot.lay(s, []int{5, 6}, []int{7, 8}, true, true, []int{9}, true)
+			cot.lay(s, []int{5, 6}, [][]int{{7}, {8}}, true, true, []int{9}, true)
 		}, stream{
 			tokens:  []int{5, 6, chain, 7, 8, ans, 9},
 			order:   []int{0, 1, 2, 3, 4, 5, 6},
@@ -51,8 +50,8 @@ func TestStreams(t *testing.T) {
 			owner:   []int{0, 0, 0, 0, 0},
 		}, []int{7}},
 		{"cot that did not come to an answer, or ended before", func(s *stream) {
-			cot.lay(s, []int{5}, []int{7, 8}, true, false, nil, false)
-			cot.lay(s, []int{6}, []int{7}, true, false, nil, true)
+			cot.lay(s, []int{5}, [][]int{{7, 8}}, true, false, nil, false)
+			cot.lay(s, []int{6}, [][]int{{7}}, true, false, nil, true)
 		}, stream{
 			tokens:  []int{5, chain, 7, 6, chain, 7},
 			order:   []int{0, 1, 2, 3, 4, 5},
@@ -83,14 +82,15 @@ func TestStreams(t *testing.T) {
 			at := 0
 			for _, n := range tt.rows {
 				for i := range n {
-					if want := (transformer.Row{Pos: i, See: tensor.Span{From: at, To: at + i + 1}}); s.rows[at+i] != want {
-						t.Errorf("row %d is %+v, want %+v", at+i, s.rows[at+i], want)
+					pos, see, want := s.rows.Pos[at+i], s.rows.See[at+i], tensor.Span{From: at, To: at + i + 1}
+					if pos != i || see != want {
+						t.Errorf("row %d is at position %d and sees %v, want %d and %v", at+i, pos, see, i, want)
 					}
 				}
 				at += n
 			}
-			if len(s.rows) != at {
-				t.Errorf("%d rows, want %d", len(s.rows), at)
+			if len(s.rows.Pos) != at || len(s.rows.See) != at {
+				t.Errorf("%d positions and %d spans, want %d", len(s.rows.Pos), len(s.rows.See), at)
 			}
 		})
 	}
@@ -100,7 +100,7 @@ func TestStreams(t *testing.T) {
 func TestSizeCountsTargets(t *testing.T) {
 	batch := examples(7)
 	m, _ := newNFCoT(nfOptions)
-	s := m.layout(batch)
+	s := m.layout(nil, batch)
 	if got := m.Size(batch); got.Dims != len(s.thinkAt)*nfOptions.D || got.Tokens != len(s.target) {
 		t.Errorf("nfcot: size %+v, want %d dims and %d tokens", got, len(s.thinkAt)*nfOptions.D, len(s.target))
 	}
@@ -108,11 +108,7 @@ func TestSizeCountsTargets(t *testing.T) {
 		m := &Text{Special: special, Chain: chain}
 		var s stream
 		for _, ex := range batch {
-			var d []int
-			for _, step := range ex.Steps {
-				d = append(d, step...)
-			}
-			m.lay(&s, ex.Prompt, d, chain, true, ex.Answer, true)
+			m.lay(&s, ex.Prompt, ex.Steps, chain, true, ex.Answer, true)
 		}
 		if got, want := m.Size(batch), (Size{Tokens: len(s.target)}); got != want {
 			t.Errorf("text, chain %v: size %+v, want %+v", chain, got, want)

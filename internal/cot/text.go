@@ -1,8 +1,6 @@
 package cot
 
 import (
-	"slices"
-
 	"nfcot/internal/tensor"
 	"nfcot/internal/transformer"
 )
@@ -22,16 +20,18 @@ type Text struct {
 }
 
 // chain says whether an example is shown with its chain of thought.
-func (m *Text) chain(ex Encoded, draws Draws) bool {
-	return m.Chain && (m.DirectShare == 0 || draws.For("direct", ex.Index).Float64() >= m.DirectShare)
+func (m *Text) chain(t *tensor.Tape, ex Encoded, draws Draws) bool {
+	return m.Chain && (m.DirectShare == 0 || draws.For(t, "direct", ex.Index).Float64() >= m.DirectShare)
 }
 
 // lay puts one stream of words into s.
-func (m *Text) lay(s *stream, prompt, chain []int, withChain, thought bool, answer []int, finished bool) {
+func (m *Text) lay(s *stream, prompt []int, chain [][]int, withChain, thought bool, answer []int, finished bool) {
 	s.begin(prompt...)
 	if withChain {
 		s.read(m.Special.CoT)
-		s.say(chain...)
+		for _, step := range chain {
+			s.say(step...)
+		}
 		if thought {
 			s.say(m.Special.Ans)
 		}
@@ -52,7 +52,20 @@ func (m *Text) Size(batch []Encoded) Size {
 	for _, ex := range batch {
 		n.Tokens += len(ex.Answer) + 1
 		if m.Chain {
-			n.Tokens += len(slices.Concat(ex.Steps...)) + 1
+			n.Tokens += ex.chainTokens() + 1
+		}
+	}
+	return n
+}
+
+// Rows counts what lay lays: prompt, chain and answer, a token that begins each
+// of the last two, and no EOS, which is read by no one.
+func (m *Text) Rows(batch []Encoded, draws Draws) int {
+	n := 0
+	for _, ex := range batch {
+		n += len(ex.Prompt) + 1 + len(ex.Answer)
+		if m.chain(nil, ex, draws) {
+			n += ex.chainTokens() + 1
 		}
 	}
 	return n
@@ -60,20 +73,25 @@ func (m *Text) Size(batch []Encoded) Size {
 
 // Loss is the cross-entropy of chain and answer, in nats per token.
 func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
-	var s stream
+	rows := 0
 	for _, ex := range batch {
-		m.lay(&s, ex.Prompt, slices.Concat(ex.Steps...), m.chain(ex, draws), true, ex.Answer, true)
+		rows += len(ex.Prompt) + ex.chainTokens() + len(ex.Answer) + 3 // with CoT, Ans and EOS
+	}
+	s := newStream(t, rows)
+	for _, ex := range batch {
+		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, draws), true, ex.Answer, true)
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
-	loss := t.Scale(-1/float32(whole.Tokens), t.Sum(logp))
-	return Loss{loss, []Part{{"text_nats_per_token", float64(loss.Data[0])}}, s.trainingFLOPs(m.LM)}
+	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp)), FLOPs: s.trainingFLOPs(m.LM)}
+	loss.Parts.Add("text_nats_per_token", float64(loss.Total.Data[0]))
+	return loss
 }
 
 // LogProb scores the words of samples; there are no thoughts to score.
 func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
 	var s stream
 	for _, x := range samples {
-		m.lay(&s, x.Prompt, x.Chain, m.Chain, x.Thought, x.Answer, x.Finished)
+		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, x.Finished)
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
 	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
@@ -89,6 +107,6 @@ func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	for _, s := range speakers {
 		s.thinking = m.Chain
 	}
-	speak(m.LM, m.Special, speakers, h, o)
+	speak(&tensor.Tape{Inference: true}, m.LM, m.Special, speakers, h, o)
 	return collect(speakers, n)
 }

@@ -162,7 +162,7 @@ func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tenso
 		return t.Add(sum, t.Gather(v.tableBias, zeros)), t.Gather(v.tableLogVar, zeros)
 	}
 	var order, tokens, slots, read []int // order: token rows, then memory rows from -1 down
-	var rows []transformer.Row
+	var rows transformer.Layout
 	start := 0
 	parts := v.parts(chains)
 	for i, p := range parts {
@@ -185,12 +185,12 @@ func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tenso
 
 // interleave takes row i of a for order i, and row j of b for order -1-j.
 func interleave(t *tensor.Tape, a, b *tensor.Tensor, order []int) *tensor.Tensor {
-	at := make([]int, len(order))
-	for r, o := range order {
-		at[r] = o
+	at := t.Ints(len(order))
+	for _, o := range order {
 		if o < 0 {
-			at[r] = a.Rows() - 1 - o
+			o = a.Rows() - 1 - o
 		}
+		at = append(at, o)
 	}
 	return t.Gather(t.Stack(a, b), at)
 }
@@ -207,7 +207,7 @@ func (v *VAE) decode(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (logits
 // z [B·K, D] → [targets, H]
 func (v *VAE) hidden(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (h *tensor.Tensor, target []int) {
 	var order, tokens, codes, read []int
-	var rows []transformer.Row
+	var rows transformer.Layout
 	start := 0
 	parts := v.parts(chains)
 	for i, p := range parts {
@@ -242,23 +242,23 @@ func (v *VAE) codeRows(t *tensor.Tape, z *tensor.Tensor, codes []int) *tensor.Te
 // the places given by index, which keys their noise.
 func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, draws Draws) Loss {
 	mu, logVar := v.Encode(t, chains)
-	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(mu, index, "posterior", 1, draws)))
-	z = t.Add(z, v.normals(mu, index, "smooth", v.Config.Noise, draws))
+	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(t, mu, index, "posterior", 1, draws)))
+	z = t.Add(z, v.normals(t, mu, index, "smooth", v.Config.Noise, draws))
 	h, target := v.hidden(t, z, chains)
 	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(h, v.decEmbed, target)))
 	kl := t.Scale(1/float32(mu.Rows()), t.Sum(t.GaussianKL(mu, logVar)))
-	return Loss{Total: t.Add(ce, t.Scale(float32(v.Config.Beta), kl)), Parts: []Part{
-		{"reconstruction_nats_per_token", float64(ce.Data[0])},
-		{"kl_nats_per_code", float64(kl.Data[0])},
-	}}
+	loss := Loss{Total: t.Add(ce, t.Scale(float32(v.Config.Beta), kl))}
+	loss.Parts.Add("reconstruction_nats_per_token", float64(ce.Data[0]))
+	loss.Parts.Add("kl_nats_per_code", float64(kl.Data[0]))
+	return loss
 }
 
 // normals draws N(0, std²) in the shape of mu.
-func (v *VAE) normals(mu *tensor.Tensor, index []int, purpose string, std float64, draws Draws) *tensor.Tensor {
-	x := tensor.New(mu.Shape...)
+func (v *VAE) normals(t *tensor.Tape, mu *tensor.Tensor, index []int, purpose string, std float64, draws Draws) *tensor.Tensor {
+	x := t.New(mu.Rows(), mu.Cols())
 	each := v.Config.K * v.Config.D
 	for b, i := range index {
-		rng := draws.For(purpose, i)
+		rng := draws.For(t, purpose, i)
 		for j := range each {
 			x.Data[b*each+j] = float32(std * rng.NormFloat64())
 		}

@@ -102,7 +102,7 @@ func TestVAELossComposes(t *testing.T) {
 		z := tensor.New(mu.Shape...)
 		each := c.K * c.D
 		for b, i := range index {
-			eps, smooth := draws.For("posterior", i), draws.For("smooth", i)
+			eps, smooth := draws.For(nil, "posterior", i), draws.For(nil, "smooth", i)
 			for j := b * each; j < (b+1)*each; j++ {
 				z.Data[j] = mu.Data[j] + float32(math.Exp(float64(logVar.Data[j])/2)*eps.NormFloat64()+c.Noise*smooth.NormFloat64())
 			}

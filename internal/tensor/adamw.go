@@ -31,7 +31,7 @@ func NewAdamW(p *Params) *AdamW {
 	o := &AdamW{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8}
 	for q := range p.All() {
 		if q.Grad != nil {
-			o.Moments = append(o.Moments, Moments{q, make([]float32, len(q.Data)), make([]float32, len(q.Data))})
+			o.Moments = append(o.Moments, Moments{q, kernel.Floats(len(q.Data)), kernel.Floats(len(q.Data))})
 		}
 	}
 	return o

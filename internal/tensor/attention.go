@@ -156,10 +156,11 @@ type scratch struct{ weights, grads []float32 }
 
 var attentionScratch = sync.Pool{New: func() any { return new(scratch) }}
 
-// grow returns x with n numbers of any value.
+// grow returns x with n numbers of any value. It at least doubles the room: when
+// decoding, every token wants a little more.
 func grow(x []float32, n int) []float32 {
 	if cap(x) < n {
-		x = make([]float32, n)
+		x = kernel.Floats(max(n, 2*cap(x)))
 	}
 	return x[:n]
 }

@@ -61,10 +61,10 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 				}
 			})
 			if o.x.Grad != nil {
-				kernel.Gemm(o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.w.Data, Stride: H}, n, H, V, !o.x.stale)
+				o.gemm(o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.w.Data, Stride: H}, n, H, V, !o.x.stale)
 			}
 			if o.w.Grad != nil {
-				kernel.Gemm(o.w.Grad, H, kernel.Mat{Data: o.partials, Stride: V, Trans: true}, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, V, H, n, !o.w.claim())
+				o.gemm(o.w.Grad, H, kernel.Mat{Data: o.partials, Stride: V, Trans: true}, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, V, H, n, !o.w.claim())
 			}
 		}
 		if o.x.Grad != nil {
@@ -77,7 +77,7 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 func (o *op) logits(from int) int {
 	V, H := o.w.Rows(), o.x.Cols()
 	n := min(vocabularyRows, o.x.Rows()-from)
-	kernel.Gemm(o.partials, V, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, kernel.Mat{Data: o.w.Data, Stride: H, Trans: true}, n, V, H, false)
+	o.weigh(o.partials[:n*V], o.x.Data[from*H:], n, false)
 	return n
 }
 

@@ -54,11 +54,29 @@ func (t *Tape) AddLinear(a, x, w *Tensor) *Tensor {
 
 // project computes y = x wᵀ, or adds it to y.
 func (o *op) project(accumulate bool) {
-	R, O, I := o.x.Rows(), o.w.Rows(), o.x.Cols()
-	if o.w.Cols() != I {
+	if o.w.Cols() != o.x.Cols() {
 		panic(fmt.Sprintf("tensor: Linear: input %v against weight %v", o.x.Shape, o.w.Shape))
 	}
-	kernel.Gemm(o.y.Data, O, kernel.Mat{Data: o.x.Data, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, R, O, I, accumulate)
+	o.weigh(o.y.Data, o.x.Data, o.x.Rows(), accumulate)
+}
+
+// weigh computes y = x wᵀ for rows rows, or adds it to y.
+func (o *op) weigh(y, x []float32, rows int, accumulate bool) {
+	O, I := o.w.Rows(), o.w.Cols()
+	if o.w.packed != nil {
+		o.w.packed.Mul(y, O, x, I, rows, accumulate)
+		return
+	}
+	o.gemm(y, O, kernel.Mat{Data: x, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, rows, O, I, accumulate)
+}
+
+// gemm is kernel.Gemm in the precision of the tape.
+func (o *op) gemm(c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate bool) {
+	if o.t != nil && o.t.BF16 {
+		kernel.GemmBF16(c, ldc, a, b, m, n, k, accumulate)
+	} else {
+		kernel.Gemm(c, ldc, a, b, m, n, k, accumulate)
+	}
 }
 
 // projectBack pushes y's gradient to x and w.
@@ -66,10 +84,10 @@ func (o *op) projectBack() {
 	x, w := o.x, o.w
 	R, O, I := x.Rows(), w.Rows(), x.Cols()
 	if x.Grad != nil { // dx += dy w
-		kernel.Gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: w.Data, Stride: I}, R, I, O, !x.claim())
+		o.gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: w.Data, Stride: I}, R, I, O, !x.claim())
 	}
 	if w.Grad != nil { // dw += dyᵀ x
-		kernel.Gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O, I, R, !w.claim())
+		o.gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O, I, R, !w.claim())
 	}
 }
 
@@ -272,10 +290,13 @@ func (t *Tape) Gather(x *Tensor, idx []int) *Tensor {
 	o.x, o.idx = x, idx
 	o.rows(len(idx), x.Cols(), func(o *op, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			if r := o.idx[i]; r >= 0 {
-				copy(o.y.Row(i), o.x.Row(r))
-			} else {
+			switch r := o.idx[i]; {
+			case r < 0:
 				clear(o.y.Row(i))
+			case o.x.packed != nil:
+				o.x.packed.Row(o.y.Row(i), r)
+			default:
+				copy(o.y.Row(i), o.x.Row(r))
 			}
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"nfcot/internal/tensor/kernel"
 )
 
 // Params is where a model's parameters are made, named and found again. The
@@ -46,7 +48,7 @@ func (p *Params) Normal(name string, std float64, shape ...int) *Tensor {
 // Const makes a parameter whose values are all v.
 func (p *Params) Const(name string, v float32, shape ...int) *Tensor {
 	x := New(shape...)
-	x.Grad = make([]float32, len(x.Data))
+	x.Grad = kernel.Floats(len(x.Data))
 	for i := range x.Data {
 		x.Data[i] = v
 	}
@@ -64,7 +66,7 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 		rows += x.Rows()
 	}
 	stack := New(rows, parts[0].Cols())
-	stack.Grad = make([]float32, len(stack.Data))
+	stack.Grad = kernel.Floats(len(stack.Data))
 	from := 0
 	for _, x := range parts {
 		i := slices.IndexFunc(*p.all, func(q Param) bool { return q.Tensor == x })
@@ -76,6 +78,21 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 		from += len(x.Data)
 	}
 	return stack
+}
+
+// Pack stores matrices made through p, or stacks of them, in a format for
+// decoding: Linear, Gather and CategoricalLogProb take them as before, but they
+// cannot be learnt, saved or changed any more.
+func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
+	for _, x := range matrices {
+		x.packed = kernel.Pack(x.Data, x.Rows(), x.Cols(), format)
+		x.Data, x.Grad = nil, nil
+	}
+	for _, q := range *p.all {
+		if q.stack != nil && q.stack.packed != nil {
+			q.Data, q.Grad = nil, nil
+		}
+	}
 }
 
 // All yields the parameters under p's prefix, with their full names.
@@ -93,7 +110,7 @@ func (p *Params) All() iter.Seq[Param] {
 func (p *Params) Count() int {
 	n := 0
 	for q := range p.All() {
-		n += len(q.Data)
+		n += size(q.Shape)
 	}
 	return n
 }
@@ -117,7 +134,7 @@ func (p *Params) Learn(wanted func(name string) bool) {
 			q.Grad = nil
 			continue
 		case home.Grad == nil:
-			home.Grad = make([]float32, len(home.Data))
+			home.Grad = kernel.Floats(len(home.Data))
 		case q.stack == nil:
 			clear(home.Grad)
 		}

@@ -14,6 +14,7 @@ func TestRandStreamsDiffer(t *testing.T) {
 		key     []int
 	}
 	seen := map[[2]uint64]stream{}
+	tape := new(tensor.Tape)
 	for _, s := range []stream{
 		{1, "noise", nil}, {2, "noise", nil}, {1 << 63, "noise", nil}, {1, "Noise", nil}, {1, "nois", nil}, {1, "", nil},
 		{1, "noise", []int{0}}, {1, "noise", []int{1}}, {1, "noise", []int{-1}}, {1, "noise", []int{1, 0}}, {1, "noise", []int{0, 1}},
@@ -22,6 +23,9 @@ func TestRandStreamsDiffer(t *testing.T) {
 		first := draws(s.seed, s.purpose, s.key...)
 		if first != draws(s.seed, s.purpose, s.key...) {
 			t.Errorf("%v does not repeat itself", s)
+		}
+		if r := tape.Rand(s.seed, s.purpose, s.key...); first != [2]uint64{r.Uint64(), r.Uint64()} {
+			t.Errorf("%v is another stream on a tape", s)
 		}
 		if other, ok := seen[first]; ok {
 			t.Errorf("%v and %v are the same stream", s, other)

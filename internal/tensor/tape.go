@@ -13,6 +13,9 @@ import (
 //
 // The zero Tape is ready for use.
 type Tape struct {
+	Inference bool // lend memory, but record nothing: results have no gradients
+	BF16      bool // round the operands of products with weights, on the way back too, to bfloat16; sums stay float32
+
 	back    []*op
 	ops     arena[op]
 	tensors arena[Tensor]
@@ -21,6 +24,8 @@ type Tape struct {
 	spans   arena[Span]
 	pasts   arena[*Past]
 	spare   [][]float32 // gradients that Backward is done with
+	randoms arena[random]
+	inner   *Tape // of the segment under way (Checkpoint)
 }
 
 // An arena hands out pieces of slabs that it keeps.
@@ -72,18 +77,25 @@ func (t *Tape) Reset() {
 	t.spans.reset()
 	t.pasts.reset()
 	t.spare = t.spare[:0]
+	t.randoms.reset()
 }
 
 // Bytes is the memory that t holds for numbers, used or not.
-func (t *Tape) Bytes() int { return 4 * t.numbers.room() }
+func (t *Tape) Bytes() int {
+	n := 4 * t.numbers.room()
+	if t.inner != nil {
+		n += t.inner.Bytes()
+	}
+	return n
+}
 
 // raw returns n numbers of any value that live until Reset, for callers that
 // write them all.
 func (t *Tape) raw(n int) []float32 {
 	if t == nil {
-		return make([]float32, n)
+		return kernel.Floats(n)
 	}
-	return t.numbers.take(n, slabSize, makeSlice[float32])
+	return t.numbers.take(n, slabSize, kernel.Floats)
 }
 
 // zeros returns n zeros that live until Reset.
@@ -159,6 +171,7 @@ type op struct {
 	mask    Mask
 	past    []*Past
 	rotary  *Rotary
+	segment Segment
 	c       float64 // a constant of the operation
 	n       int     // likewise
 	fresh   bool    // the gradient being written holds nothing yet
@@ -181,6 +194,9 @@ func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
 	}
 	o := &t.ops.take(1, chunkSize, makeSlice[op])[0]
 	*o = op{t: t, y: y}
+	if t.Inference {
+		return o
+	}
 	for _, x := range in {
 		if x != nil && x.Grad != nil {
 			y.Grad, y.stale = wanted, true
@@ -212,6 +228,12 @@ func (t *Tape) Backward(loss *Tensor) {
 	}
 	t.lend(loss)
 	loss.Grad[0], loss.stale = 1, false
+	t.goBack()
+}
+
+// goBack undoes what was recorded, the last operation first, and clears the
+// record.
+func (t *Tape) goBack() {
 	for i := len(t.back) - 1; i >= 0; i-- {
 		o := t.back[i]
 		if !o.y.stale { // something depends on its result

@@ -73,6 +73,25 @@ func TestGradientsShareMemory(t *testing.T) {
 	}
 }
 
+// A tape for inference computes the same numbers and records nothing.
+func TestInferenceRecordsNothing(t *testing.T) {
+	x := From([]float32{0.5, -1, 2, 0.25}, 2, 2)
+	x.Grad = make([]float32, 4)
+	forward := func(t *Tape) *Tensor { return t.Sum(t.Mul(t.Tanh(t.Linear(x, x, nil)), x)) }
+	tape := &Tape{Inference: true}
+	y := forward(tape)
+	if y.Grad != nil || len(tape.back) != 0 {
+		t.Errorf("%d operations are recorded", len(tape.back))
+	}
+	if want := forward(new(Tape)).Data[0]; y.Data[0] != want {
+		t.Errorf("the result is %v, with gradients %v", y.Data[0], want)
+	}
+	tape.Reset()
+	if again := forward(tape); &again.Data[0] != &y.Data[0] {
+		t.Error("after Reset the result lies elsewhere")
+	}
+}
+
 // What a tape hands out does not overlap, and is zero.
 func TestMemoryIsDisjointAndZero(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -4,12 +4,15 @@
 // There are two nouns. A Tensor holds numbers and, if anyone wants it, their
 // gradient. A Tape is where operations happen: its methods compute, and it
 // remembers how to go back. A nil *Tape computes and remembers nothing, so
-// training and inference share one forward pass.
+// training and inference share one forward pass; a Tape for Inference does too,
+// in memory that is used again.
 package tensor
 
 import (
 	"fmt"
 	"slices"
+
+	"nfcot/internal/tensor/kernel"
 )
 
 // A Tensor is a contiguous row-major array. Operations see it as rows × cols,
@@ -21,11 +24,13 @@ type Tensor struct {
 
 	dims  [2]int // where Shape points to in a tape's tensors
 	stale bool   // Grad holds nothing yet: what is added to it first overwrites it
+
+	packed *kernel.Packed // in place of Data: see Params.Pack
 }
 
 // New returns a tensor of zeros.
 func New(shape ...int) *Tensor {
-	return &Tensor{Shape: slices.Clone(shape), Data: make([]float32, size(shape))}
+	return &Tensor{Shape: slices.Clone(shape), Data: kernel.Floats(size(shape))}
 }
 
 // From returns a tensor of the given shape around data, which is not copied.

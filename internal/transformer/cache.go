@@ -38,5 +38,5 @@ func (tr *Trunk) Step(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Ten
 		}
 		pos = append(pos, at)
 	}
-	return tr.run(t, x, &rows{pos: pos, caches: cs})
+	return tr.run(t, x, rows{pos: pos, caches: cs})
 }

@@ -41,7 +41,7 @@ func open(t *testing.T, dir string) (*LM, *tensor.Params) {
 // A textBatch is sequences of one length, one after the other.
 type textBatch struct {
 	ids    []int
-	rows   []Row
+	rows   Layout
 	target []int // of each row; negative: none
 }
 
@@ -125,10 +125,7 @@ func checkLayers(t *testing.T, m *LM, g *tensortest.Golden, b textBatch) {
 	if !g.Has("debug.layer0.q_rope") {
 		return
 	}
-	pos, see := make([]int, len(b.rows)), make([]tensor.Span, len(b.rows))
-	for r, row := range b.rows {
-		pos[r], see[r] = row.Pos, row.See
-	}
+	pos, see := b.rows.Pos, b.rows.See
 	block, hd := m.blocks[0], m.HeadDim
 	queries, keys := m.Heads*hd, m.KVHeads*hd
 	qkv := nilTape.Linear(nilTape.RMSNorm(x, block.attnNorm, m.NormEps), block.qkv, nil)

@@ -1,6 +1,9 @@
 package transformer
 
-import "nfcot/internal/tensor"
+import (
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+)
 
 // An LM is a trunk between an embedding table and a table of logits, which may
 // be the same.
@@ -19,6 +22,18 @@ func NewLM(p *tensor.Params, c Config) *LM {
 		m.lmHead = p.Normal("lm_head.weight", 0.02, c.Vocab, c.Hidden)
 	}
 	return m
+}
+
+// Pack stores the matrices of m, whose parameters are p's, in a format for
+// decoding: m can only be run from then on.
+func (m *LM) Pack(p *tensor.Params, format kernel.Format) {
+	p.Pack(format, m.embed)
+	if m.lmHead != m.embed {
+		p.Pack(format, m.lmHead)
+	}
+	for _, b := range m.blocks {
+		p.Pack(format, b.qkv, b.o, b.gateUp, b.down)
+	}
 }
 
 // Embed returns the embeddings of tokens.   → [len(tokens), H]

@@ -3,9 +3,11 @@ package transformer_test
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"testing"
 
 	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/transformer"
 )
 
@@ -23,7 +25,7 @@ type step struct {
 	tape      tensor.Tape
 	tokens    []int
 	target    []int
-	rows      []transformer.Row
+	rows      transformer.Layout
 }
 
 func newStep(c transformer.Config, streams, length int) *step {
@@ -74,9 +76,66 @@ func TestTrainingStepAllocatesNothing(t *testing.T) {
 	c := sizes[0]
 	c.Layers = 2
 	s := newStep(c, 3, 70)
-	s.run()
-	// An average of many steps: workers that meet in a new way may still take a scratch buffer each, once.
-	if n := testing.AllocsPerRun(30, func() { s.run() }); n != 0 {
-		t.Errorf("%g allocations a step", n)
+	for _, recompute := range []bool{false, true} {
+		for _, bf16 := range []bool{false, true} {
+			s.lm.Recompute, s.tape.BF16 = recompute, bf16
+			s.run()
+			// An average of many steps: workers that meet in a new way may still take a scratch buffer each, once.
+			if n := testing.AllocsPerRun(30, func() { s.run() }); n != 0 {
+				t.Errorf("recompute %v, bf16 %v: %g allocations a step", recompute, bf16, n)
+			}
+		}
+	}
+}
+
+// To compute blocks again on the way back saves memory and changes no bit.
+func TestRecompute(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	c := sizes[0]
+	c.Layers = 8
+	for _, threads := range []int{1, 4} {
+		kernel.SetThreads(threads)
+		kept, again := newStep(c, 2, 200), newStep(c, 2, 200)
+		again.lm.Recompute = true
+		kept.tape.BF16, again.tape.BF16 = threads == 4, threads == 4
+		for step := range 2 {
+			if want, got := kept.run(), again.run(); got != want {
+				t.Errorf("%d threads, step %d: the loss is %v, want %v", threads, step+1, got, want)
+			}
+			for i, p := range kept.optimizer.Moments { // parameters, and means of their gradients
+				if q := again.optimizer.Moments[i]; !slices.Equal(q.Data, p.Data) || !slices.Equal(q.M, p.M) || !slices.Equal(q.V, p.V) {
+					t.Fatalf("%d threads, step %d: %s differs", threads, step+1, p.Name)
+				}
+			}
+		}
+		if kept, again := kept.tape.Bytes(), again.tape.Bytes(); again > kept/3 {
+			t.Errorf("%d MB when computed again, %d when kept", again>>20, kept>>20)
+		}
+	}
+}
+
+// A token of each of several streams allocates nothing: its operations take the
+// memory of the token before, and the pasts have room.
+func TestDecodedTokenAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+		p := tensor.NewParams(1)
+		lm := transformer.NewLM(p, sizes[0])
+		lm.Pack(p, format)
+		prompt := lm.NewCache()
+		lm.Step(nil, []*transformer.Cache{prompt, prompt, prompt}, lm.Embed(nil, []int{7, 8, 9}))
+		streams := append(prompt.Fork(5), lm.NewCache())
+		tokens := []int{1, 2, 3, 4, 5, 6}
+		tape := &tensor.Tape{Inference: true}
+		n := testing.AllocsPerRun(30, func() { // as many as a past has room for at first
+			tape.Reset()
+			lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
+		})
+		if n != 0 {
+			t.Errorf("%v: %g allocations a token", format, n)
+		}
 	}
 }

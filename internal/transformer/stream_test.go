@@ -53,7 +53,7 @@ func TestCacheIsFullPass(t *testing.T) {
 	tr, _ := shaken()
 	const n = 41
 	x := random(1, n)
-	want := tr.Forward(nil, x, Causal(nil, n))
+	want := tr.Forward(nil, x, Causal(Layout{}, n))
 	for _, steps := range [][]int{slices.Repeat([]int{1}, n), {n}, {17, 1, 1, 22}} {
 		c, at := tr.NewCache(), 0
 		for _, rows := range steps {
@@ -71,7 +71,7 @@ func TestCacheIsFullPass(t *testing.T) {
 func TestTapeChangesNoBit(t *testing.T) {
 	tr, _ := shaken()
 	x := random(1, 9)
-	same(t, "with a tape", tr.Forward(new(tensor.Tape), x, Causal(nil, 9)), tr.Forward(nil, x, Causal(nil, 9)))
+	same(t, "with a tape", tr.Forward(new(tensor.Tape), x, Causal(Layout{}, 9)), tr.Forward(nil, x, Causal(Layout{}, 9)))
 }
 
 // A fork of a fork goes on as a stream of its own would, and so do its sisters.
@@ -103,7 +103,7 @@ func TestForkIsCopy(t *testing.T) {
 	for i := range leaves {
 		n := shared + more + tail
 		all := tensor.From(slices.Concat(prompt.Data, middle[parent[i]].Data, tails[i].Data), n, small.Hidden)
-		want := part(tr.Forward(nil, all, Causal(nil, n)), n-tail, n)
+		want := part(tr.Forward(nil, all, Causal(Layout{}, n)), n-tail, n)
 		same(t, "leaf", tensor.From(got[i], tail, small.Hidden), want)
 		if leaves[i].Len() != n {
 			t.Errorf("leaf %d has %d rows, want %d", i, leaves[i].Len(), n)
@@ -121,7 +121,7 @@ func TestPackedIsAlone(t *testing.T) {
 	tr, _ := shaken()
 	lengths := []int{5, 1, 23, 8}
 	var (
-		rows    []Row
+		rows    Layout
 		streams []*tensor.Tensor
 		data    []float32
 	)
@@ -132,13 +132,13 @@ func TestPackedIsAlone(t *testing.T) {
 	}
 	for _, threads := range []int{1, 4} {
 		kernel.SetThreads(threads)
-		packed := tensor.From(slices.Clone(data), len(rows), small.Hidden)
+		packed := tensor.From(slices.Clone(data), len(rows.Pos), small.Hidden)
 		packed.Grad = make([]float32, len(data))
 		h := inputGradient(tr, packed, rows)
 		at := 0
 		for i, n := range lengths {
 			streams[i].Grad = make([]float32, len(streams[i].Data))
-			alone := inputGradient(tr, streams[i], Causal(nil, n))
+			alone := inputGradient(tr, streams[i], Causal(Layout{}, n))
 			same(t, "packed", part(h, at, at+n), alone)
 			H := small.Hidden
 			same(t, "gradient", tensor.From(packed.Grad[at*H:(at+n)*H], n, H), tensor.From(streams[i].Grad, n, H))
@@ -162,14 +162,14 @@ func TestPackedIsAlone(t *testing.T) {
 		h := tr.Step(nil, live, tensor.From(x, len(live), small.Hidden))
 		for j, c := range live {
 			i := slices.Index(caches, c)
-			alone := tr.Forward(nil, streams[i], Causal(nil, lengths[i]))
+			alone := tr.Forward(nil, streams[i], Causal(Layout{}, lengths[i]))
 			same(t, "interleaved", part(h, j, j+1), part(alone, s, s+1))
 		}
 	}
 }
 
 // inputGradient runs x forward and Σ h² back, and returns h.
-func inputGradient(tr *Trunk, x *tensor.Tensor, rows []Row) *tensor.Tensor {
+func inputGradient(tr *Trunk, x *tensor.Tensor, rows Layout) *tensor.Tensor {
 	tape := new(tensor.Tape)
 	h := tr.Forward(tape, x, rows)
 	tape.Backward(tape.Sum(tape.Mul(h, h)))
@@ -180,11 +180,11 @@ func inputGradient(tr *Trunk, x *tensor.Tensor, rows []Row) *tensor.Tensor {
 func TestCausality(t *testing.T) {
 	tr, _ := shaken()
 	const n = 12
-	before := tr.Forward(nil, random(1, n), Causal(nil, n))
+	before := tr.Forward(nil, random(1, n), Causal(Layout{}, n))
 	for changed := range n {
 		x := random(1, n)
 		x.Row(changed)[3] += 0.5
-		after := tr.Forward(nil, x, Causal(nil, n))
+		after := tr.Forward(nil, x, Causal(Layout{}, n))
 		same(t, "an earlier row", part(after, 0, changed), part(before, 0, changed))
 		for r := changed; r < n; r++ {
 			if slices.Equal(after.Row(r), before.Row(r)) {
@@ -198,9 +198,9 @@ func TestCausality(t *testing.T) {
 // that see each other.
 func TestBidirectionalBlock(t *testing.T) {
 	tr, _ := shaken()
-	rows := Causal(nil, 6)
+	rows := Causal(Layout{}, 6)
 	for r := 2; r < 5; r++ {
-		rows[r].See.To = 5
+		rows.See[r].To = 5
 	}
 	before := tr.Forward(nil, random(1, 6), rows)
 	x := random(1, 6)
@@ -218,13 +218,13 @@ func TestBidirectionalBlock(t *testing.T) {
 func TestRotaryIsRelative(t *testing.T) {
 	tr, _ := shaken()
 	x := random(1, 8)
-	rows := Causal(nil, 8)
+	rows := Causal(Layout{}, 8)
 	want := tr.Forward(nil, x, rows)
-	for r := range rows {
-		rows[r].Pos += 40
+	for r := range rows.Pos {
+		rows.Pos[r] += 40
 	}
 	tensortest.Forward.Check(t, "moved by 40", tr.Forward(nil, x, rows).Data, tensortest.Float64s(want.Data))
-	rows[7].Pos += 3
+	rows.Pos[7] += 3
 	if slices.Equal(part(tr.Forward(nil, x, rows), 7, 8).Data, part(want, 7, 8).Data) {
 		t.Error("positions do not matter")
 	}
@@ -233,7 +233,7 @@ func TestRotaryIsRelative(t *testing.T) {
 func TestTrunkGradient(t *testing.T) {
 	tr, p := shaken()
 	x := random(1, 9)
-	rows := Causal(Causal(nil, 5), 4)
+	rows := Causal(Causal(Layout{}, 5), 4)
 	params := []*tensor.Tensor{x}
 	for q := range p.All() {
 		params = append(params, q.Tensor)
@@ -256,7 +256,7 @@ func TestTiedGradient(t *testing.T) {
 			t.Errorf("tied %v: a table of its own for logits: %v", tied, got)
 		}
 		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
-			return m.Logits(t, m.Forward(t, m.Embed(t, []int{3, 1, 3}), Causal(nil, 3)))
+			return m.Logits(t, m.Forward(t, m.Embed(t, []int{3, 1, 3}), Causal(Layout{}, 3)))
 		}, m.embed, m.lmHead)
 	}
 }

@@ -10,25 +10,29 @@ import (
 	"nfcot/internal/tensor"
 )
 
-// A Row places one input in its stream.
-type Row struct {
-	Pos int         // rotary position
-	See tensor.Span // the rows it may attend to
+// A Layout places the rows of an input in their streams.
+type Layout struct {
+	Pos []int         // rotary position of each row
+	See []tensor.Span // the rows it may attend to
 }
 
-// Causal appends n rows to rows: a stream of its own, in which every row sees
-// itself and the rows before it.
-func Causal(rows []Row, n int) []Row {
-	from := len(rows)
+// Causal appends n rows to a layout: a stream of its own, in which every row
+// sees itself and the rows before it.
+func Causal(l Layout, n int) Layout {
+	from := len(l.Pos)
 	for i := range n {
-		rows = append(rows, Row{i, tensor.Span{From: from, To: from + i + 1}})
+		l.Pos, l.See = append(l.Pos, i), append(l.See, tensor.Span{From: from, To: from + i + 1})
 	}
-	return rows
+	return l
 }
 
 // A Trunk is a stack of blocks and a final norm.
 type Trunk struct {
 	Config
+	// Recompute keeps only the input of each block in training and runs the block
+	// again on the way back: less memory for about a third more work.
+	Recompute bool
+
 	blocks []block
 	norm   *tensor.Tensor
 	rotary *tensor.Rotary
@@ -41,6 +45,7 @@ type block struct {
 	qNorm, kNorm      *tensor.Tensor // [hd]
 	gateUp            *tensor.Tensor // [2 F, H]
 	down              *tensor.Tensor // [H, F]
+	segment           tensor.Segment // the block over whole streams
 }
 
 // NewTrunk makes the parameters of a trunk, under Hugging Face's names. The
@@ -66,6 +71,9 @@ func NewTrunk(p *tensor.Params, c Config) *Trunk {
 			p.Normal("mlp.gate_proj.weight", in, c.FFN, c.Hidden),
 			p.Normal("mlp.up_proj.weight", in, c.FFN, c.Hidden))
 		b.down = p.Normal("mlp.down_proj.weight", residual/math.Sqrt(float64(c.FFN)), c.Hidden, c.FFN)
+		b.segment = func(t *tensor.Tape, x *tensor.Tensor, pos []int, mask tensor.Mask) *tensor.Tensor {
+			return tr.block(t, l, x, rows{pos: pos, mask: mask})
+		}
 		tr.blocks = append(tr.blocks, b)
 	}
 	tr.norm = p.Const("norm.weight", 1, c.Hidden)
@@ -82,7 +90,7 @@ type rows struct {
 }
 
 // mix lets the rows of layer l look at each other.
-func (r *rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
+func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
 	if r.caches == nil {
 		return t.Attention(q, k, v, r.mask, hd)
 	}
@@ -93,15 +101,19 @@ func (r *rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.T
 	return t.Attend(q, k, v, past, hd)
 }
 
-func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r *rows) *tensor.Tensor {
+func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
 	for l := range tr.blocks {
-		x = tr.block(t, l, x, r)
+		if tr.Recompute && r.caches == nil {
+			x = t.Checkpoint(tr.blocks[l].segment, x, r.pos, r.mask)
+		} else {
+			x = tr.block(t, l, x, r)
+		}
 	}
 	return t.RMSNorm(x, tr.norm, tr.NormEps)
 }
 
 // block is layer l.   x [R, H] → [R, H]
-func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r *rows) *tensor.Tensor {
+func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r rows) *tensor.Tensor {
 	b := &tr.blocks[l]
 	queries, keys, F := tr.Heads*tr.HeadDim, tr.KVHeads*tr.HeadDim, tr.FFN
 	qkv := t.Linear(t.RMSNorm(x, b.attnNorm, tr.NormEps), b.qkv, nil)
@@ -113,11 +125,8 @@ func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r *rows) *tensor
 }
 
 // Forward runs the trunk over whole streams and returns the hidden states after
-// the final norm.   x [R, H] → h [R, H]
-func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout []Row) *tensor.Tensor {
-	pos, see := t.Ints(len(layout)), t.Spans(len(layout))
-	for _, r := range layout {
-		pos, see = append(pos, r.Pos), append(see, r.See)
-	}
-	return tr.run(t, x, &rows{pos: pos, mask: t.Mask(see)})
+// the final norm. The layout must stay as it is until t is reset.
+// x [R, H] → h [R, H]
+func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout Layout) *tensor.Tensor {
+	return tr.run(t, x, rows{pos: layout.Pos, mask: t.Mask(layout.See)})
 }

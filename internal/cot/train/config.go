@@ -25,6 +25,8 @@ type Config struct {
 
 	Batch      int     `yaml:"batch"`      // examples a step
 	Accumulate int     `yaml:"accumulate"` // parts that a batch is cut into, one after the other, to save memory
+	Recompute  bool    `yaml:"recompute"`  // keep only the input of each block of the backbone and compute the rest again on the way back, to save memory
+	Precision  string  `yaml:"precision"`  // of the factors of products with weights, f32 or bf16; all else, and every sum, is f32
 	Clip       float64 `yaml:"clip"`       // largest norm of the gradient
 	Decay      float64 `yaml:"decay"`      // AdamW's weight decay
 	MinLR      float64 `yaml:"min_lr"`     // share of a stage's learning rate that is left at its end
@@ -74,7 +76,7 @@ func Default(method string) Config {
 		Model: transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
 		NF:    cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
 		Flow:  nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
-		Batch: 32, Accumulate: 1, Clip: 1, Decay: 0.01, MinLR: 0.05,
+		Batch: 32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
 		Stages: Stages{
 			Text:  Stage{LR: 3e-3, Warmup: 100, FlowLR: 1, HoldFlow: true},
@@ -120,6 +122,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("clip, decay, min_lr, nf.lambda_flow, nf.lambda_text and nf.mean_weight must not be negative")
 	case c.Batch < 1 || c.Accumulate < 1 || c.Accumulate > c.Batch:
 		return fmt.Errorf("batch is %d in %d parts; want at least 1 example a part", c.Batch, c.Accumulate)
+	case c.Precision != "f32" && c.Precision != "bf16":
+		return fmt.Errorf("precision is %q; want f32 or bf16", c.Precision)
 	case c.HeldOut < 0 || c.EvalEvery < 0 || c.SaveEvery < 0:
 		return fmt.Errorf("held_out, eval_every and save_every must not be negative")
 	}

@@ -87,6 +87,7 @@ func TestConfigCheck(t *testing.T) {
 		{"cot", func(c *Config) { c.Batch = 0 }, "batch is 0 in 1 parts"},
 		{"cot", func(c *Config) { c.Accumulate = 0 }, "batch is 6 in 0 parts"},
 		{"cot", func(c *Config) { c.Accumulate = 7 }, "batch is 6 in 7 parts"},
+		{"cot", func(c *Config) { c.Precision = "fp8" }, `precision is "fp8"; want f32 or bf16`},
 		{"cot", func(c *Config) { c.HeldOut = -1 }, "held_out, eval_every and save_every must not be negative"},
 		{"cot", func(c *Config) { c.EvalEvery = -1 }, "held_out, eval_every and save_every must not be negative"},
 		{"cot", func(c *Config) { c.SaveEvery = -1 }, "held_out, eval_every and save_every must not be negative"},

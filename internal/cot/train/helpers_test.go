@@ -22,7 +22,7 @@ func tiny(method string) Config {
 		Model: transformer.Config{Hidden: 16, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8, FFN: 24, Vocab: 20, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 48},
 		NF:    cot.NFOptions{K: 2, D: 2, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
 		Flow:  nfhead.Config{Blocks: 2, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"},
-		Batch: 6, Accumulate: 1, Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
+		Batch: 6, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
 		Stages: Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},
 	}
 	c.Stages.Joint.Steps = 5
@@ -116,7 +116,7 @@ func sameReports(t *testing.T, what string, got, want []Metrics) {
 	}
 	for i := range want {
 		g, w := got[i], want[i]
-		if !slices.Equal(g.Parts, w.Parts) || !slices.Equal(g.Held, w.Held) || g.Step != w.Step || g.Steps != w.Steps || g.Stage != w.Stage ||
+		if g.Parts != w.Parts || !slices.Equal(g.Held, w.Held) || g.Step != w.Step || g.Steps != w.Steps || g.Stage != w.Stage ||
 			g.Loss != w.Loss || g.LR != w.LR || g.Norm != w.Norm || g.Tokens != w.Tokens || g.FLOPs != w.FLOPs {
 			t.Errorf("%s: step %d is reported as %+v, want %+v", what, i+1, g, w)
 			return

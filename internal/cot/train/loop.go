@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"nfcot/internal/cot"
@@ -23,17 +24,18 @@ type Loop struct {
 	Only   int           // the one stage to run; -1 for all
 	Dir    string        // the run's folder, for its state; "" keeps none
 	Report func(Metrics) error
+	Plan   func(Memory) // is told what training will take, before the first step
 
 	saved *state // to continue from; nil for a fresh start
 }
 
 // Metrics are what one step tells.
 type Metrics struct {
-	Step   int        // from 1, over all stages
-	Steps  int        // of all stages
-	Stage  int        // 0..3
-	Loss   float64    // total
-	Parts  []cot.Part // of the loss
+	Step   int       // from 1, over all stages
+	Steps  int       // of all stages
+	Stage  int       // 0..3
+	Loss   float64   // total
+	Parts  cot.Parts // of the loss
 	LR     float64
 	Norm   float64    // of the gradient, before clipping
 	FLOPs  float64    // of the backbone
@@ -67,6 +69,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	} else if err := l.save(at, new(tensor.AdamW)); err != nil { // whatever ends the run, it can be resumed
 		return err
 	}
+	if l.Plan != nil {
+		l.Plan(l.plan(at))
+	}
 	for ; at.Stage < len(l.Config.Stages.List()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
 		if l.runs(at.Stage) {
 			if err := l.stage(ctx, &at); err != nil {
@@ -94,47 +99,32 @@ func (l *Loop) Steps() int {
 
 // stage runs one stage from step at.Done on.
 func (l *Loop) stage(ctx context.Context, at *position) error {
-	stage := *l.Config.Stages.List()[at.Stage]
-	learner := l.Model.learner(at.Stage)
-	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(at.Stage, name) })
-	optimizer := tensor.NewAdamW(l.Model.Params)
-	optimizer.Decay = l.Config.Decay
-	optimizer.Scale = func(name string) float64 {
-		if isFlow(name) {
-			return stage.FlowLR
-		}
-		return 1
-	}
+	s := l.newStageRun(at.Stage)
 	if l.saved != nil {
-		if err := l.saved.restore(optimizer); err != nil {
+		if err := l.saved.restore(s.optimizer); err != nil {
 			return err
 		}
 		l.saved = nil // later stages begin afresh
 	}
-	order := newOrder(l.Config.Seed, at.Stage, len(l.Data))
-	tape := new(tensor.Tape)
-	for at.Done < stage.Steps {
+	s.reserve(*at)
+	steps := l.Steps()
+	for at.Done < s.stage.Steps {
 		if ctx.Err() != nil {
-			if err := l.save(*at, optimizer); err != nil {
+			if err := l.save(*at, s.optimizer); err != nil {
 				return err
 			}
 			return ErrInterrupted
 		}
 		start := time.Now()
-		batch := make([]cot.Encoded, l.Config.Batch)
-		for i := range batch {
-			batch[i] = l.Data[order.at(at.Done*l.Config.Batch+i)]
-		}
-		m := Metrics{Step: at.Total + 1, Steps: l.Steps(), Stage: at.Stage, LR: l.Config.rate(stage, at.Done)}
-		l.backward(tape, learner, batch, cot.Draws{Seed: l.Config.Seed, Step: at.Total}, &m)
-		m.Norm = optimizer.Step(m.LR, l.Config.Clip)
+		m := s.step(*at)
+		m.Steps = steps
 		if math.IsNaN(m.Norm) || math.IsInf(m.Norm, 0) {
 			return fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate", m.Step, m.Loss)
 		}
 		at.Done, at.Total = at.Done+1, at.Total+1
-		last := at.Done == stage.Steps
+		last := at.Done == s.stage.Steps
 		if e := l.Config.EvalEvery; e > 0 && len(l.Held) > 0 && (at.Done%e == 0 || last) {
-			m.Held = l.evaluate(learner)
+			m.Held = l.evaluate(s.learner)
 		}
 		m.Time = time.Since(start)
 		if l.Report != nil {
@@ -142,8 +132,8 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 				return err
 			}
 		}
-		if s := l.Config.SaveEvery; s > 0 && at.Done%s == 0 && !last {
-			if err := l.save(*at, optimizer); err != nil {
+		if e := l.Config.SaveEvery; e > 0 && at.Done%e == 0 && !last {
+			if err := l.save(*at, s.optimizer); err != nil {
 				return err
 			}
 		}
@@ -151,21 +141,69 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 	return nil
 }
 
-// backward accumulates the gradient of a batch, part by part.
-func (l *Loop) backward(tape *tensor.Tape, learner cot.Learner, batch []cot.Encoded, draws cot.Draws, m *Metrics) {
-	whole := learner.Size(batch)
-	m.Tokens = whole.Tokens
-	if l.Config.Continuous() {
-		m.Tokens += len(batch) * l.Config.NF.K
+// A stageRun is a stage being run. Its steps use the same memory.
+type stageRun struct {
+	*Loop
+	stage     Stage
+	learner   cot.Learner
+	optimizer *tensor.AdamW
+	order     *order
+	batch     []cot.Encoded // of the step under way
+	tape      tensor.Tape
+}
+
+func (l *Loop) newStageRun(number int) *stageRun {
+	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(number, name) })
+	s := &stageRun{Loop: l, stage: *l.Config.Stages.List()[number], learner: l.Model.learner(number),
+		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, number, len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
+	s.tape.BF16 = l.Config.Precision == "bf16"
+	s.optimizer.Decay = l.Config.Decay
+	s.optimizer.Scale = func(name string) float64 {
+		if isFlow(name) {
+			return s.stage.FlowLR
+		}
+		return 1
 	}
-	for i := range l.Config.Accumulate {
-		part := batch[i*len(batch)/l.Config.Accumulate : (i+1)*len(batch)/l.Config.Accumulate]
-		tape.Reset()
-		loss := learner.Loss(tape, part, whole, draws)
+	return s
+}
+
+// step moves the parameters once.
+func (s *stageRun) step(at position) Metrics {
+	draws := s.take(at)
+	m := Metrics{Step: at.Total + 1, Stage: at.Stage, LR: s.Config.rate(s.stage, at.Done)}
+	s.backward(draws, &m)
+	m.Norm = s.optimizer.Step(m.LR, s.Config.Clip)
+	return m
+}
+
+// take makes the batch that of the step at a position, and returns its draws.
+func (s *stageRun) take(at position) cot.Draws {
+	for i := range s.batch {
+		s.batch[i] = s.Data[s.order.at(at.Done*len(s.batch)+i)]
+	}
+	return cot.Draws{Seed: s.Config.Seed, Step: at.Total}
+}
+
+// part is what goes forward and back at a time: part i of the batch.
+func (s *stageRun) part(i int) []cot.Encoded {
+	n, parts := len(s.batch), s.Config.Accumulate
+	return s.batch[i*n/parts : (i+1)*n/parts]
+}
+
+// backward accumulates the gradient of the batch, part by part.
+func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
+	whole := s.learner.Size(s.batch)
+	m.Tokens = whole.Tokens
+	if s.Config.Continuous() {
+		m.Tokens += len(s.batch) * s.Config.NF.K
+	}
+	for i := range s.Config.Accumulate {
+		s.tape.Reset()
+		loss := s.learner.Loss(&s.tape, s.part(i), whole, draws)
 		m.Loss += float64(loss.Total.Data[0])
 		m.FLOPs += loss.FLOPs
-		m.Parts = addParts(m.Parts, loss.Parts)
-		tape.Backward(loss.Total)
+		m.Parts.Sum(loss.Parts)
+		s.tape.Backward(loss.Total)
 	}
 }
 
@@ -173,11 +211,12 @@ func (l *Loop) backward(tape *tensor.Tape, learner cot.Learner, batch []cot.Enco
 func (l *Loop) evaluate(learner cot.Learner) []cot.Part {
 	draws := cot.Draws{Seed: l.Config.Seed, Step: -1}
 	whole := learner.Size(l.Held)
-	var parts []cot.Part
+	var sum cot.Parts
 	for from := 0; from < len(l.Held); from += l.Config.Batch {
 		batch := l.Held[from:min(len(l.Held), from+l.Config.Batch)]
-		parts = addParts(parts, learner.Loss(nil, batch, whole, draws).Parts)
+		sum.Sum(learner.Loss(nil, batch, whole, draws).Parts)
 	}
+	parts := slices.Clone(sum.All())
 	if s, ok := learner.(cot.Stage); ok {
 		d := s.Diagnose(l.Held, draws)
 		for k := range d.Sigma {
@@ -186,17 +225,6 @@ func (l *Loop) evaluate(learner cot.Learner) []cot.Part {
 		}
 	}
 	return parts
-}
-
-// addParts adds b to a, term by term.
-func addParts(a, b []cot.Part) []cot.Part {
-	if a == nil {
-		return b
-	}
-	for i := range a {
-		a[i].Value += b[i].Value
-	}
-	return a
 }
 
 // An order is an endless sequence of examples: every epoch is a permutation of

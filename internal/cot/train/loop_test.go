@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,21 +18,49 @@ import (
 	"nfcot/internal/tensor/tensortest"
 )
 
-// Five steps of every method leave the same bytes with one thread and with four,
-// for models large enough that work is shared out.
-func TestThreadsChangeNoBit(t *testing.T) {
+// Fifty steps of every method, through all of its stages, leave files with the
+// same bytes whatever the number of threads: the model, and the state with the
+// optimizer's moments. The models are large enough that work is shared out.
+func TestThreadsChangeNoByte(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	for _, m := range Methods {
 		c := tiny(m.Name)
 		c.Model.Hidden, c.Model.FFN, c.Model.HeadDim, c.Flow.Width, c.Batch = 48, 96, 16, 32, 24
-		c.Stages.Text.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 1, 2, 2
-		kernel.SetThreads(1)
-		want, reports := run(t, c, examples(30))
-		for range 2 {
-			kernel.SetThreads(4)
-			got, again := run(t, c, examples(30))
-			sameWeights(t, m.Name+" with 4 threads", got, want)
-			sameReports(t, m.Name+" with 4 threads", again, reports)
+		c.Stages.Text.Steps, c.Stages.Joint.Steps = 20, 30
+		if c.Continuous() {
+			c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 5, 13, 12
+		}
+		c.SaveEvery = 11 // and so once in the last stage
+		files := func(threads int) (state, model []byte, reports []Metrics) {
+			kernel.SetThreads(threads)
+			l, r := trainer(c, examples(30))
+			l.Dir = t.TempDir()
+			if err := l.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			state, err := os.ReadFile(filepath.Join(l.Dir, stateDir, stateFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := (&Run{Dir: l.Dir, Model: l.Model}).Finish(); err != nil {
+				t.Fatal(err)
+			}
+			if model, err = os.ReadFile(filepath.Join(l.Dir, ModelFile)); err != nil {
+				t.Fatal(err)
+			}
+			return state, model, *r
+		}
+		wantState, wantModel, want := files(1)
+		if len(want) != 50 {
+			t.Errorf("%s: %d steps, want 50", m.Name, len(want))
+		}
+		for _, threads := range []int{2, 3, 8} {
+			what := fmt.Sprintf("%s with %d threads", m.Name, threads)
+			state, model, reports := files(threads)
+			if !bytes.Equal(state, wantState) || !bytes.Equal(model, wantModel) {
+				t.Errorf("%s: files differ from those with one", what)
+			}
+			sameReports(t, what, reports, want)
 		}
 	}
 }
@@ -94,6 +123,25 @@ func TestResumeIsUndisturbed(t *testing.T) {
 			}
 			sameWeights(t, what, l.Model, want)
 			sameReports(t, what, append(*before, *after...), *reports)
+		}
+	}
+}
+
+// To compute the backbone's blocks again on the way back changes no byte.
+func TestRecompute(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	for _, c := range []Config{allStages(), tiny("cot")} {
+		for _, threads := range []int{1, 4} {
+			kernel.SetThreads(threads)
+			want, reports := run(t, c, examples(15))
+			again := c
+			again.Recompute = true
+			got, reportsAgain := run(t, again, examples(15))
+			if !got.LM.Recompute {
+				t.Fatal("the model does not know what its experiment says")
+			}
+			sameWeights(t, c.Method, got, want)
+			sameReports(t, c.Method, reportsAgain, reports)
 		}
 	}
 }
@@ -321,8 +369,8 @@ func TestAccumulate(t *testing.T) {
 				near := tensortest.Tolerance{Rel: 1e-4, Abs: 1e-4}
 				near.CheckScalar(t, "loss", again[i].Loss, r.Loss)
 				near.CheckScalar(t, "norm", again[i].Norm, r.Norm)
-				for j, p := range r.Parts {
-					near.CheckScalar(t, p.Name, again[i].Parts[j].Value, p.Value)
+				for j, p := range r.Parts.All() {
+					near.CheckScalar(t, p.Name, again[i].Parts.All()[j].Value, p.Value)
 				}
 				if again[i].Tokens != r.Tokens || again[i].FLOPs != r.FLOPs {
 					t.Errorf("%d parts have %d tokens and %g operations, the batch %d and %g", parts, again[i].Tokens, again[i].FLOPs, r.Tokens, r.FLOPs)
@@ -369,8 +417,8 @@ func TestStepsByHand(t *testing.T) {
 			size := learner.Size(batch)
 			loss := learner.Loss(nil, batch, size, cot.Draws{Seed: c.Seed, Step: step})
 			m := reports[step]
-			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || !slices.Equal(m.Parts, loss.Parts) || m.Tokens != size.Tokens+len(batch)*c.NF.K {
-				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Parts, m.Tokens, want, loss.Parts, size.Tokens+len(batch)*c.NF.K)
+			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || m.Parts != loss.Parts || m.Tokens != size.Tokens+len(batch)*c.NF.K {
+				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Parts.All(), m.Tokens, want, loss.Parts.All(), size.Tokens+len(batch)*c.NF.K)
 			}
 			step++
 		}
@@ -399,16 +447,16 @@ func TestEvaluation(t *testing.T) {
 	learner := l.Model.learner(3)
 	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.Draws{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
-	if len(last.Held) != len(loss.Parts)+len(names) {
+	if len(last.Held) != len(loss.Parts.All())+len(names) {
 		t.Fatalf("held-out metrics %v", last.Held)
 	}
-	for i, p := range loss.Parts {
+	for i, p := range loss.Parts.All() {
 		if got := last.Held[i]; got.Name != p.Name || math.Abs(got.Value-p.Value) > 1e-5 {
 			t.Errorf("held-out %+v, want %+v", got, p)
 		}
 	}
 	for i, name := range names {
-		if last.Held[len(loss.Parts)+i].Name != name {
+		if last.Held[len(loss.Parts.All())+i].Name != name {
 			t.Errorf("held-out metrics %v, want %s", last.Held, name)
 		}
 	}
@@ -441,7 +489,7 @@ func TestMethodsLearn(t *testing.T) {
 				c.Stages.Flow = Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
 			}
 			model, reports := run(t, c, data)
-			first, last := reports[0].Parts, reports[len(reports)-1].Parts
+			first, last := reports[0].Parts.All(), reports[len(reports)-1].Parts.All()
 			for i := range first {
 				if !(last[i].Value < first[i].Value-0.3) {
 					t.Errorf("%s goes from %g to %g", first[i].Name, first[i].Value, last[i].Value)
@@ -488,6 +536,7 @@ func TestSettingsMatter(t *testing.T) {
 		"seed":         func(c *Config) { c.Seed++ },
 		"batch":        func(c *Config) { c.Batch++ },
 		"clip":         func(c *Config) { c.Clip = 0.1 },
+		"precision":    func(c *Config) { c.Precision = "bf16" },
 		"decay":        func(c *Config) { c.Decay = 0.5 },
 		"min_lr":       func(c *Config) { c.MinLR = 0.5 },
 		"direct_share": func(c *Config) { c.DirectShare = 0.8 },

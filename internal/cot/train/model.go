@@ -22,6 +22,7 @@ type Model struct {
 func NewModel(c Config, special cot.Special) *Model {
 	p := tensor.NewParams(c.Seed)
 	m := &Model{Params: p, Special: special, LM: transformer.NewLM(p, c.Model), config: c}
+	m.LM.Recompute = c.Recompute
 	if c.Continuous() {
 		m.NF = cot.NewNFCoT(p, m.LM, special, c.Flow, c.NF)
 	}

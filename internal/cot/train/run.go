@@ -119,7 +119,7 @@ func (r *Run) Finish() error {
 
 // ReadConfig reads the experiment of the run folder dir.
 func ReadConfig(dir string) (Experiment, error) {
-	var e Experiment
+	e := Experiment{Config: Config{Precision: "f32"}} // runs of older versions do not say
 	path := filepath.Join(dir, ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -189,7 +189,7 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 		"step": m.Step, "stage": m.Stage, "loss": m.Loss, "lr": m.LR, "grad_norm": m.Norm, "backbone_flops": m.FLOPs,
 		"tokens_per_second": float64(m.Tokens) / m.Time.Seconds(), "seconds": m.Time.Seconds(),
 	}
-	for _, p := range m.Parts {
+	for _, p := range m.Parts.All() {
 		line[p.Name] = p.Value
 	}
 	for _, p := range m.Held {

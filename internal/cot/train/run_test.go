@@ -279,9 +279,11 @@ func TestInitFrom(t *testing.T) {
 }
 
 func TestMetricsJSON(t *testing.T) {
+	var parts cot.Parts
+	parts.Add("text_nats_per_token", 0.5)
 	line, err := json.Marshal(Metrics{
 		Step: 3, Steps: 9, Stage: 2, Loss: 1.5, LR: 0.25, Norm: 2, Tokens: 100, FLOPs: 6e9, Time: 500 * time.Millisecond,
-		Parts: []cot.Part{{Name: "text_nats_per_token", Value: 0.5}}, Held: []cot.Part{{Name: "text_nats_per_token", Value: 0.75}},
+		Parts: parts, Held: []cot.Part{{Name: "text_nats_per_token", Value: 0.75}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -22,11 +22,20 @@ type Mat struct {
 // Every element of C starts from 0 (or from itself) and takes its k products in ascending order, one fused multiply-add
 // each, so a row of C has the same bits whatever m is, wherever the row lies and however many threads there are.
 func Gemm(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
+	if p := begin(c, ldc, a, b, m, n, k, accumulate); p != nil {
+		p.run()
+		p.end()
+	}
+}
+
+// begin checks the operands of a product and returns it, or nil when there is nothing left to do. Its tiles are those of
+// float32.
+func begin(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) *product {
 	if m < 0 || n < 0 || k < 0 || ldc < n {
 		panic(fmt.Sprintf("kernel: Gemm: m %d, n %d, k %d, row stride of C %d", m, n, k, ldc))
 	}
 	if m == 0 || n == 0 {
-		return
+		return nil
 	}
 	checkRows("Gemm: C", len(c), ldc, m, n)
 	a.check("Gemm: A", m, k)
@@ -37,13 +46,18 @@ func Gemm(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
 				clear(c[i*ldc:][:n])
 			}
 		}
-		return
+		return nil
 	}
 	p := products.Get().(*product)
 	p.tiles = tilesOf(isa)
 	p.c, p.ldc, p.a, p.b, p.m, p.n, p.k, p.accumulate = c, ldc, a, b, m, n, k, accumulate
-	p.run()
-	p.c, p.a, p.b = nil, Mat{}, Mat{}
+	return p
+}
+
+// end gives the product back to be used again.
+func (p *product) end() {
+	p.c, p.a, p.b, p.weights = nil, Mat{}, Mat{}, nil
+	p.inPlace = false
 	products.Put(p)
 }
 
@@ -62,24 +76,31 @@ func (x Mat) check(name string, rows, cols int) {
 type tiles struct {
 	rows         int
 	wide, narrow tileShape
+
+	pairs   *tiles                         // for pairs of bfloat16; nil where the processor does not multiply them
+	rowsOfA bool                           // A's elements along k must lie side by side
+	singles [len(formatNames)]*singleFuncs // for one row and packed weights, by format; nil: the tiles do it
 }
 
 // tileShape holds the kernels for panels of one width: the product of a tile (tileGeneric), by number of rows, and the packing
 // (copyRowsGeneric).
 type tileShape struct {
 	width    int
-	tile     [13]tileFunc
+	tile     []tileFunc
 	copyRows copyFunc
 }
 
 type (
 	tileFunc func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)
 	copyFunc func(dst, src []float32, stride, cols, n int)
+
+	// singleFuncs are products of one row with one panel of packed weights and with two, which lie size words apart.
+	singleFuncs [2]func(k int, a, b []float32, size int, c []float32, cols int, load bool)
 )
 
 var genericTiles = func() tiles {
-	shape := tileShape{width: genericCols, copyRows: copyRowsGeneric}
 	const rows = 4
+	shape := tileShape{width: genericCols, tile: make([]tileFunc, rows+1), copyRows: copyRowsGeneric}
 	for r := 1; r <= rows; r++ {
 		shape.tile[r] = func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
 			tileGeneric(r, k, a, rs, cs, b, c, ldc, cols, load)
@@ -89,14 +110,15 @@ var genericTiles = func() tiles {
 }()
 
 const (
-	kBlock    = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
-	partSize  = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
-	leastRows = 96      // rows of A that make it worth packing a panel of B once more
-	shareWork = 1 << 17 // multiply-adds that are worth a thread
+	kBlock     = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
+	widenBlock = 128     // likewise when the panel is widened first: it then stays in the first-level cache
+	partSize   = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
+	leastRows  = 96      // rows of A that make it worth packing a panel of B once more
+	shareWork  = 1 << 17 // multiply-adds that are worth a thread
 )
 
 // product is a matrix product under way. Its tasks are the panels of C, each once for every part of the rows; a task packs the
-// panel of B that it needs. Products are reused, so that no call allocates.
+// panel of B that it needs, unless B is packed. Products are reused, so that no call allocates.
 type product struct {
 	*tiles
 	c          []float32
@@ -104,9 +126,15 @@ type product struct {
 	a, b       Mat
 	m, n, k    int
 	accumulate bool
+	weights    *Packed // in place of b
+	inPlace    bool    // the tiles read the panels of weights as they are
 
 	rowTiles, panels, parts int
+	block                   int              // steps along k taken at a time
 	tasks                   func(lo, hi int) // multiplyTasks, bound
+
+	rounder            rounder
+	roundedA, roundedB []float32 // room for rounded operands
 }
 
 var (
@@ -121,9 +149,17 @@ var (
 func (p *product) run() {
 	p.rowTiles = ceil(p.m, p.rows)
 	p.panels = ceil(p.n, p.wide.width)
+	switch {
+	case p.inPlace && p.rowTiles == 1:
+		p.block = p.k // the panel is read once, from beginning to end
+	case p.weights != nil && !p.inPlace:
+		p.block = widenBlock
+	default:
+		p.block = kBlock
+	}
 	workers := Threads()
 	wanted := max(workers, ceil(chunksPerWorker*workers, p.panels))
-	p.parts = max(ceil(p.m*min(p.k, kBlock), partSize), min(wanted, p.m/leastRows), 1)
+	p.parts = max(ceil(p.m*min(p.k, p.block), partSize), min(wanted, p.m/leastRows), 1)
 	if p.parts > workers {
 		p.parts = ceil(p.parts, workers) * workers // a worker's share of the tasks is then its share of the rows
 	}
@@ -135,21 +171,36 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 
 // multiplyTasks does the tasks lo to hi: panel task%panels for part task/panels of the rows.
 func (p *product) multiplyTasks(lo, hi int) {
-	panel := panelBuffers.Get().(*[32 * kBlock]float32)
-	defer panelBuffers.Put(panel)
+	buffer := panelBuffers.Get().(*[32 * kBlock]float32)
+	defer panelBuffers.Put(buffer)
 	for lo < hi {
 		part := lo / p.panels
 		t0, t1 := p.rowTiles*part/p.parts, p.rowTiles*(part+1)/p.parts
 		end := min(hi, (part+1)*p.panels)
-		for k0 := 0; k0 < p.k; k0 += kBlock {
-			kc := min(kBlock, p.k-k0)
+		if p.rowTiles == 1 { // A is small: what counts is that B is read from beginning to end
+			end = lo + 1
+		}
+		for k0 := 0; k0 < p.k; k0 += p.block {
+			kc := min(p.block, p.k-k0)
 			for j := lo - part*p.panels; j < end-part*p.panels; j++ {
-				p.packPanel(panel[:], j, k0, kc)
-				p.multiply(t0, t1, j, panel[:], k0, kc)
+				p.multiply(t0, t1, j, p.panel(buffer[:], j, k0, kc), k0, kc)
 			}
 		}
 		lo = end
 	}
+}
+
+// panel returns rows k0 to k0+kc of panel j of B as the tiles read it, in buffer unless it is there already.
+func (p *product) panel(buffer []float32, j, k0, kc int) []float32 {
+	switch {
+	case p.inPlace:
+		return p.weights.words[j*p.weights.panel+k0*p.wide.width:]
+	case p.weights != nil:
+		p.weights.widen(buffer, j, k0, kc)
+	default:
+		p.packPanel(buffer, j, k0, kc)
+	}
+	return buffer
 }
 
 // packPanel writes rows k0 to k0+kc of the columns of panel j side by side, filled up with zeros to the width of the panel.
@@ -170,7 +221,7 @@ func (p *product) packPanel(dst []float32, j, k0, kc int) {
 // panelShape returns how many columns of C panel j covers and the kernels for it.
 func (p *product) panelShape(j int) (cols int, shape *tileShape) {
 	cols = min(p.wide.width, p.n-j*p.wide.width)
-	if cols <= p.narrow.width {
+	if cols <= p.narrow.width && p.weights == nil { // packed weights are as wide everywhere
 		return cols, &p.narrow
 	}
 	return cols, &p.wide

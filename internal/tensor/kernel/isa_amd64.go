@@ -29,26 +29,42 @@ func bestISA() level {
 
 var avx512Tiles = tiles{
 	rows: 12,
-	wide: tileShape{32, [...]tileFunc{nil,
+	wide: tileShape{32, []tileFunc{nil,
 		tile1x32AVX512, tile2x32AVX512, tile3x32AVX512, tile4x32AVX512, tile5x32AVX512, tile6x32AVX512,
 		tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512, tile12x32AVX512,
 	}, copyRows32AVX512},
-	narrow: tileShape{16, [...]tileFunc{nil,
+	narrow: tileShape{16, []tileFunc{nil,
 		tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512,
 		tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512,
 	}, copyRows16AVX512},
+	pairs:   pairTiles(),
+	singles: [...]*singleFuncs{{singleF321AVX512, singleF322AVX512}, {singleBF161AVX512, singleBF162AVX512}, {singleInt81AVX512, singleInt82AVX512}},
+}
+
+// pairTiles returns the tiles for pairs of bfloat16, nil if the processor does not multiply them.
+func pairTiles() *tiles {
+	if amx {
+		return amxTiles()
+	}
+	if !cpu.X86.HasAVX512BF16 {
+		return nil
+	}
+	shape := tileShape{32, []tileFunc{nil,
+		pairs1x32AVX512, pairs2x32AVX512, pairs3x32AVX512, pairs4x32AVX512, pairs5x32AVX512, pairs6x32AVX512,
+		pairs7x32AVX512, pairs8x32AVX512, pairs9x32AVX512, pairs10x32AVX512, pairs11x32AVX512, pairs12x32AVX512,
+	}, copyRows32AVX512}
+	return &tiles{rows: 12, wide: shape, narrow: shape, singles: [...]*singleFuncs{BF16: {singlePairs1AVX512, singlePairs2AVX512}, Int8: nil}}
 }
 
 var avx2Tiles = tiles{
 	rows: 6,
-	wide: tileShape{16, [...]tileFunc{nil,
+	wide: tileShape{16, []tileFunc{nil,
 		tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2,
-		12: nil,
 	}, copyRows16AVX2},
-	narrow: tileShape{8, [...]tileFunc{nil,
+	narrow: tileShape{8, []tileFunc{nil,
 		tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2,
-		12: nil,
 	}, copyRows8AVX2},
+	singles: [...]*singleFuncs{{singleF321AVX2, singleF322AVX2}, {singleBF161AVX2, singleBF162AVX2}, {singleInt81AVX2, singleInt82AVX2}},
 }
 
 func tilesOf(l level) *tiles {
@@ -318,5 +334,49 @@ func rope(x, cos, sin []float32, sign float32) {
 		ropeAVX2(x, cos, sin, sign)
 	default:
 		ropeGeneric(x, cos, sin, sign)
+	}
+}
+
+func roundWords(dst, src []float32) {
+	switch isa {
+	case avx512:
+		roundPairsAVX512(dst, src)
+	case avx2:
+		roundPairsAVX2(dst, src)
+	default:
+		roundPairsGeneric(dst, src)
+	}
+}
+
+func pairUp(dst []float32, width int, src []float32, stride, cols, n int) {
+	switch isa {
+	case avx512:
+		pairUpAVX512(dst, width, src, stride, cols, n)
+	case avx2:
+		pairUpAVX2(dst, width, src, stride, cols, n)
+	default:
+		pairUpGeneric(dst, width, src, stride, cols, n)
+	}
+}
+
+func widenPairs(dst, src []float32, width, n int) {
+	switch width {
+	case 32:
+		widenPairs32AVX512(dst, src, n)
+	case 16:
+		widenPairs16AVX2(dst, src, n)
+	default:
+		widenPairsGeneric(dst, src, width, n)
+	}
+}
+
+func widenInt8(dst, src []float32, width, n int) {
+	switch width {
+	case 32:
+		widenInt832AVX512(dst, src, n)
+	case 16:
+		widenInt816AVX2(dst, src, n)
+	default:
+		widenInt8Generic(dst, src, width, n)
 	}
 }

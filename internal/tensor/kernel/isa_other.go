@@ -47,3 +47,9 @@ func layerNormBackward(dx, dw, db, dy, x, w, means, inv []float32) {
 	layerNormBackwardGeneric(dx, dw, db, dy, x, w, means, inv)
 }
 func rope(x, cos, sin []float32, sign float32) { ropeGeneric(x, cos, sin, sign) }
+func roundWords(dst, src []float32)            { roundPairsGeneric(dst, src) }
+func pairUp(dst []float32, width int, src []float32, stride, cols, n int) {
+	pairUpGeneric(dst, width, src, stride, cols, n)
+}
+func widenPairs(dst, src []float32, width, n int) { widenPairsGeneric(dst, src, width, n) }
+func widenInt8(dst, src []float32, width, n int)  { widenInt8Generic(dst, src, width, n) }

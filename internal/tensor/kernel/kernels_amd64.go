@@ -258,3 +258,119 @@ func fmasAVX2(n int)
 
 //go:noescape
 func transpose8(dst []float32, width int, src []float32, stride int, n int)
+
+//go:noescape
+func pairs1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func pairs12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func singlePairs1AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singlePairs2AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func roundPairsAVX512(dst []float32, src []float32)
+
+//go:noescape
+func pairUpAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
+
+//go:noescape
+func widenPairs32AVX512(dst []float32, src []float32, n int)
+
+//go:noescape
+func widenInt832AVX512(dst []float32, src []float32, n int)
+
+//go:noescape
+func singleF321AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleBF161AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt81AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleF322AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleBF162AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt82AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func roundPairsAVX2(dst []float32, src []float32)
+
+//go:noescape
+func pairUpAVX2(dst []float32, width int, src []float32, stride int, cols int, n int)
+
+//go:noescape
+func widenPairs16AVX2(dst []float32, src []float32, n int)
+
+//go:noescape
+func widenInt816AVX2(dst []float32, src []float32, n int)
+
+//go:noescape
+func singleF321AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleBF161AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt81AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleF322AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleBF162AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func singleInt82AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+
+//go:noescape
+func tile16x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile16x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile32x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+//go:noescape
+func tile32x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+
+func xgetbv() (xcr0 uint32)

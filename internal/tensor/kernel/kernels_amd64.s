@@ -398,6 +398,78 @@ DATA geluMost<>+56(SB)/4, $0x41a00000
 DATA geluMost<>+60(SB)/4, $0x41a00000
 GLOBL geluMost<>(SB), RODATA|NOPTR, $64
 
+DATA lowest<>+0(SB)/4, $0x00000001
+DATA lowest<>+4(SB)/4, $0x00000001
+DATA lowest<>+8(SB)/4, $0x00000001
+DATA lowest<>+12(SB)/4, $0x00000001
+DATA lowest<>+16(SB)/4, $0x00000001
+DATA lowest<>+20(SB)/4, $0x00000001
+DATA lowest<>+24(SB)/4, $0x00000001
+DATA lowest<>+28(SB)/4, $0x00000001
+DATA lowest<>+32(SB)/4, $0x00000001
+DATA lowest<>+36(SB)/4, $0x00000001
+DATA lowest<>+40(SB)/4, $0x00000001
+DATA lowest<>+44(SB)/4, $0x00000001
+DATA lowest<>+48(SB)/4, $0x00000001
+DATA lowest<>+52(SB)/4, $0x00000001
+DATA lowest<>+56(SB)/4, $0x00000001
+DATA lowest<>+60(SB)/4, $0x00000001
+GLOBL lowest<>(SB), RODATA|NOPTR, $64
+
+DATA half<>+0(SB)/4, $0x00007fff
+DATA half<>+4(SB)/4, $0x00007fff
+DATA half<>+8(SB)/4, $0x00007fff
+DATA half<>+12(SB)/4, $0x00007fff
+DATA half<>+16(SB)/4, $0x00007fff
+DATA half<>+20(SB)/4, $0x00007fff
+DATA half<>+24(SB)/4, $0x00007fff
+DATA half<>+28(SB)/4, $0x00007fff
+DATA half<>+32(SB)/4, $0x00007fff
+DATA half<>+36(SB)/4, $0x00007fff
+DATA half<>+40(SB)/4, $0x00007fff
+DATA half<>+44(SB)/4, $0x00007fff
+DATA half<>+48(SB)/4, $0x00007fff
+DATA half<>+52(SB)/4, $0x00007fff
+DATA half<>+56(SB)/4, $0x00007fff
+DATA half<>+60(SB)/4, $0x00007fff
+GLOBL half<>(SB), RODATA|NOPTR, $64
+
+DATA high<>+0(SB)/4, $0xffff0000
+DATA high<>+4(SB)/4, $0xffff0000
+DATA high<>+8(SB)/4, $0xffff0000
+DATA high<>+12(SB)/4, $0xffff0000
+DATA high<>+16(SB)/4, $0xffff0000
+DATA high<>+20(SB)/4, $0xffff0000
+DATA high<>+24(SB)/4, $0xffff0000
+DATA high<>+28(SB)/4, $0xffff0000
+DATA high<>+32(SB)/4, $0xffff0000
+DATA high<>+36(SB)/4, $0xffff0000
+DATA high<>+40(SB)/4, $0xffff0000
+DATA high<>+44(SB)/4, $0xffff0000
+DATA high<>+48(SB)/4, $0xffff0000
+DATA high<>+52(SB)/4, $0xffff0000
+DATA high<>+56(SB)/4, $0xffff0000
+DATA high<>+60(SB)/4, $0xffff0000
+GLOBL high<>(SB), RODATA|NOPTR, $64
+
+DATA quiet<>+0(SB)/4, $0x7fc00000
+DATA quiet<>+4(SB)/4, $0x7fc00000
+DATA quiet<>+8(SB)/4, $0x7fc00000
+DATA quiet<>+12(SB)/4, $0x7fc00000
+DATA quiet<>+16(SB)/4, $0x7fc00000
+DATA quiet<>+20(SB)/4, $0x7fc00000
+DATA quiet<>+24(SB)/4, $0x7fc00000
+DATA quiet<>+28(SB)/4, $0x7fc00000
+DATA quiet<>+32(SB)/4, $0x7fc00000
+DATA quiet<>+36(SB)/4, $0x7fc00000
+DATA quiet<>+40(SB)/4, $0x7fc00000
+DATA quiet<>+44(SB)/4, $0x7fc00000
+DATA quiet<>+48(SB)/4, $0x7fc00000
+DATA quiet<>+52(SB)/4, $0x7fc00000
+DATA quiet<>+56(SB)/4, $0x7fc00000
+DATA quiet<>+60(SB)/4, $0x7fc00000
+GLOBL quiet<>(SB), RODATA|NOPTR, $64
+
 DATA density0<>+0(SB)/4, $0x3ecc422a
 DATA density0<>+4(SB)/4, $0x3ecc422a
 DATA density0<>+8(SB)/4, $0x3ecc422a
@@ -12554,4 +12626,6471 @@ block:
 
 end:
 	VZEROUPPER
+	RET
+
+// func pairs1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs1x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	JMP        product
+
+old:
+	MOVQ      DX, CX
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	MOVQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+
+product:
+	MOVQ k+0(FP), CX
+	MOVQ a_base+8(FP), BX
+	MOVQ b_base+48(FP), SI
+	MOVQ rs+32(FP), DI
+	MOVQ cs+40(FP), R8
+	SHLQ $0x02, DI
+	SHLQ $0x02, R8
+	SUBQ $0x04, CX
+	JLT  rest
+
+many:
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Z3
+	VBROADCASTSS (BX), Z4
+	LONG         $0x486ef262
+	WORD         $0xc452
+	LONG         $0x4866f262
+	WORD         $0xcc52
+	ADDQ         R8, BX
+	VMOVUPS      128(SI), Z2
+	VMOVUPS      192(SI), Z3
+	VBROADCASTSS (BX), Z4
+	LONG         $0x486ef262
+	WORD         $0xc452
+	LONG         $0x4866f262
+	WORD         $0xcc52
+	ADDQ         R8, BX
+	VMOVUPS      256(SI), Z2
+	VMOVUPS      320(SI), Z3
+	VBROADCASTSS (BX), Z4
+	LONG         $0x486ef262
+	WORD         $0xc452
+	LONG         $0x4866f262
+	WORD         $0xcc52
+	ADDQ         R8, BX
+	VMOVUPS      384(SI), Z2
+	VMOVUPS      448(SI), Z3
+	VBROADCASTSS (BX), Z4
+	LONG         $0x486ef262
+	WORD         $0xc452
+	LONG         $0x4866f262
+	WORD         $0xcc52
+	ADDQ         R8, BX
+	ADDQ         $0x00000200, SI
+	SUBQ         $0x04, CX
+	JGE          many
+
+rest:
+	ADDQ $0x04, CX
+	JZ   store
+
+one:
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Z3
+	VBROADCASTSS (BX), Z4
+	LONG         $0x486ef262
+	WORD         $0xc452
+	LONG         $0x4866f262
+	WORD         $0xcc52
+	ADDQ         R8, BX
+	ADDQ         $0x00000080, SI
+	DECQ         CX
+	JNZ          one
+
+store:
+	MOVQ    DX, CX
+	MOVQ    $-1, DX
+	BZHIQ   CX, DX, DX
+	KMOVW   DX, K1
+	SHRQ    $0x10, DX
+	KMOVW   DX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs2x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (SI), Z6
+	LONG         $0x485ef262
+	WORD         $0xc652
+	LONG         $0x4856f262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z7
+	LONG         $0x485ef262
+	WORD         $0xd752
+	LONG         $0x4856f262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	VMOVUPS      128(DI), Z4
+	VMOVUPS      192(DI), Z5
+	VBROADCASTSS (SI), Z6
+	LONG         $0x485ef262
+	WORD         $0xc652
+	LONG         $0x4856f262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z7
+	LONG         $0x485ef262
+	WORD         $0xd752
+	LONG         $0x4856f262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	VMOVUPS      256(DI), Z4
+	VMOVUPS      320(DI), Z5
+	VBROADCASTSS (SI), Z6
+	LONG         $0x485ef262
+	WORD         $0xc652
+	LONG         $0x4856f262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z7
+	LONG         $0x485ef262
+	WORD         $0xd752
+	LONG         $0x4856f262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	VMOVUPS      384(DI), Z4
+	VMOVUPS      448(DI), Z5
+	VBROADCASTSS (SI), Z6
+	LONG         $0x485ef262
+	WORD         $0xc652
+	LONG         $0x4856f262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z7
+	LONG         $0x485ef262
+	WORD         $0xd752
+	LONG         $0x4856f262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (SI), Z6
+	LONG         $0x485ef262
+	WORD         $0xc652
+	LONG         $0x4856f262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z7
+	LONG         $0x485ef262
+	WORD         $0xd752
+	LONG         $0x4856f262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs3x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	VBROADCASTSS (SI), Z8
+	LONG         $0x484ed262
+	WORD         $0xc052
+	LONG         $0x4846d262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z9
+	LONG         $0x484ed262
+	WORD         $0xd152
+	LONG         $0x4846d262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z8
+	LONG         $0x484ed262
+	WORD         $0xe052
+	LONG         $0x4846d262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	VMOVUPS      128(DI), Z6
+	VMOVUPS      192(DI), Z7
+	VBROADCASTSS (SI), Z8
+	LONG         $0x484ed262
+	WORD         $0xc052
+	LONG         $0x4846d262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z9
+	LONG         $0x484ed262
+	WORD         $0xd152
+	LONG         $0x4846d262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z8
+	LONG         $0x484ed262
+	WORD         $0xe052
+	LONG         $0x4846d262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	VMOVUPS      256(DI), Z6
+	VMOVUPS      320(DI), Z7
+	VBROADCASTSS (SI), Z8
+	LONG         $0x484ed262
+	WORD         $0xc052
+	LONG         $0x4846d262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z9
+	LONG         $0x484ed262
+	WORD         $0xd152
+	LONG         $0x4846d262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z8
+	LONG         $0x484ed262
+	WORD         $0xe052
+	LONG         $0x4846d262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	VMOVUPS      384(DI), Z6
+	VMOVUPS      448(DI), Z7
+	VBROADCASTSS (SI), Z8
+	LONG         $0x484ed262
+	WORD         $0xc052
+	LONG         $0x4846d262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z9
+	LONG         $0x484ed262
+	WORD         $0xd152
+	LONG         $0x4846d262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z8
+	LONG         $0x484ed262
+	WORD         $0xe052
+	LONG         $0x4846d262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	VBROADCASTSS (SI), Z8
+	LONG         $0x484ed262
+	WORD         $0xc052
+	LONG         $0x4846d262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z9
+	LONG         $0x484ed262
+	WORD         $0xd152
+	LONG         $0x4846d262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z8
+	LONG         $0x484ed262
+	WORD         $0xe052
+	LONG         $0x4846d262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs4x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x483ed262
+	WORD         $0xc252
+	LONG         $0x4836d262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xd352
+	LONG         $0x4836d262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z10
+	LONG         $0x483ed262
+	WORD         $0xe252
+	LONG         $0x4836d262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xf352
+	LONG         $0x4836d262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	VMOVUPS      128(DI), Z8
+	VMOVUPS      192(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x483ed262
+	WORD         $0xc252
+	LONG         $0x4836d262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xd352
+	LONG         $0x4836d262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z10
+	LONG         $0x483ed262
+	WORD         $0xe252
+	LONG         $0x4836d262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xf352
+	LONG         $0x4836d262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	VMOVUPS      256(DI), Z8
+	VMOVUPS      320(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x483ed262
+	WORD         $0xc252
+	LONG         $0x4836d262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xd352
+	LONG         $0x4836d262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z10
+	LONG         $0x483ed262
+	WORD         $0xe252
+	LONG         $0x4836d262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xf352
+	LONG         $0x4836d262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	VMOVUPS      384(DI), Z8
+	VMOVUPS      448(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x483ed262
+	WORD         $0xc252
+	LONG         $0x4836d262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xd352
+	LONG         $0x4836d262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z10
+	LONG         $0x483ed262
+	WORD         $0xe252
+	LONG         $0x4836d262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xf352
+	LONG         $0x4836d262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x483ed262
+	WORD         $0xc252
+	LONG         $0x4836d262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xd352
+	LONG         $0x4836d262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z10
+	LONG         $0x483ed262
+	WORD         $0xe252
+	LONG         $0x4836d262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z11
+	LONG         $0x483ed262
+	WORD         $0xf352
+	LONG         $0x4836d262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs5x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	VBROADCASTSS (SI), Z12
+	LONG         $0x482ed262
+	WORD         $0xc452
+	LONG         $0x4826d262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xd552
+	LONG         $0x4826d262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z12
+	LONG         $0x482ed262
+	WORD         $0xe452
+	LONG         $0x4826d262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xf552
+	LONG         $0x4826d262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z12
+	LONG         $0x482e5262
+	WORD         $0xc452
+	LONG         $0x48265262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	VMOVUPS      128(DI), Z10
+	VMOVUPS      192(DI), Z11
+	VBROADCASTSS (SI), Z12
+	LONG         $0x482ed262
+	WORD         $0xc452
+	LONG         $0x4826d262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xd552
+	LONG         $0x4826d262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z12
+	LONG         $0x482ed262
+	WORD         $0xe452
+	LONG         $0x4826d262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xf552
+	LONG         $0x4826d262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z12
+	LONG         $0x482e5262
+	WORD         $0xc452
+	LONG         $0x48265262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	VMOVUPS      256(DI), Z10
+	VMOVUPS      320(DI), Z11
+	VBROADCASTSS (SI), Z12
+	LONG         $0x482ed262
+	WORD         $0xc452
+	LONG         $0x4826d262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xd552
+	LONG         $0x4826d262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z12
+	LONG         $0x482ed262
+	WORD         $0xe452
+	LONG         $0x4826d262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xf552
+	LONG         $0x4826d262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z12
+	LONG         $0x482e5262
+	WORD         $0xc452
+	LONG         $0x48265262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	VMOVUPS      384(DI), Z10
+	VMOVUPS      448(DI), Z11
+	VBROADCASTSS (SI), Z12
+	LONG         $0x482ed262
+	WORD         $0xc452
+	LONG         $0x4826d262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xd552
+	LONG         $0x4826d262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z12
+	LONG         $0x482ed262
+	WORD         $0xe452
+	LONG         $0x4826d262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xf552
+	LONG         $0x4826d262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z12
+	LONG         $0x482e5262
+	WORD         $0xc452
+	LONG         $0x48265262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	VBROADCASTSS (SI), Z12
+	LONG         $0x482ed262
+	WORD         $0xc452
+	LONG         $0x4826d262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xd552
+	LONG         $0x4826d262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z12
+	LONG         $0x482ed262
+	WORD         $0xe452
+	LONG         $0x4826d262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z13
+	LONG         $0x482ed262
+	WORD         $0xf552
+	LONG         $0x4826d262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z12
+	LONG         $0x482e5262
+	WORD         $0xc452
+	LONG         $0x48265262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs6x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	VBROADCASTSS (SI), Z14
+	LONG         $0x481ed262
+	WORD         $0xc652
+	LONG         $0x4816d262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xd752
+	LONG         $0x4816d262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z14
+	LONG         $0x481ed262
+	WORD         $0xe652
+	LONG         $0x4816d262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xf752
+	LONG         $0x4816d262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z14
+	LONG         $0x481e5262
+	WORD         $0xc652
+	LONG         $0x48165262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z15
+	LONG         $0x481e5262
+	WORD         $0xd752
+	LONG         $0x48165262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	VMOVUPS      128(DI), Z12
+	VMOVUPS      192(DI), Z13
+	VBROADCASTSS (SI), Z14
+	LONG         $0x481ed262
+	WORD         $0xc652
+	LONG         $0x4816d262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xd752
+	LONG         $0x4816d262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z14
+	LONG         $0x481ed262
+	WORD         $0xe652
+	LONG         $0x4816d262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xf752
+	LONG         $0x4816d262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z14
+	LONG         $0x481e5262
+	WORD         $0xc652
+	LONG         $0x48165262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z15
+	LONG         $0x481e5262
+	WORD         $0xd752
+	LONG         $0x48165262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	VMOVUPS      256(DI), Z12
+	VMOVUPS      320(DI), Z13
+	VBROADCASTSS (SI), Z14
+	LONG         $0x481ed262
+	WORD         $0xc652
+	LONG         $0x4816d262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xd752
+	LONG         $0x4816d262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z14
+	LONG         $0x481ed262
+	WORD         $0xe652
+	LONG         $0x4816d262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xf752
+	LONG         $0x4816d262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z14
+	LONG         $0x481e5262
+	WORD         $0xc652
+	LONG         $0x48165262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z15
+	LONG         $0x481e5262
+	WORD         $0xd752
+	LONG         $0x48165262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	VMOVUPS      384(DI), Z12
+	VMOVUPS      448(DI), Z13
+	VBROADCASTSS (SI), Z14
+	LONG         $0x481ed262
+	WORD         $0xc652
+	LONG         $0x4816d262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xd752
+	LONG         $0x4816d262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z14
+	LONG         $0x481ed262
+	WORD         $0xe652
+	LONG         $0x4816d262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xf752
+	LONG         $0x4816d262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z14
+	LONG         $0x481e5262
+	WORD         $0xc652
+	LONG         $0x48165262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z15
+	LONG         $0x481e5262
+	WORD         $0xd752
+	LONG         $0x48165262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	VBROADCASTSS (SI), Z14
+	LONG         $0x481ed262
+	WORD         $0xc652
+	LONG         $0x4816d262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xd752
+	LONG         $0x4816d262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z14
+	LONG         $0x481ed262
+	WORD         $0xe652
+	LONG         $0x4816d262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z15
+	LONG         $0x481ed262
+	WORD         $0xf752
+	LONG         $0x4816d262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z14
+	LONG         $0x481e5262
+	WORD         $0xc652
+	LONG         $0x48165262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z15
+	LONG         $0x481e5262
+	WORD         $0xd752
+	LONG         $0x48165262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs7x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000007, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	VBROADCASTSS (SI), Z16
+	LONG         $0x480eb262
+	WORD         $0xc052
+	LONG         $0x4806b262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xd152
+	LONG         $0x4806b262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z16
+	LONG         $0x480eb262
+	WORD         $0xe052
+	LONG         $0x4806b262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xf152
+	LONG         $0x4806b262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z16
+	LONG         $0x480e3262
+	WORD         $0xc052
+	LONG         $0x48063262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z17
+	LONG         $0x480e3262
+	WORD         $0xd152
+	LONG         $0x48063262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z16
+	LONG         $0x480e3262
+	WORD         $0xe052
+	LONG         $0x48063262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	VMOVUPS      128(DI), Z14
+	VMOVUPS      192(DI), Z15
+	VBROADCASTSS (SI), Z16
+	LONG         $0x480eb262
+	WORD         $0xc052
+	LONG         $0x4806b262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xd152
+	LONG         $0x4806b262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z16
+	LONG         $0x480eb262
+	WORD         $0xe052
+	LONG         $0x4806b262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xf152
+	LONG         $0x4806b262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z16
+	LONG         $0x480e3262
+	WORD         $0xc052
+	LONG         $0x48063262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z17
+	LONG         $0x480e3262
+	WORD         $0xd152
+	LONG         $0x48063262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z16
+	LONG         $0x480e3262
+	WORD         $0xe052
+	LONG         $0x48063262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	VMOVUPS      256(DI), Z14
+	VMOVUPS      320(DI), Z15
+	VBROADCASTSS (SI), Z16
+	LONG         $0x480eb262
+	WORD         $0xc052
+	LONG         $0x4806b262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xd152
+	LONG         $0x4806b262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z16
+	LONG         $0x480eb262
+	WORD         $0xe052
+	LONG         $0x4806b262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xf152
+	LONG         $0x4806b262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z16
+	LONG         $0x480e3262
+	WORD         $0xc052
+	LONG         $0x48063262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z17
+	LONG         $0x480e3262
+	WORD         $0xd152
+	LONG         $0x48063262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z16
+	LONG         $0x480e3262
+	WORD         $0xe052
+	LONG         $0x48063262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	VMOVUPS      384(DI), Z14
+	VMOVUPS      448(DI), Z15
+	VBROADCASTSS (SI), Z16
+	LONG         $0x480eb262
+	WORD         $0xc052
+	LONG         $0x4806b262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xd152
+	LONG         $0x4806b262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z16
+	LONG         $0x480eb262
+	WORD         $0xe052
+	LONG         $0x4806b262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xf152
+	LONG         $0x4806b262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z16
+	LONG         $0x480e3262
+	WORD         $0xc052
+	LONG         $0x48063262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z17
+	LONG         $0x480e3262
+	WORD         $0xd152
+	LONG         $0x48063262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z16
+	LONG         $0x480e3262
+	WORD         $0xe052
+	LONG         $0x48063262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	VBROADCASTSS (SI), Z16
+	LONG         $0x480eb262
+	WORD         $0xc052
+	LONG         $0x4806b262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xd152
+	LONG         $0x4806b262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z16
+	LONG         $0x480eb262
+	WORD         $0xe052
+	LONG         $0x4806b262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z17
+	LONG         $0x480eb262
+	WORD         $0xf152
+	LONG         $0x4806b262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z16
+	LONG         $0x480e3262
+	WORD         $0xc052
+	LONG         $0x48063262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z17
+	LONG         $0x480e3262
+	WORD         $0xd152
+	LONG         $0x48063262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z16
+	LONG         $0x480e3262
+	WORD         $0xe052
+	LONG         $0x48063262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs8x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000008, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VBROADCASTSS (SI), Z18
+	LONG         $0x407eb262
+	WORD         $0xc252
+	LONG         $0x4076b262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xd352
+	LONG         $0x4076b262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z18
+	LONG         $0x407eb262
+	WORD         $0xe252
+	LONG         $0x4076b262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xf352
+	LONG         $0x4076b262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z18
+	LONG         $0x407e3262
+	WORD         $0xc252
+	LONG         $0x40763262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z19
+	LONG         $0x407e3262
+	WORD         $0xd352
+	LONG         $0x40763262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z18
+	LONG         $0x407e3262
+	WORD         $0xe252
+	LONG         $0x40763262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z19
+	LONG         $0x407e3262
+	WORD         $0xf352
+	LONG         $0x40763262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      128(DI), Z16
+	VMOVUPS      192(DI), Z17
+	VBROADCASTSS (SI), Z18
+	LONG         $0x407eb262
+	WORD         $0xc252
+	LONG         $0x4076b262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xd352
+	LONG         $0x4076b262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z18
+	LONG         $0x407eb262
+	WORD         $0xe252
+	LONG         $0x4076b262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xf352
+	LONG         $0x4076b262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z18
+	LONG         $0x407e3262
+	WORD         $0xc252
+	LONG         $0x40763262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z19
+	LONG         $0x407e3262
+	WORD         $0xd352
+	LONG         $0x40763262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z18
+	LONG         $0x407e3262
+	WORD         $0xe252
+	LONG         $0x40763262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z19
+	LONG         $0x407e3262
+	WORD         $0xf352
+	LONG         $0x40763262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      256(DI), Z16
+	VMOVUPS      320(DI), Z17
+	VBROADCASTSS (SI), Z18
+	LONG         $0x407eb262
+	WORD         $0xc252
+	LONG         $0x4076b262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xd352
+	LONG         $0x4076b262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z18
+	LONG         $0x407eb262
+	WORD         $0xe252
+	LONG         $0x4076b262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xf352
+	LONG         $0x4076b262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z18
+	LONG         $0x407e3262
+	WORD         $0xc252
+	LONG         $0x40763262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z19
+	LONG         $0x407e3262
+	WORD         $0xd352
+	LONG         $0x40763262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z18
+	LONG         $0x407e3262
+	WORD         $0xe252
+	LONG         $0x40763262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z19
+	LONG         $0x407e3262
+	WORD         $0xf352
+	LONG         $0x40763262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      384(DI), Z16
+	VMOVUPS      448(DI), Z17
+	VBROADCASTSS (SI), Z18
+	LONG         $0x407eb262
+	WORD         $0xc252
+	LONG         $0x4076b262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xd352
+	LONG         $0x4076b262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z18
+	LONG         $0x407eb262
+	WORD         $0xe252
+	LONG         $0x4076b262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xf352
+	LONG         $0x4076b262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z18
+	LONG         $0x407e3262
+	WORD         $0xc252
+	LONG         $0x40763262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z19
+	LONG         $0x407e3262
+	WORD         $0xd352
+	LONG         $0x40763262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z18
+	LONG         $0x407e3262
+	WORD         $0xe252
+	LONG         $0x40763262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z19
+	LONG         $0x407e3262
+	WORD         $0xf352
+	LONG         $0x40763262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VBROADCASTSS (SI), Z18
+	LONG         $0x407eb262
+	WORD         $0xc252
+	LONG         $0x4076b262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xd352
+	LONG         $0x4076b262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z18
+	LONG         $0x407eb262
+	WORD         $0xe252
+	LONG         $0x4076b262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z19
+	LONG         $0x407eb262
+	WORD         $0xf352
+	LONG         $0x4076b262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z18
+	LONG         $0x407e3262
+	WORD         $0xc252
+	LONG         $0x40763262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z19
+	LONG         $0x407e3262
+	WORD         $0xd352
+	LONG         $0x40763262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z18
+	LONG         $0x407e3262
+	WORD         $0xe252
+	LONG         $0x40763262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z19
+	LONG         $0x407e3262
+	WORD         $0xf352
+	LONG         $0x40763262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, K1, (AX)
+	VMOVUPS Z15, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs9x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000009, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	VBROADCASTSS (SI), Z20
+	LONG         $0x406eb262
+	WORD         $0xc452
+	LONG         $0x4066b262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xd552
+	LONG         $0x4066b262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z20
+	LONG         $0x406eb262
+	WORD         $0xe452
+	LONG         $0x4066b262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xf552
+	LONG         $0x4066b262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z20
+	LONG         $0x406e3262
+	WORD         $0xc452
+	LONG         $0x40663262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R11*1), Z21
+	LONG         $0x406e3262
+	WORD         $0xd552
+	LONG         $0x40663262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R10*2), Z20
+	LONG         $0x406e3262
+	WORD         $0xe452
+	LONG         $0x40663262
+	WORD         $0xec52
+	VBROADCASTSS (R12), Z21
+	LONG         $0x406e3262
+	WORD         $0xf552
+	LONG         $0x40663262
+	WORD         $0xfd52
+	VBROADCASTSS (R12)(R8*1), Z20
+	LONG         $0x406ea262
+	WORD         $0xc452
+	LONG         $0x4066a262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      128(DI), Z18
+	VMOVUPS      192(DI), Z19
+	VBROADCASTSS (SI), Z20
+	LONG         $0x406eb262
+	WORD         $0xc452
+	LONG         $0x4066b262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xd552
+	LONG         $0x4066b262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z20
+	LONG         $0x406eb262
+	WORD         $0xe452
+	LONG         $0x4066b262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xf552
+	LONG         $0x4066b262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z20
+	LONG         $0x406e3262
+	WORD         $0xc452
+	LONG         $0x40663262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R11*1), Z21
+	LONG         $0x406e3262
+	WORD         $0xd552
+	LONG         $0x40663262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R10*2), Z20
+	LONG         $0x406e3262
+	WORD         $0xe452
+	LONG         $0x40663262
+	WORD         $0xec52
+	VBROADCASTSS (R12), Z21
+	LONG         $0x406e3262
+	WORD         $0xf552
+	LONG         $0x40663262
+	WORD         $0xfd52
+	VBROADCASTSS (R12)(R8*1), Z20
+	LONG         $0x406ea262
+	WORD         $0xc452
+	LONG         $0x4066a262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      256(DI), Z18
+	VMOVUPS      320(DI), Z19
+	VBROADCASTSS (SI), Z20
+	LONG         $0x406eb262
+	WORD         $0xc452
+	LONG         $0x4066b262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xd552
+	LONG         $0x4066b262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z20
+	LONG         $0x406eb262
+	WORD         $0xe452
+	LONG         $0x4066b262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xf552
+	LONG         $0x4066b262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z20
+	LONG         $0x406e3262
+	WORD         $0xc452
+	LONG         $0x40663262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R11*1), Z21
+	LONG         $0x406e3262
+	WORD         $0xd552
+	LONG         $0x40663262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R10*2), Z20
+	LONG         $0x406e3262
+	WORD         $0xe452
+	LONG         $0x40663262
+	WORD         $0xec52
+	VBROADCASTSS (R12), Z21
+	LONG         $0x406e3262
+	WORD         $0xf552
+	LONG         $0x40663262
+	WORD         $0xfd52
+	VBROADCASTSS (R12)(R8*1), Z20
+	LONG         $0x406ea262
+	WORD         $0xc452
+	LONG         $0x4066a262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      384(DI), Z18
+	VMOVUPS      448(DI), Z19
+	VBROADCASTSS (SI), Z20
+	LONG         $0x406eb262
+	WORD         $0xc452
+	LONG         $0x4066b262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xd552
+	LONG         $0x4066b262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z20
+	LONG         $0x406eb262
+	WORD         $0xe452
+	LONG         $0x4066b262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xf552
+	LONG         $0x4066b262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z20
+	LONG         $0x406e3262
+	WORD         $0xc452
+	LONG         $0x40663262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R11*1), Z21
+	LONG         $0x406e3262
+	WORD         $0xd552
+	LONG         $0x40663262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R10*2), Z20
+	LONG         $0x406e3262
+	WORD         $0xe452
+	LONG         $0x40663262
+	WORD         $0xec52
+	VBROADCASTSS (R12), Z21
+	LONG         $0x406e3262
+	WORD         $0xf552
+	LONG         $0x40663262
+	WORD         $0xfd52
+	VBROADCASTSS (R12)(R8*1), Z20
+	LONG         $0x406ea262
+	WORD         $0xc452
+	LONG         $0x4066a262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	VBROADCASTSS (SI), Z20
+	LONG         $0x406eb262
+	WORD         $0xc452
+	LONG         $0x4066b262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xd552
+	LONG         $0x4066b262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R8*2), Z20
+	LONG         $0x406eb262
+	WORD         $0xe452
+	LONG         $0x4066b262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R10*1), Z21
+	LONG         $0x406eb262
+	WORD         $0xf552
+	LONG         $0x4066b262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(R8*4), Z20
+	LONG         $0x406e3262
+	WORD         $0xc452
+	LONG         $0x40663262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R11*1), Z21
+	LONG         $0x406e3262
+	WORD         $0xd552
+	LONG         $0x40663262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R10*2), Z20
+	LONG         $0x406e3262
+	WORD         $0xe452
+	LONG         $0x40663262
+	WORD         $0xec52
+	VBROADCASTSS (R12), Z21
+	LONG         $0x406e3262
+	WORD         $0xf552
+	LONG         $0x40663262
+	WORD         $0xfd52
+	VBROADCASTSS (R12)(R8*1), Z20
+	LONG         $0x406ea262
+	WORD         $0xc452
+	LONG         $0x4066a262
+	WORD         $0xcc52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, K1, (AX)
+	VMOVUPS Z15, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, K1, (AX)
+	VMOVUPS Z17, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs10x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000a, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z18
+	VMOVUPS.Z 64(BX), K2, Z19
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	VBROADCASTSS (SI), Z22
+	LONG         $0x405eb262
+	WORD         $0xc652
+	LONG         $0x4056b262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xd752
+	LONG         $0x4056b262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z22
+	LONG         $0x405eb262
+	WORD         $0xe652
+	LONG         $0x4056b262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xf752
+	LONG         $0x4056b262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z22
+	LONG         $0x405e3262
+	WORD         $0xc652
+	LONG         $0x40563262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z23
+	LONG         $0x405e3262
+	WORD         $0xd752
+	LONG         $0x40563262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R10*2), Z22
+	LONG         $0x405e3262
+	WORD         $0xe652
+	LONG         $0x40563262
+	WORD         $0xee52
+	VBROADCASTSS (R12), Z23
+	LONG         $0x405e3262
+	WORD         $0xf752
+	LONG         $0x40563262
+	WORD         $0xff52
+	VBROADCASTSS (R12)(R8*1), Z22
+	LONG         $0x405ea262
+	WORD         $0xc652
+	LONG         $0x4056a262
+	WORD         $0xce52
+	VBROADCASTSS (R12)(R8*2), Z23
+	LONG         $0x405ea262
+	WORD         $0xd752
+	LONG         $0x4056a262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      128(DI), Z20
+	VMOVUPS      192(DI), Z21
+	VBROADCASTSS (SI), Z22
+	LONG         $0x405eb262
+	WORD         $0xc652
+	LONG         $0x4056b262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xd752
+	LONG         $0x4056b262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z22
+	LONG         $0x405eb262
+	WORD         $0xe652
+	LONG         $0x4056b262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xf752
+	LONG         $0x4056b262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z22
+	LONG         $0x405e3262
+	WORD         $0xc652
+	LONG         $0x40563262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z23
+	LONG         $0x405e3262
+	WORD         $0xd752
+	LONG         $0x40563262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R10*2), Z22
+	LONG         $0x405e3262
+	WORD         $0xe652
+	LONG         $0x40563262
+	WORD         $0xee52
+	VBROADCASTSS (R12), Z23
+	LONG         $0x405e3262
+	WORD         $0xf752
+	LONG         $0x40563262
+	WORD         $0xff52
+	VBROADCASTSS (R12)(R8*1), Z22
+	LONG         $0x405ea262
+	WORD         $0xc652
+	LONG         $0x4056a262
+	WORD         $0xce52
+	VBROADCASTSS (R12)(R8*2), Z23
+	LONG         $0x405ea262
+	WORD         $0xd752
+	LONG         $0x4056a262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      256(DI), Z20
+	VMOVUPS      320(DI), Z21
+	VBROADCASTSS (SI), Z22
+	LONG         $0x405eb262
+	WORD         $0xc652
+	LONG         $0x4056b262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xd752
+	LONG         $0x4056b262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z22
+	LONG         $0x405eb262
+	WORD         $0xe652
+	LONG         $0x4056b262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xf752
+	LONG         $0x4056b262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z22
+	LONG         $0x405e3262
+	WORD         $0xc652
+	LONG         $0x40563262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z23
+	LONG         $0x405e3262
+	WORD         $0xd752
+	LONG         $0x40563262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R10*2), Z22
+	LONG         $0x405e3262
+	WORD         $0xe652
+	LONG         $0x40563262
+	WORD         $0xee52
+	VBROADCASTSS (R12), Z23
+	LONG         $0x405e3262
+	WORD         $0xf752
+	LONG         $0x40563262
+	WORD         $0xff52
+	VBROADCASTSS (R12)(R8*1), Z22
+	LONG         $0x405ea262
+	WORD         $0xc652
+	LONG         $0x4056a262
+	WORD         $0xce52
+	VBROADCASTSS (R12)(R8*2), Z23
+	LONG         $0x405ea262
+	WORD         $0xd752
+	LONG         $0x4056a262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      384(DI), Z20
+	VMOVUPS      448(DI), Z21
+	VBROADCASTSS (SI), Z22
+	LONG         $0x405eb262
+	WORD         $0xc652
+	LONG         $0x4056b262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xd752
+	LONG         $0x4056b262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z22
+	LONG         $0x405eb262
+	WORD         $0xe652
+	LONG         $0x4056b262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xf752
+	LONG         $0x4056b262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z22
+	LONG         $0x405e3262
+	WORD         $0xc652
+	LONG         $0x40563262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z23
+	LONG         $0x405e3262
+	WORD         $0xd752
+	LONG         $0x40563262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R10*2), Z22
+	LONG         $0x405e3262
+	WORD         $0xe652
+	LONG         $0x40563262
+	WORD         $0xee52
+	VBROADCASTSS (R12), Z23
+	LONG         $0x405e3262
+	WORD         $0xf752
+	LONG         $0x40563262
+	WORD         $0xff52
+	VBROADCASTSS (R12)(R8*1), Z22
+	LONG         $0x405ea262
+	WORD         $0xc652
+	LONG         $0x4056a262
+	WORD         $0xce52
+	VBROADCASTSS (R12)(R8*2), Z23
+	LONG         $0x405ea262
+	WORD         $0xd752
+	LONG         $0x4056a262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	VBROADCASTSS (SI), Z22
+	LONG         $0x405eb262
+	WORD         $0xc652
+	LONG         $0x4056b262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R8*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xd752
+	LONG         $0x4056b262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R8*2), Z22
+	LONG         $0x405eb262
+	WORD         $0xe652
+	LONG         $0x4056b262
+	WORD         $0xee52
+	VBROADCASTSS (SI)(R10*1), Z23
+	LONG         $0x405eb262
+	WORD         $0xf752
+	LONG         $0x4056b262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(R8*4), Z22
+	LONG         $0x405e3262
+	WORD         $0xc652
+	LONG         $0x40563262
+	WORD         $0xce52
+	VBROADCASTSS (SI)(R11*1), Z23
+	LONG         $0x405e3262
+	WORD         $0xd752
+	LONG         $0x40563262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R10*2), Z22
+	LONG         $0x405e3262
+	WORD         $0xe652
+	LONG         $0x40563262
+	WORD         $0xee52
+	VBROADCASTSS (R12), Z23
+	LONG         $0x405e3262
+	WORD         $0xf752
+	LONG         $0x40563262
+	WORD         $0xff52
+	VBROADCASTSS (R12)(R8*1), Z22
+	LONG         $0x405ea262
+	WORD         $0xc652
+	LONG         $0x4056a262
+	WORD         $0xce52
+	VBROADCASTSS (R12)(R8*2), Z23
+	LONG         $0x405ea262
+	WORD         $0xd752
+	LONG         $0x4056a262
+	WORD         $0xdf52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, K1, (AX)
+	VMOVUPS Z15, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, K1, (AX)
+	VMOVUPS Z17, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, K1, (AX)
+	VMOVUPS Z19, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs11x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000b, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z18
+	VMOVUPS.Z 64(BX), K2, Z19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z20
+	VMOVUPS.Z 64(BX), K2, Z21
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	VBROADCASTSS (SI), Z24
+	LONG         $0x404e9262
+	WORD         $0xc052
+	LONG         $0x40469262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xd152
+	LONG         $0x40469262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z24
+	LONG         $0x404e9262
+	WORD         $0xe052
+	LONG         $0x40469262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xf152
+	LONG         $0x40469262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z24
+	LONG         $0x404e1262
+	WORD         $0xc052
+	LONG         $0x40461262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z25
+	LONG         $0x404e1262
+	WORD         $0xd152
+	LONG         $0x40461262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z24
+	LONG         $0x404e1262
+	WORD         $0xe052
+	LONG         $0x40461262
+	WORD         $0xe852
+	VBROADCASTSS (R12), Z25
+	LONG         $0x404e1262
+	WORD         $0xf152
+	LONG         $0x40461262
+	WORD         $0xf952
+	VBROADCASTSS (R12)(R8*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xc052
+	LONG         $0x40468262
+	WORD         $0xc852
+	VBROADCASTSS (R12)(R8*2), Z25
+	LONG         $0x404e8262
+	WORD         $0xd152
+	LONG         $0x40468262
+	WORD         $0xd952
+	VBROADCASTSS (R12)(R10*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xe052
+	LONG         $0x40468262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      128(DI), Z22
+	VMOVUPS      192(DI), Z23
+	VBROADCASTSS (SI), Z24
+	LONG         $0x404e9262
+	WORD         $0xc052
+	LONG         $0x40469262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xd152
+	LONG         $0x40469262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z24
+	LONG         $0x404e9262
+	WORD         $0xe052
+	LONG         $0x40469262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xf152
+	LONG         $0x40469262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z24
+	LONG         $0x404e1262
+	WORD         $0xc052
+	LONG         $0x40461262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z25
+	LONG         $0x404e1262
+	WORD         $0xd152
+	LONG         $0x40461262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z24
+	LONG         $0x404e1262
+	WORD         $0xe052
+	LONG         $0x40461262
+	WORD         $0xe852
+	VBROADCASTSS (R12), Z25
+	LONG         $0x404e1262
+	WORD         $0xf152
+	LONG         $0x40461262
+	WORD         $0xf952
+	VBROADCASTSS (R12)(R8*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xc052
+	LONG         $0x40468262
+	WORD         $0xc852
+	VBROADCASTSS (R12)(R8*2), Z25
+	LONG         $0x404e8262
+	WORD         $0xd152
+	LONG         $0x40468262
+	WORD         $0xd952
+	VBROADCASTSS (R12)(R10*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xe052
+	LONG         $0x40468262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      256(DI), Z22
+	VMOVUPS      320(DI), Z23
+	VBROADCASTSS (SI), Z24
+	LONG         $0x404e9262
+	WORD         $0xc052
+	LONG         $0x40469262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xd152
+	LONG         $0x40469262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z24
+	LONG         $0x404e9262
+	WORD         $0xe052
+	LONG         $0x40469262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xf152
+	LONG         $0x40469262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z24
+	LONG         $0x404e1262
+	WORD         $0xc052
+	LONG         $0x40461262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z25
+	LONG         $0x404e1262
+	WORD         $0xd152
+	LONG         $0x40461262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z24
+	LONG         $0x404e1262
+	WORD         $0xe052
+	LONG         $0x40461262
+	WORD         $0xe852
+	VBROADCASTSS (R12), Z25
+	LONG         $0x404e1262
+	WORD         $0xf152
+	LONG         $0x40461262
+	WORD         $0xf952
+	VBROADCASTSS (R12)(R8*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xc052
+	LONG         $0x40468262
+	WORD         $0xc852
+	VBROADCASTSS (R12)(R8*2), Z25
+	LONG         $0x404e8262
+	WORD         $0xd152
+	LONG         $0x40468262
+	WORD         $0xd952
+	VBROADCASTSS (R12)(R10*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xe052
+	LONG         $0x40468262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      384(DI), Z22
+	VMOVUPS      448(DI), Z23
+	VBROADCASTSS (SI), Z24
+	LONG         $0x404e9262
+	WORD         $0xc052
+	LONG         $0x40469262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xd152
+	LONG         $0x40469262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z24
+	LONG         $0x404e9262
+	WORD         $0xe052
+	LONG         $0x40469262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xf152
+	LONG         $0x40469262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z24
+	LONG         $0x404e1262
+	WORD         $0xc052
+	LONG         $0x40461262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z25
+	LONG         $0x404e1262
+	WORD         $0xd152
+	LONG         $0x40461262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z24
+	LONG         $0x404e1262
+	WORD         $0xe052
+	LONG         $0x40461262
+	WORD         $0xe852
+	VBROADCASTSS (R12), Z25
+	LONG         $0x404e1262
+	WORD         $0xf152
+	LONG         $0x40461262
+	WORD         $0xf952
+	VBROADCASTSS (R12)(R8*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xc052
+	LONG         $0x40468262
+	WORD         $0xc852
+	VBROADCASTSS (R12)(R8*2), Z25
+	LONG         $0x404e8262
+	WORD         $0xd152
+	LONG         $0x40468262
+	WORD         $0xd952
+	VBROADCASTSS (R12)(R10*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xe052
+	LONG         $0x40468262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	VBROADCASTSS (SI), Z24
+	LONG         $0x404e9262
+	WORD         $0xc052
+	LONG         $0x40469262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R8*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xd152
+	LONG         $0x40469262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R8*2), Z24
+	LONG         $0x404e9262
+	WORD         $0xe052
+	LONG         $0x40469262
+	WORD         $0xe852
+	VBROADCASTSS (SI)(R10*1), Z25
+	LONG         $0x404e9262
+	WORD         $0xf152
+	LONG         $0x40469262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(R8*4), Z24
+	LONG         $0x404e1262
+	WORD         $0xc052
+	LONG         $0x40461262
+	WORD         $0xc852
+	VBROADCASTSS (SI)(R11*1), Z25
+	LONG         $0x404e1262
+	WORD         $0xd152
+	LONG         $0x40461262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R10*2), Z24
+	LONG         $0x404e1262
+	WORD         $0xe052
+	LONG         $0x40461262
+	WORD         $0xe852
+	VBROADCASTSS (R12), Z25
+	LONG         $0x404e1262
+	WORD         $0xf152
+	LONG         $0x40461262
+	WORD         $0xf952
+	VBROADCASTSS (R12)(R8*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xc052
+	LONG         $0x40468262
+	WORD         $0xc852
+	VBROADCASTSS (R12)(R8*2), Z25
+	LONG         $0x404e8262
+	WORD         $0xd152
+	LONG         $0x40468262
+	WORD         $0xd952
+	VBROADCASTSS (R12)(R10*1), Z24
+	LONG         $0x404e8262
+	WORD         $0xe052
+	LONG         $0x40468262
+	WORD         $0xe852
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, K1, (AX)
+	VMOVUPS Z15, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, K1, (AX)
+	VMOVUPS Z17, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, K1, (AX)
+	VMOVUPS Z19, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, K1, (AX)
+	VMOVUPS Z21, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func pairs12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·pairs12x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000c, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z18
+	VMOVUPS.Z 64(BX), K2, Z19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z20
+	VMOVUPS.Z 64(BX), K2, Z21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z22
+	VMOVUPS.Z 64(BX), K2, Z23
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	SUBQ $0x04, BX
+	JLT  rest
+
+many:
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VBROADCASTSS (SI), Z26
+	LONG         $0x403e9262
+	WORD         $0xc252
+	LONG         $0x40369262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xd352
+	LONG         $0x40369262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z26
+	LONG         $0x403e9262
+	WORD         $0xe252
+	LONG         $0x40369262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xf352
+	LONG         $0x40369262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z26
+	LONG         $0x403e1262
+	WORD         $0xc252
+	LONG         $0x40361262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z27
+	LONG         $0x403e1262
+	WORD         $0xd352
+	LONG         $0x40361262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z26
+	LONG         $0x403e1262
+	WORD         $0xe252
+	LONG         $0x40361262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z27
+	LONG         $0x403e1262
+	WORD         $0xf352
+	LONG         $0x40361262
+	WORD         $0xfb52
+	VBROADCASTSS (R12)(R8*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xc252
+	LONG         $0x40368262
+	WORD         $0xca52
+	VBROADCASTSS (R12)(R8*2), Z27
+	LONG         $0x403e8262
+	WORD         $0xd352
+	LONG         $0x40368262
+	WORD         $0xdb52
+	VBROADCASTSS (R12)(R10*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xe252
+	LONG         $0x40368262
+	WORD         $0xea52
+	VBROADCASTSS (R12)(R8*4), Z27
+	LONG         $0x403e8262
+	WORD         $0xf352
+	LONG         $0x40368262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      128(DI), Z24
+	VMOVUPS      192(DI), Z25
+	VBROADCASTSS (SI), Z26
+	LONG         $0x403e9262
+	WORD         $0xc252
+	LONG         $0x40369262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xd352
+	LONG         $0x40369262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z26
+	LONG         $0x403e9262
+	WORD         $0xe252
+	LONG         $0x40369262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xf352
+	LONG         $0x40369262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z26
+	LONG         $0x403e1262
+	WORD         $0xc252
+	LONG         $0x40361262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z27
+	LONG         $0x403e1262
+	WORD         $0xd352
+	LONG         $0x40361262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z26
+	LONG         $0x403e1262
+	WORD         $0xe252
+	LONG         $0x40361262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z27
+	LONG         $0x403e1262
+	WORD         $0xf352
+	LONG         $0x40361262
+	WORD         $0xfb52
+	VBROADCASTSS (R12)(R8*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xc252
+	LONG         $0x40368262
+	WORD         $0xca52
+	VBROADCASTSS (R12)(R8*2), Z27
+	LONG         $0x403e8262
+	WORD         $0xd352
+	LONG         $0x40368262
+	WORD         $0xdb52
+	VBROADCASTSS (R12)(R10*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xe252
+	LONG         $0x40368262
+	WORD         $0xea52
+	VBROADCASTSS (R12)(R8*4), Z27
+	LONG         $0x403e8262
+	WORD         $0xf352
+	LONG         $0x40368262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      256(DI), Z24
+	VMOVUPS      320(DI), Z25
+	VBROADCASTSS (SI), Z26
+	LONG         $0x403e9262
+	WORD         $0xc252
+	LONG         $0x40369262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xd352
+	LONG         $0x40369262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z26
+	LONG         $0x403e9262
+	WORD         $0xe252
+	LONG         $0x40369262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xf352
+	LONG         $0x40369262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z26
+	LONG         $0x403e1262
+	WORD         $0xc252
+	LONG         $0x40361262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z27
+	LONG         $0x403e1262
+	WORD         $0xd352
+	LONG         $0x40361262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z26
+	LONG         $0x403e1262
+	WORD         $0xe252
+	LONG         $0x40361262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z27
+	LONG         $0x403e1262
+	WORD         $0xf352
+	LONG         $0x40361262
+	WORD         $0xfb52
+	VBROADCASTSS (R12)(R8*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xc252
+	LONG         $0x40368262
+	WORD         $0xca52
+	VBROADCASTSS (R12)(R8*2), Z27
+	LONG         $0x403e8262
+	WORD         $0xd352
+	LONG         $0x40368262
+	WORD         $0xdb52
+	VBROADCASTSS (R12)(R10*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xe252
+	LONG         $0x40368262
+	WORD         $0xea52
+	VBROADCASTSS (R12)(R8*4), Z27
+	LONG         $0x403e8262
+	WORD         $0xf352
+	LONG         $0x40368262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	VMOVUPS      384(DI), Z24
+	VMOVUPS      448(DI), Z25
+	VBROADCASTSS (SI), Z26
+	LONG         $0x403e9262
+	WORD         $0xc252
+	LONG         $0x40369262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xd352
+	LONG         $0x40369262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z26
+	LONG         $0x403e9262
+	WORD         $0xe252
+	LONG         $0x40369262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xf352
+	LONG         $0x40369262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z26
+	LONG         $0x403e1262
+	WORD         $0xc252
+	LONG         $0x40361262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z27
+	LONG         $0x403e1262
+	WORD         $0xd352
+	LONG         $0x40361262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z26
+	LONG         $0x403e1262
+	WORD         $0xe252
+	LONG         $0x40361262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z27
+	LONG         $0x403e1262
+	WORD         $0xf352
+	LONG         $0x40361262
+	WORD         $0xfb52
+	VBROADCASTSS (R12)(R8*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xc252
+	LONG         $0x40368262
+	WORD         $0xca52
+	VBROADCASTSS (R12)(R8*2), Z27
+	LONG         $0x403e8262
+	WORD         $0xd352
+	LONG         $0x40368262
+	WORD         $0xdb52
+	VBROADCASTSS (R12)(R10*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xe252
+	LONG         $0x40368262
+	WORD         $0xea52
+	VBROADCASTSS (R12)(R8*4), Z27
+	LONG         $0x403e8262
+	WORD         $0xf352
+	LONG         $0x40368262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JGE          many
+
+rest:
+	ADDQ $0x04, BX
+	JZ   store
+
+one:
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VBROADCASTSS (SI), Z26
+	LONG         $0x403e9262
+	WORD         $0xc252
+	LONG         $0x40369262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R8*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xd352
+	LONG         $0x40369262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R8*2), Z26
+	LONG         $0x403e9262
+	WORD         $0xe252
+	LONG         $0x40369262
+	WORD         $0xea52
+	VBROADCASTSS (SI)(R10*1), Z27
+	LONG         $0x403e9262
+	WORD         $0xf352
+	LONG         $0x40369262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(R8*4), Z26
+	LONG         $0x403e1262
+	WORD         $0xc252
+	LONG         $0x40361262
+	WORD         $0xca52
+	VBROADCASTSS (SI)(R11*1), Z27
+	LONG         $0x403e1262
+	WORD         $0xd352
+	LONG         $0x40361262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R10*2), Z26
+	LONG         $0x403e1262
+	WORD         $0xe252
+	LONG         $0x40361262
+	WORD         $0xea52
+	VBROADCASTSS (R12), Z27
+	LONG         $0x403e1262
+	WORD         $0xf352
+	LONG         $0x40361262
+	WORD         $0xfb52
+	VBROADCASTSS (R12)(R8*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xc252
+	LONG         $0x40368262
+	WORD         $0xca52
+	VBROADCASTSS (R12)(R8*2), Z27
+	LONG         $0x403e8262
+	WORD         $0xd352
+	LONG         $0x40368262
+	WORD         $0xdb52
+	VBROADCASTSS (R12)(R10*1), Z26
+	LONG         $0x403e8262
+	WORD         $0xe252
+	LONG         $0x40368262
+	WORD         $0xea52
+	VBROADCASTSS (R12)(R8*4), Z27
+	LONG         $0x403e8262
+	WORD         $0xf352
+	LONG         $0x40368262
+	WORD         $0xfb52
+	ADDQ         R9, SI
+	ADDQ         R9, R12
+	ADDQ         $0x00000080, DI
+	DECQ         BX
+	JNZ          one
+
+store:
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	SHRQ    $0x10, BX
+	KMOVW   BX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, K1, (AX)
+	VMOVUPS Z15, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, K1, (AX)
+	VMOVUPS Z17, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, K1, (AX)
+	VMOVUPS Z19, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, K1, (AX)
+	VMOVUPS Z21, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, K1, (AX)
+	VMOVUPS Z23, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singlePairs1AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singlePairs1AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      64(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 4(SI), Z3
+	VMOVUPS      128(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      192(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4416(DX)
+	VBROADCASTSS 8(SI), Z3
+	VMOVUPS      256(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      320(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4544(DX)
+	VBROADCASTSS 12(SI), Z3
+	VMOVUPS      384(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      448(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000200, DX
+	SUBQ         $0x04, BX
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, BX
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xc352
+	VMOVUPS      64(DX), Z2
+	LONG         $0x486ef262
+	WORD         $0xcb52
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singlePairs2AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singlePairs2AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      64(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      (BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      64(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 4(DI), Z5
+	VMOVUPS      128(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      192(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      128(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      192(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4352(BX)
+	PREFETCHT0   4416(DX)
+	PREFETCHT0   4416(BX)
+	VBROADCASTSS 8(DI), Z5
+	VMOVUPS      256(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      320(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      256(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      320(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4480(BX)
+	PREFETCHT0   4544(DX)
+	PREFETCHT0   4544(BX)
+	VBROADCASTSS 12(DI), Z5
+	VMOVUPS      384(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      448(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      384(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      448(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	SUBQ         $0x04, SI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, SI
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xc552
+	VMOVUPS      64(DX), Z4
+	LONG         $0x485ef262
+	WORD         $0xcd52
+	VMOVUPS      (BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xd552
+	VMOVUPS      64(BX), Z4
+	LONG         $0x485ef262
+	WORD         $0xdd52
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         SI
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
+	VZEROUPPER
+	RET
+
+// func roundPairsAVX512(dst []float32, src []float32)
+// Requires: AVX, AVX512F
+TEXT ·roundPairsAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+24(FP), CX
+	MOVQ src_len+32(FP), DX
+	SHRQ $0x04, DX
+	JZ   end
+
+group:
+	VMOVUPS   (CX), Z0
+	VPSRLD    $0x10, Z0, Z4
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPANDD    lowest<>+0(SB), Z4, Z4
+	VPADDD    half<>+0(SB), Z4, Z4
+	VPADDD    Z4, Z0, Z0
+	VMOVDQU32 quiet<>+0(SB), K3, Z0
+	VPSRLD    $0x10, Z0, Z0
+	VPMOVDW   Z0, (AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       group
+
+end:
+	VZEROUPPER
+	RET
+
+// func pairUpAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·pairUpAVX512(SB), NOSPLIT, $0-80
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  width+24(FP), CX
+	MOVQ  src_base+32(FP), DX
+	MOVQ  stride+56(FP), BX
+	MOVQ  cols+64(FP), SI
+	MOVQ  n+72(FP), DI
+	SHLQ  $0x02, BX
+	SHLQ  $0x02, CX
+	MOVQ  $-1, R8
+	BZHIQ SI, R8, R8
+	KMOVW R8, K1
+	TESTQ DI, DI
+	JZ    end
+
+pair:
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	VPSRLD    $0x10, Z0, Z2
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPANDD    lowest<>+0(SB), Z2, Z2
+	VPADDD    half<>+0(SB), Z2, Z2
+	VPADDD    Z2, Z0, Z0
+	VMOVDQU32 quiet<>+0(SB), K3, Z0
+	VPSRLD    $0x10, Z1, Z2
+	VCMPPS    $0x03, Z1, Z1, K3
+	VPANDD    lowest<>+0(SB), Z2, Z2
+	VPADDD    half<>+0(SB), Z2, Z2
+	VPADDD    Z2, Z1, Z1
+	VMOVDQU32 quiet<>+0(SB), K3, Z1
+	VPSRLD    $0x10, Z0, Z0
+	VPANDD    high<>+0(SB), Z1, Z1
+	VORPS     Z0, Z1, Z0
+	VMOVUPS   Z0, (AX)
+	LEAQ      (DX)(BX*2), DX
+	ADDQ      CX, AX
+	DECQ      DI
+	JNZ       pair
+
+end:
+	VZEROUPPER
+	RET
+
+// func widenPairs32AVX512(dst []float32, src []float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·widenPairs32AVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+24(FP), CX
+	MOVQ  n+48(FP), DX
+	TESTQ DX, DX
+	JZ    end
+
+pair:
+	VMOVUPS (CX), Z0
+	VPANDD  high<>+0(SB), Z0, Z1
+	VPSLLD  $0x10, Z0, Z0
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS 64(CX), Z0
+	VPANDD  high<>+0(SB), Z0, Z1
+	VPSLLD  $0x10, Z0, Z0
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z0, 192(AX)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000100, AX
+	DECQ    DX
+	JNZ     pair
+
+end:
+	VZEROUPPER
+	RET
+
+// func widenInt832AVX512(dst []float32, src []float32, n int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·widenInt832AVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+24(FP), CX
+	MOVQ  n+48(FP), DX
+	MOVQ  $0x00000020, SI
+	TESTQ DX, DX
+	JZ    end
+
+block:
+	MOVQ    DX, BX
+	CMPQ    BX, SI
+	CMOVQGT SI, BX
+	SUBQ    BX, DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	ADDQ    $0x00000080, CX
+
+row:
+	VPMOVSXBD (CX), Z2
+	VCVTDQ2PS Z2, Z2
+	VMULPS    Z0, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VPMOVSXBD 16(CX), Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VMOVUPS   Z3, 64(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x00000080, AX
+	DECQ      BX
+	JNZ       row
+	TESTQ     DX, DX
+	JNZ       block
+
+end:
+	VZEROUPPER
+	RET
+
+// func singleF321AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleF321AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      64(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 4(SI), Z3
+	VMOVUPS      128(DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      192(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4416(DX)
+	VBROADCASTSS 8(SI), Z3
+	VMOVUPS      256(DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      320(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4544(DX)
+	VBROADCASTSS 12(SI), Z3
+	VMOVUPS      384(DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      448(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000200, DX
+	SUBQ         $0x04, BX
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, BX
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z3
+	VMOVUPS      (DX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VMOVUPS      64(DX), Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singleBF161AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleBF161AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z4
+	VBROADCASTSS 4(SI), Z5
+	VMOVUPS      (DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      64(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 8(SI), Z4
+	VBROADCASTSS 12(SI), Z5
+	VMOVUPS      128(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      192(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4416(DX)
+	VBROADCASTSS 16(SI), Z4
+	VBROADCASTSS 20(SI), Z5
+	VMOVUPS      256(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      320(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4544(DX)
+	VBROADCASTSS 24(SI), Z4
+	VBROADCASTSS 28(SI), Z5
+	VMOVUPS      384(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      448(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000200, DX
+	SUBQ         $0x04, BX
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, BX
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS (SI), Z4
+	VBROADCASTSS 4(SI), Z5
+	VMOVUPS      (DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      64(DX), Z3
+	VPANDD       high<>+0(SB), Z3, Z2
+	VPSLLD       $0x10, Z3, Z3
+	VFMADD231PS  Z2, Z4, Z1
+	VFMADD231PS  Z3, Z5, Z1
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt81AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·singleInt81AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  k+0(FP), BX
+	MOVQ  a_base+8(FP), SI
+	MOVQ  $0x00000020, R8
+	TESTQ BX, BX
+	JZ    end
+
+block:
+	MOVQ    BX, DI
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, BX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x04, DI
+	JLT     rowRest
+
+rowMany:
+	VBROADCASTSS (SI), Z5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    16(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 4(SI), Z5
+	VPMOVSXBD    32(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    48(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(SI), Z5
+	PREFETCHT0   4160(DX)
+	VPMOVSXBD    64(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    80(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 12(SI), Z5
+	VPMOVSXBD    96(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    112(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x04, DI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, DI
+	JZ   rowEnd
+
+rowOne:
+	VBROADCASTSS (SI), Z5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VPMOVSXBD    16(DX), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000020, DX
+	DECQ         DI
+	JNZ          rowOne
+
+rowEnd:
+	TESTQ BX, BX
+	JNZ   block
+
+end:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func singleF322AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleF322AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      (BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      64(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 4(DI), Z5
+	VMOVUPS      128(DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      192(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      128(BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      192(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4352(BX)
+	PREFETCHT0   4416(DX)
+	PREFETCHT0   4416(BX)
+	VBROADCASTSS 8(DI), Z5
+	VMOVUPS      256(DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      320(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      256(BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      320(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4480(BX)
+	PREFETCHT0   4544(DX)
+	PREFETCHT0   4544(BX)
+	VBROADCASTSS 12(DI), Z5
+	VMOVUPS      384(DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      448(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      384(BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      448(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	SUBQ         $0x04, SI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, SI
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z5
+	VMOVUPS      (DX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DX), Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      (BX), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      64(BX), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         SI
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
+	VZEROUPPER
+	RET
+
+// func singleBF162AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·singleBF162AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z6
+	VBROADCASTSS 4(DI), Z7
+	VMOVUPS      (DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      64(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      (BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      64(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 8(DI), Z6
+	VBROADCASTSS 12(DI), Z7
+	VMOVUPS      128(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      192(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      128(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      192(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   4352(DX)
+	PREFETCHT0   4352(BX)
+	PREFETCHT0   4416(DX)
+	PREFETCHT0   4416(BX)
+	VBROADCASTSS 16(DI), Z6
+	VBROADCASTSS 20(DI), Z7
+	VMOVUPS      256(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      320(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      256(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      320(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   4480(DX)
+	PREFETCHT0   4480(BX)
+	PREFETCHT0   4544(DX)
+	PREFETCHT0   4544(BX)
+	VBROADCASTSS 24(DI), Z6
+	VBROADCASTSS 28(DI), Z7
+	VMOVUPS      384(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      448(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      384(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      448(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	SUBQ         $0x04, SI
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, SI
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS (DI), Z6
+	VBROADCASTSS 4(DI), Z7
+	VMOVUPS      (DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      64(DX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      (BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      64(BX), Z5
+	VPANDD       high<>+0(SB), Z5, Z4
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z4, Z6, Z3
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         SI
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt82AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·singleInt82AVX512(SB), NOSPLIT, $0-97
+	MOVQ      c_base+64(FP), AX
+	MOVQ      cols+88(FP), CX
+	SUBQ      $0x20, CX
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVB      load+96(FP), DL
+	TESTB     DL, DL
+	JZ        product
+	MOVQ      CX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+	VMOVUPS.Z 192(AX), K2, Z3
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  size+56(FP), BX
+	LEAQ  (DX)(BX*4), BX
+	MOVQ  k+0(FP), SI
+	MOVQ  a_base+8(FP), DI
+	MOVQ  $0x00000020, R9
+	TESTQ SI, SI
+	JZ    end
+
+block:
+	MOVQ    SI, R8
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, SI
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x04, R8
+	JLT     rowRest
+
+rowMany:
+	VBROADCASTSS (DI), Z9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    16(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    (BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    16(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 4(DI), Z9
+	VPMOVSXBD    32(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    48(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    32(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    48(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 8(DI), Z9
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VPMOVSXBD    64(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    80(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    64(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    80(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 12(DI), Z9
+	VPMOVSXBD    96(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    112(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    96(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    112(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x04, R8
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, R8
+	JZ   rowEnd
+
+rowOne:
+	VBROADCASTSS (DI), Z9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VPMOVSXBD    16(DX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z5, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VPMOVSXBD    (BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VPMOVSXBD    16(BX), Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VFMADD231PS  Z8, Z9, Z3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	DECQ         R8
+	JNZ          rowOne
+
+rowEnd:
+	TESTQ SI, SI
+	JNZ   block
+
+end:
+	MOVQ    CX, DX
+	MOVQ    $-1, CX
+	BZHIQ   DX, CX, CX
+	KMOVW   CX, K1
+	SHRQ    $0x10, CX
+	KMOVW   CX, K2
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z3, K2, 192(AX)
+	VZEROUPPER
+	RET
+
+// func roundPairsAVX2(dst []float32, src []float32)
+// Requires: AVX, AVX2
+TEXT ·roundPairsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+24(FP), CX
+	MOVQ src_len+32(FP), DX
+	SHRQ $0x04, DX
+	JZ   end
+
+group:
+	VMOVUPS   (CX), Y0
+	VPSRLD    $0x10, Y0, Y4
+	VCMPPS    $0x03, Y0, Y0, Y5
+	VPAND     lowest<>+0(SB), Y4, Y4
+	VPADDD    half<>+0(SB), Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VBLENDVPS Y5, quiet<>+0(SB), Y0, Y0
+	VPSRLD    $0x10, Y0, Y0
+	VMOVUPS   32(CX), Y1
+	VPSRLD    $0x10, Y1, Y4
+	VCMPPS    $0x03, Y1, Y1, Y5
+	VPAND     lowest<>+0(SB), Y4, Y4
+	VPADDD    half<>+0(SB), Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	VBLENDVPS Y5, quiet<>+0(SB), Y1, Y1
+	VPSRLD    $0x10, Y1, Y1
+	VPACKUSDW Y1, Y0, Y0
+	VPERMQ    $0xd8, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       group
+
+end:
+	VZEROUPPER
+	RET
+
+// func pairUpAVX2(dst []float32, width int, src []float32, stride int, cols int, n int)
+// Requires: AVX, AVX2
+TEXT ·pairUpAVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    width+24(FP), CX
+	MOVQ    src_base+32(FP), DX
+	MOVQ    stride+56(FP), BX
+	MOVQ    cols+64(FP), SI
+	MOVQ    n+72(FP), DI
+	SHLQ    $0x02, BX
+	SHLQ    $0x02, CX
+	LEAQ    masks<>+64(SB), R8
+	SHLQ    $0x02, SI
+	SUBQ    SI, R8
+	VMOVUPS (R8), Y14
+	VMOVUPS 32(R8), Y15
+	TESTQ   DI, DI
+	JZ      end
+
+pair:
+	VMASKMOVPS (DX), Y14, Y0
+	VMASKMOVPS (DX)(BX*1), Y14, Y1
+	VPSRLD     $0x10, Y0, Y2
+	VCMPPS     $0x03, Y0, Y0, Y3
+	VPAND      lowest<>+0(SB), Y2, Y2
+	VPADDD     half<>+0(SB), Y2, Y2
+	VPADDD     Y2, Y0, Y0
+	VBLENDVPS  Y3, quiet<>+0(SB), Y0, Y0
+	VPSRLD     $0x10, Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VPAND      lowest<>+0(SB), Y2, Y2
+	VPADDD     half<>+0(SB), Y2, Y2
+	VPADDD     Y2, Y1, Y1
+	VBLENDVPS  Y3, quiet<>+0(SB), Y1, Y1
+	VPSRLD     $0x10, Y0, Y0
+	VPAND      high<>+0(SB), Y1, Y1
+	VORPS      Y0, Y1, Y0
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS 32(DX), Y15, Y0
+	VMASKMOVPS 32(DX)(BX*1), Y15, Y1
+	VPSRLD     $0x10, Y0, Y2
+	VCMPPS     $0x03, Y0, Y0, Y3
+	VPAND      lowest<>+0(SB), Y2, Y2
+	VPADDD     half<>+0(SB), Y2, Y2
+	VPADDD     Y2, Y0, Y0
+	VBLENDVPS  Y3, quiet<>+0(SB), Y0, Y0
+	VPSRLD     $0x10, Y1, Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VPAND      lowest<>+0(SB), Y2, Y2
+	VPADDD     half<>+0(SB), Y2, Y2
+	VPADDD     Y2, Y1, Y1
+	VBLENDVPS  Y3, quiet<>+0(SB), Y1, Y1
+	VPSRLD     $0x10, Y0, Y0
+	VPAND      high<>+0(SB), Y1, Y1
+	VORPS      Y0, Y1, Y0
+	VMOVUPS    Y0, 32(AX)
+	LEAQ       (DX)(BX*2), DX
+	ADDQ       CX, AX
+	DECQ       DI
+	JNZ        pair
+
+end:
+	VZEROUPPER
+	RET
+
+// func widenPairs16AVX2(dst []float32, src []float32, n int)
+// Requires: AVX, AVX2
+TEXT ·widenPairs16AVX2(SB), NOSPLIT, $0-56
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+24(FP), CX
+	MOVQ  n+48(FP), DX
+	TESTQ DX, DX
+	JZ    end
+
+pair:
+	VMOVUPS (CX), Y0
+	VPAND   high<>+0(SB), Y0, Y1
+	VPSLLD  $0x10, Y0, Y0
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS 32(CX), Y0
+	VPAND   high<>+0(SB), Y0, Y1
+	VPSLLD  $0x10, Y0, Y0
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y0, 96(AX)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000080, AX
+	DECQ    DX
+	JNZ     pair
+
+end:
+	VZEROUPPER
+	RET
+
+// func widenInt816AVX2(dst []float32, src []float32, n int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·widenInt816AVX2(SB), NOSPLIT, $0-56
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+24(FP), CX
+	MOVQ  n+48(FP), DX
+	MOVQ  $0x00000020, SI
+	TESTQ DX, DX
+	JZ    end
+
+block:
+	MOVQ    DX, BX
+	CMPQ    BX, SI
+	CMOVQGT SI, BX
+	SUBQ    BX, DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	ADDQ    $0x00000040, CX
+
+row:
+	VPMOVSXBD (CX), Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y0, Y2, Y2
+	VMOVUPS   Y2, (AX)
+	VPMOVSXBD 8(CX), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y1, Y3, Y3
+	VMOVUPS   Y3, 32(AX)
+	ADDQ      $0x10, CX
+	ADDQ      $0x00000040, AX
+	DECQ      BX
+	JNZ       row
+	TESTQ     DX, DX
+	JNZ       block
+
+end:
+	VZEROUPPER
+	RET
+
+// func singleF321AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·singleF321AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMASKMOVPS (AX), Y14, Y0
+	VMASKMOVPS 32(AX), Y15, Y1
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y3
+	VMOVUPS      (DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS 4(SI), Y3
+	VMOVUPS      64(DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      96(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   4224(DX)
+	VBROADCASTSS 8(SI), Y3
+	VMOVUPS      128(DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      160(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 12(SI), Y3
+	VMOVUPS      192(DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      224(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, BX
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, BX
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y3
+	VMOVUPS      (DX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DX), Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS Y1, Y15, 32(AX)
+	VZEROUPPER
+	RET
+
+// func singleBF161AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·singleBF161AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMASKMOVPS (AX), Y14, Y0
+	VMASKMOVPS 32(AX), Y15, Y1
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	SUBQ $0x04, BX
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y4
+	VBROADCASTSS 4(SI), Y5
+	VMOVUPS      (DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      32(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	PREFETCHT0   4160(DX)
+	VBROADCASTSS 8(SI), Y4
+	VBROADCASTSS 12(SI), Y5
+	VMOVUPS      64(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      96(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	PREFETCHT0   4224(DX)
+	VBROADCASTSS 16(SI), Y4
+	VBROADCASTSS 20(SI), Y5
+	VMOVUPS      128(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      160(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	PREFETCHT0   4288(DX)
+	VBROADCASTSS 24(SI), Y4
+	VBROADCASTSS 28(SI), Y5
+	VMOVUPS      192(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      224(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, BX
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, BX
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	VBROADCASTSS (SI), Y4
+	VBROADCASTSS 4(SI), Y5
+	VMOVUPS      (DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      32(DX), Y3
+	VPAND        high<>+0(SB), Y3, Y2
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y1
+	VFMADD231PS  Y3, Y5, Y1
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS Y1, Y15, 32(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt81AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·singleInt81AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMASKMOVPS (AX), Y14, Y0
+	VMASKMOVPS 32(AX), Y15, Y1
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  k+0(FP), BX
+	MOVQ  a_base+8(FP), SI
+	MOVQ  $0x00000020, R8
+	TESTQ BX, BX
+	JZ    end
+
+block:
+	MOVQ    BX, DI
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, BX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x04, DI
+	JLT     rowRest
+
+rowMany:
+	VBROADCASTSS (SI), Y5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    8(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(SI), Y5
+	VPMOVSXBD    16(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    24(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(SI), Y5
+	VPMOVSXBD    32(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    40(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(SI), Y5
+	VPMOVSXBD    48(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    56(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x04, DI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, DI
+	JZ   rowEnd
+
+rowOne:
+	VBROADCASTSS (SI), Y5
+	PREFETCHT0   4096(DX)
+	VPMOVSXBD    (DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    8(DX), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y1
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000010, DX
+	DECQ         DI
+	JNZ          rowOne
+
+rowEnd:
+	TESTQ BX, BX
+	JNZ   block
+
+end:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMASKMOVPS Y0, Y14, (AX)
+	VMASKMOVPS Y1, Y15, 32(AX)
+	VZEROUPPER
+	RET
+
+// func singleF322AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·singleF322AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	SUBQ       $0x10, CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMASKMOVPS 64(AX), Y14, Y2
+	VMASKMOVPS 96(AX), Y15, Y3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  rowRest
+
+rowMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y5
+	VMOVUPS      (DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      (BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      32(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS 4(DI), Y5
+	VMOVUPS      64(DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      96(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	VBROADCASTSS 8(DI), Y5
+	VMOVUPS      128(DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      128(BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      160(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 12(DI), Y5
+	VMOVUPS      192(DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      224(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x04, SI
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, SI
+	JZ   rowEnd
+
+rowOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y5
+	VMOVUPS      (DX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      (BX), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      32(BX), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	DECQ         SI
+	JNZ          rowOne
+
+rowEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    Y1, 32(AX)
+	VMASKMOVPS Y2, Y14, 64(AX)
+	VMASKMOVPS Y3, Y15, 96(AX)
+	VZEROUPPER
+	RET
+
+// func singleBF162AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·singleBF162AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	SUBQ       $0x10, CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMASKMOVPS 64(AX), Y14, Y2
+	VMASKMOVPS 96(AX), Y15, Y3
+
+product:
+	MOVQ b_base+32(FP), DX
+	MOVQ size+56(FP), BX
+	LEAQ (DX)(BX*4), BX
+	MOVQ k+0(FP), SI
+	MOVQ a_base+8(FP), DI
+	SUBQ $0x04, SI
+	JLT  pairRest
+
+pairMany:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y6
+	VBROADCASTSS 4(DI), Y7
+	VMOVUPS      (DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      32(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      (BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      32(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   4160(DX)
+	PREFETCHT0   4160(BX)
+	VBROADCASTSS 8(DI), Y6
+	VBROADCASTSS 12(DI), Y7
+	VMOVUPS      64(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      96(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      64(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      96(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   4224(DX)
+	PREFETCHT0   4224(BX)
+	VBROADCASTSS 16(DI), Y6
+	VBROADCASTSS 20(DI), Y7
+	VMOVUPS      128(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      160(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      128(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      160(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   4288(DX)
+	PREFETCHT0   4288(BX)
+	VBROADCASTSS 24(DI), Y6
+	VBROADCASTSS 28(DI), Y7
+	VMOVUPS      192(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      224(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      192(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      224(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x04, SI
+	JGE          pairMany
+
+pairRest:
+	ADDQ $0x04, SI
+	JZ   pairEnd
+
+pairOne:
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VBROADCASTSS (DI), Y6
+	VBROADCASTSS 4(DI), Y7
+	VMOVUPS      (DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      32(DX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      (BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      32(BX), Y5
+	VPAND        high<>+0(SB), Y5, Y4
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y6, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	DECQ         SI
+	JNZ          pairOne
+
+pairEnd:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    Y1, 32(AX)
+	VMASKMOVPS Y2, Y14, 64(AX)
+	VMASKMOVPS Y3, Y15, 96(AX)
+	VZEROUPPER
+	RET
+
+// func singleInt82AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·singleInt82AVX2(SB), NOSPLIT, $0-97
+	MOVQ       c_base+64(FP), AX
+	MOVQ       cols+88(FP), CX
+	SUBQ       $0x10, CX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVB       load+96(FP), DL
+	TESTB      DL, DL
+	JZ         product
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMASKMOVPS 64(AX), Y14, Y2
+	VMASKMOVPS 96(AX), Y15, Y3
+
+product:
+	MOVQ  b_base+32(FP), DX
+	MOVQ  size+56(FP), BX
+	LEAQ  (DX)(BX*4), BX
+	MOVQ  k+0(FP), SI
+	MOVQ  a_base+8(FP), DI
+	MOVQ  $0x00000020, R9
+	TESTQ SI, SI
+	JZ    end
+
+block:
+	MOVQ    SI, R8
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, SI
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x04, R8
+	JLT     rowRest
+
+rowMany:
+	VBROADCASTSS (DI), Y9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    8(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    (BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    8(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(DI), Y9
+	VPMOVSXBD    16(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    24(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    16(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    24(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 8(DI), Y9
+	VPMOVSXBD    32(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    40(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    32(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    40(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 12(DI), Y9
+	VPMOVSXBD    48(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    56(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    48(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    56(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x04, R8
+	JGE          rowMany
+
+rowRest:
+	ADDQ $0x04, R8
+	JZ   rowEnd
+
+rowOne:
+	VBROADCASTSS (DI), Y9
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4096(BX)
+	VPMOVSXBD    (DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VPMOVSXBD    8(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VPMOVSXBD    (BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VPMOVSXBD    8(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VFMADD231PS  Y8, Y9, Y3
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000010, DX
+	ADDQ         $0x00000010, BX
+	DECQ         R8
+	JNZ          rowOne
+
+rowEnd:
+	TESTQ SI, SI
+	JNZ   block
+
+end:
+	MOVQ       CX, DX
+	LEAQ       masks<>+64(SB), CX
+	SHLQ       $0x02, DX
+	SUBQ       DX, CX
+	VMOVUPS    (CX), Y14
+	VMOVUPS    32(CX), Y15
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    Y1, 32(AX)
+	VMASKMOVPS Y2, Y14, 64(AX)
+	VMASKMOVPS Y3, Y15, 96(AX)
+	VZEROUPPER
+	RET
+
+// func tile16x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile16x16AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+	ADDQ $0x40, SI
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func tile16x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile16x32AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+
+	// TILEZERO T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc8
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILELOADD 64(R8)(R9*1), T1
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 64(CX)(R11*1), T7
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x7c
+	BYTE $0x19
+	BYTE $0x40
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
+	// TDPBF16PS T7, T4, T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xcc
+	ADDQ $0x40, SI
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILESTORED T1, 64(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func tile32x16AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile32x16AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  R9, BX
+	SHLQ  $0x04, BX
+	ADDQ  R8, BX
+	MOVQ  DX, R10
+	SHLQ  $0x04, R10
+	ADDQ  SI, R10
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+
+	// TILEZERO T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd0
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILELOADD 0(BX)(R9*1), T2
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
+	// TILELOADD 0(R10)(DX*1), T5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x6c
+	BYTE $0x12
+	BYTE $0x00
+
+	// TDPBF16PS T6, T5, T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xd5
+	ADDQ $0x40, SI
+	ADDQ $0x40, R10
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILESTORED T2, 0(BX)(R9*1)
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func tile32x32AMX(config *[64]byte, k int, a []float32, rs int, b []float32, c []float32, ldc int, load bool)
+TEXT ·tile32x32AMX(SB), NOSPLIT, $0-105
+	MOVQ config+0(FP), AX
+
+	// LDTILECFG (AX)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x78
+	BYTE  $0x49
+	BYTE  $0x00
+	MOVQ  c_base+72(FP), R8
+	MOVQ  ldc+96(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  a_base+16(FP), SI
+	MOVQ  rs+40(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  R9, BX
+	SHLQ  $0x04, BX
+	ADDQ  R8, BX
+	MOVQ  DX, R10
+	SHLQ  $0x04, R10
+	ADDQ  SI, R10
+	MOVQ  b_base+48(FP), CX
+	MOVQ  $0x00000080, R11
+	MOVB  load+104(FP), AL
+	TESTB AL, AL
+	JNZ   old
+
+	// TILEZERO T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+
+	// TILEZERO T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc8
+
+	// TILEZERO T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd0
+
+	// TILEZERO T3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd8
+	JMP  product
+
+old:
+	// TILELOADD 0(R8)(R9*1), T0
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILELOADD 64(R8)(R9*1), T1
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+	// TILELOADD 0(BX)(R9*1), T2
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILELOADD 64(BX)(R9*1), T3
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x5c
+	BYTE $0x0b
+	BYTE $0x40
+
+product:
+	MOVQ k+8(FP), DI
+	SHRQ $0x04, DI
+	JZ   store
+
+step:
+	// TILELOADD 0(CX)(R11*1), T6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x19
+	BYTE $0x00
+
+	// TILELOADD 64(CX)(R11*1), T7
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x7c
+	BYTE $0x19
+	BYTE $0x40
+
+	// TILELOADD 0(SI)(DX*1), T4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x16
+	BYTE $0x00
+
+	// TDPBF16PS T6, T4, T0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
+	// TDPBF16PS T7, T4, T1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xcc
+
+	// TILELOADD 0(R10)(DX*1), T5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x6c
+	BYTE $0x12
+	BYTE $0x00
+
+	// TDPBF16PS T6, T5, T2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xd5
+
+	// TDPBF16PS T7, T5, T3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xdd
+	ADDQ $0x40, SI
+	ADDQ $0x40, R10
+	ADDQ $0x00000800, CX
+	DECQ DI
+	JNZ  step
+
+store:
+	// TILESTORED T0, 0(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x08
+	BYTE $0x00
+
+	// TILESTORED T1, 64(R8)(R9*1)
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x08
+	BYTE $0x40
+
+	// TILESTORED T2, 0(BX)(R9*1)
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILESTORED T3, 64(BX)(R9*1)
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x5c
+	BYTE $0x0b
+	BYTE $0x40
+
+	// TILERELEASE
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
+
+// func xgetbv() (xcr0 uint32)
+TEXT ·xgetbv(SB), NOSPLIT, $0-4
+	XORL CX, CX
+	XGETBV
+	MOVL AX, xcr0+0(FP)
 	RET

@@ -8,11 +8,11 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// tile writes a GEMM micro-kernel, tile<rows>x<columns>: it adds to a tile of C (or to 0, unless load) the product of rows rows
+// tile writes a GEMM micro-kernel, <name><rows>x<columns>: it adds to a tile of C (or to 0, unless load) the product of rows rows
 // of A and a packed panel of B that is some vectors wide. A's element (i,k) lies at a[i*rs+k*cs], C's rows ldc apart, and only
-// the first cols columns of C are read and written. Every element of C is one chain of fused multiply-adds, k ascending.
-func (m *machine) tile(rows, vectors int) {
-	m.text(fmt.Sprintf("tile%dx%d", rows, vectors*m.width), "k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool")
+// the first cols columns of C are read and written. Every element of C is one chain of multiply-adds, k ascending.
+func (m *machine) tile(name string, rows, vectors int, multiplyAdd func(b, a, acc Op)) {
+	m.text(fmt.Sprintf("%s%dx%d", name, rows, vectors*m.width), tileSignature)
 	acc := func(i, j int) Op { return m.v[i*vectors+j] }
 	free := m.v[rows*vectors:]
 	bv, av := free[:vectors], free[vectors:vectors+2]
@@ -43,7 +43,7 @@ func (m *machine) tile(rows, vectors int) {
 		for i := range rows {
 			VBROADCASTSS(row(i), av[i%2])
 			for j := range vectors {
-				VFMADD231PS(bv[j], av[i%2], acc(i, j))
+				multiplyAdd(bv[j], av[i%2], acc(i, j))
 			}
 		}
 		for _, p := range bases {
@@ -73,6 +73,11 @@ func (m *machine) tile(rows, vectors int) {
 	m.tileC(rows, vectors, c, ldc, cols, "store", func(p Mem, i, j int, masked bool) { m.store(acc(i, j), p, j, masked) })
 	ret()
 }
+
+const tileSignature = "k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool"
+
+// floats is the multiply-add of tiles of float32.
+func floats(b, a, acc Op) { VFMADD231PS(b, a, acc) }
 
 // tileC calls f for every vector of the tile of C: on AVX-512 always masked, which costs nothing there, on AVX2 only when the
 // tile is not full (its masked stores are slow, and the masks live in registers that are free only outside the product).

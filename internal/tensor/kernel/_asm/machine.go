@@ -191,6 +191,10 @@ func constants() {
 		{"tanhSmall", math.Float32bits(tanhSmall)},
 		{"geluScale", math.Float32bits(geluScale)},
 		{"geluMost", math.Float32bits(geluMost)},
+		{"lowest", 1}, // of bfloat16: rounding to even, the bit that decides, and what is added then
+		{"half", 1<<15 - 1},
+		{"high", 0xFFFF << 16},
+		{"quiet", 0x7FC00000},
 		{"density0", math.Float32bits(0.3989422804)}, // of the normal distribution, at 0
 	}
 	for i, c := range tanhCoefficients {

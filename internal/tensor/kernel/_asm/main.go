@@ -3,7 +3,7 @@
 //	go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg kernel
 //
 // Every kernel is written once, in terms of a machine (machine.go), and generated for AVX-512 and for AVX2. The order of
-// every sum is that of the Generic versions in package kernel.
+// every sum is that of the Generic versions in package kernel. Only the products on AMX (amx.go) are apart from this.
 package main
 
 import (
@@ -16,7 +16,7 @@ func main() {
 	for _, m := range []*machine{avx512, avx2} {
 		for vectors := 1; vectors <= 2; vectors++ {
 			for rows := 1; rows <= m.tileRows; rows++ {
-				m.tile(rows, vectors)
+				m.tile("tile", rows, vectors, floats)
 			}
 			m.copyRows(vectors)
 		}
@@ -44,5 +44,28 @@ func main() {
 		m.fmas()
 	}
 	transpose8()
+	for rows := 1; rows <= avx512.tileRows; rows++ {
+		avx512.tile("pairs", rows, 2, dotPairs)
+	}
+	for panels := 1; panels <= 2; panels++ {
+		avx512.singleWords("Pairs", panels, dotPairs)
+	}
+	for _, m := range []*machine{avx512, avx2} {
+		m.roundPairs()
+		m.pairUp()
+		m.widenPairs()
+		m.widenInt8()
+		for panels := 1; panels <= 2; panels++ {
+			m.singleWords("F32", panels, floats)
+			m.singleBF16(panels)
+			m.singleInt8(panels)
+		}
+	}
+	for rowTiles := 1; rowTiles <= 2; rowTiles++ {
+		for colTiles := 1; colTiles <= 2; colTiles++ {
+			amxTile(rowTiles, colTiles)
+		}
+	}
+	xgetbv()
 	Generate()
 }

@@ -1,0 +1,5 @@
+//go:build race
+
+package cot
+
+func init() { raceDetector = true }

@@ -1,0 +1,94 @@
+package cot
+
+import (
+	"runtime/debug"
+	"slices"
+	"testing"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// raceDetector is set when the tests run with it; sync.Pool then forgets at random.
+var raceDetector bool
+
+// allocations is what a step allocates once its memory is there.
+func allocations(t *testing.T, steps int, step func()) float64 {
+	t.Helper()
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools of scratch memory
+	return testing.AllocsPerRun(steps, step)
+}
+
+// A token of many samples allocates nothing: an answer and a past that have no
+// room left grow to twice their size, and these have room.
+func TestSpokenTokenAllocatesNothing(t *testing.T) {
+	nf, _ := shakenNFCoT(nfOptions)
+	text, _ := shakenText(true)
+	const steps = 20
+	for name, m := range map[string]struct {
+		lm    *transformer.LM
+		first int
+	}{"nfcot": {nf.LM, nf.Special.BOT}, "cot": {text.LM, text.Special.CoT}} {
+		o := Options{TextTemp: 1, MaxTokens: steps + 1}
+		silent := special
+		silent.EOS = -1 // is never drawn
+		speakers, h := prefill(m.lm, prompts(3), m.first, 4, o)
+		for _, s := range speakers {
+			s.thinking = name == "cot"
+			s.Answer, s.Chain = slices.Grow(s.Answer, o.MaxTokens), slices.Grow(s.Chain, o.MaxTokens)
+		}
+		c := newChorus(&tensor.Tape{Inference: true}, m.lm, silent, speakers, h, o)
+		if n := allocations(t, steps, func() { c.step(false) }); n != 0 {
+			t.Errorf("%s: %g allocations a token", name, n)
+		}
+		if len(c.live) != len(speakers) {
+			t.Errorf("%s: only %d speakers of %d have gone on", name, len(c.live), len(speakers))
+		}
+	}
+}
+
+// Nor does a thought.
+func TestThoughtAllocatesNothing(t *testing.T) {
+	const steps = 20
+	o := nfOptions
+	o.K = steps + 1
+	m, _ := shakenNFCoT(o)
+	const n = 4
+	speakers, h := prefill(m.LM, prompts(3), m.Special.BOT, n, Options{})
+	var caches []*transformer.Cache
+	for _, s := range speakers {
+		caches = append(caches, s.cache)
+		s.Thoughts = tensor.New(o.K, o.D)
+	}
+	tape, u, k := &tensor.Tape{Inference: true}, tensor.New(len(speakers), o.D), 0
+	allocs := allocations(t, steps, func() {
+		h = m.think(tape, speakers, caches, h, u, k, n, Options{ThoughtTemp: 1})
+		k++
+	})
+	if allocs != 0 {
+		t.Errorf("%g allocations a thought", allocs)
+	}
+}
+
+// A step of training allocates nothing: loss, way back and optimizer, for every
+// learner.
+func TestTrainingStepAllocatesNothing(t *testing.T) {
+	batch := examples(9)
+	for name, m := range learners() {
+		t.Run(name, func(t *testing.T) {
+			optimizer, tape, size, step := tensor.NewAdamW(m.Params), new(tensor.Tape), m.Size(batch), 0
+			n := allocations(t, 30, func() {
+				tape.Reset()
+				tape.Backward(m.Loss(tape, batch, size, Draws{Seed: 1, Step: step}).Total)
+				optimizer.Step(1e-3, 1)
+				step++
+			})
+			if n != 0 {
+				t.Errorf("%g allocations a step", n)
+			}
+		})
+	}
+}

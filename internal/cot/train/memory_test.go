@@ -1,0 +1,135 @@
+package train
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"testing"
+)
+
+// large is a loop through all stages of a method whose steps take many slabs of
+// a tape, on data of very different lengths.
+func large(method string) (*Loop, *[]Metrics) {
+	c := tiny(method)
+	c.Model.Layers, c.Model.Hidden, c.Model.FFN, c.Model.MaxTokens, c.Flow.Width = 4, 32, 512, 64, 32
+	c.Batch = 64
+	c.Stages.Text.Steps, c.Stages.Joint.Steps = 3, 3
+	if c.Continuous() {
+		c.Stages.Heads.Steps, c.Stages.Flow.Steps = 3, 3
+	}
+	data := examples(100)
+	for i := range data {
+		data[i].Prompt = slices.Repeat(data[i].Prompt, 1+i%5)
+		data[i].Answer = slices.Repeat(data[i].Answer, 1+i%3)
+	}
+	return trainer(c, data)
+}
+
+// What training will take is known before it begins, and room for it is made:
+// that plan is what the largest step takes by itself, no step needs more, and
+// nothing but room has changed.
+func TestMemoryIsKnownBeforehand(t *testing.T) {
+	for _, m := range Methods {
+		l, _ := large(m.Name)
+		before := weights(l.Model)
+		plan := l.plan(position{})
+		moments, reserved, largest, at := 0, 0, 0, position{}
+		for i, stage := range l.Config.Stages.List() {
+			if at.Stage, at.Done = i, 0; !l.runs(i) {
+				continue
+			}
+			s := l.newStageRun(i)
+			n := 0
+			for _, o := range s.optimizer.Moments {
+				n += 4 * (len(o.M) + len(o.V))
+			}
+			moments = max(moments, n)
+			s.reserve(at)
+			for p := range l.Model.Params.All() {
+				if slices.ContainsFunc(p.Grad, func(g float32) bool { return g != 0 }) {
+					t.Errorf("%s, stage %d: the gradient of %s is not zero", m.Name, i, p.Name)
+				}
+			}
+			room := s.tape.Bytes()
+			reserved = max(reserved, room)
+			for range stage.Steps {
+				fresh := l.newStageRun(i)
+				for _, s := range []*stageRun{s, fresh} {
+					s.backward(s.take(at), new(Metrics))
+				}
+				largest = max(largest, fresh.tape.Bytes())
+				at.Done, at.Total = at.Done+1, at.Total+1
+			}
+			if s.tape.Bytes() != room {
+				t.Errorf("%s, stage %d: the tape has room for %d bytes, and %d in the end", m.Name, i, room, s.tape.Bytes())
+			}
+		}
+		if largest < 40<<20 {
+			t.Errorf("%s: a step takes %d bytes, too few for the test to mean something", m.Name, largest)
+		}
+		if plan.Step != reserved || plan.Step < largest || float64(plan.Step) > 1.1*float64(largest) {
+			t.Errorf("%s: planned are %d bytes a step, %d were reserved, the largest takes %d", m.Name, plan.Step, reserved, largest)
+		}
+		if plan.Parameters != 4*len(before) || plan.Optimizer != moments || 2*plan.Gradients != moments {
+			t.Errorf("%s: plan %+v, want %d bytes of parameters and %d of moments", m.Name, plan, 4*len(before), moments)
+		}
+		if !slices.Equal(weights(l.Model), before) {
+			t.Errorf("%s: parameters have moved", m.Name)
+		}
+	}
+}
+
+// A batch in parts takes what its largest part takes, and recomputing less than
+// keeping.
+func TestMemoryCanBeSaved(t *testing.T) {
+	l, _ := large("cot")
+	whole := l.plan(position{}).Step
+	l.Config.Accumulate = 4
+	if parts := l.plan(position{}).Step; float64(parts) > 0.45*float64(whole) {
+		t.Errorf("a quarter of a batch takes %d bytes, all of it %d", parts, whole)
+	}
+	l, _ = large("cot")
+	l.Config.Recompute = true
+	l.Model = NewModel(l.Config, special)
+	if recomputing := l.plan(position{}).Step; float64(recomputing) > 0.8*float64(whole) {
+		t.Errorf("recomputing takes %d bytes, keeping %d", recomputing, whole)
+	}
+}
+
+// The plan is told before the first step, also when a run is resumed, and then
+// it is that of the steps that are left. From then on a stage asks for no large
+// memory.
+func TestPlanComesFirst(t *testing.T) {
+	var plans []Memory
+	listen := func(l *Loop, reports *[]Metrics) {
+		l.Plan = func(m Memory) {
+			if len(*reports) > 0 {
+				t.Error("the plan comes after the first step")
+			}
+			plans = append(plans, m)
+		}
+		report := l.Report
+		var before runtime.MemStats
+		l.Report = func(m Metrics) error {
+			var now runtime.MemStats
+			runtime.ReadMemStats(&now)
+			if last := len(*reports) - 1; last >= 0 && (*reports)[last].Stage == m.Stage && now.TotalAlloc-before.TotalAlloc > 2<<20 {
+				t.Errorf("step %d allocates %d bytes", m.Step, now.TotalAlloc-before.TotalAlloc)
+			}
+			before = now
+			return report(m)
+		}
+	}
+	l, reports := large("nfcot")
+	l.Dir = t.TempDir()
+	listen(l, reports)
+	interrupted(t, l, 7) // in stage 2
+	l, reports = resumed(t, l.Config, l.Data, l.Dir, 7)
+	listen(l, reports)
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(plans) != 2 || plans[1].Step > plans[0].Step || 2*plans[1].Step < plans[0].Step || plans[0].Optimizer != plans[1].Optimizer {
+		t.Errorf("plans %+v", plans)
+	}
+}

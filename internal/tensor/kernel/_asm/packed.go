@@ -1,0 +1,342 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// The kernels of bfloat16 and of packed weights. A pair is a word of two bfloat16 numbers.
+
+// dotPairs adds to the floats of acc the dot products of the pairs of b and a: VDPBF16PS, which the assembler does not know.
+// All operands are registers of 64 bytes.
+func dotPairs(b, a, acc Op) {
+	number := func(o Op) uint32 { return uint32(o.(reg.Physical).PhysicalIndex()) }
+	r, v, m := number(acc), number(b), number(a)
+	inverted := func(n uint32, bit, to int) uint32 { return (^n >> bit & 1) << to }
+	p0 := inverted(r, 3, 7) | inverted(m, 4, 6) | inverted(m, 3, 5) | inverted(r, 4, 4) | 2 // opcode map 0F38
+	p1 := ^v&15<<3 | 1<<2 | 2                                                               // prefix F3
+	p2 := 2<<5 | inverted(v, 4, 3)                                                          // 64 bytes
+	code := func(opcode string, c Op) { Instruction(&ir.Instruction{Opcode: opcode, Operands: []Op{c}}) }
+	code("LONG", U32(0x62|p0<<8|p1<<16|p2<<24))
+	code("WORD", U16(0x52|(0xC0|r&7<<3|m&7)<<8))
+}
+
+// roundPairs writes roundPairs for a multiple of 32 floats.
+func (m *machine) roundPairs() {
+	m.text("roundPairs", "dst, src []float32")
+	dst, src, n := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64()), Load(Param("src").Len(), GP64())
+	SHRQ(Imm(4), n)
+	JZ(LabelRef("end"))
+	Label("group")
+	for i := range m.group() {
+		m.load(Mem{Base: src}, i, m.v[i], false)
+		m.roundBF16(m.v[i], m.v[4], m.v[5])
+		VPSRLD(Imm(16), m.v[i], m.v[i])
+	}
+	if m == avx512 {
+		VPMOVDW(reg.Z0, Mem{Base: dst})
+	} else {
+		VPACKUSDW(reg.Y1, reg.Y0, reg.Y0)
+		VPERMQ(Imm(0b11011000), reg.Y0, reg.Y0)
+		VMOVUPS(reg.Y0, Mem{Base: dst})
+	}
+	ADDQ(Imm(2*lanes), dst)
+	ADDQ(Imm(4*lanes), src)
+	DECQ(n)
+	JNZ(LabelRef("group"))
+	Label("end")
+	ret()
+}
+
+// roundBF16 rounds the floats of v to bfloat16; the low halves are left undefined. It uses t and u.
+func (m *machine) roundBF16(v, t, u Op) {
+	const unordered = 3
+	VPSRLD(Imm(16), v, t)
+	if m == avx512 {
+		VCMPPS(Imm(unordered), v, v, reg.K3)
+		VPANDD(constant("lowest"), t, t)
+		VPADDD(constant("half"), t, t)
+		VPADDD(t, v, v)
+		VMOVDQU32(constant("quiet"), reg.K3, v)
+	} else {
+		VCMPPS(Imm(unordered), v, v, u)
+		VPAND(constant("lowest"), t, t)
+		VPADDD(constant("half"), t, t)
+		VPADDD(t, v, v)
+		VBLENDVPS(u, constant("quiet"), v, v)
+	}
+}
+
+// high clears all but the high halves of v.
+func (m *machine) high(v, to Op) {
+	if m == avx512 {
+		VPANDD(constant("high"), v, to)
+	} else {
+		VPAND(constant("high"), v, to)
+	}
+}
+
+// pairUp writes pairUp.
+func (m *machine) pairUp() {
+	m.text("pairUp", "dst []float32, width int, src []float32, stride, cols, n int")
+	dst, width := Load(Param("dst").Base(), GP64()), Load(Param("width"), GP64())
+	src, stride := Load(Param("src").Base(), GP64()), Load(Param("stride"), GP64())
+	cols, n := Load(Param("cols"), GP64()), Load(Param("n"), GP64())
+	SHLQ(Imm(2), stride)
+	SHLQ(Imm(2), width)
+	m.masks(cols, m.group())
+	TESTQ(n, n)
+	JZ(LabelRef("end"))
+	Label("pair")
+	for i := range m.group() {
+		low, high := m.v[0], m.v[1]
+		m.load(Mem{Base: src}, i, low, true)
+		m.load(Mem{Base: src, Index: stride, Scale: 1}, i, high, true)
+		m.roundBF16(low, m.v[2], m.v[3])
+		m.roundBF16(high, m.v[2], m.v[3])
+		VPSRLD(Imm(16), low, low)
+		m.high(high, high)
+		VORPS(low, high, low)
+		m.store(low, Mem{Base: dst}, i, false)
+	}
+	LEAQ(Mem{Base: src, Index: stride, Scale: 2}, src)
+	ADDQ(width, dst)
+	DECQ(n)
+	JNZ(LabelRef("pair"))
+	Label("end")
+	ret()
+}
+
+// widePanel is the number of vectors in a row of a panel of packed weights.
+const widePanel = 2
+
+// widenPairs writes widenPairs for the machine's panels.
+func (m *machine) widenPairs() {
+	m.text(fmt.Sprintf("widenPairs%d", widePanel*m.width), "dst, src []float32, n int")
+	dst, src, n := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64()), Load(Param("n"), GP64())
+	TESTQ(n, n)
+	JZ(LabelRef("end"))
+	Label("pair")
+	for j := range widePanel {
+		m.load(Mem{Base: src}, j, m.v[0], false)
+		m.high(m.v[0], m.v[1])
+		VPSLLD(Imm(16), m.v[0], m.v[0])
+		m.store(m.v[1], Mem{Base: dst}, j, false)
+		m.store(m.v[0], Mem{Base: dst}, widePanel+j, false)
+	}
+	ADDQ(U32(uint32(4*m.width*widePanel)), src)
+	ADDQ(U32(uint32(8*m.width*widePanel)), dst)
+	DECQ(n)
+	JNZ(LabelRef("pair"))
+	Label("end")
+	ret()
+}
+
+// widenInt8 writes widenInt8 for the machine's panels.
+func (m *machine) widenInt8() {
+	m.text(fmt.Sprintf("widenInt8%d", widePanel*m.width), "dst, src []float32, n int")
+	dst, src, n := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64()), Load(Param("n"), GP64())
+	m.int8Blocks(n, []reg.Register{src}, m.v[:widePanel], func(rows reg.Register, scales []reg.VecPhysical) {
+		Label("row")
+		for j := range widePanel {
+			m.widenBytes(Mem{Base: src}, j, scales[j], m.v[widePanel+j])
+			m.store(m.v[widePanel+j], Mem{Base: dst}, j, false)
+		}
+		ADDQ(Imm(uint64(widePanel*m.width)), src)
+		ADDQ(U32(uint32(4*m.width*widePanel)), dst)
+		DECQ(rows)
+		JNZ(LabelRef("row"))
+	})
+	ret()
+}
+
+// int8Blocks walks over the k rows of the blocks of the panels: for each block it loads the scales, leaves the panels at the
+// rows, and lets body move them over all of those. k is clobbered.
+func (m *machine) int8Blocks(k reg.Register, panels []reg.Register, scales []reg.VecPhysical, body func(rows reg.Register, scales []reg.VecPhysical)) {
+	const blockRows = 32
+	rows, most := GP64(), GP64()
+	MOVQ(U32(blockRows), most)
+	TESTQ(k, k)
+	JZ(LabelRef("end"))
+	Label("block")
+	MOVQ(k, rows)
+	CMPQ(rows, most)
+	CMOVQGT(most, rows)
+	SUBQ(rows, k)
+	for i, v := range scales {
+		m.load(Mem{Base: panels[i/widePanel]}, i%widePanel, v, false)
+	}
+	for _, p := range panels {
+		ADDQ(U32(uint32(4*m.width*widePanel)), p)
+	}
+	body(rows, scales)
+	TESTQ(k, k)
+	JNZ(LabelRef("block"))
+	Label("end")
+}
+
+// widenBytes sets v to the weights of vector j of the row of bytes at q.
+func (m *machine) widenBytes(q Mem, j int, scale, v Op) {
+	VPMOVSXBD(q.Offset(m.width*j), v)
+	VCVTDQ2PS(v, v)
+	VMULPS(scale, v, v)
+}
+
+// single writes a kernel for one row of A, which reads some panels of packed weights, size words apart, as they are: it adds to
+// cols floats of c (or to 0, unless load) the product of a and the panels. sums adds the k products at a and b to the sums, which
+// are vectors of the first panel, then of the second.
+func (m *machine) single(name string, panels int, sums func(k, a reg.Register, b []reg.Register, acc []Op)) {
+	m.text(fmt.Sprintf("single%s%d", name, panels), "k int, a, b []float32, size int, c []float32, cols int, load bool")
+	c, cols := Load(Param("c").Base(), GP64()), Load(Param("cols"), GP64())
+	if panels == 2 { // the first is full
+		SUBQ(Imm(uint64(widePanel*m.width)), cols)
+	}
+	acc := m.v[:panels*widePanel]
+	var sum []Op
+	for _, v := range acc {
+		m.zero(v)
+		sum = append(sum, v)
+	}
+	load := Load(Param("load"), GP8())
+	TESTB(load, load)
+	JZ(LabelRef("product"))
+	n := GP64()
+	MOVQ(cols, n)
+	m.masks(n, widePanel)
+	for i, v := range sum {
+		m.loadPart(Mem{Base: c}, i, v, i >= (panels-1)*widePanel)
+	}
+	Label("product")
+	b := []reg.Register{Load(Param("b").Base(), GP64())}
+	if panels == 2 {
+		size := Load(Param("size"), GP64())
+		second := GP64()
+		LEAQ(Mem{Base: b[0], Index: size, Scale: 4}, second)
+		b = append(b, second)
+	}
+	sums(Load(Param("k"), GP64()), Load(Param("a").Base(), GP64()), b, sum)
+	MOVQ(cols, n)
+	m.masks(n, widePanel)
+	for i, v := range sum {
+		m.storePart(v, Mem{Base: c}, i, i >= (panels-1)*widePanel)
+	}
+	ret()
+}
+
+// loadPart and storePart are load and store of vector i of the row of C at p, of which the last widePanel are masked.
+func (m *machine) loadPart(p Mem, i int, v Op, last bool) {
+	m.load(p.Offset(4*m.width*(i-i%widePanel)), i%widePanel, v, last)
+}
+
+func (m *machine) storePart(v Op, p Mem, i int, last bool) {
+	m.store(v, p.Offset(4*m.width*(i-i%widePanel)), i%widePanel, last)
+}
+
+// unrolled calls body for n steps, some at a time: body does step u of those and advance moves on by a number of steps.
+func unrolled(n reg.Register, label string, body func(u int), advance func(steps int)) {
+	const unroll = 4
+	SUBQ(Imm(unroll), n)
+	JLT(LabelRef(label + "Rest"))
+	Label(label + "Many")
+	for u := range unroll {
+		body(u)
+	}
+	advance(unroll)
+	SUBQ(Imm(unroll), n)
+	JGE(LabelRef(label + "Many"))
+	Label(label + "Rest")
+	ADDQ(Imm(unroll), n)
+	JZ(LabelRef(label + "End"))
+	Label(label + "One")
+	body(0)
+	advance(1)
+	DECQ(n)
+	JNZ(LabelRef(label + "One"))
+	Label(label + "End")
+}
+
+// fetch asks for the weights that lie ahead of step u of a panel, bytes a step: the processor alone does not look far enough.
+func fetch(b []reg.Register, bytes, u int) {
+	const ahead = 4096
+	for line := 0; line < bytes; line += 64 {
+		if (bytes*u+line)%64 == 0 {
+			for _, p := range b {
+				PREFETCHT0(Mem{Base: p, Disp: bytes*u + line + ahead})
+			}
+		}
+	}
+}
+
+// singleWords writes single for panels of words, float32 or pairs, that multiplyAdd takes as they are.
+func (m *machine) singleWords(name string, panels int, multiplyAdd func(b, a, acc Op)) {
+	m.single(name, panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+		free := m.v[len(acc):]
+		w, x := free[0], free[1]
+		row := 4 * m.width * widePanel
+		unrolled(k, "row", func(u int) {
+			fetch(b, row, u)
+			VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
+			for i := range acc {
+				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, w, false)
+				multiplyAdd(w, x, acc[i])
+			}
+		}, func(steps int) {
+			ADDQ(U32(uint32(4*steps)), a)
+			for _, p := range b {
+				ADDQ(U32(uint32(row*steps)), p)
+			}
+		})
+	})
+}
+
+// singleBF16 writes single for pairs; k counts pairs, and a is float32, the numbers of a pair exchanged.
+func (m *machine) singleBF16(panels int) {
+	m.single("BF16", panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+		free := m.v[len(acc):]
+		high, low, ah, al := free[0], free[1], free[2], free[3]
+		unrolled(k, "pair", func(u int) {
+			fetch(b, 4*m.width*widePanel, u)
+			VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, ah)
+			VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, al)
+			for i := range acc {
+				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
+				m.high(low, high)
+				VPSLLD(Imm(16), low, low)
+				VFMADD231PS(high, ah, acc[i])
+				VFMADD231PS(low, al, acc[i])
+			}
+		}, func(steps int) {
+			ADDQ(U32(uint32(8*steps)), a)
+			for _, p := range b {
+				ADDQ(U32(uint32(4*m.width*widePanel*steps)), p)
+			}
+		})
+	})
+}
+
+// singleInt8 writes single for blocks of bytes.
+func (m *machine) singleInt8(panels int) {
+	m.single("Int8", panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+		free := m.v[2*len(acc):]
+		w, x := free[0], free[1]
+		m.int8Blocks(k, b, m.v[len(acc):2*len(acc)], func(rows reg.Register, scales []reg.VecPhysical) {
+			unrolled(rows, "row", func(u int) {
+				VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
+				fetch(b, widePanel*m.width, u)
+				for i := range acc {
+					m.widenBytes(Mem{Base: b[i/widePanel], Disp: widePanel * m.width * u}, i%widePanel, scales[i], w)
+					VFMADD231PS(w, x, acc[i])
+				}
+			}, func(steps int) {
+				ADDQ(U32(uint32(4*steps)), a)
+				for _, p := range b {
+					ADDQ(U32(uint32(widePanel*m.width*steps)), p)
+				}
+			})
+		})
+	})
+}

@@ -1,0 +1,208 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// Packed weights: matrices laid out once for many products y = x w^T, in one of three number formats. This file knows the
+// layouts; products are cut up and computed as in gemm.go.
+
+// A Format is how packed weights store their numbers.
+type Format int
+
+const (
+	F32  Format = iota // float32
+	BF16               // bfloat16: the upper half of a float32
+	Int8               // blocks of 32 inputs: an integer of 8 bits each, and a float32 that scales them all
+)
+
+var formatNames = [...]string{F32: "f32", BF16: "bf16", Int8: "int8"}
+
+func (f Format) String() string { return formatNames[f] }
+
+// int8Block is the number of inputs that share a scale.
+const int8Block = 32
+
+// A Packed is a matrix of weights [out, in] in panels: a panel holds, for as many outputs as a tile of the instruction set is
+// wide, the weights of all inputs, and products read it from beginning to end. An input's weights lie side by side.
+//
+//	F32:  [in] rows of float32
+//	BF16: [in/2] rows of pairs of bfloat16, input 2p in the low half of a word and 2p+1 in the high half, padded with zeros
+//	Int8: [in/32] blocks: a row of float32 scales, then 32 rows of bytes
+type Packed struct {
+	*tiles
+	out, in int
+	format  Format
+	words   []float32 // of the panels, whatever they hold
+	panel   int       // words in one
+}
+
+// Pack packs w [out, in], row-major. Numbers are rounded to the nearest that the format has; a block of Int8 is scaled so that
+// its largest is 127.
+func Pack(w []float32, out, in int, format Format) *Packed {
+	checkRows("Pack", len(w), in, out, in)
+	p := &Packed{tiles: tilesOf(isa), out: out, in: in, format: format}
+	p.panel = p.depth() * p.wide.width
+	if format == Int8 {
+		p.panel = ceil(in, int8Block) * int8Words(p.wide.width)
+	}
+	panels := ceil(out, p.wide.width)
+	p.words = Floats(panels * p.panel)
+	Parallel(panels, 1, func(lo, hi int) {
+		pairs := make([]float32, p.wide.width*pairsOf(in))
+		for j := lo; j < hi; j++ {
+			p.packPanel(w, j, pairs)
+		}
+	})
+	return p
+}
+
+// depth is the number of steps of a product: inputs, or pairs of them.
+func (p *Packed) depth() int {
+	if p.format == BF16 {
+		return pairsOf(p.in)
+	}
+	return p.in
+}
+
+// int8Words is the size of a block of Int8 in a panel of some width.
+func int8Words(width int) int { return width + int8Block*width/4 }
+
+// packPanel writes panel j. pairs is room for its rows, rounded.
+func (p *Packed) packPanel(w []float32, j int, pairs []float32) {
+	width := p.wide.width
+	from := j * width
+	rows := min(width, p.out-from)
+	dst, src := p.words[j*p.panel:(j+1)*p.panel], w[from*p.in:]
+	switch p.format {
+	case F32:
+		transpose(dst, width, src, p.in, rows, p.in)
+	case BF16:
+		for i := range rows {
+			roundPairs(pairs[i*p.depth():], src[i*p.in:][:p.in])
+		}
+		transpose(dst, width, pairs, p.depth(), rows, p.depth())
+	case Int8:
+		for i := range rows {
+			p.quantize(dst, i, src[i*p.in:][:p.in])
+		}
+	}
+}
+
+// quantize writes the row of output i of a panel of Int8.
+func (p *Packed) quantize(panel []float32, i int, row []float32) {
+	width := p.wide.width
+	for b := 0; b*int8Block < len(row); b++ {
+		block := row[b*int8Block : min(len(row), (b+1)*int8Block)]
+		var most float32
+		for _, v := range block {
+			most = max(most, float32(math.Abs(float64(v))))
+		}
+		scale := most / 127
+		if scale < 0x1p-126 { // too small to be divided by
+			continue
+		}
+		words := panel[b*int8Words(p.wide.width):]
+		words[i] = scale
+		for k, v := range block {
+			q := int8(math.RoundToEven(float64(v) / float64(scale)))
+			at := width + (k*width+i)/4
+			bits := math.Float32bits(words[at]) | uint32(uint8(q))<<(8*(i%4))
+			words[at] = math.Float32frombits(bits)
+		}
+	}
+}
+
+// Bytes is the size of the weights.
+func (p *Packed) Bytes() int { return 4 * len(p.words) }
+
+// Row writes the weights of output i, as products see them, to dst [in].
+func (p *Packed) Row(dst []float32, i int) {
+	checkEqual("Row", len(dst), p.in)
+	width := p.wide.width
+	words := p.words[i/width*p.panel:]
+	i %= width
+	for k := range dst {
+		switch p.format {
+		case F32:
+			dst[k] = words[k*width+i]
+		case BF16:
+			dst[k] = half(words[k/2*width+i], k%2)
+		case Int8:
+			block := words[k/int8Block*int8Words(p.wide.width):]
+			dst[k] = int8At(block[width:], k%int8Block*width+i) * block[i]
+		}
+	}
+}
+
+// widenInt8Generic widens n rows of the blocks in src to rows of width float32.
+func widenInt8Generic(dst, src []float32, width, n int) {
+	for k := range n {
+		block := src[k/int8Block*int8Words(width):]
+		for j, scale := range block[:width] {
+			dst[k*width+j] = int8At(block[width:], k%int8Block*width+j) * scale
+		}
+	}
+}
+
+// int8At returns byte i of words.
+func int8At(words []float32, i int) float32 {
+	return float32(int8(math.Float32bits(words[i/4]) >> (8 * (i % 4))))
+}
+
+// Mul sets C = A w^T, or adds it to C when accumulate: A is m x in with row stride lda, C m x out with row stride ldc. C must
+// not overlap A.
+//
+// Every element of C is one chain of fused multiply-adds: of inputs in ascending order for F32 and Int8, whose weights are
+// q*scale rounded to float32, so that F32 gives the bits of Gemm. BF16 rounds A to bfloat16 too and is GemmBF16. A row of C has
+// the same bits whatever m is and however many threads there are.
+func (p *Packed) Mul(c []float32, ldc int, a []float32, lda, m int, accumulate bool) {
+	if m < 0 || ldc < p.out {
+		panic(fmt.Sprintf("kernel: Mul: m %d, out %d, row stride of C %d", m, p.out, ldc))
+	}
+	checkRows("Mul: C", len(c), ldc, m, p.out)
+	checkRows("Mul: A", len(a), lda, m, p.in)
+	if m == 0 || p.out == 0 {
+		return
+	}
+	q := products.Get().(*product)
+	q.tiles, q.weights = p.tiles, p
+	q.c, q.ldc, q.a, q.m, q.n, q.k, q.accumulate = c, ldc, Mat{Data: a, Stride: lda}, m, p.out, p.in, accumulate
+	q.inPlace = p.format == F32
+	if p.format == BF16 {
+		q.a = q.round(q.a, &q.roundedA, m, true)
+		q.countPairs()
+		q.inPlace = p.pairs != nil
+	}
+	if m == 1 && q.singles[p.format] != nil {
+		Run(ceil(p.out, p.wide.width), 1+shareWork/(p.in*p.wide.width), (*single)(q))
+	} else {
+		q.run()
+	}
+	q.end()
+}
+
+// single is a product of one row whose tasks are the panels.
+type single product
+
+// Do does the panels lo to hi.
+func (q *single) Do(lo, hi int) {
+	p := q.weights
+	kernels, width := q.singles[p.format], p.wide.width
+	for n := 0; lo < hi; lo += n {
+		n = min(2, hi-lo)
+		cols := min(n*width, p.out-lo*width)
+		kernels[n-1](p.depth(), q.a.Data, p.words[lo*p.panel:], p.panel, q.c[lo*width:], cols, q.accumulate)
+	}
+}
+
+// widen writes rows k0 to k0+kc of panel j as float32, those of a pair exchanged.
+func (p *Packed) widen(dst []float32, j, k0, kc int) {
+	panel, width := p.words[j*p.panel:(j+1)*p.panel], p.wide.width
+	if p.format == BF16 {
+		widenPairs(dst, panel[k0/2*width:], width, kc/2)
+		return
+	}
+	widenInt8(dst, panel[k0/int8Block*int8Words(p.wide.width):], width, kc)
+}

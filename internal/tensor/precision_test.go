@@ -1,0 +1,86 @@
+package tensor_test
+
+import (
+	"math"
+	"testing"
+
+	"nfcot/internal/tensor"
+)
+
+// bf16 rounds to bfloat16 (no test here needs what is not a number).
+func bf16(x []float32) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		bits := math.Float32bits(v)
+		y[i] = math.Float32frombits((bits + 0x7FFF + bits>>16&1) &^ 0xFFFF)
+	}
+	return y
+}
+
+func closeTo(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i, v := range want {
+		if math.Abs(float64(got[i]-v)) > 1e-5*(1+math.Abs(float64(v))) {
+			t.Fatalf("%s: element %d is %v, want %v", what, i, got[i], v)
+		}
+	}
+}
+
+// learnt returns a tensor with a gradient.
+func learnt(data []float32, shape ...int) *tensor.Tensor {
+	x := tensor.From(data, shape...)
+	x.Grad = make([]float32, len(data))
+	return x
+}
+
+// A tape in bfloat16 rounds the factors of the products with weights, forward and
+// back, and nothing else: what it does is what a tape in float32 does with rounded
+// factors.
+func TestBF16(t *testing.T) {
+	rng := tensor.Rand(1, "bf16")
+	numbers := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+		}
+		return x
+	}
+	const R, I, O = 7, 11, 5
+	x, w, a, c := numbers(R*I), numbers(O*I), numbers(R*O), numbers(R*O)
+
+	half := &tensor.Tape{BF16: true}
+	hx, hw, ha := learnt(x, R, I), learnt(w, O, I), learnt(a, R, O)
+	hy := half.AddLinear(ha, hx, hw)
+	half.Backward(half.Sum(half.Mul(hy, tensor.From(c, R, O))))
+
+	full := new(tensor.Tape)
+	fx, fw := learnt(bf16(x), R, I), learnt(bf16(w), O, I)
+	fy := full.AddLinear(tensor.From(a, R, O), fx, fw)
+	full.Backward(full.Sum(full.Mul(fy, tensor.From(bf16(c), R, O))))
+
+	closeTo(t, "y", hy.Data, fy.Data)
+	closeTo(t, "dx", hx.Grad, fx.Grad)
+	closeTo(t, "dw", hw.Grad, fw.Grad)
+	closeTo(t, "da", ha.Grad, c)
+
+	// The vocabulary: the way back rounds the gradient of the logits too, so it is compared less strictly.
+	target := []int{0, 1, -1, 3, 4, 2, 0}
+	half.Reset()
+	full.Reset()
+	hx, hw, fx, fw = learnt(x, R, I), learnt(w, O, I), learnt(bf16(x), R, I), learnt(bf16(w), O, I)
+	hp, fp := half.CategoricalLogProb(hx, hw, target), full.CategoricalLogProb(fx, fw, target)
+	closeTo(t, "log p", hp.Data, fp.Data)
+	half.Backward(half.Sum(hp))
+	full.Backward(full.Sum(fp))
+	var rounded bool
+	for i, g := range fx.Grad {
+		d := math.Abs(float64(hx.Grad[i] - g))
+		rounded = rounded || d > 1e-5
+		if d > 0.02 {
+			t.Errorf("gradient of hidden %d is %v, want about %v", i, hx.Grad[i], g)
+		}
+	}
+	if !rounded {
+		t.Error("the way back rounds nothing")
+	}
+}

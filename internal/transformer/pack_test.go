@@ -1,0 +1,71 @@
+package transformer
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+)
+
+// logitsOf runs a short text through a small model whose matrices are packed.
+func logitsOf(c Config, pack func(lm *LM, p *tensor.Params)) []float32 {
+	p := tensor.NewParams(3)
+	lm := NewLM(p, c)
+	pack(lm, p)
+	tokens := []int{3, 1, 4, 1, 5}
+	return lm.Logits(nil, lm.Forward(nil, lm.Embed(nil, tokens), Causal(Layout{}, len(tokens)))).Data
+}
+
+// A packed model gives the same logits: the very bits in float32, as near as the
+// format's numbers are otherwise.
+func TestPack(t *testing.T) {
+	for _, tied := range []bool{true, false} {
+		c := small
+		c.Tied = tied
+		want := logitsOf(c, func(*LM, *tensor.Params) {})
+		for format, tolerance := range map[kernel.Format]float64{kernel.F32: 0, kernel.BF16: 0.02, kernel.Int8: 0.05} {
+			got := logitsOf(c, func(lm *LM, p *tensor.Params) {
+				count := p.Count()
+				lm.Pack(p, format)
+				if p.Count() != count {
+					t.Errorf("%v: %d parameters, were %d", format, p.Count(), count)
+				}
+			})
+			var difference, size float64
+			for i, v := range want {
+				difference = max(difference, math.Abs(float64(got[i]-v)))
+				size = max(size, math.Abs(float64(v)))
+			}
+			if difference > tolerance*size {
+				t.Errorf("tied %v, %v: logits differ by %g of %g", tied, format, difference, size)
+			}
+			if format != kernel.F32 && slices.Equal(got, want) {
+				t.Errorf("tied %v, %v: nothing is rounded", tied, format)
+			}
+		}
+	}
+}
+
+// In a packed model too, a row has the same bits alone and among others.
+func TestPackedStepIsIndependent(t *testing.T) {
+	for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+		p := tensor.NewParams(3)
+		lm := NewLM(p, small)
+		lm.Pack(p, format)
+		prompt := lm.NewCache()
+		lm.Step(nil, []*Cache{prompt, prompt}, lm.Embed(nil, []int{2, 3}))
+		tokens := make([]int, 64)
+		for i := range tokens {
+			tokens[i] = i % small.Vocab
+		}
+		all := lm.Step(nil, prompt.Fork(64), lm.Embed(nil, tokens))
+		for _, i := range []int{0, 17, 63} {
+			alone := lm.Step(nil, prompt.Fork(1), lm.Embed(nil, tokens[i:i+1]))
+			if !slices.Equal(alone.Data, all.Row(i)) {
+				t.Errorf("%v: row %d differs alone", format, i)
+			}
+		}
+	}
+}
