@@ -468,7 +468,7 @@ func TestDiagnose(t *testing.T) {
 	const sigma = 0.6
 	m := simple(nfOptions, 0.2, sigma)
 	_, noisy := m.codes(nil, batch, draws)
-	d := Stage{m, true}.Diagnose(batch, draws)
+	d := Stage{m, true}.Diagnose(nil, batch, draws)
 	for k := range m.Options.K {
 		var nll float64
 		for b := range batch {
@@ -483,7 +483,7 @@ func TestDiagnose(t *testing.T) {
 	m, _ = shakenNFCoT(nfOptions) // all thoughts together are the flow loss, but for log|det|
 	for _, hold := range []bool{true, false} {
 		s := Stage{m, hold}
-		d := s.Diagnose(batch, draws)
+		d := s.Diagnose(nil, batch, draws)
 		want := flowLoss(t, s, batch, draws)
 		if !hold {
 			_, noisy := m.codes(nil, batch, draws)

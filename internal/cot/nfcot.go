@@ -255,14 +255,14 @@ type Diagnostics struct {
 
 // Diagnose looks at each thought of a batch. A sigma near the dequantisation
 // noise, and an NLL near that of the noise alone, say that a thought is learnt.
-func (m Stage) Diagnose(batch []Encoded, draws Draws) Diagnostics {
-	_, u := m.codes(nil, batch, draws)
+func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) Diagnostics {
+	_, u := m.codes(t, batch, draws)
 	if !m.HoldFlow {
-		u, _ = m.Flow.Forward(nil, u, nil)
+		u, _ = m.Flow.Forward(t, u, nil)
 	}
 	K, D := m.Options.K, m.Options.D
-	mu, logSigma, _ := m.forward(nil, m.layout(nil, batch), u)
-	logp := (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0)
+	mu, logSigma, _ := m.forward(t, m.layout(t, batch), u)
+	logp := t.GaussianLogProb(u, mu, logSigma, 0)
 	d := Diagnostics{make([]float64, K), make([]float64, K)}
 	for r := range u.Rows() {
 		d.NLL[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))

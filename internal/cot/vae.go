@@ -316,24 +316,32 @@ func (v *VAE) Codes(chains [][][]int) *tensor.Tensor {
 // chains in which it finds all of them.
 // e [B·K, D] standardised
 func (v *VAE) Accuracy(e *tensor.Tensor, chains [][][]int) (tokens, whole float64) {
-	logits, target := v.decode(nil, v.raw(e), chains)
-	right, wholes, at := 0, 0, 0
-	perChain := len(v.parts(chains)) / len(chains) // EOS tokens a chain
-	for _, segments := range chains {
-		all := true
-		for range len(slices.Concat(segments...)) + perChain {
-			if argmax(logits.Row(at)) == target[at] {
-				right++
-			} else {
-				all = false
+	const atOnce = 32 // the logits of all chains would take more memory than their model
+	z, codes := v.raw(e), v.Config.K*v.Config.D
+	right, of, wholes := 0, 0, 0
+	for from := 0; from < len(chains); from += atOnce {
+		to := min(from+atOnce, len(chains))
+		part := chains[from:to]
+		logits, target := v.decode(nil, tensor.From(z.Data[from*codes:to*codes], len(part)*v.Config.K, v.Config.D), part)
+		perChain := len(v.parts(part)) / len(part) // EOS tokens a chain
+		of += len(target)
+		at := 0
+		for _, segments := range part {
+			all := true
+			for range len(slices.Concat(segments...)) + perChain {
+				if argmax(logits.Row(at)) == target[at] {
+					right++
+				} else {
+					all = false
+				}
+				at++
 			}
-			at++
-		}
-		if all {
-			wholes++
+			if all {
+				wholes++
+			}
 		}
 	}
-	return float64(right) / float64(len(target)), float64(wholes) / float64(len(chains))
+	return float64(right) / float64(of), float64(wholes) / float64(len(chains))
 }
 
 // Read decodes codes to the likeliest tokens, a segment each ("full": the whole

@@ -22,15 +22,16 @@ func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 		kernel.RMSNorm(o.y.Data[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi], float32(o.c))
 	})
 	return o.done(func(o *op) {
-		if o.x.Grad != nil {
-			o.x.grad()
-		}
+		o.fresh = o.x.claim()
 		dw := o.t.zeros(o.w.Cols())
 		o.addOverRows(dw, len(o.kept), func(o *op, partial []float32, lo, hi int) {
 			C := o.w.Cols()
 			var dx []float32
 			if o.x.Grad != nil {
 				dx = o.x.Grad[lo*C : hi*C]
+			}
+			if o.fresh {
+				clear(dx)
 			}
 			kernel.RMSNormBackward(dx, partial, o.y.Grad[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi])
 		})

@@ -93,12 +93,12 @@ func (o *op) projectBack() {
 
 // passOn adds c times y's gradient to x's, if x has one. It is the last use of
 // y's gradient that an operation makes when c is 1: a gradient of x that holds
-// nothing yet then becomes the same memory.
+// nothing yet then takes its memory.
 func (o *op) passOn(x *Tensor, c float32) {
 	switch {
 	case x.Grad == nil:
 	case x.stale && c == 1:
-		x.Grad, x.stale = o.y.Grad, false
+		x.Grad, o.y.Grad, x.stale = o.y.Grad, x.Grad, false
 	default:
 		o.addTo(x.grad(), o.y.Grad, c)
 	}
@@ -233,13 +233,15 @@ func (t *Tape) SwiGLU(gate, up Cols) *Tensor {
 // writing makes sure that x has a gradient to add to: one that is thrown away
 // where none is wanted.
 func (o *op) writing(x *Cols) {
-	if x.Grad != nil {
-		x.grad()
-		return
+	if x.Grad == nil {
+		frozen := *x.Tensor // the input itself must not get one
+		frozen.Grad, frozen.stale = o.t.raw(len(x.Data)), true
+		x.Tensor = o.t.alias(frozen)
 	}
-	frozen := *x.Tensor // the input itself must not get one
-	frozen.Grad = o.t.zeros(len(x.Data))
-	x.Tensor = o.t.alias(frozen)
+	if x.claim() {
+		o.kept = x.Grad
+		o.elements(len(x.Grad), func(o *op, lo, hi int) { clear(o.kept[lo:hi]) })
+	}
 }
 
 // Sum returns the sum of all elements of x.   x [R, C] → y [1, 1]

@@ -208,7 +208,7 @@ func TestValues(t *testing.T) {
 		for i := range x {
 			x[i].Grad = make([]float32, len(x[i].Data))
 		}
-		if taped := tt.f(new(tape), x); !slices.Equal(taped.Data, got.Data) || len(taped.Grad) != len(got.Data) {
+		if taped := tt.f(new(tape), x); !slices.Equal(taped.Data, got.Data) || taped.Grad == nil {
 			t.Error("a tape changes the values, or gives no gradient")
 		}
 	})

@@ -1,6 +1,10 @@
 package tensor
 
-import "nfcot/internal/tensor/kernel"
+import (
+	"slices"
+
+	"nfcot/internal/tensor/kernel"
+)
 
 // A Tape records operations in the order they run; that order is already
 // topological, so going back is a loop. It owns the memory of every result it
@@ -19,6 +23,7 @@ type Tape struct {
 	ints    arena[int]
 	spans   arena[Span]
 	pasts   arena[*Past]
+	spare   [][]float32 // gradients that Backward is done with
 	randoms arena[random]
 	inner   *Tape // of the segment under way (Checkpoint)
 }
@@ -71,6 +76,7 @@ func (t *Tape) Reset() {
 	t.ints.reset()
 	t.spans.reset()
 	t.pasts.reset()
+	t.spare = t.spare[:0]
 	t.randoms.reset()
 }
 
@@ -193,12 +199,15 @@ func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
 	}
 	for _, x := range in {
 		if x != nil && x.Grad != nil {
-			y.Grad, y.stale = t.raw(len(y.Data)), true
+			y.Grad, y.stale = wanted, true
 			break
 		}
 	}
 	return o
 }
+
+// wanted is the gradient of a result before Backward comes to it.
+var wanted = []float32{}
 
 // done records how to push the result's gradient to the inputs, and returns the
 // result.
@@ -217,6 +226,7 @@ func (t *Tape) Backward(loss *Tensor) {
 	if len(loss.Data) != 1 || loss.Grad == nil {
 		panic("tensor: Backward needs a single number that depends on a parameter")
 	}
+	t.lend(loss)
 	loss.Grad[0], loss.stale = 1, false
 	t.goBack()
 }
@@ -225,11 +235,35 @@ func (t *Tape) Backward(loss *Tensor) {
 // record.
 func (t *Tape) goBack() {
 	for i := len(t.back) - 1; i >= 0; i-- {
-		if o := t.back[i]; !o.y.stale { // something depends on its result
+		o := t.back[i]
+		if !o.y.stale { // something depends on its result
+			for _, x := range [...]*Tensor{o.x, o.w, o.b, o.q.Tensor, o.k.Tensor, o.v.Tensor} {
+				t.lend(x)
+			}
 			o.back(o)
+		}
+		if len(o.y.Grad) > 0 {
+			t.spare = append(t.spare, o.y.Grad)
 		}
 	}
 	t.back = t.back[:0]
+}
+
+// lend gives x memory for its gradient, if it wants one and has none yet. Few
+// gradients are needed at a time, so that what one operation has written is still
+// in the caches when the next one reads it.
+func (t *Tape) lend(x *Tensor) {
+	if x == nil || x.Grad == nil || len(x.Grad) == len(x.Data) {
+		return
+	}
+	for i := len(t.spare) - 1; i >= 0; i-- {
+		if g := t.spare[i]; len(g) == len(x.Data) {
+			x.Grad = g
+			t.spare = slices.Delete(t.spare, i, i+1)
+			return
+		}
+	}
+	x.Grad = t.raw(len(x.Data))
 }
 
 // Do is a piece of the parallel loop under way (kernel.Job).

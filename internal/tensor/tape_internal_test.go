@@ -48,6 +48,31 @@ func TestResetReusesMemory(t *testing.T) {
 	}
 }
 
+// A chain of operations needs the gradients of two results at a time, however
+// long it is, and has none before Backward.
+func TestGradientsShareMemory(t *testing.T) {
+	const n, long = 1000, 50
+	x := New(1, n)
+	x.Grad = make([]float32, n)
+	tape := new(Tape)
+	y := x
+	for range long {
+		y = tape.Tanh(y)
+	}
+	loss := tape.Sum(y)
+	before := tape.numbers.used // results, and the slopes that Tanh keeps
+	if before > 2*long*n+1 {
+		t.Errorf("%d operations on %d numbers take %d before Backward", long, n, before)
+	}
+	tape.Backward(loss)
+	if got := tape.numbers.used - before; got > 2*n+1 {
+		t.Errorf("the gradients of %d operations on %d numbers take %d", long, n, got)
+	}
+	if len(x.Grad) != n || x.Grad[0] != 1 {
+		t.Errorf("gradient %v at 0, want 1", x.Grad[:1])
+	}
+}
+
 // A tape for inference computes the same numbers and records nothing.
 func TestInferenceRecordsNothing(t *testing.T) {
 	x := From([]float32{0.5, -1, 2, 0.25}, 2, 2)

@@ -20,7 +20,7 @@ import (
 type Tensor struct {
 	Shape []int
 	Data  []float32
-	Grad  []float32 // as long as Data, or nil if no gradient is wanted
+	Grad  []float32 // as long as Data, or nil if no gradient is wanted; of a tape's result: empty but while Backward needs it
 
 	dims  [2]int // where Shape points to in a tape's tensors
 	stale bool   // Grad holds nothing yet: what is added to it first overwrites it

@@ -95,7 +95,7 @@ func TestRecompute(t *testing.T) {
 	c.Layers = 8
 	for _, threads := range []int{1, 4} {
 		kernel.SetThreads(threads)
-		kept, again := newStep(c, 2, 100), newStep(c, 2, 100)
+		kept, again := newStep(c, 2, 200), newStep(c, 2, 200)
 		again.lm.Recompute = true
 		kept.tape.BF16, again.tape.BF16 = threads == 4, threads == 4
 		for step := range 2 {

@@ -211,14 +211,17 @@ func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
 func (l *Loop) evaluate(learner cot.Learner) []cot.Part {
 	draws := cot.Draws{Seed: l.Config.Seed, Step: -1}
 	whole := learner.Size(l.Held)
+	tape := &tensor.Tape{Inference: true}
 	var sum cot.Parts
 	for from := 0; from < len(l.Held); from += l.Config.Batch {
 		batch := l.Held[from:min(len(l.Held), from+l.Config.Batch)]
-		sum.Sum(learner.Loss(nil, batch, whole, draws).Parts)
+		tape.Reset()
+		sum.Sum(learner.Loss(tape, batch, whole, draws).Parts)
 	}
 	parts := slices.Clone(sum.All())
 	if s, ok := learner.(cot.Stage); ok {
-		d := s.Diagnose(l.Held, draws)
+		tape.Reset()
+		d := s.Diagnose(tape, l.Held, draws)
 		for k := range d.Sigma {
 			parts = append(parts, cot.Part{Name: fmt.Sprintf("sigma_thought_%d", k+1), Value: d.Sigma[k]},
 				cot.Part{Name: fmt.Sprintf("nll_thought_%d_nats_per_dim", k+1), Value: d.NLL[k]})

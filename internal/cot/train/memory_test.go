@@ -11,7 +11,7 @@ import (
 // a tape, on data of very different lengths.
 func large(method string) (*Loop, *[]Metrics) {
 	c := tiny(method)
-	c.Model.Hidden, c.Model.FFN, c.Model.MaxTokens, c.Flow.Width = 32, 512, 64, 32
+	c.Model.Layers, c.Model.Hidden, c.Model.FFN, c.Model.MaxTokens, c.Flow.Width = 4, 32, 512, 64, 32
 	c.Batch = 64
 	c.Stages.Text.Steps, c.Stages.Joint.Steps = 3, 3
 	if c.Continuous() {

@@ -112,7 +112,7 @@ var genericTiles = func() tiles {
 const (
 	kBlock     = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
 	widenBlock = 128     // likewise when the panel is widened first: it then stays in the first-level cache
-	partRows   = 512     // rows of A taken at a time: a block of A then stays in the second-level cache
+	partSize   = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
 	leastRows  = 96      // rows of A that make it worth packing a panel of B once more
 	shareWork  = 1 << 17 // multiply-adds that are worth a thread
 )
@@ -149,8 +149,6 @@ var (
 func (p *product) run() {
 	p.rowTiles = ceil(p.m, p.rows)
 	p.panels = ceil(p.n, p.wide.width)
-	wanted := ceil(chunksPerWorker*Threads(), p.panels)
-	p.parts = max(ceil(p.m, partRows), min(wanted, p.m/leastRows), 1)
 	switch {
 	case p.inPlace && p.rowTiles == 1:
 		p.block = p.k // the panel is read once, from beginning to end
@@ -158,6 +156,12 @@ func (p *product) run() {
 		p.block = widenBlock
 	default:
 		p.block = kBlock
+	}
+	workers := Threads()
+	wanted := max(workers, ceil(chunksPerWorker*workers, p.panels))
+	p.parts = max(ceil(p.m*min(p.k, p.block), partSize), min(wanted, p.m/leastRows), 1)
+	if p.parts > workers {
+		p.parts = ceil(p.parts, workers) * workers // a worker's share of the tasks is then its share of the rows
 	}
 	tasks := p.parts * p.panels
 	Parallel(tasks, 1+shareWork*tasks/(p.m*p.k*p.n), p.tasks)

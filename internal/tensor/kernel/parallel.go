@@ -58,8 +58,8 @@ func Run(n, grain int, job Job) {
 }
 
 const (
-	chunksPerWorker = 4     // so that a worker that loses its core delays the others little
-	spins           = 20000 // looks at a flag before sleeping: some ten microseconds, the gap between two operations of a model
+	chunksPerWorker = 4      // so that a worker that loses its core delays the others little
+	spins           = 300000 // looks at a flag before sleeping: some hundred microseconds, about what it takes to be woken
 )
 
 // pool is the workers and the job under way, which belong to the call that has taken the pool.
@@ -69,8 +69,16 @@ type pool struct {
 
 	job      Job
 	n, chunk int
-	next     atomic.Int64        // where the first chunk that nobody has taken starts
+	shares   []share             // one for the caller and each helper
 	failure  atomic.Pointer[any] // what the first panic in a worker said
+}
+
+// share is the chunks that one worker does first: the same part of the range in every job, so that what it wrote in one is
+// still in its caches in the next. A worker that is done takes chunks of the others.
+type share struct {
+	next atomic.Int64 // the first chunk that nobody has taken
+	end  int64
+	_    [112]byte // shares lie in different pairs of cache lines: workers count without disturbing each other
 }
 
 // crew is the one pool.
@@ -79,6 +87,7 @@ var crew pool
 // worker is a goroutine that waits for offers of work.
 type worker struct {
 	state atomic.Int32
+	share int           // its own among the pool's shares
 	wake  chan struct{} // from asleep to offered
 	done  chan struct{} // from awaited to idle
 }
@@ -95,23 +104,36 @@ const (
 // run does a job with help from helpers workers.
 func (p *pool) run(n, chunk, helpers int, job Job) {
 	p.job, p.n, p.chunk = job, n, chunk
-	p.next.Store(0)
 	p.failure.Store(nil)
 	for len(p.workers) < helpers {
-		w := &worker{wake: make(chan struct{}, 1), done: make(chan struct{}, 1)}
+		w := &worker{share: len(p.workers) + 1, wake: make(chan struct{}, 1), done: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)
 		go w.loop(p)
 	}
+	p.split(helpers + 1)
 	for _, w := range p.workers[:helpers] {
 		w.offer()
 	}
 	defer p.finish(helpers)
-	p.work()
+	p.work(0)
+}
+
+// split divides the chunks into shares that differ by at most one chunk.
+func (p *pool) split(shares int) {
+	if cap(p.shares) < shares {
+		p.shares = make([]share, shares)
+	}
+	p.shares = p.shares[:shares]
+	chunks := (p.n + p.chunk - 1) / p.chunk
+	for i := range p.shares {
+		p.shares[i].next.Store(int64(chunks * i / shares))
+		p.shares[i].end = int64(chunks * (i + 1) / shares)
+	}
 }
 
 // finish waits for the helpers and hands on a panic of theirs. It also runs when the job panics in the caller.
 func (p *pool) finish(helpers int) {
-	p.next.Store(int64(p.n)) // after a panic: no new chunks
+	p.stop() // after a panic
 	for _, w := range p.workers[:helpers] {
 		w.wait()
 	}
@@ -123,15 +145,25 @@ func (p *pool) finish(helpers int) {
 	}
 }
 
-// work does chunks until none is left.
-func (p *pool) work() {
-	for {
-		hi := int(p.next.Add(int64(p.chunk)))
-		lo := hi - p.chunk
-		if lo >= p.n {
-			return
+// stop lets nobody begin another chunk.
+func (p *pool) stop() {
+	for i := range p.shares {
+		p.shares[i].next.Store(p.shares[i].end)
+	}
+}
+
+// work does the chunks of share own and then those left in the others.
+func (p *pool) work(own int) {
+	for i := range p.shares {
+		s := &p.shares[(own+i)%len(p.shares)]
+		for s.next.Load() < s.end {
+			at := s.next.Add(1) - 1
+			if at >= s.end {
+				break
+			}
+			lo := int(at) * p.chunk
+			p.job.Do(lo, min(lo+p.chunk, p.n))
 		}
-		p.job.Do(lo, min(hi, p.n))
 	}
 }
 
@@ -179,11 +211,11 @@ func (w *worker) work(p *pool) {
 		if r := recover(); r != nil {
 			failure := r // r itself must not move to the heap: it is there on every call
 			p.failure.CompareAndSwap(nil, &failure)
-			p.next.Store(int64(p.n))
+			p.stop()
 		}
 		if w.state.Swap(idle) == awaited {
 			w.done <- struct{}{}
 		}
 	}()
-	p.work()
+	p.work(w.share)
 }
