@@ -111,6 +111,7 @@ var genericTiles = func() tiles {
 
 const (
 	kBlock     = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
+	smallA     = 1 << 16 // elements of A that stay in the second-level cache
 	widenBlock = 128     // likewise when the panel is widened first: it then stays in the first-level cache
 	partSize   = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
 	leastRows  = 96      // rows of A that make it worth packing a panel of B once more
@@ -177,7 +178,7 @@ func (p *product) multiplyTasks(lo, hi int) {
 		part := lo / p.panels
 		t0, t1 := p.rowTiles*part/p.parts, p.rowTiles*(part+1)/p.parts
 		end := min(hi, (part+1)*p.panels)
-		if p.rowTiles == 1 { // A is small: what counts is that B is read from beginning to end
+		if p.m*p.k <= smallA { // all of A stays in a cache: what counts is that a panel is read from beginning to end
 			end = lo + 1
 		}
 		for k0 := 0; k0 < p.k; k0 += p.block {

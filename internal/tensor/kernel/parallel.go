@@ -58,7 +58,7 @@ func Run(n, grain int, job Job) {
 }
 
 const (
-	chunksPerWorker = 4      // so that a worker that loses its core delays the others little
+	chunksPerWorker = 8      // so that a worker that loses its core delays the others little
 	spins           = 300000 // looks at a flag before sleeping: some hundred microseconds, about what it takes to be woken
 )
 
