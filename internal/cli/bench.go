@@ -28,8 +28,8 @@ type measurement struct {
 type speedReport struct {
 	ISA       string        `json:"isa"`
 	Threads   int           `json:"threads"`
-	FLOPs     float64       `json:"peak_gflops"` // float32 fused multiply-adds
-	Bandwidth float64       `json:"peak_gbps"`   // reading memory
+	FLOPs     float64       `json:"peak_gflops"` // float32 fused multiply-adds: the median of all measurements
+	Bandwidth float64       `json:"peak_gbps"`   // reading memory, likewise
 	Results   []measurement `json:"results"`
 }
 
@@ -68,7 +68,9 @@ func (e *env) runBench(o benchOptions) error {
 	if o.quick {
 		s.rounds, s.round = 1, time.Millisecond
 	}
-	s.report = speedReport{ISA: kernel.ISA(), Threads: kernel.Threads(), FLOPs: kernel.PeakFLOPs(s.round) / 1e9, Bandwidth: kernel.PeakBandwidth(s.round) / 1e9}
+	s.report = speedReport{ISA: kernel.ISA(), Threads: kernel.Threads()}
+	s.flops = &peak{measure: kernel.PeakFLOPs, unit: "flops"}
+	s.bandwidth = &peak{measure: kernel.PeakBandwidth(), unit: "bandwidth"}
 	for i, run := range []func() error{s.gemm, s.gemv, s.train, s.model} {
 		if o.only != "" && o.only != benchGroups[i] {
 			continue
@@ -80,53 +82,74 @@ func (e *env) runBench(o benchOptions) error {
 	return s.print()
 }
 
+// A peak is what the machine can do at best of something.
+type peak struct {
+	measure func(round time.Duration) float64
+	unit    string
+	seen    []float64
+}
+
+// now measures the peak.
+func (p *peak) now(round time.Duration) float64 {
+	v := p.measure(round)
+	p.seen = append(p.seen, v)
+	return v
+}
+
 // A speedometer measures.
 type speedometer struct {
 	*env
-	quick  bool
-	rounds int
-	round  time.Duration // at least
-	report speedReport
+	quick            bool
+	rounds           int
+	round            time.Duration // at least
+	flops, bandwidth *peak
+	report           speedReport
 }
 
-// seconds is the median time of f over the rounds. Every round calls f as often as
-// it takes to fill the round.
-func (s *speedometer) seconds(f func()) (float64, error) {
+// add notes the median speed of f over the rounds, in units (of which a call does
+// so many) a second, and the median of its shares of a peak, of which a call does
+// so much work. The peak is measured between the rounds, since a machine that
+// others use too changes from one second to the next. Every round calls f as
+// often as it takes to fill the round.
+func (s *speedometer) add(group, name, unit string, units float64, p *peak, work float64, f func()) error {
 	f() // memory, caches and workers are there then
-	var times []float64
+	var speeds, shares []float64
+	before := p.now(s.round / 3)
 	for range s.rounds {
 		n := 0
 		start := time.Now()
 		for ; n == 0 || time.Since(start) < s.round; n++ {
 			if err := s.ctx.Err(); err != nil {
-				return 0, err
+				return err
 			}
 			f()
 		}
-		times = append(times, time.Since(start).Seconds()/float64(n))
+		calls := float64(n) / time.Since(start).Seconds()
+		after := p.now(s.round / 3)
+		speeds = append(speeds, calls*units)
+		shares = append(shares, calls*work/((before+after)/2))
+		before = after
 	}
-	slices.Sort(times)
-	return times[len(times)/2], nil
-}
-
-// compute notes a result that takes so many operations a second.
-func (s *speedometer) compute(group, name string, value float64, unit string, flops float64) {
-	s.add(measurement{group, name, value, unit, flops / 1e9 / s.report.FLOPs, "flops"})
-}
-
-// read notes a result that reads so many bytes a second from memory.
-func (s *speedometer) read(group, name string, value float64, unit string, bytes float64) {
-	s.add(measurement{group, name, value, unit, bytes / 1e9 / s.report.Bandwidth, "bandwidth"})
-}
-
-func (s *speedometer) add(m measurement) {
+	m := measurement{group, name, median(speeds), unit, median(shares), p.unit}
 	s.report.Results = append(s.report.Results, m)
 	s.say("%s %s: %s", m.Group, m.Name, m.value())
+	return nil
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
 }
 
 func (m measurement) value() string { return fmt.Sprintf("%.4g %s", m.Value, m.Unit) }
 
 func (s *speedometer) print() error {
+	for _, p := range []*peak{s.flops, s.bandwidth} {
+		if len(p.seen) == 0 {
+			p.now(s.round)
+		}
+	}
+	s.report.FLOPs, s.report.Bandwidth = median(s.flops.seen)/1e9, median(s.bandwidth.seen)/1e9
 	r := s.report
 	if s.json {
 		return s.printJSON(r)
@@ -151,14 +174,13 @@ func (s *speedometer) gemm() error {
 	for _, shape := range gemmShapes {
 		M, N, K := shape[0], shape[1], shape[2]
 		x, w, y := random(M*K), random(N*K), kernel.Floats(M*N)
-		t, err := s.seconds(func() {
+		flops := 2 * float64(M) * float64(N) * float64(K)
+		err := s.add("gemm", fmt.Sprintf("f32 %dx%dx%d", M, N, K), "GFLOP/s", flops/1e9, s.flops, flops, func() {
 			kernel.Gemm(y, N, kernel.Mat{Data: x, Stride: K}, kernel.Mat{Data: w, Stride: K, Trans: true}, M, N, K, false)
 		})
 		if err != nil {
 			return err
 		}
-		flops := 2 * float64(M) * float64(N) * float64(K) / t
-		s.compute("gemm", fmt.Sprintf("f32 %dx%dx%d", M, N, K), flops/1e9, "GFLOP/s", flops)
 	}
 	return nil
 }
@@ -175,12 +197,13 @@ func (s *speedometer) gemv() error {
 	w, x, y := random(out*in), random(in), kernel.Floats(out)
 	for _, format := range formats {
 		packed := kernel.Pack(w, out, in, format)
-		t, err := s.seconds(func() { packed.Mul(y, out, x, in, 1, false) })
+		bytes := float64(packed.Bytes())
+		err := s.add("gemv", fmt.Sprintf("%v %dx%d", format, out, in), "GB/s", bytes/1e9, s.bandwidth, bytes, func() {
+			packed.Mul(y, out, x, in, 1, false)
+		})
 		if err != nil {
 			return err
 		}
-		speed := float64(packed.Bytes()) / t
-		s.read("gemv", fmt.Sprintf("%v %dx%d", format, out, in), speed/1e9, "GB/s", speed)
 	}
 	return nil
 }
@@ -222,19 +245,15 @@ func (s *speedometer) trainStep(c transformer.Config, bf16 bool) error {
 	if bf16 {
 		precision = kernel.BF16
 	}
-	var flops float64
-	t, err := s.seconds(func() {
+	step := func() float64 {
 		tape.Reset()
 		loss := learner.Loss(tape, batch, size, cot.Draws{Seed: 1})
 		tape.Backward(loss.Total)
 		optimizer.Step(1e-4, 1)
-		flops = loss.FLOPs
-	})
-	if err != nil {
-		return err
+		return loss.FLOPs
 	}
-	s.compute("train", fmt.Sprintf("%v d%d L%d", precision, c.Hidden, c.Layers), streams*length/t, "tokens/s", flops/t)
-	return nil
+	name := fmt.Sprintf("%v d%d L%d", precision, c.Hidden, c.Layers)
+	return s.add("train", name, "tokens/s", streams*length, s.flops, step(), func() { step() })
 }
 
 // qwen is the shape of Qwen3-0.6B.
@@ -264,12 +283,8 @@ func (s *speedometer) model() error {
 // prefill measures how fast a prompt is read.
 func (s *speedometer) prefill(m *speaker, format kernel.Format) error {
 	const tokens = 512
-	t, err := s.seconds(func() { m.read(tokens) })
-	if err != nil {
-		return err
-	}
-	s.compute("model", fmt.Sprintf("%v prefill %d", format, tokens), tokens/t, "tokens/s", m.lm.FLOPs(tokens, tokens*(tokens+1)/2, 1)/t)
-	return nil
+	flops := m.lm.FLOPs(tokens, tokens*(tokens+1)/2, 1)
+	return s.add("model", fmt.Sprintf("%v prefill %d", format, tokens), "tokens/s", tokens, s.flops, flops, func() { m.read(tokens) })
 }
 
 // decode measures how fast streams that continue one prompt grow together, and
@@ -277,16 +292,12 @@ func (s *speedometer) prefill(m *speaker, format kernel.Format) error {
 func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) error {
 	const prompt, tokens = 32, 128
 	cache := m.read(prompt)
-	t, err := s.seconds(func() { m.speak(cache.Fork(streams), tokens) })
-	if err != nil {
-		return err
-	}
 	name := fmt.Sprintf("%v decode %d, %d streams", format, tokens, streams)
 	if streams == 1 {
 		name = fmt.Sprintf("%v decode %d", format, tokens)
 	}
-	s.read("model", name, float64(streams*tokens)/t, "tokens/s", float64(m.lm.PackedBytes())*tokens/t)
-	return nil
+	bytes := float64(tokens * m.lm.PackedBytes())
+	return s.add("model", name, "tokens/s", float64(streams*tokens), s.bandwidth, bytes, func() { m.speak(cache.Fork(streams), tokens) })
 }
 
 // A speaker is a language model that runs without end.
@@ -313,8 +324,13 @@ func (m *speaker) speak(streams []*transformer.Cache, n int) {
 	tokens := make([]int, len(streams))
 	for range n {
 		for i := range tokens {
+			tokens[i] = 0
 			row := m.logits.Row(min(i, m.logits.Rows()-1)) // after a prompt there is one row for all
-			tokens[i] = slices.Index(row, slices.Max(row))
+			for id, logit := range row {
+				if logit > row[tokens[i]] {
+					tokens[i] = id
+				}
+			}
 		}
 		m.tape.Reset()
 		m.logits = m.lm.Logits(&m.tape, m.lm.Step(&m.tape, streams, m.lm.Embed(&m.tape, tokens)))

@@ -7,11 +7,11 @@ import (
 
 // What this machine can do at best, so that a speed can be told as a share of it.
 
-// PeakFLOPs measures, over some rounds of the given length, how many float32 operations a second Threads() threads do in fused
-// multiply-adds that wait neither for each other nor for memory, and returns the best round. A multiply-add is two operations.
+// PeakFLOPs measures, over a round of the given length, how many float32 operations a second Threads() threads do in fused
+// multiply-adds that wait neither for each other nor for memory. A multiply-add is two operations.
 func PeakFLOPs(round time.Duration) float64 {
 	const n = 1 << 16
-	return peak(round, func() float64 {
+	return rate(round, func() float64 {
 		tasks := chunksPerWorker * Threads()
 		Parallel(tasks, 1, func(lo, hi int) {
 			for range hi - lo {
@@ -22,17 +22,19 @@ func PeakFLOPs(round time.Duration) float64 {
 	})
 }
 
-// PeakBandwidth measures, likewise, how many bytes a second Threads() threads read from memory.
-func PeakBandwidth(round time.Duration) float64 {
+// PeakBandwidth returns a function that measures, likewise, how many bytes a second Threads() threads read from memory. It
+// keeps 256 MiB for that.
+func PeakBandwidth() func(round time.Duration) float64 {
 	x := Floats(1 << 26) // larger than any cache
 	for i := range x {
 		x[i] = 1
 	}
 	const block = 1 << 18
-	return peak(round, func() float64 {
+	read := func() float64 {
 		Parallel(len(x)/block, 1, func(lo, hi int) { maximum(x[lo*block : hi*block]) })
 		return 4 * float64(len(x))
-	})
+	}
+	return func(round time.Duration) float64 { return rate(round, read) }
 }
 
 // fmaLanes is the number of multiply-adds in a round of fmas.
@@ -48,16 +50,11 @@ func fmasGeneric(n int) {
 	runtime.KeepAlive(&s) // the compiler shall not leave the work out
 }
 
-// peak returns the best rate of work, which returns how much it did.
-func peak(round time.Duration, work func() float64) float64 {
-	const rounds = 5
-	best := 0.0
-	for range rounds {
-		start, done := time.Now(), 0.0
-		for done == 0 || time.Since(start) < round {
-			done += work()
-		}
-		best = max(best, done/time.Since(start).Seconds())
+// rate returns how much work, which says how much it did, does in a second of a round.
+func rate(round time.Duration, work func() float64) float64 {
+	start, done := time.Now(), 0.0
+	for done == 0 || time.Since(start) < round {
+		done += work()
 	}
-	return best
+	return done / time.Since(start).Seconds()
 }

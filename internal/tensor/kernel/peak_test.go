@@ -12,12 +12,12 @@ func TestPeaks(t *testing.T) {
 			t.Errorf("%g operations a second", v)
 		}
 	})
-	if v := PeakBandwidth(time.Millisecond); v < 1e8 {
+	if v := PeakBandwidth()(time.Millisecond); v < 1e8 {
 		t.Errorf("%g bytes a second", v)
 	}
 }
 
 func BenchmarkPeak(b *testing.B) {
 	b.Run("FLOPs", func(b *testing.B) { b.ReportMetric(PeakFLOPs(300*time.Millisecond)/1e9, "GFLOP/s") })
-	b.Run("Bandwidth", func(b *testing.B) { b.ReportMetric(PeakBandwidth(300*time.Millisecond)/1e9, "GB/s") })
+	b.Run("Bandwidth", func(b *testing.B) { b.ReportMetric(PeakBandwidth()(300*time.Millisecond)/1e9, "GB/s") })
 }
