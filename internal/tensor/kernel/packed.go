@@ -176,12 +176,15 @@ func (p *Packed) Mul(c []float32, ldc int, a []float32, lda, m int, accumulate b
 		q.inPlace = p.pairs != nil
 	}
 	if m == 1 && q.singles[p.format] != nil {
-		Run(ceil(p.out, p.wide.width), 1+shareWork/(p.in*p.wide.width), (*single)(q))
+		runChunks(ceil(p.out, p.wide.width), ceil(chunkWords, 2*p.panel)*2, (*single)(q))
 	} else {
 		q.run()
 	}
 	q.end()
 }
+
+// chunkWords is how many words of weights a worker takes at a time, so that the workers end together.
+const chunkWords = 1 << 15
 
 // single is a product of one row whose tasks are the panels.
 type single product

@@ -42,19 +42,21 @@ func (f jobFunc) Do(lo, hi int) { f(lo, hi) }
 // job.Do(0, n). How the range is cut is not defined: what the job computes must not depend on it. A panic in the job reaches
 // the caller of Run. A job that lives on the heap already makes Run free of allocations, which a closure is not.
 func Run(n, grain int, job Job) {
+	runChunks(n, max(grain, ceil(n, chunksPerWorker*Threads())), job)
+}
+
+// runChunks is Run with chunks of a given size.
+func runChunks(n, chunk int, job Job) {
 	if n <= 0 {
 		return
 	}
-	grain = max(grain, 1)
-	workers := 1
-	if n > grain {
-		workers = min(Threads(), (n+grain-1)/grain)
-	}
+	chunk = max(chunk, 1)
+	workers := min(Threads(), ceil(n, chunk))
 	if workers == 1 || !crew.taken.CompareAndSwap(false, true) {
 		job.Do(0, n)
 		return
 	}
-	crew.run(n, max(grain, (n+workers*chunksPerWorker-1)/(workers*chunksPerWorker)), workers-1, job)
+	crew.run(n, chunk, workers-1, job)
 }
 
 const (

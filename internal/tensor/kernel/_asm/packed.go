@@ -154,10 +154,12 @@ func (m *machine) widenInt8() {
 	ret()
 }
 
+// blockRows is the number of rows that share scales.
+const blockRows = 32
+
 // int8Blocks walks over the k rows of the blocks of the panels: for each block it loads the scales, leaves the panels at the
 // rows, and lets body move them over all of those. k is clobbered.
 func (m *machine) int8Blocks(k reg.Register, panels []reg.Register, scales []reg.VecPhysical, body func(rows reg.Register, scales []reg.VecPhysical)) {
-	const blockRows = 32
 	rows, most := GP64(), GP64()
 	MOVQ(U32(blockRows), most)
 	TESTQ(k, k)
@@ -189,7 +191,7 @@ func (m *machine) widenBytes(q Mem, j int, scale, v Op) {
 // single writes a kernel for one row of A, which reads some panels of packed weights, size words apart, as they are: it adds to
 // cols floats of c (or to 0, unless load) the product of a and the panels. sums adds the k products at a and b to the sums, which
 // are vectors of the first panel, then of the second.
-func (m *machine) single(name string, panels int, sums func(k, a reg.Register, b []reg.Register, acc []Op)) {
+func (m *machine) single(name string, panels int, sums func(k, a reg.Register, b []reg.Register, f *fetcher, acc []Op)) {
 	m.text(fmt.Sprintf("single%s%d", name, panels), "k int, a, b []float32, size int, c []float32, cols int, load bool")
 	c, cols := Load(Param("c").Base(), GP64()), Load(Param("cols"), GP64())
 	if panels == 2 { // the first is full
@@ -211,14 +213,13 @@ func (m *machine) single(name string, panels int, sums func(k, a reg.Register, b
 		m.loadPart(Mem{Base: c}, i, v, i >= (panels-1)*widePanel)
 	}
 	Label("product")
-	b := []reg.Register{Load(Param("b").Base(), GP64())}
+	b, size := []reg.Register{Load(Param("b").Base(), GP64())}, Load(Param("size"), GP64())
 	if panels == 2 {
-		size := Load(Param("size"), GP64())
 		second := GP64()
 		LEAQ(Mem{Base: b[0], Index: size, Scale: 4}, second)
 		b = append(b, second)
 	}
-	sums(Load(Param("k"), GP64()), Load(Param("a").Base(), GP64()), b, sum)
+	sums(Load(Param("k"), GP64()), Load(Param("a").Base(), GP64()), b, newFetcher(b, size), sum)
 	MOVQ(cols, n)
 	m.masks(n, widePanel)
 	for i, v := range sum {
@@ -259,80 +260,144 @@ func unrolled(n reg.Register, label string, body func(u int), advance func(steps
 	Label(label + "End")
 }
 
-// fetch asks for the weights that lie ahead of step u of a panel, bytes a step: the processor alone does not look far enough.
-func fetch(b []reg.Register, bytes, u int) {
-	const ahead = 4096
+// A fetcher asks for the weights of a single row before they are needed: the processor alone does not look far enough, and
+// does not know that the next panels follow the present ones. It walks ahead of the panels, and from their ends to the
+// beginnings of the next.
+type fetcher struct{ panels, next []reg.Register }
+
+// ahead is how far, in bytes of a panel.
+const ahead = 4096
+
+// newFetcher returns the fetcher of the panels at b, size floats apart.
+func newFetcher(b []reg.Register, size reg.Register) *fetcher {
+	f := new(fetcher)
+	for _, p := range b {
+		x, next := GP64(), GP64()
+		LEAQ(Mem{Base: p, Disp: ahead}, x)
+		LEAQ(Mem{Base: p, Index: size, Scale: uint8(4 * len(b))}, next)
+		f.panels, f.next = append(f.panels, x), append(f.next, next)
+	}
+	return f
+}
+
+// fetch asks for step u of the panels, bytes a step.
+func (f *fetcher) fetch(bytes, u int) {
 	for line := 0; line < bytes; line += 64 {
 		if (bytes*u+line)%64 == 0 {
-			for _, p := range b {
-				PREFETCHT0(Mem{Base: p, Disp: bytes*u + line + ahead})
+			for _, p := range f.panels {
+				PREFETCHT0(Mem{Base: p, Disp: bytes*u + line})
 			}
 		}
 	}
 }
 
+// advance moves on by some bytes.
+func (f *fetcher) advance(bytes int) {
+	for _, p := range f.panels {
+		ADDQ(U32(uint32(bytes)), p)
+	}
+}
+
+// jump goes to the beginnings of the next panels.
+func (f *fetcher) jump() {
+	for i, p := range f.panels {
+		MOVQ(f.next[i], p)
+	}
+}
+
+// inTwo calls loop for the steps of k, bytes each: first for those that have others ahead of them in their panel, then, with the
+// fetcher at the next panels, for the rest. k is clobbered.
+func (f *fetcher) inTwo(k reg.Register, bytes int, loop func(label string, n reg.Register)) {
+	n, zero := GP64(), GP64()
+	XORQ(zero, zero)
+	MOVQ(k, n)
+	SUBQ(U32(uint32(ahead/bytes)), n)
+	CMOVQLT(zero, n)
+	SUBQ(n, k)
+	loop("first", n)
+	f.jump()
+	loop("last", k)
+}
+
 // singleWords writes single for panels of words, float32 or pairs, that multiplyAdd takes as they are.
 func (m *machine) singleWords(name string, panels int, multiplyAdd func(b, a, acc Op)) {
-	m.single(name, panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+	m.single(name, panels, func(k, a reg.Register, b []reg.Register, f *fetcher, acc []Op) {
 		free := m.v[len(acc):]
 		w, x := free[0], free[1]
 		row := 4 * m.width * widePanel
-		unrolled(k, "row", func(u int) {
-			fetch(b, row, u)
-			VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
-			for i := range acc {
-				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, w, false)
-				multiplyAdd(w, x, acc[i])
-			}
-		}, func(steps int) {
-			ADDQ(U32(uint32(4*steps)), a)
-			for _, p := range b {
-				ADDQ(U32(uint32(row*steps)), p)
-			}
+		f.inTwo(k, row, func(label string, n reg.Register) {
+			unrolled(n, label, func(u int) {
+				f.fetch(row, u)
+				VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
+				for i := range acc {
+					m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, w, false)
+					multiplyAdd(w, x, acc[i])
+				}
+			}, func(steps int) {
+				ADDQ(U32(uint32(4*steps)), a)
+				f.advance(row * steps)
+				for _, p := range b {
+					ADDQ(U32(uint32(row*steps)), p)
+				}
+			})
 		})
 	})
 }
 
 // singleBF16 writes single for pairs; k counts pairs, and a is float32, the numbers of a pair exchanged.
 func (m *machine) singleBF16(panels int) {
-	m.single("BF16", panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+	m.single("BF16", panels, func(k, a reg.Register, b []reg.Register, f *fetcher, acc []Op) {
 		free := m.v[len(acc):]
 		high, low, ah, al := free[0], free[1], free[2], free[3]
-		unrolled(k, "pair", func(u int) {
-			fetch(b, 4*m.width*widePanel, u)
-			VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, ah)
-			VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, al)
-			for i := range acc {
-				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
-				m.high(low, high)
-				VPSLLD(Imm(16), low, low)
-				VFMADD231PS(high, ah, acc[i])
-				VFMADD231PS(low, al, acc[i])
-			}
-		}, func(steps int) {
-			ADDQ(U32(uint32(8*steps)), a)
-			for _, p := range b {
-				ADDQ(U32(uint32(4*m.width*widePanel*steps)), p)
-			}
+		row := 4 * m.width * widePanel
+		f.inTwo(k, row, func(label string, n reg.Register) {
+			unrolled(n, label, func(u int) {
+				f.fetch(row, u)
+				VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, ah)
+				VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, al)
+				for i := range acc {
+					m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
+					m.high(low, high)
+					VPSLLD(Imm(16), low, low)
+					VFMADD231PS(high, ah, acc[i])
+					VFMADD231PS(low, al, acc[i])
+				}
+			}, func(steps int) {
+				ADDQ(U32(uint32(8*steps)), a)
+				f.advance(row * steps)
+				for _, p := range b {
+					ADDQ(U32(uint32(row*steps)), p)
+				}
+			})
 		})
 	})
 }
 
 // singleInt8 writes single for blocks of bytes.
 func (m *machine) singleInt8(panels int) {
-	m.single("Int8", panels, func(k, a reg.Register, b []reg.Register, acc []Op) {
+	m.single("Int8", panels, func(k, a reg.Register, b []reg.Register, f *fetcher, acc []Op) {
 		free := m.v[2*len(acc):]
 		w, x := free[0], free[1]
 		m.int8Blocks(k, b, m.v[len(acc):2*len(acc)], func(rows reg.Register, scales []reg.VecPhysical) {
+			// k is what is left after this block. Of the last blocks with others ahead of them, the first goes to the next panels.
+			rest := GP64()
+			LEAQ(Mem{Base: k, Disp: blockRows - 1 - ahead/(widePanel*m.width)}, rest)
+			CMPQ(rest, Imm(blockRows))
+			JCC(LabelRef("within"))
+			f.jump()
+			Label("within")
+			f.fetch(4*m.width*widePanel, 0)
+			f.advance(4 * m.width * widePanel)
 			unrolled(rows, "row", func(u int) {
 				VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
-				fetch(b, widePanel*m.width, u)
+				f.fetch(widePanel*m.width, u)
 				for i := range acc {
 					m.widenBytes(Mem{Base: b[i/widePanel], Disp: widePanel * m.width * u}, i%widePanel, scales[i], w)
 					VFMADD231PS(w, x, acc[i])
 				}
 			}, func(steps int) {
 				ADDQ(U32(uint32(4*steps)), a)
+				f.advance(widePanel * m.width * steps)
 				for _, p := range b {
 					ADDQ(U32(uint32(widePanel*m.width*steps)), p)
 				}
