@@ -15,7 +15,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 )
 
@@ -166,9 +165,9 @@ func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, x *evaluati
 	if o.samples != "" {
 		return readSamples(o.samples)
 	}
-	run, err := train.Open(o.model)
+	run, err := o.open()
 	if err != nil {
-		return nil, input(err)
+		return nil, err
 	}
 	x.Method = run.Experiment.Method
 	var samples []eval.Sample

@@ -19,7 +19,7 @@ import (
 
 // samplingOptions are those that sample and eval share.
 type samplingOptions struct {
-	model       string
+	modelOption
 	bench       string
 	problems    int
 	n           int
@@ -31,12 +31,11 @@ type samplingOptions struct {
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{modelOption: modelOption{weights: "f32"}, bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "`RUN` folder of a trained model", Destination: &o.model},
+	return append(o.modelOption.flags(),
 		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], or problems as JSON lines", Value: o.bench, Destination: &o.bench},
 		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems of minicode", Value: o.problems, Destination: &o.problems},
 		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
@@ -44,8 +43,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
 		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.maxTokens, Destination: &o.maxTokens},
 		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.seed, Destination: &o.seed},
-		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams},
-	}
+		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams})
 }
 
 func (o *samplingOptions) check() error {
@@ -90,9 +88,9 @@ func (e *env) runSample(o sampleOptions) error {
 	if err := errors.Join(need("model", o.model), o.check()); err != nil {
 		return err
 	}
-	run, err := train.Open(o.model)
+	run, err := o.open()
 	if err != nil {
-		return input(err)
+		return err
 	}
 	problems, err := e.promptsOf(o)
 	if err != nil {

@@ -11,7 +11,10 @@ import (
 	"nfcot/internal/cot/train"
 )
 
-type scoreOptions struct{ model, samples string }
+type scoreOptions struct {
+	modelOption
+	samples string
+}
 
 // A score is the exact log-likelihood of one sample, in nats.
 type score struct {
@@ -26,10 +29,8 @@ func (e *env) score() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "score",
 		Usage: "exact log-likelihoods, in nats, of given samples: of their thoughts and of their text",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "model", Usage: "`RUN` folder of a trained model", Destination: &o.model},
-			&cli.StringFlag{Name: "samples", Usage: "samples `FILE` written by nfcot sample or eval; -: stdin", Destination: &o.samples},
-		},
+		Flags: append(o.flags(),
+			&cli.StringFlag{Name: "samples", Usage: "samples `FILE` written by nfcot sample or eval; -: stdin", Destination: &o.samples}),
 		Action: func(*cli.Context) error { return e.runScore(o) },
 	})
 }
@@ -38,9 +39,9 @@ func (e *env) runScore(o scoreOptions) error {
 	if err := errors.Join(need("model", o.model), need("samples", o.samples)); err != nil {
 		return err
 	}
-	run, err := train.Open(o.model)
+	run, err := o.open()
 	if err != nil {
-		return input(err)
+		return err
 	}
 	lines, err := readSamples(o.samples)
 	if err != nil {

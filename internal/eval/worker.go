@@ -94,20 +94,24 @@ func WorkerMain(stdin io.Reader, stdout io.Writer) error {
 // milliseconds, and much longer while the program copies a large block, as the
 // collector then waits for the program and everybody else for the collector.
 // So there is a wall behind the watcher where the operating system has one, at
-// twice the limit: collections need room, and a growing stack is copied.
+// several times the limit: collections need room, and a growing stack is copied.
 func limitMemory(limit int64) error {
 	runtime.GOMAXPROCS(2) // the program, and the watcher or the garbage collector
 	debug.SetMemoryLimit(limit)
 	debug.SetMaxStack(int(limit / 2))
-	if err := limitAddressSpace(2 * limit); err != nil {
+	if err := limitAddressSpace(garbageFactor * limit); err != nil {
 		return err
 	}
 	go watchMemory(uint64(limit))
 	return nil
 }
 
+// garbageFactor is how many times its limit a process may take together with
+// its garbage, which a program can make faster than a busy machine collects it.
+const garbageFactor = 4
+
 // watchMemory ends the process when live objects and stacks take more than
-// limit bytes, or these and garbage more than twice that.
+// limit bytes, or these and garbage more than garbageFactor times that.
 func watchMemory(limit uint64) {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/stacks:bytes"},
@@ -128,7 +132,7 @@ func watchMemory(limit uint64) {
 		// A collection takes for live what the program allocates while it
 		// lasts, so one alone proves nothing.
 		all, _ := usage()
-		if all > 2*limit || all > limit && overAfterGC() && overAfterGC() {
+		if all > garbageFactor*limit || all > limit && overAfterGC() && overAfterGC() {
 			os.Exit(exitOutOfMemory)
 		}
 	}

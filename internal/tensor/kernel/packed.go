@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Packed weights: matrices laid out once for many products y = x w^T, in one of three number formats. This file knows the
@@ -20,6 +21,12 @@ const (
 var formatNames = [...]string{F32: "f32", BF16: "bf16", Int8: "int8"}
 
 func (f Format) String() string { return formatNames[f] }
+
+// ParseFormat returns the format that has a name.
+func ParseFormat(name string) (f Format, ok bool) {
+	i := slices.Index(formatNames[:], name)
+	return Format(i), i >= 0
+}
 
 // int8Block is the number of inputs that share a scale.
 const int8Block = 32
