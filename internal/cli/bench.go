@@ -288,7 +288,8 @@ func (s *speedometer) prefill(m *speaker, format kernel.Format) error {
 }
 
 // decode measures how fast streams that continue one prompt grow together, and
-// counts the tokens of all of them. A token of each reads every weight once.
+// counts the tokens of all of them. For a token of each, every weight is read once,
+// and so are the keys and values of all their pasts.
 func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) error {
 	const prompt, tokens = 32, 128
 	cache := m.read(prompt)
@@ -296,7 +297,9 @@ func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) erro
 	if streams == 1 {
 		name = fmt.Sprintf("%v decode %d", format, tokens)
 	}
-	bytes := float64(tokens * m.lm.PackedBytes())
+	rows := prompt + streams*(tokens+1)/2 // of pasts, on average
+	pasts := 4 * 2 * m.lm.Layers * m.lm.KVHeads * m.lm.HeadDim * rows
+	bytes := float64(tokens * (m.lm.PackedBytes() + pasts))
 	return s.add("model", name, "tokens/s", float64(streams*tokens), s.bandwidth, bytes, func() { m.speak(cache.Fork(streams), tokens) })
 }
 
