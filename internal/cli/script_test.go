@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 const tiny = "--set model.hidden=16 --set model.heads=1 --set model.kv_heads=1 --set model.head_dim=16 --set model.ffn=16 --set model.layers=1 " +
 	"--set flow.blocks=2 --set flow.width=16 --set flow.head_dim=16 --set batch=4 --set held_out=8 --set stages.2.steps=2"
 
+// raceDetector is set when the tests run with it; its memory does not fit within
+// a worker's limits.
+var raceDetector bool
+
 // TestScripts runs the scripts. They find in $FIX what one pass through the
 // stages leaves, with models too small and too fresh to be right about anything:
 //
@@ -53,6 +57,12 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FIX", fix)
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "race" {
+				return false, fmt.Errorf("there is no condition %s", name)
+			}
+			return raceDetector, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"refused":    refused,

@@ -100,6 +100,9 @@ func TestMemoryCanBeSaved(t *testing.T) {
 // it is that of the steps that are left. From then on a stage asks for no large
 // memory.
 func TestPlanComesFirst(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
 	var plans []Memory
 	listen := func(l *Loop, reports *[]Metrics) {
 		l.Plan = func(m Memory) {
