@@ -1,5 +1,5 @@
 //go:build race
 
-package cli
+package cli_test
 
 func init() { raceDetector = true }

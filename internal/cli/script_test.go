@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FIX", fix)
+			e.Setenv("NFCOT_ISA", os.Getenv("NFCOT_ISA")) // scripts have an environment of their own
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
