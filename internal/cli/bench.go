@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -266,11 +265,9 @@ func (s *speedometer) model() error {
 		c.Layers, c.Vocab = 1, 2048
 	}
 	for _, format := range []kernel.Format{kernel.BF16, kernel.Int8} {
-		debug.FreeOSMemory() // weights that take over the last model's memory piece by piece are not in huge pages
 		p := tensor.NewParams(1)
 		m := &speaker{lm: transformer.NewLM(p, c), tape: tensor.Tape{Inference: true}}
 		m.lm.Pack(p, format)
-		debug.FreeOSMemory() // the unpacked weights
 		if err := s.prefill(m, format); err != nil {
 			return err
 		}

@@ -305,13 +305,25 @@ func (f *fetcher) jump() {
 	}
 }
 
-// inTwo calls loop for the steps of k, bytes each: first for those that have others ahead of them in their panel, then, with the
-// fetcher at the next panels, for the rest. k is clobbered.
-func (f *fetcher) inTwo(k reg.Register, bytes int, loop func(label string, n reg.Register)) {
+// rows calls body for k steps along the panels at b, of which a step takes a row of so many bytes, and along a: first for those
+// that have others ahead of them in their panel, then, with the fetcher at the next panels, for the rest. k is clobbered.
+func (f *fetcher) rows(k, a reg.Register, b []reg.Register, row, bytesOfA int, body func(u int)) {
+	loop := func(label string, n reg.Register) {
+		unrolled(n, label, func(u int) {
+			f.fetch(row, u)
+			body(u)
+		}, func(steps int) {
+			ADDQ(U32(uint32(bytesOfA*steps)), a)
+			f.advance(row * steps)
+			for _, p := range b {
+				ADDQ(U32(uint32(row*steps)), p)
+			}
+		})
+	}
 	n, zero := GP64(), GP64()
 	XORQ(zero, zero)
 	MOVQ(k, n)
-	SUBQ(U32(uint32(ahead/bytes)), n)
+	SUBQ(U32(uint32(ahead/row)), n)
 	CMOVQLT(zero, n)
 	SUBQ(n, k)
 	loop("first", n)
@@ -324,22 +336,12 @@ func (m *machine) singleWords(name string, panels int, multiplyAdd func(b, a, ac
 	m.single(name, panels, func(k, a reg.Register, b []reg.Register, f *fetcher, acc []Op) {
 		free := m.v[len(acc):]
 		w, x := free[0], free[1]
-		row := 4 * m.width * widePanel
-		f.inTwo(k, row, func(label string, n reg.Register) {
-			unrolled(n, label, func(u int) {
-				f.fetch(row, u)
-				VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
-				for i := range acc {
-					m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, w, false)
-					multiplyAdd(w, x, acc[i])
-				}
-			}, func(steps int) {
-				ADDQ(U32(uint32(4*steps)), a)
-				f.advance(row * steps)
-				for _, p := range b {
-					ADDQ(U32(uint32(row*steps)), p)
-				}
-			})
+		f.rows(k, a, b, 4*m.width*widePanel, 4, func(u int) {
+			VBROADCASTSS(Mem{Base: a, Disp: 4 * u}, x)
+			for i := range acc {
+				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, w, false)
+				multiplyAdd(w, x, acc[i])
+			}
 		})
 	})
 }
@@ -349,26 +351,16 @@ func (m *machine) singleBF16(panels int) {
 	m.single("BF16", panels, func(k, a reg.Register, b []reg.Register, f *fetcher, acc []Op) {
 		free := m.v[len(acc):]
 		high, low, ah, al := free[0], free[1], free[2], free[3]
-		row := 4 * m.width * widePanel
-		f.inTwo(k, row, func(label string, n reg.Register) {
-			unrolled(n, label, func(u int) {
-				f.fetch(row, u)
-				VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, ah)
-				VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, al)
-				for i := range acc {
-					m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
-					m.high(low, high)
-					VPSLLD(Imm(16), low, low)
-					VFMADD231PS(high, ah, acc[i])
-					VFMADD231PS(low, al, acc[i])
-				}
-			}, func(steps int) {
-				ADDQ(U32(uint32(8*steps)), a)
-				f.advance(row * steps)
-				for _, p := range b {
-					ADDQ(U32(uint32(row*steps)), p)
-				}
-			})
+		f.rows(k, a, b, 4*m.width*widePanel, 8, func(u int) {
+			VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, ah)
+			VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, al)
+			for i := range acc {
+				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
+				m.high(low, high)
+				VPSLLD(Imm(16), low, low)
+				VFMADD231PS(high, ah, acc[i])
+				VFMADD231PS(low, al, acc[i])
+			}
 		})
 	})
 }
