@@ -64,7 +64,7 @@ func (e *env) runBench(o benchOptions) error {
 	if o.only != "" && !slices.Contains(benchGroups, o.only) {
 		return inputf("--only is %q; want one of %s", o.only, strings.Join(benchGroups, ", "))
 	}
-	s := &speedometer{env: e, quick: o.quick, rounds: 5, round: 300 * time.Millisecond}
+	s := &speedometer{env: e, quick: o.quick, rounds: 9, round: 300 * time.Millisecond}
 	if o.quick {
 		s.rounds, s.round = 1, time.Millisecond
 	}
@@ -289,9 +289,10 @@ func (s *speedometer) prefill(m *speaker, format kernel.Format) error {
 
 // decode measures how fast streams that continue one prompt grow together, and
 // counts the tokens of all of them. For a token of each, every weight is read once,
-// and so are the keys and values of all their pasts.
+// and so are the keys and values of all their pasts. Its parts are short, so that
+// the peak is measured often.
 func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) error {
-	const prompt, tokens = 32, 128
+	const prompt, tokens, part = 32, 128, 8
 	cache := m.read(prompt)
 	name := fmt.Sprintf("%v decode %d, %d streams", format, tokens, streams)
 	if streams == 1 {
@@ -299,8 +300,16 @@ func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) erro
 	}
 	rows := prompt + streams*(tokens+1)/2 // of pasts, on average
 	pasts := 4 * 2 * m.lm.Layers * m.lm.KVHeads * m.lm.HeadDim * rows
-	bytes := float64(tokens * (m.lm.PackedBytes() + pasts))
-	return s.add("model", name, "tokens/s", float64(streams*tokens), s.bandwidth, bytes, func() { m.speak(cache.Fork(streams), tokens) })
+	bytes := float64(part * (m.lm.PackedBytes() + pasts))
+	var caches []*transformer.Cache
+	said := tokens
+	return s.add("model", name, "tokens/s", float64(streams*part), s.bandwidth, bytes, func() {
+		if said == tokens {
+			caches, said = cache.Fork(streams), 0
+		}
+		m.speak(caches, part)
+		said += part
+	})
 }
 
 // A speaker is a language model that runs without end.
