@@ -204,7 +204,7 @@ func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.P
 	}
 	failed, first := 0, len(solutions)
 	var why string
-	err := eval.Judge(e.ctx, exec, solved, solutions, o.workers, func(i int, v eval.Verdict) error {
+	err := eval.Judge(e.ctx, exec, eval.Concatenate, solved, solutions, o.workers, func(i int, v eval.Verdict) error {
 		if !v.Passed {
 			failed++
 			if i < first {
@@ -229,7 +229,7 @@ func (e *env) judge(o evalOptions, exec eval.Executor, problems []eval.Problem, 
 	verdicts := make([]eval.Verdict, len(samples))
 	done, passed := 0, 0
 	info := func() string { return fmt.Sprintf("%.1f %% passed", 100*float64(passed)/float64(max(1, done))) }
-	err := eval.Judge(e.ctx, exec, problems, samples, o.workers, func(i int, v eval.Verdict) error {
+	err := eval.Judge(e.ctx, exec, eval.Concatenate, problems, samples, o.workers, func(i int, v eval.Verdict) error {
 		verdicts[i] = v
 		done++
 		if v.Passed {

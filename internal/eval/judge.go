@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Judge runs every sample's program with up to the given number of workers
+// Judge assembles and runs every sample's program with up to the given number of workers
 // (at least one) at once and yields each verdict with the index of its sample,
 // as soon as it is known. Calls of yield do not overlap; their order is that
 // of completion, the verdicts themselves do not depend on the number of
@@ -19,7 +19,7 @@ import (
 // Judge returns the first error: a sample whose task is not among the
 // problems (found before anything runs), an executor that cannot work, a
 // context that ended, or what yield returned.
-func Judge(ctx context.Context, exec Executor, problems []Problem, samples []Sample, workers int,
+func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Problem, samples []Sample, workers int,
 	yield func(index int, v Verdict) error) error {
 	tasks, err := tasksOf(problems, samples)
 	if err != nil {
@@ -35,7 +35,12 @@ func Judge(ctx context.Context, exec Executor, problems []Problem, samples []Sam
 		slow    []int      // samples stopped by the wall clock
 	)
 	judge := func(i int, final bool) error {
-		o, err := exec.Execute(ctx, tasks[samples[i].TaskID], samples[i].Completion)
+		p := tasks[samples[i].TaskID]
+		program, err := assemble(ctx, p, samples[i])
+		if err != nil {
+			return err
+		}
+		o, err := exec.Execute(ctx, p, program)
 		if err != nil {
 			return err
 		}
@@ -86,7 +91,7 @@ func tasksOf(problems []Problem, samples []Sample) (map[string]Problem, error) {
 		if _, ok := tasks[p.TaskID]; ok {
 			return nil, fmt.Errorf("problem %d: task_id %q occurs a second time", i+1, p.TaskID)
 		}
-		if p.EntryPoint == "" || p.Test == "" {
+		if p.Format == HumanEval && (p.EntryPoint == "" || p.Test == "") {
 			return nil, fmt.Errorf("problem %d (%q): entry_point or test is empty", i+1, p.TaskID)
 		}
 		tasks[p.TaskID] = p

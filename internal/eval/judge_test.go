@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func collect(t testing.TB, exec Executor, problems []Problem, samples []Sample, 
 	t.Helper()
 	verdicts := make([]Verdict, len(samples))
 	seen := make([]int, len(samples))
-	err := Judge(context.Background(), exec, problems, samples, workers, func(i int, v Verdict) error {
+	err := Judge(context.Background(), exec, Concatenate, problems, samples, workers, func(i int, v Verdict) error {
 		v.Seconds = 0
 		verdicts[i] = v
 		seen[i]++
@@ -70,16 +71,17 @@ func TestVerdictsDoNotDependOnWorkers(t *testing.T) {
 }
 
 // execute is an Executor made of a function.
-type execute func(ctx context.Context, p Problem, completion string) (Outcome, error)
+type execute func(ctx context.Context, p Problem, program string) (Outcome, error)
 
-func (e execute) Execute(ctx context.Context, p Problem, completion string) (Outcome, error) {
-	return e(ctx, p, completion)
+func (e execute) Execute(ctx context.Context, p Problem, program string) (Outcome, error) {
+	return e(ctx, p, program)
 }
 
 // A wall-clock timeout counts only if it happens again, after the others and alone.
 func TestWallClockTimeoutsAreConfirmed(t *testing.T) {
 	var running, started atomic.Int32
-	exec := execute(func(_ context.Context, _ Problem, completion string) (Outcome, error) {
+	exec := execute(func(_ context.Context, p Problem, program string) (Outcome, error) {
+		completion := strings.TrimPrefix(program, p.Prompt)
 		nth := started.Add(1)
 		others := running.Add(1) - 1
 		defer running.Add(-1)
@@ -137,7 +139,7 @@ func TestJudgeErrors(t *testing.T) {
 			fmt.Sprintf(`starlark worker: %q ended before it was ready (exit status 3): this is\nno worker\n`, newStarlark(modeBroken).Command)},
 		{&Starlark{}, []Problem{identity}, good, nil, "starlark executor: no command to start a worker with"},
 	} {
-		err := Judge(context.Background(), tt.exec, tt.problems, tt.samples, 2, func(int, Verdict) error { return tt.yield })
+		err := Judge(context.Background(), tt.exec, Concatenate, tt.problems, tt.samples, 2, func(int, Verdict) error { return tt.yield })
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("got error %v\nwant %s", err, tt.want)
 		}
@@ -152,7 +154,7 @@ func TestJudgeIsCancelled(t *testing.T) {
 		{TaskID: identity.TaskID, Completion: identity.CanonicalSolution},
 		{TaskID: identity.TaskID, Completion: blocking},
 	}
-	err := Judge(ctx, s, []Problem{identity}, samples, 1, func(i int, v Verdict) error {
+	err := Judge(ctx, s, Concatenate, []Problem{identity}, samples, 1, func(i int, v Verdict) error {
 		cancel()
 		return nil
 	})

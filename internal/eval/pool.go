@@ -55,13 +55,12 @@ var errWallClock = errors.New("wall-clock limit")
 // Execute runs a program in a worker. A worker that dies is believed only if
 // the program is the first it ran: otherwise the program gets another chance in
 // a new one, so that no outcome depends on what ran before.
-func (s *Starlark) Execute(ctx context.Context, p Problem, completion string) (Outcome, error) {
-	source := p.Prompt + completion
+func (s *Starlark) Execute(ctx context.Context, p Problem, program string) (Outcome, error) {
 	// The interpreter would take a NUL for the end of the source.
-	if !utf8.ValidString(source) || strings.Contains(source, "\x00") {
+	if !utf8.ValidString(program) || strings.Contains(program, "\x00") {
 		return Outcome{Kind: Failed, Detail: candidateFile + ": the source is not text in UTF-8"}, nil
 	}
-	j := job{Source: source, EntryPoint: p.EntryPoint, Test: p.Test}
+	j := job{Source: program, EntryPoint: p.EntryPoint, Test: p.Test}
 	if w := s.takeIdle(); w != nil {
 		o, err := s.runIn(ctx, w, j)
 		if err != nil || o.Kind != OutOfMemory && o.Kind != Crashed {

@@ -47,11 +47,21 @@ type Verdict struct {
 	Passed  bool
 	Result  string  // `passed`, `failed: ...`, `timed out`, `out of memory` or `crashed: ...`
 	Seconds float64 // wall-clock time of the run
+
+	CPUSeconds float64 // processor time of candidate and test
+	PeakMemory int64   // bytes that the candidate held at most
+	Base       string  // EvalPlus: the result of the base inputs alone; else empty
+	InProcess  bool    // candidate and test shared a process: the result could be forged
 }
+
+// unmeasured are the keys of a verdict which not every executor has a value for.
+var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "in_process"}
 
 // NewVerdict joins a sample and the outcome of its program.
 func NewVerdict(s Sample, o Outcome) Verdict {
-	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds}
+	s.absent = append(slices.Clone(s.absent), unmeasured...)
+	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds,
+		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, InProcess: o.InProcess}
 }
 
 // A binding ties a JSON key to the variable that holds its value.
@@ -81,7 +91,11 @@ func (v *Verdict) bindings() []binding {
 	return append(v.Sample.bindings(),
 		binding{"passed", &v.Passed},
 		binding{"result", &v.Result},
-		binding{"seconds", &v.Seconds})
+		binding{"seconds", &v.Seconds},
+		binding{"cpu_seconds", &v.CPUSeconds},
+		binding{"peak_memory_bytes", &v.PeakMemory},
+		binding{"base_result", &v.Base},
+		binding{"in_process", &v.InProcess})
 }
 
 // UnmarshalJSON reads a line of a samples file. Only task_id and completion
