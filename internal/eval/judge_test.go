@@ -17,7 +17,7 @@ func collect(t testing.TB, exec Executor, problems []Problem, samples []Sample, 
 	t.Helper()
 	verdicts := make([]Verdict, len(samples))
 	seen := make([]int, len(samples))
-	err := Judge(context.Background(), exec, Concatenate, problems, samples, workers, func(i int, v Verdict) error {
+	err := Judge(context.Background(), exec, Concatenate, problems, Numbering(samples), workers, func(i int, v Verdict) error {
 		v.Seconds = 0
 		verdicts[i] = v
 		seen[i]++
@@ -130,7 +130,7 @@ func TestJudgeErrors(t *testing.T) {
 		yield    error
 		want     string
 	}{
-		{never, []Problem{identity}, []Sample{good[0], {TaskID: "x"}}, nil, `sample 2: task_id "x" is not among the 1 problems`},
+		{pass, []Problem{identity}, []Sample{good[0], {TaskID: "x"}}, nil, `sample 2: task_id "x" is not among the 1 problems`},
 		{never, []Problem{identity, identity}, good, nil, `problem 2: task_id "identity" occurs a second time`},
 		{never, []Problem{{TaskID: "identity"}}, good, nil, `problem 1 ("identity"): entry_point or test is empty`},
 		{fails, []Problem{identity}, good, nil, "broken"},
@@ -139,9 +139,49 @@ func TestJudgeErrors(t *testing.T) {
 			fmt.Sprintf(`starlark worker: %q ended before it was ready (exit status 3): this is\nno worker\n`, newStarlark(modeBroken).Command)},
 		{&Starlark{}, []Problem{identity}, good, nil, "starlark executor: no command to start a worker with"},
 	} {
-		err := Judge(context.Background(), tt.exec, Concatenate, tt.problems, tt.samples, 2, func(int, Verdict) error { return tt.yield })
+		err := Judge(context.Background(), tt.exec, Concatenate, tt.problems, Numbering(tt.samples), 2, func(int, Verdict) error { return tt.yield })
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("got error %v\nwant %s", err, tt.want)
+		}
+	}
+}
+
+// Samples are judged while others are still being drawn, and an error of drawing
+// ends the judging.
+func TestJudgeWhileSampling(t *testing.T) {
+	pass := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
+	verdicts := make(chan int)
+	broken := errors.New("no more samples")
+	drawn := func(yield func(Numbered, error) bool) {
+		for i := range 3 {
+			yield(Numbered{i, Sample{TaskID: identity.TaskID}}, nil)
+			if got := <-verdicts; got != i {
+				t.Errorf("verdict of sample %d, want that of %d", got, i)
+			}
+		}
+		yield(Numbered{}, broken)
+	}
+	err := Judge(context.Background(), pass, Concatenate, []Problem{identity}, drawn, 2, func(i int, _ Verdict) error {
+		verdicts <- i
+		return nil
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("got error %v, want %v", err, broken)
+	}
+}
+
+func TestCheckSamples(t *testing.T) {
+	for _, tt := range []struct {
+		problems []Problem
+		samples  []Sample
+		want     string
+	}{
+		{[]Problem{identity}, []Sample{{TaskID: identity.TaskID}}, "<nil>"},
+		{[]Problem{identity}, []Sample{{TaskID: identity.TaskID}, {TaskID: "x"}}, `sample 2: task_id "x" is not among the 1 problems`},
+		{[]Problem{identity, identity}, nil, `problem 2: task_id "identity" occurs a second time`},
+	} {
+		if got := fmt.Sprint(CheckSamples(tt.problems, tt.samples)); got != tt.want {
+			t.Errorf("got error %s, want %s", got, tt.want)
 		}
 	}
 }
@@ -154,7 +194,7 @@ func TestJudgeIsCancelled(t *testing.T) {
 		{TaskID: identity.TaskID, Completion: identity.CanonicalSolution},
 		{TaskID: identity.TaskID, Completion: blocking},
 	}
-	err := Judge(ctx, s, Concatenate, []Problem{identity}, samples, 1, func(i int, v Verdict) error {
+	err := Judge(ctx, s, Concatenate, []Problem{identity}, Numbering(samples), 1, func(i int, v Verdict) error {
 		cancel()
 		return nil
 	})
