@@ -77,7 +77,6 @@ func (e execute) Execute(ctx context.Context, p Problem, program string) (Outcom
 	return e(ctx, p, program)
 }
 
-// A wall-clock timeout counts only if it happens again, after the others and alone.
 // TestSolutionsAreNotAssembled judges a whole program as it is.
 func TestSolutionsAreNotAssembled(t *testing.T) {
 	const whole = "def f(x):\n    return x\n"
@@ -88,6 +87,7 @@ func TestSolutionsAreNotAssembled(t *testing.T) {
 	}
 }
 
+// A wall-clock timeout counts only if it happens again, after the others and alone.
 func TestWallClockTimeoutsAreConfirmed(t *testing.T) {
 	var running, started atomic.Int32
 	exec := execute(func(_ context.Context, p Problem, program string) (Outcome, error) {
