@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/nfhead":        {"internal/tensor", "internal/transformer"},
 	"internal/ckpt":          {},
 	"internal/eval":          {},
+	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not
 	"internal/tokenizer":     {},
 	"internal/cot": {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},

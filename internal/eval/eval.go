@@ -93,8 +93,8 @@ type Executor interface {
 	Execute(ctx context.Context, p Problem, program string) (Outcome, error)
 }
 
-// An Assemble makes the program out of a problem and a sample: a recipe's last
-// step.
+// An Assemble makes the program out of a problem and a sample's completion: a
+// recipe's last step. It is not asked about a sample with a Solution.
 type Assemble func(ctx context.Context, p Problem, s Sample) (program string, err error)
 
 // Concatenate is HumanEval's Assemble: the completion continues the prompt.

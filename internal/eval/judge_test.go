@@ -77,6 +77,16 @@ func (e execute) Execute(ctx context.Context, p Problem, program string) (Outcom
 	return e(ctx, p, program)
 }
 
+// TestSolutionsAreNotAssembled judges a whole program as it is.
+func TestSolutionsAreNotAssembled(t *testing.T) {
+	const whole = "def f(x):\n    return x\n"
+	verdicts := collect(t, startStarlark(t, modeWorker), []Problem{identity},
+		[]Sample{{TaskID: identity.TaskID, Completion: "not Python", Solution: new(whole)}, {TaskID: identity.TaskID, Completion: "not Python"}}, 1)
+	if !verdicts[0].Passed || verdicts[1].Passed {
+		t.Errorf("got %q with a solution and %q without", verdicts[0].Result, verdicts[1].Result)
+	}
+}
+
 // A wall-clock timeout counts only if it happens again, after the others and alone.
 func TestWallClockTimeoutsAreConfirmed(t *testing.T) {
 	var running, started atomic.Int32

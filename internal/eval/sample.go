@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -17,6 +18,7 @@ import (
 type Sample struct {
 	TaskID             string
 	Completion         string
+	Solution           *string // a whole program in place of a completion, as in EvalPlus's own files; nil where there is none
 	Seed               int64
 	ReasoningPositions int      // thoughts or tokens between the prompt and the answer
 	AnswerTokens       int      // tokens of the completion
@@ -70,10 +72,27 @@ type binding struct {
 	value any // a pointer
 }
 
+// A taskID is a string, or the whole number that MBPP's files have instead.
+type taskID string
+
+func (id *taskID) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, (*string)(id)) == nil {
+		return nil
+	}
+	if !wholeNumber.Match(data) {
+		return fmt.Errorf("found %s, expected a string or a whole number", oneLine(string(data)))
+	}
+	*id = taskID(data)
+	return nil
+}
+
+var wholeNumber = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+
 func (s *Sample) bindings() []binding {
 	return []binding{
-		{"task_id", &s.TaskID},
+		{"task_id", (*taskID)(&s.TaskID)},
 		{"completion", &s.Completion},
+		{"solution", &s.Solution},
 		{"seed", &s.Seed},
 		{"reasoning_positions", &s.ReasoningPositions},
 		{"answer_tokens", &s.AnswerTokens},
@@ -98,18 +117,18 @@ func (v *Verdict) bindings() []binding {
 		binding{"in_process", &v.InProcess})
 }
 
-// UnmarshalJSON reads a line of a samples file. Only task_id and completion
-// are required.
+// UnmarshalJSON reads a line of a samples file. Only task_id and either
+// completion or solution are required.
 func (s *Sample) UnmarshalJSON(data []byte) error {
 	*s = Sample{}
-	return s.decode(data, s.bindings(), "task_id", "completion")
+	return s.decode(data, s.bindings(), "task_id")
 }
 
-// UnmarshalJSON reads a line of a verdicts file. Only task_id, completion,
-// passed and result are required.
+// UnmarshalJSON reads a line of a verdicts file. Only task_id, passed, result
+// and either completion or solution are required.
 func (v *Verdict) UnmarshalJSON(data []byte) error {
 	*v = Verdict{}
-	return v.decode(data, v.bindings(), "task_id", "completion", "passed", "result")
+	return v.decode(data, v.bindings(), "task_id", "passed", "result")
 }
 
 // MarshalJSON writes the sample, keys it does not know last.
@@ -125,7 +144,8 @@ func (s *Sample) states(key string) bool { return !slices.Contains(s.absent, key
 
 // decode fills the bound variables from a JSON object; keys without a
 // variable become s.Extra. A null counts as no value, except for the
-// likelihoods, where it says that there is none.
+// likelihoods, where it says that there is none. Besides the required keys the
+// object must have an answer: completion or solution.
 func (s *Sample) decode(data []byte, known []binding, required ...string) error {
 	fields, err := objectFields(data)
 	if err != nil {
@@ -145,7 +165,7 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 		stated[f.Key] = nullable || string(f.Value) != "null"
 	}
 	for _, b := range known {
-		if !stated[b.key] {
+		if !stated[b.key] && b.key != "solution" { // a nil Solution says so itself
 			s.absent = append(s.absent, b.key)
 		}
 	}
@@ -153,6 +173,9 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 		if !s.states(key) {
 			return fmt.Errorf("key %q is missing", key)
 		}
+	}
+	if !s.states("completion") && s.Solution == nil {
+		return errors.New(`key "completion" is missing (or "solution", a whole program)`)
 	}
 	return nil
 }
@@ -169,6 +192,9 @@ func (s *Sample) encode(known []binding) ([]byte, error) {
 		out.Write(value)
 	}
 	for _, b := range known {
+		if b.key == "solution" && s.Solution == nil {
+			continue
+		}
 		value, err := toJSON(b.value)
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", b.key, err)
