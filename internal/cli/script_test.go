@@ -203,7 +203,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit code %d after the interrupt; want 130\n%s", code, stderr.String())
 	}
 	fmt.Fprint(ts.Stderr(), stderr.String())
-	if !strings.Contains(stderr.String(), "--resume") {
+	if !strings.Contains(stderr.String(), "continue with ") {
 		ts.Fatalf("the error does not say how to continue:\n%s", stderr.String())
 	}
 }

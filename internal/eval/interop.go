@@ -60,8 +60,12 @@ type evalPlusResult struct {
 func WriteEvalPlus(w io.Writer, r Report, verdicts []Verdict) error {
 	results := make(map[string][]evalPlusResult)
 	for _, v := range verdicts {
+		solution := v.Completion
+		if v.Solution != nil {
+			solution = *v.Solution
+		}
 		results[v.TaskID] = append(results[v.TaskID], evalPlusResult{
-			TaskID: v.TaskID, Solution: v.Completion, BaseStatus: evalPlusStatus(v.Base), PlusStatus: evalPlusStatus(v.Result),
+			TaskID: v.TaskID, Solution: solution, BaseStatus: evalPlusStatus(v.Base), PlusStatus: evalPlusStatus(v.Result),
 			BaseFailTests: []json.RawMessage{}, PlusFailTests: []json.RawMessage{},
 		})
 	}
