@@ -91,10 +91,24 @@ func environmentShard(getenv func(string) string) (s shard, variable string) {
 		"SLURM_ARRAY_TASK_ID":  "SLURM_ARRAY_TASK_COUNT",
 		"OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",
 	}[variable]))
-	if err != nil || count < 2 || index < 0 || index >= count {
+	if err != nil || count < 2 || index < 0 || index >= count || gaps(getenv) {
 		return whole, ""
 	}
 	return shard{index, count}, variable
+}
+
+// gaps says whether a Slurm array's task numbers, like 1,7,9, are no numbering of
+// shards.
+func gaps(getenv func(string) string) bool {
+	var n [4]int
+	for i, name := range []string{"MIN", "MAX", "COUNT", "STEP"} {
+		var err error
+		if n[i], err = strconv.Atoi(getenv("SLURM_ARRAY_TASK_" + name)); err != nil && name != "STEP" {
+			return false
+		}
+	}
+	first, last, count, step := n[0], n[1], n[2], max(1, n[3])
+	return (last-first)/step+1 != count
 }
 
 // compareShards puts shards in order.
