@@ -14,14 +14,21 @@ import (
 	"nfcot/internal/shared"
 )
 
+// loaded are benchmarks that were read once; tests do not change them.
+var loaded = map[string]*Benchmark{}
+
 // load loads a benchmark from the folder of real data.
 func load(t testing.TB, name string) *Benchmark {
 	t.Helper()
-	b, err := Load(name, shared.Data(t))
-	if err != nil {
-		t.Fatal(err)
+	data := shared.Data(t)
+	if loaded[name] == nil {
+		b, err := Load(name, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded[name] = b
 	}
-	return b
+	return loaded[name]
 }
 
 func TestPublishedSets(t *testing.T) {
