@@ -1,0 +1,5 @@
+"""The tester's program: the zygote of tester.py, with all graders imported."""
+
+import tester
+
+main = tester.serve
