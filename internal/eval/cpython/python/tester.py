@@ -267,8 +267,11 @@ def run_job(verdicts, channel):
     job = Job(verdicts)
     grader = importlib.import_module(job.order["grader"])
     if channel is None:
-        prepared, seconds = grader.prepare(job.problem)
-        job.say(prepared=base64.b64encode(marshal.dumps(prepared)).decode(), seconds=seconds)
+        try:
+            prepared, seconds = grader.prepare(job.problem)
+            job.say(prepared=base64.b64encode(marshal.dumps(prepared)).decode(), seconds=seconds)
+        except Exception as e:
+            job.say(error="%s: %s" % (type(e).__name__, text_of(e)))
         return
     candidate = Candidate(job, channel)
     verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, candidate)
