@@ -3,6 +3,7 @@ package cli
 // This file chooses what runs programs.
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/cpython"
+	"nfcot/internal/eval/sandbox"
 )
 
 // The executors by name.
@@ -148,6 +151,34 @@ func openStarlark(o executorOptions, problems []eval.Problem) (*executor, error)
 }
 
 // openCPython is the interpreter that public benchmarks are written for.
-func (e *env) openCPython(executorOptions) (*executor, error) {
-	return nil, inputf("--executor cpython: this version runs programs in the embedded Starlark interpreter only; use --executor starlark, if the problems are in the common subset of Python and Starlark")
+func (e *env) openCPython(o executorOptions) (*executor, error) {
+	memory, err := o.memoryLimit(memoryCPython)
+	if err != nil {
+		return nil, err
+	}
+	box, err := sandboxOptions(o.unsafe)
+	if err != nil {
+		return nil, err
+	}
+	x, err := cpython.Open(e.ctx, cpython.Options{Python: o.python, Sandbox: box, Memory: memory, Timeout: o.timeout, Workers: o.workers})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return &executor{x, executorInfo{
+		Executor: executorCPython, Python: x.Version(), Sandbox: x.Walls(), Unsandboxed: o.unsafe, Timeout: o.timeout.Seconds(), Memory: memory,
+	}, x.Close}, nil
+}
+
+// sandboxOptions are those of a sandbox whose confined half is this program.
+func sandboxOptions(unsafe bool) (sandbox.Options, error) {
+	self, err := os.Executable()
+	return sandbox.Options{Command: []string{self, SandboxCommand}, Unsafe: unsafe}, err
+}
+
+// refusal marks an error for which the user has the remedy.
+func refusal(err error) error {
+	if errors.As(err, new(*sandbox.Refused)) || errors.As(err, new(*cpython.NotFound)) {
+		return input(err)
+	}
+	return err
 }

@@ -25,10 +25,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nfcot/internal/cli"
+	"nfcot/internal/eval/sandbox"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"nfcot": func() {
+		if len(os.Args) > 1 && os.Args[1] == cli.SandboxCommand {
+			os.Exit(sandbox.Main(os.Args[2:]))
+		}
 		os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
 	}})
 }

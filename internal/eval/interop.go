@@ -65,7 +65,7 @@ func WriteEvalPlus(w io.Writer, r Report, verdicts []Verdict) error {
 			solution = *v.Solution
 		}
 		results[v.TaskID] = append(results[v.TaskID], evalPlusResult{
-			TaskID: v.TaskID, Solution: solution, BaseStatus: evalPlusStatus(v.Base), PlusStatus: evalPlusStatus(v.Result),
+			TaskID: v.TaskID, Solution: solution, BaseStatus: evalPlusStatus(v.Base), PlusStatus: evalPlusStatus(v.Plus),
 			BaseFailTests: []json.RawMessage{}, PlusFailTests: []json.RawMessage{},
 		})
 	}

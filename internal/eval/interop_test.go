@@ -51,9 +51,9 @@ func TestWriteEvalPlus(t *testing.T) {
 		return NewVerdict(Sample{TaskID: task, Completion: completion}, o)
 	}
 	verdicts := []Verdict{
-		verdict("1", "a", Outcome{Kind: Passed, Base: "passed"}),
-		verdict("0", "b\n", Outcome{Kind: TimedOut, Base: "passed"}),
-		verdict("0", "c", Outcome{Kind: Failed, Base: "failed: x"}),
+		verdict("1", "a", Outcome{Kind: Passed, Base: "passed", Plus: "passed"}),
+		verdict("0", "b\n", Outcome{Kind: TimedOut, Base: "passed", Plus: "timed out"}),
+		verdict("0", "c", Outcome{Kind: Failed, Base: "failed: x", Plus: "passed"}),
 	}
 	r, err := Summarize(tasks(3)[:2], verdicts, []int{1, 10})
 	if err != nil {
@@ -67,7 +67,7 @@ func TestWriteEvalPlus(t *testing.T) {
 		return `{"task_id": "` + task + `", "solution": "` + solution + `", "base_status": "` + base + `", "plus_status": "` + plus +
 			`", "base_fail_tests": [], "plus_fail_tests": []}`
 	}
-	want := `{"eval": {"0": [` + entry("0", `b\n`, "pass", "timeout") + ", " + entry("0", "c", "fail", "fail") + `], "1": [` + entry("1", "a", "pass", "pass") +
+	want := `{"eval": {"0": [` + entry("0", `b\n`, "pass", "timeout") + ", " + entry("0", "c", "fail", "pass") + `], "1": [` + entry("1", "a", "pass", "pass") +
 		`]}, "pass_at_k": {"base": {"pass@1": 0.75}, "plus": {"pass@1": 0.5}}}`
 	if got := out.String(); strings.TrimSpace(got) != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
