@@ -299,9 +299,21 @@ func (e *env) printEvaluation(x evaluation, perProblem bool) error {
 	if x.InProcess > 0 {
 		rows = append(rows, []string{"problems judged in the program's own process", fmt.Sprint(x.InProcess)})
 	}
-	rows = append(rows, []string{"reasoning positions", number(x.ReasoningPositions, "%.1f")}, []string{"thinking, ms a sample", number(scaled(x.ThinkSeconds, 1e3), "%.2f")},
-		[]string{"answering, ms a sample", number(scaled(x.AnswerSeconds, 1e3), "%.2f")}, []string{"thinking, MFLOP a sample", number(scaled(x.ThinkFLOPs, 1e-6), "%.2f")},
-		[]string{"answering, MFLOP a sample", number(scaled(x.AnswerFLOPs, 1e-6), "%.2f")})
+	for _, mean := range []struct {
+		name   string
+		value  *float64
+		format string
+	}{
+		{"reasoning positions", x.ReasoningPositions, "%.1f"},
+		{"thinking, ms a sample", scaled(x.ThinkSeconds, 1e3), "%.2f"},
+		{"answering, ms a sample", scaled(x.AnswerSeconds, 1e3), "%.2f"},
+		{"thinking, MFLOP a sample", scaled(x.ThinkFLOPs, 1e-6), "%.2f"},
+		{"answering, MFLOP a sample", scaled(x.AnswerFLOPs, 1e-6), "%.2f"},
+	} {
+		if mean.value != nil {
+			rows = append(rows, []string{mean.name, number(mean.value, mean.format)})
+		}
+	}
 	e.printTable([]string{x.Bench, x.Method}, rows)
 	return nil
 }
