@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
 )
 
 type evalOptions struct {
@@ -72,14 +74,22 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 	if err != nil {
 		return x, err
 	}
-	problems, err := benchProblems(o.bench, o.problems, o.seed)
+	b, err := o.benchmark()
 	if err != nil {
 		return x, err
+	}
+	recipe, err := b.Recipe(o.recipe, noSanitizer)
+	if err != nil {
+		return x, input(err)
+	}
+	problems := b.Problems
+	if i := slices.IndexFunc(problems, func(p eval.Problem) bool { return p.Format != eval.HumanEval }); i >= 0 || slices.Contains(bench.Names(), o.bench) {
+		return x, inputf("--bench %s: this version runs programs in an embedded Starlark interpreter only; use minicode or a problem file in the common subset of Python and Starlark", o.bench)
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return x, err
 	}
-	samples, err := e.samplesToJudge(o, problems, &x)
+	samples, err := e.samplesToJudge(o, problems, recipe, &x)
 	if err != nil {
 		return x, err
 	}
@@ -91,7 +101,7 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 	if err := e.checkProblems(o, exec, problems); err != nil {
 		return x, err
 	}
-	verdicts, err := e.judge(o, exec, problems, samples)
+	verdicts, err := e.judge(o, exec, recipe.Assemble, problems, samples)
 	if err != nil {
 		return x, err
 	}
@@ -161,7 +171,7 @@ func parseBytes(s string) (int64, error) {
 }
 
 // samplesToJudge reads the samples given, or draws them into samples.jsonl.
-func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, x *evaluation) ([]eval.Sample, error) {
+func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, recipe *bench.Recipe, x *evaluation) ([]eval.Sample, error) {
 	if o.samples != "" {
 		return readSamples(o.samples)
 	}
@@ -171,7 +181,7 @@ func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, x *evaluati
 	}
 	x.Method = run.Experiment.Method
 	var samples []eval.Sample
-	err = e.drawSamples(run, problems, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
+	err = e.drawSamples(run, problems, recipe, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
 		samples = append(samples, s)
 		return nil
 	})
@@ -179,6 +189,11 @@ func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, x *evaluati
 		return nil, err
 	}
 	return samples, ckpt.WriteJSONL(filepath.Join(o.out, "samples.jsonl"), slices.Values(samples))
+}
+
+// noSanitizer stands for EvalPlus's, which needs CPython.
+func noSanitizer(context.Context, string, string) (string, error) {
+	return "", inputf("recipe evalplus needs CPython, which this version does not run; give another --recipe")
 }
 
 // starlark is the executor of the embedded interpreter, whose workers are this
@@ -224,12 +239,12 @@ func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.P
 
 // judge runs the samples' programs and writes the verdicts, in the order of the
 // samples.
-func (e *env) judge(o evalOptions, exec eval.Executor, problems []eval.Problem, samples []eval.Sample) ([]eval.Verdict, error) {
+func (e *env) judge(o evalOptions, exec eval.Executor, assemble eval.Assemble, problems []eval.Problem, samples []eval.Sample) ([]eval.Verdict, error) {
 	bar := e.progress("judge", "programs", 0, len(samples))
 	verdicts := make([]eval.Verdict, len(samples))
 	done, passed := 0, 0
 	info := func() string { return fmt.Sprintf("%.1f %% passed", 100*float64(passed)/float64(max(1, done))) }
-	err := eval.Judge(e.ctx, exec, eval.Concatenate, problems, samples, o.workers, func(i int, v eval.Verdict) error {
+	err := eval.Judge(e.ctx, exec, assemble, problems, samples, o.workers, func(i int, v eval.Verdict) error {
 		verdicts[i] = v
 		done++
 		if v.Passed {
