@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,6 @@ import (
 
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
-	"nfcot/internal/eval/bench"
 )
 
 type evalOptions struct {
@@ -22,7 +22,6 @@ type evalOptions struct {
 	executorOptions
 	samples    string
 	k          string
-	recipe     string
 	shard      shard
 	perProblem bool
 	results    string
@@ -50,7 +49,6 @@ func (e *env) eval() *cli.Command {
 		Flags: append(flags,
 			&cli.StringFlag{Name: "samples", Usage: "judge the samples of this `FILE` instead of drawing some", Destination: &o.samples},
 			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
-			&cli.StringFlag{Name: "recipe", Usage: "`NAME` of the harness whose prompt, stops and assembly of programs to use; default: the benchmark's own", Destination: &o.recipe},
 			&cli.StringFlag{Name: "shard", Usage: "judge only part `i/n` of the problems, counted from 0, for nfcot merge; /n: the part that JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID or OMPI_COMM_WORLD_RANK says; default: what a Slurm array or Open MPI says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &part},
 			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
 			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
@@ -90,13 +88,17 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 	if err != nil {
 		return x, err
 	}
-	problems, err := benchProblems(o.bench, o.problems, o.seed)
+	b, err := o.benchmark()
 	if err != nil {
 		return x, err
 	}
-	recipe, err := recipeOf(o.recipe)
+	problems := b.Problems
+	var exec *executor // opened below, before anything is assembled
+	recipe, err := b.Recipe(o.recipe, func(ctx context.Context, text, entryPoint string) (string, error) {
+		return exec.sanitize(ctx, text, entryPoint)
+	})
 	if err != nil {
-		return x, err
+		return x, input(err)
 	}
 	part := o.shard.of(problems)
 	x.Recipe, x.Format = recipe.Name, problems[0].Format
@@ -106,12 +108,11 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 	if o.shard != whole {
 		x.Shard = o.shard.String()
 	}
-	source, err := e.openSource(o, problems, &x.settings)
+	source, err := e.openSource(o, problems, recipe, &x.settings)
 	if err != nil {
 		return x, err
 	}
-	exec, err := e.openExecutor(o.executorOptions, problems)
-	if err != nil {
+	if exec, err = e.openExecutor(o.executorOptions, problems); err != nil {
 		return x, err
 	}
 	defer exec.close()
@@ -197,14 +198,6 @@ func (e *env) judge(o evalOptions, exec eval.Executor, assemble eval.Assemble, p
 		show.end()
 	}
 	return err
-}
-
-// recipeOf is the recipe of a name.
-func recipeOf(name string) (*bench.Recipe, error) {
-	if name != "" && name != "plain" {
-		return nil, inputf("--recipe is %q; want plain", name)
-	}
-	return &bench.Recipe{Name: "plain", Assemble: eval.Concatenate}, nil
 }
 
 // checkAll finds what is wrong with the flags.

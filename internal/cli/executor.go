@@ -3,6 +3,7 @@ package cli
 // This file chooses what runs programs.
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/cpython"
 	"nfcot/internal/eval/sandbox"
 )
@@ -50,6 +52,9 @@ type executor struct {
 	run   eval.Executor
 	info  executorInfo
 	close func() error
+
+	// sanitize is EvalPlus's sanitiser, which needs CPython's parser.
+	sanitize bench.Sanitizer
 }
 
 // executorInfo is what a report says of an executor: everything that verdicts
@@ -147,7 +152,7 @@ func openStarlark(o executorOptions, problems []eval.Problem) (*executor, error)
 		timeout = eval.DefaultTimeout
 	}
 	x := &eval.Starlark{Command: []string{self, workerCommand}, Timeout: timeout, Memory: memory}
-	return &executor{x, executorInfo{Executor: executorStarlark, Timeout: timeout.Seconds(), Memory: memory}, x.Close}, nil
+	return &executor{x, executorInfo{Executor: executorStarlark, Timeout: timeout.Seconds(), Memory: memory}, x.Close, noSanitizer}, nil
 }
 
 // openCPython is the interpreter that public benchmarks are written for.
@@ -166,7 +171,12 @@ func (e *env) openCPython(o executorOptions) (*executor, error) {
 	}
 	return &executor{x, executorInfo{
 		Executor: executorCPython, Python: x.Version(), Sandbox: x.Walls(), Unsandboxed: o.unsafe, Timeout: o.timeout.Seconds(), Memory: memory,
-	}, x.Close}, nil
+	}, x.Close, noSanitizer}, nil
+}
+
+// noSanitizer stands for EvalPlus's where there is no CPython.
+func noSanitizer(context.Context, string, string) (string, error) {
+	return "", inputf("recipe evalplus needs CPython; give another --recipe, or --executor cpython")
 }
 
 // sandboxOptions are those of a sandbox whose confined half is this program.

@@ -70,7 +70,7 @@ func (a attempt) do(t *rapid.T) bool {
 	if a.shard != whole {
 		x.Shard = a.shard.String()
 	}
-	source, err := e.openSource(o, a.problems, &x.settings)
+	source, err := e.openSource(o, a.problems, nil, &x.settings)
 	if err == nil {
 		err = os.MkdirAll(a.dir, 0o755)
 	}

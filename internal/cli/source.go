@@ -12,6 +12,7 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
 )
 
 // A source has the samples of an evaluation, those of its shard, by number.
@@ -34,7 +35,7 @@ type source interface {
 
 // openSource reads the samples given, or the model that draws them, and adds to
 // the settings what they depend on.
-func (e *env) openSource(o evalOptions, problems []eval.Problem, x *settings) (source, error) {
+func (e *env) openSource(o evalOptions, problems []eval.Problem, recipe *bench.Recipe, x *settings) (source, error) {
 	if o.samples != "" {
 		return readSource(o, problems, x)
 	}
@@ -51,7 +52,7 @@ func (e *env) openSource(o evalOptions, problems []eval.Problem, x *settings) (s
 	}
 	x.Method = run.Experiment.Method
 	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, ThoughtTemp: o.thoughtTemp, Temp: o.temp, MaxTokens: o.maxTokens}
-	return &drawn{e: e, run: run, problems: problems, options: o}, nil
+	return &drawn{e: e, run: run, problems: problems, recipe: recipe, options: o}, nil
 }
 
 // given are samples of a file.
@@ -107,6 +108,7 @@ type drawn struct {
 	e        *env
 	run      *train.Run
 	problems []eval.Problem // of all shards
+	recipe   *bench.Recipe
 	options  evalOptions
 	journal  *journal[eval.Sample]
 }
@@ -168,17 +170,17 @@ func (d *drawn) samples(todo []int, show *judging) iter.Seq2[eval.Numbered, erro
 		}
 		show.sample("sample "+d.run.Experiment.Method, d.total(), len(missing))
 		at := 0 // samples drawn
-		err := d.e.sampleBatches(d.run, problems, d.options.samplingOptions, nil, func(p eval.Problem, s cot.Sample) error {
+		err := d.e.sampleBatches(d.run, problems, d.recipe, d.options.samplingOptions, nil, func(p eval.Problem, s cot.Sample) error {
 			i := first[at/d.options.n] + at%d.options.n
 			at++
 			if !missing[i] {
 				return nil
 			}
-			line, err := sampleLine(d.run, p, s, d.options.seed)
+			line, err := sampleLine(d.run, p, d.recipe, s, d.options.seed)
 			if err != nil {
 				return err
 			}
-			show.drew(s.Finished)
+			show.drew(line.Finished)
 			if err := d.journal.add(i, line); err != nil {
 				return err
 			}

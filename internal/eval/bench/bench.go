@@ -85,12 +85,6 @@ func Load(name, data string) (*Benchmark, error) {
 	if i := slices.IndexFunc(sets, func(s set) bool { return s.name == name }); i >= 0 {
 		return sets[i].load(data)
 	}
-	if base, _, ok := strings.Cut(name, ":"); ok && slices.Contains(Names(), base) {
-		return nil, fmt.Errorf("there is no benchmark %s; want one of %s", name, strings.Join(Names(), ", "))
-	}
-	if _, err := os.Stat(name); err != nil && name != "-" {
-		return nil, fmt.Errorf("%s: there is no such file, and no benchmark of that name; want a file or one of %s", name, strings.Join(Names(), ", "))
-	}
 	return read(name, name)
 }
 

@@ -20,7 +20,7 @@ import (
 // to a program.
 type Recipe struct {
 	Name     string
-	Sampling string // how the harness samples by default, for people to read; nobody here acts on it
+	Sampling string // how the harness samples by default, for people to read; empty for plain
 
 	Prompt   func(p eval.Problem) string // what the model continues
 	Stops    []string                    // a completion ends before the first of these
@@ -113,7 +113,7 @@ var recipes = []struct {
 	}, nil},
 
 	// For models that end their answers themselves.
-	{[]kind{code, textAndTests, docstring}, Recipe{Name: "plain", Sampling: "as asked for", Prompt: verbatim, Assemble: eval.Concatenate}, nil},
+	{[]kind{code, textAndTests, docstring}, Recipe{Name: "plain", Prompt: verbatim, Assemble: eval.Concatenate}, nil},
 }
 
 // defaultRecipe is the recipe of those who ask for none.
@@ -143,6 +143,21 @@ func (b *Benchmark) Recipe(name string, sanitize Sanitizer) (*Recipe, error) {
 		return &r, nil
 	}
 	return nil, fmt.Errorf("there is no recipe %q for %s; want %s", name, b.Name, strings.Join(b.RecipeNames(), ", "))
+}
+
+// RecipeHelp says of every recipe what it is for and how its harness samples, a
+// line each.
+func RecipeHelp() string {
+	names := map[kind]string{code: "HumanEval(+)", textAndTests: "MBPP", docstring: "MBPP+", contest: "LiveCodeBench"}
+	var b strings.Builder
+	for _, row := range recipes {
+		var of []string
+		for _, k := range row.kinds {
+			of = append(of, names[k])
+		}
+		fmt.Fprintf(&b, "%-13s %s: %s\n", row.Name, strings.Join(of, ", "), cmp.Or(row.Sampling, "for models that end their answers themselves"))
+	}
+	return b.String()
 }
 
 // RecipeNames are the recipes that the benchmark has.
