@@ -5,6 +5,7 @@ package cpython
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -121,10 +122,14 @@ func (x *Executor) task(p eval.Problem) (task, error) {
 	if !ok {
 		return task{}, fmt.Errorf("CPython judges no problems of format %q", p.Format)
 	}
-	t := task{order: order{Grader: g.grader, Problem: p}, limit: cmp.Or(x.options.Timeout, g.limit)}
-	if p.Format != eval.HumanEval {
-		t.order.Problem = p.Raw
+	line := p.Raw
+	if p.Format == eval.HumanEval {
+		var err error
+		if line, err = json.Marshal(p); err != nil {
+			return task{}, err
+		}
 	}
+	t := task{order: order{Grader: g.grader, Problem: string(line)}, limit: cmp.Or(x.options.Timeout, g.limit)}
 	reference := t.order
 	t.prepare = once(func(ctx context.Context) (message, error) { return x.prepare(ctx, reference) })
 	reference.Program = p.Prompt + p.CanonicalSolution

@@ -19,7 +19,7 @@ import (
 // An order is what the tester's process gets to know.
 type order struct {
 	Grader   string `json:"grader"`   // the module with the functions grade, grade_together and prepare
-	Problem  any    `json:"problem"`  // the problem's line
+	Problem  string `json:"problem"`  // the problem's line: JSON as CPython reads it, with numbers that Go does not know
 	Program  string `json:"program"`  // empty to prepare the problem
 	Together bool   `json:"together"` // whether the program and its test are to share the candidate's process
 	Part     string `json:"part"`     // EvalPlus: base or plus

@@ -199,7 +199,7 @@ class Job:
         self._verdicts = verdicts
         size = int.from_bytes(wire.read_exactly(verdicts.recv, 8), "little")
         self.order = json.loads(wire.read_exactly(verdicts.recv, size))
-        self.problem = self.order["problem"]
+        self.problem = json.loads(self.order["problem"])
         self.program = self.order["program"]
         # What the grader's prepare() has made of the problem. It was made before any program was known.
         prepared = self.order.get("prepared")
