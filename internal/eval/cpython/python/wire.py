@@ -103,14 +103,15 @@ SUBCLASSES = {cls.__mro__[1]: cls for cls in (
 CLASSES = {cls.__name__: cls for cls in (
     type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, object, type)}
 
-# How values of further types are taken apart: type's module and name -> function to a tuple of plain data.
+# How values of further types are taken apart: type, or module and name of one that may not have been imported -> a
+# function to a tuple of plain data.
 TAKE_APART = {
-    ("builtins", "bytearray"): lambda x: (bytes(x),),
-    ("builtins", "range"): lambda x: (x.start, x.stop, x.step),
-    ("builtins", "dict_keys"): lambda x: tuple(x),
-    ("builtins", "dict_values"): lambda x: tuple(x),
-    ("builtins", "dict_items"): lambda x: tuple(x),
-    ("builtins", "slice"): lambda x: (x.start, x.stop, x.step),
+    bytearray: lambda x: (bytes(x),),
+    range: lambda x: (x.start, x.stop, x.step),
+    slice: lambda x: (x.start, x.stop, x.step),
+    type({}.keys()): tuple,
+    type({}.values()): tuple,
+    type({}.items()): tuple,
     ("collections", "OrderedDict"): lambda x: tuple(x.items()),
     ("collections", "Counter"): lambda x: (dict(x),),
     ("collections", "deque"): lambda x: (list(x), x.maxlen),
@@ -148,7 +149,8 @@ def encode(value, keep=None):
                 write(b"u")
                 writers[base](value, depth)
                 return
-            take_apart = TAKE_APART.get((base.__module__, base.__name__))
+            # Classes made in a module without a name have no __module__.
+            take_apart = TAKE_APART.get(base) or TAKE_APART.get((getattr(base, "__module__", None), base.__name__))
             if take_apart is not None:
                 write(b"r")
                 put_bytes(base.__name__.encode())
