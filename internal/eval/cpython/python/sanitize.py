@@ -22,6 +22,10 @@ CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\\]^_])")
 # they can undo the indentation.
 INDENTED = re.compile(r"[ \t]+[^ \t\f\\#\r\n]")
 
+# Comments behind and below the last statement of a body, in UTF-8.
+TRAILING_COMMENT = re.compile(rb"[ \t\f;]*#[^\n]*")
+COMMENT_LINE = re.compile(rb"([ \t\f]*)#[^\n]*")
+
 # Complete: the lines parse. Open: they do not, but they may with further lines.
 # Dead: they do not, whatever lines follow.
 COMPLETE, OPEN, DEAD = "complete", "open", "dead"
@@ -152,7 +156,8 @@ class SpanSearch:
     def dominate(self, start, last, tree):
         """Mark the lines before which start is complete."""
         ends = []  # lines, counted from start, after which a statement has ended and none goes on
-        for statement in tree.body:
+        lone = any("\r" in line[:-1] for line in self.lines[start : last + 1])
+        for statement in [] if lone else tree.body:  # the parser counts lines at a lone carriage return too
             if ends and statement.lineno <= ends[-1]:
                 ends.pop()
             ends.append(statement.end_lineno)
@@ -291,10 +296,31 @@ class Source:
         self.lines = re.split(rb"(?<=\n)|(?<=\r)(?!\n)", text.encode("utf-8"))
 
     def segment(self, node):
-        lines = self.lines[node.lineno - 1 : node.end_lineno]
-        lines[-1] = lines[-1][: node.end_col_offset]
+        last, end = node.end_lineno - 1, node.end_col_offset
+        if hasattr(node, "body"):
+            last, end = self.after_comments(node.body[0], last, end)
+        lines = self.lines[node.lineno - 1 : last + 1]
+        lines[-1] = lines[-1][:end]
         lines[0] = lines[0][node.col_offset :]
         return b"".join(lines).decode("utf-8")
+
+    def after_comments(self, body, last, end):
+        """Where the comments end that follow a body: on its last line, and
+        below it where they are indented as far."""
+        comment = TRAILING_COMMENT.match(self.lines[last], end)
+        if comment:
+            end = comment.end()
+        indent = self.lines[body.lineno - 1][: body.col_offset]
+        if indent.strip():
+            return last, end  # a body on the line of its header
+        for i in range(last + 1, len(self.lines)):
+            if not self.lines[i].strip():
+                continue
+            comment = COMMENT_LINE.match(self.lines[i])
+            if not comment or len(comment[1].expandtabs()) < len(indent.expandtabs()):
+                break
+            last, end = i, comment.end()
+        return last, end
 
 
 warnings.simplefilter("ignore")  # of invalid escapes: they are the text's business
