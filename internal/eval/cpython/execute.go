@@ -23,6 +23,8 @@ var gradings = map[eval.Format]grading{
 	eval.HumanEval: {"humaneval", 3 * time.Second},
 	eval.MBPP:      {"mbpp", 3 * time.Second},
 	eval.EvalPlus:  {"evalplus", 0}, // each problem has its own
+
+	eval.LiveCodeBench: {"lcb", time.Hour}, // each test has its own
 }
 
 // A task is a problem that programs have been judged for.

@@ -57,6 +57,10 @@ class Candidate:
         """Runs the program. no_builtins are builtins that it does not get, beyond those that nobody gets."""
         self._request("load", source, tuple(no_builtins))
 
+    def load_lcb(self, source, name, seconds):
+        """Runs a program of LiveCodeBench within the given number of seconds. If name is None it prints: call("run")."""
+        self._request("load_lcb", source, name, seconds=seconds)
+
     def together(self, source):
         """Runs a program with its tests in it, all in the candidate's process."""
         self._request("together", source)
