@@ -192,7 +192,7 @@ var kinds = []eval.Kind{eval.Passed, eval.Failed, eval.TimedOut, eval.OutOfMemor
 // pass@1, and the failures by kind.
 func taskRows(x evaluation) (header []string, rows [][]string) {
 	header = []string{"task_id", "n", "passed", "pass@1"}
-	if x.BasePassAtK != nil {
+	if x.Format == eval.EvalPlus {
 		header = append(header, "base passed")
 	}
 	for _, kind := range kinds[1:] {
@@ -205,7 +205,7 @@ func taskRows(x evaluation) (header []string, rows [][]string) {
 			pass = fmt.Sprintf("%.4f", float64(t.Passed)/float64(t.Samples))
 		}
 		row := []string{t.TaskID, fmt.Sprint(t.Samples), fmt.Sprint(t.Passed), pass}
-		if x.BasePassAtK != nil {
+		if x.Format == eval.EvalPlus {
 			row = append(row, fmt.Sprint(t.Base))
 		}
 		for _, kind := range kinds[1:] {
