@@ -34,7 +34,7 @@ type set struct {
 	name   string // NAME or NAME:VARIANT
 	about  string
 	folder string // the folder of the file within a folder of several benchmarks
-	file   string // its name, or a pattern for the names of several; .gz or .zst may follow
+	file   string // its name, or a pattern for the names of several, or such patterns parted by |, the first that is there; .gz or .zst may follow
 	source string // what to download
 	format eval.Format
 	split  [2]int // the first and the last task that belong to the set; zeros: all
@@ -56,7 +56,7 @@ var sets = []set{
 	{"mbpp:sanitized", "the 427 problems that were checked by hand", "mbpp", "sanitized-mbpp.json", "mbpp/sanitized-mbpp.json " + fromGoogle, eval.MBPP, [2]int{}},
 	{"mbpp+", "378 of those with more tests", "mbpp_plus", "MbppPlus.jsonl", "MbppPlus.jsonl.gz " + fromEvalPlus + "mbppplus_release", eval.EvalPlus, [2]int{}},
 	{"mbpp+:origin", "in a format near MBPP's, whose verdicts differ", "mbpp_plus", "MbppPlus-OriginFmt.jsonl", "MbppPlus-OriginFmt.jsonl.gz " + fromEvalPlus + "mbppplus_release", eval.HumanEval, [2]int{}},
-	{"livecodebench", "all *.jsonl of the folder", "livecodebench", "*.jsonl", "test.jsonl, test2.jsonl, ... of huggingface.co/datasets/livecodebench/code_generation_lite", eval.LiveCodeBench, [2]int{}},
+	{"livecodebench", "all test*.jsonl of the folder, or all *.jsonl if it has none", "livecodebench", "test*.jsonl|*.jsonl", "test.jsonl, test2.jsonl, ... of huggingface.co/datasets/livecodebench/code_generation_lite", eval.LiveCodeBench, [2]int{}},
 }
 
 // Names are the names of the published sets.
@@ -133,23 +133,24 @@ func (s set) find(data string) ([]string, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		if files := s.among(folder, entries); files != nil {
-			return files, nil
+		for pattern := range strings.SplitSeq(s.file, "|") {
+			if files := among(folder, entries, pattern); files != nil {
+				return files, nil
+			}
 		}
 	}
-	return nil, fmt.Errorf("found no %s (or .gz, .zst) in %s, nor in its folder %s; download %s there", s.file, data, s.folder, s.source)
+	return nil, fmt.Errorf("found no %s (or .gz, .zst) in %s, nor in its folder %s; download %s there", strings.ReplaceAll(s.file, "|", " or "), data, s.folder, s.source)
 }
 
-// among is the set's file among those of a folder, as it is rather than
-// compressed if it is there twice. A pattern stands for all the files that it
-// matches.
-func (s set) among(folder string, entries []fs.DirEntry) []string {
+// among are the files of a folder that a pattern matches, each as it is rather
+// than compressed if it is there twice.
+func among(folder string, entries []fs.DirEntry, pattern string) []string {
 	found := map[string]bool{}
 	var files []string
 	for _, ending := range []string{"", ".gz", ".zst"} {
 		for _, e := range entries {
 			name := strings.TrimSuffix(e.Name(), ending)
-			if ok, _ := filepath.Match(s.file+ending, e.Name()); ok && !e.IsDir() && !found[name] {
+			if ok, _ := filepath.Match(pattern+ending, e.Name()); ok && !e.IsDir() && !found[name] {
 				found[name] = true
 				files = append(files, filepath.Join(folder, e.Name()))
 			}

@@ -181,7 +181,7 @@ func TestFolders(t *testing.T) {
 // TestUncompressedComesFirst: a file that was unpacked beside its archive is read once.
 func TestUncompressedComesFirst(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"test.jsonl.gz", "test.jsonl", "test2.jsonl.zst", "other.json"} {
+	for _, name := range []string{"test.jsonl.gz", "test.jsonl", "test2.jsonl.zst", "HumanEval.jsonl"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestMissingData(t *testing.T) {
 		{"humaneval+", empty, []string{"humaneval+: found no HumanEvalPlus.jsonl (or .gz, .zst) in " + empty, "evalplus/humanevalplus_release"}},
 		{"mbpp+:origin", empty, []string{"MbppPlus-OriginFmt.jsonl.gz of github.com/evalplus/mbppplus_release"}},
 		{"mbpp:sanitized", empty, []string{"download mbpp/sanitized-mbpp.json of github.com/google-research/google-research"}},
-		{"livecodebench", empty, []string{"found no *.jsonl", "livecodebench/code_generation_lite"}},
+		{"livecodebench", empty, []string{"found no test*.jsonl or *.jsonl", "livecodebench/code_generation_lite"}},
 		{"mbpp", filepath.Join(empty, "none"), []string{"none does not exist; download mbpp/mbpp.jsonl of"}},
 		{"mbpp", wrong, []string{wrong + ": found HumanEval's format, expected MBPP's format; download mbpp/mbpp.jsonl"}},
 		{"mbpp", late, []string{late + ": found no task from 11 to 510"}},
