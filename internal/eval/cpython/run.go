@@ -40,6 +40,8 @@ type message struct {
 	Prepared string             `json:"prepared"`
 	Seconds  map[string]float64 `json:"seconds"` // limits of EvalPlus's parts
 	Error    string             `json:"error"`   // why nothing could be prepared
+
+	Text *string `json:"text"` // what the sanitiser has found
 }
 
 // A result is what became of a run.
