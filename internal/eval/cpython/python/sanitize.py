@@ -10,6 +10,7 @@ or end the interpreter, so this runs in a process of its own.
 """
 
 import ast
+import gc
 import re
 import sys
 import warnings
@@ -44,6 +45,7 @@ ALLOW_INCOMPLETE_INPUT = 0x4000
 
 def sanitize(text, entry_point=None):
     """Return the program in text: imports and what entry_point needs."""
+    gc.disable()  # it would look at large trees again and again, in which nothing is circular
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of invalid escapes: they are the text's business
         span = code_span(CONTROL_SEQUENCE.sub("", text))
@@ -123,11 +125,12 @@ class SpanSearch:
         """The largest last line with which start is not dead."""
         end = self.barrier[start]  # the first line known to be dead
         alive, step = start, 1
-        while alive + step < end:  # in growing steps: most starts are prose, and die at once
-            if self.state(start, alive + step) == DEAD:
-                end = alive + step
+        while alive + 1 < end:  # in growing steps: most starts are prose, and die at once
+            last = min(alive + step, end - 1)
+            if self.state(start, last) == DEAD:
+                end = last
                 break
-            alive, step = alive + step, 2 * step
+            alive, step = last, 2 * step
         while alive + 1 < end:
             middle = (alive + end) // 2
             if self.state(start, middle) == DEAD:
