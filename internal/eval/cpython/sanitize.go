@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 )
@@ -16,17 +17,22 @@ const sanitizeTimeout = 10 * time.Minute
 // it is empty). It parses with the Executor's CPython, in the sandbox. A text
 // that ends the parser's process, as a very deep one may, stays as it is.
 func (x *Executor) Sanitize(ctx context.Context, text, entryPoint string) (string, error) {
-	problem := map[string]string{"entry_point": entryPoint}
-	j, err := x.tester.begin(order{Grader: "sanitize", Problem: problem, Program: text}, nil)
+	ctx, cancel := context.WithTimeout(ctx, sanitizeTimeout)
+	defer cancel()
+	problem, err := json.Marshal(entryPoint)
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sanitizeTimeout)
-	defer cancel()
+	j, err := x.tester.begin(ctx, 'S', order{Problem: string(problem), Program: text})
+	if err != nil {
+		return "", err
+	}
+	messages, done := j.listen()
+	defer close(done)
 	select {
 	case <-ctx.Done():
 		return "", errors.Join(context.Cause(ctx), j.end())
-	case m := <-j.messages:
+	case m := <-messages:
 		if m.Text != nil {
 			text = *m.Text
 		}
