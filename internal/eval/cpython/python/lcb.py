@@ -27,9 +27,6 @@ def grade(job, candidate):
         grade_returned(candidate, job.program, name, tests)
 
 
-# No problem needs the candidate's own objects, so that grade_together has no use here.
-
-
 def grade_returned(candidate, program, name, tests):
     tests = [([json.loads(line) for line in test["input"].split("\n")], json.loads(test["output"])) for test in tests]
     candidate.load_lcb(program, name, SECONDS)

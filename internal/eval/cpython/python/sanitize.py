@@ -5,11 +5,12 @@ top-level statements, the imports are kept and those definitions that the entry
 point reaches (definitions). The reference finds the statements with
 tree-sitter; here CPython's own parser does.
 
-The text is hostile. Nothing of it is executed, but parsing may take long or end
-the interpreter, so this runs where time and memory are bounded.
+The text is hostile. Nothing of it is executed, but parsing may take much memory
+or end the interpreter, so this runs in a process of its own.
 """
 
 import ast
+import gc
 import re
 import sys
 import warnings
@@ -30,6 +31,13 @@ COMMENT_LINE = re.compile(rb"([ \t\f]*)#[^\n]*")
 # Dead: they do not, whatever lines follow.
 COMPLETE, OPEN, DEAD = "complete", "open", "dead"
 
+# The most that the parser is given while the longest run is looked for: so many
+# characters, or so many times the text. It is seconds of work, and answers of
+# models take a hundredth of it. Then the best run so far counts, whatever the
+# machine.
+MAX_PARSED = 4 << 20
+MAX_TIMES = 8
+
 # Lets the parser say whether it failed at the end of its input (3.11 and
 # later; codeop depends on it too).
 ALLOW_INCOMPLETE_INPUT = 0x4000
@@ -37,8 +45,11 @@ ALLOW_INCOMPLETE_INPUT = 0x4000
 
 def sanitize(text, entry_point=None):
     """Return the program in text: imports and what entry_point needs."""
-    span = code_span(CONTROL_SEQUENCE.sub("", text))
-    return definitions(span, entry_point).strip() or span
+    gc.disable()  # it would look at large trees again and again, in which nothing is circular
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of invalid escapes: they are the text's business
+        span = code_span(CONTROL_SEQUENCE.sub("", text))
+        return definitions(span, entry_point).strip() or span
 
 
 # The longest run of lines.
@@ -51,6 +62,10 @@ def code_span(text):
     search = SpanSearch(lines)
     first, last = search.run()
     return "\n".join(lines[first : last + 1])
+
+
+class Exhausted(Exception):
+    """The parser has been given enough."""
 
 
 class SpanSearch:
@@ -67,6 +82,7 @@ class SpanSearch:
 
     def __init__(self, lines):
         self.lines = lines
+        self.unparsed = max(MAX_PARSED, MAX_TIMES * sum(map(len, lines)))
         self.dominated = [False] * (len(lines) + 1)
         self.filled = [0]  # filled[i]: lines before line i that are not blank
         for line in lines:
@@ -83,12 +99,12 @@ class SpanSearch:
                 break
             if self.dominated[start] or INDENTED.match(self.lines[start]):
                 continue
-            last = self.last_complete(start)
-            if last is None:
-                continue
-            count = self.count(start, last)
-            if count > most:
-                best, most = (start, self.shortest(start, last)), count
+            try:
+                last = self.last_complete(start)
+                if last is not None and self.count(start, last) > most:
+                    best, most = (start, self.shortest(start, last)), self.count(start, last)
+            except Exhausted:
+                break
         return best
 
     def count(self, start, last):
@@ -109,11 +125,12 @@ class SpanSearch:
         """The largest last line with which start is not dead."""
         end = self.barrier[start]  # the first line known to be dead
         alive, step = start, 1
-        while alive + step < end:  # in growing steps: most starts are prose, and die at once
-            if self.state(start, alive + step) == DEAD:
-                end = alive + step
+        while alive + 1 < end:  # in growing steps: most starts are prose, and die at once
+            last = min(alive + step, end - 1)
+            if self.state(start, last) == DEAD:
+                end = last
                 break
-            alive, step = alive + step, 2 * step
+            alive, step = last, 2 * step
         while alive + 1 < end:
             middle = (alive + end) // 2
             if self.state(start, middle) == DEAD:
@@ -174,7 +191,11 @@ class SpanSearch:
 
     def parse(self, start, last, flags=0):
         """The syntax tree of lines start to last, or None and the error."""
-        return parse("\n".join(self.lines[start : last + 1]), flags)
+        source = "\n".join(self.lines[start : last + 1])
+        self.unparsed -= len(source)
+        if self.unparsed < 0:
+            raise Exhausted
+        return parse(source, flags)
 
 
 def parse(source, flags=0):
@@ -321,6 +342,3 @@ class Source:
                 break
             last, end = i, comment.end()
         return last, end
-
-
-warnings.simplefilter("ignore")  # of invalid escapes: they are the text's business

@@ -301,6 +301,15 @@ def prepare(descriptors):
         job.send(data)
 
 
+def sanitize(descriptors):
+    """Cuts the program out of a text, for the entry point that stands in the place of the problem."""
+    job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
+    job.say(text=importlib.import_module("sanitize").sanitize(job.program, job.problem))
+
+
+JOBS = {b"J": run_job, b"P": prepare, b"S": sanitize}
+
+
 def serve():
     """Is the zygote: forks for each job that comes in on CONTROL and kills those that are to end."""
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CONTROL)
@@ -323,7 +332,7 @@ def serve():
         if pid == 0:
             control.close()
             try:
-                (prepare if record[:1] == b"P" else run_job)(descriptors)
+                JOBS[record[:1]](descriptors)
             finally:
                 os._exit(0)
         jobs[number] = pid
