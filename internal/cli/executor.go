@@ -171,7 +171,7 @@ func (e *env) openCPython(o executorOptions) (*executor, error) {
 	}
 	return &executor{x, executorInfo{
 		Executor: executorCPython, Python: x.Version(), Sandbox: x.Walls(), Unsandboxed: o.unsafe, Timeout: o.timeout.Seconds(), Memory: memory,
-	}, x.Close, noSanitizer}, nil
+	}, x.Close, x.Sanitize}, nil
 }
 
 // noSanitizer stands for EvalPlus's where there is no CPython.
