@@ -24,13 +24,17 @@ type Log struct {
 }
 
 // OpenLog opens or creates a log and drops a torn last line, one without its
-// newline.
+// newline. A log that another process has open is refused: their lines would mix.
 func OpenLog(path string) (*Log, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, reason(err))
 	}
 	l := &Log{path, file}
+	if err := lock(file); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if err := l.refuseCompressed(); err != nil {
 		file.Close()
 		return nil, err

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -79,21 +81,21 @@ func TestLogDropAfter(t *testing.T) {
 }
 
 func TestLogRefuses(t *testing.T) {
-	dir := t.TempDir()
 	for _, c := range []struct{ line, want string }{
 		{"{\"step\":1.5}", ":2: field \"step\": found number 1.5"}, {"oops", ":2: invalid JSON"},
 	} {
 		content := "{\"step\":1}\n" + c.line + "\n{\"step\":3}\n"
-		path := writeBytes(t, filepath.Join(dir, "x"), []byte(content))
+		path := writeBytes(t, filepath.Join(t.TempDir(), "x"), []byte(content))
 		wantError(t, mustLog(t, path).DropAfter(1), path+c.want)
 		wantContent(t, path, content)
 	}
 	for _, content := range [][]byte{gz(t, "{}\n"), zst(t, "{}\n")} {
-		path := writeBytes(t, filepath.Join(dir, "x"), content)
+		path := writeBytes(t, filepath.Join(t.TempDir(), "x"), content)
 		_, err := OpenLog(path)
 		wantError(t, err, path, "compressed")
 		wantContent(t, path, string(content))
 	}
+	dir := t.TempDir()
 	_, err := OpenLog(dir)
 	wantError(t, err, dir, "is a directory")
 }
@@ -121,5 +123,38 @@ func TestLogConcurrent(t *testing.T) {
 	rows, err := ReadAllJSONL[row](path)
 	if err != nil || len(rows) != workers*each {
 		t.Errorf("%d rows (%v)", len(rows), err)
+	}
+}
+
+// Nobody else writes a log that is open; afterwards anybody may.
+func TestLogIsLocked(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no locks")
+	}
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	l, err := OpenLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Append(1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenLog(path); err == nil || !strings.Contains(err.Error(), path+": another process is writing it") {
+		t.Errorf("a second one opens: %v", err)
+	}
+	if err := l.Append(2); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = OpenLog(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "1\n2\n" {
+		t.Errorf("the log is %q, %v", text, err)
 	}
 }

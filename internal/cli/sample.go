@@ -14,6 +14,7 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
 	"nfcot/internal/tensor"
 )
 
@@ -21,6 +22,8 @@ import (
 type samplingOptions struct {
 	modelOption
 	bench       string
+	data        string
+	recipe      string
 	problems    int
 	n           int
 	thoughtTemp float64
@@ -36,7 +39,9 @@ func defaultSampling() samplingOptions {
 
 func (o *samplingOptions) flags() []cli.Flag {
 	return append(o.modelOption.flags(),
-		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], or problems as JSON lines", Value: o.bench, Destination: &o.bench},
+		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one (" + strings.Join(bench.Names(), ", ") + "), or a file of problems in the format of one of those", Value: o.bench, Destination: &o.bench},
+		&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.data},
+		&cli.StringFlag{Name: "recipe", Usage: "`HARNESS` whose prompt, stops and way to a program to follow; default: the benchmark's own", Destination: &o.recipe},
 		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems of minicode", Value: o.problems, Destination: &o.problems},
 		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
@@ -68,6 +73,8 @@ func (e *env) sample() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "sample",
 		Usage: "draw samples: of one prompt as text, or of a benchmark as JSON lines",
+		Description: "Public benchmarks, whose data --data or $NFCOT_DATA names:\n" + indent(bench.Help()) +
+			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp and --max-tokens (it has no top-p):\n" + indent(bench.RecipeHelp()),
 		Flags: append(o.flags(),
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
@@ -76,6 +83,8 @@ func (e *env) sample() *cli.Command {
 			switch {
 			case c.IsSet("prompt") && c.IsSet("bench"):
 				return inputf("sample: --prompt and --bench exclude each other")
+			case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
+				return inputf("sample: --data and --recipe go with --bench, not with --prompt")
 			case c.IsSet("prompt") && o.prompt == "":
 				return inputf("sample: --prompt is empty; give a text, or leave it out to sample a benchmark")
 			}
@@ -92,20 +101,27 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	problems, err := e.promptsOf(o)
+	b, err := e.promptsOf(o)
 	if err != nil {
 		return err
 	}
+	recipe, err := b.Recipe(o.recipe, nil)
+	if err != nil {
+		return input(err)
+	}
 	if o.prompt != "" && o.out == "" && !e.json {
-		return e.printSamples(run, problems, o)
+		return e.printSamples(run, b.Problems, recipe, o)
 	}
 	var lines []any
-	err = e.drawSamples(run, problems, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
+	err = e.drawSamples(run, b.Problems, recipe, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
 		lines = append(lines, s)
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if recipe.Sampling != "" {
+		e.say("sample: recipe %s, whose harness samples with %s", recipe.Name, recipe.Sampling)
 	}
 	if o.out == "" {
 		o.out = "-"
@@ -114,9 +130,9 @@ func (e *env) runSample(o sampleOptions) error {
 }
 
 // promptsOf is what to sample: the prompt given, or a benchmark's problems.
-func (e *env) promptsOf(o sampleOptions) ([]eval.Problem, error) {
+func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
 	if o.prompt == "" {
-		return benchProblems(o.bench, o.problems, o.seed)
+		return o.benchmark()
 	}
 	prompt := o.prompt
 	if prompt == "-" {
@@ -129,12 +145,12 @@ func (e *env) promptsOf(o sampleOptions) ([]eval.Problem, error) {
 		}
 		prompt = b.String()
 	}
-	return []eval.Problem{{TaskID: "prompt", Prompt: prompt}}, nil
+	return plainBenchmark("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
 }
 
 // printSamples answers one prompt on stdout: a single sample as it comes,
 // several one after the other.
-func (e *env) printSamples(run *train.Run, problems []eval.Problem, o sampleOptions) error {
+func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o sampleOptions) error {
 	var shown int // samples whose thinking is on stdout
 	stream := run.Tokenizer.NewStream(true)
 	think := func(s *cot.Sample) {
@@ -156,7 +172,7 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, o sampleOpti
 		}
 	}
 	done := 0
-	return e.sampleBatches(run, problems, o.samplingOptions, heard, func(_ eval.Problem, s cot.Sample) error {
+	return e.sampleBatches(run, problems, recipe, o.samplingOptions, heard, func(_ eval.Problem, s cot.Sample) error {
 		if done++; shown < done {
 			think(&s)
 		}
@@ -194,19 +210,19 @@ func thinking(run *train.Run, s cot.Sample) string {
 
 // drawSamples draws samples of problems with progress and yields them, problem
 // by problem, as they go into samples.jsonl.
-func (e *env) drawSamples(run *train.Run, problems []eval.Problem, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
+func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
 	bar := e.progress("sample "+run.Experiment.Method, "samples", 0, len(problems)*o.n)
 	done, finished := 0, 0
-	err := e.sampleBatches(run, problems, o, nil, func(p eval.Problem, s cot.Sample) error {
-		done++
-		if s.Finished {
-			finished++
-		}
-		bar.set(done, fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(done)))
-		line, err := sampleLine(run, p, s, o.seed)
+	err := e.sampleBatches(run, problems, recipe, o, nil, func(p eval.Problem, s cot.Sample) error {
+		line, err := sampleLine(run, p, recipe, s, o.seed)
 		if err != nil {
 			return err
 		}
+		done++
+		if line.Finished {
+			finished++
+		}
+		bar.set(done, fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(done)))
 		return yield(p, line)
 	})
 	if err != nil {
@@ -218,30 +234,46 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, o samplingOpt
 
 // sampleBatches samples as many problems at a time as the number of streams
 // allows; heard is told the tokens of answers as they are drawn.
-func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
+func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard}
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
-	for batch := range slices.Chunk(problems, max(1, o.streams/o.n)) {
-		prompts := make([][]int, len(batch))
-		for i, p := range batch {
-			prompts[i] = run.Tokenizer.Encode(p.Prompt)
-			if len(prompts[i]) > room {
-				return inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
-			}
+	prompts := make([][]int, len(problems))
+	for i, p := range problems {
+		prompts[i] = run.Tokenizer.Encode(recipe.Prompt(p))
+		if len(prompts[i]) > room {
+			return inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
 		}
+	}
+	for len(prompts) > 0 {
 		if e.ctx.Err() != nil {
 			return train.ErrInterrupted
 		}
-		for i, samples := range sampler.Sample(prompts, o.n, options) {
+		batch := min(max(1, o.streams/o.n), len(prompts))
+		for i, samples := range sampler.Sample(prompts[:batch], o.n, options) {
 			for _, s := range samples {
-				if err := yield(batch[i], s); err != nil {
+				if err := yield(problems[i], s); err != nil {
 					return err
 				}
 			}
 		}
+		prompts, problems = prompts[batch:], problems[batch:]
 	}
 	return nil
+}
+
+// stopper looks for a recipe's stops in the text of an answer whose last token is
+// new; nil where there are none. A stop ends within that token, so it has no more
+// tokens than bytes.
+func stopper(run *train.Run, recipe *bench.Recipe) func(answer []int) bool {
+	reach := recipe.LongestStop()
+	if reach == 0 {
+		return nil
+	}
+	return func(answer []int) bool {
+		_, stopped := recipe.Cut(run.Tokenizer.Decode(answer[max(0, len(answer)-reach):], true))
+		return stopped
+	}
 }
 
 // trace is what a line of samples.jsonl tells beyond HumanEval's format, so that
@@ -252,17 +284,20 @@ type trace struct {
 	ChainIDs  []int       `json:"chain_ids,omitempty"`
 	ChainEnds bool        `json:"chain_ends,omitempty"` // the chain came to its end
 	AnswerIDs []int       `json:"answer_ids"`
+	Stopped   bool        `json:"stopped,omitempty"`  // a stop of the recipe, not EOS, ended the answer; the completion lacks it
 	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
 }
 
 // sampleLine is a sample as it goes into samples.jsonl.
-func sampleLine(run *train.Run, p eval.Problem, s cot.Sample, seed uint64) (eval.Sample, error) {
+func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Sample, seed uint64) (eval.Sample, error) {
+	completion, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
 	line := eval.Sample{
-		TaskID: p.TaskID, Completion: run.Tokenizer.Decode(s.Answer, true), Seed: int64(seed),
-		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished,
+		TaskID: p.TaskID, Completion: completion, Seed: int64(seed),
+		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished || stopped,
 		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
 	}
-	t := trace{Prompt: p.Prompt, Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought, AnswerIDs: s.Answer}
+	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
+		AnswerIDs: s.Answer, Stopped: stopped && !s.Finished}
 	if s.Thoughts != nil {
 		line.LogPThoughts = &s.LogThoughts
 		for k := range s.Thoughts.Rows() {
@@ -277,7 +312,7 @@ func sampleLine(run *train.Run, p eval.Problem, s cot.Sample, seed uint64) (eval
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return line, err
 	}
-	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "thoughts"} {
+	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "stopped", "thoughts"} {
 		if v, ok := fields[key]; ok {
 			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
 		}
@@ -289,7 +324,7 @@ func sampleLine(run *train.Run, p eval.Problem, s cot.Sample, seed uint64) (eval
 func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 	var t trace
 	for _, f := range line.Extra {
-		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs, "thoughts": &t.Thoughts}[f.Key]
+		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs, "stopped": &t.Stopped, "thoughts": &t.Thoughts}[f.Key]
 		if into == nil {
 			continue
 		}
@@ -297,7 +332,7 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
 		}
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs, Finished: line.Finished}
+	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs, Finished: line.Finished && !t.Stopped}
 	switch {
 	case t.Prompt == "":
 		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")

@@ -25,10 +25,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nfcot/internal/cli"
+	"nfcot/internal/eval/sandbox"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"nfcot": func() {
+		if len(os.Args) > 1 && os.Args[1] == cli.SandboxCommand {
+			os.Exit(sandbox.Main(os.Args[2:]))
+		}
 		os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
 	}})
 }
@@ -70,12 +74,14 @@ func TestScripts(t *testing.T) {
 			"json":       jsonLines,
 			"train-tiny": trainTiny,
 			"interrupt":  interrupt,
+			"kill-at":    killAt,
 			"no-litter":  noLitter,
 			"damage":     damage,
 			"solutions":  solutions,
 
 			"same-likelihood": sameLikelihood,
-			"same-verdicts":   sameVerdicts,
+			"same-verdicts":   sameLines("seconds"),
+			"same-answers":    sameLines("think_seconds", "answer_seconds"),
 		},
 	})
 }
@@ -174,8 +180,28 @@ func jsonLines(ts *testscript.TestScript, neg bool, args []string) {
 // interrupt starts a command, interrupts it once a file has a number of lines,
 // and wants exit code 130: interrupt FILE LINES COMMAND...
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	code, stderr := endAt(ts, neg, args, syscall.SIGINT)
+	if code != 130 {
+		ts.Fatalf("exit code %d after the interrupt; want 130\n%s", code, stderr)
+	}
+	fmt.Fprint(ts.Stderr(), stderr)
+	if !strings.Contains(stderr, "continue with ") {
+		ts.Fatalf("the error does not say how to continue:\n%s", stderr)
+	}
+}
+
+// killAt is interrupt with a signal that leaves a process no time: kill-at FILE LINES COMMAND...
+func killAt(ts *testscript.TestScript, neg bool, args []string) {
+	if code, stderr := endAt(ts, neg, args, syscall.SIGKILL); code != -1 {
+		ts.Fatalf("exit code %d; want death by a signal\n%s", code, stderr)
+	}
+}
+
+// endAt starts a command and sends it a signal once a file has a number of lines:
+// FILE LINES COMMAND...
+func endAt(ts *testscript.TestScript, neg bool, args []string, signal os.Signal) (code int, said string) {
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: interrupt FILE LINES COMMAND...")
+		ts.Fatalf("want FILE LINES COMMAND...")
 	}
 	file := ts.MkAbs(args[0])
 	want, err := strconv.Atoi(args[1])
@@ -198,14 +224,8 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	ts.Check(cmd.Process.Signal(syscall.SIGINT))
-	if code := exitCode(cmd.Wait()); code != 130 {
-		ts.Fatalf("exit code %d after the interrupt; want 130\n%s", code, stderr.String())
-	}
-	fmt.Fprint(ts.Stderr(), stderr.String())
-	if !strings.Contains(stderr.String(), "--resume") {
-		ts.Fatalf("the error does not say how to continue:\n%s", stderr.String())
-	}
+	ts.Check(cmd.Process.Signal(signal))
+	return exitCode(cmd.Wait()), stderr.String()
 }
 
 // noLitter checks that a folder holds no temporary or half-written output.
@@ -266,15 +286,19 @@ func sameLikelihood(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sameVerdicts wants two verdict files to differ in timings at most:
-// same-verdicts FILE FILE
-func sameVerdicts(ts *testscript.TestScript, neg bool, args []string) {
-	a, b := objects(ts, neg, args)
-	for i := range a {
-		delete(a[i], "seconds")
-		delete(b[i], "seconds")
-		if !reflect.DeepEqual(a[i], b[i]) {
-			ts.Fatalf("line %d: %v and %v", i+1, a[i], b[i])
+// sameLines wants two files of JSON lines to differ in some keys at most, which
+// hold what was measured: same-verdicts FILE FILE
+func sameLines(measured ...string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		a, b := objects(ts, neg, args)
+		for i := range a {
+			for _, key := range measured {
+				delete(a[i], key)
+				delete(b[i], key)
+			}
+			if !reflect.DeepEqual(a[i], b[i]) {
+				ts.Fatalf("line %d: %v and %v", i+1, a[i], b[i])
+			}
 		}
 	}
 }

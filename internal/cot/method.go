@@ -108,6 +108,9 @@ type Options struct {
 	// Heard, if not nil, is told each token of an answer as it is drawn, with the
 	// sample so far: its thinking is complete by then.
 	Heard func(s *Sample, token int)
+	// Stop, if not nil, is shown an answer after each of its tokens and says whether
+	// it ends there, although EOS was not drawn: base models go on and on.
+	Stop func(answer []int) bool
 }
 
 // A Sample is one answer to a prompt, with what was thought on the way.

@@ -368,3 +368,33 @@ func TestHeard(t *testing.T) {
 		}
 	}
 }
+
+// An answer that is stopped is the beginning of the one that is not; others go on.
+func TestStop(t *testing.T) {
+	nf, _ := shakenNFCoT(nfOptions)
+	words, _ := shakenText(true)
+	for name, m := range map[string]Sampler{"nfcot": nf, "cot": words} {
+		o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 12, Seed: 3}
+		want := m.Sample(prompts(3), 4, o)
+		stop := func(answer []int) bool { return answer[len(answer)-1]%3 == 0 }
+		o.Stop = stop
+		stopped := 0
+		for p, samples := range m.Sample(prompts(3), 4, o) {
+			for i, s := range samples {
+				answer := want[p][i].Answer
+				end := slices.IndexFunc(answer, func(id int) bool { return stop([]int{id}) }) + 1
+				finished := want[p][i].Finished
+				if end > 0 {
+					stopped++
+					answer, finished = answer[:end], false
+				}
+				if !slices.Equal(s.Answer, answer) || s.Finished != finished {
+					t.Errorf("%s: prompt %d, sample %d: %v, finished %v; want %v, %v", name, p, i, s.Answer, s.Finished, answer, finished)
+				}
+			}
+		}
+		if stopped == 0 || stopped == 12 {
+			t.Errorf("%s: %d of 12 answers were stopped", name, stopped)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type speaker struct {
 	cache    *transformer.Cache
 	words    *rand.Rand // draws of tokens
 	thinking bool       // what it says is a chain of thought, not yet the answer
+	stopped  bool       // Options.Stop has ended its answer
 }
 
 // prefill runs every prompt, followed by the token first, through the backbone
@@ -48,8 +49,8 @@ func prefill(lm *transformer.LM, prompts [][]int, first, n int, o Options) ([]*s
 	return speakers, (*tensor.Tape)(nil).Gather(h, last)
 }
 
-// speak lets every speaker draw tokens until it has said EOS, has said
-// o.MaxTokens tokens or has no position left. Row i of h predicts the first
+// speak lets every speaker draw tokens until it has said EOS, is stopped, has
+// said o.MaxTokens tokens or has no position left. Row i of h predicts the first
 // token of speaker i.
 func speak(t *tensor.Tape, lm *transformer.LM, special Special, speakers []*speaker, h *tensor.Tensor, o Options) {
 	c := newChorus(t, lm, special, speakers, h, o)
@@ -90,16 +91,18 @@ func (c *chorus) step(last bool) {
 	start := time.Now()
 	c.logits = c.lm.Logits(c.tape, c.h)
 	kernel.Run(len(c.live), 8, c)
-	if c.options.Heard != nil {
-		for i, s := range c.live {
-			if !c.thinking[i] && !s.Finished {
-				c.options.Heard(&s.Sample, c.tokens[i])
-			}
+	for i, s := range c.live {
+		if c.thinking[i] || s.Finished {
+			continue
 		}
+		if c.options.Heard != nil {
+			c.options.Heard(&s.Sample, c.tokens[i])
+		}
+		s.stopped = c.options.Stop != nil && c.options.Stop(s.Answer)
 	}
 	c.still, c.caches, c.next = c.still[:0], c.caches[:0], c.next[:0]
 	for i, s := range c.live {
-		if !last && !s.Finished && s.cache.Len() < c.lm.MaxTokens {
+		if !last && !s.Finished && !s.stopped && s.cache.Len() < c.lm.MaxTokens {
 			c.still, c.caches, c.next = append(c.still, s), append(c.caches, s.cache), append(c.next, c.tokens[i])
 		}
 	}

@@ -6,6 +6,7 @@ package eval
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,13 +14,28 @@ import (
 	"unicode/utf8"
 )
 
-// A Problem is one task of a benchmark, in HumanEval's own format.
+// A Format is the way in which a benchmark states its tests, and the harness
+// whose verdicts an executor gives.
+type Format string
+
+// The formats. Each says what of a Problem holds its tests.
+const (
+	HumanEval     Format = ""              // Test
+	MBPP          Format = "mbpp"          // Raw: test_list, with test_setup_code or test_imports
+	EvalPlus      Format = "evalplus"      // Raw: base_input and plus_input, judged by CanonicalSolution's results
+	LiveCodeBench Format = "livecodebench" // Raw: public_test_cases and private_test_cases
+)
+
+// A Problem is one task of a benchmark. Its JSON is HumanEval's own format.
 type Problem struct {
 	TaskID            string `json:"task_id"`
 	Prompt            string `json:"prompt"`             // the beginning of the program; a completion continues it
 	EntryPoint        string `json:"entry_point"`        // the function the program must define
 	CanonicalSolution string `json:"canonical_solution"` // a completion that passes
 	Test              string `json:"test"`               // source of a module that defines check(candidate)
+
+	Format Format          `json:"-"`
+	Raw    json.RawMessage `json:"-"` // the benchmark's line as it is: CPython reads it, since no number of it may go through float64
 }
 
 // A Kind is the way a program's run ended.
@@ -42,9 +58,19 @@ func KindOf(result string) Kind {
 
 // An Outcome is what an Executor says of one program.
 type Outcome struct {
-	Kind    Kind
-	Detail  string  // one line, for Failed and Crashed
-	Seconds float64 // wall-clock time of the run
+	Kind       Kind
+	Detail     string  // one line, for Failed and Crashed
+	Seconds    float64 // wall-clock time of the run
+	CPUSeconds float64 // processor time of the candidate and its test, 0 if not known
+	PeakMemory int64   // bytes that the candidate held at most, 0 if not known
+
+	// Base and Plus are the results for EvalPlus's base and additional inputs
+	// alone, empty in other formats. A program passes with both.
+	Base, Plus string
+
+	// InProcess says that candidate and test shared a process, because the test
+	// needs the candidate's own objects: such a result could be forged.
+	InProcess bool
 
 	// WallClock says that the wall clock ended the run, so that a busy
 	// machine may be to blame rather than the program.
@@ -60,21 +86,30 @@ func (o Outcome) Result() string {
 	return string(o.Kind)
 }
 
-// An Executor runs the program Prompt+completion against its problem's test,
-// under limits of its own. The error is for an executor that could not do its
-// work, or a context that ended; whatever the program does is an Outcome.
-// Execute may be called from several goroutines at once.
+// An Executor runs a program against its problem's test, under limits of its
+// own. The error is for an executor that could not do its work, or a context
+// that ended; whatever the program does is an Outcome. Execute may be called
+// from several goroutines at once.
 type Executor interface {
-	Execute(ctx context.Context, p Problem, completion string) (Outcome, error)
+	Execute(ctx context.Context, p Problem, program string) (Outcome, error)
+}
+
+// An Assemble makes the program out of a problem and a sample's completion: a
+// recipe's last step. It is not asked about a sample with a Solution.
+type Assemble func(ctx context.Context, p Problem, s Sample) (program string, err error)
+
+// Concatenate is HumanEval's Assemble: the completion continues the prompt.
+func Concatenate(_ context.Context, p Problem, s Sample) (string, error) {
+	return p.Prompt + s.Completion, nil
 }
 
 // maxDetail bounds the detail of an outcome, in characters before escaping.
 const maxDetail = 300
 
-// oneLine makes untrusted text fit for a verdict: at most maxDetail
+// OneLine makes untrusted text fit for a verdict: at most maxDetail
 // characters, with everything unprintable (line breaks and invalid UTF-8 too)
 // escaped as in a Go string.
-func oneLine(text string) string {
+func OneLine(text string) string {
 	var out strings.Builder
 	for count := 0; text != ""; count++ {
 		if count == maxDetail {

@@ -3,25 +3,47 @@ package eval
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 )
 
-// Judge runs every sample's program with up to the given number of workers
-// (at least one) at once and yields each verdict with the index of its sample,
-// as soon as it is known. Calls of yield do not overlap; their order is that
-// of completion, the verdicts themselves do not depend on the number of
+// A Numbered is a sample and its number, from 0, among all samples of an
+// evaluation.
+type Numbered struct {
+	Index int
+	Sample
+}
+
+// Numbering yields samples with their numbers.
+func Numbering(samples []Sample) iter.Seq2[Numbered, error] {
+	return func(yield func(Numbered, error) bool) {
+		for i, s := range samples {
+			if !yield(Numbered{i, s}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Judge assembles and runs every sample's program with up to the given number
+// of workers (at least one) at once and yields each verdict with the number of
+// its sample, as soon as it is known. Calls of yield do not overlap; their order
+// is that of completion, the verdicts themselves do not depend on the number of
 // workers.
+//
+// Samples are taken from their sequence as fast as it gives them, in the
+// caller's goroutine, so that they are judged while others are still drawn.
 //
 // A program stopped by the wall clock is run a second time, after all others
 // and alone, and that outcome counts.
 //
-// Judge returns the first error: a sample whose task is not among the
-// problems (found before anything runs), an executor that cannot work, a
-// context that ended, or what yield returned.
-func Judge(ctx context.Context, exec Executor, problems []Problem, samples []Sample, workers int,
+// Judge returns the first error: the sequence's, a sample whose task is not
+// among the problems, an executor that cannot work, a context that ended, or
+// what yield returned.
+func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Problem, samples iter.Seq2[Numbered, error], workers int,
 	yield func(index int, v Verdict) error) error {
-	tasks, err := tasksOf(problems, samples)
+	tasks, err := tasksOf(problems)
 	if err != nil {
 		return err
 	}
@@ -29,72 +51,149 @@ func Judge(ctx context.Context, exec Executor, problems []Problem, samples []Sam
 	defer fail(nil)
 
 	var (
-		group   sync.WaitGroup
-		indices = make(chan int)
-		mu      sync.Mutex // guards slow and serializes yield
-		slow    []int      // samples stopped by the wall clock
+		group sync.WaitGroup
+		queue = newQueue()
+		mu    sync.Mutex // guards slow and serializes yield
+		slow  []Numbered // samples stopped by the wall clock
 	)
-	judge := func(i int, final bool) error {
-		o, err := exec.Execute(ctx, tasks[samples[i].TaskID], samples[i].Completion)
+	judge := func(s Numbered, final bool) error {
+		p, ok := tasks[s.TaskID]
+		if !ok {
+			return unknownTask(s.Index, s.TaskID, len(problems))
+		}
+		program, err := programOf(ctx, assemble, p, s.Sample)
+		if err != nil {
+			return err
+		}
+		o, err := exec.Execute(ctx, p, program)
 		if err != nil {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		if o.WallClock && !final {
-			slow = append(slow, i)
+			slow = append(slow, s)
 			return nil
 		}
-		return yield(i, NewVerdict(samples[i], o))
+		return yield(s.Index, NewVerdict(s.Sample, o))
 	}
 	for range max(1, workers) {
 		group.Go(func() {
-			for i := range indices {
-				if err := judge(i, false); err != nil {
+			for s, ok := queue.take(); ok && ctx.Err() == nil; s, ok = queue.take() {
+				if err := judge(s, false); err != nil {
 					fail(err)
 					return
 				}
 			}
 		})
 	}
-feed:
-	for i := range samples {
-		select {
-		case indices <- i:
-		case <-ctx.Done():
-			break feed
+	for s, err := range samples {
+		if err != nil {
+			fail(err)
 		}
-	}
-	close(indices)
-	group.Wait()
-	slices.Sort(slow)
-	for _, i := range slow {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := judge(i, true); err != nil {
+		queue.put(s)
+	}
+	queue.close()
+	group.Wait()
+	slices.SortFunc(slow, func(a, b Numbered) int { return a.Index - b.Index })
+	for _, s := range slow {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := judge(s, true); err != nil {
 			return err
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// tasksOf indexes the problems, and checks them and that every sample has one.
-func tasksOf(problems []Problem, samples []Sample) (map[string]Problem, error) {
+// programOf is what to run for a sample: its solution, which is a whole program,
+// or what assemble makes of its completion.
+func programOf(ctx context.Context, assemble Assemble, p Problem, s Sample) (string, error) {
+	if s.Solution != nil {
+		return *s.Solution, nil
+	}
+	return assemble(ctx, p, s)
+}
+
+// A queue is a first-in-first-out channel without a bound: who draws samples
+// does not wait for who judges them.
+type queue struct {
+	mu     sync.Mutex
+	change *sync.Cond
+	items  []Numbered
+	closed bool
+}
+
+func newQueue() *queue {
+	q := &queue{}
+	q.change = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *queue) put(s Numbered) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.items = append(q.items, s)
+	q.change.Signal()
+}
+
+// close says that nothing more will be put.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.change.Broadcast()
+}
+
+// take waits for an item; there is none when the queue is closed and empty.
+func (q *queue) take() (s Numbered, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.items) == 0 && !q.closed {
+		q.change.Wait()
+	}
+	if len(q.items) == 0 {
+		return Numbered{}, false
+	}
+	s = q.items[0]
+	q.items = q.items[1:]
+	return s, true
+}
+
+// tasksOf indexes the problems, and checks them.
+func tasksOf(problems []Problem) (map[string]Problem, error) {
 	tasks := make(map[string]Problem, len(problems))
 	for i, p := range problems {
 		if _, ok := tasks[p.TaskID]; ok {
 			return nil, fmt.Errorf("problem %d: task_id %q occurs a second time", i+1, p.TaskID)
 		}
-		if p.EntryPoint == "" || p.Test == "" {
+		if p.Format == HumanEval && (p.EntryPoint == "" || p.Test == "") {
 			return nil, fmt.Errorf("problem %d (%q): entry_point or test is empty", i+1, p.TaskID)
 		}
 		tasks[p.TaskID] = p
 	}
+	return tasks, nil
+}
+
+// CheckSamples says before anything runs what Judge would say of the problems
+// and of a sample without a problem.
+func CheckSamples(problems []Problem, samples []Sample) error {
+	tasks, err := tasksOf(problems)
+	if err != nil {
+		return err
+	}
 	for i, s := range samples {
 		if _, ok := tasks[s.TaskID]; !ok {
-			return nil, fmt.Errorf("sample %d: task_id %q is not among the %d problems", i+1, s.TaskID, len(problems))
+			return unknownTask(i, s.TaskID, len(problems))
 		}
 	}
-	return tasks, nil
+	return nil
+}
+
+func unknownTask(index int, task string, problems int) error {
+	return fmt.Errorf("sample %d: task_id %q is not among the %d problems", index+1, task, problems)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func collect(t testing.TB, exec Executor, problems []Problem, samples []Sample, 
 	t.Helper()
 	verdicts := make([]Verdict, len(samples))
 	seen := make([]int, len(samples))
-	err := Judge(context.Background(), exec, problems, samples, workers, func(i int, v Verdict) error {
+	err := Judge(context.Background(), exec, Concatenate, problems, Numbering(samples), workers, func(i int, v Verdict) error {
 		v.Seconds = 0
 		verdicts[i] = v
 		seen[i]++
@@ -70,16 +71,27 @@ func TestVerdictsDoNotDependOnWorkers(t *testing.T) {
 }
 
 // execute is an Executor made of a function.
-type execute func(ctx context.Context, p Problem, completion string) (Outcome, error)
+type execute func(ctx context.Context, p Problem, program string) (Outcome, error)
 
-func (e execute) Execute(ctx context.Context, p Problem, completion string) (Outcome, error) {
-	return e(ctx, p, completion)
+func (e execute) Execute(ctx context.Context, p Problem, program string) (Outcome, error) {
+	return e(ctx, p, program)
+}
+
+// TestSolutionsAreNotAssembled judges a whole program as it is.
+func TestSolutionsAreNotAssembled(t *testing.T) {
+	const whole = "def f(x):\n    return x\n"
+	verdicts := collect(t, startStarlark(t, modeWorker), []Problem{identity},
+		[]Sample{{TaskID: identity.TaskID, Completion: "not Python", Solution: new(whole)}, {TaskID: identity.TaskID, Completion: "not Python"}}, 1)
+	if !verdicts[0].Passed || verdicts[1].Passed {
+		t.Errorf("got %q with a solution and %q without", verdicts[0].Result, verdicts[1].Result)
+	}
 }
 
 // A wall-clock timeout counts only if it happens again, after the others and alone.
 func TestWallClockTimeoutsAreConfirmed(t *testing.T) {
 	var running, started atomic.Int32
-	exec := execute(func(_ context.Context, _ Problem, completion string) (Outcome, error) {
+	exec := execute(func(_ context.Context, p Problem, program string) (Outcome, error) {
+		completion := strings.TrimPrefix(program, p.Prompt)
 		nth := started.Add(1)
 		others := running.Add(1) - 1
 		defer running.Add(-1)
@@ -128,7 +140,7 @@ func TestJudgeErrors(t *testing.T) {
 		yield    error
 		want     string
 	}{
-		{never, []Problem{identity}, []Sample{good[0], {TaskID: "x"}}, nil, `sample 2: task_id "x" is not among the 1 problems`},
+		{pass, []Problem{identity}, []Sample{good[0], {TaskID: "x"}}, nil, `sample 2: task_id "x" is not among the 1 problems`},
 		{never, []Problem{identity, identity}, good, nil, `problem 2: task_id "identity" occurs a second time`},
 		{never, []Problem{{TaskID: "identity"}}, good, nil, `problem 1 ("identity"): entry_point or test is empty`},
 		{fails, []Problem{identity}, good, nil, "broken"},
@@ -137,9 +149,49 @@ func TestJudgeErrors(t *testing.T) {
 			fmt.Sprintf(`starlark worker: %q ended before it was ready (exit status 3): this is\nno worker\n`, newStarlark(modeBroken).Command)},
 		{&Starlark{}, []Problem{identity}, good, nil, "starlark executor: no command to start a worker with"},
 	} {
-		err := Judge(context.Background(), tt.exec, tt.problems, tt.samples, 2, func(int, Verdict) error { return tt.yield })
+		err := Judge(context.Background(), tt.exec, Concatenate, tt.problems, Numbering(tt.samples), 2, func(int, Verdict) error { return tt.yield })
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("got error %v\nwant %s", err, tt.want)
+		}
+	}
+}
+
+// Samples are judged while others are still being drawn, and an error of drawing
+// ends the judging.
+func TestJudgeWhileSampling(t *testing.T) {
+	pass := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
+	verdicts := make(chan int)
+	broken := errors.New("no more samples")
+	drawn := func(yield func(Numbered, error) bool) {
+		for i := range 3 {
+			yield(Numbered{i, Sample{TaskID: identity.TaskID}}, nil)
+			if got := <-verdicts; got != i {
+				t.Errorf("verdict of sample %d, want that of %d", got, i)
+			}
+		}
+		yield(Numbered{}, broken)
+	}
+	err := Judge(context.Background(), pass, Concatenate, []Problem{identity}, drawn, 2, func(i int, _ Verdict) error {
+		verdicts <- i
+		return nil
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("got error %v, want %v", err, broken)
+	}
+}
+
+func TestCheckSamples(t *testing.T) {
+	for _, tt := range []struct {
+		problems []Problem
+		samples  []Sample
+		want     string
+	}{
+		{[]Problem{identity}, []Sample{{TaskID: identity.TaskID}}, "<nil>"},
+		{[]Problem{identity}, []Sample{{TaskID: identity.TaskID}, {TaskID: "x"}}, `sample 2: task_id "x" is not among the 1 problems`},
+		{[]Problem{identity, identity}, nil, `problem 2: task_id "identity" occurs a second time`},
+	} {
+		if got := fmt.Sprint(CheckSamples(tt.problems, tt.samples)); got != tt.want {
+			t.Errorf("got error %s, want %s", got, tt.want)
 		}
 	}
 }
@@ -152,7 +204,7 @@ func TestJudgeIsCancelled(t *testing.T) {
 		{TaskID: identity.TaskID, Completion: identity.CanonicalSolution},
 		{TaskID: identity.TaskID, Completion: blocking},
 	}
-	err := Judge(ctx, s, []Problem{identity}, samples, 1, func(i int, v Verdict) error {
+	err := Judge(ctx, s, Concatenate, []Problem{identity}, Numbering(samples), 1, func(i int, v Verdict) error {
 		cancel()
 		return nil
 	})

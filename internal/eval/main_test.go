@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	case modeParent:
 		s := newStarlark(modeWorker)
 		s.Timeout = time.Hour
-		_, err := s.Execute(context.Background(), identity, blocking)
+		_, err := s.Execute(context.Background(), identity, identity.Prompt+blocking)
 		exit(err)
 	}
 	os.Exit(m.Run())

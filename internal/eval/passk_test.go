@@ -47,16 +47,16 @@ func TestPassAtKGolden(t *testing.T) {
 			t.Errorf("PassAtK(%d, %d, %d) = %g, want NaN", c.N, c.C, c.K, got)
 		}
 	}
-	var counts []taskCount
+	var tasks []TaskReport
 	for _, c := range golden.Benchmark.C {
-		counts = append(counts, taskCount{samples: golden.Benchmark.N, passes: c})
+		tasks = append(tasks, TaskReport{Samples: golden.Benchmark.N, Passed: c})
 	}
 	for key, want := range golden.Benchmark.Mean {
 		k, err := strconv.Atoi(key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := passAtK(counts, k)
+		got := passAtK(tasks, TaskReport.passes, k)
 		if !(math.Abs(got.Value-want) <= 1e-12) {
 			t.Errorf("mean pass@%d = %.17g, want %.17g", k, got.Value, want)
 		}

@@ -55,13 +55,12 @@ var errWallClock = errors.New("wall-clock limit")
 // Execute runs a program in a worker. A worker that dies is believed only if
 // the program is the first it ran: otherwise the program gets another chance in
 // a new one, so that no outcome depends on what ran before.
-func (s *Starlark) Execute(ctx context.Context, p Problem, completion string) (Outcome, error) {
-	source := p.Prompt + completion
+func (s *Starlark) Execute(ctx context.Context, p Problem, program string) (Outcome, error) {
 	// The interpreter would take a NUL for the end of the source.
-	if !utf8.ValidString(source) || strings.Contains(source, "\x00") {
+	if !utf8.ValidString(program) || strings.Contains(program, "\x00") {
 		return Outcome{Kind: Failed, Detail: candidateFile + ": the source is not text in UTF-8"}, nil
 	}
-	j := job{Source: source, EntryPoint: p.EntryPoint, Test: p.Test}
+	j := job{Source: program, EntryPoint: p.EntryPoint, Test: p.Test}
 	if w := s.takeIdle(); w != nil {
 		o, err := s.runIn(ctx, w, j)
 		if err != nil || o.Kind != OutOfMemory && o.Kind != Crashed {
@@ -160,7 +159,7 @@ func startWorker(ctx context.Context, command []string, h hello) (*worker, error
 		return nil, fmt.Errorf("starlark worker: %q does not answer within %v", command, startTimeout)
 	case err != nil:
 		return nil, fmt.Errorf("starlark worker: %q ended before it was ready (%s): %s",
-			command, w.cmd.ProcessState, oneLine(w.stderr.String()))
+			command, w.cmd.ProcessState, OneLine(w.stderr.String()))
 	}
 	return w, nil
 }
@@ -259,7 +258,7 @@ func (w *worker) causeOfDeath() Outcome {
 		if strings.Contains(line, "out of memory") || strings.Contains(line, "cannot allocate memory") {
 			return Outcome{Kind: OutOfMemory}
 		}
-		return Outcome{Kind: Crashed, Detail: oneLine(strings.TrimSpace(line))}
+		return Outcome{Kind: Crashed, Detail: OneLine(strings.TrimSpace(line))}
 	}
 	return Outcome{Kind: Crashed, Detail: w.cmd.ProcessState.String()}
 }

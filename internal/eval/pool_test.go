@@ -14,7 +14,7 @@ import (
 // judgeOne runs one program for the identity problem.
 func judgeOne(t *testing.T, s *Starlark, completion string) Outcome {
 	t.Helper()
-	o, err := s.Execute(context.Background(), identity, completion)
+	o, err := s.Execute(context.Background(), identity, identity.Prompt+completion)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,17 @@ type Report struct {
 	// PassAtK holds the requested k that every problem has enough samples for.
 	PassAtK []PassEstimate `json:"pass_at_k"`
 
+	// BasePassAtK is the same on EvalPlus's base inputs alone; empty where
+	// verdicts do not tell them apart. PassAtK asks for the plus inputs too.
+	BasePassAtK []PassEstimate `json:"base_pass_at_k,omitempty"`
+
 	Results map[Kind]int `json:"results"` // number of verdicts by kind
+
+	// InProcess is the number of problems whose test shared a process with the
+	// candidate, so that their results could be forged.
+	InProcess int `json:"in_process_problems"`
+
+	Tasks []TaskReport `json:"-"` // in the problems' order
 
 	// Means over the samples that state the quantity; nil if none does.
 	Finished           *float64 `json:"finished"` // a fraction
@@ -29,6 +39,16 @@ type Report struct {
 	AnswerSeconds      *float64 `json:"answer_seconds"`
 	ThinkFLOPs         *float64 `json:"think_flops"`
 	AnswerFLOPs        *float64 `json:"answer_flops"`
+}
+
+// A TaskReport is what became of one problem's samples.
+type TaskReport struct {
+	TaskID    string
+	Samples   int
+	Passed    int
+	Base      int          // samples that pass EvalPlus's base inputs
+	Results   map[Kind]int // number of verdicts by kind
+	InProcess bool         // a verdict could be forged
 }
 
 // A PassEstimate is pass@k over a benchmark.
@@ -45,27 +65,29 @@ func Summarize(problems []Problem, verdicts []Verdict, ks []int) (Report, error)
 	if i := slices.IndexFunc(ks, func(k int) bool { return k < 1 }); i >= 0 {
 		return Report{}, fmt.Errorf("pass@k: k is %d, expected 1 or more", ks[i])
 	}
-	counts, err := countByTask(problems, verdicts)
+	tasks, err := byTask(problems, verdicts)
 	if err != nil {
 		return Report{}, err
 	}
-	r := Report{Problems: len(counts), Samples: len(verdicts), PassAtK: []PassEstimate{}, Results: make(map[Kind]int)}
-	for i, c := range counts {
-		if i == 0 || c.samples < r.MinSamples {
-			r.MinSamples = c.samples
+	r := Report{Problems: len(tasks), Samples: len(verdicts), PassAtK: []PassEstimate{}, Results: make(map[Kind]int), Tasks: tasks}
+	for i, t := range tasks {
+		if i == 0 || t.Samples < r.MinSamples {
+			r.MinSamples = t.Samples
 		}
-		r.MaxSamples = max(r.MaxSamples, c.samples)
-		if c.samples == 0 {
-			r.Unattempted = append(r.Unattempted, c.task)
+		r.MaxSamples = max(r.MaxSamples, t.Samples)
+		if t.Samples == 0 {
+			r.Unattempted = append(r.Unattempted, t.TaskID)
+		}
+		if t.InProcess {
+			r.InProcess++
+		}
+		for kind, n := range t.Results {
+			r.Results[kind] += n
 		}
 	}
-	for _, k := range ks {
-		if k <= r.MinSamples {
-			r.PassAtK = append(r.PassAtK, PassEstimate{k, passAtK(counts, k)})
-		}
-	}
-	for _, v := range verdicts {
-		r.Results[KindOf(v.Result)]++
+	r.PassAtK = append(r.PassAtK, r.curve(TaskReport.passes, ks)...)
+	if slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Base != "" }) {
+		r.BasePassAtK = r.curve(TaskReport.passesBase, ks)
 	}
 	r.Finished = meanStated(verdicts, "finished", func(v *Verdict) float64 {
 		if v.Finished {
@@ -88,11 +110,11 @@ func Compare(problems []Problem, a, b []Verdict, k int) (Estimate, error) {
 	if k < 1 {
 		return Estimate{}, fmt.Errorf("pass@k: k is %d, expected 1 or more", k)
 	}
-	first, err := countByTask(problems, a)
+	first, err := byTask(problems, a)
 	if err != nil {
 		return Estimate{}, err
 	}
-	second, err := countByTask(problems, b)
+	second, err := byTask(problems, b)
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -102,27 +124,21 @@ func Compare(problems []Problem, a, b []Verdict, k int) (Estimate, error) {
 	differences := make([]float64, len(problems))
 	for i, x := range first {
 		y := second[i]
-		differences[i] = PassAtK(x.samples, x.passes, k) - PassAtK(y.samples, y.passes, k)
+		differences[i] = PassAtK(x.Samples, x.Passed, k) - PassAtK(y.Samples, y.Passed, k)
 		if math.IsNaN(differences[i]) {
 			return Estimate{}, fmt.Errorf("task %q: found %d and %d samples, pass@%d needs %d of both runs",
-				x.task, x.samples, y.samples, k, k)
+				x.TaskID, x.Samples, y.Samples, k, k)
 		}
 	}
 	return bootstrap(differences), nil
 }
 
-// A taskCount is what pass@k needs to know of one problem.
-type taskCount struct {
-	task            string
-	samples, passes int
-}
-
-// countByTask counts samples and passes of each problem, in the problems' order.
-func countByTask(problems []Problem, verdicts []Verdict) ([]taskCount, error) {
-	counts := make([]taskCount, len(problems))
+// byTask counts the verdicts of each problem, in the problems' order.
+func byTask(problems []Problem, verdicts []Verdict) ([]TaskReport, error) {
+	tasks := make([]TaskReport, len(problems))
 	index := make(map[string]int, len(problems))
 	for i, p := range problems {
-		counts[i].task = p.TaskID
+		tasks[i] = TaskReport{TaskID: p.TaskID, Results: make(map[Kind]int)}
 		index[p.TaskID] = i
 	}
 	for i, v := range verdicts {
@@ -130,25 +146,46 @@ func countByTask(problems []Problem, verdicts []Verdict) ([]taskCount, error) {
 		if !ok {
 			return nil, fmt.Errorf("verdict %d: task_id %q is not among the %d problems", i+1, v.TaskID, len(problems))
 		}
-		counts[at].samples++
+		t := &tasks[at]
+		t.Samples++
 		if v.Passed {
-			counts[at].passes++
+			t.Passed++
+		}
+		if KindOf(v.Base) == Passed {
+			t.Base++
+		}
+		t.Results[KindOf(v.Result)]++
+		t.InProcess = t.InProcess || v.InProcess
+	}
+	return tasks, nil
+}
+
+func (t TaskReport) passes() int     { return t.Passed }
+func (t TaskReport) passesBase() int { return t.Base }
+
+// curve is pass@k over the problems for those of ks that every problem has
+// enough samples for; passes says how many samples of a problem passed.
+func (r *Report) curve(passes func(TaskReport) int, ks []int) []PassEstimate {
+	var estimates []PassEstimate
+	for _, k := range ks {
+		if k <= r.MinSamples {
+			estimates = append(estimates, PassEstimate{k, passAtK(r.Tasks, passes, k)})
 		}
 	}
-	return counts, nil
+	return estimates
 }
 
 // passAtK is the mean of pass@k over problems that all have k samples.
-func passAtK(counts []taskCount, k int) Estimate {
-	values := make([]float64, len(counts))
-	passes, single := 0, true
-	for i, c := range counts {
-		values[i] = PassAtK(c.samples, c.passes, k)
-		passes += c.passes
-		single = single && c.samples == 1
+func passAtK(tasks []TaskReport, passes func(TaskReport) int, k int) Estimate {
+	values := make([]float64, len(tasks))
+	sum, single := 0, true
+	for i, t := range tasks {
+		values[i] = PassAtK(t.Samples, passes(t), k)
+		sum += passes(t)
+		single = single && t.Samples == 1
 	}
 	if single {
-		return wilson(passes, len(counts))
+		return wilson(sum, len(tasks))
 	}
 	return bootstrap(values)
 }

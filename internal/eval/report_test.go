@@ -51,6 +51,7 @@ func TestSummarize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got.Tasks = nil // TestByTask
 	float := func(x float64) *float64 { return &x }
 	want := Report{
 		Problems: 2, Samples: 5, MinSamples: 2, MaxSamples: 3,
@@ -68,6 +69,38 @@ func TestSummarize(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %s\nwant %s", encode(t, got), encode(t, want))
+	}
+}
+
+func TestByTask(t *testing.T) {
+	verdict := func(task string, o Outcome) Verdict { return NewVerdict(Sample{TaskID: task}, o) }
+	verdicts := []Verdict{
+		verdict("1", Outcome{Kind: Passed, Base: "passed"}),
+		verdict("0", Outcome{Kind: Failed, Detail: "passed", Base: "failed: x"}),
+		verdict("1", Outcome{Kind: TimedOut, Base: "passed", InProcess: true}),
+		verdict("0", Outcome{Kind: Failed, Detail: "y", Base: "passed"}),
+	}
+	r, err := Summarize(tasks(3)[:2], verdicts, []int{1, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []TaskReport{
+		{TaskID: "0", Samples: 2, Base: 1, Results: map[Kind]int{Failed: 2}},
+		{TaskID: "1", Samples: 2, Passed: 1, Base: 2, Results: map[Kind]int{Passed: 1, TimedOut: 1}, InProcess: true},
+	}
+	if !reflect.DeepEqual(r.Tasks, want) {
+		t.Errorf("\n got %+v\nwant %+v", r.Tasks, want)
+	}
+	if r.InProcess != 1 {
+		t.Errorf("%d problems in process, want 1", r.InProcess)
+	}
+	for i, want := range []struct{ base, plus float64 }{{0.75, 0.25}, {1, 0.5}} {
+		if base, plus := r.BasePassAtK[i].Value, r.PassAtK[i].Value; base != want.base || plus != want.plus || r.BasePassAtK[i].K != i+1 {
+			t.Errorf("pass@%d: base %g, plus %g; want %g and %g", i+1, base, plus, want.base, want.plus)
+		}
+	}
+	if len(r.BasePassAtK) != 2 {
+		t.Errorf("%d base estimates, want 2", len(r.BasePassAtK))
 	}
 }
 

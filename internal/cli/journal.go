@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"nfcot/internal/ckpt"
+)
+
+// A journal is the file of work that is under way: a line that describes the
+// work, then a line for each numbered piece of it that is done, in the order in
+// which they were. Whoever starts the same work again, after an interruption or
+// a kill at any moment, goes on from there.
+type journal[T any] struct {
+	path string
+	log  *ckpt.Log
+	rows map[int]T // by number
+}
+
+// entry is a line of a journal: the first one has the work, the others a row.
+type entry[T any] struct {
+	Work  json.RawMessage `json:"work,omitempty"`
+	Index int             `json:"index"`
+	Row   *T              `json:"row,omitempty"`
+}
+
+// openJournal opens or creates the journal of some work, which is described by
+// everything that its rows depend on, as an object. A journal of other work, or a
+// damaged one, is begun anew, and e says so.
+func openJournal[T any](e *env, path string, work any) (*journal[T], error) {
+	text, err := json.Marshal(work)
+	if err != nil {
+		return nil, err
+	}
+	log, err := ckpt.OpenLog(path)
+	if err != nil {
+		return nil, err
+	}
+	j := &journal[T]{path: path, log: log, rows: map[int]T{}}
+	difference, err := j.read(text)
+	switch {
+	case err == nil && difference == "":
+		return j, nil
+	case errors.Is(err, ckpt.ErrEmpty):
+	case err != nil:
+		e.say("eval: beginning anew: %v", err)
+	default:
+		e.say("eval: beginning anew: %s is of %s", path, difference)
+	}
+	clear(j.rows)
+	if err := errors.Join(os.Truncate(path, 0), log.Append(map[string]json.RawMessage{"work": text})); err != nil {
+		log.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+// read takes in the rows. It says how the journal's work is another one.
+func (j *journal[T]) read(work []byte) (difference string, err error) {
+	first := true
+	for e, err := range ckpt.ReadJSONL[entry[T]](j.path) {
+		switch {
+		case err != nil:
+			return "", err
+		case first && !bytes.Equal(e.Work, work):
+			return differences(e.Work, work), nil
+		case !first && e.Row == nil:
+			return "", fmt.Errorf("%s: is damaged", j.path)
+		case !first:
+			j.rows[e.Index] = *e.Row
+		}
+		first = false
+	}
+	return "", nil
+}
+
+// differences names the keys in which the descriptions of two works differ.
+func differences(a, b []byte) string {
+	var x, y, all map[string]json.RawMessage
+	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+		return "another evaluation"
+	}
+	all = maps.Clone(x)
+	maps.Copy(all, y)
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if !bytes.Equal(x[key], y[key]) {
+			keys = append(keys, key)
+		}
+	}
+	return "an evaluation with another " + strings.Join(keys, ", ")
+}
+
+// add writes a row. It may be called from several goroutines only if their
+// calls do not overlap.
+func (j *journal[T]) add(index int, row T) error {
+	j.rows[index] = row
+	return j.log.Append(entry[T]{Index: index, Row: &row})
+}
+
+// close keeps the journal for the next time.
+func (j *journal[T]) close() error { return j.log.Close() }
+
+// remove ends the journal: its work has come to its end.
+func (j *journal[T]) remove() error {
+	return errors.Join(j.log.Close(), os.Remove(j.path))
+}

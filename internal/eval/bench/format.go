@@ -1,0 +1,404 @@
+package bench
+
+// This file tells the benchmarks' formats by their keys, and reads problems.
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/eval"
+)
+
+// A kind of problem is what recipes tell apart: how a problem is stated.
+type kind int
+
+const (
+	code         kind = iota // the beginning of a program: HumanEval, HumanEval+
+	docstring                // a task and an assert in a docstring: MBPP+
+	textAndTests             // a task in words and asserts: MBPP
+	contest                  // a contest's question: LiveCodeBench
+)
+
+// A layout is a format of problem files: a record of it has all of the keys, and
+// the first of them is in no other format before it in layouts.
+type layout struct {
+	name  string
+	keys  []string
+	build func(*fields) eval.Problem
+}
+
+// layouts are the formats, in the order in which they are tried.
+var layouts = []layout{
+	{"EvalPlus's", []string{"base_input", "plus_input", "task_id", "prompt", "entry_point", "canonical_solution", "atol"}, evalPlus},
+	{"LiveCodeBench's", []string{"question_content", "question_id", "starter_code", "public_test_cases", "private_test_cases", "metadata"}, liveCodeBench},
+	{"MBPP's", []string{"test_list", "task_id", "code"}, mbpp},
+	{"HumanEval's", []string{"prompt", "task_id"}, humanEval},
+}
+
+// formatName is what errors call a format.
+func formatName(f eval.Format) string {
+	return map[eval.Format]string{eval.HumanEval: "HumanEval's format", eval.EvalPlus: "EvalPlus's format", eval.MBPP: "MBPP's format", eval.LiveCodeBench: "LiveCodeBench's format"}[f]
+}
+
+// read reads the problems of files that are all in one format.
+func read(name string, files ...string) (*Benchmark, error) {
+	b := &Benchmark{Name: name}
+	var l layout
+	seen := map[string]string{} // where a task was
+	for _, file := range files {
+		for r, err := range records(file) {
+			if err != nil {
+				return nil, err
+			}
+			f, err := fieldsOf(r)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", r.where, err)
+			}
+			if l.name == "" {
+				if l, err = layoutOf(f.values); err != nil {
+					return nil, fmt.Errorf("%s: %w", r.where, err)
+				}
+			}
+			p, err := l.problem(f)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", r.where, err)
+			}
+			if first, ok := seen[p.TaskID]; ok {
+				return nil, fmt.Errorf("%s: task %q was in %s already", r.where, p.TaskID, first)
+			}
+			seen[p.TaskID] = r.where
+			b.Problems = append(b.Problems, p)
+		}
+		if len(b.Problems) == 0 {
+			return nil, fmt.Errorf("%s: found no problem", file)
+		}
+	}
+	b.kind = kindOf(b.Problems[0])
+	b.DefaultRecipe = defaultRecipe(b.kind, b.Problems[0].Format)
+	if b.kind == textAndTests {
+		for _, p := range b.Problems {
+			if slices.Contains(shotTasks, p.TaskID) {
+				b.shots = append(b.shots, p)
+			}
+		}
+	}
+	return b, nil
+}
+
+// kindOf is how a problem, and all others of its file, is stated.
+func kindOf(p eval.Problem) kind {
+	switch {
+	case p.Format == eval.LiveCodeBench:
+		return contest
+	case p.Format == eval.MBPP || p.Format == eval.HumanEval && hasKey(p.Raw, "test_list"):
+		return textAndTests
+	case p.Format == eval.EvalPlus && strings.HasPrefix(p.TaskID, "Mbpp/"):
+		return docstring
+	}
+	return code
+}
+
+func hasKey(object json.RawMessage, key string) bool {
+	var values map[string]json.RawMessage
+	return unmarshal(object, &values) == nil && values[key] != nil
+}
+
+func layoutOf(values map[string]json.RawMessage) (layout, error) {
+	for _, l := range layouts {
+		if _, ok := values[l.keys[0]]; ok {
+			return l, nil
+		}
+	}
+	var expected []string
+	for _, l := range slices.Backward(layouts) {
+		expected = append(expected, fmt.Sprintf("%s (%s)", l.name, strings.Join(l.keys, ", ")))
+	}
+	found := slices.Sorted(maps.Keys(values))
+	if len(found) > 12 {
+		found = append(found[:12], "...")
+	}
+	return layout{}, fmt.Errorf("found the keys %s; expected the format %s", strings.Join(found, ", "), strings.Join(expected, " or "))
+}
+
+// problem makes the problem of a record.
+func (l layout) problem(f *fields) (eval.Problem, error) {
+	for _, key := range l.keys {
+		if _, ok := f.values[key]; !ok {
+			return eval.Problem{}, fmt.Errorf("key %q is missing, expected %s format (%s)", key, l.name, strings.Join(l.keys, ", "))
+		}
+	}
+	p := l.build(f)
+	if f.err == nil && p.TaskID == "" {
+		f.err = errors.New("the name of the task is empty")
+	}
+	p.Raw = f.raw
+	return p, f.err
+}
+
+func humanEval(f *fields) eval.Problem {
+	return eval.Problem{TaskID: f.text("task_id"), Prompt: f.text("prompt"), EntryPoint: f.optional("entry_point"),
+		CanonicalSolution: f.optional("canonical_solution"), Test: f.optional("test")}
+}
+
+func evalPlus(f *fields) eval.Problem {
+	f.is("base_input", "[{", "an array") // an empty one is an object in some files
+	f.is("plus_input", "[{", "an array")
+	return eval.Problem{Format: eval.EvalPlus, TaskID: f.text("task_id"), Prompt: f.text("prompt"), EntryPoint: f.text("entry_point"),
+		CanonicalSolution: f.text("canonical_solution")}
+}
+
+func liveCodeBench(f *fields) eval.Problem {
+	for _, key := range []string{"question_content", "starter_code", "public_test_cases", "private_test_cases", "metadata"} {
+		f.is(key, `"`, "a string")
+	}
+	return eval.Problem{Format: eval.LiveCodeBench, TaskID: f.name("question_id")}
+}
+
+// mbpp reads MBPP's two forms (text and test_setup_code, or prompt and
+// test_imports), and EvalPlus's OriginFmt of MBPP+, where a test that calls the
+// function by its name comes in addition. The prompt is a docstring as the
+// bigcode harness makes it, which a program may begin with.
+func mbpp(f *fields) eval.Problem {
+	text := f.optional("prompt")
+	if _, ok := f.values["prompt"]; !ok {
+		text = f.text("text")
+	}
+	tests := f.texts("test_list")
+	if f.err == nil && len(tests) == 0 {
+		f.err = errors.New(`key "test_list": found an empty array, expected asserts`)
+	}
+	if f.err != nil {
+		return eval.Problem{}
+	}
+	p := eval.Problem{Format: eval.MBPP, TaskID: f.name("task_id"), CanonicalSolution: f.text("code"),
+		Prompt: "\"\"\"\n" + text + "\n" + tests[0] + "\n\"\"\"\n"}
+	if _, ok := f.values["test"]; ok {
+		p.Format, p.EntryPoint, p.Test = eval.HumanEval, f.calledBy("test"), checkOf(f.text("test"), f.calledBy("test"))
+	}
+	return p
+}
+
+// calls finds the function that a test of MBPP+'s OriginFmt calls in its last line.
+var calls = regexp.MustCompile(`assertion\((\w+)\(\*inp\)`)
+
+func (f *fields) calledBy(key string) string {
+	found := calls.FindAllStringSubmatch(f.text(key), -1)
+	if found == nil && f.err == nil {
+		f.err = fmt.Errorf("key %q: found no assertion(NAME(*inp), ...), expected the format of EvalPlus's OriginFmt", key)
+	}
+	if f.err != nil {
+		return ""
+	}
+	return found[len(found)-1][1]
+}
+
+// checkOf makes a check of a test that calls the function by its name.
+func checkOf(test, function string) string {
+	return "def check(candidate):\n    exec(" + strconv.Quote(test) + ", {" + strconv.Quote(function) + ": candidate})\n"
+}
+
+// fields are the keys of one record. What reads them remembers the first error.
+type fields struct {
+	raw    json.RawMessage
+	values map[string]json.RawMessage
+	err    error
+}
+
+func fieldsOf(r record) (*fields, error) {
+	if !utf8.Valid(r.raw) {
+		return nil, errors.New("is not valid UTF-8")
+	}
+	f := &fields{raw: r.raw}
+	if err := unmarshal(r.raw, &f.values); err != nil {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, fmt.Errorf("invalid JSON: %w (at byte %d)", err, syntax.Offset)
+		}
+		return nil, fmt.Errorf("found %s, expected an object", jsonKind(r.raw))
+	}
+	if f.values == nil {
+		return nil, errors.New("found null, expected an object")
+	}
+	return f, nil
+}
+
+// is checks the first character of a value, which tells its type.
+func (f *fields) is(key, first, expected string) {
+	if v := f.values[key]; f.err == nil && !strings.Contains(first, string(v[0])) {
+		f.err = fmt.Errorf("key %q: found %s, expected %s", key, jsonKind(v), expected)
+	}
+}
+
+// into decodes a value.
+func (f *fields) into(key string, v any, expected string) {
+	value, ok := f.values[key]
+	switch {
+	case f.err != nil:
+	case !ok:
+		f.err = fmt.Errorf("key %q is missing, expected %s", key, expected)
+	case json.Unmarshal(value, v) != nil || value[0] == 'n':
+		f.err = fmt.Errorf("key %q: found %s, expected %s", key, jsonKind(value), expected)
+	}
+}
+
+func (f *fields) text(key string) string {
+	var s string
+	f.into(key, &s, "a string")
+	return s
+}
+
+// optional is a string that may be missing.
+func (f *fields) optional(key string) string {
+	if _, ok := f.values[key]; !ok {
+		return ""
+	}
+	return f.text(key)
+}
+
+func (f *fields) texts(key string) []string {
+	var s []string
+	f.into(key, &s, "an array of strings")
+	return s
+}
+
+// name is a string, or a number that serves as a name.
+func (f *fields) name(key string) string {
+	if v := f.values[key]; v[0] >= '0' && v[0] <= '9' && !bytes.ContainsAny(v, ".eE") {
+		return string(v)
+	}
+	var s string
+	f.into(key, &s, "a string or a whole number")
+	return s
+}
+
+// jsonKind is what a JSON value is.
+func jsonKind(v json.RawMessage) string {
+	switch v[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// unmarshal is json.Unmarshal of what Python calls JSON.
+func unmarshal(text []byte, into any) error { return json.Unmarshal(finite(text), into) }
+
+// infinities are what Python writes into JSON beside numbers: as values, never
+// within anything but strings.
+var infinities = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|NaN|Infinity`)
+
+// finite puts 0 and spaces in the place of every NaN and Infinity, of which
+// EvalPlus's inputs have some, and moves nothing.
+func finite(text []byte) []byte {
+	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
+		return text
+	}
+	return infinities.ReplaceAllFunc(text, func(found []byte) []byte {
+		if found[0] == '"' {
+			return found
+		}
+		return append([]byte("0"), bytes.Repeat([]byte(" "), len(found)-1)...)
+	})
+}
+
+// A record is a JSON value of a file and where it stands.
+type record struct {
+	where string // file:line, or the number of an array's element
+	raw   json.RawMessage
+}
+
+// records reads a file ("-": standard input; compressed or not) of JSON lines,
+// or of one array as MBPP's sanitized file is. Lines are kept byte for byte;
+// elements of an array have spaces for line breaks.
+func records(file string) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		in, err := ckpt.OpenText(file)
+		if err != nil {
+			yield(record{}, err)
+			return
+		}
+		defer in.Close()
+		name := file
+		if file == ckpt.Stdin {
+			name = "standard input"
+		}
+		r := bufio.NewReaderSize(in, 1<<16)
+		first := true // line that is not blank
+		for number := 1; ; number++ {
+			line, err := r.ReadBytes('\n')
+			if err != nil && err != io.EOF {
+				yield(record{}, fmt.Errorf("%w (in line %d)", err, number))
+				return
+			}
+			text := bytes.TrimSpace(line)
+			if first && len(text) > 0 && text[0] == '[' {
+				elements(name, number, io.MultiReader(bytes.NewReader(line), r), yield)
+				return
+			}
+			if len(text) > 0 && !yield(record{fmt.Sprintf("%s:%d", name, number), text}, nil) || err == io.EOF {
+				return
+			}
+			first = first && len(text) == 0
+		}
+	}
+}
+
+// elements reads the elements of an array, which begins at a line.
+func elements(name string, line int, in io.Reader, yield func(record, error) bool) {
+	fail := func(err error) {
+		yield(record{}, fmt.Errorf("%s: the array that begins in line %d: %w", name, line, err))
+	}
+	text, err := io.ReadAll(in)
+	if err != nil {
+		fail(err)
+		return
+	}
+	d := json.NewDecoder(bytes.NewReader(finite(text)))
+	_, err = d.Token() // the bracket
+	for number := 1; err == nil && d.More(); number++ {
+		var element json.RawMessage
+		if err = d.Decode(&element); err != nil {
+			break
+		}
+		end := d.InputOffset()
+		raw := text[end-int64(len(element)) : end]
+		for i, c := range raw {
+			if c == '\n' || c == '\r' { // never within a string
+				raw[i] = ' '
+			}
+		}
+		if !yield(record{fmt.Sprintf("%s: element %d of the array", name, number), raw}, nil) {
+			return
+		}
+	}
+	if err == nil {
+		_, err = d.Token() // the bracket
+	}
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			err = errors.New("found more after the array, expected the end of the file")
+		}
+	}
+	if err != nil {
+		fail(err)
+	}
+}

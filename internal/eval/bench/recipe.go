@@ -1,0 +1,268 @@
+package bench
+
+// This file has the recipes: what the usual harnesses ask a model that continues
+// texts, where they stop it, and which program they make of what it said. The
+// texts of prompts follow the harnesses' to the letter, but for those that are
+// marked as ours.
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"nfcot/internal/eval"
+)
+
+// A Recipe is a harness's way from a problem to a prompt, and from a completion
+// to a program.
+type Recipe struct {
+	Name     string
+	Sampling string // how the harness samples by default, for people to read; empty for plain
+
+	Prompt   func(p eval.Problem) string // what the model continues
+	Stops    []string                    // a completion ends before the first of these
+	Assemble eval.Assemble               // of a completion that has ended
+
+	spaces string // what the harness writes for a tab in a completion; empty for a tab
+}
+
+// Cut ends a completion where the harness ends it: before the stop that comes
+// first, which it drops. It is told the completion alone, never the prompt.
+func (r *Recipe) Cut(completion string) (kept string, stopped bool) {
+	end := len(completion)
+	for _, stop := range r.Stops {
+		if i := strings.Index(completion[:end], stop); i >= 0 {
+			end, stopped = i, true
+		}
+	}
+	kept = completion[:end]
+	if r.spaces != "" {
+		kept = strings.ReplaceAll(kept, "\t", r.spaces)
+	}
+	return kept, stopped
+}
+
+// LongestStop is the number of bytes of the longest stop: who looks for stops
+// token by token need not look further back.
+func (r *Recipe) LongestStop() int {
+	longest := 0
+	for _, stop := range r.Stops {
+		longest = max(longest, len(stop))
+	}
+	return longest
+}
+
+// A Sanitizer extracts from a text the program that defines an entry point, as
+// EvalPlus does.
+type Sanitizer func(ctx context.Context, text, entryPoint string) (string, error)
+
+// The stops of the harnesses.
+var (
+	humanEvalStops = []string{"\nclass", "\ndef", "\n#", "\nif", "\nprint"}
+	evalPlusStops  = []string{"<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint("}
+)
+
+// recipes are the recipes by harness and kind of problem. The first of a kind is
+// what those get who ask for none, but for EvalPlus's sets.
+var recipes = []struct {
+	kinds []kind
+	Recipe
+	// bind, if not nil, adds what depends on the benchmark.
+	bind func(r *Recipe, b *Benchmark, sanitize Sanitizer) error
+}{
+	{[]kind{code}, Recipe{
+		Name: "human-eval", Sampling: "n 200, top-p 0.95, for each k the best temperature",
+		Prompt: verbatim, Stops: humanEvalStops, Assemble: eval.Concatenate,
+	}, nil},
+	{[]kind{code}, Recipe{
+		Name: "evalplus", Sampling: "n 1, temperature 0, 768 tokens",
+		Prompt: strippedLine, Stops: slices.Concat(evalPlusStops, []string{"\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "}), spaces: "    ",
+	}, bindSanitizer},
+	{[]kind{code}, Recipe{
+		Name: "bigcode", Sampling: "n 1, temperature 0.2, top-p 0.95",
+		Prompt: stripped, Stops: []string{"\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "<file_sep>"}, Assemble: after(stripped),
+	}, nil},
+	{[]kind{code}, Recipe{
+		Name: "lm-eval", Sampling: "n 1, temperature 0, 1024 tokens",
+		Prompt: verbatim, Stops: humanEvalStops, Assemble: eval.Concatenate,
+	}, nil},
+
+	{[]kind{textAndTests, docstring}, Recipe{
+		Name: "bigcode", Sampling: "n 1, temperature 0.2, top-p 0.95",
+		Prompt: verbatim, Stops: []string{"\nclass", "\nassert", "\n\"\"\"", "\nprint", "\nif", "\n<|/", "\n```"}, Assemble: eval.Concatenate,
+	}, nil},
+	{[]kind{textAndTests}, Recipe{
+		Name: "lm-eval", Sampling: "n 1, temperature 0",
+		Stops: []string{"[DONE]"}, Assemble: alone,
+	}, bindShots},
+	{[]kind{docstring}, Recipe{
+		Name: "evalplus", Sampling: "n 1, temperature 0, 768 tokens",
+		Prompt: strippedLine, Stops: slices.Concat(evalPlusStops, []string{"\n\"\"\"", "\nassert"}), spaces: "    ",
+	}, bindSanitizer},
+
+	{[]kind{contest}, Recipe{
+		Name: "lcb", Sampling: "n 10, temperature 0.2, top-p 0.95, 2000 tokens",
+		Prompt: contestPrompt, Stops: []string{"###"}, Assemble: trimmed,
+	}, nil},
+	{[]kind{contest}, Recipe{
+		Name: "lcb-instruct", Sampling: "n 10, temperature 0.2, top-p 0.95, 2000 tokens",
+		Prompt: instruction, Assemble: fenced,
+	}, nil},
+
+	// For models that end their answers themselves.
+	{[]kind{code, textAndTests, docstring}, Recipe{Name: "plain", Prompt: verbatim, Assemble: eval.Concatenate}, nil},
+}
+
+// defaultRecipe is the recipe of those who ask for none.
+func defaultRecipe(k kind, f eval.Format) string {
+	if f == eval.EvalPlus {
+		return "evalplus"
+	}
+	return recipeNames(k)[0]
+}
+
+// Recipe is the benchmark's recipe of a name; that of DefaultRecipe for the empty
+// name. Only assembling of EvalPlus's needs sanitize.
+func (b *Benchmark) Recipe(name string, sanitize Sanitizer) (*Recipe, error) {
+	if name == "" {
+		name = b.DefaultRecipe
+	}
+	for _, row := range recipes {
+		if row.Name != name || !slices.Contains(row.kinds, b.kind) {
+			continue
+		}
+		r := row.Recipe
+		if row.bind != nil {
+			if err := row.bind(&r, b, sanitize); err != nil {
+				return nil, fmt.Errorf("recipe %s: %w", name, err)
+			}
+		}
+		return &r, nil
+	}
+	return nil, fmt.Errorf("there is no recipe %q for %s; want %s", name, b.Name, strings.Join(b.RecipeNames(), ", "))
+}
+
+// RecipeHelp says of every recipe what it is for and how its harness samples, a
+// line each.
+func RecipeHelp() string {
+	names := map[kind]string{code: "HumanEval(+)", textAndTests: "MBPP", docstring: "MBPP+", contest: "LiveCodeBench"}
+	var b strings.Builder
+	for _, row := range recipes {
+		var of []string
+		for _, k := range row.kinds {
+			of = append(of, names[k])
+		}
+		fmt.Fprintf(&b, "%-13s %s: %s\n", row.Name, strings.Join(of, ", "), cmp.Or(row.Sampling, "for models that end their answers themselves"))
+	}
+	return b.String()
+}
+
+// RecipeNames are the recipes that the benchmark has.
+func (b *Benchmark) RecipeNames() []string { return recipeNames(b.kind) }
+
+func recipeNames(k kind) []string {
+	var names []string
+	for _, row := range recipes {
+		if slices.Contains(row.kinds, k) {
+			names = append(names, row.Name)
+		}
+	}
+	return names
+}
+
+// verbatim is the problem's own prompt.
+func verbatim(p eval.Problem) string { return p.Prompt }
+
+// stripped is the prompt without white space around it.
+func stripped(p eval.Problem) string { return strip(p.Prompt) }
+
+// strippedLine is stripped as a line of its own.
+func strippedLine(p eval.Problem) string { return strip(p.Prompt) + "\n" }
+
+// strip is Python's str.strip, which takes four control characters for white
+// space that Go does not.
+func strip(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
+}
+
+// after puts the completion after a prompt.
+func after(prompt func(eval.Problem) string) eval.Assemble {
+	return func(_ context.Context, p eval.Problem, s eval.Sample) (string, error) {
+		return prompt(p) + s.Completion, nil
+	}
+}
+
+// alone takes the completion for the whole program.
+func alone(_ context.Context, _ eval.Problem, s eval.Sample) (string, error) {
+	return s.Completion, nil
+}
+
+// trimmed is alone without white space around it.
+func trimmed(_ context.Context, _ eval.Problem, s eval.Sample) (string, error) {
+	return strip(s.Completion), nil
+}
+
+// fenced takes what stands between the last two lines with a code fence; nothing
+// where there are fewer.
+func fenced(_ context.Context, _ eval.Problem, s eval.Sample) (string, error) {
+	lines := strings.Split(s.Completion, "\n")
+	var fences []int
+	for i, line := range lines {
+		if strings.Contains(line, "```") {
+			fences = append(fences, i)
+		}
+	}
+	if len(fences) < 2 {
+		return "", nil
+	}
+	from, to := fences[len(fences)-2], fences[len(fences)-1]
+	return strings.Join(lines[from+1:to], "\n"), nil
+}
+
+// bindSanitizer lets EvalPlus's recipes take the program out of prompt and
+// completion.
+func bindSanitizer(r *Recipe, _ *Benchmark, sanitize Sanitizer) error {
+	r.Assemble = func(ctx context.Context, p eval.Problem, s eval.Sample) (string, error) {
+		return sanitize(ctx, r.Prompt(p)+s.Completion, p.EntryPoint)
+	}
+	return nil
+}
+
+// shotTasks are the tasks of MBPP whose solutions lm-eval shows before each
+// question. They are of none of the splits but the one for prompts.
+var shotTasks = []string{"2", "3", "4"}
+
+// bindShots lets lm-eval's prompts begin with the solved tasks.
+func bindShots(r *Recipe, b *Benchmark, _ Sanitizer) error {
+	if len(b.shots) != len(shotTasks) {
+		return fmt.Errorf("its prompts show tasks %s, and only %d of them are in the file", strings.Join(shotTasks, ", "), len(b.shots))
+	}
+	var shots strings.Builder
+	for _, p := range b.shots {
+		shots.WriteString(question(p) + p.CanonicalSolution + "\n[DONE]\n\n")
+	}
+	r.Prompt = func(p eval.Problem) string { return shots.String() + question(p) }
+	return nil
+}
+
+// question asks for a task of MBPP in the words of its paper, with three tests.
+func question(p eval.Problem) string {
+	var task struct {
+		Text, Prompt string
+		Tests        []string `json:"test_list"`
+	}
+	decode(p, &task)
+	return "You are an expert Python programmer, and here is your task: " + cmp.Or(task.Text, task.Prompt) +
+		" Your code should pass these tests:\n\n" + strings.Join(task.Tests[:min(3, len(task.Tests))], "\n") + "\n[BEGIN]\n"
+}
+
+// decode reads what a recipe needs beyond a problem's fields. The types of these
+// keys were checked when the file was read.
+func decode(p eval.Problem, into any) {
+	if err := unmarshal(p.Raw, into); err != nil {
+		panic(fmt.Sprintf("%s: %v", p.TaskID, err))
+	}
+}

@@ -1,0 +1,126 @@
+// Package cpython runs programs in CPython and judges them as the reference
+// harnesses of the public benchmarks do.
+//
+// Two processes take part in each run, both sandboxed. The candidate's process
+// (python/candidate.py) runs the program and calls its functions on request. The
+// tester's process (python/tester.py) runs the benchmark's test, where each
+// call of a function of the program is such a request. What comes back is plain
+// data (python/wire.py), so that nothing that a program does to its own process
+// can pass for the right result. The verdict comes from the tester alone, on a
+// channel of which the candidate has no end.
+package cpython
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/sandbox"
+)
+
+// Options say how to run programs.
+type Options struct {
+	Python  string          // name or path of the interpreter; empty: the first that will do
+	Sandbox sandbox.Options // how to open the sandbox; its ReadOnly need not name the interpreter's files
+	Memory  int64           // bytes that a program may use; 0: the sandbox's default
+	Timeout time.Duration   // wall-clock limit of a program with its tests; 0: the benchmark's own
+	Workers int             // calls of Execute at once for which processes are started ahead
+}
+
+// An Executor runs programs in CPython. It is an eval.Executor.
+type Executor struct {
+	options Options
+	python  *interpreter
+	sandbox *sandbox.Sandbox
+	tester  *tester
+
+	tasksMu  sync.Mutex
+	tasks    map[string]task // by TaskID
+	prepared []*os.File      // of all tasks
+
+	ready    chan *candidate // started ahead
+	starting sync.WaitGroup
+	closing  atomic.Bool
+}
+
+// Open finds an interpreter, opens the sandbox and starts the tester. Where no
+// interpreter will do the error is a *NotFound, where the sandbox will not do it is a *sandbox.Refused.
+func Open(ctx context.Context, o Options) (*Executor, error) {
+	python, err := find(ctx, o.Python)
+	if err != nil {
+		return nil, err
+	}
+	o.Sandbox.ReadOnly = append(slices.Clone(o.Sandbox.ReadOnly), python.Files...)
+	box, err := sandbox.Open(ctx, o.Sandbox)
+	if err != nil {
+		return nil, err
+	}
+	x := &Executor{options: o, python: python, sandbox: box, tasks: map[string]task{}, ready: make(chan *candidate, max(1, o.Workers))}
+	if x.tester, err = x.startTester(); err != nil {
+		_ = box.Close()
+		return nil, err
+	}
+	for range cap(x.ready) {
+		x.startAhead()
+	}
+	return x, nil
+}
+
+// Version is CPython's version as in "3.11.2".
+func (x *Executor) Version() string { return x.python.version() }
+
+// Walls is what confines programs, in one line.
+func (x *Executor) Walls() string { return x.sandbox.String() }
+
+// Close ends all processes. No call of Execute may be running.
+func (x *Executor) Close() error {
+	x.closing.Store(true)
+	x.starting.Wait()
+	close(x.ready)
+	var errs []error
+	for c := range x.ready {
+		_, err := c.finish()
+		errs = append(errs, err)
+	}
+	for _, f := range x.prepared {
+		errs = append(errs, f.Close())
+	}
+	x.tester.Kill()
+	_, err := x.tester.Wait()
+	return errors.Join(append(errs, err, x.tester.control.Close(), x.sandbox.Close())...)
+}
+
+// startAhead starts a candidate's process that will be needed soon.
+func (x *Executor) startAhead() {
+	x.starting.Go(func() {
+		if x.closing.Load() {
+			return
+		}
+		// Without one, a later call of takeCandidate starts its own and reports what is wrong.
+		if c, err := x.startCandidate(); err == nil {
+			select {
+			case x.ready <- c:
+			default:
+				_, _ = c.finish()
+			}
+		}
+	})
+}
+
+// takeCandidate gives out a process that has run nothing yet.
+func (x *Executor) takeCandidate() (*candidate, error) {
+	defer x.startAhead()
+	select {
+	case c := <-x.ready:
+		return c, nil
+	default:
+		return x.startCandidate()
+	}
+}
+
+var _ eval.Executor = (*Executor)(nil)

@@ -1,0 +1,149 @@
+package cpython
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The versions of CPython that programs may run in.
+const (
+	oldestMinor = 8
+	newestMinor = 13
+)
+
+// candidates are the names under which interpreters are looked for.
+func names() []string {
+	all := []string{"python3"}
+	for minor := newestMinor; minor >= oldestMinor; minor-- {
+		all = append(all, fmt.Sprintf("python3.%d", minor))
+	}
+	return append(all, "python")
+}
+
+// NotFound is the error of Open where there is no CPython that it can use.
+type NotFound struct {
+	Tried []string // each interpreter and why it will not do
+}
+
+func (e *NotFound) Error() string {
+	return fmt.Sprintf("no CPython 3.%d to 3.%d: %s; name one with --python PATH",
+		oldestMinor, newestMinor, strings.Join(e.Tried, "; "))
+}
+
+//go:embed python/*.py
+var sources embed.FS
+
+func source(name string) string {
+	text, err := fs.ReadFile(sources, path.Join("python", name+".py"))
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(text)
+}
+
+// The modules of the programs that run in CPython. Each module may import
+// those before it; the last one has a function main.
+var (
+	candidateModules = []string{"wire", "lcb_candidate", "candidate"}
+	testerModules    = []string{"wire", "tester", "humaneval", "mbpp", "evalplus", "lcb", "sanitize", "serve"}
+)
+
+// An interpreter is what CPython says of itself.
+type interpreter struct {
+	Implementation string
+	Version        []int
+	Executable     string            // the program itself: what was named may be a script or a link
+	Files          []string          // files and folders that it needs
+	Programs       map[string][]byte // candidate and tester, in its own byte code
+}
+
+// version is CPython's version as in "3.11.2".
+func (i *interpreter) version() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(i.Version), " ", "."), "[]")
+}
+
+// find returns the interpreter of the given name or path, or the first that
+// will do of those that usually exist.
+func find(ctx context.Context, python string) (*interpreter, error) {
+	tried := names()
+	if python != "" {
+		tried = []string{python}
+	}
+	var failures []string
+	for _, name := range tried {
+		i, err := ask(ctx, name)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err == nil {
+			return i, nil
+		}
+		failures = append(failures, fmt.Sprintf("%s: %v", name, err))
+	}
+	return nil, &NotFound{Tried: failures}
+}
+
+// askTimeout bounds the time that an interpreter takes to describe itself.
+const askTimeout = 30 * time.Second
+
+// ask has an interpreter describe itself. This is the one time that it runs
+// without a sandbox, in the user's own environment, and before it has seen any
+// program.
+func ask(ctx context.Context, name string) (*interpreter, error) {
+	file, err := exec.LookPath(name)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("not found")
+	} else if err != nil {
+		return nil, err
+	}
+	modules := func(names []string) [][2]string {
+		var all [][2]string
+		for _, name := range names {
+			all = append(all, [2]string{name, source(name)})
+		}
+		return all
+	}
+	input, err := json.Marshal(map[string]any{"candidate": modules(candidateModules), "tester": modules(testerModules)})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, file, "-I", "-S", "-B", "-c", source("find"))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+		return nil, fmt.Errorf("%w: %s", err, lines[len(lines)-1])
+	}
+	var i interpreter
+	if err := json.Unmarshal(stdout.Bytes(), &i); err != nil {
+		return nil, fmt.Errorf("it does not describe itself: %w", err)
+	}
+	switch {
+	case i.Implementation != "cpython":
+		return nil, fmt.Errorf("it is %s", i.Implementation)
+	case len(i.Version) != 3 || i.Version[0] != 3 || i.Version[1] < oldestMinor || i.Version[1] > newestMinor:
+		return nil, fmt.Errorf("it is version %s", i.version())
+	}
+	// The loader and the libraries that modules load later.
+	for _, folder := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"} {
+		if _, err := os.Stat(folder); err == nil {
+			i.Files = append(i.Files, folder)
+		}
+	}
+	slices.Sort(i.Files)
+	i.Files = slices.Compact(i.Files)
+	return &i, nil
+}

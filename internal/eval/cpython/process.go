@@ -1,0 +1,133 @@
+package cpython
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"nfcot/internal/eval/sandbox"
+)
+
+// mostCPU is the processor time after which a process is killed by the system,
+// far beyond the limits of programs.
+const mostCPU = 10 * time.Minute
+
+// startCPython starts an interpreter that runs one of its programs, with files
+// as its descriptors from 3. The program's code is the first that comes on
+// descriptor 3; boot is that channel's other end.
+func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Command) (*sandbox.Process, error) {
+	c.Path = x.python.Executable
+	// Isolated but for the seed of hashes: sets must have the same order in all processes.
+	c.Args = []string{c.Path, "-s", "-S", "-B", "-c", source("boot")}
+	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1"}
+	c.Memory, c.CPU = x.options.Memory, mostCPU
+	p, err := x.sandbox.Start(c)
+	if err != nil {
+		return nil, fmt.Errorf("starting CPython: %w", err)
+	}
+	code := x.python.Programs[program]
+	if _, err := boot.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(code))), code...)); err != nil {
+		p.Kill()
+		_, _ = p.Wait()
+		return nil, fmt.Errorf("starting CPython: %w", err)
+	}
+	return p, nil
+}
+
+// A candidate is a process that waits for the tester to have it run a program.
+type candidate struct {
+	*sandbox.Process
+	channel *os.File // the tester's end
+}
+
+func (x *Executor) startCandidate() (*candidate, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	p, err := x.startCPython("candidate", ours, sandbox.Command{Files: []*os.File{theirs}})
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	return &candidate{p, ours}, nil
+}
+
+// finish kills the process, if it still runs, and says how it ended.
+func (c *candidate) finish() (sandbox.End, error) {
+	c.Kill()
+	c.channel.Close()
+	return c.Wait()
+}
+
+// A tester is the zygote that forks a process for each program to be judged.
+type tester struct {
+	*sandbox.Process
+	control *net.UnixConn
+	jobs    atomic.Uint64
+}
+
+func (x *Executor) startTester() (*tester, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	p, err := x.startCPython("tester", ours, sandbox.Command{Files: []*os.File{theirs}, Fork: true})
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	control, err := unixConn(ours)
+	if err != nil {
+		p.Kill()
+		_, _ = p.Wait()
+		return nil, err
+	}
+	return &tester{Process: p, control: control}, nil
+}
+
+// unixConn makes a connection of one end of a socketPair and closes the file.
+func unixConn(f *os.File) (*net.UnixConn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UnixConn), nil
+}
+
+// record is what the zygote reads: what to do, and the job's number.
+func record(what byte, job uint64) []byte {
+	return binary.LittleEndian.AppendUint64([]byte{what}, job)
+}
+
+// fork has the zygote make a process for a job. It returns its channel for the
+// order and the messages.
+func (t *tester) fork(what byte, job uint64, files []*os.File) (*net.UnixConn, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	if err := passCredentials(ours); err != nil {
+		ours.Close()
+		return nil, err
+	}
+	if err := sendFiles(t.control, record(what, job), append([]*os.File{theirs}, files...)); err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("the tester's process: %w", err)
+	}
+	return unixConn(ours)
+}
+
+// kill ends the process of a job, if it still runs.
+func (t *tester) kill(job uint64) error {
+	_, err := t.control.Write(record('K', job))
+	return err
+}

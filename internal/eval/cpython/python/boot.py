@@ -1,0 +1,20 @@
+import marshal
+import posix
+import sys
+
+
+def read(n):
+    data = b""
+    while len(data) < n:
+        piece = posix.read(3, n - len(data))
+        if not piece:
+            posix._exit(1)
+        data += piece
+    return data
+
+
+sys.path = [p for p in sys.path if p]
+for name, code in marshal.loads(read(int.from_bytes(read(4), "little"))):
+    module = sys.modules[name] = type(sys)(name)
+    exec(code, module.__dict__)
+module.main()

@@ -1,0 +1,201 @@
+"""The candidate's process: runs one program, and then calls its functions as the tester asks.
+
+Everything here shares a process with a program that may be hostile, and nothing that it answers is trusted. It has to
+be right for honest programs only. The tester's half, which says what the requests mean, is in tester.py.
+"""
+
+import builtins
+import io
+import sys
+
+import lcb_candidate
+import posix
+import wire
+
+CHANNEL = 3
+
+# What the reference harnesses take away from programs. Using it is a failure there, so that verdicts depend on it.
+TAKEN_AWAY = {
+    "os": ("kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork", "forkpty", "killpg",
+           "rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown", "chroot",
+           "lchflags", "lchmod", "lchown", "getcwd", "chdir"),
+    "shutil": ("rmtree", "move", "chown"),
+    "subprocess": ("Popen",),
+}
+NO_MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
+NO_BUILTINS = ("exit", "quit", "help")
+LCB_NO_BUILTINS = ("quit", "help")
+
+UNCHANGEABLE = (type(None), bool, int, float, complex, str, bytes)
+
+
+class TakingAway:
+    """An import hook: takes away what TAKEN_AWAY names of a module as soon as the module is there.
+
+    Importing these modules for that, as the reference harnesses do, would take longer than most programs.
+    """
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name not in TAKEN_AWAY:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is cls else finder.find_spec(name, path, target)
+            if spec is not None:
+                spec.loader = cls(spec.loader)
+                return spec
+        return None
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        self.loader.exec_module(module)
+        take_away(module)
+
+
+def take_away(module):
+    for name in TAKEN_AWAY[module.__name__]:
+        setattr(module, name, None)
+
+
+class NoInput(io.StringIO):
+    """Standard input of programs in HumanEval: there is none, and asking for it is an error."""
+
+    def read(self, *args):
+        raise OSError
+
+    readline = readlines = read
+
+    def readable(self, *args):
+        return False
+
+
+class NoOutput(io.StringIO):
+    """Standard output: takes everything and keeps nothing."""
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError("string argument expected, got %r" % type(text).__name__)
+        return len(text)
+
+
+def guard(names):
+    """Takes away what the reference harnesses take away, and the builtins of the given names."""
+    for name in names:
+        setattr(builtins, name, None)
+    for name in NO_MODULES:
+        sys.modules[name] = None
+    for name in TAKEN_AWAY:
+        if name in sys.modules:
+            take_away(sys.modules[name])
+    sys.meta_path.insert(0, TakingAway)
+    sys.stdin = NoInput()
+    sys.stdout = sys.stderr = NoOutput()
+
+
+namespace = {}
+iterators = []
+
+
+def load(source, no_builtins):
+    """Runs a program as the module whose functions call() calls. A second load begins again with an empty module."""
+    guard(NO_BUILTINS + no_builtins)
+    namespace.clear()
+    exec(compile(source, "<string>", "exec", 0, True), namespace)
+
+
+def together(source):
+    """Runs a program with its tests in it. Whether they passed is only what this process says."""
+    load(source, ())
+
+
+def load_lcb(source, name):
+    """Runs a program of LiveCodeBench, for call() to call its function or, without a name, to run it on input."""
+    guard(LCB_NO_BUILTINS)
+    lcb_candidate.set_up()
+    if name is None:
+        namespace["run"] = lcb_candidate.load_program(source)
+    else:
+        namespace[name] = lcb_candidate.load_function(source, name)
+
+
+def call(name, encoded, report_changes):
+    """Calls a function. Returns its result and, if asked to, the arguments if the function has changed them."""
+    args, kwargs = wire.decode(encoded)
+    if name not in namespace:
+        raise NameError("name %r is not defined" % name)
+    value = namespace[name](*args, **kwargs)
+    if report_changes and not all(type(a) in UNCHANGEABLE for a in args):
+        changed = wire.encode((args, kwargs), keep)
+        if changed != encoded:
+            return value, args
+    return value, None
+
+
+def advance(number):
+    """Returns the next value of an iterator."""
+    return next(iterators[number])
+
+
+def look_up(names):
+    """Says of each name what the program has defined under it, as a kind and a value."""
+    found = {}
+    for name in names:
+        if name in namespace:
+            value = namespace[name]
+            if isinstance(value, type(sys)):
+                found[name] = "module", value.__name__
+            elif callable(value):
+                found[name] = "type" if isinstance(value, type) else "function", None
+            else:
+                found[name] = "value", value
+    return found
+
+
+REQUESTS = {"load": load, "load_lcb": load_lcb, "together": together, "call": call, "advance": advance, "look_up": look_up}
+
+
+def keep(iterator):
+    iterators.append(iterator)
+    return len(iterators) - 1
+
+
+def describe(e):
+    """Returns what the tester needs to raise an exception again: a class that it knows, and an argument."""
+    cls = next(c for c in type(e).__mro__ if getattr(builtins, c.__name__, None) is c)
+    if len(e.args) == 1 and type(e.args[0]) in (str, int):
+        return cls.__name__, e.args[0]
+    return cls.__name__, str(e)[:10000] if e.args else None
+
+
+def answer(request):
+    """Does what a request asks for and returns the bytes of the answer."""
+    try:
+        name, arguments = wire.decode(request)
+        return wire.encode(("returned", REQUESTS[name](*arguments)), keep)
+    except BaseException as e:
+        try:
+            return wire.encode(("raised", describe(e)))
+        except BaseException:
+            return wire.encode(("raised", ("RuntimeError", "an exception that cannot be described")))
+
+
+def main():
+    def read(n):
+        return posix.read(CHANNEL, n)
+
+    def write(data):
+        return posix.write(CHANNEL, data)
+
+    for name in "wire", "lcb_candidate", "candidate":
+        del sys.modules[name]  # programs may have modules of these names
+    while True:
+        try:
+            request = wire.read_message(read)
+        except EOFError:
+            return
+        wire.write_message(write, answer(request))

@@ -1,0 +1,355 @@
+"""The tester's process: judges programs that run in another process.
+
+A zygote imports everything once and forks for each program. The child runs a grader: a function that has the
+candidate load its program, calls its functions, compares what they return, and raises if the program does not pass.
+What the candidate's process sends is data: wire.decode() sees to that, and that the data is plain and bounded. The
+verdict goes to a channel of which the candidate's process has no end.
+"""
+
+import ast
+import builtins
+import importlib
+import json
+import marshal
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+import wire
+
+CONTROL = 3
+RECORD = 9  # bytes of a record on CONTROL: what to do, and the number of a job
+
+# The most that a message in a verdict may have, in characters. The reader shortens it further.
+MAX_MESSAGE = 2000
+
+# A call that takes longer than this has its own limit watched by the reader of the verdicts, who knows how long the
+# candidate's process had no processor. Others are not worth the messages.
+UNWATCHED = 0.1
+
+
+class Failure(Exception):
+    """A program has not passed, for the reason given."""
+
+
+class CandidateError(Exception):
+    """What the candidate has raised, where no class of that name exists or it cannot be raised again."""
+
+
+class Lost(BaseException):
+    """The candidate's process has ended or does not keep to the protocol. Tests must not catch it."""
+
+
+class Candidate:
+    """The program under test, as the process that runs it answers."""
+
+    def __init__(self, job, channel):
+        self.job = job
+        self._channel = channel
+        # Whether an object was involved that is more than plain data.
+        self.objects = False
+
+    def load(self, source, no_builtins=()):
+        """Runs the program. no_builtins are builtins that it does not get, beyond those that nobody gets."""
+        self._request("load", source, tuple(no_builtins))
+
+    def load_lcb(self, source, name, seconds):
+        """Runs a program of LiveCodeBench within the given number of seconds. If name is None it prints: call("run")."""
+        self._request("load_lcb", source, name, seconds=seconds)
+
+    def together(self, source):
+        """Runs a program with its tests in it, all in the candidate's process."""
+        self._request("together", source)
+
+    def call(self, name, args, kwargs={}, seconds=None, report_changes=True):
+        """Calls a function of the program and returns what it returns.
+
+        Lists, dicts and sets among the arguments are changed as the function has changed them. What it raises is
+        raised here, as the builtin class that is nearest. The call may take the given number of seconds.
+        """
+        try:
+            encoded = wire.encode((tuple(args), kwargs))
+        except wire.NotPlain:
+            self.objects = True
+            raise
+        answered = self._request("call", name, encoded, report_changes, seconds=seconds)
+        if type(answered) is not tuple or len(answered) != 2:
+            raise Lost("an answer of another form")
+        value, changed = answered
+        if type(changed) is tuple and len(changed) == len(args):
+            for argument, now in zip(args, changed):
+                change(argument, now)
+        return value
+
+    def function(self, name):
+        """Returns a function that calls the program's function of that name."""
+        def function(*args, **kwargs):
+            return self.call(name, args, kwargs)
+        function.__name__ = name
+        return function
+
+    def look_up(self, names):
+        """Returns what the program has defined under the given names, as far as tests may see it."""
+        found = self._request("look_up", list(names)) if names else {}
+        if type(found) is not dict:
+            raise Lost("an answer of another form")
+        result = {}
+        for name in names:
+            kind, value = found.get(name, (None, None))
+            if kind == "function":
+                result[name] = self.function(name)
+            elif kind == "type":
+                self.objects = True
+                result[name] = self.function(name)
+            elif kind == "module" and value in STANDARD_MODULES:
+                result[name] = importlib.import_module(value)
+            elif kind == "value":
+                result[name] = value
+        return result
+
+    def _iterator(self, number):
+        """Goes on with an iterator that stayed in the candidate's process."""
+        while True:
+            try:
+                yield self._request("advance", number)
+            except StopIteration:
+                return
+
+    def _opaque(self, name):
+        self.objects = True
+        return wire.Opaque(name)
+
+    def _request(self, name, *arguments, seconds=None):
+        watched = False
+        try:
+            wire.write_message(self._channel.send, wire.encode((name, arguments)))
+            if seconds is not None and not select.select([self._channel], [], [], UNWATCHED)[0]:
+                self.job.limit(seconds - UNWATCHED)
+                watched = True
+            data = wire.read_message(self._channel.recv)
+            if watched:
+                self.job.limit(None)
+        except (EOFError, OSError):
+            raise Lost("the process has ended")
+        except wire.WireError as e:
+            raise Lost(str(e))
+        try:
+            kind, value = wire.decode(data, self._iterator, self._opaque)
+        except (wire.WireError, TypeError, ValueError) as e:
+            raise Lost(str(e))
+        if kind == "returned":
+            return value
+        raise exception(value)
+
+
+# Modules that tests may use because the program has imported them.
+STANDARD_MODULES = ("bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq",
+                    "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "sys", "typing")
+
+
+def exception(described):
+    """Returns the exception that a candidate has described."""
+    try:
+        name, argument = described
+    except (TypeError, ValueError):
+        raise Lost("an answer of another form")
+    args = () if argument is None else (argument,)
+    cls = getattr(builtins, name, None) if type(name) is str else None
+    if isinstance(cls, type) and issubclass(cls, BaseException):
+        for cls in cls.__mro__[:-1]:
+            try:
+                return cls(*args)
+            except TypeError:
+                pass  # UnicodeDecodeError and others want more arguments than have come: its base does
+    return CandidateError(*args)
+
+
+def change(value, now):
+    """Makes a list, dict or set equal to what it has become in the candidate's process, and what it holds likewise."""
+    if type(value) is not type(now):
+        return
+    if isinstance(value, list):
+        for i, item in enumerate(value[:len(now)]):
+            now[i] = changed(item, now[i])
+        value[:] = now
+    elif isinstance(value, dict):
+        now = {key: changed(value[key], item) if key in value else item for key, item in now.items()}
+        value.clear()
+        value.update(now)
+    elif isinstance(value, set):
+        value.clear()
+        value.update(now)
+    elif isinstance(value, tuple):
+        for item, item_now in zip(value, now):
+            change(item, item_now)
+
+
+def changed(value, now):
+    """Returns what takes the place of value: itself, if it can be made equal to now."""
+    if isinstance(value, (list, dict, set)) and type(value) is type(now):
+        change(value, now)
+        return value
+    return now
+
+
+class Job:
+    """One program to be judged, or a problem to be prepared for that."""
+
+    def __init__(self, channel, prepared):
+        self._channel = channel
+        self.say(began=True)
+        size = int.from_bytes(wire.read_exactly(channel.recv, 8), "little")
+        self.order = json.loads(wire.read_exactly(channel.recv, size))
+        self.problem = json.loads(self.order["problem"])
+        self.program = self.order["program"]
+        self._prepared = prepared
+
+    def prepared(self):
+        """Returns what the grader's prepare() has made of the problem, before any program was known."""
+        with mmap.mmap(self._prepared, 0, prot=mmap.PROT_READ) as data:
+            return marshal.loads(data)
+
+    def say(self, **message):
+        self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+    def send(self, data):
+        self._channel.sendall(data)
+
+    def limit(self, seconds):
+        """Gives the candidate this many seconds from now, until the next call; None for the limit of the program."""
+        self.say(limit=seconds)
+
+
+def text_of(e):
+    """Returns the message of an exception, as the reference harnesses print it."""
+    try:
+        return str(e)[:MAX_MESSAGE]
+    except Exception:
+        return type(e).__name__
+
+
+def names_used(source):
+    """Returns the names that a module uses and does not bind, those of builtins among them."""
+    tree = ast.parse(source)
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return used - names_bound(tree)
+
+
+def names_bound(tree):
+    """Returns the names that are bound anywhere in a tree, whatever their scope."""
+    bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    for n in ast.walk(tree):
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)):
+            bound.add(n.name)
+        elif isinstance(n, (ast.Import, ast.ImportFrom)):
+            bound.update((alias.asname or alias.name).split(".")[0] for alias in n.names)
+        elif isinstance(n, ast.arg):
+            bound.add(n.arg)
+    return bound
+
+
+def imports(source):
+    """Returns the import statements at the top level of a module, one a line."""
+    if "import" not in source:
+        return ""
+    statements = [n for n in ast.parse(source).body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    return "".join(ast.get_source_segment(source, n) + "\n" for n in statements)
+
+
+def judge(grade, job, candidate):
+    """Runs a grader and returns the verdict as the message that the parent expects."""
+    try:
+        grade(job, candidate)
+    except Lost as e:
+        return {"kind": "lost", "detail": text_of(e)}
+    except MemoryError:
+        return {"kind": "out of memory"}
+    except BaseException as e:  # SystemExit too: a program that exits has not passed
+        return {"kind": "failed", "detail": text_of(e)}
+    return {"kind": "passed"}
+
+
+def run_job(descriptors):
+    """Does one job, in a process of its own: judges a program or, without a candidate, prepares a problem for that.
+
+    The descriptors are the job's channel, the candidate's, and a file of what has been prepared, as far as there are.
+    """
+    channel, candidate = (socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, d) for d in descriptors[:2])
+    job = Job(channel, descriptors[2] if len(descriptors) > 2 else None)
+    grader = importlib.import_module(job.order["grader"])
+    candidate = Candidate(job, candidate)
+    verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, candidate)
+    times = os.times()
+    job.say(verdict=verdict, objects=candidate.objects, cpu_seconds=times.user + times.system)
+
+
+def prepare(descriptors):
+    """Prepares a problem for judging, and sends for each of its parts what run_job() will give the grader."""
+    job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
+    try:
+        parts = importlib.import_module(job.order["grader"]).prepare(job.problem)
+    except Exception as e:
+        job.say(error="%s: %s" % (type(e).__name__, text_of(e)))
+        return
+    for part, (prepared, seconds) in parts.items():
+        data = marshal.dumps(prepared)
+        job.say(part=part, size=len(data), seconds=seconds)
+        job.send(data)
+
+
+def sanitize(descriptors):
+    """Cuts the program out of a text, for the entry point that stands in the place of the problem."""
+    job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
+    job.say(text=importlib.import_module("sanitize").sanitize(job.program, job.problem))
+
+
+JOBS = {b"J": run_job, b"P": prepare, b"S": sanitize}
+
+
+def serve():
+    """Is the zygote: forks for each job that comes in on CONTROL and kills those that are to end."""
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CONTROL)
+    jobs = {}
+    while True:
+        record, descriptors = receive(control)
+        if not record:
+            return
+        number = record[1:]
+        while jobs:  # ended children stay until here, so that no other process has their number
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            jobs = {n: p for n, p in jobs.items() if p != pid}
+        if record[:1] == b"K":
+            if number in jobs:
+                os.kill(jobs[number], signal.SIGKILL)
+            continue
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            try:
+                JOBS[record[:1]](descriptors)
+            finally:
+                os._exit(0)
+        jobs[number] = pid
+        for d in descriptors:
+            os.close(d)
+
+
+def receive(control):
+    """Returns the next record and the descriptors that came with it."""
+    record, ancillary, _, _ = control.recvmsg(RECORD, socket.CMSG_SPACE(3 * 4))
+    descriptors = []
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors += [int.from_bytes(data[i:i + 4], sys.byteorder) for i in range(0, len(data), 4)]
+    while record and len(record) < RECORD:
+        more = control.recv(RECORD - len(record))
+        if not more:
+            return b"", descriptors
+        record += more
+    return record, descriptors

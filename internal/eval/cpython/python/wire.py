@@ -1,0 +1,421 @@
+"""Plain data as bytes: what the tester and the candidate's process exchange.
+
+The candidate's process is hostile, so that every byte it sends may be anything. decode() builds values of the types
+below and nothing else, within bounds; it never looks a name up, imports on demand or calls what a peer has defined.
+
+A message is four bytes of length (little-endian) and one value. A value is one byte that says its type, and then:
+
+    N T F         None, True, False
+    i q           an integer of 64 bits
+    I n bytes     a longer integer, little-endian two's complement
+    f d           a float
+    c d d         a complex
+    s n bytes     a str in UTF-8, lone surrogates included
+    b n bytes     a bytes
+    l t S Z n ... a list, tuple, set, frozenset of n values
+    D n ...       a dict: n keys, each followed by its value
+    u value       an instance of a subclass of value's type, which has lost everything else that it was
+    r n name ...  a value of another type of the standard library, made from the tuple that follows
+    y n name      a class that is a builtin, like int
+    g i q         an iterator that stayed in the candidate's process, and the number under which it is known there
+    o n name      any other object, which stayed there: only the name of its type has come
+
+n is a length or count of four bytes.
+"""
+
+import struct
+
+MAX_DEPTH = 200
+MAX_NODES = 2000000
+MAX_BYTES = 96 << 20
+MAX_INT_BYTES = 2 << 20
+
+_LENGTH = struct.Struct("<I")
+_INT = struct.Struct("<q")
+_FLOAT = struct.Struct("<d")
+_COMPLEX = struct.Struct("<dd")
+
+
+class WireError(Exception):
+    """A value that cannot cross, or bytes that are none."""
+
+
+class NotPlain(WireError):
+    """An object that is more than plain data."""
+
+
+class Opaque:
+    """Stands for an object that stayed in the candidate's process. It equals nothing but itself."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __repr__(self):
+        return "<%s>" % self._name
+
+
+# Instances of subclasses: they compare as their plain base does, but have a type of their own.
+class IntSubclass(int):
+    pass
+
+
+class FloatSubclass(float):
+    pass
+
+
+class ComplexSubclass(complex):
+    pass
+
+
+class StrSubclass(str):
+    pass
+
+
+class BytesSubclass(bytes):
+    pass
+
+
+class ListSubclass(list):
+    pass
+
+
+class TupleSubclass(tuple):
+    pass
+
+
+class SetSubclass(set):
+    pass
+
+
+class FrozensetSubclass(frozenset):
+    pass
+
+
+class DictSubclass(dict):
+    pass
+
+
+SUBCLASSES = {cls.__mro__[1]: cls for cls in (
+    IntSubclass, FloatSubclass, ComplexSubclass, StrSubclass, BytesSubclass, ListSubclass, TupleSubclass, SetSubclass,
+    FrozensetSubclass, DictSubclass)}
+
+
+CLASSES = {cls.__name__: cls for cls in (
+    type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, object, type)}
+
+# How values of further types are taken apart: type, or module and name of one that may not have been imported -> a
+# function to a tuple of plain data.
+TAKE_APART = {
+    bytearray: lambda x: (bytes(x),),
+    range: lambda x: (x.start, x.stop, x.step),
+    slice: lambda x: (x.start, x.stop, x.step),
+    type({}.keys()): tuple,
+    type({}.values()): tuple,
+    type({}.items()): tuple,
+    ("collections", "OrderedDict"): lambda x: tuple(x.items()),
+    ("collections", "Counter"): lambda x: (dict(x),),
+    ("collections", "deque"): lambda x: (list(x), x.maxlen),
+    ("fractions", "Fraction"): lambda x: (x.numerator, x.denominator),
+    ("decimal", "Decimal"): lambda x: (str(x),),
+    ("array", "array"): lambda x: (x.typecode, x.tolist()),
+    ("datetime", "date"): lambda x: (x.year, x.month, x.day),
+    ("datetime", "datetime"): lambda x: (x.year, x.month, x.day, x.hour, x.minute, x.second, x.microsecond),
+    ("datetime", "timedelta"): lambda x: (x.days, x.seconds, x.microseconds),
+}
+
+
+def encode(value, keep=None):
+    """Returns the bytes of a value.
+
+    keep(iterator) gives the number by which an iterator is known from now on. Without it, as on the tester's side, an
+    iterator or any object that is more than plain data raises NotPlain.
+    """
+    out = []
+    write = out.append
+    nodes = 0
+
+    def put(value, depth):
+        nonlocal nodes
+        nodes += 1
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
+            raise WireError("a value of more than %d levels or %d parts" % (MAX_DEPTH, MAX_NODES))
+        cls = type(value)
+        writer = writers.get(cls)
+        if writer is not None:
+            writer(value, depth)
+            return
+        for base in cls.__mro__:
+            if base in writers:
+                write(b"u")
+                writers[base](value, depth)
+                return
+            # Classes made in a module without a name have no __module__.
+            take_apart = TAKE_APART.get(base) or TAKE_APART.get((getattr(base, "__module__", None), base.__name__))
+            if take_apart is not None:
+                write(b"r")
+                put_bytes(base.__name__.encode())
+                put_tuple(take_apart(value), depth)
+                return
+        if cls is type and CLASSES.get(value.__name__) is value:
+            write(b"y")
+            put_bytes(value.__name__.encode())
+            return
+        if keep is None:
+            raise NotPlain("an object of type %s" % cls.__name__)
+        if hasattr(cls, "__next__"):
+            write(b"g" + _INT.pack(keep(value)))
+        else:
+            write(b"o")
+            put_bytes(cls.__name__.encode("utf-8", "surrogatepass"))
+
+    def put_none(value, depth):
+        write(b"N")
+
+    def put_bool(value, depth):
+        write(b"T" if value else b"F")
+
+    def put_int(value, depth):
+        try:
+            write(b"i" + _INT.pack(value))
+        except struct.error:
+            value = int.__add__(value, 0)
+            size = value.bit_length() // 8 + 1
+            if size > MAX_INT_BYTES:
+                raise WireError("an integer of more than %d bits" % (8 * MAX_INT_BYTES))
+            write(b"I")
+            put_bytes(value.to_bytes(size, "little", signed=True))
+
+    def put_float(value, depth):
+        write(b"f" + _FLOAT.pack(value))
+
+    def put_complex(value, depth):
+        write(b"c" + _COMPLEX.pack(value.real, value.imag))
+
+    def put_str(value, depth):
+        write(b"s")
+        put_bytes(str.encode(value, "utf-8", "surrogatepass"))
+
+    def put_binary(value, depth):
+        write(b"b")
+        put_bytes(bytes.__add__(value, b""))
+
+    def put_bytes(data):
+        write(_LENGTH.pack(len(data)))
+        write(data)
+
+    def sequence(tag, iterate, length):
+        def put_sequence(value, depth):
+            write(tag + _LENGTH.pack(length(value)))
+            depth += 1
+            for item in iterate(value):
+                put(item, depth)
+        return put_sequence
+
+    def put_dict(value, depth):
+        write(b"D" + _LENGTH.pack(dict.__len__(value)))
+        depth += 1
+        for key, item in value.items():
+            put(key, depth)
+            put(item, depth)
+
+    put_tuple = sequence(b"t", tuple.__iter__, tuple.__len__)
+    writers = {
+        type(None): put_none,
+        bool: put_bool,
+        int: put_int,
+        float: put_float,
+        complex: put_complex,
+        str: put_str,
+        bytes: put_binary,
+        list: sequence(b"l", list.__iter__, list.__len__),
+        tuple: put_tuple,
+        set: sequence(b"S", set.__iter__, set.__len__),
+        frozenset: sequence(b"Z", frozenset.__iter__, frozenset.__len__),
+        dict: put_dict,
+    }
+    put(value, 0)
+    data = b"".join(out)
+    if len(data) > MAX_BYTES:
+        raise WireError("a value of more than %d bytes" % MAX_BYTES)
+    return data
+
+
+def put_together(name, parts):
+    """Makes a value of one of the types of TAKE_APART from its parts. Raises anything if they do not fit."""
+    if name == "bytearray":
+        data, = parts
+        if type(data) is bytes:
+            return bytearray(data)
+    elif name == "range":
+        return range(*parts)
+    elif name == "slice":
+        return slice(*parts)
+    elif name == "dict_keys":
+        return dict.fromkeys(parts).keys()
+    elif name == "dict_values":
+        return dict(enumerate(parts)).values()
+    elif name == "dict_items":
+        return dict(parts).items()
+    elif name == "OrderedDict":
+        from collections import OrderedDict
+        return OrderedDict(parts)
+    elif name == "Counter":
+        from collections import Counter
+        counts, = parts
+        if type(counts) is dict:
+            return Counter(counts)
+    elif name == "deque":
+        from collections import deque
+        return deque(*parts)
+    elif name == "Fraction":
+        from fractions import Fraction
+        numerator, denominator = parts
+        if type(numerator) is int and type(denominator) is int:
+            return Fraction(numerator, denominator)
+    elif name == "Decimal":
+        from decimal import Decimal
+        text, = parts
+        if type(text) is str:
+            return Decimal(text)
+    elif name == "array":
+        from array import array
+        return array(*parts)
+    elif name in ("date", "datetime", "timedelta"):
+        import datetime
+        return getattr(datetime, name)(*parts)
+    raise WireError("no value of type %r" % name)
+
+
+def decode(data, iterator=None, opaque=Opaque):
+    """Returns the value of the given bytes, which must be one value and no more. Raises WireError for all others.
+
+    iterator(number) stands for an iterator of the peer's. Without it there is none.
+    """
+    try:
+        return _decode(data, iterator, opaque)
+    except WireError:
+        raise
+    except Exception as e:  # IndexError at the end, TypeError for a list in a set, UnicodeDecodeError, ...
+        raise WireError("bytes that are no value: %s" % type(e).__name__)
+
+
+def _decode(data, iterator, opaque):
+    size = len(data)
+    if size > MAX_BYTES:
+        raise WireError("more than %d bytes" % MAX_BYTES)
+    at = 0
+    nodes = 0
+
+    def count():
+        """Reads a length. Whatever follows takes at least a byte each."""
+        nonlocal at
+        n, = _LENGTH.unpack_from(data, at)
+        at += 4
+        if n > size - at:
+            raise WireError("a length beyond the end")
+        return n
+
+    def chunk():
+        nonlocal at
+        n = count()
+        at += n
+        return data[at - n:at]
+
+    def get(depth):
+        nonlocal at, nodes
+        nodes += 1
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
+            raise WireError("a value of more than %d levels or %d parts" % (MAX_DEPTH, MAX_NODES))
+        tag = data[at]
+        at += 1
+        if tag == 0x69:  # i
+            at += 8
+            return _INT.unpack_from(data, at - 8)[0]
+        if tag == 0x73:  # s
+            return str(chunk(), "utf-8", "surrogatepass")
+        if tag == 0x6c:  # l
+            depth += 1
+            return [get(depth) for _ in range(count())]
+        if tag == 0x66:  # f
+            at += 8
+            return _FLOAT.unpack_from(data, at - 8)[0]
+        if tag == 0x74:  # t
+            depth += 1
+            return tuple([get(depth) for _ in range(count())])
+        if tag == 0x54:  # T
+            return True
+        if tag == 0x46:  # F
+            return False
+        if tag == 0x4e:  # N
+            return None
+        if tag == 0x44:  # D
+            depth += 1
+            result = {}
+            for _ in range(count()):
+                key = get(depth)
+                result[key] = get(depth)
+            return result
+        if tag == 0x53:  # S
+            depth += 1
+            return {get(depth) for _ in range(count())}
+        if tag == 0x5a:  # Z
+            depth += 1
+            return frozenset([get(depth) for _ in range(count())])
+        if tag == 0x49:  # I
+            digits = chunk()
+            if len(digits) > MAX_INT_BYTES:
+                raise WireError("an integer of more than %d bits" % (8 * MAX_INT_BYTES))
+            return int.from_bytes(digits, "little", signed=True)
+        if tag == 0x62:  # b
+            return bytes(chunk())
+        if tag == 0x63:  # c
+            at += 16
+            return complex(*_COMPLEX.unpack_from(data, at - 16))
+        if tag == 0x75:  # u
+            value = get(depth + 1)
+            return SUBCLASSES[type(value)](value)
+        if tag == 0x72:  # r
+            name = str(chunk(), "ascii")
+            parts = get(depth + 1)
+            if type(parts) is not tuple:
+                raise WireError("parts that are no tuple")
+            return put_together(name, parts)
+        if tag == 0x79:  # y
+            return CLASSES[str(chunk(), "ascii")]
+        if tag == 0x67 and iterator is not None:  # g
+            at += 8
+            return iterator(_INT.unpack_from(data, at - 8)[0])
+        if tag == 0x6f:  # o
+            return opaque(str(chunk(), "utf-8", "surrogatepass"))
+        raise WireError("no type %r" % tag)
+
+    value = get(0)
+    if at != size:
+        raise WireError("bytes after the value")
+    return value
+
+
+def read_exactly(read, n):
+    """Returns the next n bytes of what read(at most) gives in pieces. Raises EOFError if they end before."""
+    pieces = []
+    while n > 0:
+        piece = read(min(n, 1 << 20))
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        n -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def read_message(read):
+    """Returns the bytes of the next message's value."""
+    n, = _LENGTH.unpack(read_exactly(read, 4))
+    if n > MAX_BYTES:
+        raise WireError("a message of more than %d bytes" % MAX_BYTES)
+    return read_exactly(read, n)
+
+
+def write_message(write, data):
+    data = memoryview(_LENGTH.pack(len(data)) + data)
+    while data:
+        data = data[write(data):]
