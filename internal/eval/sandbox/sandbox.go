@@ -148,3 +148,11 @@ func (s *Sandbox) String() string {
 // Open finds the strongest walls that this system has, by trying them. Where
 // too few stand, the error is a *Refused.
 func Open(ctx context.Context, o Options) (*Sandbox, error) { return open(ctx, o) }
+
+// A Probe is an attempt of a confined program to do what it must not, or to get
+// more than its share.
+type Probe struct {
+	Name string
+	Held bool   // the walls held
+	Seen string // what came of the attempt
+}
