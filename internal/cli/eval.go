@@ -140,11 +140,19 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 // writes its files. Until they are all there, it keeps journals of the samples
 // drawn and of the verdicts.
 func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, assemble eval.Assemble, problems []eval.Problem, source source, ks []int) (evaluation, error) {
-	verdicts, err := openJournal[eval.Verdict](e, filepath.Join(o.out, journalOf(verdictsFile)), work{x.settings, o.shard.String()})
+	// Verdicts do not depend on the walls that stood, which may be others when an
+	// evaluation goes on.
+	judging := work{x.settings, o.shard.String()}
+	judging.Sandbox = ""
+	verdicts, err := openJournal[eval.Verdict](e, filepath.Join(o.out, journalOf(verdictsFile)), judging)
 	if err != nil {
 		return x, err
 	}
 	defer verdicts.close()
+	if err := verdicts.under(x.Sandbox); err != nil {
+		return x, err
+	}
+	x.Sandbox = joinWalls(verdicts.circumstances)
 	// Whatever shard the folder held, its verdicts will be others'.
 	if err := os.Remove(filepath.Join(o.out, shardFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return x, err

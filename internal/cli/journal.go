@@ -21,11 +21,17 @@ type journal[T any] struct {
 	path string
 	log  *ckpt.Log
 	rows map[int]T // by number
+
+	// circumstances are those under which rows were added, each once: what the
+	// rows do not depend on, but their readers want to know.
+	circumstances []string
 }
 
-// entry is a line of a journal: the first one has the work, the others a row.
+// entry is a line of a journal: the first one has the work, the others a row or
+// a circumstance of the rows that follow.
 type entry[T any] struct {
 	Work  json.RawMessage `json:"work,omitempty"`
+	Under string          `json:"under,omitempty"`
 	Index int             `json:"index"`
 	Row   *T              `json:"row,omitempty"`
 }
@@ -54,6 +60,7 @@ func openJournal[T any](e *env, path string, work any) (*journal[T], error) {
 		e.say("eval: beginning anew: %s is of %s", path, difference)
 	}
 	clear(j.rows)
+	j.circumstances = nil
 	if err := errors.Join(os.Truncate(path, 0), log.Append(map[string]json.RawMessage{"work": text})); err != nil {
 		log.Close()
 		return nil, err
@@ -70,6 +77,8 @@ func (j *journal[T]) read(work []byte) (difference string, err error) {
 			return "", err
 		case first && !bytes.Equal(e.Work, work):
 			return differences(e.Work, work), nil
+		case !first && e.Under != "":
+			j.circumstances = append(j.circumstances, e.Under)
 		case !first && e.Row == nil:
 			return "", fmt.Errorf("%s: is damaged", j.path)
 		case !first:
@@ -95,6 +104,15 @@ func differences(a, b []byte) string {
 		}
 	}
 	return "an evaluation with another " + strings.Join(keys, ", ")
+}
+
+// under writes the circumstance under which rows will be added.
+func (j *journal[T]) under(circumstance string) error {
+	if circumstance == "" || slices.Contains(j.circumstances, circumstance) {
+		return nil
+	}
+	j.circumstances = append(j.circumstances, circumstance)
+	return j.log.Append(entry[T]{Under: circumstance})
 }
 
 // add writes a row. It may be called from several goroutines only if their

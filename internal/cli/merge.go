@@ -250,9 +250,15 @@ func agree(a, b part) error {
 func sandboxes(parts []part) string {
 	var all []string
 	for _, p := range parts {
-		if walls := p.record.Evaluation.Sandbox; !slices.Contains(all, walls) {
-			all = append(all, walls)
-		}
+		all = append(all, strings.Split(p.record.Evaluation.Sandbox, otherwise)...)
 	}
-	return strings.Join(all, " | ")
+	return joinWalls(all)
+}
+
+// otherwise stands between the walls of different machines.
+const otherwise = " | "
+
+// joinWalls says which different walls stood.
+func joinWalls(walls []string) string {
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(walls))), otherwise)
 }

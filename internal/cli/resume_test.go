@@ -233,8 +233,24 @@ func TestJournal(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// Circumstances are kept, each once.
+	for range 2 {
+		j, err := openJournal[string](e, path, work{1, 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []string{"", "a", "b", "a"} {
+			if err := j.under(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Join(j.circumstances, ""); got != "ab" || len(j.rows) != 1 {
+			t.Errorf("circumstances are %q, and there are %d rows; want ab and 1", got, len(j.rows))
+		}
+		j.close()
+	}
 	text, err := ckpt.ReadAllJSONL[entry[string]](path)
-	if err != nil || len(text) != 2 || *text[1].Row != "<row>\n" || text[1].Index != 7 {
+	if err != nil || len(text) != 4 || *text[1].Row != "<row>\n" || text[1].Index != 7 {
 		t.Errorf("the journal is %+v, %v", text, err)
 	}
 }
