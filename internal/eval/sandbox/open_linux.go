@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -19,10 +20,10 @@ import (
 func Main(args []string) int {
 	if len(args) > 0 {
 		switch args[0] {
-		case "confine":
-			return confine(args[1:])
 		case "launch":
 			return launch(args[1:])
+		case "probe":
+			return probe(args[1:])
 		}
 	}
 	fmt.Fprintln(os.Stderr, "this command is for the program's own use")
@@ -31,8 +32,9 @@ func Main(args []string) int {
 
 // A linux is the backend that hands programs to a launcher.
 type linux struct {
-	plan plan
-	tree []entry
+	command  []string // starts the confined half
+	unsafe   bool     // there are no walls
+	launcher *os.Process
 
 	mu     sync.Mutex
 	socket int           // to the launcher; -1 when closed
@@ -44,12 +46,56 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := plan{Namespaces: true, Seccomp: true, Landlock: landlockVersion()}
-	b, err := startLauncher(o.Command, p, entries)
-	if err != nil {
-		return nil, err
+	if o.Unsafe {
+		b, err := startLauncher(o.Command, plan{}, entries)
+		if err != nil {
+			return nil, err
+		}
+		return &Sandbox{backend: b}, nil
 	}
-	return &Sandbox{walls: p.walls(), backend: b}, nil
+	// The stronger first.
+	user := os.Geteuid() != 0
+	landlock := landlockVersion()
+	var missing []string
+	for _, p := range []plan{
+		{Namespaces: true, User: user, Seccomp: true, Landlock: landlock},
+		{Seccomp: true, Landlock: landlock},
+	} {
+		if !p.Namespaces && landlock < landlockNetwork {
+			missing = append(missing, fmt.Sprintf("Landlock is version %d, and without namespaces it must be %d", landlock, landlockNetwork))
+			break
+		}
+		b, err := startLauncher(o.Command, p, entries)
+		if err != nil {
+			return nil, err
+		}
+		found, err := b.probes(ctx, "")
+		if err == nil {
+			err = firstBreach(found)
+		}
+		if err == nil {
+			return &Sandbox{walls: p.walls(), missing: p.missing(), backend: b}, nil
+		}
+		b.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		missing = append(missing, fmt.Sprintf("with %s: %v", (&Sandbox{walls: p.walls()}).String(), err))
+	}
+	return nil, &Refused{Missing: strings.Join(missing, "; "), Remedy: remedy}
+}
+
+// remedy says how to get walls where there are none.
+const remedy = "allow user namespaces (sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone and " +
+	"kernel.apparmor_restrict_unprivileged_userns; in a container: --security-opt seccomp=unconfined --security-opt apparmor=unconfined), " +
+	"or use a kernel from 6.7 on with Landlock among its lsm="
+
+// missing is what users should know is not there.
+func (p plan) missing() []string {
+	if p.Namespaces {
+		return nil
+	}
+	return []string{"pid, mount or network namespace"}
 }
 
 func (p plan) walls() []Wall {
@@ -81,7 +127,11 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	defer null.Close()
-	argv := append(append(slices.Clone(command), "launch"), command...)
+	text, err := json.Marshal(setup{Plan: p, Tree: entries})
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	argv := append(slices.Clone(command), "launch", string(text))
 	process, err := os.StartProcess(argv[0], argv, &os.ProcAttr{
 		Files: []*os.File{null, null, os.Stderr, theirs},
 		Env:   []string{"TMPDIR=" + os.TempDir()},
@@ -91,7 +141,7 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	b := &linux{plan: p, tree: entries, socket: pair[0], ended: make(chan struct{})}
+	b := &linux{command: command, unsafe: !p.Seccomp, launcher: process, socket: pair[0], ended: make(chan struct{})}
 	go func() {
 		_, _ = process.Wait() // how it ended shows in its programs' news
 		close(b.ended)
@@ -118,8 +168,7 @@ func (b *linux) Start(c Command) (*Process, error) {
 		return nil, errors.New("sandbox: a command without arguments has no name")
 	}
 	j := job{
-		Plan: b.plan, Tree: b.tree, Args: c.Args, Env: c.Env, Files: len(c.Files), Fork: c.Fork,
-		Memory: c.Memory, CPU: uint64(math.Ceil(c.CPU.Seconds())),
+		Args: c.Args, Env: c.Env, Fork: c.Fork, Memory: c.Memory, CPU: uint64(math.Ceil(c.CPU.Seconds())),
 	}
 	if j.Memory == 0 {
 		j.Memory = DefaultMemory
@@ -213,21 +262,14 @@ func read(status *os.File) (message, error) {
 	return m, json.Unmarshal(buffer[:n], &m)
 }
 
-// lastNews reads until the program has ended. The confined half may have told
-// before that it failed.
+// lastNews reads until the program has ended.
 func lastNews(status *os.File) (End, error) {
-	failed := ""
-	for {
-		m, err := read(status)
-		switch {
-		case err != nil:
-			return End{}, err
-		case m.Failed != "":
-			failed = m.Failed
-		case m.Ended != nil && failed != "":
-			return End{}, errors.New(failed)
-		case m.Ended != nil:
-			return *m.Ended, nil
-		}
+	m, err := read(status)
+	switch {
+	case err != nil:
+		return End{}, err
+	case m.Ended != nil:
+		return *m.Ended, nil
 	}
+	return End{}, errors.New(m.Failed)
 }

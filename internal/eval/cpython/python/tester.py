@@ -10,9 +10,9 @@ import ast
 import builtins
 import importlib
 import json
-import marshal
 import mmap
 import os
+import pickle
 import select
 import signal
 import socket
@@ -222,9 +222,12 @@ class Job:
         self._prepared = prepared
 
     def prepared(self):
-        """Returns what the grader's prepare() has made of the problem, before any program was known."""
+        """Returns what the grader's prepare() has made of the problem.
+
+        It was pickled in a process like this one, which had nothing to do with any program.
+        """
         with mmap.mmap(self._prepared, 0, prot=mmap.PROT_READ) as data:
-            return marshal.loads(data)
+            return pickle.loads(data)
 
     def say(self, **message):
         self._channel.sendall(json.dumps(message).encode() + b"\n")
@@ -305,11 +308,11 @@ def prepare(descriptors):
     job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
     try:
         parts = importlib.import_module(job.order["grader"]).prepare(job.problem)
+        parts = [(part, pickle.dumps(prepared, 4), seconds) for part, (prepared, seconds) in parts.items()]
     except Exception as e:
         job.say(error="%s: %s" % (type(e).__name__, text_of(e)))
         return
-    for part, (prepared, seconds) in parts.items():
-        data = marshal.dumps(prepared)
+    for part, data, seconds in parts:
         job.say(part=part, size=len(data), seconds=seconds)
         job.send(data)
 
