@@ -8,7 +8,6 @@ The reference harness has its quirks here, and verdicts depend on them: sys.stdi
 first line for ever, and names that a program imports from sys are bound before input and output are replaced.
 """
 
-import ast
 import builtins
 import io
 import sys
@@ -45,6 +44,8 @@ def load_function(source, name):
 
 def load_program(source):
     """Returns a function that runs a program with a text as standard input and returns what it prints."""
+    global ast
+    import ast  # few processes need it, and it takes as long to load as they take to start
     tree = wrap(ast.parse(source))
     module = run_module(compile(tree, "<string>", "exec", 0, True))
     program = getattr(module, RUN)

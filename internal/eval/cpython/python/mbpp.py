@@ -18,8 +18,8 @@ def grade(job, candidate):
 
     # Functions may have names of builtins (Mbpp/126 asks for sum), which the reference solution shows.
     defined = tester.names_bound(ast.parse(job.problem.get("code", "")))
-    names = tester.names_used(test)
-    module = candidate.look_up(sorted(n for n in names if n in defined or not hasattr(builtins, n)))
+    names = tester.names_used(test, code, set(dir(builtins)) - defined)
+    module = candidate.look_up(sorted(names))
     exec(code, module)
 
 

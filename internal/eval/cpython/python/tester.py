@@ -248,11 +248,25 @@ def text_of(e):
         return type(e).__name__
 
 
-def names_used(source):
-    """Returns the names that a module uses and does not bind, those of builtins among them."""
+def names_used(source, code, known):
+    """Returns the names that a module uses and does not bind, without those that are known or builtins.
+
+    code is the module compiled. Most tests use no such names, and that shows without parsing them again.
+    """
+    if mentioned(code) <= known:
+        return set()
     tree = ast.parse(source)
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    return used - names_bound(tree)
+    return used - names_bound(tree) - known
+
+
+def mentioned(code):
+    """Returns the names of globals and attributes in a code object and those within it."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, type(code)):
+            names |= mentioned(constant)
+    return names
 
 
 def names_bound(tree):

@@ -23,17 +23,17 @@ A message is four bytes of length (little-endian) and one value. A value is one 
 n is a length or count of four bytes.
 """
 
-import struct
+from _struct import Struct, error  # struct itself takes longer to load
 
 MAX_DEPTH = 200
 MAX_NODES = 2000000
 MAX_BYTES = 96 << 20
 MAX_INT_BYTES = 2 << 20
 
-_LENGTH = struct.Struct("<I")
-_INT = struct.Struct("<q")
-_FLOAT = struct.Struct("<d")
-_COMPLEX = struct.Struct("<dd")
+_LENGTH = Struct("<I")
+_INT = Struct("<q")
+_FLOAT = Struct("<d")
+_COMPLEX = Struct("<dd")
 
 
 class WireError(Exception):
@@ -177,7 +177,7 @@ def encode(value, keep=None):
     def put_int(value, depth):
         try:
             write(b"i" + _INT.pack(value))
-        except struct.error:
+        except error:
             value = int.__add__(value, 0)
             size = value.bit_length() // 8 + 1
             if size > MAX_INT_BYTES:
