@@ -108,8 +108,6 @@ func (c *confinement) script() *script {
 	}
 	c.dieWithLauncher(s) // becoming another user has cleared it
 	c.resetSignals(s)
-	// A page of zeros: see emptyPath.
-	s.do("empty path", unix.SYS_MMAP, emptyPath, 1, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uintptr(0))
 	c.limit(s)
 	if c.plan.Seccomp {
 		f := filter(policy{namespaces: c.plan.Namespaces, scoped: c.plan.Landlock >= landlockScopes, fork: c.Fork})
