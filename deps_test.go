@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/nfhead":        {"internal/tensor", "internal/transformer"},
 	"internal/ckpt":          {},
 	"internal/eval":          {},
+	"internal/eval/sandbox":  {},
 	"internal/tokenizer":     {},
 	"internal/cot": {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/cot/train": {"internal/cot", "internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},
 	"internal/cli": {anything},
-	".":            {"internal/cli"},
+	".":            {"internal/cli", "internal/eval/sandbox"},
 
 	// Help for tests, which no program imports.
 	"internal/shared":            {},
@@ -56,7 +57,7 @@ var homes = map[string][]string{
 	"github.com/urfave/cli/v2":          {"internal/cli"},
 	"go.starlark.net":                   {"internal/eval"},
 	"go.yaml.in/yaml/v4":                {"internal/cot/train"},
-	"golang.org/x/sys":                  {"internal/tensor/kernel", "internal/ckpt"}, // cpu; unix
+	"golang.org/x/sys":                  {"internal/tensor/kernel", "internal/ckpt", "internal/eval/sandbox"}, // cpu; unix; unix
 	"golang.org/x/term":                 {"internal/cli"},
 	"golang.org/x/text":                 {"internal/tokenizer"},
 	"gonum.org/v1/gonum":                {"internal/eval"},

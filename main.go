@@ -5,6 +5,14 @@ import (
 	"os"
 
 	"nfcot/internal/cli"
+	"nfcot/internal/eval/sandbox"
 )
 
-func main() { os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	// The half of a sandbox that starts once for each program to judge, before
+	// anything that costs time.
+	if len(os.Args) > 1 && os.Args[1] == cli.SandboxCommand {
+		os.Exit(sandbox.Main(os.Args[2:]))
+	}
+	os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
+}

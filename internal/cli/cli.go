@@ -62,8 +62,11 @@ type env struct {
 	threads int
 }
 
-// workerCommand is the hidden command that runs programs for eval.
-const workerCommand = "__starlark-worker"
+// Hidden commands, for processes that this program starts for eval.
+const (
+	workerCommand  = "__starlark-worker" // runs programs in Starlark
+	SandboxCommand = "__sandbox"         // calls sandbox.Main, from the main function
+)
 
 // Main runs the program and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {

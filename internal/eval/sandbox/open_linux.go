@@ -1,0 +1,233 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Main is the main function of the confined half, for its several processes.
+func Main(args []string) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "confine":
+			return confine(args[1:])
+		case "launch":
+			return launch(args[1:])
+		}
+	}
+	fmt.Fprintln(os.Stderr, "this command is for the program's own use")
+	return 2
+}
+
+// A linux is the backend that hands programs to a launcher.
+type linux struct {
+	plan plan
+	tree []entry
+
+	mu     sync.Mutex
+	socket int           // to the launcher; -1 when closed
+	ended  chan struct{} // the launcher is gone
+}
+
+func open(ctx context.Context, o Options) (*Sandbox, error) {
+	entries, err := tree(o.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	p := plan{Namespaces: true, Seccomp: true, Landlock: landlockVersion()}
+	b, err := startLauncher(o.Command, p, entries)
+	if err != nil {
+		return nil, err
+	}
+	return &Sandbox{walls: p.walls(), backend: b}, nil
+}
+
+func (p plan) walls() []Wall {
+	var w []Wall
+	if p.Namespaces {
+		w = append(w, Namespaces)
+	}
+	if p.Seccomp {
+		w = append(w, Seccomp)
+	}
+	if p.Landlock > 0 {
+		w = append(w, Landlock)
+	}
+	return append(w, MemoryByRlimit)
+}
+
+// startLauncher starts a launcher. It ends when the socket to it is closed,
+// which happens with Close and with the end of this process, however it comes.
+func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "launcher")
+	defer theirs.Close()
+	_ = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 2*maxMessage) // the default does for most
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	defer null.Close()
+	argv := append(append(slices.Clone(command), "launch"), command...)
+	process, err := os.StartProcess(argv[0], argv, &os.ProcAttr{
+		Files: []*os.File{null, null, os.Stderr, theirs},
+		Env:   []string{"TMPDIR=" + os.TempDir()},
+		Sys:   &syscall.SysProcAttr{Setsid: true}, // what is typed at our terminal is for us
+	})
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	b := &linux{plan: p, tree: entries, socket: pair[0], ended: make(chan struct{})}
+	go func() {
+		_, _ = process.Wait() // how it ended shows in its programs' news
+		close(b.ended)
+	}()
+	return b, nil
+}
+
+// Close kills all programs that run and returns when nothing is left of them.
+func (b *linux) Close() error {
+	b.mu.Lock()
+	if b.socket >= 0 {
+		unix.Close(b.socket)
+		b.socket = -1
+	}
+	b.mu.Unlock()
+	<-b.ended
+	return nil
+}
+
+// Start starts a program. It returns as soon as its first half runs; what fails
+// after that is the error of Wait.
+func (b *linux) Start(c Command) (*Process, error) {
+	if len(c.Args) == 0 {
+		return nil, errors.New("sandbox: a command without arguments has no name")
+	}
+	j := job{
+		Plan: b.plan, Tree: b.tree, Args: c.Args, Env: c.Env, Files: len(c.Files), Fork: c.Fork,
+		Memory: c.Memory, CPU: uint64(math.Ceil(c.CPU.Seconds())),
+	}
+	if j.Memory == 0 {
+		j.Memory = DefaultMemory
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	if len(text) > maxMessage {
+		return nil, fmt.Errorf("sandbox: arguments and environment of %s are too long", c.Path)
+	}
+	program, err := unix.Open(c.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %s: %w", c.Path, err)
+	}
+	defer unix.Close(program)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	_ = unix.SetNonblock(pair[0], true) // so that reading it takes no thread
+	status := os.NewFile(uintptr(pair[0]), "status")
+	err = b.send(text, []int{pair[1], program}, c.Files)
+	unix.Close(pair[1])
+	if err != nil {
+		status.Close()
+		return nil, err
+	}
+	p := &Process{done: make(chan struct{}), kill: func() { _ = shutdown(status) }}
+	first, err := read(status)
+	if err == nil && first.Started == 0 {
+		err = errors.New(first.Failed)
+	}
+	if err != nil {
+		status.Close()
+		return nil, fmt.Errorf("sandbox: %s: %w", c.Path, err)
+	}
+	p.pid = first.Started
+	go func() {
+		defer close(p.done)
+		defer status.Close()
+		p.end, p.err = lastNews(status)
+		if p.err != nil {
+			p.err = fmt.Errorf("sandbox: %s: %w", c.Path, p.err)
+		}
+	}()
+	return p, nil
+}
+
+// send hands a program to the launcher.
+func (b *linux) send(text []byte, fds []int, files []*os.File) error {
+	for _, f := range files {
+		raw, err := f.SyscallConn() // and not Fd, which would make it block
+		if err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+		err = raw.Control(func(fd uintptr) { fds = append(fds, int(fd)) })
+		if err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+	}
+	defer runtime.KeepAlive(files)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.socket < 0 {
+		return errors.New("sandbox: closed")
+	}
+	if err := unix.Sendmsg(b.socket, text, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("sandbox: the launcher is gone: %w", err)
+	}
+	return nil
+}
+
+// shutdown hangs up on a program, which the launcher then kills.
+func shutdown(status *os.File) error {
+	raw, err := status.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
+}
+
+// read reads one message of the launcher or the confined half.
+func read(status *os.File) (message, error) {
+	var m message
+	buffer := make([]byte, 4096)
+	n, err := status.Read(buffer)
+	if err != nil {
+		return m, errors.New("the launcher is gone")
+	}
+	return m, json.Unmarshal(buffer[:n], &m)
+}
+
+// lastNews reads until the program has ended. The confined half may have told
+// before that it failed.
+func lastNews(status *os.File) (End, error) {
+	failed := ""
+	for {
+		m, err := read(status)
+		switch {
+		case err != nil:
+			return End{}, err
+		case m.Failed != "":
+			failed = m.Failed
+		case m.Ended != nil && failed != "":
+			return End{}, errors.New(failed)
+		case m.Ended != nil:
+			return *m.Ended, nil
+		}
+	}
+}

@@ -1,0 +1,150 @@
+// Package sandbox runs one hostile process at a time behind walls of the
+// operating system: it reads the files that it is given, writes into a small
+// scratch folder that vanishes with it, and reaches nothing and nobody else.
+//
+// On Linux three programs take part, all of them this one:
+//
+//	the user's process  Open, Start, Wait; it never forks while it is large
+//	the launcher        one small process per Sandbox that starts, watches and
+//	                    buries the confined ones (launcher_linux.go)
+//	the confined half   builds the walls around itself and becomes, by its last
+//	                    system call, the program to confine (confine_linux.go)
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// Options say how to open a sandbox.
+type Options struct {
+	// Command starts this program's confined half: a program that calls Main
+	// with the arguments that follow, and its own arguments.
+	Command []string
+
+	// ReadOnly are host files and folders that confined programs may read and
+	// execute, like an interpreter's prefix and libraries. Symbolic links on
+	// the way to them are there too.
+	ReadOnly []string
+
+	// Unsafe leaves all walls away. Limits remain.
+	Unsafe bool
+}
+
+// A Wall is something that stands between a confined program and the host.
+type Wall string
+
+// Walls.
+const (
+	Namespaces     Wall = "namespaces" // files, processes, network, IPC and host name of its own
+	Seccomp        Wall = "seccomp"    // few system calls
+	Landlock       Wall = "landlock"   // few files, whatever the path
+	SandboxExec    Wall = "sandbox-exec"
+	MemoryByCgroup Wall = "memory by cgroup"
+	MemoryByRlimit Wall = "memory by rlimit"
+)
+
+// Refused is the error of Open where too few walls stand.
+type Refused struct {
+	Missing string // what is not there, and how that showed
+	Remedy  string
+}
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("no sandbox for untrusted programs: %s; %s", r.Missing, r.Remedy)
+}
+
+// A Command is a program to confine.
+type Command struct {
+	Path   string        // an executable of the machine's own format, not a script
+	Args   []string      // with the program's name first; Args and Env take 64 KiB at most
+	Env    []string      // the whole environment
+	Files  []*os.File    // become descriptors 3, 4, ...; 0 to 2 are null
+	Memory int64         // bytes; 0: DefaultMemory
+	CPU    time.Duration // processor time after which the program is killed, rounded up to seconds; 0: no limit
+	Fork   bool          // may make processes; others have threads only
+}
+
+// DefaultMemory is the memory of a program unless its Command says otherwise.
+const DefaultMemory = 4 << 30
+
+// Limits of every confined program. The scratch folder is the working directory
+// and where Python's tempfile puts things.
+const (
+	ScratchBytes = 64 << 20
+	scratchFiles = 20_000
+	fileBytes    = 32 << 20
+	openFiles    = 256
+	tasks        = 64 // processes and threads
+)
+
+// An End is what became of a confined program.
+type End struct {
+	ExitCode    int           // -1 if a signal ended it
+	Signal      int           // that signal's number, or 0
+	CPU         time.Duration // user and system time, of its children too
+	PeakMemory  int64         // bytes of the largest process; the confined half's own, a few MiB, are the least
+	OutOfMemory bool          // killed because it, or its children with it, went over its memory
+	OutOfDisk   bool          // killed because its scratch folder outgrew ScratchBytes; where that is a file system of its own, writing fails instead
+}
+
+// A Process is a confined program that was started.
+type Process struct {
+	pid  int
+	kill func()
+	done chan struct{} // closed when end and err are set
+	end  End
+	err  error
+}
+
+// Kill ends the program and all that it started, at once. It may be called at
+// any time and more than once.
+func (p *Process) Kill() { p.kill() }
+
+// Wait returns when the program and all that it started are gone, with how it
+// ended. The error is for a program that could not be started or was lost.
+func (p *Process) Wait() (End, error) {
+	<-p.done
+	return p.end, p.err
+}
+
+// A Sandbox confines programs. Its methods may be called concurrently.
+type Sandbox struct {
+	walls   []Wall
+	missing []string // what users should know is not there
+	backend
+}
+
+// A backend is a system's own way of confining.
+type backend interface {
+	Start(Command) (*Process, error)
+	Close() error
+}
+
+// Walls returns what stands between confined programs and the host.
+func (s *Sandbox) Walls() []Wall { return s.walls }
+
+// String is Walls in one line for a report, with what is missing.
+func (s *Sandbox) String() string {
+	var walls, memory []string
+	for _, w := range s.walls {
+		if w == MemoryByCgroup || w == MemoryByRlimit {
+			memory = append(memory, string(w))
+		} else {
+			walls = append(walls, string(w))
+		}
+	}
+	line := strings.Join(append([]string{cmp.Or(strings.Join(walls, "+"), "none")}, memory...), ", ")
+	if len(s.missing) > 0 {
+		line += "; no " + strings.Join(s.missing, ", no ")
+	}
+	return line
+}
+
+// Open finds the strongest walls that this system has, by trying them. Where
+// too few stand, the error is a *Refused.
+func Open(ctx context.Context, o Options) (*Sandbox, error) { return open(ctx, o) }

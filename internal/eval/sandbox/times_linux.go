@@ -1,0 +1,34 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Times returns how long the program, with all its threads and processes that
+// live now, has had a processor, and how long it was ready to run and had none.
+// Where the kernel does not count, both are 0.
+func (p *Process) Times() (cpu, waiting time.Duration) {
+	select {
+	case <-p.done: // the number may be another process's now
+		return p.end.CPU, 0
+	default:
+	}
+	for _, pid := range family(p.pid) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is good
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread)
+			if err != nil {
+				continue // ended meanwhile
+			}
+			var on, off int64 // nanoseconds
+			if _, err := fmt.Sscan(string(text), &on, &off); err == nil {
+				cpu += time.Duration(on)
+				waiting += time.Duration(off)
+			}
+		}
+	}
+	return cpu, waiting
+}
