@@ -17,12 +17,10 @@ import (
 	"time"
 
 	"nfcot/internal/eval"
-	"nfcot/internal/eval/sandbox"
 )
 
 // Options say how to run programs.
 type Options struct {
-	Sandbox sandbox.Options
 	Python  string        // name or path of the interpreter; empty: the first that will do
 	Memory  int64         // bytes that a program may use; 0: the sandbox's default
 	Timeout time.Duration // wall-clock limit of a program with its tests; 0: the benchmark's own
@@ -34,7 +32,6 @@ type Executor struct {
 	options Options
 	python  *interpreter
 	tester  *tester
-	sandbox *sandbox.Sandbox
 	jobs    atomic.Uint64
 
 	ready    chan *candidate // started ahead
@@ -50,10 +47,6 @@ func Open(ctx context.Context, o Options) (*Executor, error) {
 		return nil, err
 	}
 	x := &Executor{options: o, python: python, ready: make(chan *candidate, max(1, o.Workers))}
-	o.Sandbox.ReadOnly = append(o.Sandbox.ReadOnly, python.Files...)
-	if x.sandbox, err = sandbox.Open(ctx, o.Sandbox); err != nil {
-		return nil, err
-	}
 	if x.tester, err = x.startTester(); err != nil {
 		return nil, err
 	}
@@ -65,9 +58,6 @@ func Open(ctx context.Context, o Options) (*Executor, error) {
 
 // Version is CPython's version as in "3.11.2".
 func (x *Executor) Version() string { return x.python.version() }
-
-// Walls is what stands between programs and the host, in one line.
-func (x *Executor) Walls() string { return x.sandbox.String() }
 
 // Close ends all processes. No call of Execute may be running.
 func (x *Executor) Close() error {
@@ -85,9 +75,6 @@ func (x *Executor) Close() error {
 		first = err
 	}
 	if err := x.tester.control.Close(); err != nil && first == nil {
-		first = err
-	}
-	if err := x.sandbox.Close(); err != nil && first == nil {
 		first = err
 	}
 	return first

@@ -16,7 +16,7 @@ func (x *Executor) startCPython(program string, boot io.Writer, c command) (*pro
 	// Isolated but for the seed of hashes: sets must have the same order in all processes.
 	c.Args = []string{c.Path, "-s", "-S", "-B", "-c", source("boot")}
 	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1"}
-	p, err := x.sandbox.Start(c)
+	p, err := start(c)
 	if err != nil {
 		return nil, fmt.Errorf("starting CPython: %w", err)
 	}
