@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/nfhead":        {"internal/tensor", "internal/transformer"},
 	"internal/ckpt":          {},
 	"internal/eval":          {},
+	"internal/eval/cpython":  {"internal/eval", "internal/eval/sandbox"},
 	"internal/eval/sandbox":  {},
 	"internal/tokenizer":     {},
 	"internal/cot": {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",

@@ -64,8 +64,9 @@ type Outcome struct {
 	CPUSeconds float64 // processor time of the candidate and its test, 0 if not known
 	PeakMemory int64   // bytes that the candidate held at most, 0 if not known
 
-	// Base is the result for EvalPlus's base inputs alone, empty in other formats.
-	Base string
+	// Base and Plus are the results for EvalPlus's base and additional inputs
+	// alone, empty in other formats. A program passes with both.
+	Base, Plus string
 
 	// InProcess says that candidate and test shared a process, because the test
 	// needs the candidate's own objects: such a result could be forged.
@@ -105,10 +106,10 @@ func Concatenate(_ context.Context, p Problem, s Sample) (string, error) {
 // maxDetail bounds the detail of an outcome, in characters before escaping.
 const maxDetail = 300
 
-// oneLine makes untrusted text fit for a verdict: at most maxDetail
+// OneLine makes untrusted text fit for a verdict: at most maxDetail
 // characters, with everything unprintable (line breaks and invalid UTF-8 too)
 // escaped as in a Go string.
-func oneLine(text string) string {
+func OneLine(text string) string {
 	var out strings.Builder
 	for count := 0; text != ""; count++ {
 		if count == maxDetail {

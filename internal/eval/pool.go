@@ -159,7 +159,7 @@ func startWorker(ctx context.Context, command []string, h hello) (*worker, error
 		return nil, fmt.Errorf("starlark worker: %q does not answer within %v", command, startTimeout)
 	case err != nil:
 		return nil, fmt.Errorf("starlark worker: %q ended before it was ready (%s): %s",
-			command, w.cmd.ProcessState, oneLine(w.stderr.String()))
+			command, w.cmd.ProcessState, OneLine(w.stderr.String()))
 	}
 	return w, nil
 }
@@ -258,7 +258,7 @@ func (w *worker) causeOfDeath() Outcome {
 		if strings.Contains(line, "out of memory") || strings.Contains(line, "cannot allocate memory") {
 			return Outcome{Kind: OutOfMemory}
 		}
-		return Outcome{Kind: Crashed, Detail: oneLine(strings.TrimSpace(line))}
+		return Outcome{Kind: Crashed, Detail: OneLine(strings.TrimSpace(line))}
 	}
 	return Outcome{Kind: Crashed, Detail: w.cmd.ProcessState.String()}
 }

@@ -50,18 +50,18 @@ type Verdict struct {
 
 	CPUSeconds float64 // processor time of candidate and test
 	PeakMemory int64   // bytes that the candidate held at most
-	Base       string  // EvalPlus: the result of the base inputs alone; else empty
+	Base, Plus string  // EvalPlus: the results of base and additional inputs alone; else empty
 	InProcess  bool    // candidate and test shared a process: the result could be forged
 }
 
 // unmeasured are the keys of a verdict which not every executor has a value for.
-var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "in_process"}
+var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process"}
 
 // NewVerdict joins a sample and the outcome of its program.
 func NewVerdict(s Sample, o Outcome) Verdict {
 	s.absent = append(slices.Clone(s.absent), unmeasured...)
 	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds,
-		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, InProcess: o.InProcess}
+		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess}
 }
 
 // A binding ties a JSON key to the variable that holds its value.
@@ -95,6 +95,7 @@ func (v *Verdict) bindings() []binding {
 		binding{"cpu_seconds", &v.CPUSeconds},
 		binding{"peak_memory_bytes", &v.PeakMemory},
 		binding{"base_result", &v.Base},
+		binding{"plus_result", &v.Plus},
 		binding{"in_process", &v.InProcess})
 }
 
@@ -214,7 +215,7 @@ func objectFields(data []byte) ([]Field, error) {
 		return nil, err
 	}
 	if open != json.Delim('{') {
-		return nil, fmt.Errorf("found %s, expected a JSON object", oneLine(string(data)))
+		return nil, fmt.Errorf("found %s, expected a JSON object", OneLine(string(data)))
 	}
 	var fields []Field
 	for dec.More() {

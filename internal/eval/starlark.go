@@ -51,7 +51,7 @@ func runStarlark(source, entryPoint, test string, steps uint64) Outcome {
 	case outOfSteps:
 		return Outcome{Kind: TimedOut}
 	case err != nil:
-		return Outcome{Kind: Failed, Detail: oneLine(describe(err))}
+		return Outcome{Kind: Failed, Detail: OneLine(describe(err))}
 	}
 	return Outcome{Kind: Passed}
 }

@@ -100,8 +100,8 @@ func TestOneLine(t *testing.T) {
 		{strings.Repeat("é", maxDetail), strings.Repeat("é", maxDetail)},
 		{strings.Repeat("é", maxDetail+1), strings.Repeat("é", maxDetail) + "..."},
 	} {
-		if got := oneLine(tt.text); got != tt.want {
-			t.Errorf("oneLine(%q)\n got %q\nwant %q", tt.text, got, tt.want)
+		if got := OneLine(tt.text); got != tt.want {
+			t.Errorf("OneLine(%q)\n got %q\nwant %q", tt.text, got, tt.want)
 		}
 	}
 }

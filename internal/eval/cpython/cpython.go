@@ -12,42 +12,55 @@ package cpython
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/sandbox"
 )
 
 // Options say how to run programs.
 type Options struct {
-	Python  string        // name or path of the interpreter; empty: the first that will do
-	Memory  int64         // bytes that a program may use; 0: the sandbox's default
-	Timeout time.Duration // wall-clock limit of a program with its tests; 0: the benchmark's own
-	Workers int           // calls of Execute at once for which processes are started ahead
+	Python  string          // name or path of the interpreter; empty: the first that will do
+	Sandbox sandbox.Options // how to open the sandbox; its ReadOnly need not name the interpreter's files
+	Memory  int64           // bytes that a program may use; 0: the sandbox's default
+	Timeout time.Duration   // wall-clock limit of a program with its tests; 0: the benchmark's own
+	Workers int             // calls of Execute at once for which processes are started ahead
 }
 
 // An Executor runs programs in CPython. It is an eval.Executor.
 type Executor struct {
 	options Options
 	python  *interpreter
+	sandbox *sandbox.Sandbox
 	tester  *tester
-	jobs    atomic.Uint64
+
+	tasksMu sync.Mutex
+	tasks   map[string]task // by TaskID
 
 	ready    chan *candidate // started ahead
 	starting sync.WaitGroup
 	closing  atomic.Bool
 }
 
-// Open finds an interpreter and starts the tester. Where no interpreter will do the error is
-// a *NotFound.
+// Open finds an interpreter, opens the sandbox and starts the tester. Where no
+// interpreter will do the error is a *NotFound, where the sandbox will not do it is a *sandbox.Refused.
 func Open(ctx context.Context, o Options) (*Executor, error) {
 	python, err := find(ctx, o.Python)
 	if err != nil {
 		return nil, err
 	}
-	x := &Executor{options: o, python: python, ready: make(chan *candidate, max(1, o.Workers))}
+	o.Sandbox.ReadOnly = append(slices.Clone(o.Sandbox.ReadOnly), python.Files...)
+	box, err := sandbox.Open(ctx, o.Sandbox)
+	if err != nil {
+		return nil, err
+	}
+	x := &Executor{options: o, python: python, sandbox: box, tasks: map[string]task{}, ready: make(chan *candidate, max(1, o.Workers))}
 	if x.tester, err = x.startTester(); err != nil {
+		_ = box.Close()
 		return nil, err
 	}
 	for range cap(x.ready) {
@@ -59,25 +72,22 @@ func Open(ctx context.Context, o Options) (*Executor, error) {
 // Version is CPython's version as in "3.11.2".
 func (x *Executor) Version() string { return x.python.version() }
 
+// Walls is what confines programs, in one line.
+func (x *Executor) Walls() string { return x.sandbox.String() }
+
 // Close ends all processes. No call of Execute may be running.
 func (x *Executor) Close() error {
 	x.closing.Store(true)
 	x.starting.Wait()
 	close(x.ready)
-	var first error
+	var errs []error
 	for c := range x.ready {
-		if _, err := c.finish(); err != nil && first == nil {
-			first = err
-		}
+		_, err := c.finish()
+		errs = append(errs, err)
 	}
 	x.tester.Kill()
-	if _, err := x.tester.Wait(); err != nil && first == nil {
-		first = err
-	}
-	if err := x.tester.control.Close(); err != nil && first == nil {
-		first = err
-	}
-	return first
+	_, err := x.tester.Wait()
+	return errors.Join(append(errs, err, x.tester.control.Close(), x.sandbox.Close())...)
 }
 
 // startAhead starts a candidate's process that will be needed soon.

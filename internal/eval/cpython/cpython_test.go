@@ -5,13 +5,24 @@ import (
 	"cmp"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/sandbox"
 )
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "__sandbox" {
+		os.Exit(sandbox.Main(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
 
 // dataFile is a file of the folder with benchmark data.
 func dataFile(t testing.TB, name string) string {
@@ -59,9 +70,12 @@ func decode[T any](t testing.TB, line json.RawMessage) T {
 	return v
 }
 
-func open(t testing.TB) *Executor {
+// open opens an Executor with the interpreter of $NFCOT_PYTHON.
+func open(t testing.TB, o Options) *Executor {
 	t.Helper()
-	x, err := Open(t.Context(), Options{Python: os.Getenv("NFCOT_PYTHON"), Workers: 2})
+	o.Python = os.Getenv("NFCOT_PYTHON")
+	o.Sandbox.Command = []string{os.Args[0], "__sandbox"}
+	x, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,16 +87,93 @@ func open(t testing.TB) *Executor {
 	return x
 }
 
-func TestHumanEvalCanonical(t *testing.T) {
-	x := open(t)
+// humanEval, evalPlus and mbpp return problems and their own solutions.
+func humanEval(t testing.TB) []eval.Problem {
+	var problems []eval.Problem
 	for _, line := range lines(t, "humaneval/HumanEval.jsonl.gz") {
+		problems = append(problems, decode[eval.Problem](t, line))
+	}
+	return problems
+}
+
+func evalPlus(t testing.TB, name string) []eval.Problem {
+	var problems []eval.Problem
+	for _, line := range lines(t, name) {
 		p := decode[eval.Problem](t, line)
-		o, err := x.Execute(t.Context(), p, p.Prompt+p.CanonicalSolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if o.Kind != eval.Passed {
-			t.Errorf("%s: %s", p.TaskID, o.Result())
-		}
+		p.Format, p.Raw = eval.EvalPlus, line
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+func mbppProblem(t testing.TB, line json.RawMessage) eval.Problem {
+	p := decode[struct {
+		TaskID int `json:"task_id"`
+		Code   string
+	}](t, line)
+	return eval.Problem{TaskID: fmt.Sprint("Mbpp/", p.TaskID), CanonicalSolution: p.Code, Format: eval.MBPP, Raw: line}
+}
+
+func mbpp(t testing.TB) []eval.Problem {
+	var problems []eval.Problem
+	for _, line := range lines(t, "mbpp/mbpp.jsonl") {
+		problems = append(problems, mbppProblem(t, line))
+	}
+	return problems
+}
+
+func sanitizedMBPP(t testing.TB) []eval.Problem {
+	data, err := os.ReadFile(dataFile(t, "mbpp/sanitized-mbpp.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var problems []eval.Problem
+	for _, line := range decode[[]json.RawMessage](t, data) {
+		problems = append(problems, mbppProblem(t, line))
+	}
+	return problems
+}
+
+// each calls f for the numbers below n, two at a time.
+func each(n int, f func(i int)) {
+	var group sync.WaitGroup
+	for w := range 2 {
+		group.Go(func() {
+			for i := w; i < n; i += 2 {
+				f(i)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestCanonicalSolutionsPass also says which problems need the candidate's own objects.
+func TestCanonicalSolutionsPass(t *testing.T) {
+	sets := []struct {
+		name     string
+		problems func(t testing.TB) []eval.Problem
+	}{
+		{"HumanEval", humanEval},
+		{"MBPP", mbpp},
+		{"MBPP sanitized", sanitizedMBPP},
+		{"HumanEval+", func(t testing.TB) []eval.Problem { return evalPlus(t, "humaneval_plus/HumanEvalPlus.jsonl.gz") }},
+		{"MBPP+", func(t testing.TB) []eval.Problem { return evalPlus(t, "mbpp_plus/MbppPlus.jsonl.gz") }},
+	}
+	for _, set := range sets {
+		t.Run(set.name, func(t *testing.T) {
+			problems := set.problems(t)
+			x := open(t, Options{Workers: 2, Timeout: 20 * time.Second})
+			each(len(problems), func(i int) {
+				p := problems[i]
+				o, err := x.Execute(t.Context(), p, p.Prompt+p.CanonicalSolution)
+				if err != nil {
+					t.Error(err)
+				} else if o.Kind != eval.Passed {
+					t.Errorf("%s: %s; base %s, plus %s", p.TaskID, o.Result(), o.Base, o.Plus)
+				} else if o.InProcess {
+					t.Log(p.TaskID, "in process")
+				}
+			})
+		})
 	}
 }

@@ -56,7 +56,7 @@ func source(name string) string {
 // those before it; the last one has a function main.
 var (
 	candidateModules = []string{"wire", "candidate"}
-	testerModules    = []string{"wire", "tester", "humaneval", "serve"}
+	testerModules    = []string{"wire", "tester", "humaneval", "mbpp", "evalplus", "serve"}
 )
 
 // An interpreter is what CPython says of itself.

@@ -6,17 +6,26 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
+	"time"
+
+	"nfcot/internal/eval/sandbox"
 )
+
+// mostCPU is the processor time after which a process is killed by the system,
+// far beyond the limits of programs.
+const mostCPU = 10 * time.Minute
 
 // startCPython starts an interpreter that runs one of its programs, with files
 // as its descriptors from 3. The program's code is the first that comes on
 // descriptor 3; boot is that channel's other end.
-func (x *Executor) startCPython(program string, boot io.Writer, c command) (*process, error) {
+func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Command) (*sandbox.Process, error) {
 	c.Path = x.python.Executable
 	// Isolated but for the seed of hashes: sets must have the same order in all processes.
 	c.Args = []string{c.Path, "-s", "-S", "-B", "-c", source("boot")}
 	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1"}
-	p, err := start(c)
+	c.Memory, c.CPU = x.options.Memory, mostCPU
+	p, err := x.sandbox.Start(c)
 	if err != nil {
 		return nil, fmt.Errorf("starting CPython: %w", err)
 	}
@@ -31,7 +40,7 @@ func (x *Executor) startCPython(program string, boot io.Writer, c command) (*pro
 
 // A candidate is a process that waits for the tester to have it run a program.
 type candidate struct {
-	*process
+	*sandbox.Process
 	channel *os.File // the tester's end
 }
 
@@ -41,7 +50,7 @@ func (x *Executor) startCandidate() (*candidate, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("candidate", ours, command{Files: []*os.File{theirs}, Memory: x.options.Memory})
+	p, err := x.startCPython("candidate", ours, sandbox.Command{Files: []*os.File{theirs}})
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -49,8 +58,8 @@ func (x *Executor) startCandidate() (*candidate, error) {
 	return &candidate{p, ours}, nil
 }
 
-// end kills the process and says what it took.
-func (c *candidate) finish() (end, error) {
+// finish kills the process, if it still runs, and says how it ended.
+func (c *candidate) finish() (sandbox.End, error) {
 	c.Kill()
 	c.channel.Close()
 	return c.Wait()
@@ -58,8 +67,9 @@ func (c *candidate) finish() (end, error) {
 
 // A tester is the zygote that forks a process for each program to be judged.
 type tester struct {
-	*process
+	*sandbox.Process
 	control *net.UnixConn
+	jobs    atomic.Uint64
 }
 
 func (x *Executor) startTester() (*tester, error) {
@@ -68,7 +78,7 @@ func (x *Executor) startTester() (*tester, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("tester", ours, command{Files: []*os.File{theirs}, Memory: x.options.Memory, Fork: true})
+	p, err := x.startCPython("tester", ours, sandbox.Command{Files: []*os.File{theirs}, Fork: true})
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -79,7 +89,7 @@ func (x *Executor) startTester() (*tester, error) {
 		_, _ = p.Wait()
 		return nil, err
 	}
-	return &tester{p, control}, nil
+	return &tester{Process: p, control: control}, nil
 }
 
 // unixConn makes a connection of one end of a socketPair and closes the file.
@@ -97,9 +107,9 @@ func record(what byte, job uint64) []byte {
 	return binary.LittleEndian.AppendUint64([]byte{what}, job)
 }
 
-// begin has the zygote fork a process that judges the program of a candidate.
-// It returns that process' end of the channel for the order and the verdict.
-func (t *tester) begin(job uint64, c *candidate) (*net.UnixConn, error) {
+// fork has the zygote make a process for a job. It returns its channel for the
+// order and the messages.
+func (t *tester) fork(job uint64, c *candidate) (*net.UnixConn, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
@@ -116,8 +126,8 @@ func (t *tester) begin(job uint64, c *candidate) (*net.UnixConn, error) {
 	return unixConn(ours)
 }
 
-// end kills the process of a job, if it still runs.
-func (t *tester) end(job uint64) error {
+// kill ends the process of a job, if it still runs.
+func (t *tester) kill(job uint64) error {
 	_, err := t.control.Write(record('K', job))
 	return err
 }

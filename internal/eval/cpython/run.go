@@ -1,72 +1,53 @@
 package cpython
 
+// This file has one program run and judged, and the clock that limits it.
+
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/sandbox"
 )
 
 // An order is what the tester's process gets to know.
 type order struct {
-	Grader  string `json:"grader"` // a Python module with a function grade
-	Problem any    `json:"problem"`
-	Program string `json:"program"`
+	Grader   string `json:"grader"`   // the module with the functions grade, grade_together and prepare
+	Problem  any    `json:"problem"`  // the problem's line
+	Program  string `json:"program"`  // empty to prepare the problem
+	Together bool   `json:"together"` // whether the program and its test are to share the candidate's process
+	Part     string `json:"part"`     // EvalPlus: base or plus
+	Prepared string `json:"prepared"` // what prepare has answered
 }
 
-// A message is a line from the tester's process: a limit on its way, and the
-// verdict at its end.
+// A message comes from the tester's process: a limit on its way, a verdict or
+// what has been prepared at its end.
 type message struct {
 	Limit   *float64 `json:"limit"` // seconds for the candidate from now on; null: what is left of the program's own
 	Verdict *struct {
 		Kind   string // an eval.Kind, or "lost" if the candidate's process broke off
 		Detail string
-		Base   string
 	} `json:"verdict"`
 	Objects    bool    `json:"objects"` // more than plain data would have had to cross
 	CPUSeconds float64 `json:"cpu_seconds"`
-}
 
-// A grading is how programs of a format are judged.
-type grading struct {
-	grader string
-	limit  time.Duration
-}
-
-var gradings = map[eval.Format]grading{
-	eval.HumanEval: {"humaneval", 3 * time.Second},
-}
-
-// Execute runs a program against its problem's test.
-func (x *Executor) Execute(ctx context.Context, p eval.Problem, program string) (eval.Outcome, error) {
-	g, ok := gradings[p.Format]
-	if !ok {
-		return eval.Outcome{}, fmt.Errorf("%s: CPython judges no problems of format %q", p.TaskID, p.Format)
-	}
-	o := order{Grader: g.grader, Problem: p, Program: program}
-	if p.Format != eval.HumanEval {
-		o.Problem = p.Raw
-	}
-	r, err := x.run(ctx, o, cmp.Or(x.options.Timeout, g.limit))
-	if err != nil {
-		return eval.Outcome{}, fmt.Errorf("%s: %w", p.TaskID, err)
-	}
-	return r.outcome(), nil
+	Prepared string             `json:"prepared"`
+	Seconds  map[string]float64 `json:"seconds"` // limits of EvalPlus's parts
+	Error    string             `json:"error"`   // why nothing could be prepared
 }
 
 // A result is what became of a run.
 type result struct {
-	message          // zero without a verdict
-	timedOut bool    // by the clock
-	end      end     // of the candidate's process
-	alive    bool    // that process had not ended by itself
-	seconds  float64 // wall clock
+	message              // zero without a verdict
+	timedOut bool        // by the clock
+	end      sandbox.End // of the candidate's process
+	seconds  float64     // wall clock
 }
 
 // run has a new process run a program and the tester judge it.
@@ -75,46 +56,112 @@ func (x *Executor) run(ctx context.Context, o order, limit time.Duration) (resul
 	if err != nil {
 		return result{}, err
 	}
-	job := x.jobs.Add(1)
 	began := time.Now()
-	verdicts, err := x.tester.begin(job, c)
-	if err != nil {
-		_, _ = c.finish()
-		return result{}, err
-	}
-	defer verdicts.Close()
-	r, err := x.watch(ctx, verdicts, o, c, limit)
+	r, err := x.judge(ctx, o, c, limit)
 	r.seconds = time.Since(began).Seconds()
-	if r.Verdict == nil {
-		if err := x.tester.end(job); err != nil {
-			return r, err
-		}
+	if r.Verdict != nil && r.Verdict.Kind == "lost" {
+		// How it ended by itself is part of the result.
+		time.AfterFunc(lastBreath, c.Kill)
+		_, _ = c.Wait()
 	}
 	end, waitErr := c.finish()
 	r.end = end
-	return r, cmp.Or(err, waitErr)
+	return r, errors.Join(err, waitErr)
 }
 
-// watch sends the order and reads messages until the verdict, the end of the
-// tester's process, or the limit.
-func (x *Executor) watch(ctx context.Context, verdicts *net.UnixConn, o order, c *candidate, limit time.Duration) (result, error) {
-	text, err := json.Marshal(o)
+// lastBreath is how long a candidate's process that has broken off may take to end.
+const lastBreath = 50 * time.Millisecond
+
+// judge has the tester judge the program of a candidate, within limit of the
+// candidate's clock.
+func (x *Executor) judge(ctx context.Context, o order, c *candidate, limit time.Duration) (result, error) {
+	j, err := x.tester.begin(o, c)
 	if err != nil {
 		return result{}, err
 	}
+	k := newClock(c.Process)
+	until := limit
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return result{}, errors.Join(context.Cause(ctx), j.end())
+		case <-timer.C:
+			if left := until - k.now(); left > 0 {
+				timer.Reset(max(left, tick))
+				continue
+			}
+			return result{timedOut: true}, j.end()
+		case m, ok := <-j.messages:
+			if !ok || m.Verdict != nil {
+				return result{message: m}, j.end()
+			}
+			until = limit
+			if m.Limit != nil {
+				until = min(limit, k.now()+time.Duration(*m.Limit*float64(time.Second)))
+			}
+			timer.Reset(max(until-k.now(), 0))
+		}
+	}
+}
+
+// prepareTimeout bounds the time that a problem's reference solution takes.
+const prepareTimeout = 10 * time.Minute
+
+// prepare has the tester do what depends on the problem alone.
+func (x *Executor) prepare(ctx context.Context, o order) (message, error) {
+	j, err := x.tester.begin(o, nil)
+	if err != nil {
+		return message{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		return message{}, errors.Join(context.Cause(ctx), j.end())
+	case m := <-j.messages:
+		switch {
+		case m.Error != "":
+			err = fmt.Errorf("the problem's own solution fails: %s", eval.OneLine(m.Error))
+		case m.Prepared == "":
+			err = errors.New("the problem's own solution ends the process")
+		}
+		return m, errors.Join(err, j.end())
+	}
+}
+
+// A job is a process of the tester's at work.
+type job struct {
+	tester   *tester
+	number   uint64
+	channel  *net.UnixConn
+	messages <-chan message // closed when the process says no more
+	done     chan struct{}
+}
+
+// begin has the zygote fork a process for an order: it judges the program of a
+// candidate or, without one, prepares a problem.
+func (t *tester) begin(o order, c *candidate) (*job, error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	number := t.jobs.Add(1)
+	channel, err := t.fork(number, c)
+	if err != nil {
+		return nil, err
+	}
+	messages, done := make(chan message), make(chan struct{})
 	go func() {
-		// If the tester's process is gone, there will be no verdict.
-		_, _ = verdicts.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
+		// If the process is gone, no message will come.
+		_, _ = channel.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
 	}()
-	messages := make(chan message)
-	done := make(chan struct{})
-	defer close(done)
 	go func() {
 		defer close(messages)
-		lines := bufio.NewScanner(verdicts)
-		for lines.Scan() {
+		for in := json.NewDecoder(channel); ; {
 			var m message
-			if json.Unmarshal(lines.Bytes(), &m) != nil {
+			if in.Decode(&m) != nil {
 				return
 			}
 			select {
@@ -124,53 +171,41 @@ func (x *Executor) watch(ctx context.Context, verdicts *net.UnixConn, o order, c
 			}
 		}
 	}()
-	k := newClock(c.process)
-	whole := limit
-	until := whole // of the clock
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return result{}, context.Cause(ctx)
-		case <-timer.C:
-			now := k.now()
-			if now >= until {
-				return result{timedOut: true}, nil
-			}
-			timer.Reset(max(until-now, 5*time.Millisecond))
-		case m, ok := <-messages:
-			switch {
-			case !ok:
-				return result{}, nil
-			case m.Verdict != nil:
-				return result{message: m}, nil
-			}
-			until = whole
-			if m.Limit != nil {
-				until = min(whole, k.now()+time.Duration(*m.Limit*float64(time.Second)))
-			}
-			timer.Reset(max(until-k.now(), 0))
-		}
-	}
+	return &job{t, number, channel, messages, done}, nil
 }
 
-// A clock shows the time that a process has had since the clock was made: wall
-// time without that in which the process could have run but had no processor.
+// end ends the job's process, if it still runs.
+func (j *job) end() error {
+	close(j.done)
+	return errors.Join(j.channel.Close(), j.tester.kill(j.number))
+}
+
+// A clock shows the time that a process has had since the clock was made. It
+// does not depend on what else the machine does: time in which the process
+// could have run but had no processor does not count.
 type clock struct {
-	process *process
+	process *sandbox.Process
 	began   time.Time
+	cpu     time.Duration
 	waited  time.Duration
 }
 
-func newClock(p *process) clock {
-	_, waited := p.Times()
-	return clock{p, time.Now(), waited}
+// A process whose threads wait for each other's processors can make its clock
+// slow, but not slower than this many times, nor slower than its processor time.
+const slowest = 10
+
+// tick is the least time between two looks at a clock.
+const tick = 5 * time.Millisecond
+
+func newClock(p *sandbox.Process) clock {
+	cpu, waited := p.Times()
+	return clock{p, time.Now(), cpu, waited}
 }
 
 func (k clock) now() time.Duration {
-	_, waited := k.process.Times()
-	return time.Since(k.began) - (waited - k.waited)
+	cpu, waited := k.process.Times()
+	wall := time.Since(k.began)
+	return max(wall-(waited-k.waited), cpu-k.cpu, wall/slowest)
 }
 
 // outcome is a result in eval's words.
@@ -183,12 +218,27 @@ func (r result) outcome() eval.Outcome {
 	switch {
 	case r.timedOut:
 		o.Kind, o.WallClock = eval.TimedOut, true
+	case r.end.OutOfMemory:
+		o.Kind = eval.OutOfMemory
 	case r.Verdict == nil:
 		o.Kind, o.Detail = eval.Failed, "the test ended without a verdict"
 	case r.Verdict.Kind == "lost":
-		o.Kind, o.Detail = eval.Crashed, r.Verdict.Detail
+		o.Kind, o.Detail = r.lost()
 	default:
-		o.Kind, o.Detail = eval.Kind(r.Verdict.Kind), r.Verdict.Detail
+		o.Kind, o.Detail = eval.Kind(r.Verdict.Kind), eval.OneLine(r.Verdict.Detail)
 	}
 	return o
+}
+
+// lost says what became of a candidate's process that broke off.
+func (r result) lost() (kind eval.Kind, detail string) {
+	switch {
+	case r.end.OutOfDisk:
+		return eval.Crashed, "out of disk"
+	case r.end.Signal == int(syscall.SIGKILL): // at the end of lastBreath
+		return eval.Crashed, eval.OneLine(r.Verdict.Detail)
+	case r.end.Signal != 0:
+		return eval.Crashed, syscall.Signal(r.end.Signal).String()
+	}
+	return eval.Crashed, fmt.Sprintf("exit status %d", r.end.ExitCode)
 }

@@ -1,45 +1,45 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// This file is the confined half: a process of its own, in new namespaces where
-// there are any, that builds walls around itself and then executes the program.
-// Nothing hostile runs in it before that.
+// This file writes the script of a confined process: it builds walls around
+// itself, step by step, each of which needs rights that a later one gives up,
+// and then executes the program. Nothing hostile runs in it before that.
 
 // A plan says which walls to build.
 type plan struct {
-	Namespaces bool   // mount, pid, network, IPC, UTS and cgroup namespaces
-	User       bool   // the others are made with a user namespace, as an ordinary user's
-	Landlock   int    // version, 0 for none
-	Seccomp    bool   // stands wherever any wall does
-	Cgroup     string // folder of the cgroup that leaves are made in, "" for none
+	Namespaces bool // mount, pid, network, IPC, UTS and cgroup namespaces
+	User       bool // the others are made with a user namespace, as an ordinary user's
+	Landlock   int  // version, 0 for none
+	Seccomp    bool // stands wherever any wall does
 }
 
-// A job is a program to confine and all that the confined half needs to know.
+func (p plan) cloneFlags() uintptr {
+	if !p.Namespaces {
+		return 0
+	}
+	flags := uintptr(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP)
+	if p.User {
+		flags |= unix.CLONE_NEWUSER
+	}
+	return flags
+}
+
+// A job is a program to confine, as the user's process asks for it.
 type job struct {
-	Plan   plan
-	Tree   []entry
 	Args   []string
 	Env    []string
-	Files  int    // descriptors 3, 4, ... that the program inherits
 	Memory int64  // bytes
 	CPU    uint64 // seconds, 0 for no limit
-
-	Fork    bool
-	ID      int    // user and group to become, 0 to stay who we are
-	Scratch string // folder to write into; with namespaces "", as each has its own
+	Fork   bool
 }
 
 // What every root has beside the host's entries.
@@ -53,284 +53,232 @@ var devices = []string{"null", "zero", "random", "urandom"}
 // insideID is the user and group of confined programs in a user namespace.
 const insideID = 1000
 
-// Descriptors of the confined half after those for the program.
-func (j *job) programDescriptor() int { return 3 + j.Files }
-func (j *job) statusDescriptor() int  { return 4 + j.Files }
+// Descriptors of a confined process, all above those that the program may have.
+const (
+	rulesDescriptor   = execDescriptor + 1 // Landlock's rules
+	scratchDescriptor = execDescriptor + 2
+	// firstHigh is the first of the descriptors that come from the launcher.
+	firstHigh = execDescriptor + 64
+)
 
-// confine is the main function of the confined half. It returns only if
-// something fails, which it reports to the user's process.
-func confine(args []string) int {
-	runtime.LockOSThread() // most walls are a thread's
-	var j job
-	if len(args) != 1 || json.Unmarshal([]byte(args[0]), &j) != nil {
-		fmt.Fprintln(os.Stderr, "this command is for the program's own use")
-		return 2
-	}
-	err := j.become()
-	note, _ := json.Marshal(message{Failed: err.Error()}) // a struct of strings and numbers
-	_, _ = unix.Write(j.statusDescriptor(), note)         // if nobody is there to read, nobody misses it
-	return 1
+// A confinement is all that the script of one process depends on.
+type confinement struct {
+	job
+	plan     plan
+	tree     []entry
+	launcher int   // pidfd of the launcher, or -1
+	status   int   // the socket to the user's process
+	null     int   // /dev/null
+	program  int   // what to execute
+	files    []int // descriptors 3, 4, ...
+	rules    int   // Landlock's ruleset, without the scratch folder
+	cgroup   int   // cgroup.procs of the cgroup to join, or -1
+	id       int   // user and group to become, 0 to stay who we are
+	uid, gid int   // of the launcher
+	scratch  string
 }
 
-// become turns this process into the program, step by step, each of which
-// needs rights that a later one gives up.
-func (j *job) become() error {
-	if err := j.checkLauncher(); err != nil {
-		return err
+// script writes the whole script.
+func (c *confinement) script() *script {
+	s := &script{}
+	c.dieWithLauncher(s)
+	if c.cgroup >= 0 {
+		// While the cgroup's files can be reached. 0 is whoever writes.
+		s.do("joining the cgroup", unix.SYS_WRITE, uintptr(c.cgroup), s.bytes([]byte("0")), 1)
 	}
-	scratch := j.Scratch
-	if j.Plan.Namespaces {
-		if err := j.buildRoot(); err != nil {
-			return err
-		}
-		scratch = scratchPath
-		// A host's name tells where the program runs.
-		if err := unix.Sethostname([]byte("sandbox")); err != nil {
-			return fmt.Errorf("host name: %w", err)
-		}
+	s.do("umask", unix.SYS_UMASK, 0o022)
+	// No terminal, and a process group to end as a whole.
+	s.do("setsid", unix.SYS_SETSID)
+	if c.plan.User {
+		c.mapUser(s)
 	}
-	if err := unix.Chdir(scratch); err != nil {
-		return fmt.Errorf("%s: %w", scratch, err)
+	if c.plan.Namespaces {
+		c.buildRoot(s)
 	}
-	if err := j.arrangeDescriptors(); err != nil {
-		return err
+	s.do(c.scratch, unix.SYS_CHDIR, s.text(c.scratch))
+	c.arrangeDescriptors(s)
+	// Also a condition for Landlock and the filter of system calls: nothing
+	// that the program executes gives it more rights than it has.
+	s.do("no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+	if c.plan.Landlock > 0 {
+		c.restrictFiles(s)
 	}
-	if err := j.restrictFiles(scratch); err != nil {
-		return err
+	if c.plan.Seccomp {
+		c.dropRights(s)
 	}
-	if j.Plan.Seccomp {
-		if err := j.dropRights(); err != nil {
-			return err
-		}
-	}
-	// Changing users cleared what SysProcAttr.Pdeathsig had set.
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("parent's death: %w", err)
-	}
-	if err := j.checkLauncher(); err != nil {
-		return err
-	}
-	argv, err := syscall.SlicePtrFromStrings(j.Args)
-	if err != nil {
-		return fmt.Errorf("arguments: %w", err)
-	}
-	envv, err := syscall.SlicePtrFromStrings(j.Env)
-	if err != nil {
-		return fmt.Errorf("environment: %w", err)
-	}
+	c.dieWithLauncher(s) // becoming another user has cleared it
+	c.resetSignals(s)
 	// A page of zeros: see emptyPath.
-	if _, _, errno := unix.RawSyscall6(unix.SYS_MMAP, emptyPath, 1, unix.PROT_READ,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uintptr(0), 0); errno != 0 {
-		return fmt.Errorf("page at %#x: %w", emptyPath, errno)
-	}
-	var f []unix.SockFilter
-	if j.Plan.Seccomp {
-		f = filter(policy{namespaces: j.Plan.Namespaces, scoped: j.Plan.Landlock >= landlockScopes, fork: j.Fork, pid: os.Getpid()})
-	}
-	// From here on the Go runtime might run into the limits, or the filter.
-	if err := j.limit(); err != nil {
-		return err
-	}
-	if j.Plan.Seccomp {
-		if err := filterThread(f); err != nil {
-			return err
+	s.do("empty path", unix.SYS_MMAP, emptyPath, 1, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uintptr(0))
+	c.limit(s)
+	if c.plan.Seccomp {
+		f := filter(policy{namespaces: c.plan.Namespaces, scoped: c.plan.Landlock >= landlockScopes, fork: c.Fork})
+		for i := range f {
+			if f[i].K == ownNumber {
+				s.do("its own number", unix.SYS_GETPID).into = &f[i].K
+			}
 		}
+		prog := &unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
+		s.do("filter of system calls", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, address(s, prog))
 	}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, execDescriptor, emptyPath,
-		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])), unix.AT_EMPTY_PATH, 0)
-	return fmt.Errorf("executing the program: %w", errno)
+	s.do("signal mask", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, address(s, new(uint64)), 0, 8)
+	s.do("executing it", unix.SYS_EXECVEAT, execDescriptor, emptyPath, s.texts(c.Args), s.texts(c.Env), unix.AT_EMPTY_PATH)
+	return s
 }
 
-// checkLauncher fails if the launcher or the user's process is gone. The kernel
-// tells only who asked before, and asking takes a moment.
-func (j *job) checkLauncher() error {
-	poll := []unix.PollFd{{Fd: int32(j.statusDescriptor())}}
-	if n, err := unix.Poll(poll, 0); err != nil || n > 0 {
-		return errors.New("the process that wanted this is gone")
+// dieWithLauncher asks to be killed when the launcher ends, and fails if that,
+// or the user's process, has ended before.
+func (c *confinement) dieWithLauncher(s *script) {
+	s.do("parent's death", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
+	for _, fd := range []int{c.launcher, c.status} {
+		if fd < 0 {
+			continue
+		}
+		// ppoll, which all machines have. It writes into the structure.
+		poll := &unix.PollFd{Fd: int32(fd)}
+		if fd == c.launcher {
+			poll.Events = unix.POLLIN // a pidfd becomes readable; a socket hangs up
+		}
+		s.do("its starter, who is gone", unix.SYS_PPOLL, address(s, poll), 1, address(s, new(unix.Timespec)), 0, 8).zero = true
 	}
-	return nil
+}
+
+// mapUser makes this process a user of its new user namespace. It can only be
+// the one that the launcher is outside.
+func (c *confinement) mapUser(s *script) {
+	s.write("setgroups", "/proc/self/setgroups", "deny") // a condition for the others
+	s.write("user of the namespace", "/proc/self/uid_map", fmt.Sprintf("%d %d 1", insideID, c.uid))
+	s.write("group of the namespace", "/proc/self/gid_map", fmt.Sprintf("%d %d 1", insideID, c.gid))
 }
 
 // buildRoot moves this process into a root of its own, which holds the entries
 // of the host read-only, a few devices and an empty scratch folder, and no
 // /proc, /sys or sockets.
-func (j *job) buildRoot() error {
-	// Nothing that happens here may reach the host's mounts.
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("private mounts: %w", err)
+func (c *confinement) buildRoot(s *script) {
+	mount := func(name, source, target, kind string, flags uintptr, options string) {
+		s.do(name, unix.SYS_MOUNT, s.text(source), s.text(target), s.text(kind), flags, s.text(options))
 	}
+	const plain = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	// Nothing that happens here may reach the host's mounts.
+	mount("private mounts", "", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	// The new root begins on top of a folder that every host has.
 	const base, host = "/proc", "/.host"
-	if err := unix.Mount("tmpfs", base, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=755,size=1m"); err != nil {
-		return fmt.Errorf("root: %w", err)
-	}
-	if err := unix.Mkdir(base+host, 0o700); err != nil {
-		return fmt.Errorf("root: %w", err)
-	}
-	if err := unix.PivotRoot(base, base+host); err != nil {
-		return fmt.Errorf("pivot_root: %w", err)
-	}
-	if err := unix.Chdir("/"); err != nil {
-		return fmt.Errorf("root: %w", err)
-	}
-	if err := unix.Mkdir(scratchPath, 0o755); err != nil {
-		return fmt.Errorf("scratch folder: %w", err)
-	}
+	mount("root", "tmpfs", base, "tmpfs", plain, "mode=755,size=1m")
+	s.mkdir(base + host)
+	s.do("pivot_root", unix.SYS_PIVOT_ROOT, s.text(base), s.text(base+host))
+	s.do("root", unix.SYS_CHDIR, s.text("/"))
+	s.mkdir(scratchPath)
 	// Where nothing can be executed, and dropping the mount deletes everything,
 	// however deep its paths or odd its modes.
-	options := fmt.Sprintf("mode=1777,size=%d,nr_inodes=%d", ScratchBytes, scratchFiles)
-	if err := unix.Mount("tmpfs", scratchPath, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err != nil {
-		return fmt.Errorf("scratch folder: %w", err)
-	}
-	for _, e := range j.Tree {
-		if err := e.make(host); err != nil {
-			return fmt.Errorf("%s: %w", e.Path, err)
-		}
-	}
+	mount("scratch folder", "tmpfs", scratchPath, "tmpfs", plain,
+		fmt.Sprintf("mode=1777,size=%d,nr_inodes=%d", ScratchBytes, scratchFiles))
+
+	entries := slices.Clone(c.tree)
 	for _, name := range devices {
-		d := entry{Path: devPath + "/" + name}
-		if err := d.make(host); err != nil {
-			return fmt.Errorf("%s: %w", d.Path, err)
+		entries = append(entries, entry{Path: devPath + "/" + name})
+	}
+	for _, dir := range parents(entries) {
+		s.mkdir(dir).may = true // the scratch folder is there
+	}
+	at := unix.AT_FDCWD
+	for _, e := range entries {
+		switch {
+		case e.Link != "":
+			s.do(e.Path, unix.SYS_SYMLINKAT, s.text(e.Link), uintptr(at), s.text(e.Path))
+			continue
+		case e.Folder:
+			s.mkdir(e.Path)
+		default:
+			s.do(e.Path, unix.SYS_MKNODAT, uintptr(at), s.text(e.Path), unix.S_IFREG|0o644, 0)
 		}
+		// With what is mounted within, since a user namespace cannot take a
+		// mount away from what it hides.
+		mount(e.Path, host+e.Path, e.Path, "", unix.MS_BIND|unix.MS_REC, "")
+		// Without set-user-ID programs and, but for those in devPath, devices.
+		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
+		if !strings.HasPrefix(e.Path, devPath+"/") {
+			attr.Attr_set |= unix.MOUNT_ATTR_NODEV
+		}
+		s.do(e.Path, unix.SYS_MOUNT_SETATTR, uintptr(at), s.text(e.Path), unix.AT_RECURSIVE, address(s, attr), unsafe.Sizeof(*attr))
 	}
-	if err := unix.Unmount(host, unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("leaving the host's root: %w", err)
-	}
-	if err := unix.Rmdir(host); err != nil {
-		return fmt.Errorf("leaving the host's root: %w", err)
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("root: %w", err)
-	}
-	return nil
+	s.do("leaving the host's root", unix.SYS_UMOUNT2, s.text(host), unix.MNT_DETACH)
+	s.do("leaving the host's root", unix.SYS_UNLINKAT, uintptr(at), s.text(host), unix.AT_REMOVEDIR)
+	mount("read-only root", "", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|plain, "")
+	// A host's name tells where the program runs.
+	const name = "sandbox"
+	s.do("host name", unix.SYS_SETHOSTNAME, s.bytes([]byte(name)), uintptr(len(name)))
 }
 
-// make makes an entry in a new root from the host's root, which is at host.
-func (e entry) make(host string) error {
-	if err := os.MkdirAll(filepath.Dir(e.Path), 0o755); err != nil {
-		return err
-	}
-	if e.Link != "" {
-		return unix.Symlink(e.Link, e.Path)
-	}
-	if e.Folder {
-		if err := os.MkdirAll(e.Path, 0o755); err != nil {
-			return err
-		}
-	} else {
-		fd, err := unix.Open(e.Path, unix.O_CREAT|unix.O_CLOEXEC, 0o644)
-		if err != nil {
-			return err
-		}
-		unix.Close(fd)
-	}
-	// With what is mounted within, since a user namespace cannot take a mount
-	// away from what it hides.
-	if err := unix.Mount(host+e.Path, e.Path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return err
-	}
-	// Without set-user-ID programs and, but for those in devPath, devices.
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
-	if !strings.HasPrefix(e.Path, devPath+"/") {
-		attr.Attr_set |= unix.MOUNT_ATTR_NODEV
-	}
-	return unix.MountSetattr(unix.AT_FDCWD, e.Path, unix.AT_RECURSIVE, &attr)
+func (s *script) mkdir(path string) *step {
+	at := unix.AT_FDCWD
+	return s.do(path, unix.SYS_MKDIRAT, uintptr(at), s.text(path), 0o755)
 }
 
-// arrangeDescriptors gives the program's descriptor its number and has all
-// others that are not the program's close when it begins.
-func (j *job) arrangeDescriptors() error {
-	// The number may be above the limit that this process inherited.
-	limit := unix.Rlimit{Cur: execDescriptor + 1, Max: execDescriptor + 1}
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("open files: %w", err)
-	}
-	if limit.Cur <= execDescriptor {
-		limit.Cur = limit.Max
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-			return fmt.Errorf("open files: %w", err)
+// parents are the folders above the entries, each after those above it.
+func parents(entries []entry) []string {
+	var all []string
+	for _, e := range entries {
+		for dir := filepath.Dir(e.Path); dir != "/"; dir = filepath.Dir(dir) {
+			all = append(all, dir)
 		}
 	}
-	if err := unix.Dup3(j.programDescriptor(), execDescriptor, unix.O_CLOEXEC); err != nil {
-		return fmt.Errorf("the program's descriptor: %w", err)
-	}
-	if err := unix.CloseRange(uint(3+j.Files), ^uint(0)>>33, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("descriptors: %w", err)
-	}
-	return nil
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-// restrictFiles puts Landlock's rules on this thread.
-func (j *job) restrictFiles(scratch string) error {
-	// Also a condition for Landlock and the filter of system calls: nothing
-	// that the program executes gives it more rights than it has.
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("no_new_privs: %w", err)
+// arrangeDescriptors gives the program its descriptors, and has all others
+// close when it begins. Those that come from the launcher have higher numbers,
+// so that none is in another's place.
+func (c *confinement) arrangeDescriptors(s *script) {
+	for i, fd := range append([]int{c.null, c.null, c.null}, c.files...) {
+		s.do("descriptors", unix.SYS_DUP3, uintptr(fd), uintptr(i), 0)
 	}
-	if j.Plan.Landlock == 0 {
-		return nil
-	}
-	r, err := newRuleset(j.Plan.Landlock)
-	if err != nil {
-		return err
-	}
-	for _, e := range j.Tree {
-		if e.Link == "" {
-			if err := r.allowPath(e.Path, landlockRead); err != nil {
-				return err
-			}
-		}
-	}
-	for _, name := range devices {
-		if err := r.allowPath(devPath+"/"+name, landlockDevice); err != nil {
-			return err
-		}
-	}
-	if err := r.allowPath(scratch, landlockWrite); err != nil {
-		return err
-	}
-	if err := r.allow(execDescriptor, landlockRead); err != nil {
-		return err
-	}
-	return r.restrictThread()
+	s.do("descriptors", unix.SYS_CLOSE_RANGE, uintptr(3+len(c.files)), 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
+	s.do("descriptors", unix.SYS_DUP3, uintptr(c.program), execDescriptor, unix.O_CLOEXEC)
+}
+
+// restrictFiles puts Landlock's rules on this process.
+func (c *confinement) restrictFiles(s *script) {
+	s.open("scratch folder", c.scratch, unix.O_PATH, scratchDescriptor)
+	attr := &unix.LandlockPathBeneathAttr{Allowed_access: landlockWrite & landlockFiles(c.plan.Landlock), Parent_fd: scratchDescriptor}
+	s.do("landlock", unix.SYS_LANDLOCK_ADD_RULE, uintptr(c.rules), unix.LANDLOCK_RULE_PATH_BENEATH, address(s, attr))
+	s.do("landlock", unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(c.rules))
 }
 
 // dropRights gives up all that root, in a user namespace or not, can do.
-func (j *job) dropRights() error {
-	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+func (c *confinement) dropRights(s *script) {
+	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
 		// Newer capabilities than the kernel's give EINVAL; who is not
 		// privileged has none to drop.
-		_ = unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability).may = true
 	}
-	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-	if j.ID != 0 {
-		// Raw system calls, which change this thread alone: the others of the
-		// Go runtime end when it executes the program.
-		for _, call := range [][4]uintptr{
-			{unix.SYS_SETGROUPS, 0, 0, 0},
-			{unix.SYS_SETRESGID, uintptr(j.ID), uintptr(j.ID), uintptr(j.ID)},
-			{unix.SYS_SETRESUID, uintptr(j.ID), uintptr(j.ID), uintptr(j.ID)},
-		} {
-			if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
-				return fmt.Errorf("becoming user %d: %w", j.ID, errno)
-			}
-		}
+	s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL).may = true
+	if c.id != 0 {
+		s.do("groups", unix.SYS_SETGROUPS)
+		s.do("becoming another group", unix.SYS_SETRESGID, uintptr(c.id), uintptr(c.id), uintptr(c.id))
+		s.do("becoming another user", unix.SYS_SETRESUID, uintptr(c.id), uintptr(c.id), uintptr(c.id))
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return fmt.Errorf("capabilities: %w", err)
+	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	s.do("capabilities", unix.SYS_CAPSET, address(s, header), address(s, new([2]unix.CapUserData)))
+}
+
+// resetSignals takes back what the launcher, or who started it, does with
+// signals: a program inherits which ones are ignored.
+func (c *confinement) resetSignals(s *script) {
+	// The kernel's struct sigaction: handler, flags, restorer, mask.
+	byDefault := address(s, new([4]uint64))
+	for signal := uintptr(1); signal <= 64; signal++ {
+		s.do("signals", unix.SYS_RT_SIGACTION, signal, byDefault, 0, 8).may = true // not SIGKILL and SIGSTOP
 	}
-	return nil
 }
 
 // limit sets the limits of resources, which no program can raise again.
-func (j *job) limit() error {
+func (c *confinement) limit(s *script) {
 	limits := []struct {
 		resource int
 		most     uint64
 	}{
-		{unix.RLIMIT_AS, uint64(j.Memory)},
+		{unix.RLIMIT_AS, uint64(c.Memory)},
 		{unix.RLIMIT_CORE, 0}, // nothing of a program outlives it
 		{unix.RLIMIT_FSIZE, fileBytes},
 		{unix.RLIMIT_NOFILE, openFiles},
@@ -339,26 +287,25 @@ func (j *job) limit() error {
 		{unix.RLIMIT_SIGPENDING, 64}, // each timer is one, too
 		{unix.RLIMIT_NICE, 0},
 		{unix.RLIMIT_RTPRIO, 0},
-		{unix.RLIMIT_NPROC, tasks},
-		{unix.RLIMIT_CPU, j.CPU},
+	}
+	if c.id != 0 || c.plan.User {
+		limits = append(limits, struct {
+			resource int
+			most     uint64
+		}{unix.RLIMIT_NPROC, tasks})
+	} // else the kernel counts all of the user's; the launcher watches how many are this program's
+	if c.CPU > 0 {
+		limits = append(limits, struct {
+			resource int
+			most     uint64
+		}{unix.RLIMIT_CPU, c.CPU})
 	}
 	for _, l := range limits {
-		switch {
-		case l.resource == unix.RLIMIT_CPU && l.most == 0:
-			continue
-		case l.resource == unix.RLIMIT_NPROC && j.ID == 0 && !j.Plan.User:
-			// The kernel counts all processes of the user, who has others; the
-			// launcher watches how many are this program's.
-			continue
+		most := l.most
+		var inherited unix.Rlimit
+		if unix.Prlimit(0, l.resource, nil, &inherited) == nil {
+			most = min(most, inherited.Max)
 		}
-		var old unix.Rlimit
-		if err := unix.Prlimit(0, l.resource, nil, &old); err != nil {
-			return fmt.Errorf("limit %d: %w", l.resource, err)
-		}
-		most := min(l.most, old.Max)
-		if err := unix.Prlimit(0, l.resource, &unix.Rlimit{Cur: most, Max: most}, nil); err != nil {
-			return fmt.Errorf("limit %d: %w", l.resource, err)
-		}
+		s.do("limits", unix.SYS_PRLIMIT64, 0, uintptr(l.resource), address(s, &unix.Rlimit{Cur: most, Max: most}), 0)
 	}
-	return nil
 }

@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,27 +44,46 @@ type message struct {
 
 // A launcher is the state of the launcher's process.
 type launcher struct {
-	command []string // starts the confined half
+	setup
+	self    int   // pidfd of the launcher, -1 if the kernel has none
+	null    int   // /dev/null
+	paths   []int // what Landlock lets programs read, open
+	devices []int // and what else they may write to
 	running sync.WaitGroup
 
 	mu       sync.Mutex
-	children map[*child]bool
-	ids      map[int]bool // users that confined programs run as
-	scratch  *scratchRoot // nil until a program needs a folder there
+	closing  bool
+	children map[int]*child // by slot
+	failures *[mostChildren]failure
+	firstID  int          // the user of slot 0, 0 where programs stay who we are
+	scratch  *scratchRoot // nil where each program has a file system of its own
 }
 
-// A child is a confined process in the launcher's eyes.
+// A setup is what all programs of a launcher have in common.
+type setup struct {
+	Plan plan
+	Tree []entry
+}
+
+// mostChildren is how many programs a launcher can have at once.
+const mostChildren = 1024
+
+// A child is a confined process in the launcher's eyes. Its slot is its place
+// in the launcher's tables.
 type child struct {
-	pid    int
-	job    job
-	status *os.File
+	confinement
+	slot   int
+	folder string   // to remove when it is gone, if any
+	news   *os.File // the socket to the user's process
+	steps  []string // of its script
 
 	mu                     sync.Mutex
+	pid                    int
 	ended                  bool // its number may be somebody else's now
 	outOfMemory, outOfDisk bool
 }
 
-// launch is the main function of the launcher; args start its confined half.
+// launch is the main function of the launcher.
 func launch(args []string) int {
 	// When memory is short, let it be programs that the kernel ends, not the
 	// process that has a model loaded. Children inherit it.
@@ -69,8 +91,96 @@ func launch(args []string) int {
 	// Orphans of a program that may fork become ours to bury, where there is no
 	// pid namespace to end them.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	l := &launcher{children: map[int]*child{}}
+	if err := l.prepare(args); err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		return 1
+	}
+	err := l.serve()
+	l.mu.Lock()
+	l.closing = true
+	for _, c := range l.children {
+		c.kill()
+	}
+	l.mu.Unlock()
+	l.running.Wait()
+	l.scratch.remove()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		return 1
+	}
+	return 0
+}
 
-	l := &launcher{command: args, children: map[*child]bool{}, ids: map[int]bool{}}
+// prepare does once what is the same for all programs.
+func (l *launcher) prepare(args []string) error {
+	if len(args) != 1 {
+		return errors.New("this command is for the program's own use")
+	}
+	if err := json.Unmarshal([]byte(args[0]), &l.setup); err != nil {
+		return err
+	}
+	// The runtime raised the soft limit to the hard one; descriptors of
+	// confined processes need a few hundred.
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if limit.Cur < 4*openFiles {
+		return fmt.Errorf("the limit of open files is %d; at least %d are needed", limit.Cur, 4*openFiles)
+	}
+	memory, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(*l.failures)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return err
+	}
+	l.failures = (*[mostChildren]failure)(unsafe.Pointer(unsafe.SliceData(memory)))
+	if l.self, err = unix.PidfdOpen(os.Getpid(), 0); err != nil {
+		l.self = -1
+	} else if l.self, err = high(l.self); err != nil {
+		return err
+	}
+	open := func(path string, flags int) int {
+		fd, e := unix.Open(path, flags|unix.O_CLOEXEC, 0)
+		if e == nil {
+			fd, e = high(fd)
+		}
+		if e != nil {
+			err = fmt.Errorf("%s: %w", path, e)
+		}
+		return fd
+	}
+	l.null = open(os.DevNull, unix.O_RDWR)
+	for _, e := range l.Tree {
+		if e.Link == "" {
+			l.paths = append(l.paths, open(e.Path, unix.O_PATH))
+		}
+	}
+	for _, name := range devices {
+		l.devices = append(l.devices, open(devPath+"/"+name, unix.O_PATH))
+	}
+	if err != nil {
+		return err
+	}
+	if l.Plan.Seccomp && !l.Plan.User && os.Geteuid() == 0 {
+		if l.firstID, err = spareIDs(mostChildren); err != nil {
+			return err
+		}
+	}
+	if !l.Plan.Namespaces {
+		l.scratch, err = newScratchRoot()
+	}
+	return err
+}
+
+// high moves a descriptor to where confined processes have none of their own.
+func high(fd int) (int, error) {
+	moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, firstHigh)
+	unix.Close(fd)
+	return moved, err
+}
+
+// serve starts programs until the user's process hangs up.
+func (l *launcher) serve() error {
 	buffer := make([]byte, maxMessage)
 	rights := make([]byte, unix.CmsgSpace(253*4)) // as many as one message can carry
 	for {
@@ -79,29 +189,19 @@ func launch(args []string) int {
 			continue
 		}
 		if err != nil || n == 0 {
-			break
+			return err
 		}
 		files, err := descriptors(rights[:rn])
 		if err != nil || len(files) < 2 {
-			fmt.Fprintln(os.Stderr, "sandbox: a message without its descriptors:", err)
-			return 1
+			return fmt.Errorf("a message without its descriptors: %v", err)
 		}
 		var j job
 		if err := json.Unmarshal(buffer[:n], &j); err != nil {
-			fmt.Fprintln(os.Stderr, "sandbox: a message that is none:", err)
-			return 1
+			return fmt.Errorf("a message that is none: %w", err)
 		}
 		l.running.Add(1)
 		go l.run(j, files)
 	}
-	l.mu.Lock()
-	for c := range l.children {
-		c.kill()
-	}
-	l.mu.Unlock()
-	l.running.Wait()
-	l.scratch.remove()
-	return 0
 }
 
 // descriptors are those that came with a message.
@@ -116,7 +216,12 @@ func descriptors(rights []byte) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, fds...)
+		for _, fd := range fds {
+			if fd, err = high(fd); err != nil {
+				return nil, err
+			}
+			all = append(all, fd)
+		}
 	}
 	return all, nil
 }
@@ -126,21 +231,25 @@ func descriptors(rights []byte) ([]int, error) {
 func (l *launcher) run(j job, files []int) {
 	defer l.running.Done()
 	_ = unix.SetNonblock(files[0], true) // so that reading it takes no thread
-	c := &child{job: j, status: os.NewFile(uintptr(files[0]), "status")}
-	defer c.status.Close()
-	err := l.start(c, files)
+	c := &child{news: os.NewFile(uintptr(files[0]), "status")}
+	defer c.news.Close()
+	c.confinement = confinement{
+		job: j, plan: l.Plan, tree: l.Tree, launcher: l.self, status: files[0], null: l.null, program: files[1], files: files[2:],
+		rules: -1, cgroup: -1, uid: os.Geteuid(), gid: os.Getegid(),
+	}
+	err := l.start(c)
 	for _, fd := range files[1:] {
 		unix.Close(fd)
 	}
 	if err != nil {
-		c.tell(message{Failed: err.Error()})
 		l.forget(c)
+		c.tell(message{Failed: err.Error()})
 		return
 	}
 	c.tell(message{Started: c.pid})
 	go func() {
 		// The user's process never writes: this returns when it hangs up.
-		_, _ = c.status.Read(make([]byte, 1))
+		_, _ = c.news.Read(make([]byte, 1))
 		c.kill()
 	}()
 	stop := make(chan struct{})
@@ -149,92 +258,90 @@ func (l *launcher) run(j job, files []int) {
 	}
 	end := c.bury()
 	close(stop)
+	failed := l.failures[c.slot]
 	l.forget(c)
-	c.tell(message{Ended: &end})
+	if failed.errno != 0 {
+		c.tell(message{Failed: fmt.Sprintf("%s: %v", c.steps[failed.step], syscall.Errno(failed.errno))})
+	} else {
+		c.tell(message{Ended: &end})
+	}
 }
 
 // tell sends news. If nobody listens any more, nobody misses it.
 func (c *child) tell(m message) {
 	data, _ := json.Marshal(m) // a struct of strings and numbers
-	_, _ = c.status.Write(data)
+	_, _ = c.news.Write(data)
 }
 
-// start starts the confined half.
-func (l *launcher) start(c *child, files []int) error {
+// start starts the confined process.
+func (l *launcher) start(c *child) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.children[c] = true
-	j := &c.job
-	if j.Plan.Seccomp && !j.Plan.User && os.Geteuid() == 0 {
-		id, err := l.freeID()
+	if l.closing {
+		return errors.New("the sandbox is closed")
+	}
+	for l.children[c.slot] != nil {
+		c.slot++
+	}
+	if c.slot == mostChildren {
+		return fmt.Errorf("%d programs are running", mostChildren)
+	}
+	l.children[c.slot] = c
+	if l.firstID != 0 {
+		// None other that runs has it, so that none can send signals to
+		// another, or use up its processes.
+		c.id = l.firstID + c.slot
+	}
+	if l.scratch == nil {
+		c.scratch = scratchPath
+	} else {
+		dir, err := l.scratch.make(c.id)
 		if err != nil {
 			return err
 		}
-		j.ID = id
+		c.scratch, c.folder = dir, dir
+		c.Env = append(c.Env, "TMPDIR="+dir)
 	}
-	if !j.Plan.Namespaces {
-		if l.scratch == nil {
-			s, err := newScratchRoot()
-			if err != nil {
-				return err
-			}
-			l.scratch = s
-		}
-		dir, err := l.scratch.make(j.ID)
+	if c.plan.Landlock > 0 {
+		rules, err := l.rules(c.program)
 		if err != nil {
 			return err
 		}
-		j.Scratch = dir
-		j.Env = append(j.Env, "TMPDIR="+dir)
+		c.confinement.rules = rules
+		defer unix.Close(rules)
 	}
-	text, err := json.Marshal(j)
+	s := c.script()
+	c.steps = s.names
+	pid, err := s.start(c.plan.cloneFlags(), &l.failures[c.slot])
 	if err != nil {
-		return err
+		return fmt.Errorf("starting a process with its walls: %w", err)
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(null)
-	inherit := []uintptr{uintptr(null), uintptr(null), uintptr(null)}
-	for _, fd := range files[2:] {
-		inherit = append(inherit, uintptr(fd))
-	}
-	inherit = append(inherit, uintptr(files[1]), uintptr(files[0])) // see job.programDescriptor
-	attr := &syscall.ProcAttr{
-		Files: inherit,
-		// The Go runtime starts a little faster when it is to use one processor
-		// and collect no garbage.
-		Env: []string{"GOMAXPROCS=1", "GOGC=off"},
-		Sys: &syscall.SysProcAttr{
-			Setsid:     true, // no terminal, and a process group of its own
-			Pdeathsig:  syscall.SIGKILL,
-			Cloneflags: j.Plan.cloneFlags(),
-		},
-	}
-	if j.Plan.User {
-		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Geteuid(), Size: 1}}
-		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Getegid(), Size: 1}}
-		// Whoever is not user 0 keeps capabilities over an execve only if they are ambient.
-		attr.Sys.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
-	}
-	argv := append(append([]string{}, l.command...), "confine", string(text))
-	c.pid, err = syscall.ForkExec(argv[0], argv, attr)
-	if err != nil {
-		return fmt.Errorf("starting the confined half: %w", err)
-	}
+	c.mu.Lock()
+	c.pid = pid
+	c.mu.Unlock()
 	return nil
 }
 
-func (p plan) cloneFlags() uintptr {
-	if !p.Namespaces {
-		return 0
+// rules makes Landlock's ruleset for a program, all but its scratch folder.
+func (l *launcher) rules(program int) (int, error) {
+	fd, err := newRuleset(l.Plan.Landlock)
+	if err == nil {
+		fd, err = high(fd)
 	}
-	flags := uintptr(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP)
-	if p.User {
-		flags |= unix.CLONE_NEWUSER
+	if err != nil {
+		return -1, err
 	}
-	return flags
+	for _, path := range append([]int{program}, l.paths...) {
+		err = cmp.Or(err, allowBeneath(fd, path, landlockRead&landlockFiles(l.Plan.Landlock)))
+	}
+	for _, device := range l.devices {
+		err = cmp.Or(err, allowBeneath(fd, device, landlockDevice))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // kill ends a child and, where there is no pid namespace that ends with it, all
@@ -282,30 +389,14 @@ func (c *child) bury() End {
 
 // forget gives back what a child held.
 func (l *launcher) forget(c *child) {
+	if c.folder != "" {
+		removeTree(c.folder)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.children, c)
-	delete(l.ids, c.job.ID)
-	if c.job.Scratch != "" {
-		removeTree(c.job.Scratch)
+	if l.children[c.slot] == c {
+		delete(l.children, c.slot)
 	}
-}
-
-// freeID returns a user that no other program runs as, now, so that none can
-// send signals to another, or use up its processes. It is never user 0.
-func (l *launcher) freeID() (int, error) {
-	const most = 2048 // users that one launcher takes
-	first, err := spareIDs(most)
-	if err != nil {
-		return 0, err
-	}
-	for id := first; id < first+most; id++ {
-		if !l.ids[id] {
-			l.ids[id] = true
-			return id, nil
-		}
-	}
-	return 0, fmt.Errorf("%d programs are running at once", most)
 }
 
 // spareIDs returns the first of n numbers that neither a user nor a group has.

@@ -17,13 +17,8 @@ import (
 
 // Main is the main function of the confined half, for its several processes.
 func Main(args []string) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "confine":
-			return confine(args[1:])
-		case "launch":
-			return launch(args[1:])
-		}
+	if len(args) > 0 && args[0] == "launch" {
+		return launch(args[1:])
 	}
 	fmt.Fprintln(os.Stderr, "this command is for the program's own use")
 	return 2
@@ -31,8 +26,9 @@ func Main(args []string) int {
 
 // A linux is the backend that hands programs to a launcher.
 type linux struct {
-	plan plan
-	tree []entry
+	pid int // of the launcher
+
+	launcher *os.Process
 
 	mu     sync.Mutex
 	socket int           // to the launcher; -1 when closed
@@ -81,7 +77,11 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	defer null.Close()
-	argv := append(append(slices.Clone(command), "launch"), command...)
+	text, err := json.Marshal(setup{Plan: p, Tree: entries})
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	argv := append(slices.Clone(command), "launch", string(text))
 	process, err := os.StartProcess(argv[0], argv, &os.ProcAttr{
 		Files: []*os.File{null, null, os.Stderr, theirs},
 		Env:   []string{"TMPDIR=" + os.TempDir()},
@@ -91,7 +91,7 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	b := &linux{plan: p, tree: entries, socket: pair[0], ended: make(chan struct{})}
+	b := &linux{pid: process.Pid, socket: pair[0], ended: make(chan struct{})}
 	go func() {
 		_, _ = process.Wait() // how it ended shows in its programs' news
 		close(b.ended)
@@ -118,8 +118,7 @@ func (b *linux) Start(c Command) (*Process, error) {
 		return nil, errors.New("sandbox: a command without arguments has no name")
 	}
 	j := job{
-		Plan: b.plan, Tree: b.tree, Args: c.Args, Env: c.Env, Files: len(c.Files), Fork: c.Fork,
-		Memory: c.Memory, CPU: uint64(math.Ceil(c.CPU.Seconds())),
+		Args: c.Args, Env: c.Env, Fork: c.Fork, Memory: c.Memory, CPU: uint64(math.Ceil(c.CPU.Seconds())),
 	}
 	if j.Memory == 0 {
 		j.Memory = DefaultMemory
@@ -213,21 +212,14 @@ func read(status *os.File) (message, error) {
 	return m, json.Unmarshal(buffer[:n], &m)
 }
 
-// lastNews reads until the program has ended. The confined half may have told
-// before that it failed.
+// lastNews reads until the program has ended.
 func lastNews(status *os.File) (End, error) {
-	failed := ""
-	for {
-		m, err := read(status)
-		switch {
-		case err != nil:
-			return End{}, err
-		case m.Failed != "":
-			failed = m.Failed
-		case m.Ended != nil && failed != "":
-			return End{}, errors.New(failed)
-		case m.Ended != nil:
-			return *m.Ended, nil
-		}
+	m, err := read(status)
+	switch {
+	case err != nil:
+		return End{}, err
+	case m.Ended != nil:
+		return *m.Ended, nil
 	}
+	return End{}, errors.New(m.Failed)
 }

@@ -1,9 +1,7 @@
 package sandbox
 
 import (
-	"fmt"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -132,6 +130,10 @@ const (
 	killAll = unix.SECCOMP_RET_KILL_PROCESS
 )
 
+// ownNumber stands in a filter for the number of the process itself, which is
+// known when the process is there. No process can have it.
+const ownNumber = 1<<31 - 1
+
 // filter assembles the program of the filter.
 func filter(p policy) []unix.SockFilter {
 	var f assembler
@@ -198,7 +200,7 @@ func filter(p policy) []unix.SockFilter {
 	} else {
 		// Only to itself, for raise and abort. tkill has no process in its arguments.
 		for _, call := range []uintptr{unix.SYS_KILL, unix.SYS_TGKILL} {
-			f.call(call, func(f *assembler) { f.oneOf(0, []uint32{uint32(p.pid)}) })
+			f.call(call, func(f *assembler) { f.oneOf(0, []uint32{ownNumber}) })
 		}
 	}
 	f.table(plain)
@@ -298,14 +300,4 @@ func (f *assembler) table(numbers []uintptr) {
 		return append(append(s, left...), right...)
 	}
 	*f = append(*f, search(0, len(edges))...)
-}
-
-// filterThread puts this thread behind the filter; the program that it executes
-// inherits it.
-func filterThread(f []unix.SockFilter) error {
-	prog := unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog))); errno != 0 {
-		return fmt.Errorf("seccomp: %w", errno)
-	}
-	return nil
 }

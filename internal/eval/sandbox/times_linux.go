@@ -17,17 +17,25 @@ func (p *Process) Times() (cpu, waiting time.Duration) {
 	default:
 	}
 	for _, pid := range family(p.pid) {
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is good
-		for _, thread := range threads {
-			text, err := os.ReadFile(thread)
-			if err != nil {
-				continue // ended meanwhile
-			}
-			var on, off int64 // nanoseconds
-			if _, err := fmt.Sscan(string(text), &on, &off); err == nil {
-				cpu += time.Duration(on)
-				waiting += time.Duration(off)
-			}
+		on, off := processTimes(pid)
+		cpu += on
+		waiting += off
+	}
+	return cpu, waiting
+}
+
+// processTimes adds up the times of the threads of a process.
+func processTimes(pid int) (cpu, waiting time.Duration) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is good
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			continue // ended meanwhile
+		}
+		var on, off int64 // nanoseconds
+		if _, err := fmt.Sscan(string(text), &on, &off); err == nil {
+			cpu += time.Duration(on)
+			waiting += time.Duration(off)
 		}
 	}
 	return cpu, waiting

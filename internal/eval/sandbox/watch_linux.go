@@ -23,7 +23,7 @@ const (
 
 // needsWatching is false where the kernel keeps all limits: a single process
 // whose memory RLIMIT_AS bounds, with a file system of its own.
-func (c *child) needsWatching() bool { return c.job.Fork || !c.job.Plan.Namespaces }
+func (c *child) needsWatching() bool { return c.Fork || !c.plan.Namespaces }
 
 // watch kills the child when it is over a limit, until stop is closed.
 func (c *child) watch(stop <-chan struct{}) {
@@ -36,8 +36,8 @@ func (c *child) watch(stop <-chan struct{}) {
 		case <-tick.C:
 		}
 		memory, threads := usage(c.pid)
-		memoryOver := memory > c.job.Memory
-		diskOver := n%diskInterval == 0 && c.job.Scratch != "" && scratchOver(c.job.Scratch, c.pid)
+		memoryOver := memory > c.Memory
+		diskOver := !c.plan.Namespaces && n%diskInterval == 0 && scratchOver(c.scratch, c.pid)
 		if memoryOver || diskOver || threads > tasks {
 			c.mu.Lock()
 			c.outOfMemory = c.outOfMemory || memoryOver

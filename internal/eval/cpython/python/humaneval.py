@@ -1,8 +1,9 @@
 """HumanEval: a test module defines check(candidate), which asserts."""
 
 import ast
+import builtins
 
-from tester import names_bound, names_used
+import tester
 
 
 def grade(job, candidate):
@@ -10,11 +11,11 @@ def grade(job, candidate):
     entry_point = problem["entry_point"]
     test = problem["test"] + "\n"
     code = compile(test, "<string>", "exec", 0, True)
-    candidate.load(job.program + "\n")
+    candidate.load(job.program + "\n" + tester.imports(test))
 
     # The test sees the program's names, as if it stood in the same module. Helpers that the prompt defines are the
     # prompt's own: otherwise a program could replace what its results are measured by.
-    names = names_used(test) - {entry_point}
+    names = {n for n in tester.names_used(test) if not hasattr(builtins, n)} - {entry_point}
     module = helpers(problem["prompt"], names)
     module.update(candidate.look_up(sorted(names - set(module))))
     module[entry_point] = candidate.function(entry_point)
@@ -22,15 +23,25 @@ def grade(job, candidate):
     module["check"](module[entry_point])
 
 
+def grade_together(job, candidate):
+    problem = job.problem
+    candidate.together("%s\n%s\ncheck(%s)\n" % (job.program, problem["test"], problem["entry_point"]))
+
+
 def helpers(prompt, names):
     """Returns those of the names that the prompt defines, as it defines them."""
     if not names:
         return {}
-    try:
-        tree = ast.parse(prompt)
-    except SyntaxError:
-        return {}  # it ends within a statement
-    if not names & names_bound(tree):
+    # A prompt ends within its last function, often after its docstring.
+    for ending in "", "\n    pass\n":
+        try:
+            tree = ast.parse(prompt + ending)
+            break
+        except SyntaxError:
+            pass
+    else:
+        return {}
+    if not names & tester.names_bound(tree):
         return {}
     module = {}
     exec(compile(tree, "<prompt>", "exec", 0, True), module)

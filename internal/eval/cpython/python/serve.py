@@ -1,5 +1,14 @@
-"""The tester's program: the zygote of tester.py, with all graders imported."""
+"""The tester's program: the zygote of tester.py, with everything imported that graders and tests may want."""
 
+import collections
+import copy
+import math
+import random
+import re
+
+import evalplus
+import humaneval
+import mbpp
 import tester
 
 main = tester.serve

@@ -7,9 +7,11 @@ verdict goes to a channel of which the candidate's process has no end.
 """
 
 import ast
+import base64
 import builtins
 import importlib
 import json
+import marshal
 import os
 import select
 import signal
@@ -199,6 +201,9 @@ class Job:
         self.order = json.loads(wire.read_exactly(verdicts.recv, size))
         self.problem = self.order["problem"]
         self.program = self.order["program"]
+        # What the grader's prepare() has made of the problem. It was made before any program was known.
+        prepared = self.order.get("prepared")
+        self.prepared = marshal.loads(base64.b64decode(prepared)) if prepared else None
 
     def say(self, **message):
         self._verdicts.sendall(json.dumps(message).encode() + b"\n")
@@ -217,10 +222,10 @@ def text_of(e):
 
 
 def names_used(source):
-    """Returns the names that a module uses and does not bind at its top level, and that are no builtins."""
+    """Returns the names that a module uses and does not bind, those of builtins among them."""
     tree = ast.parse(source)
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    return used - names_bound(tree) - set(dir(builtins))
+    return used - names_bound(tree)
 
 
 def names_bound(tree):
@@ -236,25 +241,40 @@ def names_bound(tree):
     return bound
 
 
+def imports(source):
+    """Returns the import statements at the top level of a module, one a line."""
+    if "import" not in source:
+        return ""
+    statements = [n for n in ast.parse(source).body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    return "".join(ast.get_source_segment(source, n) + "\n" for n in statements)
+
+
 def judge(grade, job, candidate):
     """Runs a grader and returns the verdict as the message that the parent expects."""
     try:
-        base = grade(job, candidate)
+        grade(job, candidate)
     except Lost as e:
         return {"kind": "lost", "detail": text_of(e)}
     except MemoryError:
         return {"kind": "out of memory"}
     except BaseException as e:  # SystemExit too: a program that exits has not passed
         return {"kind": "failed", "detail": text_of(e)}
-    return {"kind": "passed", "base": base}
+    return {"kind": "passed"}
 
 
 def run_job(verdicts, channel):
-    """Judges one program, in a process of its own."""
+    """Does one job, in a process of its own: judges a program or, without a candidate, prepares a problem for that."""
     job = Job(verdicts)
-    candidate = Candidate(job, channel)
     grader = importlib.import_module(job.order["grader"])
-    verdict = judge(grader.grade, job, candidate)
+    if channel is None:
+        try:
+            prepared, seconds = grader.prepare(job.problem)
+            job.say(prepared=base64.b64encode(marshal.dumps(prepared)).decode(), seconds=seconds)
+        except Exception as e:
+            job.say(error="%s: %s" % (type(e).__name__, text_of(e)))
+        return
+    candidate = Candidate(job, channel)
+    verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, candidate)
     times = os.times()
     job.say(verdict=verdict, objects=candidate.objects, cpu_seconds=times.user + times.system)
 
@@ -280,9 +300,11 @@ def serve():
         pid = os.fork()
         if pid == 0:
             control.close()
-            verdicts, channel = (socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, d) for d in descriptors)
-            run_job(verdicts, channel)
-            os._exit(0)
+            try:
+                sockets = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, d) for d in descriptors]
+                run_job(sockets[0], sockets[1] if len(sockets) > 1 else None)
+            finally:
+                os._exit(0)
         jobs[number] = pid
         for d in descriptors:
             os.close(d)

@@ -1,0 +1,157 @@
+package sandbox
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file runs system calls in a new process that never returns to Go.
+//
+// To start this program once more for each confined one would cost more than
+// the Python that it is for. So the launcher writes down all system calls that
+// the new process has to make, forks, and the copy does them one by one until
+// the last, execveat, succeeds. Between fork and exec there is one thread and
+// no Go scheduler, garbage collector or stack that could grow.
+
+// A step is one system call.
+type step struct {
+	call uintptr
+	args [6]uintptr
+	save bool    // keep the result for later steps
+	use  bool    // take the result that was kept last as the first argument
+	zero bool    // a result other than 0 is a failure
+	may  bool    // fail
+	into *uint32 // where the result goes, if not nil
+}
+
+// A script is what a new process does.
+type script struct {
+	steps []step
+	names []string // what each step is for, for messages
+	keep  []any    // what the arguments point to
+}
+
+// do adds a step that must not fail.
+func (s *script) do(name string, call uintptr, args ...uintptr) *step {
+	added := step{call: call}
+	copy(added.args[:], args)
+	s.steps = append(s.steps, added)
+	s.names = append(s.names, name)
+	return &s.steps[len(s.steps)-1]
+}
+
+// text returns the address of a C string. NUL bytes end it, as Command's
+// strings are checked before.
+func (s *script) text(t string) uintptr { return s.bytes(append([]byte(t), 0)) }
+
+func (s *script) bytes(b []byte) uintptr {
+	s.keep = append(s.keep, b)
+	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+}
+
+// texts returns the address of an array of C strings that ends with null.
+func (s *script) texts(all []string) uintptr {
+	array := make([]uintptr, len(all)+1)
+	for i, t := range all {
+		array[i] = s.text(t)
+	}
+	s.keep = append(s.keep, array)
+	return uintptr(unsafe.Pointer(unsafe.SliceData(array)))
+}
+
+// address returns the address of a variable on the heap.
+func address[T any](s *script, p *T) uintptr {
+	s.keep = append(s.keep, p)
+	return uintptr(unsafe.Pointer(p))
+}
+
+// open adds steps that open a path at a descriptor of the given number.
+func (s *script) open(name, path string, flags int, fd uintptr) {
+	at := unix.AT_FDCWD
+	s.do(name, unix.SYS_OPENAT, uintptr(at), s.text(path), uintptr(flags|unix.O_CLOEXEC)).save = true
+	s.do(name, unix.SYS_DUP3, 0, fd, unix.O_CLOEXEC).use = true
+	s.do(name, unix.SYS_CLOSE, 0).use = true
+}
+
+// write adds steps that write to a file that is there.
+func (s *script) write(name, path, text string) {
+	at := unix.AT_FDCWD
+	s.do(name, unix.SYS_OPENAT, uintptr(at), s.text(path), unix.O_WRONLY|unix.O_CLOEXEC).save = true
+	s.do(name, unix.SYS_WRITE, 0, s.bytes([]byte(text)), uintptr(len(text))).use = true
+	s.do(name, unix.SYS_CLOSE, 0).use = true
+}
+
+// A failure is where a new process notes which step failed, in memory that it
+// shares with the launcher.
+type failure struct {
+	step  uint32
+	errno uint32 // 0 if none has failed
+}
+
+// start forks a process that runs the script.
+func (s *script) start(cloneFlags uintptr, f *failure) (pid int, err error) {
+	*f = failure{}
+	// A signal's Go handler would find no Go in the new process. Signals stay
+	// blocked there until the last steps.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, old unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^uint64(0)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
+		return 0, err
+	}
+	n, errno := forkAndRun(cloneFlags|uintptr(unix.SIGCHLD), s.steps, f)
+	runtime.KeepAlive(s)
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
+		panic(err) // it is the mask that was there
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// forkAndRun is start's fork and all that the new process executes of Go. It
+// must call nothing that could grow the stack, allocate or schedule, and it
+// writes no pointers. A fork that shares memory until the exec would be cheaper
+// by copying no page tables, but the launcher has few.
+//
+//go:norace
+//go:nosplit
+//go:noinline
+func forkAndRun(flags uintptr, steps []step, f *failure) (pid uintptr, errno syscall.Errno) {
+	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags, 0, 0, 0, 0, 0)
+	if errno != 0 || pid != 0 {
+		return pid, errno
+	}
+	var kept uintptr
+	for i := range steps {
+		s := &steps[i]
+		first := s.args[0]
+		if s.use {
+			first = kept
+		}
+		result, _, errno := syscall.RawSyscall6(s.call, first, s.args[1], s.args[2], s.args[3], s.args[4], s.args[5])
+		if s.save {
+			kept = result
+		}
+		if s.into != nil {
+			*s.into = uint32(result)
+		}
+		if s.zero && result != 0 && errno == 0 {
+			errno = unix.ECANCELED
+		}
+		if errno != 0 && !s.may {
+			f.step, f.errno = uint32(i), uint32(errno)
+			break
+		}
+	}
+	for {
+		_, _, _ = syscall.RawSyscall6(unix.SYS_EXIT_GROUP, 1, 0, 0, 0, 0, 0)
+	}
+}
