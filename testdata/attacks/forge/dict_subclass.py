@@ -1,6 +1,6 @@
 # Tries: a dict whose items, keys and comparison change with each look.
 # Problem: sort
-# Allowed: failed
+# Allowed: failed, crashed
 # Checked: verdict
 
 class Dict(dict):

@@ -1,5 +1,5 @@
 # Tries: answering each request with the request itself.
-# Allowed: failed, crashed
+# Allowed: failed, crashed, timed out
 # Checked: verdict
 
 import os

@@ -4,9 +4,10 @@
 
 import builtins
 
-for name in list(vars(builtins)):
+remove, names = delattr, list(vars(builtins))
+for name in names:
     if name not in ("__build_class__", "__import__"):
-        delattr(builtins, name)
+        remove(builtins, name)
 
 
 def add(a, b):
