@@ -4,7 +4,7 @@
 
 import posix
 
-for pid in (@PID@, posix.getppid()):
+for pid in (int("0@PID@"), posix.getppid()):
     for signal in (19, 9, 15, 1, 2):
         try:
             if pid > 1:

@@ -6,7 +6,7 @@ import ctypes
 
 libc = ctypes.CDLL(None, use_errno=True)
 seen = []
-for bit in (0x20000, 0x10000000, 0x20000000, 0x40000000, 0x8000000, 0x4000000, 0x2000000, 0x80):
+for bit in (0x20000, 0x10000000, 0x20000000, 0x40000000, 0x8000000, 0x4000000, 0x2000000):
     if libc.syscall(272, bit) == 0:
         seen.append("unshare %#x" % bit)
     for extra in (17, 0x10900 | 0x10000, 0x4000, 0x8000):

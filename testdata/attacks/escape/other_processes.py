@@ -9,7 +9,9 @@ seen = []
 buffer = ctypes.create_string_buffer(64)
 vector = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), 64)
 remote = (ctypes.c_uint64 * 2)(0x400000, 64)
-for pid in (@PID@, 1, 2, libc.getppid(), libc.getpid() + 1, libc.getpid() - 1):
+for pid in (int("0@PID@"), 1, 2, libc.getppid(), libc.getpid() + 1, libc.getpid() - 1):
+    if pid < 1:
+        continue
     for name, args in {
             "ptrace attach": (101, 16, pid, 0, 0), "ptrace seize": (101, 0x4206, pid, 0, 0),
             "process_vm_readv": (310, pid, vector, 1, remote, 1, 0), "process_vm_writev": (311, pid, vector, 1, remote, 1, 0),

@@ -4,10 +4,9 @@
 
 import glob
 import os
-import tempfile
 
 seen = []
-here = os.path.realpath(tempfile.gettempdir())
+here = os.path.realpath(".")
 for pattern in ("../*", "../../*/*", "/tmp/nfcot*", "/tmp/nfcot*/*", "@TMP@/*", "@TMP@/*/*"):
     seen += [p for p in glob.glob(pattern) if os.path.realpath(p) != here and not here.startswith(os.path.realpath(p) + "/") and "/nfcot" in os.path.realpath(p)]
 for p in list(seen):

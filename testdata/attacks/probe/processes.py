@@ -5,7 +5,7 @@
 import os
 
 seen = []
-for pid in [1, 2, os.getppid(), int("0@PID@".lstrip("0"))] + list(range(3, 50)):
+for pid in [1, 2, os.getppid(), int("0@PID@")] + list(range(3, 50)):
     if pid in (0, os.getpid()):
         continue
     for name in ("cmdline", "environ", "maps", "status", "mem", "cwd/bait", "root/etc/passwd", "fd/0"):

@@ -3,9 +3,8 @@
 # Checked: secrets, files
 
 import os
-import tempfile
 
-here = os.listdir(".") + [n for n in os.listdir(tempfile.gettempdir()) if n]
+here = os.listdir(".")
 if here:
     raise Exception("ESCAPED: found %s" % here)
 for name in ("PWNED", "sitecustomize.py", "json.py", "wire.py"):

@@ -1,8 +1,9 @@
-# Tries: the same as big_texts, beside it, so that both testers together use most memory.
+# Tries: an endless stream of large values, which the tester collects.
 # Problem: stream
 # Allowed: failed, crashed, timed out, out of memory
 # Checked: verdict, memory, neighbours
 
 def count(n):
+    value = "a" * (4 << 20) + "\U0001f600"
     while True:
-        yield "b" * (40 << 20) + "\U0001f600"
+        yield value
