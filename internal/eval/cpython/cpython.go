@@ -13,6 +13,7 @@ package cpython
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,9 @@ type Executor struct {
 	sandbox *sandbox.Sandbox
 	tester  *tester
 
-	tasksMu sync.Mutex
-	tasks   map[string]task // by TaskID
+	tasksMu  sync.Mutex
+	tasks    map[string]task // by TaskID
+	prepared []*os.File      // of all tasks
 
 	ready    chan *candidate // started ahead
 	starting sync.WaitGroup
@@ -84,6 +86,9 @@ func (x *Executor) Close() error {
 	for c := range x.ready {
 		_, err := c.finish()
 		errs = append(errs, err)
+	}
+	for _, f := range x.prepared {
+		errs = append(errs, f.Close())
 	}
 	x.tester.Kill()
 	_, err := x.tester.Wait()

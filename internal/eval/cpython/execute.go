@@ -5,6 +5,7 @@ package cpython
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -30,8 +31,8 @@ type task struct {
 	limit time.Duration
 
 	// What judging needs to know of the problem, found out when it is first needed.
-	prepare  func(context.Context) (message, error) // EvalPlus
-	together func(context.Context) (bool, error)    // whether the test needs the candidate's own objects
+	prepare  func(context.Context) ([]part, error) // EvalPlus
+	together func(context.Context) (bool, error)   // whether the test needs the candidate's own objects
 }
 
 // Execute runs a program against its problem's test.
@@ -55,7 +56,7 @@ func (x *Executor) Execute(ctx context.Context, p eval.Problem, program string) 
 // executeWhole judges a program by one run. Where the test needs the
 // candidate's own objects, it takes another one with both in one process.
 func (x *Executor) executeWhole(ctx context.Context, t task) (eval.Outcome, error) {
-	r, err := x.run(ctx, t.order, t.limit)
+	r, err := x.run(ctx, t.order, nil, t.limit)
 	if err != nil {
 		return eval.Outcome{}, err
 	}
@@ -68,7 +69,7 @@ func (x *Executor) executeWhole(ctx context.Context, t task) (eval.Outcome, erro
 		return o, err
 	}
 	t.order.Together = true
-	if r, err = x.run(ctx, t.order, t.limit); err != nil {
+	if r, err = x.run(ctx, t.order, nil, t.limit); err != nil {
 		return eval.Outcome{}, err
 	}
 	o = r.outcome()
@@ -79,25 +80,19 @@ func (x *Executor) executeWhole(ctx context.Context, t task) (eval.Outcome, erro
 // executeParts judges a program by EvalPlus's base and additional inputs, in a
 // process for each.
 func (x *Executor) executeParts(ctx context.Context, t task) (eval.Outcome, error) {
-	m, err := t.prepare(ctx)
+	parts, err := t.prepare(ctx)
 	if err != nil {
 		return eval.Outcome{}, err
 	}
-	t.order.Prepared = m.Prepared
-	part := func(name string) (eval.Outcome, error) {
-		t.order.Part = name
-		limit := time.Duration(m.Seconds[name] * float64(time.Second))
-		r, err := x.run(ctx, t.order, cmp.Or(x.options.Timeout, limit))
-		return r.outcome(), err
+	outcomes := map[string]eval.Outcome{}
+	for _, p := range parts {
+		r, err := x.run(ctx, t.order, p.prepared, cmp.Or(x.options.Timeout, p.limit))
+		if err != nil {
+			return eval.Outcome{}, err
+		}
+		outcomes[p.name] = r.outcome()
 	}
-	base, err := part("base")
-	if err != nil {
-		return eval.Outcome{}, err
-	}
-	plus, err := part("plus")
-	if err != nil {
-		return eval.Outcome{}, err
-	}
+	base, plus := outcomes["base"], outcomes["plus"]
 	o := plus
 	if base.Kind != eval.Passed {
 		o = base
@@ -121,12 +116,24 @@ func (x *Executor) task(p eval.Problem) (task, error) {
 	if !ok {
 		return task{}, fmt.Errorf("CPython judges no problems of format %q", p.Format)
 	}
-	t := task{order: order{Grader: g.grader, Problem: p}, limit: cmp.Or(x.options.Timeout, g.limit)}
-	if p.Format != eval.HumanEval {
-		t.order.Problem = p.Raw
+	line := p.Raw
+	if p.Format == eval.HumanEval {
+		var err error
+		if line, err = json.Marshal(p); err != nil {
+			return task{}, err
+		}
 	}
+	t := task{order: order{Grader: g.grader, Problem: string(line)}, limit: cmp.Or(x.options.Timeout, g.limit)}
 	reference := t.order
-	t.prepare = once(func(ctx context.Context) (message, error) { return x.prepare(ctx, reference) })
+	t.prepare = once(func(ctx context.Context) ([]part, error) {
+		parts, err := x.prepare(ctx, reference)
+		x.tasksMu.Lock()
+		defer x.tasksMu.Unlock()
+		for _, p := range parts {
+			x.prepared = append(x.prepared, p.prepared)
+		}
+		return parts, err
+	})
 	reference.Program = p.Prompt + p.CanonicalSolution
 	t.together = once(func(ctx context.Context) (bool, error) { return x.needsObjects(ctx, reference) })
 	x.tasks[p.TaskID] = t
@@ -139,12 +146,12 @@ const referenceTimeout = time.Minute
 // needsObjects says whether a problem's own solution passes its test only
 // where both share a process.
 func (x *Executor) needsObjects(ctx context.Context, reference order) (bool, error) {
-	apart, err := x.run(ctx, reference, referenceTimeout)
+	apart, err := x.run(ctx, reference, nil, referenceTimeout)
 	if err != nil || apart.outcome().Kind == eval.Passed {
 		return false, err
 	}
 	reference.Together = true
-	together, err := x.run(ctx, reference, referenceTimeout)
+	together, err := x.run(ctx, reference, nil, referenceTimeout)
 	return err == nil && together.outcome().Kind == eval.Passed, err
 }
 

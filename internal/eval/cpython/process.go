@@ -109,17 +109,17 @@ func record(what byte, job uint64) []byte {
 
 // fork has the zygote make a process for a job. It returns its channel for the
 // order and the messages.
-func (t *tester) fork(job uint64, c *candidate) (*net.UnixConn, error) {
+func (t *tester) fork(what byte, job uint64, files []*os.File) (*net.UnixConn, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
-	files := []*os.File{theirs}
-	if c != nil {
-		files = append(files, c.channel)
+	if err := passCredentials(ours); err != nil {
+		ours.Close()
+		return nil, err
 	}
-	if err := sendFiles(t.control, record('J', job), files...); err != nil {
+	if err := sendFiles(t.control, record(what, job), append([]*os.File{theirs}, files...)); err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("the tester's process: %w", err)
 	}

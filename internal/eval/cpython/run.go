@@ -3,12 +3,15 @@ package cpython
 // This file has one program run and judged, and the clock that limits it.
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -19,11 +22,9 @@ import (
 // An order is what the tester's process gets to know.
 type order struct {
 	Grader   string `json:"grader"`   // the module with the functions grade, grade_together and prepare
-	Problem  any    `json:"problem"`  // the problem's line
+	Problem  string `json:"problem"`  // the problem's line: JSON as CPython reads it, with numbers that Go does not know
 	Program  string `json:"program"`  // empty to prepare the problem
 	Together bool   `json:"together"` // whether the program and its test are to share the candidate's process
-	Part     string `json:"part"`     // EvalPlus: base or plus
-	Prepared string `json:"prepared"` // what prepare has answered
 }
 
 // A message comes from the tester's process: a limit on its way, a verdict or
@@ -37,9 +38,11 @@ type message struct {
 	Objects    bool    `json:"objects"` // more than plain data would have had to cross
 	CPUSeconds float64 `json:"cpu_seconds"`
 
-	Prepared string             `json:"prepared"`
-	Seconds  map[string]float64 `json:"seconds"` // limits of EvalPlus's parts
-	Error    string             `json:"error"`   // why nothing could be prepared
+	// What is prepared: the messages are followed by data of the given size.
+	Part    string  `json:"part"`
+	Size    int64   `json:"size"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error"` // why nothing could be prepared
 }
 
 // A result is what became of a run.
@@ -51,13 +54,13 @@ type result struct {
 }
 
 // run has a new process run a program and the tester judge it.
-func (x *Executor) run(ctx context.Context, o order, limit time.Duration) (result, error) {
+func (x *Executor) run(ctx context.Context, o order, prepared *os.File, limit time.Duration) (result, error) {
 	c, err := x.takeCandidate()
 	if err != nil {
 		return result{}, err
 	}
 	began := time.Now()
-	r, err := x.judge(ctx, o, c, limit)
+	r, err := x.judge(ctx, o, c, prepared, limit)
 	r.seconds = time.Since(began).Seconds()
 	if r.Verdict != nil && r.Verdict.Kind == "lost" {
 		// How it ended by itself is part of the result.
@@ -74,12 +77,18 @@ const lastBreath = 50 * time.Millisecond
 
 // judge has the tester judge the program of a candidate, within limit of the
 // candidate's clock.
-func (x *Executor) judge(ctx context.Context, o order, c *candidate, limit time.Duration) (result, error) {
-	j, err := x.tester.begin(o, c)
+func (x *Executor) judge(ctx context.Context, o order, c *candidate, prepared *os.File, limit time.Duration) (result, error) {
+	files := []*os.File{c.channel}
+	if prepared != nil {
+		files = append(files, prepared)
+	}
+	j, err := x.tester.begin(ctx, 'J', o, files...)
 	if err != nil {
 		return result{}, err
 	}
-	k := newClock(c.Process)
+	messages, done := j.listen()
+	defer close(done)
+	k := newClock(c.Process, j.pid)
 	until := limit
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -93,7 +102,7 @@ func (x *Executor) judge(ctx context.Context, o order, c *candidate, limit time.
 				continue
 			}
 			return result{timedOut: true}, j.end()
-		case m, ok := <-j.messages:
+		case m, ok := <-messages:
 			if !ok || m.Verdict != nil {
 				return result{message: m}, j.end()
 			}
@@ -109,101 +118,165 @@ func (x *Executor) judge(ctx context.Context, o order, c *candidate, limit time.
 // prepareTimeout bounds the time that a problem's reference solution takes.
 const prepareTimeout = 10 * time.Minute
 
+// A part is one of the runs that a program of EvalPlus is judged by.
+type part struct {
+	name     string
+	prepared *os.File // inputs and expected results, for the tester's process
+	limit    time.Duration
+}
+
 // prepare has the tester do what depends on the problem alone.
-func (x *Executor) prepare(ctx context.Context, o order) (message, error) {
-	j, err := x.tester.begin(o, nil)
-	if err != nil {
-		return message{}, err
-	}
+func (x *Executor) prepare(ctx context.Context, o order) (parts []part, err error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
-	select {
-	case <-ctx.Done():
-		return message{}, errors.Join(context.Cause(ctx), j.end())
-	case m := <-j.messages:
-		switch {
-		case m.Error != "":
-			err = fmt.Errorf("the problem's own solution fails: %s", eval.OneLine(m.Error))
-		case m.Prepared == "":
-			err = errors.New("the problem's own solution ends the process")
-		}
-		return m, errors.Join(err, j.end())
+	j, err := x.tester.begin(ctx, 'P', o)
+	if err != nil {
+		return nil, err
 	}
+	stop := context.AfterFunc(ctx, func() { _ = j.channel.SetDeadline(time.Now()) })
+	defer func() {
+		if !stop() {
+			err = context.Cause(ctx)
+		}
+		err = errors.Join(err, j.end())
+	}()
+	in := bufio.NewReader(j.channel)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF && len(parts) > 0 {
+			return parts, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("the problem's own solution ends its process: %w", err)
+		}
+		var m message
+		if err := json.Unmarshal(line, &m); err != nil {
+			return nil, err
+		}
+		if m.Error != "" {
+			return nil, fmt.Errorf("the problem's own solution fails: %s", eval.OneLine(m.Error))
+		}
+		prepared, err := unnamedFile(io.LimitReader(in, m.Size))
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part{m.Part, prepared, time.Duration(m.Seconds * float64(time.Second))})
+	}
+}
+
+// unnamedFile returns a file of what r has. It vanishes when the last process
+// that has it open is gone.
+func unnamedFile(r io.Reader) (*os.File, error) {
+	f, err := os.CreateTemp("", "nfcot-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(f.Name())
+	if err == nil {
+		_, err = io.Copy(f, r)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // A job is a process of the tester's at work.
 type job struct {
-	tester   *tester
-	number   uint64
-	channel  *net.UnixConn
-	messages <-chan message // closed when the process says no more
-	done     chan struct{}
+	tester  *tester
+	number  uint64
+	channel *net.UnixConn
+	pid     int // 0 where it is not known
 }
 
-// begin has the zygote fork a process for an order: it judges the program of a
-// candidate or, without one, prepares a problem.
-func (t *tester) begin(o order, c *candidate) (*job, error) {
+// beginTimeout bounds the time until a job has its process.
+const beginTimeout = time.Minute
+
+// begin has the zygote fork a process for an order, with files of its own, and
+// sends it the order.
+func (t *tester) begin(ctx context.Context, what byte, o order, files ...*os.File) (*job, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
 		return nil, err
 	}
-	number := t.jobs.Add(1)
-	channel, err := t.fork(number, c)
-	if err != nil {
+	j := &job{tester: t, number: t.jobs.Add(1)}
+	if j.channel, err = t.fork(what, j.number, files); err != nil {
 		return nil, err
 	}
-	messages, done := make(chan message), make(chan struct{})
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = j.channel.SetDeadline(time.Now()) })
+	j.pid, err = hello(j.channel)
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the tester's process: %w", err), j.end())
+	}
 	go func() {
 		// If the process is gone, no message will come.
-		_, _ = channel.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
+		_, _ = j.channel.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
 	}()
+	return j, nil
+}
+
+// listen returns the messages of the job's process, up to its end. Nobody need
+// take them any more once done is closed.
+func (j *job) listen() (messages <-chan message, done chan struct{}) {
+	c := make(chan message)
+	done = make(chan struct{})
 	go func() {
-		defer close(messages)
-		for in := json.NewDecoder(channel); ; {
+		defer close(c)
+		for in := json.NewDecoder(j.channel); ; {
 			var m message
 			if in.Decode(&m) != nil {
 				return
 			}
 			select {
-			case messages <- m:
+			case c <- m:
 			case <-done:
 				return
 			}
 		}
 	}()
-	return &job{t, number, channel, messages, done}, nil
+	return c, done
 }
 
 // end ends the job's process, if it still runs.
 func (j *job) end() error {
-	close(j.done)
 	return errors.Join(j.channel.Close(), j.tester.kill(j.number))
 }
 
-// A clock shows the time that a process has had since the clock was made. It
-// does not depend on what else the machine does: time in which the process
-// could have run but had no processor does not count.
+// A clock shows the time that the candidate's and the tester's process of a run
+// have had since the clock was made. It does not depend on what else the machine
+// does: time in which one could have run but had no processor does not count.
 type clock struct {
-	process *sandbox.Process
-	began   time.Time
-	cpu     time.Duration
-	waited  time.Duration
+	candidate *sandbox.Process
+	tester    int // its process number
+	began     time.Time
+	cpu       time.Duration // of the candidate
+	waited    time.Duration // of both
 }
 
-// A process whose threads wait for each other's processors can make its clock
-// slow, but not slower than this many times, nor slower than its processor time.
+// A candidate whose threads keep each other waiting makes its clock slow, but
+// not slower than this many times, nor slower than its processor time.
 const slowest = 10
 
 // tick is the least time between two looks at a clock.
 const tick = 5 * time.Millisecond
 
-func newClock(p *sandbox.Process) clock {
-	cpu, waited := p.Times()
-	return clock{p, time.Now(), cpu, waited}
+func newClock(candidate *sandbox.Process, tester int) clock {
+	k := clock{candidate: candidate, tester: tester, began: time.Now()}
+	k.cpu, k.waited = k.times()
+	return k
+}
+
+func (k clock) times() (cpu, waited time.Duration) {
+	cpu, waited = k.candidate.Times()
+	return cpu, waited + waitedForProcessor(k.tester)
 }
 
 func (k clock) now() time.Duration {
-	cpu, waited := k.process.Times()
+	cpu, waited := k.times()
 	wall := time.Since(k.began)
 	return max(wall-(waited-k.waited), cpu-k.cpu, wall/slowest)
 }

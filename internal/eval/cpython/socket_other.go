@@ -10,4 +10,4 @@ import (
 
 func socketPair() (a, b *os.File, err error) { return nil, nil, errors.ErrUnsupported }
 
-func sendFiles(*net.UnixConn, []byte, ...*os.File) error { return errors.ErrUnsupported }
+func sendFiles(*net.UnixConn, []byte, []*os.File) error { return errors.ErrUnsupported }

@@ -24,7 +24,7 @@ func socketPair() (a, b *os.File, err error) {
 }
 
 // sendFiles sends data together with descriptors of open files.
-func sendFiles(c *net.UnixConn, data []byte, files ...*os.File) error {
+func sendFiles(c *net.UnixConn, data []byte, files []*os.File) error {
 	var descriptors []int
 	for _, f := range files {
 		descriptors = append(descriptors, int(f.Fd()))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -17,8 +18,13 @@ import (
 
 // Main is the main function of the confined half, for its several processes.
 func Main(args []string) int {
-	if len(args) > 0 && args[0] == "launch" {
-		return launch(args[1:])
+	if len(args) > 0 {
+		switch args[0] {
+		case "launch":
+			return launch(args[1:])
+		case "probe":
+			return probe(args[1:])
+		}
 	}
 	fmt.Fprintln(os.Stderr, "this command is for the program's own use")
 	return 2
@@ -26,8 +32,8 @@ func Main(args []string) int {
 
 // A linux is the backend that hands programs to a launcher.
 type linux struct {
-	pid int // of the launcher
-
+	command  []string // starts the confined half
+	unsafe   bool     // there are no walls
 	launcher *os.Process
 
 	mu     sync.Mutex
@@ -40,12 +46,56 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := plan{Namespaces: true, Seccomp: true, Landlock: landlockVersion()}
-	b, err := startLauncher(o.Command, p, entries)
-	if err != nil {
-		return nil, err
+	if o.Unsafe {
+		b, err := startLauncher(o.Command, plan{}, entries)
+		if err != nil {
+			return nil, err
+		}
+		return &Sandbox{backend: b}, nil
 	}
-	return &Sandbox{walls: p.walls(), backend: b}, nil
+	// The stronger first.
+	user := os.Geteuid() != 0
+	landlock := landlockVersion()
+	var missing []string
+	for _, p := range []plan{
+		{Namespaces: true, User: user, Seccomp: true, Landlock: landlock},
+		{Seccomp: true, Landlock: landlock},
+	} {
+		if !p.Namespaces && landlock < landlockNetwork {
+			missing = append(missing, fmt.Sprintf("Landlock is version %d, and without namespaces it must be %d", landlock, landlockNetwork))
+			break
+		}
+		b, err := startLauncher(o.Command, p, entries)
+		if err != nil {
+			return nil, err
+		}
+		found, err := b.probes(ctx, "")
+		if err == nil {
+			err = firstBreach(found)
+		}
+		if err == nil {
+			return &Sandbox{walls: p.walls(), missing: p.missing(), backend: b}, nil
+		}
+		b.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		missing = append(missing, fmt.Sprintf("with %s: %v", (&Sandbox{walls: p.walls()}).String(), err))
+	}
+	return nil, &Refused{Missing: strings.Join(missing, "; "), Remedy: remedy}
+}
+
+// remedy says how to get walls where there are none.
+const remedy = "allow user namespaces (sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone and " +
+	"kernel.apparmor_restrict_unprivileged_userns; in a container: --security-opt seccomp=unconfined --security-opt apparmor=unconfined), " +
+	"or use a kernel from 6.7 on with Landlock among its lsm="
+
+// missing is what users should know is not there.
+func (p plan) missing() []string {
+	if p.Namespaces {
+		return nil
+	}
+	return []string{"pid, mount or network namespace"}
 }
 
 func (p plan) walls() []Wall {
@@ -91,7 +141,7 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	b := &linux{pid: process.Pid, socket: pair[0], ended: make(chan struct{})}
+	b := &linux{command: command, unsafe: !p.Seccomp, launcher: process, socket: pair[0], ended: make(chan struct{})}
 	go func() {
 		_, _ = process.Wait() // how it ended shows in its programs' news
 		close(b.ended)

@@ -1,9 +1,10 @@
-//go:build !linux
+//go:build !linux && !darwin
 
 package sandbox
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -11,8 +12,13 @@ import (
 func Main([]string) int { return 2 }
 
 func open(context.Context, Options) (*Sandbox, error) {
-	return nil, &Refused{Missing: "this system has none that we know", Remedy: "evaluate on Linux"}
+	return nil, &Refused{Missing: "we know of none on this system", Remedy: "evaluate on Linux or macOS"}
 }
 
-// Times returns nothing here: the system does not tell.
+// Times returns nothing here.
 func (p *Process) Times() (cpu, waiting time.Duration) { return 0, 0 }
+
+// Probes has nothing to try here.
+func (s *Sandbox) Probes(context.Context) ([]Probe, error) {
+	return nil, errors.New("sandbox: there are no walls to try")
+}

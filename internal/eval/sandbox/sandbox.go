@@ -40,12 +40,12 @@ type Wall string
 
 // Walls.
 const (
-	Namespaces     Wall = "namespaces" // files, processes, network, IPC and host name of its own
-	Seccomp        Wall = "seccomp"    // few system calls
-	Landlock       Wall = "landlock"   // few files, whatever the path
-	SandboxExec    Wall = "sandbox-exec"
-	MemoryByCgroup Wall = "memory by cgroup"
-	MemoryByRlimit Wall = "memory by rlimit"
+	Namespaces      Wall = "namespaces" // files, processes, network, IPC and host name of its own
+	Seccomp         Wall = "seccomp"    // few system calls
+	Landlock        Wall = "landlock"   // few files, whatever the path
+	SandboxExec     Wall = "sandbox-exec"
+	MemoryByRlimit  Wall = "memory by rlimit"
+	MemoryByWatcher Wall = "memory by a watcher"
 )
 
 // Refused is the error of Open where too few walls stand.
@@ -132,7 +132,7 @@ func (s *Sandbox) Walls() []Wall { return s.walls }
 func (s *Sandbox) String() string {
 	var walls, memory []string
 	for _, w := range s.walls {
-		if w == MemoryByCgroup || w == MemoryByRlimit {
+		if w == MemoryByRlimit || w == MemoryByWatcher {
 			memory = append(memory, string(w))
 		} else {
 			walls = append(walls, string(w))
@@ -148,3 +148,11 @@ func (s *Sandbox) String() string {
 // Open finds the strongest walls that this system has, by trying them. Where
 // too few stand, the error is a *Refused.
 func Open(ctx context.Context, o Options) (*Sandbox, error) { return open(ctx, o) }
+
+// A Probe is an attempt of a confined program to do what it must not, or to get
+// more than its share.
+type Probe struct {
+	Name string
+	Held bool   // the walls held
+	Seen string // what came of the attempt
+}

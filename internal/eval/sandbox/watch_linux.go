@@ -1,10 +1,11 @@
 package sandbox
 
 import (
+	"bytes"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,17 +54,21 @@ func (c *child) watch(stop <-chan struct{}) {
 // descendants. Pages that they share count for each.
 func usage(pid int) (memory int64, threads int) {
 	for _, p := range family(pid) {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 		if err != nil {
 			continue // ended meanwhile
 		}
-		for line := range strings.Lines(string(text)) {
-			var n int64
-			if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &n); err == nil {
-				memory += n << 10
-			} else if _, err := fmt.Sscanf(line, "Threads: %d", &n); err == nil {
-				threads += int(n)
-			}
+		// The program chooses the second field, which ends with the last bracket.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		const threadsField, residentField = 20 - 3, 24 - 3 // as proc(5) counts them, from the third on
+		if len(fields) <= residentField {
+			continue
+		}
+		n, err1 := strconv.Atoi(fields[threadsField])
+		pages, err2 := strconv.ParseInt(fields[residentField], 10, 64)
+		if err1 == nil && err2 == nil {
+			threads += n
+			memory += pages * int64(os.Getpagesize())
 		}
 	}
 	return memory, threads
@@ -94,26 +99,60 @@ func family(pid int) []int {
 // scratchOver reports whether a folder, with the files of a process that have
 // no name any more, takes more than a scratch folder may.
 func scratchOver(dir string, pid int) bool {
-	var blocks int64
-	files := 0
-	over := func() bool { return blocks*512 > ScratchBytes || files > scratchFiles }
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		var st unix.Stat_t
-		if err == nil && unix.Lstat(path, &st) == nil {
-			blocks += st.Blocks
-			files++
-		}
-		if over() {
-			return fs.SkipAll
-		}
-		return nil // what changes while we look, we see next time
-	})
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	used := diskUsage{}
+	used.add(fd, 0)
 	open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the pattern is good
-	for _, fd := range open {
+	for _, name := range open {
 		var st unix.Stat_t
-		if unix.Stat(fd, &st) == nil && st.Nlink == 0 && st.Mode&unix.S_IFMT == unix.S_IFREG {
-			blocks += st.Blocks
+		if unix.Stat(name, &st) == nil && st.Nlink == 0 && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			used.blocks += st.Blocks
 		}
 	}
-	return over()
+	return used.over()
+}
+
+// A diskUsage is what is in a folder.
+type diskUsage struct {
+	blocks int64 // of 512 bytes
+	files  int
+	hidden bool // there may be more than we can see
+}
+
+func (u *diskUsage) over() bool {
+	return u.blocks*512 > ScratchBytes || u.files > scratchFiles || u.hidden
+}
+
+// add adds all in the folder that is open at fd, and closes it. Names relative
+// to open folders have no path that could be too long to look at; but the
+// folders may not be deeper than we can keep open, nor such that one can write
+// in them and not read.
+func (u *diskUsage) add(fd, depth int) {
+	const deepest = 50
+	f := os.NewFile(uintptr(fd), "scratch")
+	defer f.Close()
+	names, _ := f.Readdirnames(scratchFiles + 1) // what changes while we look, we see next time
+	for _, name := range names {
+		var st unix.Stat_t
+		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+			continue
+		}
+		u.files++
+		u.blocks += st.Blocks
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR && !u.over() {
+			inner, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			switch {
+			case err == nil && depth < deepest:
+				u.add(inner, depth+1)
+			case err == nil:
+				unix.Close(inner)
+				u.hidden = true
+			case err == unix.EACCES && st.Mode&0o300 == 0o300:
+				u.hidden = true
+			}
+		}
+	}
 }

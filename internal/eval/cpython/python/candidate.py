@@ -4,6 +4,7 @@ Everything here shares a process with a program that may be hostile, and nothing
 be right for honest programs only. The tester's half, which says what the requests mean, is in tester.py.
 """
 
+import builtins
 import io
 import sys
 
@@ -83,7 +84,7 @@ class NoOutput(io.StringIO):
 def guard(names):
     """Takes away what the reference harnesses take away, and the builtins of the given names."""
     for name in names:
-        setattr(sys.modules["builtins"], name, None)
+        setattr(builtins, name, None)
     for name in NO_MODULES:
         sys.modules[name] = None
     for name in TAKEN_AWAY:
@@ -153,7 +154,7 @@ def keep(iterator):
 
 def describe(e):
     """Returns what the tester needs to raise an exception again: a class that it knows, and an argument."""
-    cls = next(c for c in type(e).__mro__ if c.__module__ == "builtins")
+    cls = next(c for c in type(e).__mro__ if getattr(builtins, c.__name__, None) is c)
     if len(e.args) == 1 and type(e.args[0]) in (str, int):
         return cls.__name__, e.args[0]
     return cls.__name__, str(e)[:10000] if e.args else None

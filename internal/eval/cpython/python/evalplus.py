@@ -25,7 +25,9 @@ NONE_OR_NOT = ("check_str", "text_match_three", "text_starta_endb")
 
 
 def prepare(problem):
-    """Returns what does not depend on the program: each part's inputs with expected results and limits."""
+    """Returns what does not depend on the program: for each part its inputs with expected results and limits, and the
+    limit of all.
+    """
     module = {}
     exec(compile(problem["prompt"] + problem["canonical_solution"], "<reference>", "exec", 0, True), module)
     function = module[problem["entry_point"]]
@@ -39,10 +41,8 @@ def prepare(problem):
             if problem["entry_point"] in NONE_OR_NOT:
                 expected = expected is not None
             cases.append((arguments, expected, max(LEAST_SECONDS, TIMES * took)))
-        parts[part] = cases
-    seconds = {part: min(ALL_SECONDS, sum(limit for _, _, limit in cases)) + LATE_SECONDS
-               for part, cases in parts.items()}
-    return parts, seconds
+        parts[part] = cases, min(ALL_SECONDS, sum(limit for _, _, limit in cases)) + LATE_SECONDS
+    return parts
 
 
 def grade(job, candidate):
@@ -50,7 +50,7 @@ def grade(job, candidate):
     name = problem["entry_point"]
     compare = Comparison(problem)
     candidate.load(job.program, no_builtins=("open",))
-    for number, (arguments, expected, limit) in enumerate(job.prepared[job.order["part"]]):
+    for number, (arguments, expected, limit) in enumerate(job.prepared()):
         untouched = copy.deepcopy(arguments) if compare.looks_at_arguments else None
         result = candidate.call(name, arguments, {}, limit, compare.looks_at_arguments)
         if not compare.right(arguments, result, expected):

@@ -7,12 +7,12 @@ verdict goes to a channel of which the candidate's process has no end.
 """
 
 import ast
-import base64
 import builtins
 import importlib
 import json
-import marshal
+import mmap
 import os
+import pickle
 import select
 import signal
 import socket
@@ -193,20 +193,30 @@ def changed(value, now):
 
 
 class Job:
-    """One program to be judged: `problem` and `program`, and whatever else the parent has sent."""
+    """One program to be judged, or a problem to be prepared for that."""
 
-    def __init__(self, verdicts):
-        self._verdicts = verdicts
-        size = int.from_bytes(wire.read_exactly(verdicts.recv, 8), "little")
-        self.order = json.loads(wire.read_exactly(verdicts.recv, size))
-        self.problem = self.order["problem"]
+    def __init__(self, channel, prepared):
+        self._channel = channel
+        self.say(began=True)
+        size = int.from_bytes(wire.read_exactly(channel.recv, 8), "little")
+        self.order = json.loads(wire.read_exactly(channel.recv, size))
+        self.problem = json.loads(self.order["problem"])
         self.program = self.order["program"]
-        # What the grader's prepare() has made of the problem. It was made before any program was known.
-        prepared = self.order.get("prepared")
-        self.prepared = marshal.loads(base64.b64decode(prepared)) if prepared else None
+        self._prepared = prepared
+
+    def prepared(self):
+        """Returns what the grader's prepare() has made of the problem.
+
+        It was pickled in a process like this one, which had nothing to do with any program.
+        """
+        with mmap.mmap(self._prepared, 0, prot=mmap.PROT_READ) as data:
+            return pickle.loads(data)
 
     def say(self, **message):
-        self._verdicts.sendall(json.dumps(message).encode() + b"\n")
+        self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+    def send(self, data):
+        self._channel.sendall(data)
 
     def limit(self, seconds):
         """Gives the candidate this many seconds from now, until the next call; None for the limit of the program."""
@@ -262,21 +272,32 @@ def judge(grade, job, candidate):
     return {"kind": "passed"}
 
 
-def run_job(verdicts, channel):
-    """Does one job, in a process of its own: judges a program or, without a candidate, prepares a problem for that."""
-    job = Job(verdicts)
+def run_job(descriptors):
+    """Does one job, in a process of its own: judges a program or, without a candidate, prepares a problem for that.
+
+    The descriptors are the job's channel, the candidate's, and a file of what has been prepared, as far as there are.
+    """
+    channel, candidate = (socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, d) for d in descriptors[:2])
+    job = Job(channel, descriptors[2] if len(descriptors) > 2 else None)
     grader = importlib.import_module(job.order["grader"])
-    if channel is None:
-        try:
-            prepared, seconds = grader.prepare(job.problem)
-            job.say(prepared=base64.b64encode(marshal.dumps(prepared)).decode(), seconds=seconds)
-        except Exception as e:
-            job.say(error="%s: %s" % (type(e).__name__, text_of(e)))
-        return
-    candidate = Candidate(job, channel)
+    candidate = Candidate(job, candidate)
     verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, candidate)
     times = os.times()
     job.say(verdict=verdict, objects=candidate.objects, cpu_seconds=times.user + times.system)
+
+
+def prepare(descriptors):
+    """Prepares a problem for judging, and sends for each of its parts what run_job() will give the grader."""
+    job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
+    try:
+        parts = importlib.import_module(job.order["grader"]).prepare(job.problem)
+        parts = [(part, pickle.dumps(prepared, 4), seconds) for part, (prepared, seconds) in parts.items()]
+    except Exception as e:
+        job.say(error="%s: %s" % (type(e).__name__, text_of(e)))
+        return
+    for part, data, seconds in parts:
+        job.say(part=part, size=len(data), seconds=seconds)
+        job.send(data)
 
 
 def serve():
@@ -301,8 +322,7 @@ def serve():
         if pid == 0:
             control.close()
             try:
-                sockets = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, d) for d in descriptors]
-                run_job(sockets[0], sockets[1] if len(sockets) > 1 else None)
+                (prepare if record[:1] == b"P" else run_job)(descriptors)
             finally:
                 os._exit(0)
         jobs[number] = pid
@@ -312,7 +332,7 @@ def serve():
 
 def receive(control):
     """Returns the next record and the descriptors that came with it."""
-    record, ancillary, _, _ = control.recvmsg(RECORD, socket.CMSG_SPACE(2 * 4))
+    record, ancillary, _, _ = control.recvmsg(RECORD, socket.CMSG_SPACE(3 * 4))
     descriptors = []
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -16,6 +16,7 @@ A message is four bytes of length (little-endian) and one value. A value is one 
     D n ...       a dict: n keys, each followed by its value
     u value       an instance of a subclass of value's type, which has lost everything else that it was
     r n name ...  a value of another type of the standard library, made from the tuple that follows
+    y n name      a class that is a builtin, like int
     g i q         an iterator that stayed in the candidate's process, and the number under which it is known there
     o n name      any other object, which stayed there: only the name of its type has come
 
@@ -27,7 +28,7 @@ import struct
 MAX_DEPTH = 200
 MAX_NODES = 2000000
 MAX_BYTES = 96 << 20
-MAX_INT_BYTES = (1 << 20) // 8
+MAX_INT_BYTES = 2 << 20
 
 _LENGTH = struct.Struct("<I")
 _INT = struct.Struct("<q")
@@ -99,14 +100,18 @@ SUBCLASSES = {cls.__mro__[1]: cls for cls in (
     FrozensetSubclass, DictSubclass)}
 
 
-# How values of further types are taken apart: type's module and name -> function to a tuple of plain data.
+CLASSES = {cls.__name__: cls for cls in (
+    type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, object, type)}
+
+# How values of further types are taken apart: type, or module and name of one that may not have been imported -> a
+# function to a tuple of plain data.
 TAKE_APART = {
-    ("builtins", "bytearray"): lambda x: (bytes(x),),
-    ("builtins", "range"): lambda x: (x.start, x.stop, x.step),
-    ("builtins", "dict_keys"): lambda x: tuple(x),
-    ("builtins", "dict_values"): lambda x: tuple(x),
-    ("builtins", "dict_items"): lambda x: tuple(x),
-    ("builtins", "slice"): lambda x: (x.start, x.stop, x.step),
+    bytearray: lambda x: (bytes(x),),
+    range: lambda x: (x.start, x.stop, x.step),
+    slice: lambda x: (x.start, x.stop, x.step),
+    type({}.keys()): tuple,
+    type({}.values()): tuple,
+    type({}.items()): tuple,
     ("collections", "OrderedDict"): lambda x: tuple(x.items()),
     ("collections", "Counter"): lambda x: (dict(x),),
     ("collections", "deque"): lambda x: (list(x), x.maxlen),
@@ -144,12 +149,17 @@ def encode(value, keep=None):
                 write(b"u")
                 writers[base](value, depth)
                 return
-            take_apart = TAKE_APART.get((base.__module__, base.__name__))
+            # Classes made in a module without a name have no __module__.
+            take_apart = TAKE_APART.get(base) or TAKE_APART.get((getattr(base, "__module__", None), base.__name__))
             if take_apart is not None:
                 write(b"r")
                 put_bytes(base.__name__.encode())
                 put_tuple(take_apart(value), depth)
                 return
+        if cls is type and CLASSES.get(value.__name__) is value:
+            write(b"y")
+            put_bytes(value.__name__.encode())
+            return
         if keep is None:
             raise NotPlain("an object of type %s" % cls.__name__)
         if hasattr(cls, "__next__"):
@@ -370,6 +380,8 @@ def _decode(data, iterator, opaque):
             if type(parts) is not tuple:
                 raise WireError("parts that are no tuple")
             return put_together(name, parts)
+        if tag == 0x79:  # y
+            return CLASSES[str(chunk(), "ascii")]
         if tag == 0x67 and iterator is not None:  # g
             at += 8
             return iterator(_INT.unpack_from(data, at - 8)[0])
