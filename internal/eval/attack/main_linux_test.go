@@ -102,7 +102,7 @@ func evaluate() error {
 	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
-	signal.Reset(syscall.SIGURG) // the Go runtime's own
+	signal.Reset(syscall.SIGURG, syscall.SIGPIPE) // the Go runtime's own, and a socket's whose other end is gone
 	s := summary{OpenBefore: openFiles(), GoroutinesBefore: runtime.NumGoroutine()}
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
@@ -249,7 +249,9 @@ func denyNamespaces() error {
 	statement := func(code uint16, k uint32, jt, jf uint8) unix.SockFilter {
 		return unix.SockFilter{Code: code, K: k, Jt: jt, Jf: jf}
 	}
-	load := func(offset uint32) unix.SockFilter { return statement(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, offset, 0, 0) }
+	load := func(offset uint32) unix.SockFilter {
+		return statement(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, offset, 0, 0)
+	}
 	equal := func(k uint32, jt, jf uint8) unix.SockFilter {
 		return statement(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, k, jt, jf)
 	}

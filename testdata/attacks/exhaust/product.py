@@ -5,4 +5,4 @@
 import collections
 import itertools
 
-collections.deque(itertools.repeat(0), maxlen=0)
+collections.deque(itertools.product(range(100), repeat=1000), maxlen=0)

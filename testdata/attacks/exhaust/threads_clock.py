@@ -5,6 +5,8 @@
 import hashlib
 import threading
 
+threading.stack_size(1 << 16)
+
 
 def work():
     while True:

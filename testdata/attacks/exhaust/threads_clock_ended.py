@@ -5,6 +5,8 @@
 import hashlib
 import threading
 
+threading.stack_size(1 << 16)
+
 
 def work():
     hashlib.pbkdf2_hmac("sha256", b"x" * 1000, b"y", 1 << 13)

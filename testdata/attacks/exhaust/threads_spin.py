@@ -4,6 +4,8 @@
 
 import threading
 
+threading.stack_size(1 << 16)
+
 
 def work():
     while True:

@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import pickle
+import resource
 import select
 import signal
 import socket
@@ -30,6 +31,9 @@ MAX_MESSAGE = 2000
 # A call that takes longer than this has its own limit watched by the reader of the verdicts, who knows how long the
 # candidate's process had no processor. Others are not worth the messages.
 UNWATCHED = 0.1
+
+# The most memory that a job may take, in bytes: less than what all jobs together may, beyond which all are ended.
+JOB_MEMORY = 2 << 30
 
 
 class Failure(Exception):
@@ -321,6 +325,7 @@ def serve():
         pid = os.fork()
         if pid == 0:
             control.close()
+            resource.setrlimit(resource.RLIMIT_AS, (JOB_MEMORY, JOB_MEMORY))
             try:
                 (prepare if record[:1] == b"P" else run_job)(descriptors)
             finally:
