@@ -30,7 +30,7 @@ const (
 	workers = 4
 
 	// floodTimeout is for attacks on the tester's memory, which take longer to get there.
-	floodTimeout = 4 * time.Second
+	floodTimeout = 2 * time.Second
 )
 
 const folder = "../../../testdata/attacks"
