@@ -170,6 +170,51 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// TestKilled kills evaluations under attack, at several moments. Nothing may be left of them.
+func TestKilled(t *testing.T) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	var list []attack
+	for _, a := range attacks(t) {
+		switch a.name {
+		case "outlive", "scratch_deep", "scratch_modes", "scratch_inodes", "threads", "busy", "sleep_call", "output":
+			list = append(list, a)
+		}
+	}
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			h := newHost(t)
+			tasks := problems(t, h)
+			program := h.install(t)
+			prefixes := prefixes(t, python())
+			for _, after := range []time.Duration{20, 100, 400, 1200} {
+				b := batch{Python: python(), Memory: memory, Timeout: time.Minute, Workers: workers}
+				for _, a := range list {
+					b.Samples = append(b.Samples, sample{a.name, tasks[a.problem].Problem, tasks[a.problem].Prompt + h.place(a.program), false})
+				}
+				input, err := json.Marshal(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := h.state(t, prefixes)
+				cmd := m.start(t, h, program)
+				cmd.Stdin = bytes.NewReader(input)
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(after * time.Millisecond)
+				if err := cmd.Process.Kill(); err != nil {
+					t.Error(err)
+				}
+				_ = cmd.Wait() // it was killed
+				h.settle()
+				compare(t, before, h.state(t, prefixes))
+			}
+		})
+	}
+}
+
 // install puts this test's program where every user can execute it.
 func (h *host) install(t *testing.T) string {
 	t.Helper()
@@ -326,20 +371,8 @@ func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program strin
 			verdicts[line.Name] = line.verdict
 		}
 	}
-	after := h.state(t, prefixes)
-	for range 100 { // for processes that end with the evaluation
-		if after["children of this process"] == before["children of this process"] {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-		for {
-			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
-				break
-			}
-		}
-		after = h.state(t, prefixes)
-	}
-	compare(t, before, after)
+	h.settle()
+	compare(t, before, h.state(t, prefixes))
 	switch {
 	case s == nil:
 		t.Fatalf("the evaluation has told no summary\n%s", stderr.String())

@@ -263,6 +263,21 @@ func children(pid int) []string {
 	return all
 }
 
+// settle buries what an evaluation has left to this process, for as long as that may take to end.
+func (h *host) settle() {
+	const most = 5 * time.Second
+	for began := time.Now(); time.Since(began) < most; time.Sleep(10 * time.Millisecond) {
+		for {
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
+				break
+			}
+		}
+		if len(children(os.Getpid())) == 0 {
+			return
+		}
+	}
+}
+
 // memoryOf adds up the resident memory of a process and its descendants, in bytes.
 func memoryOf(pid string) int64 {
 	var sum int64

@@ -4,7 +4,9 @@
 
 import glob
 import os
+import posix
 
+os.getcwd = posix.getcwd  # which programs do not have
 seen = []
 here = os.path.realpath(".")
 for pattern in ("../*", "../../*/*", "/tmp/nfcot*", "/tmp/nfcot*/*", "@TMP@/*", "@TMP@/*/*"):
