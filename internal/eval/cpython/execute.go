@@ -23,6 +23,8 @@ var gradings = map[eval.Format]grading{
 	eval.HumanEval: {"humaneval", 3 * time.Second},
 	eval.MBPP:      {"mbpp", 3 * time.Second},
 	eval.EvalPlus:  {"evalplus", 0}, // each problem has its own
+
+	eval.LiveCodeBench: {"lcb", time.Hour}, // each test has its own
 }
 
 // A task is a problem that programs have been judged for.
@@ -32,7 +34,7 @@ type task struct {
 
 	// What judging needs to know of the problem, found out when it is first needed.
 	prepare  func(context.Context) ([]part, error) // EvalPlus
-	together func(context.Context) (bool, error)   // whether the test needs the candidate's own objects
+	together func(context.Context) (bool, error)   // whether the test needs the candidate's own objects; nil without a solution
 }
 
 // Execute runs a program against its problem's test.
@@ -61,7 +63,7 @@ func (x *Executor) executeWhole(ctx context.Context, t task) (eval.Outcome, erro
 		return eval.Outcome{}, err
 	}
 	o := r.outcome()
-	if !r.Objects || o.Kind == eval.Passed {
+	if !r.Objects || o.Kind == eval.Passed || t.together == nil {
 		return o, nil
 	}
 	together, err := t.together(ctx)
@@ -134,8 +136,10 @@ func (x *Executor) task(p eval.Problem) (task, error) {
 		}
 		return parts, err
 	})
-	reference.Program = p.Prompt + p.CanonicalSolution
-	t.together = once(func(ctx context.Context) (bool, error) { return x.needsObjects(ctx, reference) })
+	if p.CanonicalSolution != "" {
+		reference.Program = p.Prompt + p.CanonicalSolution
+		t.together = once(func(ctx context.Context) (bool, error) { return x.needsObjects(ctx, reference) })
+	}
 	x.tasks[p.TaskID] = t
 	return t, nil
 }

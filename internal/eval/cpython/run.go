@@ -43,6 +43,8 @@ type message struct {
 	Size    int64   `json:"size"`
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error"` // why nothing could be prepared
+
+	Text *string `json:"text"` // what the sanitiser has found
 }
 
 // A result is what became of a run.

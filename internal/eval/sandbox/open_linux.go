@@ -34,7 +34,8 @@ func Main(args []string) int {
 // A linux is the backend that hands programs to a launcher.
 type linux struct {
 	command  []string // starts the confined half
-	unsafe   bool     // there are no walls
+	tree     []entry
+	unsafe   bool // there are no walls
 	launcher *os.Process
 
 	mu     sync.Mutex
@@ -142,7 +143,7 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	b := &linux{command: command, unsafe: !p.Seccomp, launcher: process, socket: pair[0], ended: make(chan struct{})}
+	b := &linux{command: command, tree: entries, unsafe: !p.Seccomp, launcher: process, socket: pair[0], ended: make(chan struct{})}
 	go func() {
 		_, _ = process.Wait() // how it ended shows in its programs' news
 		close(b.ended)

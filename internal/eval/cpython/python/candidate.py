@@ -8,6 +8,7 @@ import builtins
 import io
 import sys
 
+import lcb_candidate
 import posix
 import wire
 
@@ -23,6 +24,7 @@ TAKEN_AWAY = {
 }
 NO_MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 NO_BUILTINS = ("exit", "quit", "help")
+LCB_NO_BUILTINS = ("quit", "help")
 
 UNCHANGEABLE = (type(None), bool, int, float, complex, str, bytes)
 
@@ -111,6 +113,16 @@ def together(source):
     load(source, ())
 
 
+def load_lcb(source, name):
+    """Runs a program of LiveCodeBench, for call() to call its function or, without a name, to run it on input."""
+    guard(LCB_NO_BUILTINS)
+    lcb_candidate.set_up()
+    if name is None:
+        namespace["run"] = lcb_candidate.load_program(source)
+    else:
+        namespace[name] = lcb_candidate.load_function(source, name)
+
+
 def call(name, encoded, report_changes):
     """Calls a function. Returns its result and, if asked to, the arguments if the function has changed them."""
     args, kwargs = wire.decode(encoded)
@@ -144,7 +156,7 @@ def look_up(names):
     return found
 
 
-REQUESTS = {"load": load, "together": together, "call": call, "advance": advance, "look_up": look_up}
+REQUESTS = {"load": load, "load_lcb": load_lcb, "together": together, "call": call, "advance": advance, "look_up": look_up}
 
 
 def keep(iterator):
@@ -179,7 +191,7 @@ def main():
     def write(data):
         return posix.write(CHANNEL, data)
 
-    for name in "wire", "candidate":
+    for name in "wire", "lcb_candidate", "candidate":
         del sys.modules[name]  # programs may have modules of these names
     while True:
         try:

@@ -8,7 +8,9 @@ import re
 
 import evalplus
 import humaneval
+import lcb
 import mbpp
+import sanitize
 import tester
 
 main = tester.serve

@@ -61,6 +61,10 @@ class Candidate:
         """Runs the program. no_builtins are builtins that it does not get, beyond those that nobody gets."""
         self._request("load", source, tuple(no_builtins))
 
+    def load_lcb(self, source, name, seconds):
+        """Runs a program of LiveCodeBench within the given number of seconds. If name is None it prints: call("run")."""
+        self._request("load_lcb", source, name, seconds=seconds)
+
     def together(self, source):
         """Runs a program with its tests in it, all in the candidate's process."""
         self._request("together", source)
@@ -304,6 +308,15 @@ def prepare(descriptors):
         job.send(data)
 
 
+def sanitize(descriptors):
+    """Cuts the program out of a text, for the entry point that stands in the place of the problem."""
+    job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
+    job.say(text=importlib.import_module("sanitize").sanitize(job.program, job.problem))
+
+
+JOBS = {b"J": run_job, b"P": prepare, b"S": sanitize}
+
+
 def serve():
     """Is the zygote: forks for each job that comes in on CONTROL and kills those that are to end."""
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CONTROL)
@@ -327,7 +340,7 @@ def serve():
             control.close()
             resource.setrlimit(resource.RLIMIT_AS, (JOB_MEMORY, JOB_MEMORY))
             try:
-                (prepare if record[:1] == b"P" else run_job)(descriptors)
+                JOBS[record[:1]](descriptors)
             finally:
                 os._exit(0)
         jobs[number] = pid
