@@ -25,12 +25,12 @@ import (
 
 // Limits of evaluations under attack. They are tight so that the suite is fast.
 const (
-	timeout = time.Second
+	timeout = 500 * time.Millisecond
 	memory  = 512 << 20
 	workers = 4
 
 	// floodTimeout is for attacks on the tester's memory, which take longer to get there.
-	floodTimeout = 2 * time.Second
+	floodTimeout = 1500 * time.Millisecond
 )
 
 const folder = "../../../testdata/attacks"

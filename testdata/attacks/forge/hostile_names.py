@@ -1,5 +1,5 @@
 # Tries: a class whose name is no name: huge, or a str of its own.
-# Allowed: failed, crashed
+# Allowed: failed, crashed, timed out
 # Checked: verdict, memory
 
 class Name(str):
