@@ -24,7 +24,7 @@ func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Comman
 	// Isolated but for the seed of hashes: sets must have the same order in all processes.
 	c.Args = []string{c.Path, "-s", "-S", "-B", "-c", source("boot")}
 	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1"}
-	c.Memory, c.CPU = x.options.Memory, mostCPU
+	c.CPU = mostCPU
 	p, err := x.sandbox.Start(c)
 	if err != nil {
 		return nil, fmt.Errorf("starting CPython: %w", err)
@@ -50,7 +50,7 @@ func (x *Executor) startCandidate() (*candidate, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("candidate", ours, sandbox.Command{Files: []*os.File{theirs}})
+	p, err := x.startCPython("candidate", ours, sandbox.Command{Files: []*os.File{theirs}, Memory: x.options.Memory})
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -72,13 +72,27 @@ type tester struct {
 	jobs    atomic.Uint64
 }
 
+// A tester's job takes what a program has sent it. The limit of one job must not
+// be that of all together, or a program could have the others' verdicts end
+// with its own: jobMemory is here and in tester.py.
+const (
+	jobMemory   = 2 << 30 // bytes
+	tasksPerJob = 4       // processes: its own, and some that have ended and were not waited for yet
+)
+
+// jobsAtOnce is how many jobs the tester may have, itself among them.
+func (x *Executor) jobsAtOnce() int { return max(1, x.options.Workers) + 1 }
+
 func (x *Executor) startTester() (*tester, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("tester", ours, sandbox.Command{Files: []*os.File{theirs}, Fork: true})
+	p, err := x.startCPython("tester", ours, sandbox.Command{
+		Files: []*os.File{theirs}, Fork: true,
+		Memory: int64(x.jobsAtOnce()) * jobMemory, Tasks: max(sandbox.DefaultTasks, x.jobsAtOnce()*tasksPerJob),
+	})
 	if err != nil {
 		ours.Close()
 		return nil, err

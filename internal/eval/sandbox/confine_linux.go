@@ -40,6 +40,7 @@ type job struct {
 	Memory int64  // bytes
 	CPU    uint64 // seconds, 0 for no limit
 	Fork   bool
+	Tasks  int
 }
 
 // What every root has beside the host's entries.
@@ -290,7 +291,7 @@ func (c *confinement) limit(s *script) {
 		limits = append(limits, struct {
 			resource int
 			most     uint64
-		}{unix.RLIMIT_NPROC, tasks})
+		}{unix.RLIMIT_NPROC, uint64(c.Tasks)})
 	} // else the kernel counts all of the user's; the launcher watches how many are this program's
 	if c.CPU > 0 {
 		limits = append(limits, struct {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -169,10 +170,8 @@ func (b *linux) Start(c Command) (*Process, error) {
 		return nil, errors.New("sandbox: a command without arguments has no name")
 	}
 	j := job{
-		Args: c.Args, Env: c.Env, Fork: c.Fork, Memory: c.Memory, CPU: uint64(math.Ceil(c.CPU.Seconds())),
-	}
-	if j.Memory == 0 {
-		j.Memory = DefaultMemory
+		Args: c.Args, Env: c.Env, Fork: c.Fork, CPU: uint64(math.Ceil(c.CPU.Seconds())),
+		Memory: cmp.Or(c.Memory, DefaultMemory), Tasks: cmp.Or(c.Tasks, DefaultTasks),
 	}
 	text, err := json.Marshal(j)
 	if err != nil {

@@ -307,7 +307,7 @@ func forkPaused() syscall.Errno {
 }
 
 func manyProcesses(target) error {
-	for n := range 2 * tasks {
+	for n := range 2 * DefaultTasks {
 		if errno := forkPaused(); errno != 0 {
 			return errHeld(fmt.Sprintf("%v after %d", errno, n))
 		}

@@ -67,10 +67,14 @@ type Command struct {
 	Memory int64         // bytes; 0: DefaultMemory
 	CPU    time.Duration // processor time after which the program is killed, rounded up to seconds; 0: no limit
 	Fork   bool          // may make processes; others have threads only
+	Tasks  int           // processes and threads that it may have at once; 0: DefaultTasks
 }
 
 // DefaultMemory is the memory of a program unless its Command says otherwise.
 const DefaultMemory = 4 << 30
+
+// DefaultTasks is how many processes and threads a program may have unless its Command says otherwise.
+const DefaultTasks = 64
 
 // Limits of every confined program. The scratch folder is the working directory
 // and where Python's tempfile puts things.
@@ -79,7 +83,6 @@ const (
 	scratchFiles = 20_000
 	fileBytes    = 32 << 20
 	openFiles    = 256
-	tasks        = 64 // processes and threads
 )
 
 // An End is what became of a confined program.

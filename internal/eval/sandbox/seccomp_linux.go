@@ -165,7 +165,13 @@ func filter(p policy) []unix.SockFilter {
 		f.need(4, unix.AT_EMPTY_PATH)
 		f.ret(allow)
 	})
-	f.call(unix.SYS_MMAP, func(f *assembler) { f.needHighOrNull(0); f.ret(allow) })
+	f.call(unix.SYS_MMAP, func(f *assembler) {
+		// What grows down gets to addresses that nobody has asked for, as far as memory lasts.
+		f.load(argument(3))
+		f.when(unix.BPF_JSET, unix.MAP_GROWSDOWN, ret(deny))
+		f.needHighOrNull(0)
+		f.ret(allow)
+	})
 	f.call(unix.SYS_MREMAP, func(f *assembler) {
 		f.load(argument(3))
 		// With neither flag there is no new address. With the second it is a wish.

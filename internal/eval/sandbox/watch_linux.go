@@ -39,7 +39,7 @@ func (c *child) watch(stop <-chan struct{}) {
 		memory, threads := usage(c.pid)
 		memoryOver := memory > c.Memory
 		diskOver := !c.plan.Namespaces && n%diskInterval == 0 && scratchOver(c.scratch, c.pid)
-		if memoryOver || diskOver || threads > tasks {
+		if memoryOver || diskOver || threads > c.Tasks {
 			c.mu.Lock()
 			c.outOfMemory = c.outOfMemory || memoryOver
 			c.outOfDisk = c.outOfDisk || diskOver

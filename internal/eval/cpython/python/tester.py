@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import pickle
+import resource
 import select
 import signal
 import socket
@@ -34,6 +35,9 @@ UNWATCHED = 0.1
 # A candidate's process that does not read its requests for so long is given up, in seconds of the wall clock. The watch
 # over a call begins only when its request has gone out.
 STALLED = 120
+
+# The most memory that a job may take, in bytes: less than what all jobs together may, beyond which all are ended.
+JOB_MEMORY = 2 << 30
 
 
 class Failure(Exception):
@@ -361,6 +365,7 @@ def serve():
         pid = os.fork()
         if pid == 0:
             control.close()
+            resource.setrlimit(resource.RLIMIT_AS, (JOB_MEMORY, JOB_MEMORY))
             try:
                 JOBS[record[:1]](descriptors)
             finally:

@@ -1,0 +1,7 @@
+# Tries: closing all descriptors.
+# Allowed: failed, crashed
+# Checked: verdict
+
+import os
+
+os.closerange(0, 1024)
