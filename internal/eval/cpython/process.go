@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,19 +13,18 @@ import (
 	"nfcot/internal/eval/sandbox"
 )
 
-// mostCPU is the processor time after which a process is killed by the system,
-// far beyond the limits of programs.
+// mostCPU is the processor time after which a candidate's process is killed by
+// the system, far beyond the limits of programs.
 const mostCPU = 10 * time.Minute
 
 // startCPython starts an interpreter that runs one of its programs, with files
 // as its descriptors from 3. The program's code is the first that comes on
 // descriptor 3; boot is that channel's other end.
-func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Command) (*sandbox.Process, error) {
+func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Command, args ...string) (*sandbox.Process, error) {
 	c.Path = x.python.Executable
 	// Isolated but for the seed of hashes: sets must have the same order in all processes.
-	c.Args = []string{c.Path, "-s", "-S", "-B", "-c", source("boot")}
+	c.Args = append([]string{c.Path, "-s", "-S", "-B", "-c", source("boot")}, args...)
 	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1"}
-	c.Memory, c.CPU = x.options.Memory, mostCPU
 	p, err := x.sandbox.Start(c)
 	if err != nil {
 		return nil, fmt.Errorf("starting CPython: %w", err)
@@ -50,7 +50,8 @@ func (x *Executor) startCandidate() (*candidate, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("candidate", ours, sandbox.Command{Files: []*os.File{theirs}})
+	p, err := x.startCPython("candidate", ours, sandbox.Command{
+		Files: []*os.File{theirs}, Memory: x.options.Memory, CPU: mostCPU})
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -65,11 +66,16 @@ func (c *candidate) finish() (sandbox.End, error) {
 	return c.Wait()
 }
 
+// jobMemory is the memory of a process of the tester's. What a program returns
+// may take several hundred megabytes.
+const jobMemory = 2 << 30
+
 // A tester is the zygote that forks a process for each program to be judged.
 type tester struct {
 	*sandbox.Process
 	control *net.UnixConn
 	jobs    atomic.Uint64
+	gone    chan struct{} // closed when the zygote has ended
 }
 
 func (x *Executor) startTester() (*tester, error) {
@@ -78,7 +84,8 @@ func (x *Executor) startTester() (*tester, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("tester", ours, sandbox.Command{Files: []*os.File{theirs}, Fork: true})
+	p, err := x.startCPython("tester", ours, sandbox.Command{
+		Files: []*os.File{theirs}, Memory: int64(cap(x.ready)+2) * jobMemory, Fork: true}, fmt.Sprint(jobMemory))
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -89,7 +96,19 @@ func (x *Executor) startTester() (*tester, error) {
 		_, _ = p.Wait()
 		return nil, err
 	}
-	return &tester{Process: p, control: control}, nil
+	t := &tester{Process: p, control: control, gone: make(chan struct{})}
+	go func() {
+		defer close(t.gone)
+		_, _ = p.Wait()
+	}()
+	return t, nil
+}
+
+// finish ends the zygote and its processes.
+func (t *tester) finish() error {
+	t.Kill()
+	_, err := t.Wait()
+	return errors.Join(err, t.control.Close())
 }
 
 // unixConn makes a connection of one end of a socketPair and closes the file.

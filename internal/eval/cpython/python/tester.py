@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import pickle
+import resource
 import select
 import signal
 import socket
@@ -349,12 +350,22 @@ def serve():
         if pid == 0:
             control.close()
             try:
+                limit_memory()
                 JOBS[record[:1]](descriptors)
             finally:
                 os._exit(0)
         jobs[number] = pid
         for d in descriptors:
             os.close(d)
+
+
+def limit_memory():
+    """Limits this process alone. If all of them together take too much, all of them are killed."""
+    size = int(sys.argv[1])
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    except (ValueError, OSError):
+        pass  # macOS has no such limit
 
 
 def receive(control):
