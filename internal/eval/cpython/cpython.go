@@ -37,7 +37,9 @@ type Executor struct {
 	options Options
 	python  *interpreter
 	sandbox *sandbox.Sandbox
-	tester  *tester
+
+	testerMu sync.Mutex
+	tester   *tester
 
 	tasksMu  sync.Mutex
 	tasks    map[string]task // by TaskID
@@ -90,9 +92,25 @@ func (x *Executor) Close() error {
 	for _, f := range x.prepared {
 		errs = append(errs, f.Close())
 	}
-	x.tester.Kill()
-	_, err := x.tester.Wait()
-	return errors.Join(append(errs, err, x.tester.control.Close(), x.sandbox.Close())...)
+	return errors.Join(append(errs, x.tester.finish(), x.sandbox.Close())...)
+}
+
+// takeTester returns the tester. If it has ended it is started again: what one
+// program did to it must not be the fate of others.
+func (x *Executor) takeTester() (*tester, error) {
+	x.testerMu.Lock()
+	defer x.testerMu.Unlock()
+	select {
+	case <-x.tester.gone:
+		t, err := x.startTester()
+		if err != nil {
+			return nil, err
+		}
+		_ = x.tester.control.Close() // nobody listens there
+		x.tester = t
+	default:
+	}
+	return x.tester, nil
 }
 
 // startAhead starts a candidate's process that will be needed soon.

@@ -221,6 +221,22 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
+// TestTesterIsStartedAgain kills the tester while programs are judged.
+func TestTesterIsStartedAgain(t *testing.T) {
+	x := open(t, Options{Workers: 2})
+	slow := double.Prompt + "    import time\n    time.sleep(0.05)\n" + double.CanonicalSolution
+	kill := time.AfterFunc(300*time.Millisecond, x.tester.Kill)
+	defer kill.Stop()
+	each(6, func(int) {
+		o, err := x.Execute(t.Context(), double, slow)
+		if err != nil {
+			t.Error(err)
+		} else if o.Kind != eval.Passed {
+			t.Error(o.Result())
+		}
+	})
+}
+
 // children are the numbers of this process' children.
 func children(t *testing.T) string {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", os.Getpid()))

@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,19 +13,18 @@ import (
 	"nfcot/internal/eval/sandbox"
 )
 
-// mostCPU is the processor time after which a process is killed by the system,
-// far beyond the limits of programs.
+// mostCPU is the processor time after which a candidate's process is killed by
+// the system, far beyond the limits of programs.
 const mostCPU = 10 * time.Minute
 
 // startCPython starts an interpreter that runs one of its programs, with files
 // as its descriptors from 3. The program's code is the first that comes on
 // descriptor 3; boot is that channel's other end.
-func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Command) (*sandbox.Process, error) {
+func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Command, args ...string) (*sandbox.Process, error) {
 	c.Path = x.python.Executable
 	// Isolated but for the seed of hashes: sets must have the same order in all processes.
-	c.Args = []string{c.Path, "-s", "-S", "-B", "-c", source("boot")}
+	c.Args = append([]string{c.Path, "-s", "-S", "-B", "-c", source("boot")}, args...)
 	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1"}
-	c.CPU = mostCPU
 	p, err := x.sandbox.Start(c)
 	if err != nil {
 		return nil, fmt.Errorf("starting CPython: %w", err)
@@ -50,7 +50,8 @@ func (x *Executor) startCandidate() (*candidate, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("candidate", ours, sandbox.Command{Files: []*os.File{theirs}, Memory: x.options.Memory})
+	p, err := x.startCPython("candidate", ours, sandbox.Command{
+		Files: []*os.File{theirs}, Memory: x.options.Memory, CPU: mostCPU})
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -65,23 +66,22 @@ func (c *candidate) finish() (sandbox.End, error) {
 	return c.Wait()
 }
 
+// jobMemory is the memory of a process of the tester's. What a program returns
+// may take several hundred megabytes. All of them together must have more than
+// one of them, or a program could have the others' verdicts end with its own.
+const jobMemory = 2 << 30
+
+// tasksPerJob is how many processes each job has: its own, and some that have
+// ended and were not waited for yet.
+const tasksPerJob = 4
+
 // A tester is the zygote that forks a process for each program to be judged.
 type tester struct {
 	*sandbox.Process
 	control *net.UnixConn
 	jobs    atomic.Uint64
+	gone    chan struct{} // closed when the zygote has ended
 }
-
-// A tester's job takes what a program has sent it. The limit of one job must not
-// be that of all together, or a program could have the others' verdicts end
-// with its own: jobMemory is here and in tester.py.
-const (
-	jobMemory   = 2 << 30 // bytes
-	tasksPerJob = 4       // processes: its own, and some that have ended and were not waited for yet
-)
-
-// jobsAtOnce is how many jobs the tester may have, itself among them.
-func (x *Executor) jobsAtOnce() int { return max(1, x.options.Workers) + 1 }
 
 func (x *Executor) startTester() (*tester, error) {
 	ours, theirs, err := socketPair()
@@ -89,10 +89,10 @@ func (x *Executor) startTester() (*tester, error) {
 		return nil, err
 	}
 	defer theirs.Close()
+	jobs := cap(x.ready) + 2
 	p, err := x.startCPython("tester", ours, sandbox.Command{
-		Files: []*os.File{theirs}, Fork: true,
-		Memory: int64(x.jobsAtOnce()) * jobMemory, Tasks: max(sandbox.DefaultTasks, x.jobsAtOnce()*tasksPerJob),
-	})
+		Files: []*os.File{theirs}, Fork: true, Memory: int64(jobs) * jobMemory, Tasks: max(sandbox.DefaultTasks, jobs*tasksPerJob),
+	}, fmt.Sprint(jobMemory))
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -103,7 +103,19 @@ func (x *Executor) startTester() (*tester, error) {
 		_, _ = p.Wait()
 		return nil, err
 	}
-	return &tester{Process: p, control: control}, nil
+	t := &tester{Process: p, control: control, gone: make(chan struct{})}
+	go func() {
+		defer close(t.gone)
+		_, _ = p.Wait()
+	}()
+	return t, nil
+}
+
+// finish ends the zygote and its processes.
+func (t *tester) finish() error {
+	t.Kill()
+	_, err := t.Wait()
+	return errors.Join(err, t.control.Close())
 }
 
 // unixConn makes a connection of one end of a socketPair and closes the file.

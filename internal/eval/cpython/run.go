@@ -57,12 +57,33 @@ type result struct {
 
 // run has a new process run a program and the tester judge it.
 func (x *Executor) run(ctx context.Context, o order, prepared *os.File, limit time.Duration) (result, error) {
+	for attempt := 1; ; attempt++ {
+		t, err := x.takeTester()
+		if err != nil {
+			return result{}, err
+		}
+		r, err := x.runOnce(ctx, t, o, prepared, limit)
+		if attempt == attempts || ctx.Err() != nil || r.timedOut || r.Verdict != nil {
+			return r, err
+		}
+		select {
+		case <-t.gone: // this program need not be the reason
+		case <-time.After(lastBreath):
+			return r, err
+		}
+	}
+}
+
+// attempts is how many times a program is run if the tester ends meanwhile.
+const attempts = 3
+
+func (x *Executor) runOnce(ctx context.Context, t *tester, o order, prepared *os.File, limit time.Duration) (result, error) {
 	c, err := x.takeCandidate()
 	if err != nil {
 		return result{}, err
 	}
 	began := time.Now()
-	r, err := x.judge(ctx, o, c, prepared, limit)
+	r, err := t.judge(ctx, o, c, prepared, limit)
 	r.seconds = time.Since(began).Seconds()
 	if r.Verdict != nil && r.Verdict.Kind == "lost" {
 		// How it ended by itself is part of the result.
@@ -74,17 +95,17 @@ func (x *Executor) run(ctx context.Context, o order, prepared *os.File, limit ti
 	return r, errors.Join(err, waitErr)
 }
 
-// lastBreath is how long a candidate's process that has broken off may take to end.
+// lastBreath is how long a process that has broken off may take to end.
 const lastBreath = 50 * time.Millisecond
 
 // judge has the tester judge the program of a candidate, within limit of the
 // candidate's clock.
-func (x *Executor) judge(ctx context.Context, o order, c *candidate, prepared *os.File, limit time.Duration) (result, error) {
+func (t *tester) judge(ctx context.Context, o order, c *candidate, prepared *os.File, limit time.Duration) (result, error) {
 	files := []*os.File{c.channel}
 	if prepared != nil {
 		files = append(files, prepared)
 	}
-	j, err := x.tester.begin(ctx, 'J', o, files...)
+	j, err := t.begin(ctx, 'J', o, files...)
 	if err != nil {
 		return result{}, err
 	}
@@ -131,7 +152,11 @@ type part struct {
 func (x *Executor) prepare(ctx context.Context, o order) (parts []part, err error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
-	j, err := x.tester.begin(ctx, 'P', o)
+	t, err := x.takeTester()
+	if err != nil {
+		return nil, err
+	}
+	j, err := t.begin(ctx, 'P', o)
 	if err != nil {
 		return nil, err
 	}

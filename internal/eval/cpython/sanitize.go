@@ -23,7 +23,11 @@ func (x *Executor) Sanitize(ctx context.Context, text, entryPoint string) (strin
 	if err != nil {
 		return "", err
 	}
-	j, err := x.tester.begin(ctx, 'S', order{Problem: string(problem), Program: text})
+	t, err := x.takeTester()
+	if err != nil {
+		return "", err
+	}
+	j, err := t.begin(ctx, 'S', order{Problem: string(problem), Program: text})
 	if err != nil {
 		return "", err
 	}

@@ -36,9 +36,6 @@ UNWATCHED = 0.1
 # over a call begins only when its request has gone out.
 STALLED = 120
 
-# The most memory that a job may take, in bytes: less than what all jobs together may, beyond which all are ended.
-JOB_MEMORY = 2 << 30
-
 
 class Failure(Exception):
     """A program has not passed, for the reason given."""
@@ -365,14 +362,23 @@ def serve():
         pid = os.fork()
         if pid == 0:
             control.close()
-            resource.setrlimit(resource.RLIMIT_AS, (JOB_MEMORY, JOB_MEMORY))
             try:
+                limit_memory()
                 JOBS[record[:1]](descriptors)
             finally:
                 os._exit(0)
         jobs[number] = pid
         for d in descriptors:
             os.close(d)
+
+
+def limit_memory():
+    """Limits this process alone. If all of them together take too much, all of them are killed."""
+    size = int(sys.argv[1])
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    except (ValueError, OSError):
+        pass  # macOS has no such limit
 
 
 def receive(control):

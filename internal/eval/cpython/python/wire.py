@@ -55,50 +55,8 @@ class Opaque:
 
 
 # Instances of subclasses: they compare as their plain base does, but have a type of their own.
-class IntSubclass(int):
-    pass
-
-
-class FloatSubclass(float):
-    pass
-
-
-class ComplexSubclass(complex):
-    pass
-
-
-class StrSubclass(str):
-    pass
-
-
-class BytesSubclass(bytes):
-    pass
-
-
-class ListSubclass(list):
-    pass
-
-
-class TupleSubclass(tuple):
-    pass
-
-
-class SetSubclass(set):
-    pass
-
-
-class FrozensetSubclass(frozenset):
-    pass
-
-
-class DictSubclass(dict):
-    pass
-
-
-SUBCLASSES = {cls.__mro__[1]: cls for cls in (
-    IntSubclass, FloatSubclass, ComplexSubclass, StrSubclass, BytesSubclass, ListSubclass, TupleSubclass, SetSubclass,
-    FrozensetSubclass, DictSubclass)}
-
+SUBCLASSES = {base: type(base.__name__.capitalize() + "Subclass", (base,), {"__slots__": ()}) for base in (
+    int, float, complex, str, bytes, list, tuple, set, frozenset, dict)}
 
 CLASSES = {cls.__name__: cls for cls in (
     type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, object, type)}
