@@ -239,7 +239,7 @@ func (l *launcher) run(j job, files []int) {
 	defer c.news.Close()
 	c.confinement = confinement{
 		job: j, plan: l.Plan, tree: l.Tree, launcher: l.self, status: files[0], null: l.null, program: files[1], files: files[2:],
-		rules: -1, cgroup: -1, uid: os.Geteuid(), gid: os.Getegid(),
+		rules: -1, uid: os.Geteuid(), gid: os.Getegid(),
 	}
 	err := l.start(c)
 	for _, fd := range files[1:] {
