@@ -46,7 +46,11 @@ type linux struct {
 }
 
 func open(ctx context.Context, o Options) (*Sandbox, error) {
-	entries, err := tree(o.ReadOnly)
+	libraries, err := ownLibraries()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := tree(slices.Concat(o.ReadOnly, libraries))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +82,7 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 			err = firstBreach(found)
 		}
 		if err == nil {
-			return &Sandbox{walls: p.walls(), missing: p.missing(), backend: b}, nil
+			return &Sandbox{walls: p.walls(), missing: p.missing(), because: strings.Join(missing, "; "), backend: b}, nil
 		}
 		b.Close()
 		if ctx.Err() != nil {

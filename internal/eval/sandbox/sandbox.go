@@ -119,6 +119,7 @@ func (p *Process) Wait() (End, error) {
 type Sandbox struct {
 	walls   []Wall
 	missing []string // what users should know is not there
+	because string   // why more walls could not be had
 	backend
 }
 
@@ -144,6 +145,9 @@ func (s *Sandbox) String() string {
 	line := strings.Join(append([]string{cmp.Or(strings.Join(walls, "+"), "none")}, memory...), ", ")
 	if len(s.missing) > 0 {
 		line += "; no " + strings.Join(s.missing, ", no ")
+	}
+	if s.because != "" {
+		line += " (" + s.because + ")"
 	}
 	return line
 }

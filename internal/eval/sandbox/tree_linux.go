@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,4 +98,36 @@ func trace(path string, links, bound map[string]entry) error {
 	}
 	bound[done] = entry{Path: done, Folder: info.IsDir()}
 	return nil
+}
+
+// ownLibraries returns the files that this program, which the probes run, needs
+// to start where it is linked dynamically, as a build with cgo is. A static one
+// needs none.
+func ownLibraries() ([]string, error) {
+	const self = "/proc/self/exe"
+	f, err := elf.Open(self)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %s: %w", self, err)
+	}
+	defer f.Close()
+	loader := slices.IndexFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
+	if loader < 0 {
+		return nil, nil
+	}
+	name, err := io.ReadAll(f.Progs[loader].Open())
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %s: %w", self, err)
+	}
+	files := []string{strings.TrimRight(string(name), "\x00")}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		// The sixth field is the path of what is mapped.
+		if fields := strings.Fields(line); len(fields) == 6 && strings.Contains(filepath.Base(fields[5]), ".so") {
+			files = append(files, filepath.Dir(fields[5]))
+		}
+	}
+	return files, nil
 }
