@@ -72,7 +72,6 @@ type confinement struct {
 	program  int   // what to execute
 	files    []int // descriptors 3, 4, ...
 	rules    int   // Landlock's ruleset, without the scratch folder
-	cgroup   int   // cgroup.procs of the cgroup to join, or -1
 	id       int   // user and group to become, 0 to stay who we are
 	uid, gid int   // of the launcher
 	scratch  string
@@ -82,10 +81,6 @@ type confinement struct {
 func (c *confinement) script() *script {
 	s := &script{}
 	c.dieWithLauncher(s)
-	if c.cgroup >= 0 {
-		// While the cgroup's files can be reached. 0 is whoever writes.
-		s.do("joining the cgroup", unix.SYS_WRITE, uintptr(c.cgroup), s.bytes([]byte("0")), 1)
-	}
 	s.do("umask", unix.SYS_UMASK, 0o022)
 	// No terminal, and a process group to end as a whole.
 	s.do("setsid", unix.SYS_SETSID)
@@ -108,8 +103,6 @@ func (c *confinement) script() *script {
 	}
 	c.dieWithLauncher(s) // becoming another user has cleared it
 	c.resetSignals(s)
-	// A page of zeros: see emptyPath.
-	s.do("empty path", unix.SYS_MMAP, emptyPath, 1, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uintptr(0))
 	c.limit(s)
 	if c.plan.Seccomp {
 		f := filter(policy{namespaces: c.plan.Namespaces, scoped: c.plan.Landlock >= landlockScopes, fork: c.Fork})

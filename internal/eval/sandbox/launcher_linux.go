@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,9 +54,8 @@ type launcher struct {
 	mu       sync.Mutex
 	closing  bool
 	children map[int]*child // by slot
-	failures *[mostChildren]failure
-	firstID  int          // the user of slot 0, 0 where programs stay who we are
-	scratch  *scratchRoot // nil where each program has a file system of its own
+	firstID  int            // the user of slot 0, 0 where programs stay who we are
+	scratch  *scratchRoot   // nil where each program has a file system of its own
 }
 
 // A setup is what all programs of a launcher have in common.
@@ -72,14 +71,16 @@ const mostChildren = 1024
 // in the launcher's tables.
 type child struct {
 	confinement
-	slot   int
-	folder string   // to remove when it is gone, if any
-	news   *os.File // the socket to the user's process
-	steps  []string // of its script
+	slot    int
+	folder  string   // to remove when it is gone, if any
+	news    *os.File // the socket to the user's process
+	steps   []string // of its script
+	failure failure
 
 	mu                     sync.Mutex
 	pid                    int
 	ended                  bool // its number may be somebody else's now
+	killed                 bool // as soon as it has a number, if need be
 	outOfMemory, outOfDisk bool
 }
 
@@ -91,6 +92,8 @@ func launch(args []string) int {
 	// Orphans of a program that may fork become ours to bury, where there is no
 	// pid namespace to end them.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	// Threads that wait for new processes keep others from theirs.
+	runtime.GOMAXPROCS(8)
 	l := &launcher{children: map[int]*child{}}
 	if err := l.prepare(args); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
@@ -129,11 +132,12 @@ func (l *launcher) prepare(args []string) error {
 	if limit.Cur < 4*openFiles {
 		return fmt.Errorf("the limit of open files is %d; at least %d are needed", limit.Cur, 4*openFiles)
 	}
-	memory, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(*l.failures)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
-	if err != nil {
-		return err
+	// A page of zeros: see emptyPath.
+	if _, _, errno := unix.Syscall6(unix.SYS_MMAP, emptyPath, 1, unix.PROT_READ,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uintptr(0), 0); errno != 0 {
+		return fmt.Errorf("memory at %#x: %w", emptyPath, errno)
 	}
-	l.failures = (*[mostChildren]failure)(unsafe.Pointer(unsafe.SliceData(memory)))
+	var err error
 	if l.self, err = unix.PidfdOpen(os.Getpid(), 0); err != nil {
 		l.self = -1
 	} else if l.self, err = high(l.self); err != nil {
@@ -235,7 +239,7 @@ func (l *launcher) run(j job, files []int) {
 	defer c.news.Close()
 	c.confinement = confinement{
 		job: j, plan: l.Plan, tree: l.Tree, launcher: l.self, status: files[0], null: l.null, program: files[1], files: files[2:],
-		rules: -1, cgroup: -1, uid: os.Geteuid(), gid: os.Getegid(),
+		rules: -1, uid: os.Geteuid(), gid: os.Getegid(),
 	}
 	err := l.start(c)
 	for _, fd := range files[1:] {
@@ -258,10 +262,9 @@ func (l *launcher) run(j job, files []int) {
 	}
 	end := c.bury()
 	close(stop)
-	failed := l.failures[c.slot]
 	l.forget(c)
-	if failed.errno != 0 {
-		c.tell(message{Failed: fmt.Sprintf("%s: %v", c.steps[failed.step], syscall.Errno(failed.errno))})
+	if c.failure.errno != 0 {
+		c.tell(message{Failed: fmt.Sprintf("%s: %v", c.steps[c.failure.step], syscall.Errno(c.failure.errno))})
 	} else {
 		c.tell(message{Ended: &end})
 	}
@@ -273,8 +276,37 @@ func (c *child) tell(m message) {
 	_, _ = c.news.Write(data)
 }
 
-// start starts the confined process.
+// start starts the confined process. Several may start at once.
 func (l *launcher) start(c *child) error {
+	if err := l.prepareChild(c); err != nil {
+		return err
+	}
+	if c.plan.Landlock > 0 {
+		rules, err := l.rules(c.program)
+		if err != nil {
+			return err
+		}
+		c.confinement.rules = rules
+		defer unix.Close(rules)
+	}
+	s := c.script()
+	c.steps = s.names
+	pid, err := s.start(c.plan.cloneFlags(), &c.failure)
+	if err != nil {
+		return fmt.Errorf("starting a process with its walls: %w", err)
+	}
+	c.mu.Lock()
+	c.pid = pid
+	killed := c.killed
+	c.mu.Unlock()
+	if killed {
+		c.kill()
+	}
+	return nil
+}
+
+// prepareChild gives a child its place, its user and its folder.
+func (l *launcher) prepareChild(c *child) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closing {
@@ -302,23 +334,6 @@ func (l *launcher) start(c *child) error {
 		c.scratch, c.folder = dir, dir
 		c.Env = append(c.Env, "TMPDIR="+dir)
 	}
-	if c.plan.Landlock > 0 {
-		rules, err := l.rules(c.program)
-		if err != nil {
-			return err
-		}
-		c.confinement.rules = rules
-		defer unix.Close(rules)
-	}
-	s := c.script()
-	c.steps = s.names
-	pid, err := s.start(c.plan.cloneFlags(), &l.failures[c.slot])
-	if err != nil {
-		return fmt.Errorf("starting a process with its walls: %w", err)
-	}
-	c.mu.Lock()
-	c.pid = pid
-	c.mu.Unlock()
 	return nil
 }
 
@@ -349,6 +364,7 @@ func (l *launcher) rules(program int) (int, error) {
 func (c *child) kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.killed = true
 	if c.pid == 0 || c.ended {
 		return
 	}

@@ -32,9 +32,12 @@ func Main(args []string) int {
 
 // A linux is the backend that hands programs to a launcher.
 type linux struct {
-	command  []string // starts the confined half
-	unsafe   bool     // there are no walls
-	launcher *os.Process
+	command []string // starts the confined half
+	tree    []entry
+	unsafe  bool // there are no walls
+
+	namespaces bool // programs have scratch folders of their own
+	launcher   *os.Process
 
 	mu     sync.Mutex
 	socket int           // to the launcher; -1 when closed
@@ -141,7 +144,7 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	b := &linux{command: command, unsafe: !p.Seccomp, launcher: process, socket: pair[0], ended: make(chan struct{})}
+	b := &linux{command: command, tree: entries, unsafe: !p.Seccomp, namespaces: p.Namespaces, launcher: process, socket: pair[0], ended: make(chan struct{})}
 	go func() {
 		_, _ = process.Wait() // how it ended shows in its programs' news
 		close(b.ended)
@@ -158,6 +161,9 @@ func (b *linux) Close() error {
 	}
 	b.mu.Unlock()
 	<-b.ended
+	if !b.namespaces {
+		removeStale(os.TempDir()) // if somebody killed the launcher
+	}
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +23,86 @@ import (
 
 // A target is what the outside has for probes to reach.
 type target struct {
-	Parent int      // the user's process, on the host
-	Port   int      // where it listens on the loopback interface
-	Files  []string // that must not be readable
-	Dirs   []string // that must not be writable
+	Parent int        // the user's process, on the host
+	Port   int        // where it listens on the loopback interface
+	Files  []hostFile // that must not be readable
+	Dirs   []hostFile // that must not be writable
 	Memory int64
 	Extra  []string // variables that the sandbox itself sets
+}
+
+// A hostFile is a file or folder of the host. A root of our own may have others
+// by the same name.
+type hostFile struct {
+	Path string
+	Dev  uint64
+	Ino  uint64
+}
+
+// hostFiles finds those of the paths that are there and not given to programs.
+func hostFiles(given []entry, paths ...string) []hostFile {
+	var found []hostFile
+	for _, path := range paths {
+		var st unix.Stat_t
+		within := func(e entry) bool { return strings.HasPrefix(path+"/", e.Path+"/") && e.Link == "" }
+		if unix.Stat(path, &st) == nil && !slices.ContainsFunc(given, within) {
+			found = append(found, hostFile{Path: path, Dev: uint64(st.Dev), Ino: st.Ino})
+		}
+	}
+	return found
+}
+
+// open opens the host's file, and no other by its name.
+func (h hostFile) open() error {
+	fd, err := unix.Open(h.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return h.check(fd)
+}
+
+// check fails if what is open at fd is not the host's file.
+func (h hostFile) check(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if uint64(st.Dev) != h.Dev || st.Ino != h.Ino {
+		return errHeld("another file of that name")
+	}
+	return nil
+}
+
+// create creates a file in the host's folder, and removes it again.
+func (h hostFile) create() error {
+	dir, err := unix.Open(h.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	if err := h.check(dir); err != nil {
+		return err
+	}
+	const name = scratchPrefix + "probe"
+	fd, err := unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	unix.Close(fd)
+	return unix.Unlinkat(dir, name, 0)
+}
+
+// none is nil if one of the attempts on the files is: one that goes through is
+// enough.
+func none(files []hostFile, attempt func(hostFile) error) error {
+	var err error = errHeld("there are none")
+	for _, f := range files {
+		if err = attempt(f); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // An attempt is a probe from within. Those that a wall may answer with death
@@ -101,32 +174,9 @@ var attempts = slices.Concat([]attempt{
 		_, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 		return err
 	}},
-	{name: "reading the host's files", try: func(t target) error {
-		var err error
-		for _, path := range t.Files {
-			f, e := os.Open(path)
-			if e == nil {
-				f.Close()
-				return nil
-			}
-			err = e
-		}
-		return err
-	}},
-	{name: "writing to the host's folders", try: func(t target) error {
-		var err error
-		for _, dir := range append([]string{"/", "/dev", "/var/tmp", "/dev/shm"}, t.Dirs...) {
-			path := filepath.Join(dir, scratchPrefix+"probe")
-			f, e := os.Create(path)
-			if e == nil {
-				f.Close()
-				os.Remove(path)
-				return nil
-			}
-			err = e
-		}
-		return err
-	}},
+	{name: "reading the host's files", try: func(t target) error { return none(t.Files, hostFile.open) }},
+	{name: "writing to the host's folders", try: func(t target) error { return none(t.Dirs, hostFile.create) }},
+	{name: "writing to the root", try: func(t target) error { return os.WriteFile("/"+scratchPrefix+"probe", nil, 0o600) }},
 	{name: "a host's device", try: func(t target) error {
 		var err error
 		for _, path := range []string{"/dev/mem", "/dev/kmsg", "/dev/tty", "/dev/fuse"} {
@@ -340,17 +390,16 @@ func (s *Sandbox) Probes(ctx context.Context) ([]Probe, error) {
 
 // probes makes the attempts of the given name, or all that are not alone.
 func (b *linux) probes(ctx context.Context, name string) ([]Probe, error) {
-	t := target{Parent: os.Getpid(), Memory: DefaultMemory, Files: []string{"/etc/passwd", "/etc/hostname", "/root"}, Extra: []string{"TMPDIR"}}
+	home, _ := os.UserHomeDir() // "" if there is none, and then no file has that name
+	dir, _ := os.Getwd()
+	t := target{
+		Parent: os.Getpid(), Memory: DefaultMemory, Extra: []string{"TMPDIR"},
+		Files: hostFiles(b.tree, "/etc/passwd", "/etc/hostname", "/root", home),
+		Dirs:  hostFiles(b.tree, "/", "/dev", "/var/tmp", "/dev/shm", "/tmp", home, dir),
+	}
 	if fd, port, err := listen(); err == nil { // a host without a network has none to try
 		defer unix.Close(fd)
 		t.Port = port
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		t.Files = append(t.Files, home)
-		t.Dirs = append(t.Dirs, home)
-	}
-	if dir, err := os.Getwd(); err == nil {
-		t.Dirs = append(t.Dirs, dir)
 	}
 	text, err := json.Marshal(t)
 	if err != nil {

@@ -422,14 +422,20 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestScratchIsRemoved leaves the worst of folders behind.
-func TestScratchIsRemoved(t *testing.T) {
-	skipRefused(t)
+// publicTemp makes a folder that every user can use, and makes it the one for temporary files.
+func publicTemp(t *testing.T) string {
 	tmp := t.TempDir()
 	if err := errors.Join(os.Chmod(tmp, 0o777), os.Chmod(filepath.Dir(tmp), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", tmp)
+	return tmp
+}
+
+// TestScratchIsRemoved leaves the worst of folders behind.
+func TestScratchIsRemoved(t *testing.T) {
+	skipRefused(t)
+	tmp := publicTemp(t)
 	keep := filepath.Join(tmp, "keep")
 	if err := os.WriteFile(keep, nil, 0o666); err != nil {
 		t.Fatal(err)
@@ -441,7 +447,7 @@ os.symlink("/", "root")
 for i in range(300): open("f%d" % i, "w").close()
 os.mkdir("sealed"); open("sealed/x", "w").close(); attempt(os.chmod, "sealed", 0)
 here = os.open(".", os.O_RDONLY)
-for i in range(3000):
+for i in range(1000):
     os.mkdir("d" * 200); open("file", "w").close()
     os.chdir("d" * 200)
 os.mkdir("a", 0)
@@ -463,7 +469,12 @@ print("made")
 // watches them.
 func TestLauncherKilled(t *testing.T) {
 	skipRefused(t)
+	tmp := publicTemp(t)
 	s := openSandbox(t, Options{ReadOnly: pythonFiles})
+	t.Cleanup(func() {
+		s.Close()
+		nothingLeft(t, "no process", tmp)
+	})
 	for _, fork := range []bool{true, false} {
 		p, r := startPython(t, s, Command{Fork: fork}, "print(1)\nwhile True: pass")
 		if _, err := r.Read(make([]byte, 1)); err != nil {

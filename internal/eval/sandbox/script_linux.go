@@ -84,8 +84,7 @@ func (s *script) write(name, path, text string) {
 	s.do(name, unix.SYS_CLOSE, 0).use = true
 }
 
-// A failure is where a new process notes which step failed, in memory that it
-// shares with the launcher.
+// A failure is where a new process notes which step failed.
 type failure struct {
 	step  uint32
 	errno uint32 // 0 if none has failed
@@ -93,7 +92,6 @@ type failure struct {
 
 // start forks a process that runs the script.
 func (s *script) start(cloneFlags uintptr, f *failure) (pid int, err error) {
-	*f = failure{}
 	// A signal's Go handler would find no Go in the new process. Signals stay
 	// blocked there until the last steps.
 	runtime.LockOSThread()
@@ -105,28 +103,32 @@ func (s *script) start(cloneFlags uintptr, f *failure) (pid int, err error) {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
 		return 0, err
 	}
-	n, errno := forkAndRun(cloneFlags|uintptr(unix.SIGCHLD), s.steps, f)
+	n, errno := forkAndRun(cloneFlags|unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), s.steps, f)
 	runtime.KeepAlive(s)
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
 		panic(err) // it is the mask that was there
 	}
 	if errno != 0 {
-		return 0, errno
+		return 0, syscall.Errno(errno)
 	}
 	return int(n), nil
 }
 
+// vfork is clone with the given flags. It returns twice, and the second time
+// only when the new process has executed a program or is gone.
+//
+//go:noescape
+func vfork(flags uintptr) (pid, errno uintptr)
+
 // forkAndRun is start's fork and all that the new process executes of Go. It
-// must call nothing that could grow the stack, allocate or schedule, and it
-// writes no pointers. A fork that shares memory until the exec would be cheaper
-// by copying no page tables, but the launcher has few.
+// must call nothing that could grow the stack, allocate or schedule. What it
+// writes, its stack frame included, the launcher's thread finds changed.
 //
 //go:norace
 //go:nosplit
 //go:noinline
-func forkAndRun(flags uintptr, steps []step, f *failure) (pid uintptr, errno syscall.Errno) {
-	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags, 0, 0, 0, 0, 0)
-	if errno != 0 || pid != 0 {
+func forkAndRun(flags uintptr, steps []step, f *failure) (pid, errno uintptr) {
+	if pid, errno = vfork(flags); errno != 0 || pid != 0 {
 		return pid, errno
 	}
 	var kept uintptr

@@ -19,8 +19,7 @@ const execDescriptor = openFiles
 // emptyPath is the address of the empty path that the filter lets execveat be
 // called with: with AT_EMPTY_PATH in its flags, execveat still takes a path
 // that is not empty for what it is, and a filter sees the pointer alone. The
-// confined half maps a page there, which goes when it executes, and the filter
-// lets nobody map memory at chosen addresses below 4 GiB again. The kernel itself
+// launcher has a page of zeros there, the program has none, and the filter lets nobody map memory at chosen addresses below 4 GiB again. The kernel itself
 // chooses one only when all others are taken.
 const emptyPath = 1 << 20
 
