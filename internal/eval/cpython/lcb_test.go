@@ -124,6 +124,9 @@ func TestHiddenTestsAreNotUnpickled(t *testing.T) {
 func TestLiveCodeBenchForgery(t *testing.T) {
 	problems := liveCodeBench(t)
 	x := open(t, Options{})
+	if o, err := x.Execute(t.Context(), problems["nfx-is-even"], "isEven = lambda n: n % 2 == 0"); err != nil || o.Kind != eval.Passed {
+		t.Fatal(o.Result(), err)
+	}
 	for _, c := range []struct{ id, code string }{
 		{"nfx_sum", `
 import sys

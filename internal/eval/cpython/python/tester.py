@@ -32,6 +32,10 @@ MAX_MESSAGE = 2000
 # candidate's process had no processor. Others are not worth the messages.
 UNWATCHED = 0.1
 
+# A candidate's process that does not read its requests for so long is given up, in seconds of the wall clock. The watch
+# over a call begins only when its request has gone out.
+STALLED = 120
+
 
 class Failure(Exception):
     """A program has not passed, for the reason given."""
@@ -124,10 +128,19 @@ class Candidate:
         self.objects = True
         return wire.Opaque(name)
 
+    def _send(self, data):
+        """Sends some of the data and returns how much."""
+        try:
+            return self._channel.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if not select.select([], [self._channel], [], STALLED)[1]:
+                raise Lost("the process reads no requests")
+            return 0
+
     def _request(self, name, *arguments, seconds=None):
         watched = False
         try:
-            wire.write_message(self._channel.send, wire.encode((name, arguments)))
+            wire.write_message(self._send, wire.encode((name, arguments)))
             if seconds is not None and not select.select([self._channel], [], [], UNWATCHED)[0]:
                 self.job.limit(seconds - UNWATCHED)
                 watched = True
