@@ -381,7 +381,7 @@ func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program strin
 	case s.CloseErr != "":
 		t.Errorf("closing: %s", s.CloseErr)
 	}
-	if strings.Contains(s.Walls, "namespaces+") != m.namespaces {
+	if strings.HasPrefix(s.Walls, "namespaces+") != m.namespaces {
 		t.Errorf("walls: %s", s.Walls)
 	}
 	if s.OpenAfter > s.OpenBefore {
