@@ -67,8 +67,8 @@ func (c *candidate) finish() (sandbox.End, error) {
 }
 
 // jobMemory is the memory of a process of the tester's. What a program returns
-// may take several hundred megabytes.
-const jobMemory = 2 << 30
+// may take several hundred megabytes, what a reference solution makes more.
+const jobMemory = 4 << 30
 
 // A tester is the zygote that forks a process for each program to be judged.
 type tester struct {
