@@ -67,9 +67,10 @@ func (c *candidate) finish() (sandbox.End, error) {
 }
 
 // jobMemory is the memory of a process of the tester's. What a program returns
-// may take several hundred megabytes. All of them together must have more than
-// one of them, or a program could have the others' verdicts end with its own.
-const jobMemory = 2 << 30
+// may take several hundred megabytes, what a reference solution makes more. All
+// of them together must have more than one of them, or a program could have the
+// others' verdicts end with its own.
+const jobMemory = 4 << 30
 
 // tasksPerJob is how many processes each job has: its own, and some that have
 // ended and were not waited for yet.

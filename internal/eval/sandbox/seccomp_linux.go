@@ -108,7 +108,6 @@ type policy struct {
 	namespaces bool // the process has namespaces of its own
 	scoped     bool // Landlock keeps its signals within
 	fork       bool
-	pid        int // as the process itself sees it
 }
 
 // Offsets of struct seccomp_data.

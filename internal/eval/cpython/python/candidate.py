@@ -128,7 +128,7 @@ def call(name, encoded, report_changes):
     args, kwargs = wire.decode(encoded)
     if name not in namespace:
         raise NameError("name %r is not defined" % name)
-    value = namespace[name](*args, **kwargs)
+    value = wire.brief(namespace[name](*args, **kwargs))
     if report_changes and not all(type(a) in UNCHANGEABLE for a in args):
         changed = wire.encode((args, kwargs), keep)
         if changed != encoded:

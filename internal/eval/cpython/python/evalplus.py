@@ -5,6 +5,7 @@ import math
 import time
 
 import tester
+import wire
 
 # A call may take this many times what the reference solution took, and at least so many seconds.
 TIMES = 4.0
@@ -36,7 +37,7 @@ def prepare(problem):
         cases = []
         for arguments in typed(problem["task_id"], problem[part + "_input"]):
             began = time.process_time()
-            expected = function(*copy.deepcopy(arguments))
+            expected = wire.brief(function(*copy.deepcopy(arguments)))
             took = time.process_time() - began
             if problem["entry_point"] in NONE_OR_NOT:
                 expected = expected is not None

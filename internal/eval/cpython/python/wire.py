@@ -17,6 +17,7 @@ A message is four bytes of length (little-endian) and one value. A value is one 
     u value       an instance of a subclass of value's type, which has lost everything else that it was
     r n name ...  a value of another type of the standard library, made from the tuple that follows
     y n name      a class that is a builtin, like int
+    h bytes       32 bytes that stand for a value with too many parts
     g i q         an iterator that stayed in the candidate's process, and the number under which it is known there
     o n name      any other object, which stayed there: only the name of its type has come
 
@@ -52,6 +53,35 @@ class Opaque:
 
     def __repr__(self):
         return "<%s>" % self._name
+
+
+class Digest:
+    """Stands for a value with too many parts, and equals what stands for the same value. Nobody who does not have the
+    value can make it.
+    """
+
+    def __init__(self, data):
+        self.data = data
+
+    def __eq__(self, other):
+        return type(other) is Digest and self.data == other.data
+
+    __hash__ = None
+
+
+def brief(value):
+    """Returns the value itself or, for a list or tuple that has more parts than can cross, its digest."""
+    if type(value) not in (list, tuple):
+        return value
+    if len(value) + sum([len(v) for v in value if type(v) in (list, tuple)]) < MAX_NODES:
+        return value
+    import hashlib
+    import marshal
+    digest = hashlib.sha256(type(value).__name__.encode())
+    for i in range(0, len(value), 1000):
+        # Version 0 writes what a value is and nothing of how it came about.
+        digest.update(marshal.dumps(value[i:i + 1000], 0))
+    return Digest(digest.digest())
 
 
 # Instances of subclasses: they compare as their plain base does, but have a type of their own.
@@ -117,6 +147,9 @@ def encode(value, keep=None):
         if cls is type and CLASSES.get(value.__name__) is value:
             write(b"y")
             put_bytes(value.__name__.encode())
+            return
+        if cls is Digest:
+            write(b"h" + value.data)
             return
         if keep is None:
             raise NotPlain("an object of type %s" % cls.__name__)
@@ -340,6 +373,9 @@ def _decode(data, iterator, opaque):
             return put_together(name, parts)
         if tag == 0x79:  # y
             return CLASSES[str(chunk(), "ascii")]
+        if tag == 0x68:  # h
+            at += 32
+            return Digest(data[at - 32:at])
         if tag == 0x67 and iterator is not None:  # g
             at += 8
             return iterator(_INT.unpack_from(data, at - 8)[0])

@@ -95,7 +95,7 @@ def mutated(data):
         at = rng.randrange(len(data) + 1)
         kind = rng.randrange(4)
         if kind == 0:
-            data[at:at + 1] = bytes([rng.choice(b"NTFiIfcsbltSZDurygo\0\1\377")])
+            data[at:at + 1] = bytes([rng.choice(b"NTFiIfcsbltSZDuryhgo\0\1\377")])
         elif kind == 1:
             del data[at:at + rng.randrange(1, 9)]
         elif kind == 2:
@@ -108,7 +108,7 @@ def mutated(data):
 TYPES = {type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, slice,
          collections.deque, collections.OrderedDict, collections.Counter, fractions.Fraction, decimal.Decimal,
          array.array, datetime.date, datetime.datetime, datetime.timedelta, type({}.keys()), type({}.values()),
-         type({}.items()), type, wire.Opaque} | set(wire.SUBCLASSES.values())
+         type({}.items()), type, wire.Opaque, wire.Digest} | set(wire.SUBCLASSES.values())
 
 
 def check_hostile(data):
@@ -199,6 +199,15 @@ def check_subclasses():
             pass
 
 
+def check_digests():
+    many = [(1, "a")] * wire.MAX_NODES
+    digest = wire.brief(many)
+    assert type(digest) is wire.Digest and wire.decode(wire.encode(digest)) == digest != wire.brief(tuple(many))
+    assert digest == wire.brief([tuple([1, "ab"[:1]]) for _ in many]) != wire.brief(many + [0])
+    assert wire.brief(many[:9]) == many[:9]
+
+
 check_bounds()
+check_digests()
 check_subclasses()
 check_round_trips(int(sys.argv[2]))
