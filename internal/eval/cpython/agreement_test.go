@@ -61,7 +61,7 @@ func TestAgreementWithHumanEval(t *testing.T) {
 	for _, line := range lines(t, "agreement/humaneval_samples.jsonl.gz") {
 		samples = append(samples, decode[sample](t, line))
 	}
-	samples = spread(samples, 300)
+	samples = spread(samples, 120)
 	tasks := map[string]eval.Problem{}
 	for _, p := range humanEval(t) {
 		tasks[p.TaskID] = p
@@ -97,7 +97,7 @@ func TestAgreementWithEvalPlus(t *testing.T) {
 	for _, line := range lines(t, "agreement/evalplus_samples.jsonl.gz") {
 		samples = append(samples, decode[sample](t, line))
 	}
-	samples = spread(samples, 150)
+	samples = spread(samples, 60)
 	tasks := map[string]eval.Problem{}
 	for _, name := range []string{"humaneval_plus/HumanEvalPlus.jsonl.gz", "mbpp_plus/MbppPlus.jsonl.gz"} {
 		for _, p := range evalPlus(t, name) {
