@@ -242,33 +242,56 @@ func TestCgroupStale(t *testing.T) {
 	_ = c.Wait()
 }
 
-// TestCgroup runs other tests in a process that a cgroup has been delegated to.
+// TestCgroup runs other tests in processes that a cgroup has been delegated to.
 func TestCgroup(t *testing.T) {
-	if _, ok := os.LookupEnv(testControllers); ok {
-		t.Skip("this is in one")
+	if _, ok := os.LookupEnv(testControllers); ok || os.Getenv(wanted) != "" {
+		t.Skip("this is one of them")
 	}
-	dir, available := realCgroup(t)
-	c := exec.Command("/bin/sh", "-c", `echo $$ >"$0/cgroup.procs"; exec "$@"`, dir, os.Args[0], "-test.v", "-test.run=^("+strings.Join([]string{
-		"TestInsideCgroup", "TestProbes", "TestProgram", "TestFork", "TestLimits", "TestKill", "TestLauncherKilled",
-	}, "|")+")$")
-	c.Env = append(os.Environ(), testControllers+"="+strings.Join(available, " "))
-	out, err := c.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
+	for _, user := range []bool{false, true} {
+		t.Run(fmt.Sprintf("user=%v", user), func(t *testing.T) {
+			if user && os.Geteuid() != 0 {
+				t.Skip("only root can become others")
+			}
+			dir, available := realCgroup(t)
+			tests := []string{"TestInsideCgroup", "TestProgram", "TestFork", "TestKill", "TestLauncherKilled"}
+			if slices.Contains(available, "memory") {
+				tests = append(tests, "TestProbes", "TestLimits")
+			}
+			binary := publicBinary(t)
+			c := exec.Command(binary, "-test.v", "-test.run=^("+strings.Join(tests, "|")+")$")
+			c.Dir = filepath.Dir(binary)
+			c.Env = append(os.Environ(), testControllers+"="+strings.Join(available, " "))
+			folder, err := os.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer folder.Close()
+			c.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(folder.Fd())}
+			if user {
+				c.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+				for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control"} {
+					if err := os.Chown(filepath.Join(dir, name), nobody, nobody); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			out, err := c.CombinedOutput()
+			t.Logf("%s", out)
+			if err != nil {
+				t.Error(err)
+			}
+			// What is left is of the process itself and of the launcher that was killed.
+			var left []string
+			for range 100 {
+				(&cgroup{path: dir}).removeStale()
+				if left, _ = filepath.Glob(filepath.Join(dir, "nfcot-*")); len(left) == 0 {
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			t.Errorf("left: %v", left)
+		})
 	}
-	// What is left is where the process itself was, and of the launcher that was killed.
-	left, _ := filepath.Glob(filepath.Join(dir, "nfcot-*"))
-	t.Logf("left: %v", left)
-	(&cgroup{path: dir}).removeStale()
-	for range 100 {
-		if left, _ = filepath.Glob(filepath.Join(dir, "nfcot-*")); len(left) == 0 {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-		(&cgroup{path: dir}).removeStale()
-	}
-	t.Errorf("left: %v", left)
 }
 
 // TestInsideCgroup is one of those that TestCgroup runs.
@@ -280,6 +303,7 @@ func TestInsideCgroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	moved := filepath.Join(dir, fmt.Sprintf(cgroupFormat, os.Getpid(), 0))
 	// The second finds what the first made.
 	for range 2 {
 		s := openSandbox(t, Options{ReadOnly: pythonFiles})
@@ -315,6 +339,9 @@ func TestInsideCgroup(t *testing.T) {
 		}
 		if left, _ := filepath.Glob(filepath.Join(dir, fmt.Sprintf("nfcot-%d-*", s.backend.(*linux).launcher.Pid))); len(left) > 0 {
 			t.Errorf("left: %v", left)
+		}
+		if len(controllers) > 0 && !slices.Contains(strings.Fields(readFile(t, moved, "cgroup.procs")), strconv.Itoa(os.Getpid())) {
+			t.Errorf("this process is not in %s", moved)
 		}
 		if again, err := ownCgroup(); err != nil || again != dir {
 			t.Errorf("the cgroup was %s and is %s, %v", dir, again, err)
