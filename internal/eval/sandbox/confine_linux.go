@@ -76,12 +76,14 @@ type confinement struct {
 	id       int   // user and group to become, 0 to stay who we are
 	uid, gid int   // of the launcher
 	scratch  string
+	leaf     *leaf // its cgroup, nil for none
 }
 
 // script writes the whole script.
 func (c *confinement) script() *script {
 	s := &script{}
 	c.dieWithLauncher(s)
+	c.leaf.enter(s)
 	s.do("umask", unix.SYS_UMASK, 0o022)
 	// No terminal, and a process group to end as a whole.
 	s.do("setsid", unix.SYS_SETSID)

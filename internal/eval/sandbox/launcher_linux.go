@@ -56,12 +56,14 @@ type launcher struct {
 	children map[int]*child // by slot
 	firstID  int            // the user of slot 0, 0 where programs stay who we are
 	scratch  *scratchRoot   // nil where each program has a file system of its own
+	cgroup   *cgroup        // nil where none is delegated to us
 }
 
 // A setup is what all programs of a launcher have in common.
 type setup struct {
-	Plan plan
-	Tree []entry
+	Plan        plan
+	Tree        []entry
+	Controllers []string // of cgroups
 }
 
 // mostChildren is how many programs a launcher can have at once.
@@ -99,7 +101,10 @@ func launch(args []string) int {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		return 1
 	}
-	err := l.serve()
+	err := l.greet()
+	if err == nil {
+		err = l.serve()
+	}
 	l.mu.Lock()
 	l.closing = true
 	for _, c := range l.children {
@@ -170,10 +175,22 @@ func (l *launcher) prepare(args []string) error {
 			return err
 		}
 	}
+	if path, err := ownCgroup(); err == nil {
+		l.cgroup, _ = newCgroup(path, l.Controllers, l.Plan.cloneFlags()) // without, there are other ways
+	}
 	if !l.Plan.Namespaces {
 		l.scratch, err = newScratchRoot()
 	}
 	return err
+}
+
+// greet tells the user's process what limits memory.
+func (l *launcher) greet() error {
+	wall := MemoryByRlimit
+	if l.cgroup != nil {
+		wall = MemoryByCgroup
+	}
+	return unix.Send(launcherSocket, []byte(wall), unix.MSG_NOSIGNAL)
 }
 
 // high moves a descriptor to where confined processes have none of their own.
@@ -262,6 +279,7 @@ func (l *launcher) run(j job, files []int) {
 	}
 	end := c.bury()
 	close(stop)
+	c.leaf.account(&end)
 	l.forget(c)
 	if c.failure.errno != 0 {
 		c.tell(message{Failed: fmt.Sprintf("%s: %v", c.steps[c.failure.step], syscall.Errno(c.failure.errno))})
@@ -281,6 +299,7 @@ func (l *launcher) start(c *child) error {
 	if err := l.prepareChild(c); err != nil {
 		return err
 	}
+	defer c.leaf.close()
 	if c.plan.Landlock > 0 {
 		rules, err := l.rules(c.program)
 		if err != nil {
@@ -305,7 +324,7 @@ func (l *launcher) start(c *child) error {
 	return nil
 }
 
-// prepareChild gives a child its place, its user and its folder.
+// prepareChild gives a child its place, its user, its folder and its cgroup.
 func (l *launcher) prepareChild(c *child) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -334,7 +353,12 @@ func (l *launcher) prepareChild(c *child) error {
 		c.scratch, c.folder = dir, dir
 		c.Env = append(c.Env, "TMPDIR="+dir)
 	}
-	return nil
+	if l.cgroup == nil {
+		return nil
+	}
+	var err error
+	c.leaf, err = l.cgroup.add(c.Memory, c.Tasks)
+	return err
 }
 
 // rules makes Landlock's ruleset for a program, all but its scratch folder.
@@ -370,6 +394,7 @@ func (c *child) kill() {
 	}
 	_ = unix.Kill(c.pid, unix.SIGKILL)
 	_ = unix.Kill(-c.pid, unix.SIGKILL)
+	c.leaf.kill()
 }
 
 // bury waits until the child and all that it started are gone.
@@ -408,6 +433,7 @@ func (l *launcher) forget(c *child) {
 	if c.folder != "" {
 		removeTree(c.folder)
 	}
+	c.leaf.remove()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.children[c.slot] == c {

@@ -38,6 +38,7 @@ type linux struct {
 	unsafe  bool // there are no walls
 
 	namespaces bool // programs have scratch folders of their own
+	memory     Wall // what limits it
 	launcher   *os.Process
 
 	mu     sync.Mutex
@@ -82,13 +83,13 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 			err = firstBreach(found)
 		}
 		if err == nil {
-			return &Sandbox{walls: p.walls(), missing: p.missing(), because: strings.Join(missing, "; "), backend: b}, nil
+			return &Sandbox{walls: p.walls(b.memory), missing: p.missing(), because: strings.Join(missing, "; "), backend: b}, nil
 		}
 		b.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		missing = append(missing, fmt.Sprintf("with %s: %v", (&Sandbox{walls: p.walls()}).String(), err))
+		missing = append(missing, fmt.Sprintf("with %s: %v", (&Sandbox{walls: p.walls(b.memory)}).String(), err))
 	}
 	return nil, &Refused{Missing: strings.Join(missing, "; "), Remedy: remedy}
 }
@@ -106,7 +107,7 @@ func (p plan) missing() []string {
 	return []string{"pid, mount or network namespace"}
 }
 
-func (p plan) walls() []Wall {
+func (p plan) walls(memory Wall) []Wall {
 	var w []Wall
 	if p.Namespaces {
 		w = append(w, Namespaces)
@@ -117,7 +118,7 @@ func (p plan) walls() []Wall {
 	if p.Landlock > 0 {
 		w = append(w, Landlock)
 	}
-	return append(w, MemoryByRlimit)
+	return append(w, memory)
 }
 
 // startLauncher starts a launcher. It ends when the socket to it is closed,
@@ -135,7 +136,7 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	defer null.Close()
-	text, err := json.Marshal(setup{Plan: p, Tree: entries})
+	text, err := json.Marshal(setup{Plan: p, Tree: entries, Controllers: controllers})
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
@@ -154,7 +155,25 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 		_, _ = process.Wait() // how it ended shows in its programs' news
 		close(b.ended)
 	}()
+	theirs.Close() // so that reading ends if the launcher does
+	b.memory = greeting(b.socket)
 	return b, nil
+}
+
+// greeting is what the launcher says limits memory, once it is ready. If it
+// could not get ready, the first program to start will tell.
+func greeting(socket int) Wall {
+	buffer := make([]byte, 64)
+	for {
+		n, err := unix.Read(socket, buffer)
+		switch {
+		case err == unix.EINTR:
+		case err != nil || n == 0:
+			return MemoryByRlimit
+		default:
+			return Wall(buffer[:n])
+		}
+	}
 }
 
 // Close kills all programs that run and returns when nothing is left of them.

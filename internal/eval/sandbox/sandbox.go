@@ -44,6 +44,7 @@ const (
 	Seccomp         Wall = "seccomp"    // few system calls
 	Landlock        Wall = "landlock"   // few files, whatever the path
 	SandboxExec     Wall = "sandbox-exec"
+	MemoryByCgroup  Wall = "memory by cgroup" // and by rlimit
 	MemoryByRlimit  Wall = "memory by rlimit"
 	MemoryByWatcher Wall = "memory by a watcher"
 )
@@ -90,7 +91,7 @@ type End struct {
 	ExitCode    int           // -1 if a signal ended it
 	Signal      int           // that signal's number, or 0
 	CPU         time.Duration // user and system time, of its children too
-	PeakMemory  int64         // bytes of the largest process; the confined half's own, a few MiB, are the least
+	PeakMemory  int64         // bytes of the largest process, a few MiB of the confined half at least; with a cgroup, of all together
 	OutOfMemory bool          // killed because it, or its children with it, went over its memory
 	OutOfDisk   bool          // killed because its scratch folder outgrew ScratchBytes; where that is a file system of its own, writing fails instead
 }
@@ -136,9 +137,10 @@ func (s *Sandbox) Walls() []Wall { return s.walls }
 func (s *Sandbox) String() string {
 	var walls, memory []string
 	for _, w := range s.walls {
-		if w == MemoryByRlimit || w == MemoryByWatcher {
+		switch w {
+		case MemoryByCgroup, MemoryByRlimit, MemoryByWatcher:
 			memory = append(memory, string(w))
-		} else {
+		default:
 			walls = append(walls, string(w))
 		}
 	}

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 			os.Exit(3)
 		}
 	}
+	if list, ok := os.LookupEnv(testControllers); ok {
+		controllers = strings.Fields(list)
+	}
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case modeSandbox:

@@ -13,8 +13,9 @@ import (
 )
 
 // This file is what the launcher does about limits that the kernel does not
-// keep: the memory of all processes of a program together, and, where there is
-// no mount namespace, the size of its scratch folder and its number of tasks.
+// keep: where a program has no cgroup, its number of tasks and the memory of all
+// its processes together, and where there is no mount namespace, the size of its
+// scratch folder.
 
 const (
 	watchInterval = 20 * time.Millisecond
@@ -22,9 +23,9 @@ const (
 	diskInterval = 5
 )
 
-// needsWatching is false where the kernel keeps all limits: a single process
-// whose memory RLIMIT_AS bounds, with a file system of its own.
-func (c *child) needsWatching() bool { return c.Fork || !c.plan.Namespaces }
+// needsWatching is false where the kernel keeps all limits: a program with a file
+// system of its own, and a cgroup or only one process, whose memory RLIMIT_AS bounds.
+func (c *child) needsWatching() bool { return c.Fork && c.leaf == nil || !c.plan.Namespaces }
 
 // watch kills the child when it is over a limit, until stop is closed.
 func (c *child) watch(stop <-chan struct{}) {
@@ -36,10 +37,13 @@ func (c *child) watch(stop <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		memory, threads := usage(c.pid)
-		memoryOver := memory > c.Memory
+		var memoryOver, tasksOver bool
+		if c.leaf == nil {
+			memory, threads := usage(c.pid)
+			memoryOver, tasksOver = memory > c.Memory, threads > c.Tasks
+		}
 		diskOver := !c.plan.Namespaces && n%diskInterval == 0 && scratchOver(c.scratch, c.pid)
-		if memoryOver || diskOver || threads > c.Tasks {
+		if memoryOver || diskOver || tasksOver {
 			c.mu.Lock()
 			c.outOfMemory = c.outOfMemory || memoryOver
 			c.outOfDisk = c.outOfDisk || diskOver
