@@ -16,6 +16,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/edsrzf/mmap-go"
 )
@@ -253,9 +254,12 @@ func (f *File) Weights(dst []float32, name string, from int) error {
 	if width, ok := floatWidth[t.DType]; !ok {
 		err = fmt.Errorf("is %s, expected %s", t.DType, floatTypes)
 	} else {
-		t.begin += from * width
-		t.end = t.begin + len(dst)*width
-		_, err = copyOut(t, func(dtype DType, b []byte) []float32 { widen(dst, dtype, b); return dst })
+		buffer := buffers.Get().(*[]byte)
+		defer buffers.Put(buffer)
+		*buffer = slices.Grow((*buffer)[:0], len(dst)*width)[:len(dst)*width]
+		if err = t.shard.readAt(*buffer, t.begin+from*width); err == nil {
+			widen(dst, t.DType, *buffer)
+		}
 	}
 	if err == nil && !finite(dst) {
 		i := slices.IndexFunc(dst, func(x float32) bool { return !finite([]float32{x}) })
@@ -263,6 +267,23 @@ func (f *File) Weights(dst []float32, name string, from int) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
+	}
+	return nil
+}
+
+// buffers are where Weights reads to.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// readAt copies bytes of the data section. It reads the file, since what is read
+// once is read faster so than page by page through a memory map, and the pages do
+// not count as memory of this process.
+func (s *shard) readAt(b []byte, at int) error {
+	if s.mapped == nil {
+		copy(b, s.data[at:])
+		return nil
+	}
+	if _, err := s.mapped.ReadAt(b, int64(len(s.all)-len(s.data)+at)); err != nil {
+		return cmp.Or(s.unchanged(), reason(err))
 	}
 	return nil
 }
