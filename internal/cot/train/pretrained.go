@@ -24,8 +24,8 @@ import (
 // prompt. It is a model to run; training makes the Methods.
 const LM = "lm"
 
-// generationFile says how a model is to be sampled from.
-const generationFile = "generation_config.json"
+// GenerationFile says how a model is to be sampled from.
+const GenerationFile = "generation_config.json"
 
 // openPretrained reads a folder of Hugging Face's.
 func openPretrained(dir string, format *kernel.Format) (*Run, error) {
@@ -86,7 +86,7 @@ func ReadModelConfig(dir string) (transformer.Config, error) {
 // endTokens are the tokens that end an answer: what generation_config.json says,
 // or else config.json; none if neither does.
 func endTokens(dir string, vocab int) ([]int, error) {
-	for _, name := range []string{generationFile, cot.ConfigFile} {
+	for _, name := range []string{GenerationFile, cot.ConfigFile} {
 		path := filepath.Join(dir, name)
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {

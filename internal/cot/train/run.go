@@ -108,15 +108,20 @@ func (r *Run) Start() error {
 // Finish writes the trained parameters and drops the state that served to
 // continue.
 func (r *Run) Finish() error {
-	var tensors []ckpt.Tensor
-	for p := range r.Model.Params.All() {
-		tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
-	}
-	// transformers wants to know which framework's names these are.
-	if err := ckpt.Write(filepath.Join(r.Dir, ModelFile), tensors, map[string]string{"format": "pt"}); err != nil {
+	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Model.Params, ckpt.F32); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, stateDir))
+}
+
+// SaveWeights writes parameters as transformers reads them, as F32, BF16 or F16.
+func SaveWeights(path string, p *tensor.Params, dtype ckpt.DType) error {
+	var tensors []ckpt.Tensor
+	for q := range p.All() {
+		tensors = append(tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: q.Data, DType: dtype})
+	}
+	// transformers wants to know which framework's names these are.
+	return ckpt.Write(path, tensors, map[string]string{"format": "pt"})
 }
 
 // ReadConfig reads the experiment of the run folder dir.
