@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Config is the shape of a language model. Its JSON is Hugging Face's config.json
@@ -108,7 +110,7 @@ func ParseConfig(data []byte) (Config, error) {
 			}
 		case key == "model_type", slices.Contains(harmless, key), value == "null", value == "false":
 		default:
-			return c, fmt.Errorf("%s is %.60s, a setting that is not known here; if it changes nothing of what the model computes, take it out", key, value)
+			return c, fmt.Errorf("%s is %.60s, a setting that is not known here; if it changes nothing of what the model computes, take it out", escaped(key), value)
 		}
 	}
 	return c, c.Check()
@@ -133,6 +135,9 @@ func expected(field any) string {
 	}
 	return "a number"
 }
+
+// escaped is a key that fits into a line.
+func escaped(key string) string { return strings.Trim(strconv.Quote(key), `"`) }
 
 // compact is JSON without white space, "" for none.
 func compact(raw json.RawMessage) string {
@@ -174,7 +179,7 @@ func (c *Config) parseNested(key string, raw json.RawMessage) error {
 		case name == "rope_theta" && value != "null" && json.Unmarshal(rope[name], &c.Theta) == nil:
 		case name == "rope_type", name == "partial_rotary_factor" && slices.Contains(settings[name], value), value == "null":
 		default:
-			return fmt.Errorf("rope_parameters: %s is %.60s; only a rope_theta and rope_type \"default\" are supported", name, value)
+			return fmt.Errorf("rope_parameters: %s is %.60s; only a rope_theta and rope_type \"default\" are supported", escaped(name), value)
 		}
 	}
 	return nil

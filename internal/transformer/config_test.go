@@ -117,6 +117,8 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(goodConfig))
 	f.Add([]byte(`{"model_type":"qwen3","rope_parameters":{"rope_type":"default","rope_theta":1e6},"layer_types":["x"],"rope_scaling":{"type":"yarn"}}`))
 	f.Add(goodShape.JSON("float32", 1, 2))
+	f.Add([]byte(`{"model_type":"qwen3","a\rb":1}`))
+	f.Add([]byte(`{"model_type":"qwen3","rope_parameters":{"a\nb":1}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := ParseConfig(text)
 		if err != nil {
