@@ -34,7 +34,7 @@ type samplingOptions struct {
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{modelOption: modelOption{weights: "f32"}, bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -143,7 +143,9 @@ func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
 			}
 			b.WriteString(line + "\n")
 		}
-		prompt = b.String()
+		if prompt = b.String(); prompt == "" {
+			return nil, inputf("sample: --prompt -: standard input is empty; give a text")
+		}
 	}
 	return plainBenchmark("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
 }
@@ -283,6 +285,7 @@ type trace struct {
 	Chain     string      `json:"chain,omitempty"`
 	ChainIDs  []int       `json:"chain_ids,omitempty"`
 	ChainEnds bool        `json:"chain_ends,omitempty"` // the chain came to its end
+	EndedBy   int         `json:"ended_by,omitempty"`   // which of several EOS tokens, when finished
 	AnswerIDs []int       `json:"answer_ids"`
 	Stopped   bool        `json:"stopped,omitempty"`  // a stop of the recipe, not EOS, ended the answer; the completion lacks it
 	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
@@ -297,7 +300,7 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
 	}
 	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
-		AnswerIDs: s.Answer, Stopped: stopped && !s.Finished}
+		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished}
 	if s.Thoughts != nil {
 		line.LogPThoughts = &s.LogThoughts
 		for k := range s.Thoughts.Rows() {
@@ -312,7 +315,7 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return line, err
 	}
-	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "stopped", "thoughts"} {
+	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "stopped", "thoughts"} {
 		if v, ok := fields[key]; ok {
 			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
 		}
@@ -324,7 +327,8 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 	var t trace
 	for _, f := range line.Extra {
-		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs, "stopped": &t.Stopped, "thoughts": &t.Thoughts}[f.Key]
+		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs,
+			"ended_by": &t.EndedBy, "stopped": &t.Stopped, "thoughts": &t.Thoughts}[f.Key]
 		if into == nil {
 			continue
 		}
@@ -332,10 +336,15 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
 		}
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs, Finished: line.Finished && !t.Stopped}
+	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs,
+		Finished: line.Finished && !t.Stopped, EndedBy: t.EndedBy}
 	switch {
 	case t.Prompt == "":
 		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")
+	case t.EndedBy < 0 || t.EndedBy > len(run.Model.Special.MoreEOS):
+		return s, fmt.Errorf("ended_by is %d; the model has %d tokens that end an answer", t.EndedBy, 1+len(run.Model.Special.MoreEOS))
+	case s.Finished && run.Model.Special.EOS < 0:
+		return s, fmt.Errorf("it is finished, but the model has no token that ends an answer")
 	case t.AnswerIDs == nil:
 		s.Answer = run.Tokenizer.Encode(line.Completion)
 	}

@@ -30,7 +30,7 @@ func freshRun(t *testing.T) *train.Run {
 			t.Fatalf("%s: exit code %d\n%s", line, code, stderr.String())
 		}
 	}
-	run, err := train.Open(filepath.Join(dir, "run"))
+	run, err := train.Open(filepath.Join(dir, "run"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

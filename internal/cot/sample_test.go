@@ -17,7 +17,7 @@ func samplers() map[string]Sampler {
 	nf, _ := shakenNFCoT(nfOptions)
 	direct, _ := shakenText(false)
 	chain, _ := shakenText(true)
-	return map[string]Sampler{"nfcot": nf, "direct": direct, "cot": chain}
+	return map[string]Sampler{"nfcot": nf, "direct": direct, "cot": chain, "lm": bareText()}
 }
 
 // sameSample compares all of two samples but the time they took.

@@ -20,7 +20,10 @@ type Model struct {
 
 // NewModel makes the parameters of an experiment's model.
 func NewModel(c Config, special cot.Special) *Model {
-	p := tensor.NewParams(c.Seed)
+	return newModel(tensor.NewParams(c.Seed), c, special)
+}
+
+func newModel(p *tensor.Params, c Config, special cot.Special) *Model {
 	m := &Model{Params: p, Special: special, LM: transformer.NewLM(p, c.Model), config: c}
 	m.LM.Recompute = c.Recompute
 	if c.Continuous() {
@@ -34,7 +37,7 @@ func (m *Model) Sampler() cot.Sampler {
 	if m.NF != nil {
 		return m.NF
 	}
-	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot"}
+	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot", Bare: m.config.Method == LM}
 }
 
 // Scorer is the model as it scores samples.

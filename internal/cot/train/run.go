@@ -15,7 +15,9 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
 )
 
 // The files of a run folder.
@@ -91,7 +93,7 @@ func (r *Run) Start() error {
 		return err
 	}
 	eos := r.Model.Special.EOS
-	if err := write(cot.ConfigFile, r.Experiment.Model.JSON(eos, eos)); err != nil {
+	if err := write(cot.ConfigFile, r.Experiment.Model.JSON("float32", eos, eos)); err != nil {
 		return err
 	}
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, cot.TokenizerFile), r.Tokenizer.Save); err != nil {
@@ -106,15 +108,20 @@ func (r *Run) Start() error {
 // Finish writes the trained parameters and drops the state that served to
 // continue.
 func (r *Run) Finish() error {
-	var tensors []ckpt.Tensor
-	for p := range r.Model.Params.All() {
-		tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
-	}
-	// transformers wants to know which framework's names these are.
-	if err := ckpt.Write(filepath.Join(r.Dir, ModelFile), tensors, map[string]string{"format": "pt"}); err != nil {
+	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Model.Params, ckpt.F32); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, stateDir))
+}
+
+// SaveWeights writes parameters as transformers reads them, as F32, BF16 or F16.
+func SaveWeights(path string, p *tensor.Params, dtype ckpt.DType) error {
+	var tensors []ckpt.Tensor
+	for q := range p.All() {
+		tensors = append(tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: q.Data, DType: dtype})
+	}
+	// transformers wants to know which framework's names these are.
+	return ckpt.Write(path, tensors, map[string]string{"format": "pt"})
 }
 
 // ReadConfig reads the experiment of the run folder dir.
@@ -134,8 +141,25 @@ func ReadConfig(dir string) (Experiment, error) {
 	return e, nil
 }
 
-// Open reads a run folder with a trained model.
-func Open(dir string) (*Run, error) {
+// Open reads a model to run, not to train: a run folder with a trained model, or a
+// folder as Hugging Face has them with a plain language model, see openPretrained.
+// The backbone's matrices are kept in a format for decoding; if it is nil, in
+// bfloat16 where the file has them so, else in float32.
+func Open(dir string, format *kernel.Format) (*Run, error) {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	switch {
+	case has(ConfigFile):
+		return openRun(dir, format)
+	case has(cot.ConfigFile) && !has(cot.ThoughtsFile):
+		return openPretrained(dir, format)
+	}
+	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s", dir, ConfigFile, cot.ConfigFile)
+}
+
+func openRun(dir string, format *kernel.Format) (*Run, error) {
 	r := &Run{Dir: dir}
 	var err error
 	if r.Experiment, err = ReadConfig(dir); err != nil {
@@ -161,8 +185,19 @@ func Open(dir string) (*Run, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r.Model = NewModel(r.Experiment.Config, special)
-	return r, r.Model.Params.Load(f, "")
+	return r, r.load(f, special, format)
+}
+
+// load makes the model out of its file.
+func (r *Run) load(f *ckpt.File, special cot.Special, format *kernel.Format) error {
+	if format == nil {
+		format = new(kernel.Format) // F32
+		if info, _ := f.Info(transformer.EmbeddingName); info.DType == ckpt.BF16 {
+			*format = kernel.BF16
+		}
+	}
+	r.Model = newModel(tensor.NewOutline(), r.Experiment.Config, special)
+	return r.Model.LM.LoadPacked(r.Model.Params, f, *format)
 }
 
 // InitFrom copies the parameters of another run that this model has too; a
