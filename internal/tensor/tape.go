@@ -25,7 +25,8 @@ type Tape struct {
 	pasts   arena[*Past]
 	spare   [][]float32 // gradients that Backward is done with
 	randoms arena[random]
-	inner   *Tape // of the segment under way (Checkpoint)
+	inner   *Tape     // of the segment under way (Checkpoint)
+	wide    []float32 // room for a packed matrix, widened
 }
 
 // An arena hands out pieces of slabs that it keeps.
@@ -82,7 +83,7 @@ func (t *Tape) Reset() {
 
 // Bytes is the memory that t holds for numbers, used or not.
 func (t *Tape) Bytes() int {
-	n := 4 * t.numbers.room()
+	n := 4 * (t.numbers.room() + len(t.wide))
 	if t.inner != nil {
 		n += t.inner.Bytes()
 	}
@@ -253,7 +254,7 @@ func (t *Tape) goBack() {
 // gradients are needed at a time, so that what one operation has written is still
 // in the caches when the next one reads it.
 func (t *Tape) lend(x *Tensor) {
-	if x == nil || x.Grad == nil || len(x.Grad) == len(x.Data) {
+	if x == nil || x.Grad == nil || len(x.Grad) == len(x.Data) || x.fixed > 0 {
 		return
 	}
 	for i := len(t.spare) - 1; i >= 0; i-- {
