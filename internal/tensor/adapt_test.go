@@ -80,14 +80,14 @@ func TestPackedMatricesPassGradientsOn(t *testing.T) {
 	}
 }
 
-// A set of shapes counts as the set with numbers does.
-func TestShapes(t *testing.T) {
+// An outline counts as the set with numbers does.
+func TestOutline(t *testing.T) {
 	fill := func(p *tensor.Params) *tensor.Params {
 		p.Sub("a").Stack(p.Sub("a").Normal("q", 1, 3, 4), p.Sub("a").Const("k", 1, 2, 4))
 		p.Const("b", 0, 7)
 		return p
 	}
-	shapes, numbers := fill(tensor.NewShapes()), fill(tensor.NewParams(1))
+	shapes, numbers := fill(tensor.NewOutline()), fill(tensor.NewParams(1))
 	if !slices.Equal(names(shapes), names(numbers)) || shapes.Count() != 27 || numbers.Count() != 27 {
 		t.Errorf("%q with %d numbers, want %q with %d", names(shapes), shapes.Count(), names(numbers), numbers.Count())
 	}

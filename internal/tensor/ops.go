@@ -98,7 +98,7 @@ func (o *op) numbers(w *Tensor) []float32 {
 	}
 	n := w.Rows() * w.Cols()
 	if len(o.t.wide) < n {
-		o.t.wide = kernel.Floats(n)
+		o.t.wide = o.t.floats()(n)
 	}
 	w.packed.Unpack(o.t.wide[:n])
 	return o.t.wide[:n]

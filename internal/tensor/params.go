@@ -14,12 +14,13 @@ import (
 type Params struct {
 	// Initial, if not nil, may set the values of a parameter as it is made, and
 	// returns whether it did: those of a checkpoint, in place of the usual ones.
+	// Parameters have no gradients then until Learn gives them some.
 	Initial func(name string, x *Tensor) bool
 
-	prefix string
-	all    *[]Param
-	seed   uint64
-	shapes bool // have no numbers
+	prefix  string
+	all     *[]Param
+	seed    uint64
+	outline bool // parameters have no numbers
 }
 
 // A Param is a named tensor that is learnt.
@@ -34,9 +35,9 @@ type Param struct {
 // seed and its name alone.
 func NewParams(seed uint64) *Params { return &Params{all: new([]Param), seed: seed} }
 
-// NewShapes returns an empty set whose parameters will have names and shapes but
+// NewOutline returns an empty set whose parameters will have names and shapes but
 // no numbers: enough to count what a model takes.
-func NewShapes() *Params { return &Params{all: new([]Param), shapes: true} }
+func NewOutline() *Params { return &Params{all: new([]Param), outline: true} }
 
 // Sub returns the same set seen from inside name: parameters made through it
 // are called "name.…".
@@ -68,21 +69,23 @@ func (p *Params) Const(name string, v float32, shape ...int) *Tensor {
 // add makes a parameter and gives it its values.
 func (p *Params) add(name string, shape []int, initial func(x []float32)) *Tensor {
 	name = p.prefix + name
-	x := p.tensor(shape...)
+	x := p.room(shape...)
 	*p.all = append(*p.all, Param{Name: name, Tensor: x})
-	if !p.shapes && (p.Initial == nil || !p.Initial(name, x)) {
+	if !p.outline && (p.Initial == nil || !p.Initial(name, x)) {
 		initial(x.Data)
 	}
 	return x
 }
 
-// tensor returns a tensor of zeros with a gradient, or a shape alone.
-func (p *Params) tensor(shape ...int) *Tensor {
-	if p.shapes {
+// room returns a tensor of zeros with a gradient, or a shape alone.
+func (p *Params) room(shape ...int) *Tensor {
+	if p.outline {
 		return &Tensor{Shape: slices.Clone(shape)}
 	}
 	x := New(shape...)
-	x.Grad = kernel.Floats(len(x.Data))
+	if p.Initial == nil {
+		x.Grad = kernel.Floats(len(x.Data))
+	}
 	return x
 }
 
@@ -95,8 +98,8 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 	for _, x := range parts {
 		rows += x.Rows()
 	}
-	stack := p.tensor(rows, parts[0].Cols())
-	if p.shapes {
+	stack := p.room(rows, parts[0].Cols())
+	if p.outline {
 		return stack
 	}
 	from := 0
@@ -106,7 +109,9 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 		q.stack, q.from = stack, from
 		copy(stack.Data[from:], x.Data)
 		x.Data = stack.Data[from : from+len(x.Data) : from+len(x.Data)]
-		x.Grad = stack.Grad[from : from+len(x.Data) : from+len(x.Data)]
+		if stack.Grad != nil {
+			x.Grad = stack.Grad[from : from+len(x.Data) : from+len(x.Data)]
+		}
 		from += len(x.Data)
 	}
 	return stack

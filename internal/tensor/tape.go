@@ -27,6 +27,8 @@ type Tape struct {
 	randoms arena[random]
 	inner   *Tape     // of the segment under way (Checkpoint)
 	wide    []float32 // room for a packed matrix, widened
+
+	allocate func(n int) []float32 // of the numbers; kernel.Floats if nil
 }
 
 // An arena hands out pieces of slabs that it keeps.
@@ -96,7 +98,31 @@ func (t *Tape) raw(n int) []float32 {
 	if t == nil {
 		return kernel.Floats(n)
 	}
-	return t.numbers.take(n, slabSize, kernel.Floats)
+	return t.numbers.take(n, slabSize, t.floats())
+}
+
+// floats is what allocates numbers.
+func (t *Tape) floats() func(n int) []float32 {
+	if t.allocate != nil {
+		return t.allocate
+	}
+	return kernel.Floats
+}
+
+// OverLimit is what an operation panics with that would take a tape over its
+// limit.
+type OverLimit struct{ Bytes int } // that the tape would have had
+
+// Limit bounds the memory for numbers, which is what Bytes counts.
+func (t *Tape) Limit(bytes int) {
+	used := t.Bytes()
+	t.allocate = func(n int) []float32 {
+		used += 4 * n
+		if used > bytes {
+			panic(OverLimit{used})
+		}
+		return kernel.Floats(n)
+	}
 }
 
 // zeros returns n zeros that live until Reset.

@@ -57,7 +57,9 @@ const (
 )
 
 // IsAdapter says whether a parameter belongs to an adapter.
-func IsAdapter(name string) bool { return strings.HasSuffix(name, loraA) || strings.HasSuffix(name, loraB) }
+func IsAdapter(name string) bool {
+	return strings.HasSuffix(name, loraA) || strings.HasSuffix(name, loraB)
+}
 
 // adapters are what LoRA adds to one product, which may be with several matrices
 // one under the other.
