@@ -13,13 +13,23 @@ type LM struct {
 	lmHead *tensor.Tensor // [V, H]
 }
 
+// EmbeddingName is the embedding table's name in a file, and headName that of the
+// table of logits.
+const (
+	EmbeddingName = "model.embed_tokens.weight"
+	headName      = "lm_head.weight"
+)
+
+// IsTable says whether a parameter has a row for each token.
+func IsTable(name string) bool { return name == EmbeddingName || name == headName }
+
 // NewLM makes a language model's parameters under Hugging Face's names.
 func NewLM(p *tensor.Params, c Config) *LM {
 	model := p.Sub("model")
 	m := &LM{embed: model.Normal("embed_tokens.weight", 0.05, c.Vocab, c.Hidden), Trunk: NewTrunk(model, c)}
 	m.lmHead = m.embed
 	if !c.Tied {
-		m.lmHead = p.Normal("lm_head.weight", 0.02, c.Vocab, c.Hidden)
+		m.lmHead = p.Normal(headName, 0.02, c.Vocab, c.Hidden)
 	}
 	return m
 }

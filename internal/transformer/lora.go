@@ -130,6 +130,9 @@ func (m *LM) PackBlocks(p *tensor.Params, format kernel.Format) {
 	}
 }
 
+// BlockNumbers counts the numbers in the matrices of the blocks.
+func (m *LM) BlockNumbers() int { return int(m.blockWeights()) }
+
 // An AdapterSource gives adapters by name: an adapter file.
 type AdapterSource interface {
 	tensor.Source

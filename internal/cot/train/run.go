@@ -14,8 +14,8 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
-	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
 )
 
 // The files of a run folder.
@@ -23,6 +23,8 @@ const (
 	ConfigFile  = "config.yaml"
 	ModelFile   = "model.safetensors"
 	MetricsFile = "metrics.jsonl"
+
+	vaeWordsFile = "vae_tokenizer.json" // where it is not the run's
 )
 
 // An Experiment is a Config and the data it is trained on: a run's config.yaml.
@@ -36,7 +38,7 @@ type Source struct {
 	Thoughts  string `yaml:"thoughts,omitempty"`  // thoughts folder, or
 	Data      string `yaml:"data,omitempty"`      // examples file with
 	Tokenizer string `yaml:"tokenizer,omitempty"` // its tokenizer
-	Init      string `yaml:"init,omitempty"`      // run whose parameters it starts from
+	Init      string `yaml:"init,omitempty"`      // run, or model folder of Hugging Face's, whose parameters and tokenizer it starts from
 	Stage     int    `yaml:"stage"`               // the one stage to run; -1: all
 	Examples  int    `yaml:"examples"`            // number of examples, held-out ones included
 	SHA256    string `yaml:"sha256"`              // of tokens and codes
@@ -68,7 +70,8 @@ type Run struct {
 	Dir        string
 	Experiment Experiment
 	Tokenizer  *tokenizer.Tokenizer
-	VAE        *cot.VAE // nil for methods without continuous thoughts
+	VAE        *cot.VAE             // nil for methods without continuous thoughts
+	VAEWords   *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
 	Model      *Model
 }
 
@@ -97,18 +100,30 @@ func (r *Run) Start() error {
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, cot.TokenizerFile), r.Tokenizer.Save); err != nil {
 		return err
 	}
-	if r.VAE != nil {
-		return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+	if r.VAE == nil {
+		return nil
 	}
-	return nil
+	if r.VAEWords != nil && r.VAEWords != r.Tokenizer {
+		if err := ckpt.WriteFile(filepath.Join(r.Dir, vaeWordsFile), r.VAEWords.Save); err != nil {
+			return err
+		}
+	}
+	return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
 }
 
 // Finish writes the trained parameters and drops the state that served to
 // continue.
 func (r *Run) Finish() error {
 	var tensors []ckpt.Tensor
-	for p := range r.Model.Params.All() {
-		tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+	for p := range r.Model.kept() {
+		if !transformer.IsAdapter(p.Name) {
+			tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+		}
+	}
+	if r.Experiment.LoRA.Rank > 0 {
+		if err := r.saveAdapters(); err != nil {
+			return err
+		}
 	}
 	// transformers wants to know which framework's names these are.
 	if err := ckpt.Write(filepath.Join(r.Dir, ModelFile), tensors, map[string]string{"format": "pt"}); err != nil {
@@ -152,9 +167,21 @@ func Open(dir string) (*Run, error) {
 		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
 			return nil, err
 		}
+		r.VAEWords = r.Tokenizer
+		if words := filepath.Join(dir, vaeWordsFile); exists(words) {
+			if r.VAEWords, err = tokenizer.Load(words); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, ModelFile)); err != nil {
 		return nil, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
+	}
+	if r.Experiment.LoRA.Rank > 0 {
+		c := r.Experiment.Config
+		c.LoRA.Rank = 0 // merged
+		r.Model, err = LoadModel(dir, c, special)
+		return r, err
 	}
 	f, err := ckpt.OpenModel(dir)
 	if err != nil {
@@ -163,24 +190,6 @@ func Open(dir string) (*Run, error) {
 	defer f.Close()
 	r.Model = NewModel(r.Experiment.Config, special)
 	return r, r.Model.Params.Load(f, "")
-}
-
-// InitFrom copies the parameters of another run that this model has too; a
-// parameter that both have must have one shape.
-func (m *Model) InitFrom(dir string) error {
-	f, err := ckpt.OpenModel(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for p := range m.Params.All() {
-		if _, ok := f.Info(p.Name); ok {
-			if err := tensor.LoadInto(p.Data, p.Shape, f, p.Name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // MarshalJSON writes the metrics as a line of metrics.jsonl.
