@@ -31,7 +31,7 @@ type samplingOptions struct {
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{modelOption: modelOption{weights: "f32"}, bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -127,7 +127,9 @@ func (e *env) promptsOf(o sampleOptions) ([]eval.Problem, error) {
 			}
 			b.WriteString(line + "\n")
 		}
-		prompt = b.String()
+		if prompt = b.String(); prompt == "" {
+			return nil, inputf("sample: --prompt -: standard input is empty; give a text")
+		}
 	}
 	return []eval.Problem{{TaskID: "prompt", Prompt: prompt}}, nil
 }
@@ -251,6 +253,7 @@ type trace struct {
 	Chain     string      `json:"chain,omitempty"`
 	ChainIDs  []int       `json:"chain_ids,omitempty"`
 	ChainEnds bool        `json:"chain_ends,omitempty"` // the chain came to its end
+	EndedBy   int         `json:"ended_by,omitempty"`   // which of several EOS tokens, when finished
 	AnswerIDs []int       `json:"answer_ids"`
 	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
 }
@@ -262,7 +265,7 @@ func sampleLine(run *train.Run, p eval.Problem, s cot.Sample, seed uint64) (eval
 		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished,
 		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
 	}
-	t := trace{Prompt: p.Prompt, Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought, AnswerIDs: s.Answer}
+	t := trace{Prompt: p.Prompt, Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought, AnswerIDs: s.Answer, EndedBy: s.EndedBy}
 	if s.Thoughts != nil {
 		line.LogPThoughts = &s.LogThoughts
 		for k := range s.Thoughts.Rows() {
@@ -277,7 +280,7 @@ func sampleLine(run *train.Run, p eval.Problem, s cot.Sample, seed uint64) (eval
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return line, err
 	}
-	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "thoughts"} {
+	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "thoughts"} {
 		if v, ok := fields[key]; ok {
 			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
 		}
@@ -289,7 +292,7 @@ func sampleLine(run *train.Run, p eval.Problem, s cot.Sample, seed uint64) (eval
 func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 	var t trace
 	for _, f := range line.Extra {
-		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs, "thoughts": &t.Thoughts}[f.Key]
+		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs, "ended_by": &t.EndedBy, "thoughts": &t.Thoughts}[f.Key]
 		if into == nil {
 			continue
 		}
@@ -297,10 +300,14 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
 		}
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs, Finished: line.Finished}
+	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs, Finished: line.Finished, EndedBy: t.EndedBy}
 	switch {
 	case t.Prompt == "":
 		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")
+	case t.EndedBy < 0 || t.EndedBy > len(run.Model.Special.MoreEOS):
+		return s, fmt.Errorf("ended_by is %d; the model has %d tokens that end an answer", t.EndedBy, 1+len(run.Model.Special.MoreEOS))
+	case s.Finished && run.Model.Special.EOS < 0:
+		return s, fmt.Errorf("it is finished, but the model has no token that ends an answer")
 	case t.AnswerIDs == nil:
 		s.Answer = run.Tokenizer.Encode(line.Completion)
 	}

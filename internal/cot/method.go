@@ -118,6 +118,7 @@ type Sample struct {
 	Thought  bool           // the chain came to its end (methods with a chain)
 	Answer   []int          // without EOS
 	Finished bool           // EOS was drawn
+	EndedBy  int            // when Finished: 0 for Special.EOS, i+1 for MoreEOS[i]
 
 	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
 	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn

@@ -20,17 +20,17 @@ type speaker struct {
 	thinking bool       // what it says is a chain of thought, not yet the answer
 }
 
-// prefill runs every prompt, followed by the token first, through the backbone
-// once and forks n speakers off each. It returns them, prompt by prompt, and
+// prefill runs every prompt, followed by the tokens of opening, through the
+// backbone once and forks n speakers off each. It returns them, prompt by prompt, and
 // the hidden states that predict what they say or think first: [len(prompts)·n, H].
-func prefill(lm *transformer.LM, prompts [][]int, first, n int, o Options) ([]*speaker, *tensor.Tensor) {
+func prefill(lm *transformer.LM, prompts [][]int, n int, o Options, opening ...int) ([]*speaker, *tensor.Tensor) {
 	var streams []*transformer.Cache
 	var tokens, last []int
 	var speakers []*speaker
 	for _, q := range prompts {
 		c := lm.NewCache()
-		streams = append(streams, slices.Repeat([]*transformer.Cache{c}, len(q)+1)...)
-		tokens = append(append(tokens, q...), first)
+		streams = append(streams, slices.Repeat([]*transformer.Cache{c}, len(q)+len(opening))...)
+		tokens = append(append(tokens, q...), opening...)
 		last = append(last, slices.Repeat([]int{len(tokens) - 1}, n)...)
 		for range n {
 			speakers = append(speakers, &speaker{Sample: Sample{Prompt: q}})
@@ -137,9 +137,10 @@ var probabilities = sync.Pool{New: func() any { return new([]float32) }}
 
 // hear takes note of a token that was drawn.
 func (s *speaker) hear(id int, special Special) {
+	more := slices.Index(special.MoreEOS, id)
 	switch {
-	case id == special.EOS:
-		s.Finished = true
+	case id == special.EOS || more >= 0:
+		s.Finished, s.EndedBy = true, more+1
 	case !s.thinking:
 		s.Answer = append(s.Answer, id)
 	case id == special.Ans:

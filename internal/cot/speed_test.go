@@ -35,7 +35,7 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 		o := Options{TextTemp: 1, MaxTokens: steps + 1}
 		silent := special
 		silent.EOS = -1 // is never drawn
-		speakers, h := prefill(m.lm, prompts(3), m.first, 4, o)
+		speakers, h := prefill(m.lm, prompts(3), 4, o, m.first)
 		for _, s := range speakers {
 			s.thinking = name == "cot"
 			s.Answer, s.Chain = slices.Grow(s.Answer, o.MaxTokens), slices.Grow(s.Chain, o.MaxTokens)
@@ -57,7 +57,7 @@ func TestThoughtAllocatesNothing(t *testing.T) {
 	o.K = steps + 1
 	m, _ := shakenNFCoT(o)
 	const n = 4
-	speakers, h := prefill(m.LM, prompts(3), m.Special.BOT, n, Options{})
+	speakers, h := prefill(m.LM, prompts(3), n, Options{}, m.Special.BOT)
 	var caches []*transformer.Cache
 	for _, s := range speakers {
 		caches = append(caches, s.cache)

@@ -3,6 +3,7 @@ package cot
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestEncode(t *testing.T) {
 
 func TestFindSpecial(t *testing.T) {
 	special, err := FindSpecial(newTokenizer(t))
-	if want := (Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}); err != nil || special != want {
+	if want := (Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}); err != nil || !reflect.DeepEqual(special, want) {
 		t.Errorf("%+v, %v, want %+v", special, err, want)
 	}
 	tok, err := tokenizer.Train(slices.Values([]string{"ab"}), 260, SpecialTokens[:3])

@@ -189,7 +189,7 @@ func forEachOp(t *testing.T, f func(t *testing.T, tt opTest, x []*mat)) {
 // Every operation has a row in the table.
 func TestEveryOperationIsTested(t *testing.T) {
 	tested := map[string]bool{"Attend": true, "Checkpoint": true} // in past_test.go, checkpoint_test.go
-	for _, name := range []string{"Reset", "Backward", "Bytes", "New", "Ints", "Spans", "Pasts", "Rand", "Mask"} {
+	for _, name := range []string{"Reset", "Backward", "Bytes", "Limit", "New", "Ints", "Spans", "Pasts", "Rand", "Mask"} {
 		tested[name] = true // the tape itself
 	}
 	for _, tt := range opTests() {

@@ -35,8 +35,8 @@ type Param struct {
 // seed and its name alone.
 func NewParams(seed uint64) *Params { return &Params{all: new([]Param), seed: seed} }
 
-// NewOutline returns an empty set whose parameters will have names and shapes but
-// no numbers: enough to count what a model takes.
+// NewOutline returns an empty set whose parameters have names and shapes, but no
+// memory until LoadPacked brings their numbers.
 func NewOutline() *Params { return &Params{all: new([]Param), outline: true} }
 
 // Sub returns the same set seen from inside name: parameters made through it
@@ -77,7 +77,7 @@ func (p *Params) add(name string, shape []int, initial func(x []float32)) *Tenso
 	return x
 }
 
-// room returns a tensor of zeros with a gradient, or a shape alone.
+// room is a tensor with a gradient, both zero; a mere shape in an outline.
 func (p *Params) room(shape ...int) *Tensor {
 	if p.outline {
 		return &Tensor{Shape: slices.Clone(shape)}
@@ -99,20 +99,20 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 		rows += x.Rows()
 	}
 	stack := p.room(rows, parts[0].Cols())
-	if p.outline {
-		return stack
-	}
 	from := 0
 	for _, x := range parts {
 		i := slices.IndexFunc(*p.all, func(q Param) bool { return q.Tensor == x })
 		q := &(*p.all)[i]
 		q.stack, q.from = stack, from
-		copy(stack.Data[from:], x.Data)
-		x.Data = stack.Data[from : from+len(x.Data) : from+len(x.Data)]
-		if stack.Grad != nil {
-			x.Grad = stack.Grad[from : from+len(x.Data) : from+len(x.Data)]
+		to := from + size(x.Shape)
+		if !p.outline {
+			copy(stack.Data[from:], x.Data)
+			x.Data = stack.Data[from:to:to]
 		}
-		from += len(x.Data)
+		if stack.Grad != nil {
+			x.Grad = stack.Grad[from:to:to]
+		}
+		from = to
 	}
 	return stack
 }
@@ -149,6 +149,57 @@ func (p *Params) Bytes() int {
 		}
 	}
 	return n
+}
+
+// LoadPacked reads the parameters of an outline from a source: matrices made
+// through p, or stacks of them, into a format for decoding (see Pack), without a
+// float32 copy of any; all others as they are.
+func (p *Params) LoadPacked(from Source, format kernel.Format, matrices ...*Tensor) error {
+	parts := map[*Tensor][]Param{} // of each matrix, in the order of its rows
+	for q := range p.All() {
+		home := q.Tensor
+		if q.stack != nil {
+			home = q.stack
+		}
+		if err := checkShape(q.Shape, from, q.Name); err != nil {
+			return err
+		}
+		if slices.Contains(matrices, home) {
+			parts[home] = append(parts[home], q)
+			continue
+		}
+		if q.stack != nil {
+			panic(fmt.Sprintf("tensor: LoadPacked: %s is in a stack that is not packed", q.Name))
+		}
+		q.Data = kernel.Floats(size(q.Shape))
+		if err := from.Weights(q.Data, q.Name, 0); err != nil {
+			return err
+		}
+	}
+	for _, x := range matrices {
+		var err error
+		x.packed, err = kernel.PackRows(x.Rows(), x.Cols(), format, func(row, n int, room []float32) ([]float32, error) {
+			return room, readRows(room, from, parts[x], row*x.Cols())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readRows reads numbers [at, at+len(dst)) of a matrix of parts one under the other.
+func readRows(dst []float32, from Source, parts []Param, at int) error {
+	for _, q := range parts {
+		if in := at - q.from; in >= 0 && in < size(q.Shape) && len(dst) > 0 {
+			n := min(len(dst), size(q.Shape)-in)
+			if err := from.Weights(dst[:n], q.Name, in); err != nil {
+				return err
+			}
+			dst, at = dst[n:], at+n
+		}
+	}
+	return nil
 }
 
 // PackedBytes is the size of a packed matrix.
@@ -239,7 +290,10 @@ func (p *Params) Learnt() iter.Seq[Param] {
 // and so does its String.
 type Source interface {
 	fmt.Stringer
-	Float32(name string) (data []float32, shape []int, err error)
+	Shape(name string) ([]int, error)
+	// Weights copies numbers [from, from+len(dst)) of a tensor, counted row-major;
+	// one that is not finite is an error.
+	Weights(dst []float32, name string, from int) error
 }
 
 // Load copies the tensors of a source, named prefix and the parameter's name,
@@ -255,13 +309,16 @@ func (p *Params) Load(from Source, prefix string) error {
 
 // LoadInto copies a tensor of the given shape from a source.
 func LoadInto(dst []float32, shape []int, from Source, name string) error {
-	data, got, err := from.Float32(name)
-	if err != nil {
+	if err := checkShape(shape, from, name); err != nil {
 		return err
 	}
-	if !slices.Equal(got, shape) {
-		return fmt.Errorf("%s: tensor %q: has shape %v; expected %v", from, name, got, shape)
+	return from.Weights(dst, name, 0)
+}
+
+func checkShape(want []int, from Source, name string) error {
+	got, err := from.Shape(name)
+	if err == nil && !slices.Equal(got, want) {
+		err = fmt.Errorf("%s: tensor %q: has shape %v; expected %v", from, name, got, want)
 	}
-	copy(dst, data)
-	return nil
+	return err
 }

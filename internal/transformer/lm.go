@@ -13,15 +13,15 @@ type LM struct {
 	lmHead *tensor.Tensor // [V, H]
 }
 
-// EmbeddingName is the embedding table's name in a file, and headName that of the
-// table of logits.
+// Names in a file of the embedding table, and of the table of logits where it is
+// another one.
 const (
 	EmbeddingName = "model.embed_tokens.weight"
-	headName      = "lm_head.weight"
+	LogitsName    = "lm_head.weight"
 )
 
 // IsTable says whether a parameter has a row for each token.
-func IsTable(name string) bool { return name == EmbeddingName || name == headName }
+func IsTable(name string) bool { return name == EmbeddingName || name == LogitsName }
 
 // NewLM makes a language model's parameters under Hugging Face's names.
 func NewLM(p *tensor.Params, c Config) *LM {
@@ -29,7 +29,7 @@ func NewLM(p *tensor.Params, c Config) *LM {
 	m := &LM{embed: model.Normal("embed_tokens.weight", 0.05, c.Vocab, c.Hidden), Trunk: NewTrunk(model, c)}
 	m.lmHead = m.embed
 	if !c.Tied {
-		m.lmHead = p.Normal(headName, 0.02, c.Vocab, c.Hidden)
+		m.lmHead = p.Normal(LogitsName, 0.02, c.Vocab, c.Hidden)
 	}
 	return m
 }
@@ -37,6 +37,12 @@ func NewLM(p *tensor.Params, c Config) *LM {
 // Pack stores the matrices of m, whose parameters are p's, in a format for
 // decoding: m can only be run from then on.
 func (m *LM) Pack(p *tensor.Params, format kernel.Format) { p.Pack(format, m.matrices()...) }
+
+// LoadPacked reads the parameters of m, which are p's and only an outline, with
+// the matrices in a format for decoding.
+func (m *LM) LoadPacked(p *tensor.Params, from tensor.Source, format kernel.Format) error {
+	return p.LoadPacked(from, format, m.matrices()...)
+}
 
 // PackedBytes is the size of the packed matrices that a token reads.
 func (m *LM) PackedBytes() int {

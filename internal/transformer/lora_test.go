@@ -1,7 +1,6 @@
 package transformer
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -58,12 +57,11 @@ func (f files) Names() (names []string) {
 	return names
 }
 
-func (f files) Float32(name string) ([]float32, []int, error) {
-	x, ok := f[name]
-	if !ok {
-		return nil, nil, fmt.Errorf("no %s", name)
-	}
-	return x.Data, x.Shape, nil
+func (f files) Shape(name string) ([]int, error) { return f[name].Shape, nil }
+
+func (f files) Weights(dst []float32, name string, from int) error {
+	copy(dst, f[name].Data[from:])
+	return nil
 }
 
 func adapterFiles(p *tensor.Params, prefix string) files {

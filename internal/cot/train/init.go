@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,18 +35,12 @@ func OpenOrigin(dir string) (*Origin, error) {
 		o.Model, o.NewTokens = x.Model, x.NewTokens
 		return o, err
 	}
-	path := filepath.Join(dir, cot.ConfigFile)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if !exists(filepath.Join(dir, cot.ConfigFile)) {
 		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, cot.ConfigFile)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if o.Model, err = transformer.ParseConfig(text); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return o, nil
+	var err error
+	o.Model, err = ReadModelConfig(dir)
+	return o, err
 }
 
 // LoadTokenizer reads the tokenizer. Special tokens that a model of others lacks
@@ -155,6 +148,9 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 		return true
 	}
 	m := newModel(p, c, special)
+	if err == nil && !isRun {
+		err = (&Run{Model: m}).checkNames(w.files[0])
+	}
 	for i := len(w.adapters) - 1; i >= 0 && err == nil; i-- {
 		err = mergeAdapters(m.Params, w.adapters[i])
 	}
@@ -169,14 +165,16 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 // whether the file has them or not, become the mean of the others: a new token
 // then starts as likely as the tokens are on average (Hewitt, 2021).
 func loadTable(x *tensor.Tensor, f *ckpt.File, name string, newTokens int) error {
-	data, shape, err := f.Float32(name)
+	shape, err := f.Shape(name)
 	if err != nil {
 		return err
 	}
 	if len(shape) != 2 || shape[0] < newTokens || shape[0] > x.Rows() || shape[1] != x.Cols() {
 		return fmt.Errorf("%s: tensor %q: has shape %v; expected %v", f, name, shape, x.Shape)
 	}
-	copy(x.Data, data)
+	if err := f.Weights(x.Data[:shape[0]*shape[1]], name, 0); err != nil {
+		return err
+	}
 	mean := make([]float64, x.Cols())
 	for r := range newTokens {
 		for i, v := range x.Row(r) {

@@ -42,7 +42,7 @@ func (m *Model) Sampler() cot.Sampler {
 	if m.NF != nil {
 		return m.NF
 	}
-	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot"}
+	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot", Bare: m.config.Method == LM}
 }
 
 // Scorer is the model as it scores samples.

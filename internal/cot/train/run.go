@@ -14,6 +14,8 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
 	"nfcot/internal/transformer"
 )
@@ -94,7 +96,7 @@ func (r *Run) Start() error {
 		return err
 	}
 	eos := r.Model.Special.EOS
-	if err := write(cot.ConfigFile, r.Experiment.Model.JSON(eos, eos)); err != nil {
+	if err := write(cot.ConfigFile, r.Experiment.Model.JSON("float32", eos, eos)); err != nil {
 		return err
 	}
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, cot.TokenizerFile), r.Tokenizer.Save); err != nil {
@@ -149,8 +151,25 @@ func ReadConfig(dir string) (Experiment, error) {
 	return e, nil
 }
 
-// Open reads a run folder with a trained model.
-func Open(dir string) (*Run, error) {
+// Open reads a model to run, not to train: a run folder with a trained model, or a
+// folder as Hugging Face has them with a plain language model, see openPretrained.
+// The backbone's matrices are kept in a format for decoding; if it is nil, in
+// bfloat16 where the file has them so, else in float32.
+func Open(dir string, format *kernel.Format) (*Run, error) {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	switch {
+	case has(ConfigFile):
+		return openRun(dir, format)
+	case has(cot.ConfigFile) && !has(cot.ThoughtsFile):
+		return openPretrained(dir, format)
+	}
+	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s", dir, ConfigFile, cot.ConfigFile)
+}
+
+func openRun(dir string, format *kernel.Format) (*Run, error) {
 	r := &Run{Dir: dir}
 	var err error
 	if r.Experiment, err = ReadConfig(dir); err != nil {
@@ -180,16 +199,33 @@ func Open(dir string) (*Run, error) {
 	if r.Experiment.LoRA.Rank > 0 {
 		c := r.Experiment.Config
 		c.LoRA.Rank = 0 // merged
-		r.Model, err = LoadModel(dir, c, special)
-		return r, err
+		if r.Model, err = LoadModel(dir, c, special); err != nil {
+			return nil, err
+		}
+		if format == nil {
+			format = new(kernel.Format) // F32
+		}
+		r.Model.LM.Pack(r.Model.Params, *format)
+		return r, nil
 	}
 	f, err := ckpt.OpenModel(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r.Model = NewModel(r.Experiment.Config, special)
-	return r, r.Model.Params.Load(f, "")
+	return r, r.load(f, special, format)
+}
+
+// load makes the model out of its file.
+func (r *Run) load(f *ckpt.File, special cot.Special, format *kernel.Format) error {
+	if format == nil {
+		format = new(kernel.Format) // F32
+		if info, _ := f.Info(transformer.EmbeddingName); info.DType == ckpt.BF16 {
+			*format = kernel.BF16
+		}
+	}
+	r.Model = newModel(tensor.NewOutline(), r.Experiment.Config, special)
+	return r.Model.LM.LoadPacked(r.Model.Params, f, *format)
 }
 
 // MarshalJSON writes the metrics as a line of metrics.jsonl.
