@@ -123,7 +123,7 @@ func (e *env) app() *cli.App {
 		Version:                   version(),
 		Usage:                     "train and run latent reasoning with normalizing flows, on CPUs",
 		Description:               "A language model that thinks in continuous thoughts with exact likelihoods (NF-CoT, arXiv 2606.06447).\nStart with: nfcot demo",
-		Commands:                  []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.sample(), e.score(), e.eval(), e.inspect(), e.methods(), e.bench()},
+		Commands:                  []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.merge(), e.sample(), e.score(), e.eval(), e.inspect(), e.methods(), e.bench()},
 		Writer:                    e.stdout,
 		ErrWriter:                 e.stderr,
 		HideHelpCommand:           true,

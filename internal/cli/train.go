@@ -104,11 +104,8 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		x, err := train.ReadConfig(o.out)
 		return x, input(err)
 	}
-	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
-		return train.Experiment{}, inputf("%s: is a file; expected a folder for the run", o.out)
-	}
-	if files, _ := os.ReadDir(o.out); len(files) > 0 {
-		return train.Experiment{}, inputf("%s: the folder is not empty; continue its run with --resume, or choose another folder", o.out)
+	if err := emptyFolder(o.out); err != nil {
+		return train.Experiment{}, err
 	}
 	x := train.Experiment{Config: train.Default(o.method), Source: o.source}
 	if o.source.Init != "" {
@@ -146,12 +143,23 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		x.Precision = o.precision
 	}
 	if o.lora != 0 {
-		x.LoRA.Rank = o.lora
+		x.LoRA.Rank, x.LoRA.Merged = o.lora, false
 	}
 	if x.Method == "" {
 		return x, need("method", "")
 	}
 	return x, nil
+}
+
+// emptyFolder refuses a folder for a run that holds something.
+func emptyFolder(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return inputf("%s: is a file; expected a folder for the run", dir)
+	}
+	if files, _ := os.ReadDir(dir); len(files) > 0 {
+		return inputf("%s: the folder is not empty; continue its run with --resume, or choose another folder", dir)
+	}
+	return nil
 }
 
 // overlay is the source that a config file names, with what flags say instead.
@@ -268,7 +276,7 @@ func check(x train.Experiment, data []cot.Encoded, codes bool) error {
 	if err := x.Check(); err != nil {
 		return inputf("experiment: %w", err)
 	}
-	if x.LoRA.Rank > 0 && x.Source.Init == "" {
+	if x.LoRA.On() && x.Source.Init == "" {
 		return inputf("adapters (--lora) need a model to adapt; give --init")
 	}
 	if x.Continuous() && !codes {

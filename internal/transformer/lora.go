@@ -17,7 +17,11 @@ type LoRA struct {
 	Rank    int     `yaml:"rank"`    // of the changes; 0: no adapters
 	Alpha   float64 `yaml:"alpha"`   // the changes are scaled by alpha / rank
 	Targets string  `yaml:"targets"` // the matrices with adapters, separated by commas, or "all"
+	Merged  bool    `yaml:"merged"`  // the adapters are in the matrices by now
 }
+
+// On says whether there are adapters.
+func (c LoRA) On() bool { return c.Rank > 0 && !c.Merged }
 
 // linearLayers are the matrices of a block, as Hugging Face calls them.
 var linearLayers = []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}

@@ -27,7 +27,7 @@ func NewModel(c Config, special cot.Special) *Model {
 
 func newModel(p *tensor.Params, c Config, special cot.Special) *Model {
 	m := &Model{Params: p, Special: special, LM: transformer.NewLM(p, c.Model), config: c}
-	if c.LoRA.Rank > 0 {
+	if c.LoRA.On() {
 		m.LM.AddLoRA(p, c.LoRA)
 	}
 	m.LM.Recompute = c.Recompute
@@ -62,7 +62,7 @@ func (m *Model) learner(stage int) cot.Learner {
 // learns says whether a stage trains a parameter.
 func (m *Model) learns(stage int, name string) bool {
 	switch {
-	case isBackbone(name) && m.config.LoRA.Rank > 0 && !transformer.IsAdapter(name):
+	case isBackbone(name) && m.config.LoRA.On() && !transformer.IsAdapter(name):
 		return false
 	case stage == 0:
 		return isBackbone(name)
@@ -111,7 +111,7 @@ func (m *Model) learnt(stage int) int {
 // keeps says whether a parameter is kept with the run: all are, but with adapters
 // what never learns stays where it came from.
 func (m *Model) keeps(name string) bool {
-	return m.config.LoRA.Rank == 0 || m.learns(2, name) || !isBackbone(name) || m.learnsRows(2, name)
+	return !m.config.LoRA.On() || m.learns(2, name) || !isBackbone(name) || m.learnsRows(2, name)
 }
 
 // kept yields the parameters that are kept with the run.
@@ -133,4 +133,4 @@ func (m *Model) pack() {
 	}
 }
 
-func (m *Model) packs() bool { return m.config.LoRA.Rank > 0 && m.config.Precision == "bf16" }
+func (m *Model) packs() bool { return m.config.LoRA.On() && m.config.Precision == "bf16" }

@@ -122,7 +122,7 @@ func (r *Run) Finish() error {
 			tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
 		}
 	}
-	if r.Experiment.LoRA.Rank > 0 {
+	if r.Experiment.LoRA.On() {
 		if err := r.saveAdapters(); err != nil {
 			return err
 		}
@@ -170,36 +170,12 @@ func Open(dir string, format *kernel.Format) (*Run, error) {
 }
 
 func openRun(dir string, format *kernel.Format) (*Run, error) {
-	r := &Run{Dir: dir}
-	var err error
-	if r.Experiment, err = ReadConfig(dir); err != nil {
-		return nil, err
-	}
-	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
-		return nil, err
-	}
-	special, err := cot.FindSpecial(r.Tokenizer)
+	r, special, err := readRun(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, err
 	}
-	if r.Experiment.Continuous() {
-		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
-			return nil, err
-		}
-		r.VAEWords = r.Tokenizer
-		if words := filepath.Join(dir, vaeWordsFile); exists(words) {
-			if r.VAEWords, err = tokenizer.Load(words); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if _, err := os.Stat(filepath.Join(dir, ModelFile)); err != nil {
-		return nil, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
-	}
-	if r.Experiment.LoRA.Rank > 0 {
-		c := r.Experiment.Config
-		c.LoRA.Rank = 0 // merged
-		if r.Model, err = LoadModel(dir, c, special); err != nil {
+	if r.Experiment.LoRA.On() {
+		if err := r.merge(special); err != nil {
 			return nil, err
 		}
 		if format == nil {
@@ -214,6 +190,55 @@ func openRun(dir string, format *kernel.Format) (*Run, error) {
 	}
 	defer f.Close()
 	return r, r.load(f, special, format)
+}
+
+// OpenMerged reads a run with adapters, and merges them into the matrices.
+func OpenMerged(dir string) (*Run, error) {
+	r, special, err := readRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Experiment.LoRA.On() {
+		return nil, fmt.Errorf("%s: the run has no adapters to merge", dir)
+	}
+	return r, r.merge(special)
+}
+
+// merge makes the whole model of a run with adapters.
+func (r *Run) merge(special cot.Special) (err error) {
+	r.Experiment.LoRA.Merged = true
+	r.Model, err = LoadModel(r.Dir, r.Experiment.Config, special)
+	return err
+}
+
+// readRun reads all of a finished run but the model.
+func readRun(dir string) (*Run, cot.Special, error) {
+	r, special := &Run{Dir: dir}, cot.Special{}
+	var err error
+	if r.Experiment, err = ReadConfig(dir); err != nil {
+		return nil, special, err
+	}
+	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
+		return nil, special, err
+	}
+	if special, err = cot.FindSpecial(r.Tokenizer); err != nil {
+		return nil, special, fmt.Errorf("%s: %w", dir, err)
+	}
+	if r.Experiment.Continuous() {
+		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
+			return nil, special, err
+		}
+		r.VAEWords = r.Tokenizer
+		if words := filepath.Join(dir, vaeWordsFile); exists(words) {
+			if r.VAEWords, err = tokenizer.Load(words); err != nil {
+				return nil, special, err
+			}
+		}
+	}
+	if !exists(filepath.Join(dir, ModelFile)) {
+		return nil, special, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
+	}
+	return r, special, nil
 }
 
 // load makes the model out of its file.
