@@ -71,8 +71,12 @@ func TestScripts(t *testing.T) {
 			"train-tiny": trainTiny,
 			"interrupt":  interrupt,
 			"no-litter":  noLitter,
-			"damage":     damage,
-			"solutions":  solutions,
+
+			"random-model": randomModel,
+			"same-tensors": sameTensors,
+
+			"damage":    damage,
+			"solutions": solutions,
 
 			"same-likelihood": sameLikelihood,
 			"same-verdicts":   sameVerdicts,

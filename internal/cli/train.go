@@ -220,6 +220,7 @@ func (o trainOptions) memoryLimit() (int, error) {
 // memory.
 func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []cot.Encoded, error) {
 	run := &train.Run{Dir: dir}
+	var added []string // tokens
 	if x.Source.Init != "" {
 		from, err := train.OpenOrigin(x.Source.Init)
 		if err == nil {
@@ -228,10 +229,7 @@ func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []
 		if err != nil {
 			return nil, nil, input(err)
 		}
-		if added := from.Added(); len(added) > 0 {
-			e.say("train: %s gets the tokens %s", from.Dir, strings.Join(added, " "))
-		}
-		run.Tokenizer = from.Tokenizer
+		added, run.Tokenizer = from.Added(), from.Tokenizer
 		x.NewTokens, x.Model.Vocab = from.NewTokens, from.Model.Vocab
 	}
 	data, err := readCorpus(x.Source, run)
@@ -264,6 +262,9 @@ func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []
 		run.Model = train.NewModel(x.Config, special)
 	} else if run.Model, err = train.LoadModel(x.Source.Init, x.Config, special); err != nil {
 		return nil, nil, input(err)
+	}
+	if len(added) > 0 {
+		e.say("train: %s gets the tokens %s", x.Source.Init, strings.Join(added, " "))
 	}
 	if run.Model.NF == nil {
 		run.VAE, run.VAEWords = nil, nil
@@ -372,7 +373,7 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, limit int, resume bo
 			return err
 		}
 	}
-	e.say("train %s: %d examples and %d held out (held_out), %.2g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
+	e.say("train %s: %d examples and %d held out (held_out), %.3g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
 	var bar *progress
 	loop.Plan = func(m train.Memory) {
 		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
