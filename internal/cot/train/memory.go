@@ -20,25 +20,23 @@ type Memory struct {
 // All is the sum.
 func (m Memory) All() int { return m.Parameters + m.Gradients + m.Optimizer + m.Step }
 
-// A TooLarge error says that training does not fit into memory.
+// A TooLarge error says that training does not fit into memory. It takes at least
+// what is known: its step is what had been asked for when the limit was reached, 0
+// if it was not even begun.
 type TooLarge struct {
 	Memory
-	Limit int  // bytes
-	Least bool // a step takes even more than it says
+	Limit int // bytes
 }
 
 func (e TooLarge) Error() string {
-	const gib = 1 << 30
-	more, step := "", fmt.Sprintf(" and a step %.2f", float64(e.Step)/gib)
-	if e.Step == 0 {
-		step = ""
+	mib := func(bytes int) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
+	step := ""
+	if e.Step > 0 {
+		step = ", a step " + mib(e.Step)
 	}
-	if e.Least || e.Step == 0 {
-		more = "more than "
-	}
-	return fmt.Sprintf("training takes %s%.2f GiB of memory (parameters %.2f, gradients %.2f, optimizer %.2f%s), and %.2f are available (--memory-limit); "+
+	return fmt.Sprintf("training takes at least %s MiB of memory (parameters %s, gradients %s, optimizer %s%s), and %s are available (--memory-limit); "+
 		"take smaller parts of a batch (--set accumulate=N), --set recompute=true, or adapters (--lora RANK)",
-		more, float64(e.All())/gib, float64(e.Parameters)/gib, float64(e.Gradients)/gib, float64(e.Optimizer)/gib, step, float64(e.Limit)/gib)
+		mib(e.All()), mib(e.Parameters), mib(e.Gradients), mib(e.Optimizer), step, mib(e.Limit))
 }
 
 // Standing is what the stages of an experiment (only, or all if it is negative)
@@ -99,7 +97,7 @@ func (s *stageRun) reserve(at position) (err error) {
 			case nil:
 			case tensor.OverLimit:
 				standing.Step = over.Bytes
-				err = TooLarge{Memory: standing, Limit: s.Limit, Least: true}
+				err = TooLarge{standing, s.Limit}
 			default:
 				panic(over)
 			}
