@@ -105,12 +105,22 @@ func (r *Run) Start() error {
 	if r.VAE == nil {
 		return nil
 	}
-	if r.VAEWords != nil && r.VAEWords != r.Tokenizer {
+	if r.VAEWords != nil && !sameTokenizer(r.VAEWords, r.Tokenizer) {
 		if err := ckpt.WriteFile(filepath.Join(r.Dir, vaeWordsFile), r.VAEWords.Save); err != nil {
 			return err
 		}
 	}
 	return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+}
+
+// sameTokenizer says whether two tokenizers are saved as the same file.
+func sameTokenizer(a, b *tokenizer.Tokenizer) bool {
+	if a == b {
+		return true
+	}
+	x, errX := a.JSON()
+	y, errY := b.JSON()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // Finish writes the trained parameters and drops the state that served to
