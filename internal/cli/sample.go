@@ -200,7 +200,7 @@ func thinking(run *train.Run, s cot.Sample) string {
 	if s.Thoughts != nil {
 		text = ""
 		for k, ids := range run.VAE.Read(run.Model.NF.Flow.Inverse(s.Thoughts, nil)) {
-			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.Tokenizer.Decode(ids, true), "\n"))
+			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
 		}
 	}
 	var b strings.Builder

@@ -83,6 +83,9 @@ func TestScripts(t *testing.T) {
 			"shards":     shards,
 			"solutions":  solutions,
 
+			"random-model": randomModel,
+			"same-tensors": sameTensors,
+
 			"same-likelihood": sameLikelihood,
 			"same-verdicts":   sameLines("seconds"),
 			"same-answers":    sameLines("think_seconds", "answer_seconds"),

@@ -107,7 +107,7 @@ func TestThoughtsRoundTrip(t *testing.T) {
 			t.Errorf("%+v, EOS %d, %+v, want %+v, %d, %+v", y.VAE.Config, y.VAE.EOS, y.Examples, x.VAE.Config, x.VAE.EOS, x.Examples)
 		}
 		K := x.VAE.Config.K
-		for i, ex := range y.Encoded() {
+		for i, ex := range y.Encoded(y.Tokenizer) {
 			e := rowRange(x.Codes, i*K, (i+1)*K)
 			same(t, "codes of an example", ex.Codes.Data, e.Data)
 			if got, want := y.VAE.Read(ex.Codes), x.VAE.Read(e); !slices.EqualFunc(got, want, slices.Equal) {

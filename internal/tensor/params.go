@@ -12,10 +12,15 @@ import (
 // Params is where a model's parameters are made, named and found again. The
 // order of creation is the order of iteration.
 type Params struct {
+	// Initial, if not nil, may set the values of a parameter as it is made, and
+	// returns whether it did: those of a checkpoint, in place of the usual ones.
+	// Parameters have no gradients then until Learn gives them some.
+	Initial func(name string, x *Tensor) bool
+
 	prefix  string
 	all     *[]Param
 	seed    uint64
-	outline bool // parameters have no numbers yet
+	outline bool // parameters have no numbers
 }
 
 // A Param is a named tensor that is learnt.
@@ -37,26 +42,38 @@ func NewOutline() *Params { return &Params{all: new([]Param), outline: true} }
 // Sub returns the same set seen from inside name: parameters made through it
 // are called "name.…".
 func (p *Params) Sub(name string) *Params {
-	return &Params{prefix: p.prefix + name + ".", all: p.all, seed: p.seed, outline: p.outline}
+	sub := *p
+	sub.prefix += name + "."
+	return &sub
 }
 
 // Normal makes a parameter with values drawn from N(0, std²).
 func (p *Params) Normal(name string, std float64, shape ...int) *Tensor {
-	x := p.Const(name, 0, shape...)
-	rng := Rand(p.seed, "init "+p.prefix+name)
-	for i := range x.Data {
-		x.Data[i] = float32(std * rng.NormFloat64())
-	}
-	return x
+	return p.add(name, shape, func(x []float32) {
+		rng := Rand(p.seed, "init "+p.prefix+name)
+		for i := range x {
+			x[i] = float32(std * rng.NormFloat64())
+		}
+	})
 }
 
 // Const makes a parameter whose values are all v.
 func (p *Params) Const(name string, v float32, shape ...int) *Tensor {
+	return p.add(name, shape, func(x []float32) {
+		for i := range x {
+			x[i] = v
+		}
+	})
+}
+
+// add makes a parameter and gives it its values.
+func (p *Params) add(name string, shape []int, initial func(x []float32)) *Tensor {
+	name = p.prefix + name
 	x := p.room(shape...)
-	for i := range x.Data {
-		x.Data[i] = v
+	*p.all = append(*p.all, Param{Name: name, Tensor: x})
+	if !p.outline && (p.Initial == nil || !p.Initial(name, x)) {
+		initial(x.Data)
 	}
-	*p.all = append(*p.all, Param{Name: p.prefix + name, Tensor: x})
 	return x
 }
 
@@ -66,7 +83,9 @@ func (p *Params) room(shape ...int) *Tensor {
 		return &Tensor{Shape: slices.Clone(shape)}
 	}
 	x := New(shape...)
-	x.Grad = kernel.Floats(len(x.Data))
+	if p.Initial == nil {
+		x.Grad = kernel.Floats(len(x.Data))
+	}
 	return x
 }
 
@@ -88,7 +107,10 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 		to := from + size(x.Shape)
 		if !p.outline {
 			copy(stack.Data[from:], x.Data)
-			x.Data, x.Grad = stack.Data[from:to:to], stack.Grad[from:to:to]
+			x.Data = stack.Data[from:to:to]
+		}
+		if stack.Grad != nil {
+			x.Grad = stack.Grad[from:to:to]
 		}
 		from = to
 	}
@@ -96,8 +118,8 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 }
 
 // Pack stores matrices made through p, or stacks of them, in a format for
-// decoding: Linear, Gather and CategoricalLogProb take them as before, but they
-// cannot be learnt, saved or changed any more.
+// decoding: Linear, Gather and CategoricalLogProb take them as before, forward
+// and back, but they cannot be learnt, saved or changed any more.
 func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 	for _, x := range matrices {
 		x.packed = kernel.Pack(x.Data, x.Rows(), x.Cols(), format)
@@ -108,6 +130,25 @@ func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 			q.Data, q.Grad = nil, nil
 		}
 	}
+}
+
+// Bytes is the memory of the parameters, packed or not, without their gradients.
+func (p *Params) Bytes() int {
+	n, counted := 0, map[*kernel.Packed]bool{}
+	for q := range p.All() {
+		packed := q.packed
+		if q.stack != nil {
+			packed = q.stack.packed
+		}
+		switch {
+		case packed == nil:
+			n += 4 * len(q.Data)
+		case !counted[packed]:
+			counted[packed] = true
+			n += packed.Bytes()
+		}
+	}
+	return n
 }
 
 // LoadPacked reads the parameters of an outline from a source: matrices made
@@ -195,6 +236,9 @@ func (p *Params) Learn(wanted func(name string) bool) {
 	}
 	for q := range p.All() {
 		home, from := q.Tensor, 0
+		if q.fixed > 0 {
+			q.fixed, q.Grad = 0, nil
+		}
 		if q.stack != nil {
 			home, from = q.stack, q.from
 		}
@@ -202,12 +246,43 @@ func (p *Params) Learn(wanted func(name string) bool) {
 		case !wanted(q.Name):
 			q.Grad = nil
 			continue
+		case len(home.Data) == 0:
+			panic("tensor: Learn: parameter " + q.Name + " has no numbers")
 		case home.Grad == nil:
 			home.Grad = kernel.Floats(len(home.Data))
 		case q.stack == nil:
 			clear(home.Grad)
 		}
 		q.Grad = home.Grad[from : from+len(q.Data) : from+len(q.Data)]
+	}
+}
+
+// LearnRows gives gradients to the rows of a matrix from row from on, and takes
+// them from the rows before: only those rows are learnt, until Learn is called
+// again.
+func (p *Params) LearnRows(name string, from int) {
+	for q := range p.All() {
+		if q.Name == name {
+			q.fixed = from
+			q.Grad = kernel.Floats((q.Rows() - from) * q.Cols())
+		}
+	}
+}
+
+// Learnt yields what is learnt of the parameters under p's prefix: those with a
+// gradient, or the rows of them that have one.
+func (p *Params) Learnt() iter.Seq[Param] {
+	return func(yield func(Param) bool) {
+		for q := range p.All() {
+			if q.fixed > 0 {
+				rows := From(q.Data[q.fixed*q.Cols():], q.Rows()-q.fixed, q.Cols())
+				rows.Grad = q.Grad
+				q.Tensor = rows
+			}
+			if q.Grad != nil && !yield(q) {
+				return
+			}
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	LogitsName    = "lm_head.weight"
 )
 
+// IsTable says whether a parameter has a row for each token.
+func IsTable(name string) bool { return name == EmbeddingName || name == LogitsName }
+
 // NewLM makes a language model's parameters under Hugging Face's names.
 func NewLM(p *tensor.Params, c Config) *LM {
 	model := p.Sub("model")

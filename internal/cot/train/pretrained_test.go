@@ -163,7 +163,7 @@ func TestPretrainedRoundTrip(t *testing.T) {
 		}
 		info, _ := f.Info(transformer.EmbeddingName)
 		path := filepath.Join(t.TempDir(), ModelFile)
-		if err := SaveWeights(path, p, info.DType); err != nil {
+		if err := SaveWeights(path, p.All(), info.DType); err != nil {
 			t.Fatal(err)
 		}
 		again, err := ckpt.Open(path)

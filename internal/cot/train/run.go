@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -25,6 +26,8 @@ const (
 	ConfigFile  = "config.yaml"
 	ModelFile   = "model.safetensors"
 	MetricsFile = "metrics.jsonl"
+
+	vaeWordsFile = "vae_tokenizer.json" // where it is not the run's
 )
 
 // An Experiment is a Config and the data it is trained on: a run's config.yaml.
@@ -38,7 +41,7 @@ type Source struct {
 	Thoughts  string `yaml:"thoughts,omitempty"`  // thoughts folder, or
 	Data      string `yaml:"data,omitempty"`      // examples file with
 	Tokenizer string `yaml:"tokenizer,omitempty"` // its tokenizer
-	Init      string `yaml:"init,omitempty"`      // run whose parameters it starts from
+	Init      string `yaml:"init,omitempty"`      // run, or model folder of Hugging Face's, whose parameters and tokenizer it starts from
 	Stage     int    `yaml:"stage"`               // the one stage to run; -1: all
 	Examples  int    `yaml:"examples"`            // number of examples, held-out ones included
 	SHA256    string `yaml:"sha256"`              // of tokens and codes
@@ -70,7 +73,8 @@ type Run struct {
 	Dir        string
 	Experiment Experiment
 	Tokenizer  *tokenizer.Tokenizer
-	VAE        *cot.VAE // nil for methods without continuous thoughts
+	VAE        *cot.VAE             // nil for methods without continuous thoughts
+	VAEWords   *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
 	Model      *Model
 }
 
@@ -99,25 +103,52 @@ func (r *Run) Start() error {
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, cot.TokenizerFile), r.Tokenizer.Save); err != nil {
 		return err
 	}
-	if r.VAE != nil {
-		return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+	if r.VAE == nil {
+		return nil
 	}
-	return nil
+	if r.VAEWords != nil && !sameTokenizer(r.VAEWords, r.Tokenizer) {
+		if err := ckpt.WriteFile(filepath.Join(r.Dir, vaeWordsFile), r.VAEWords.Save); err != nil {
+			return err
+		}
+	}
+	return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+}
+
+// sameTokenizer says whether two tokenizers are saved as the same file.
+func sameTokenizer(a, b *tokenizer.Tokenizer) bool {
+	if a == b {
+		return true
+	}
+	x, errX := a.JSON()
+	y, errY := b.JSON()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // Finish writes the trained parameters and drops the state that served to
 // continue.
 func (r *Run) Finish() error {
-	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Model.Params, ckpt.F32); err != nil {
+	if r.Experiment.LoRA.On() {
+		if err := r.saveAdapters(); err != nil {
+			return err
+		}
+	}
+	others := func(yield func(tensor.Param) bool) {
+		for p := range r.Model.kept() {
+			if !transformer.IsAdapter(p.Name) && !yield(p) {
+				return
+			}
+		}
+	}
+	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), others, ckpt.F32); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, stateDir))
 }
 
 // SaveWeights writes parameters as transformers reads them, as F32, BF16 or F16.
-func SaveWeights(path string, p *tensor.Params, dtype ckpt.DType) error {
+func SaveWeights(path string, params iter.Seq[tensor.Param], dtype ckpt.DType) error {
 	var tensors []ckpt.Tensor
-	for q := range p.All() {
+	for q := range params {
 		tensors = append(tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: q.Data, DType: dtype})
 	}
 	// transformers wants to know which framework's names these are.
@@ -160,25 +191,19 @@ func Open(dir string, format *kernel.Format) (*Run, error) {
 }
 
 func openRun(dir string, format *kernel.Format) (*Run, error) {
-	r := &Run{Dir: dir}
-	var err error
-	if r.Experiment, err = ReadConfig(dir); err != nil {
-		return nil, err
-	}
-	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
-		return nil, err
-	}
-	special, err := cot.FindSpecial(r.Tokenizer)
+	r, special, err := readRun(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, err
 	}
-	if r.Experiment.Continuous() {
-		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
+	if r.Experiment.LoRA.On() {
+		if err := r.merge(special); err != nil {
 			return nil, err
 		}
-	}
-	if _, err := os.Stat(filepath.Join(dir, ModelFile)); err != nil {
-		return nil, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
+		if format == nil {
+			format = new(kernel.Format) // F32
+		}
+		r.Model.LM.Pack(r.Model.Params, *format)
+		return r, nil
 	}
 	f, err := ckpt.OpenModel(dir)
 	if err != nil {
@@ -186,6 +211,55 @@ func openRun(dir string, format *kernel.Format) (*Run, error) {
 	}
 	defer f.Close()
 	return r, r.load(f, special, format)
+}
+
+// OpenMerged reads a run with adapters, and merges them into the matrices.
+func OpenMerged(dir string) (*Run, error) {
+	r, special, err := readRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Experiment.LoRA.On() {
+		return nil, fmt.Errorf("%s: the run has no adapters to merge", dir)
+	}
+	return r, r.merge(special)
+}
+
+// merge makes the whole model of a run with adapters.
+func (r *Run) merge(special cot.Special) (err error) {
+	r.Experiment.LoRA.Merged = true
+	r.Model, err = LoadModel(r.Dir, r.Experiment.Config, special)
+	return err
+}
+
+// readRun reads all of a finished run but the model.
+func readRun(dir string) (*Run, cot.Special, error) {
+	r, special := &Run{Dir: dir}, cot.Special{}
+	var err error
+	if r.Experiment, err = ReadConfig(dir); err != nil {
+		return nil, special, err
+	}
+	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
+		return nil, special, err
+	}
+	if special, err = cot.FindSpecial(r.Tokenizer); err != nil {
+		return nil, special, fmt.Errorf("%s: %w", dir, err)
+	}
+	if r.Experiment.Continuous() {
+		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
+			return nil, special, err
+		}
+		r.VAEWords = r.Tokenizer
+		if words := filepath.Join(dir, vaeWordsFile); exists(words) {
+			if r.VAEWords, err = tokenizer.Load(words); err != nil {
+				return nil, special, err
+			}
+		}
+	}
+	if !exists(filepath.Join(dir, ModelFile)) {
+		return nil, special, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
+	}
+	return r, special, nil
 }
 
 // load makes the model out of its file.
@@ -198,24 +272,6 @@ func (r *Run) load(f *ckpt.File, special cot.Special, format *kernel.Format) err
 	}
 	r.Model = newModel(tensor.NewOutline(), r.Experiment.Config, special)
 	return r.Model.LM.LoadPacked(r.Model.Params, f, *format)
-}
-
-// InitFrom copies the parameters of another run that this model has too; a
-// parameter that both have must have one shape.
-func (m *Model) InitFrom(dir string) error {
-	f, err := ckpt.OpenModel(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for p := range m.Params.All() {
-		if _, ok := f.Info(p.Name); ok {
-			if err := tensor.LoadInto(p.Data, p.Shape, f, p.Name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // MarshalJSON writes the metrics as a line of metrics.jsonl.

@@ -256,8 +256,9 @@ func TestInitFrom(t *testing.T) {
 	from := finished(t, "cot")
 	c := from.Experiment.Config
 	c.Method, c.Seed = "nfcot", c.Seed+1
-	m, fresh := NewModel(c, special), NewModel(c, special)
-	if err := m.InitFrom(from.Dir); err != nil {
+	fresh := NewModel(c, special)
+	m, err := LoadModel(from.Dir, c, special)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(weights(m, "model."), weights(from.Model, "model.")) {
@@ -269,10 +270,10 @@ func TestInitFrom(t *testing.T) {
 	}
 
 	c.Model.FFN = 10
-	if err := NewModel(c, special).InitFrom(from.Dir); err == nil || strings.Count(err.Error(), from.Dir) != 1 || !strings.Contains(err.Error(), "has shape [24 16]; expected [10 16]") {
+	if _, err := LoadModel(from.Dir, c, special); err == nil || strings.Count(err.Error(), from.Dir) != 1 || !strings.Contains(err.Error(), "has shape [24 16]; expected [10 16]") {
 		t.Errorf("a run of another shape: %v", err)
 	}
-	if err := NewModel(c, special).InitFrom(t.TempDir()); err == nil || strings.Contains(err.Error(), "\n") {
+	if _, err := LoadModel(t.TempDir(), c, special); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("an empty folder: %v", err)
 	}
 }
