@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
 	"nfcot/internal/eval"
 )
 
@@ -42,7 +43,8 @@ type sampling struct {
 	N           int     `json:"n"`
 	ThoughtTemp float64 `json:"thought_temp"`
 	Temp        float64 `json:"temp"`
-	MaxTokens   int     `json:"max_tokens"`
+	cot.Truncation
+	MaxTokens int `json:"max_tokens"`
 }
 
 // An evaluation is what eval reports: the numbers, and where they come from.

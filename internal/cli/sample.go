@@ -28,13 +28,16 @@ type samplingOptions struct {
 	n           int
 	thoughtTemp float64
 	temp        float64
+	topK        int
+	topP        float64
+	minP        float64
 	maxTokens   int
 	seed        uint64
 	streams     int
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, maxTokens: 256, seed: 1, streams: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -46,6 +49,9 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
+		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
+		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
+		&cli.Float64Flag{Name: "min-p", Usage: "draw only from tokens that have this `share` of the likeliest one's probability, at --temp", Value: o.minP, Destination: &o.minP},
 		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.maxTokens, Destination: &o.maxTokens},
 		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.seed, Destination: &o.seed},
 		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams})
@@ -57,8 +63,19 @@ func (o *samplingOptions) check() error {
 		return inputf("-n is %d, --problems %d, --streams %d, --max-tokens %d; each must be at least 1", o.n, o.problems, o.streams, o.maxTokens)
 	case !(o.temp >= 0 && o.thoughtTemp >= 0) || math.IsInf(o.temp+o.thoughtTemp, 0):
 		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
+	case o.topK < 0 || !(o.topP > 0 && o.topP <= 1) || !(o.minP >= 0 && o.minP <= 1):
+		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
 	}
 	return nil
+}
+
+// truncation is what the flags say of it, without the top-p of 1 that keeps all.
+func (o *samplingOptions) truncation() cot.Truncation {
+	c := cot.Truncation{TopK: o.topK, MinP: o.minP}
+	if o.topP < 1 {
+		c.TopP = o.topP
+	}
+	return c
 }
 
 type sampleOptions struct {
@@ -74,7 +91,7 @@ func (e *env) sample() *cli.Command {
 		Name:  "sample",
 		Usage: "draw samples: of one prompt as text, or of a benchmark as JSON lines",
 		Description: "Public benchmarks, whose data --data or $NFCOT_DATA names:\n" + indent(bench.Help()) +
-			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp and --max-tokens (it has no top-p):\n" + indent(bench.RecipeHelp()),
+			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp, --top-p and --max-tokens:\n" + indent(bench.RecipeHelp()),
 		Flags: append(o.flags(),
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
@@ -238,7 +255,7 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 // allows; heard is told the tokens of answers as they are drawn.
 func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, Truncation: o.truncation(), MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {

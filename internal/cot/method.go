@@ -99,6 +99,7 @@ type Scorer interface {
 type Options struct {
 	ThoughtTemp float64 // T_z; 0 takes the mean
 	TextTemp    float64 // T_x; 0 takes the likeliest token
+	Truncation          // which tokens may be drawn
 	MaxTokens   int     // text tokens of a sample at most, explicit thinking included
 	Seed        uint64
 	// Replace, if not nil, gives the thoughts [K, D] of prompt p instead of

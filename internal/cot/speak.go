@@ -1,10 +1,8 @@
 package cot
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"nfcot/internal/tensor"
@@ -122,21 +120,17 @@ func (c *chorus) step(last bool) {
 
 // Do draws the tokens of the live speakers lo to hi (kernel.Job).
 func (c *chorus) Do(lo, hi int) {
-	probs := probabilities.Get().(*[]float32)
-	defer probabilities.Put(probs)
-	*probs = slices.Grow((*probs)[:0], c.logits.Cols())[:c.logits.Cols()]
+	dice := allDice.Get().(*dice)
+	defer allDice.Put(dice)
 	for i := lo; i < hi; i++ {
 		s := c.live[i]
 		c.thinking[i] = s.thinking
-		id, logp := draw(c.logits.Row(i), *probs, c.options.TextTemp, s.words)
+		id, logp := dice.draw(c.logits.Row(i), &c.options, s.words)
 		s.LogText += logp
 		s.hear(id, c.special)
 		c.tokens[i] = id
 	}
 }
-
-// probabilities is where a worker puts those of a row of logits.
-var probabilities = sync.Pool{New: func() any { return new([]float32) }}
 
 // hear takes note of a token that was drawn.
 func (s *speaker) hear(id int, special Special) {
@@ -160,39 +154,6 @@ func (s *speaker) spend(thinking bool, seconds, flops float64) {
 	}
 	cost.Seconds += seconds
 	cost.FLOPs += flops
-}
-
-// draw takes a token from softmax(logits/temp), the likeliest one at
-// temperature 0, and returns its log-probability at temperature 1. It uses p,
-// which is as long as logits.
-func draw(logits, p []float32, temp float64, rng *rand.Rand) (id int, logp float64) {
-	target := rng.Float64()
-	id = argmax(logits)
-	if temp > 0 {
-		for i, l := range logits {
-			p[i] = float32(float64(l) / temp)
-		}
-		kernel.Softmax(p)
-		var sum float64
-		for i, v := range p {
-			if sum += float64(v); sum > target {
-				id = i
-				break
-			} // rounding may leave the sum below target: the likeliest token then
-		}
-	}
-	return id, float64(tensor.LogSoftmaxAt(logits, p, id))
-}
-
-// argmax is the place of the first largest number.
-func argmax(x []float32) int {
-	best, at := float32(math.Inf(-1)), 0
-	for i, v := range x {
-		if v > best {
-			best, at = v, i
-		}
-	}
-	return at
 }
 
 // collect groups speakers by prompt.

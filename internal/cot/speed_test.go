@@ -31,8 +31,13 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 	for name, m := range map[string]struct {
 		lm    *transformer.LM
 		first int
-	}{"nfcot": {nf.LM, nf.Special.BOT}, "cot": {text.LM, text.Special.CoT}} {
-		o := Options{TextTemp: 1, MaxTokens: steps + 1}
+		Truncation
+	}{
+		"nfcot":     {nf.LM, nf.Special.BOT, Truncation{}},
+		"cot":       {text.LM, text.Special.CoT, Truncation{}},
+		"truncated": {nf.LM, nf.Special.BOT, Truncation{TopK: 9, TopP: 0.9, MinP: 0.01}},
+	} {
+		o := Options{TextTemp: 1, MaxTokens: steps + 1, Truncation: m.Truncation}
 		silent := special
 		silent.EOS = -1 // is never drawn
 		speakers, h := prefill(m.lm, prompts(3), 4, o, m.first)
