@@ -44,7 +44,8 @@ type sampling struct {
 	ThoughtTemp float64 `json:"thought_temp"`
 	Temp        float64 `json:"temp"`
 	cot.Truncation
-	MaxTokens int `json:"max_tokens"`
+	Stops     []string `json:"stops,omitempty"` // beside the recipe's
+	MaxTokens int      `json:"max_tokens"`
 }
 
 // An evaluation is what eval reports: the numbers, and where they come from.

@@ -31,6 +31,7 @@ type samplingOptions struct {
 	topK        int
 	topP        float64
 	minP        float64
+	stops       cli.StringSlice
 	maxTokens   int
 	seed        uint64
 	streams     int
@@ -52,6 +53,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
 		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
 		&cli.Float64Flag{Name: "min-p", Usage: "draw only from tokens that have this `share` of the likeliest one's probability, at --temp", Value: o.minP, Destination: &o.minP},
+		&cli.StringSliceFlag{Name: "stop", Usage: "end an answer before this `TEXT`, beside what ends it anyway; may be given several times", Destination: &o.stops},
 		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.maxTokens, Destination: &o.maxTokens},
 		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.seed, Destination: &o.seed},
 		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams})
@@ -65,8 +67,20 @@ func (o *samplingOptions) check() error {
 		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
 	case o.topK < 0 || !(o.topP > 0 && o.topP <= 1) || !(o.minP >= 0 && o.minP <= 1):
 		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
+	case slices.Contains(o.stops.Value(), ""):
+		return inputf("--stop is empty; give the text that ends an answer")
 	}
 	return nil
+}
+
+// recipeOf is the recipe of a benchmark that the flags say, with their stops beside its own.
+func (o *samplingOptions) recipeOf(b *bench.Benchmark, sanitize bench.Sanitizer) (*bench.Recipe, error) {
+	recipe, err := b.Recipe(o.recipe, sanitize)
+	if err != nil {
+		return nil, input(err)
+	}
+	recipe.Stops = slices.Concat(recipe.Stops, o.stops.Value())
+	return recipe, nil
 }
 
 // truncation is what the flags say of it, without the top-p of 1 that keeps all.
@@ -122,9 +136,9 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := b.Recipe(o.recipe, nil)
+	recipe, err := o.recipeOf(b, nil)
 	if err != nil {
-		return input(err)
+		return err
 	}
 	if o.prompt != "" && o.out == "" && !e.json {
 		return e.printSamples(run, b.Problems, recipe, o)
@@ -172,6 +186,7 @@ func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
 func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o sampleOptions) error {
 	var shown int // samples whose thinking is on stdout
 	stream := run.Tokenizer.NewStream(true)
+	pending := "" // text that may begin a stop
 	think := func(s *cot.Sample) {
 		shown++
 		if o.n > 1 {
@@ -187,7 +202,13 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 			if shown == 0 {
 				think(s)
 			}
-			fmt.Fprint(e.stdout, stream.Next(token))
+			pending += stream.Next(token)
+			safe, stopped := recipe.Cut(pending)
+			if !stopped {
+				safe = pending[:len(pending)-recipe.Partial(pending)]
+				pending = pending[len(safe):]
+			}
+			fmt.Fprint(e.stdout, safe)
 		}
 	}
 	done := 0
@@ -195,16 +216,17 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 		if done++; shown < done {
 			think(&s)
 		}
-		answer := run.Tokenizer.Decode(s.Answer, true)
-		if heard == nil {
+		answer, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
+		switch {
+		case heard == nil:
 			fmt.Fprint(e.stdout, answer)
-		} else {
-			fmt.Fprint(e.stdout, stream.Flush())
+		case !stopped:
+			fmt.Fprint(e.stdout, pending+stream.Flush())
 		}
 		if !strings.HasSuffix(answer, "\n") {
 			fmt.Fprintln(e.stdout)
 		}
-		if !s.Finished {
+		if !s.Finished && !stopped {
 			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", done)
 		}
 		return nil
