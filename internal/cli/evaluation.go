@@ -44,8 +44,9 @@ type sampling struct {
 	ThoughtTemp float64 `json:"thought_temp"`
 	Temp        float64 `json:"temp"`
 	cot.Truncation
-	Stops     []string `json:"stops,omitempty"` // beside the recipe's
-	MaxTokens int      `json:"max_tokens"`
+	RepeatPenalty float64  `json:"repeat_penalty,omitempty"`
+	Stops         []string `json:"stops,omitempty"` // beside the recipe's
+	MaxTokens     int      `json:"max_tokens"`
 }
 
 // An evaluation is what eval reports: the numbers, and where they come from.

@@ -21,24 +21,25 @@ import (
 // samplingOptions are those that sample and eval share.
 type samplingOptions struct {
 	modelOption
-	bench       string
-	data        string
-	recipe      string
-	problems    int
-	n           int
-	thoughtTemp float64
-	temp        float64
-	topK        int
-	topP        float64
-	minP        float64
-	stops       cli.StringSlice
-	maxTokens   int
-	seed        uint64
-	streams     int
+	bench         string
+	data          string
+	recipe        string
+	problems      int
+	n             int
+	thoughtTemp   float64
+	temp          float64
+	topK          int
+	topP          float64
+	minP          float64
+	repeatPenalty float64
+	stops         cli.StringSlice
+	maxTokens     int
+	seed          uint64
+	streams       int
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, repeatPenalty: 1, maxTokens: 256, seed: 1, streams: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -53,6 +54,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
 		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
 		&cli.Float64Flag{Name: "min-p", Usage: "draw only from tokens that have this `share` of the likeliest one's probability, at --temp", Value: o.minP, Destination: &o.minP},
+		&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide by this `number` the logits, where positive, of tokens that prompt and answer have so far, and multiply others; 1: none", Value: o.repeatPenalty, Destination: &o.repeatPenalty},
 		&cli.StringSliceFlag{Name: "stop", Usage: "end an answer before this `TEXT`, beside what ends it anyway; may be given several times", Destination: &o.stops},
 		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.maxTokens, Destination: &o.maxTokens},
 		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.seed, Destination: &o.seed},
@@ -67,6 +69,8 @@ func (o *samplingOptions) check() error {
 		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
 	case o.topK < 0 || !(o.topP > 0 && o.topP <= 1) || !(o.minP >= 0 && o.minP <= 1):
 		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
+	case !(o.repeatPenalty > 0) || math.IsInf(o.repeatPenalty, 0):
+		return inputf("--repeat-penalty is %g; want more than 0, and 1 for none", o.repeatPenalty)
 	case slices.Contains(o.stops.Value(), ""):
 		return inputf("--stop is empty; give the text that ends an answer")
 	}
@@ -277,7 +281,7 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 // allows; heard is told the tokens of answers as they are drawn.
 func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, Truncation: o.truncation(), MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {

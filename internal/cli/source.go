@@ -52,6 +52,9 @@ func (e *env) openSource(o evalOptions, problems []eval.Problem, recipe *bench.R
 	}
 	x.Method = run.Experiment.Method
 	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, ThoughtTemp: o.thoughtTemp, Temp: o.temp, Truncation: o.truncation(), Stops: o.stops.Value(), MaxTokens: o.maxTokens}
+	if o.repeatPenalty != 1 {
+		x.Sampling.RepeatPenalty = o.repeatPenalty
+	}
 	return &drawn{e: e, run: run, problems: problems, recipe: recipe, options: o}, nil
 }
 

@@ -37,13 +37,18 @@ type dice struct {
 var allDice = sync.Pool{New: func() any { return new(dice) }}
 
 // draw takes a token from softmax(logits/T_x), truncated, the likeliest one at
-// temperature 0, and returns its log-probability at temperature 1 of all tokens.
-func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand) (id int, logp float64) {
+// temperature 0, where the logits of tokens that past has are penalised. It returns
+// the token's log-probability at temperature 1, of all tokens, without penalties.
+func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int) (id int, logp float64) {
 	d.p = slices.Grow(d.p[:0], len(logits))[:len(logits)]
+	copy(d.p, logits)
+	if o.RepeatPenalty > 0 && o.RepeatPenalty != 1 {
+		d.penalise(logits, o.RepeatPenalty, past)
+	}
 	target := rng.Float64()
-	id = argmax(logits)
+	id = argmax(d.p)
 	if o.TextTemp > 0 {
-		for i, l := range logits {
+		for i, l := range d.p {
 			d.p[i] = float32(float64(l) / o.TextTemp)
 		}
 		kernel.Softmax(d.p)
@@ -54,6 +59,20 @@ func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand) (id int, logp 
 		}
 	}
 	return id, float64(tensor.LogSoftmaxAt(logits, d.p, id))
+}
+
+// penalise puts the penalised logits of the tokens in past into p, once each
+// however often they are there.
+func (d *dice) penalise(logits []float32, penalty float64, past [][]int) {
+	for _, ids := range past {
+		for _, id := range ids {
+			if l := float64(logits[id]); l > 0 {
+				d.p[id] = float32(l / penalty)
+			} else {
+				d.p[id] = float32(l * penalty)
+			}
+		}
+	}
 }
 
 // pick is where the sum of probabilities passes target. Rounding may leave the sum

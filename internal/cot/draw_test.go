@@ -103,10 +103,10 @@ func TestRanking(t *testing.T) {
 	}
 }
 
-// Scoring gives truncated samples the log-probabilities that they were drawn with.
+// Scoring gives truncated and penalised samples the log-probabilities that they were drawn with.
 func TestTruncatedSamplesScore(t *testing.T) {
 	for name, m := range samplers() {
-		o := Options{ThoughtTemp: 1, TextTemp: 0.8, MaxTokens: 9, Truncation: Truncation{TopK: 5, TopP: 0.9}}
+		o := Options{ThoughtTemp: 1, TextTemp: 0.8, MaxTokens: 9, Truncation: Truncation{TopK: 5, TopP: 0.9}, RepeatPenalty: 1.3}
 		samples := slices.Concat(m.Sample(prompts(4), 4, o)...)
 		_, text := m.(Scorer).LogProb(nil, samples)
 		for i, x := range samples {
@@ -114,5 +114,59 @@ func TestTruncatedSamplesScore(t *testing.T) {
 				t.Errorf("%s: sample %d: log p(text) is %g when drawn and %g when scored", name, i, x.LogText, text.Data[i])
 			}
 		}
+	}
+}
+
+// The penalty takes positive logits down and negative ones further down, once for
+// however many times a token was said, before the temperature; the log-probability
+// stays that of the logits as they are.
+func TestRepeatPenalty(t *testing.T) {
+	const n = 20000
+	logits := []float32{2, 1, -1, 0.5}
+	past := [][]int{{0, 0}, nil, {2, 0}}
+	penalised := []float64{2 / 1.6, 1, -1 * 1.6, 0.5}
+	const temp = 0.7
+	var z, plain float64
+	for i, l := range penalised {
+		z += math.Exp(l / temp)
+		plain += math.Exp(float64(logits[i]))
+	}
+	o := Options{TextTemp: temp, RepeatPenalty: 1.6}
+	rng, d, counts := tensor.Rand(1, "words"), new(dice), make([]float64, len(logits))
+	for range n {
+		id, logp := d.draw(logits, &o, rng, past...)
+		counts[id]++
+		rounding.CheckScalar(t, "log-probability", logp, float64(logits[id])-math.Log(plain))
+	}
+	for id, l := range penalised {
+		p := math.Exp(l/temp) / z
+		if math.Abs(counts[id]-n*p) > 5*math.Sqrt(n*p*(1-p)) {
+			t.Errorf("token %d drawn %g times of %d, want about %g", id, counts[id], n, n*p)
+		}
+	}
+	if id, _ := d.draw(logits, &Options{RepeatPenalty: 3}, rng, past...); id != 1 {
+		t.Errorf("at T_x 0 token %d, want 1, the likeliest that was not said", id)
+	}
+}
+
+// Everything of the prompt and of what a sample has said is penalised: at temperature 0
+// a great penalty lets nothing be said twice while anything else has a positive logit.
+func TestRepeatPenaltyKnowsThePast(t *testing.T) {
+	m := bareText()
+	m.Special.EOS, m.Special.MoreEOS = -1, nil // is never drawn
+	repeats := func(penalty float64) int {
+		n := 0
+		for _, x := range slices.Concat(m.Sample(prompts(9), 1, Options{MaxTokens: 4, RepeatPenalty: penalty})...) {
+			all := append(slices.Clone(x.Prompt), x.Answer...)
+			for i := len(x.Prompt); i < len(all); i++ {
+				if slices.Contains(all[:i], all[i]) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if plain, penalised := repeats(0), repeats(1e6); plain < 3 || penalised != 0 {
+		t.Errorf("%d tokens of 36 are repeated without a penalty, %d with a great one; want some and none", plain, penalised)
 	}
 }

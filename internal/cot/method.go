@@ -100,8 +100,14 @@ type Options struct {
 	ThoughtTemp float64 // T_z; 0 takes the mean
 	TextTemp    float64 // T_x; 0 takes the likeliest token
 	Truncation          // which tokens may be drawn
-	MaxTokens   int     // text tokens of a sample at most, explicit thinking included
-	Seed        uint64
+	// RepeatPenalty makes tokens less likely that the prompt, the chain or the answer
+	// has so far: their logits are divided by it where they are positive and multiplied
+	// by it where they are not (Keskar et al. 2019, as in Hugging Face's transformers),
+	// before the temperature. 0 or 1 changes nothing. As with Truncation,
+	// log-probabilities know nothing of it.
+	RepeatPenalty float64
+	MaxTokens     int // text tokens of a sample at most, explicit thinking included
+	Seed          uint64
 	// Replace, if not nil, gives the thoughts [K, D] of prompt p instead of
 	// sampling them: accuracy with the true thoughts separates the prior's
 	// mistakes from the answer's.

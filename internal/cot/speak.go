@@ -125,7 +125,7 @@ func (c *chorus) Do(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		s := c.live[i]
 		c.thinking[i] = s.thinking
-		id, logp := dice.draw(c.logits.Row(i), &c.options, s.words)
+		id, logp := dice.draw(c.logits.Row(i), &c.options, s.words, s.Prompt, s.Chain, s.Answer)
 		s.LogText += logp
 		s.hear(id, c.special)
 		c.tokens[i] = id

@@ -37,7 +37,7 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 		"cot":       {text.LM, text.Special.CoT, Truncation{}},
 		"truncated": {nf.LM, nf.Special.BOT, Truncation{TopK: 9, TopP: 0.9, MinP: 0.01}},
 	} {
-		o := Options{TextTemp: 1, MaxTokens: steps + 1, Truncation: m.Truncation}
+		o := Options{TextTemp: 1, MaxTokens: steps + 1, Truncation: m.Truncation, RepeatPenalty: 1.1}
 		silent := special
 		silent.EOS = -1 // is never drawn
 		speakers, h := prefill(m.lm, prompts(3), 4, o, m.first)
