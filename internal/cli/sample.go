@@ -98,6 +98,7 @@ func (o *samplingOptions) truncation() cot.Truncation {
 
 type sampleOptions struct {
 	samplingOptions
+	chatOptions
 	prompt       string
 	showThoughts bool
 	out          string
@@ -110,7 +111,7 @@ func (e *env) sample() *cli.Command {
 		Usage: "draw samples: of one prompt as text, or of a benchmark as JSON lines",
 		Description: "Public benchmarks, whose data --data or $NFCOT_DATA names:\n" + indent(bench.Help()) +
 			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp, --top-p and --max-tokens:\n" + indent(bench.RecipeHelp()),
-		Flags: append(o.flags(),
+		Flags: append(append(o.samplingOptions.flags(), o.chatOptions.flags()...),
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
@@ -120,6 +121,10 @@ func (e *env) sample() *cli.Command {
 				return inputf("sample: --prompt and --bench exclude each other")
 			case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
 				return inputf("sample: --data and --recipe go with --bench, not with --prompt")
+			case o.chat && !c.IsSet("prompt"):
+				return inputf("sample: --chat goes with --prompt")
+			case !o.chat && (o.think || c.IsSet("system")):
+				return inputf("sample: --system and --think go with --chat")
 			case c.IsSet("prompt") && o.prompt == "":
 				return inputf("sample: --prompt is empty; give a text, or leave it out to sample a benchmark")
 			}
@@ -136,7 +141,7 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	b, err := e.promptsOf(o)
+	b, err := e.promptsOf(run, o)
 	if err != nil {
 		return err
 	}
@@ -165,7 +170,7 @@ func (e *env) runSample(o sampleOptions) error {
 }
 
 // promptsOf is what to sample: the prompt given, or a benchmark's problems.
-func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
+func (e *env) promptsOf(run *train.Run, o sampleOptions) (*bench.Benchmark, error) {
 	if o.prompt == "" {
 		return o.benchmark()
 	}
@@ -180,6 +185,12 @@ func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
 		}
 		if prompt = b.String(); prompt == "" {
 			return nil, inputf("sample: --prompt -: standard input is empty; give a text")
+		}
+	}
+	if o.chat {
+		var err error
+		if prompt, err = o.frame(run, prompt); err != nil {
+			return nil, err
 		}
 	}
 	return plainBenchmark("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
