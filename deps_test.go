@@ -40,8 +40,9 @@ var mayImport = map[string][]string{
 	"internal/cot/minicode": {"internal/cot"},
 	"internal/cot/train": {"internal/cot", "internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},
-	"internal/cli": {anything},
-	".":            {"internal/cli", "internal/eval/sandbox"},
+	"internal/cli":         {anything},
+	"scripts/random_model": {"internal/ckpt", "internal/tensor", "internal/transformer"},
+	".":                    {"internal/cli", "internal/eval/sandbox"},
 
 	// Help for tests, which no program imports.
 	"internal/shared":            {},

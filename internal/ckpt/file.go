@@ -16,6 +16,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/edsrzf/mmap-go"
 )
@@ -233,7 +234,69 @@ func (f *File) Metadata() map[string]string {
 // Float32 copies a tensor of F32, F16, BF16 or F64 (rounded to nearest) and
 // returns its values, row-major, and its shape.
 func (f *File) Float32(name string) ([]float32, []int, error) {
-	return read(f, name, "F32, F16, BF16 or F64", decodeFloat32)
+	return read(f, name, floatTypes, decodeFloat32)
+}
+
+// Shape is the shape of a tensor.
+func (f *File) Shape(name string) ([]int, error) {
+	t, err := f.find(name)
+	return slices.Clone(t.Shape), err
+}
+
+// Weights copies numbers [from, from+len(dst)) of a tensor that Float32 reads,
+// counted row-major. One that is not finite is an error: a model with it says
+// nothing.
+func (f *File) Weights(dst []float32, name string, from int) error {
+	t, err := f.find(name)
+	if err != nil {
+		return err
+	}
+	if width, ok := floatWidth[t.DType]; !ok {
+		err = fmt.Errorf("is %s, expected %s", t.DType, floatTypes)
+	} else {
+		buffer := buffers.Get().(*[]byte)
+		defer buffers.Put(buffer)
+		*buffer = slices.Grow((*buffer)[:0], len(dst)*width)[:len(dst)*width]
+		if err = t.shard.readAt(*buffer, t.begin+from*width); err == nil {
+			widen(dst, t.DType, *buffer)
+		}
+	}
+	if err == nil && !finite(dst) {
+		i := slices.IndexFunc(dst, func(x float32) bool { return !finite([]float32{x}) })
+		err = fmt.Errorf("number %d is %v, expected finite weights", from+i, dst[i])
+	}
+	if err != nil {
+		return fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
+	}
+	return nil
+}
+
+// buffers are where Weights reads to.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// readAt copies bytes of the data section. It reads the file, since what is read
+// once is read faster so than page by page through a memory map, and the pages do
+// not count as memory of this process.
+func (s *shard) readAt(b []byte, at int) error {
+	if s.mapped == nil {
+		copy(b, s.data[at:])
+		return nil
+	}
+	if _, err := s.mapped.ReadAt(b, int64(len(s.all)-len(s.data)+at)); err != nil {
+		return cmp.Or(s.unchanged(), reason(err))
+	}
+	return nil
+}
+
+// finite says whether no number is infinite or NaN: whether no exponent is all
+// ones, which adding one to would carry into the sign.
+func finite(x []float32) bool {
+	const exponent, one = 0x7f800000, 0x00800000
+	var carry uint32
+	for _, v := range x {
+		carry |= math.Float32bits(v)&exponent + one
+	}
+	return carry>>31 == 0
 }
 
 // Float64 copies a tensor of F64, F32, F16 or BF16, exactly.
@@ -312,19 +375,49 @@ func copyOut[T any](t located, decode func(DType, []byte) []T) (values []T, err 
 	return values, t.shard.unchanged()
 }
 
+// floatWidth is the width in bytes of the types that are read as float32.
+var floatWidth = map[DType]int{F32: 4, F16: 2, BF16: 2, F64: 8}
+
+const floatTypes = "F32, F16, BF16 or F64"
+
 func decodeFloat32(dtype DType, b []byte) []float32 {
+	width, ok := floatWidth[dtype]
+	if !ok {
+		return nil
+	}
+	values := make([]float32, len(b)/width)
+	widen(values, dtype, b)
+	return values
+}
+
+// widen converts the elements of b, of a type in floatWidth.
+func widen(dst []float32, dtype DType, b []byte) {
 	le := binary.LittleEndian
 	switch dtype {
 	case F32:
-		return each(b, 4, func(b []byte) float32 { return math.Float32frombits(le.Uint32(b)) })
+		for i := range dst {
+			dst[i] = math.Float32frombits(le.Uint32(b[4*i:]))
+		}
 	case BF16:
-		return each(b, 2, func(b []byte) float32 { return FromBF16(le.Uint16(b)) })
+		for ; len(dst) >= 4 && len(b) >= 8; dst, b = dst[4:], b[8:] {
+			four := le.Uint64(b)
+			dst[0] = math.Float32frombits(uint32(four) << 16)
+			dst[1] = math.Float32frombits(uint32(four) & 0xffff0000)
+			dst[2] = math.Float32frombits(uint32(four>>32) << 16)
+			dst[3] = math.Float32frombits(uint32(four>>32) & 0xffff0000)
+		}
+		for i := range dst {
+			dst[i] = FromBF16(le.Uint16(b[2*i:]))
+		}
 	case F16:
-		return each(b, 2, func(b []byte) float32 { return FromF16(le.Uint16(b)) })
+		for i := range dst {
+			dst[i] = FromF16(le.Uint16(b[2*i:]))
+		}
 	case F64:
-		return each(b, 8, func(b []byte) float32 { return float32(math.Float64frombits(le.Uint64(b))) })
+		for i := range dst {
+			dst[i] = float32(math.Float64frombits(le.Uint64(b[8*i:])))
+		}
 	}
-	return nil
 }
 
 func decodeFloat64(dtype DType, b []byte) []float64 {

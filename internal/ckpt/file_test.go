@@ -579,6 +579,56 @@ func TestClosed(t *testing.T) {
 	wantError(t, err, path, `"w"`)
 }
 
+// Weights are parts of what Float32 gives, of every type, mapped or not.
+func TestWeights(t *testing.T) {
+	values := []float32{1, -2, 0.5, 3, 1.5, -0.25, 8, 9, 10, -11, 12}
+	f64 := make([]float64, len(values))
+	for i, v := range values {
+		f64[i] = float64(v)
+	}
+	shape := []int{len(values)}
+	path := mustWrite(t, filepath.Join(t.TempDir(), "x"), []Tensor{
+		{Name: "F64", Shape: shape, Data: f64}, {Name: "F32", Shape: shape, Data: values},
+		{Name: "BF16", Shape: shape, Data: values, DType: BF16}, {Name: "F16", Shape: shape, Data: values, DType: F16},
+		{Name: "NaN", Shape: []int{3}, Data: []float32{1, float32(math.NaN()), 2}}, {Name: "Inf", Shape: []int{2}, Data: []float32{1, float32(math.Inf(-1))}, DType: BF16},
+		{Name: "I64", Shape: []int{1}, Data: []int64{1}},
+	}, nil)
+	mapped := mustOpen(t, path)
+	copied, err := open(path, func(*os.File) ([]byte, error) { return nil, errors.New("no maps") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*File{mapped, copied} {
+		for _, name := range []string{"F64", "F32", "BF16", "F16"} {
+			if info, _ := f.Info(name); string(info.DType) != name {
+				t.Errorf("%s is stored as %s", name, info.DType)
+			}
+			if got, err := f.Shape(name); err != nil || !slices.Equal(got, shape) {
+				t.Errorf("%s has shape %v, %v", name, got, err)
+			}
+			for from := range values {
+				for to := from; to <= len(values); to++ {
+					got := make([]float32, to-from)
+					if err := f.Weights(got, name, from); err != nil || !slices.Equal(got, values[from:to]) {
+						t.Fatalf("%s [%d, %d): %v, %v", name, from, to, got, err)
+					}
+				}
+			}
+		}
+		wantError(t, f.Weights(make([]float32, 2), "NaN", 1), path, `tensor "NaN"`, "number 1 is NaN, expected finite weights")
+		wantError(t, f.Weights(make([]float32, 2), "Inf", 0), path, `tensor "Inf"`, "number 1 is -Inf")
+		wantError(t, f.Weights(make([]float32, 1), "I64", 0), path, `tensor "I64"`, "is I64, expected F32, F16, BF16 or F64")
+		wantError(t, f.Weights(nil, "none", 0), path, `"none"`)
+		if err := f.Weights(make([]float32, 1), "NaN", 2); err != nil {
+			t.Errorf("beside a NaN: %v", err)
+		}
+	}
+	if err := os.Truncate(path, 300); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, mapped.Weights(make([]float32, 2), "Inf", 0), path, `tensor "Inf"`, "changed from")
+}
+
 // Whatever Open accepts is covered by its tensors to the last byte, can be read
 // and written, and is the same afterwards.
 func FuzzOpen(f *testing.F) {

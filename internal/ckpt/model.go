@@ -13,10 +13,10 @@ import (
 	"slices"
 )
 
-const (
-	modelName = "model.safetensors"
-	indexName = "model.safetensors.index.json"
-)
+const modelName = "model.safetensors"
+
+// IndexFile is the index of a sharded model.
+const IndexFile = "model.safetensors.index.json"
 
 // OpenModel opens the weights of a model folder: model.safetensors where there
 // is one, else the shards that model.safetensors.index.json names. All tensors
@@ -24,13 +24,13 @@ const (
 // if a shard is missing, lacks a tensor that the index promises, or holds one
 // that another shard also holds.
 func OpenModel(dir string) (*File, error) {
-	single, index := filepath.Join(dir, modelName), filepath.Join(dir, indexName)
+	single, index := filepath.Join(dir, modelName), filepath.Join(dir, IndexFile)
 	if _, err := os.Stat(single); !errors.Is(err, fs.ErrNotExist) {
 		return Open(single)
 	}
 	text, err := os.ReadFile(index)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: holds neither %s nor %s", dir, modelName, indexName)
+		return nil, fmt.Errorf("%s: holds neither %s nor %s", dir, modelName, IndexFile)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", index, reason(err))
@@ -104,7 +104,7 @@ func openShards(dir, index string, placement []place) (_ *File, err error) {
 	for _, p := range placement {
 		t, ok := f.byName[p.tensor]
 		if !ok || filepath.Base(t.shard.path) != p.shard {
-			return nil, fmt.Errorf("%s: tensor %q is not in %s, where %s puts it", dir, p.tensor, p.shard, indexName)
+			return nil, fmt.Errorf("%s: tensor %q is not in %s, where %s puts it", dir, p.tensor, p.shard, IndexFile)
 		}
 	}
 	return f, nil

@@ -62,19 +62,19 @@ func TestOpenModelRefuses(t *testing.T) {
 		shards map[string][]string // file: its tensors
 		want   []string
 	}{
-		"nothing":           {"", nil, []string{"neither", modelName, indexName}},
-		"missing shard":     {index, map[string][]string{"1": {"a"}}, []string{indexName, `"b"`, "2.safetensors", "does not exist"}},
-		"lacks a tensor":    {index, map[string][]string{"1": {"a"}, "2": {"c"}}, []string{`"b"`, "not in 2.safetensors", indexName}},
+		"nothing":           {"", nil, []string{"neither", modelName, IndexFile}},
+		"missing shard":     {index, map[string][]string{"1": {"a"}}, []string{IndexFile, `"b"`, "2.safetensors", "does not exist"}},
+		"lacks a tensor":    {index, map[string][]string{"1": {"a"}, "2": {"c"}}, []string{`"b"`, "not in 2.safetensors", IndexFile}},
 		"in the other":      {index, map[string][]string{"1": {"a", "b"}, "2": {"c"}}, []string{`"b"`, "not in 2.safetensors"}},
 		"in two shards":     {index, map[string][]string{"1": {"a", "b"}, "2": {"b"}}, []string{"2.safetensors", `"b"`, "also in", "1.safetensors"}},
-		"twice in index":    {`{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}`, nil, []string{indexName, "duplicate", `"a"`}},
-		"no map":            {`{"metadata":{}}`, nil, []string{indexName, "weight_map"}},
-		"empty map":         {`{"weight_map":{}}`, nil, []string{indexName, "empty"}},
-		"map no object":     {`{"weight_map":3}`, nil, []string{indexName, "weight_map", "object"}},
-		"index not JSON":    {`{`, nil, []string{indexName, "invalid JSON"}},
-		"shard no name":     {`{"weight_map":{"a":7}}`, nil, []string{indexName, `"a"`, "7"}},
-		"shard elsewhere":   {`{"weight_map":{"a":"../1.safetensors"}}`, nil, []string{indexName, `"a"`, "same folder"}},
-		"shard the parent":  {`{"weight_map":{"a":".."}}`, nil, []string{indexName, `"a"`, "same folder"}},
+		"twice in index":    {`{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}`, nil, []string{IndexFile, "duplicate", `"a"`}},
+		"no map":            {`{"metadata":{}}`, nil, []string{IndexFile, "weight_map"}},
+		"empty map":         {`{"weight_map":{}}`, nil, []string{IndexFile, "empty"}},
+		"map no object":     {`{"weight_map":3}`, nil, []string{IndexFile, "weight_map", "object"}},
+		"index not JSON":    {`{`, nil, []string{IndexFile, "invalid JSON"}},
+		"shard no name":     {`{"weight_map":{"a":7}}`, nil, []string{IndexFile, `"a"`, "7"}},
+		"shard elsewhere":   {`{"weight_map":{"a":"../1.safetensors"}}`, nil, []string{IndexFile, `"a"`, "same folder"}},
+		"shard the parent":  {`{"weight_map":{"a":".."}}`, nil, []string{IndexFile, `"a"`, "same folder"}},
 		"damaged shard":     {`{"weight_map":{"a":"bad"}}`, nil, []string{"bad", "3 bytes"}},
 		"unindexed tensors": {`{"weight_map":{"a":"1.safetensors"}}`, map[string][]string{"1": {"a", "b"}}, nil},
 	} {
@@ -82,7 +82,7 @@ func TestOpenModelRefuses(t *testing.T) {
 			dir := t.TempDir()
 			writeBytes(t, filepath.Join(dir, "bad"), []byte("bad"))
 			if c.index != "" {
-				writeBytes(t, filepath.Join(dir, indexName), []byte(c.index))
+				writeBytes(t, filepath.Join(dir, IndexFile), []byte(c.index))
 			}
 			for file, names := range c.shards {
 				var tensors []Tensor
@@ -108,7 +108,7 @@ func TestOpenModelRefuses(t *testing.T) {
 // shard's.
 func TestOpenModelOrder(t *testing.T) {
 	dir := t.TempDir()
-	writeBytes(t, filepath.Join(dir, indexName), []byte(`{"weight_map":{"a":"2","b":"1"}}`))
+	writeBytes(t, filepath.Join(dir, IndexFile), []byte(`{"weight_map":{"a":"2","b":"1"}}`))
 	mustWrite(t, filepath.Join(dir, "1"), []Tensor{{Name: "b", Data: []uint8{1}}}, map[string]string{"format": "pt"})
 	mustWrite(t, filepath.Join(dir, "2"), []Tensor{{Name: "a", Data: []uint8{2}}}, map[string]string{"format": "np"})
 	f, err := OpenModel(dir)
@@ -125,12 +125,12 @@ func TestOpenModelOrder(t *testing.T) {
 func TestOpenModelPrefersSingle(t *testing.T) {
 	dir := t.TempDir()
 	path := writeBytes(t, filepath.Join(dir, modelName), nil)
-	writeBytes(t, filepath.Join(dir, indexName), []byte(`{"weight_map":{"a":"1"}}`))
+	writeBytes(t, filepath.Join(dir, IndexFile), []byte(`{"weight_map":{"a":"1"}}`))
 	_, err := OpenModel(dir)
 	wantError(t, err, path, "0 bytes")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	_, err = OpenModel(dir)
-	wantError(t, err, filepath.Join(dir, indexName), "1", "does not exist")
+	wantError(t, err, filepath.Join(dir, IndexFile), "1", "does not exist")
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -26,8 +27,8 @@ var (
 
 // OpenText opens a file, or standard input for "-", and uncompresses what is
 // gzip or Zstandard. Errors of reading name the file, too.
-func OpenText(path string) (io.ReadCloser, error) {
-	t := &text{name: inputName(path)}
+func OpenText(path string) (*Text, error) {
+	t := &Text{name: inputName(path)}
 	source := os.Stdin
 	if path != Stdin {
 		f, err := os.Open(path)
@@ -51,18 +52,35 @@ func inputName(path string) string {
 	return path
 }
 
-// text is an open input.
-type text struct {
+// A Text is an open input.
+type Text struct {
 	name         string
 	compression  string // as it is called in errors; empty for plain text
 	uncompressed io.Reader
 	decoder      io.Closer // nil for plain text
 	source       io.Closer // nil for standard input, which is not ours to close
+	taken        atomic.Int64
+}
+
+// Taken is the number of bytes taken from the file up to now, some of which may not
+// have come out of Read yet: compressed ones where the file is compressed.
+func (t *Text) Taken() int64 { return t.taken.Load() }
+
+// counted counts what is read of a text's file.
+type counted struct {
+	io.Reader
+	*Text
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.taken.Add(int64(n))
+	return n, err
 }
 
 // start looks at the first bytes and chooses the decoder.
-func (t *text) start(source io.Reader) error {
-	b := bufio.NewReaderSize(source, 1<<16)
+func (t *Text) start(source io.Reader) error {
+	b := bufio.NewReaderSize(counted{source, t}, 1<<16)
 	first, err := b.Peek(len(zstdMagic))
 	if err != nil && err != io.EOF {
 		return t.explain(err)
@@ -88,7 +106,8 @@ func (t *text) start(source io.Reader) error {
 	return nil
 }
 
-func (t *text) Read(p []byte) (int, error) {
+// Read gives uncompressed text.
+func (t *Text) Read(p []byte) (int, error) {
 	n, err := t.uncompressed.Read(p)
 	if err != nil && err != io.EOF {
 		err = t.explain(err)
@@ -96,14 +115,15 @@ func (t *text) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *text) explain(err error) error {
+func (t *Text) explain(err error) error {
 	if t.compression != "" {
 		return fmt.Errorf("%s: damaged %s data: %w", t.name, t.compression, err)
 	}
 	return fmt.Errorf("%s: %w", t.name, reason(err))
 }
 
-func (t *text) Close() error {
+// Close closes the file.
+func (t *Text) Close() error {
 	var err error
 	for _, c := range []io.Closer{t.decoder, t.source} {
 		if c != nil {

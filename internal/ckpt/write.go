@@ -19,8 +19,9 @@ type Tensor struct {
 	// Data is []float32 (F32), []float64 (F64), []int64 (I64), []uint16 of
 	// bfloat16 bit patterns (BF16) or []uint8 (U8).
 	Data any
-	// DType declares what a []uint8 holds: the little-endian bytes of this
-	// type, as File.Raw gives them. Empty for everything else.
+	// DType, unless it is empty, is the type to store: F32, BF16 or F16 of []float32,
+	// rounded to nearest; any of []uint8, which then are the little-endian bytes
+	// of this type, as File.Raw gives them.
 	DType DType
 }
 
@@ -38,7 +39,7 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 			return err
 		}
 		for _, t := range tensors {
-			if err := writeData(w, t.Data); err != nil {
+			if err := writeData(w, t); err != nil {
 				return err
 			}
 		}
@@ -109,6 +110,9 @@ func describe(t Tensor) (Info, error) {
 	switch data := t.Data.(type) {
 	case []float32:
 		info.DType, info.Bytes = F32, 4*len(data)
+		if t.DType == BF16 || t.DType == F16 {
+			info.DType, info.Bytes = t.DType, 2*len(data)
+		}
 	case []float64:
 		info.DType, info.Bytes = F64, 8*len(data)
 	case []int64:
@@ -133,10 +137,16 @@ func describe(t Tensor) (Info, error) {
 }
 
 // writeData writes values little-endian.
-func writeData(w io.Writer, data any) error {
+func writeData(w io.Writer, t Tensor) error {
 	le := binary.LittleEndian
-	switch data := data.(type) {
+	switch data := t.Data.(type) {
 	case []float32:
+		switch t.DType {
+		case BF16:
+			return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint16(b, ToBF16(x)) })
+		case F16:
+			return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint16(b, ToF16(x)) })
+		}
 		return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint32(b, math.Float32bits(x)) })
 	case []float64:
 		return writeEach(w, data, func(b []byte, x float64) []byte { return le.AppendUint64(b, math.Float64bits(x)) })
@@ -145,7 +155,7 @@ func writeData(w io.Writer, data any) error {
 	case []uint16:
 		return writeEach(w, data, le.AppendUint16)
 	}
-	_, err := w.Write(data.([]uint8)) // describe has refused everything else
+	_, err := w.Write(t.Data.([]uint8)) // describe has refused everything else
 	return err
 }
 

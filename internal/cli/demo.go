@@ -155,7 +155,7 @@ func (e *env) printDemo(o demoOptions, rows []demoRow) error {
 // showSample shows one problem as the model thought about it: the first sample
 // that was judged.
 func (e *env) showSample(model, verdicts string) error {
-	run, err := train.Open(model)
+	run, err := train.Open(model, nil)
 	if err != nil {
 		return err
 	}

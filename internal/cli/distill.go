@@ -64,6 +64,9 @@ func (e *env) runDistill(o distillOptions) error {
 	if err != nil {
 		return input(err)
 	}
+	if tok, err = tok.With(cot.SpecialTokens...); err != nil { // a model of others may lack them, see train --init
+		return inputf("%s: %w", o.tokenizer, err)
+	}
 	special, err := cot.FindSpecial(tok)
 	if err != nil {
 		return inputf("%s: %w", o.tokenizer, err)

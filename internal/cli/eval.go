@@ -94,11 +94,11 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 	}
 	problems := b.Problems
 	var exec *executor // opened below, before anything is assembled
-	recipe, err := b.Recipe(o.recipe, func(ctx context.Context, text, entryPoint string) (string, error) {
+	recipe, err := o.recipeOf(b, func(ctx context.Context, text, entryPoint string) (string, error) {
 		return exec.sanitize(ctx, text, entryPoint)
 	})
 	if err != nil {
-		return x, input(err)
+		return x, err
 	}
 	part := o.shard.of(problems)
 	x.Recipe, x.Format = recipe.Name, problems[0].Format

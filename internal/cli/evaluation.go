@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
 	"nfcot/internal/eval"
 )
 
@@ -42,7 +43,10 @@ type sampling struct {
 	N           int     `json:"n"`
 	ThoughtTemp float64 `json:"thought_temp"`
 	Temp        float64 `json:"temp"`
-	MaxTokens   int     `json:"max_tokens"`
+	cot.Truncation
+	RepeatPenalty float64  `json:"repeat_penalty,omitempty"`
+	Stops         []string `json:"stops,omitempty"` // beside the recipe's
+	MaxTokens     int      `json:"max_tokens"`
 }
 
 // An evaluation is what eval reports: the numbers, and where they come from.

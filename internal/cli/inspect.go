@@ -41,11 +41,8 @@ func (e *env) runInspect(path string) error {
 	}
 	files := []string{path}
 	if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(path, "*.safetensors")); err != nil {
-			return err
-		}
-		if len(files) == 0 {
-			return inputf("%s: no safetensors file in the folder", path)
+		if files, err = safetensors(path); err != nil {
+			return input(err)
 		}
 	}
 	var tensors []tensorInfo
@@ -82,10 +79,30 @@ func (e *env) runInspect(path string) error {
 	}
 	e.printTable([]string{"tensor", "file", "type", "shape"}, rows)
 	fmt.Fprintf(e.stdout, "%d tensors, %d numbers\n", len(tensors), numbers)
-	for _, name := range []string{train.ConfigFile, cot.ConfigFile} {
+	for _, name := range []string{train.ConfigFile, cot.ConfigFile, train.GenerationFile} {
 		if text, err := os.ReadFile(filepath.Join(path, name)); err == nil {
 			fmt.Fprintf(e.stdout, "\n%s:\n%s", name, indent(string(text)))
 		}
 	}
 	return nil
+}
+
+// safetensors are the files of a folder, among which there are all that an index
+// names.
+func safetensors(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, ckpt.IndexFile)); err == nil {
+		f, err := ckpt.OpenModel(dir)
+		if err != nil {
+			return nil, err
+		}
+		return files, f.Close()
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s: no safetensors file in the folder", dir)
+	}
+	return files, nil
 }

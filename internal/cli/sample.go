@@ -21,20 +21,25 @@ import (
 // samplingOptions are those that sample and eval share.
 type samplingOptions struct {
 	modelOption
-	bench       string
-	data        string
-	recipe      string
-	problems    int
-	n           int
-	thoughtTemp float64
-	temp        float64
-	maxTokens   int
-	seed        uint64
-	streams     int
+	bench         string
+	data          string
+	recipe        string
+	problems      int
+	n             int
+	thoughtTemp   float64
+	temp          float64
+	topK          int
+	topP          float64
+	minP          float64
+	repeatPenalty float64
+	stops         cli.StringSlice
+	maxTokens     int
+	seed          uint64
+	streams       int
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{modelOption: modelOption{weights: "f32"}, bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, repeatPenalty: 1, maxTokens: 256, seed: 1, streams: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -46,6 +51,11 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
+		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
+		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
+		&cli.Float64Flag{Name: "min-p", Usage: "draw only from tokens that have this `share` of the likeliest one's probability, at --temp", Value: o.minP, Destination: &o.minP},
+		&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide by this `number` the logits, where positive, of tokens that prompt and answer have so far, and multiply others; 1: none", Value: o.repeatPenalty, Destination: &o.repeatPenalty},
+		&cli.StringSliceFlag{Name: "stop", Usage: "end an answer before this `TEXT`, beside what ends it anyway; may be given several times", Destination: &o.stops},
 		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.maxTokens, Destination: &o.maxTokens},
 		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.seed, Destination: &o.seed},
 		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams})
@@ -57,12 +67,38 @@ func (o *samplingOptions) check() error {
 		return inputf("-n is %d, --problems %d, --streams %d, --max-tokens %d; each must be at least 1", o.n, o.problems, o.streams, o.maxTokens)
 	case !(o.temp >= 0 && o.thoughtTemp >= 0) || math.IsInf(o.temp+o.thoughtTemp, 0):
 		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
+	case o.topK < 0 || !(o.topP > 0 && o.topP <= 1) || !(o.minP >= 0 && o.minP <= 1):
+		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
+	case !(o.repeatPenalty > 0) || math.IsInf(o.repeatPenalty, 0):
+		return inputf("--repeat-penalty is %g; want more than 0, and 1 for none", o.repeatPenalty)
+	case slices.Contains(o.stops.Value(), ""):
+		return inputf("--stop is empty; give the text that ends an answer")
 	}
 	return nil
 }
 
+// recipeOf is the recipe of a benchmark that the flags say, with their stops beside its own.
+func (o *samplingOptions) recipeOf(b *bench.Benchmark, sanitize bench.Sanitizer) (*bench.Recipe, error) {
+	recipe, err := b.Recipe(o.recipe, sanitize)
+	if err != nil {
+		return nil, input(err)
+	}
+	recipe.Stops = slices.Concat(recipe.Stops, o.stops.Value())
+	return recipe, nil
+}
+
+// truncation is what the flags say of it, without the top-p of 1 that keeps all.
+func (o *samplingOptions) truncation() cot.Truncation {
+	c := cot.Truncation{TopK: o.topK, MinP: o.minP}
+	if o.topP < 1 {
+		c.TopP = o.topP
+	}
+	return c
+}
+
 type sampleOptions struct {
 	samplingOptions
+	chatOptions
 	prompt       string
 	showThoughts bool
 	out          string
@@ -74,8 +110,8 @@ func (e *env) sample() *cli.Command {
 		Name:  "sample",
 		Usage: "draw samples: of one prompt as text, or of a benchmark as JSON lines",
 		Description: "Public benchmarks, whose data --data or $NFCOT_DATA names:\n" + indent(bench.Help()) +
-			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp and --max-tokens (it has no top-p):\n" + indent(bench.RecipeHelp()),
-		Flags: append(o.flags(),
+			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp, --top-p and --max-tokens:\n" + indent(bench.RecipeHelp()),
+		Flags: append(append(o.samplingOptions.flags(), o.chatOptions.flags()...),
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
@@ -85,6 +121,10 @@ func (e *env) sample() *cli.Command {
 				return inputf("sample: --prompt and --bench exclude each other")
 			case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
 				return inputf("sample: --data and --recipe go with --bench, not with --prompt")
+			case o.chat && !c.IsSet("prompt"):
+				return inputf("sample: --chat goes with --prompt")
+			case !o.chat && (o.think || c.IsSet("system")):
+				return inputf("sample: --system and --think go with --chat")
 			case c.IsSet("prompt") && o.prompt == "":
 				return inputf("sample: --prompt is empty; give a text, or leave it out to sample a benchmark")
 			}
@@ -101,13 +141,13 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	b, err := e.promptsOf(o)
+	b, err := e.promptsOf(run, o)
 	if err != nil {
 		return err
 	}
-	recipe, err := b.Recipe(o.recipe, nil)
+	recipe, err := o.recipeOf(b, nil)
 	if err != nil {
-		return input(err)
+		return err
 	}
 	if o.prompt != "" && o.out == "" && !e.json {
 		return e.printSamples(run, b.Problems, recipe, o)
@@ -130,7 +170,7 @@ func (e *env) runSample(o sampleOptions) error {
 }
 
 // promptsOf is what to sample: the prompt given, or a benchmark's problems.
-func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
+func (e *env) promptsOf(run *train.Run, o sampleOptions) (*bench.Benchmark, error) {
 	if o.prompt == "" {
 		return o.benchmark()
 	}
@@ -143,7 +183,15 @@ func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
 			}
 			b.WriteString(line + "\n")
 		}
-		prompt = b.String()
+		if prompt = b.String(); prompt == "" {
+			return nil, inputf("sample: --prompt -: standard input is empty; give a text")
+		}
+	}
+	if o.chat {
+		var err error
+		if prompt, err = o.frame(run, prompt); err != nil {
+			return nil, err
+		}
 	}
 	return plainBenchmark("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
 }
@@ -153,6 +201,7 @@ func (e *env) promptsOf(o sampleOptions) (*bench.Benchmark, error) {
 func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o sampleOptions) error {
 	var shown int // samples whose thinking is on stdout
 	stream := run.Tokenizer.NewStream(true)
+	pending := "" // text that may begin a stop
 	think := func(s *cot.Sample) {
 		shown++
 		if o.n > 1 {
@@ -168,7 +217,13 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 			if shown == 0 {
 				think(s)
 			}
-			fmt.Fprint(e.stdout, stream.Next(token))
+			pending += stream.Next(token)
+			safe, stopped := recipe.Cut(pending)
+			if !stopped {
+				safe = pending[:len(pending)-recipe.Partial(pending)]
+				pending = pending[len(safe):]
+			}
+			fmt.Fprint(e.stdout, safe)
 		}
 	}
 	done := 0
@@ -176,16 +231,17 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 		if done++; shown < done {
 			think(&s)
 		}
-		answer := run.Tokenizer.Decode(s.Answer, true)
-		if heard == nil {
+		answer, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
+		switch {
+		case heard == nil:
 			fmt.Fprint(e.stdout, answer)
-		} else {
-			fmt.Fprint(e.stdout, stream.Flush())
+		case !stopped:
+			fmt.Fprint(e.stdout, pending+stream.Flush())
 		}
 		if !strings.HasSuffix(answer, "\n") {
 			fmt.Fprintln(e.stdout)
 		}
-		if !s.Finished {
+		if !s.Finished && !stopped {
 			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", done)
 		}
 		return nil
@@ -198,7 +254,7 @@ func thinking(run *train.Run, s cot.Sample) string {
 	if s.Thoughts != nil {
 		text = ""
 		for k, ids := range run.VAE.Read(run.Model.NF.Flow.Inverse(s.Thoughts, nil)) {
-			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.Tokenizer.Decode(ids, true), "\n"))
+			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
 		}
 	}
 	var b strings.Builder
@@ -236,7 +292,7 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 // allows; heard is told the tokens of answers as they are drawn.
 func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {
@@ -283,6 +339,7 @@ type trace struct {
 	Chain     string      `json:"chain,omitempty"`
 	ChainIDs  []int       `json:"chain_ids,omitempty"`
 	ChainEnds bool        `json:"chain_ends,omitempty"` // the chain came to its end
+	EndedBy   int         `json:"ended_by,omitempty"`   // which of several EOS tokens, when finished
 	AnswerIDs []int       `json:"answer_ids"`
 	Stopped   bool        `json:"stopped,omitempty"`  // a stop of the recipe, not EOS, ended the answer; the completion lacks it
 	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
@@ -297,7 +354,7 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
 	}
 	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
-		AnswerIDs: s.Answer, Stopped: stopped && !s.Finished}
+		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished}
 	if s.Thoughts != nil {
 		line.LogPThoughts = &s.LogThoughts
 		for k := range s.Thoughts.Rows() {
@@ -312,7 +369,7 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return line, err
 	}
-	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "stopped", "thoughts"} {
+	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "stopped", "thoughts"} {
 		if v, ok := fields[key]; ok {
 			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
 		}
@@ -324,7 +381,8 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 	var t trace
 	for _, f := range line.Extra {
-		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs, "stopped": &t.Stopped, "thoughts": &t.Thoughts}[f.Key]
+		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs,
+			"ended_by": &t.EndedBy, "stopped": &t.Stopped, "thoughts": &t.Thoughts}[f.Key]
 		if into == nil {
 			continue
 		}
@@ -332,10 +390,15 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
 		}
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs, Finished: line.Finished && !t.Stopped}
+	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs,
+		Finished: line.Finished && !t.Stopped, EndedBy: t.EndedBy}
 	switch {
 	case t.Prompt == "":
 		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")
+	case t.EndedBy < 0 || t.EndedBy > len(run.Model.Special.MoreEOS):
+		return s, fmt.Errorf("ended_by is %d; the model has %d tokens that end an answer", t.EndedBy, 1+len(run.Model.Special.MoreEOS))
+	case s.Finished && run.Model.Special.EOS < 0:
+		return s, fmt.Errorf("it is finished, but the model has no token that ends an answer")
 	case t.AnswerIDs == nil:
 		s.Answer = run.Tokenizer.Encode(line.Completion)
 	}

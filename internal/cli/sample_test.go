@@ -30,7 +30,7 @@ func freshRun(t *testing.T) *train.Run {
 			t.Fatalf("%s: exit code %d\n%s", line, code, stderr.String())
 		}
 	}
-	run, err := train.Open(filepath.Join(dir, "run"))
+	run, err := train.Open(filepath.Join(dir, "run"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,5 +81,42 @@ func TestStopsEndSamples(t *testing.T) {
 	}
 	if stopped < 5 || stopped == o.n {
 		t.Errorf("%d of %d samples were stopped: this test sees little", stopped, o.n)
+	}
+}
+
+// TestStopsEndPrintedSamples: neither a stop nor what follows it is ever printed as
+// a sample comes, and all that comes before is.
+func TestStopsEndPrintedSamples(t *testing.T) {
+	run := freshRun(t)
+	problems := []eval.Problem{{TaskID: "a", Prompt: "x = 1\n"}}
+	cut := &bench.Recipe{Stops: []string{"x", "re", "us", "o"}}
+	o := sampleOptions{samplingOptions: defaultSampling()}
+	o.n, o.maxTokens, o.temp = 1, 30, 1
+	print := func(stops ...string) (stdout, stderr string) {
+		var out, log strings.Builder
+		e := &env{ctx: context.Background(), stdout: &out, stderr: &log}
+		r := &bench.Recipe{Prompt: func(p eval.Problem) string { return p.Prompt }, Stops: stops}
+		if err := e.printSamples(run, problems, r, o); err != nil {
+			t.Fatal(err)
+		}
+		return out.String(), log.String()
+	}
+	stopped := 0
+	for o.seed = range 60 {
+		plain, _ := print()
+		want, isStopped := cut.Cut(plain)
+		got, log := print(cut.Stops...)
+		if isStopped {
+			stopped++
+			if strings.Contains(log, "cut off") {
+				t.Errorf("seed %d: a sample that was stopped is said to be cut off", o.seed)
+			}
+		}
+		if strings.TrimSuffix(got, "\n") != strings.TrimSuffix(want, "\n") {
+			t.Errorf("seed %d: printed %q, want %q of %q", o.seed, got, want, plain)
+		}
+	}
+	if stopped < 10 {
+		t.Errorf("%d of 60 samples were stopped: this test sees little", stopped)
 	}
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nfcot/internal/ckpt"
 	"nfcot/internal/cli"
 	"nfcot/internal/eval/sandbox"
 )
@@ -77,7 +78,13 @@ func TestScripts(t *testing.T) {
 			"kill-at":    killAt,
 			"no-litter":  noLitter,
 			"damage":     damage,
+			"edit":       edit,
+			"not-finite": notFinite,
+			"shards":     shards,
 			"solutions":  solutions,
+
+			"random-model": randomModel,
+			"same-tensors": sameTensors,
 
 			"same-likelihood": sameLikelihood,
 			"same-verdicts":   sameLines("seconds"),
@@ -249,6 +256,65 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// edit replaces the first occurrence of a text in a file: edit FILE OLD NEW
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: edit FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o644))
+}
+
+// notFinite makes the number 3 of a tensor of float32 NaN: not-finite FILE TENSOR
+func notFinite(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: not-finite FILE TENSOR")
+	}
+	path := ts.MkAbs(args[0])
+	f, err := ckpt.Open(path)
+	ts.Check(err)
+	var tensors []ckpt.Tensor
+	for _, name := range f.Names() {
+		data, shape, err := f.Float32(name)
+		ts.Check(err)
+		if name == args[1] {
+			data[3] = float32(math.NaN())
+		}
+		tensors = append(tensors, ckpt.Tensor{Name: name, Shape: shape, Data: data})
+	}
+	ts.Check(f.Close())
+	ts.Check(ckpt.Write(path, tensors, nil))
+}
+
+// shards writes the model of a folder to another one, in bfloat16 and in two
+// files: shards FROM TO
+func shards(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: shards FROM TO")
+	}
+	f, err := ckpt.OpenModel(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	var parts [2][]ckpt.Tensor
+	placement := map[string]string{}
+	for i, name := range f.Names() {
+		data, shape, err := f.Float32(name)
+		ts.Check(err)
+		half := 2 * i / len(f.Names())
+		parts[half] = append(parts[half], ckpt.Tensor{Name: name, Shape: shape, Data: data, DType: ckpt.BF16})
+		placement[name] = fmt.Sprintf("model-%05d-of-00002.safetensors", half+1)
+	}
+	for i, tensors := range parts {
+		ts.Check(ckpt.Write(filepath.Join(ts.MkAbs(args[1]), fmt.Sprintf("model-%05d-of-00002.safetensors", i+1)), tensors, nil))
+	}
+	index, err := json.Marshal(map[string]any{"weight_map": placement})
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[1]), ckpt.IndexFile), index, 0o644))
 }
 
 // solutions writes the canonical solutions of a problem file as samples:

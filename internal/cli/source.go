@@ -51,7 +51,10 @@ func (e *env) openSource(o evalOptions, problems []eval.Problem, recipe *bench.R
 		return nil, err
 	}
 	x.Method = run.Experiment.Method
-	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, ThoughtTemp: o.thoughtTemp, Temp: o.temp, MaxTokens: o.maxTokens}
+	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, ThoughtTemp: o.thoughtTemp, Temp: o.temp, Truncation: o.truncation(), Stops: o.stops.Value(), MaxTokens: o.maxTokens}
+	if o.repeatPenalty != 1 {
+		x.Sampling.RepeatPenalty = o.repeatPenalty
+	}
 	return &drawn{e: e, run: run, problems: problems, recipe: recipe, options: o}, nil
 }
 

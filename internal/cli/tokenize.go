@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -82,7 +83,7 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 	var failed error
 	tok, err := tokenizer.Train(func(yield func(string) bool) {
 		for _, path := range o.in {
-			more, err := texts(path, yield)
+			more, err := e.texts(path, yield)
 			if err != nil || !more {
 				failed = err
 				return
@@ -109,9 +110,9 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 // texts yields the texts of a file: of example files (JSON lines with a prompt)
 // prompt, chain and answer; of any other file its lines. The first line says
 // which of the two a file is.
-func texts(path string, yield func(string) bool) (more bool, err error) {
+func (e *env) texts(path string, yield func(string) bool) (more bool, err error) {
 	n, examples := 0, false
-	for line, err := range textLines(path) {
+	for line, err := range e.fileLines("read "+filepath.Base(path), path) {
 		if err != nil {
 			return false, err
 		}
@@ -146,50 +147,88 @@ func textLines(path string) func(yield func(string, error) bool) {
 			return
 		}
 		defer f.Close()
-		r := bufio.NewReaderSize(f, 1<<16)
-		for {
-			line, err := r.ReadString('\n')
-			if line != "" && !yield(strings.TrimSuffix(line, "\n"), nil) {
-				return
+		linesOf(f, yield)
+	}
+}
+
+// linesOf yields the lines of a text.
+func linesOf(f io.Reader, yield func(string, error) bool) {
+	r := bufio.NewReaderSize(f, 1<<16)
+	for {
+		line, err := r.ReadString('\n')
+		if line != "" && !yield(strings.TrimSuffix(line, "\n"), nil) {
+			return
+		}
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			yield("", err)
+			return
+		}
+	}
+}
+
+// fileLines is textLines with progress: of the file, which says how much there is.
+func (e *env) fileLines(label, path string) func(yield func(string, error) bool) {
+	info, err := os.Stat(path)
+	if path == ckpt.Stdin || err != nil {
+		return textLines(path)
+	}
+	return func(yield func(string, error) bool) {
+		f, err := ckpt.OpenText(path)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer f.Close()
+		const unit = 1000
+		bar := e.progress(label, "kB", 0, int(info.Size()/unit))
+		n, whole := 0, true
+		linesOf(f, func(line string, err error) bool {
+			if n++; n%1024 == 0 {
+				bar.set(int(f.Taken()/unit), fmt.Sprintf("%d lines", n))
 			}
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				yield("", err)
-				return
-			}
+			whole = yield(line, err) && err == nil
+			return whole
+		})
+		if whole {
+			bar.set(int(f.Taken()/unit), "")
+			bar.end(fmt.Sprintf("%d lines", n))
 		}
 	}
 }
 
 func (e *env) runEncode(o tokenizeOptions) error {
-	return e.convert(o, func(tok *tokenizer.Tokenizer, line string) (string, error) {
-		ids, err := json.Marshal(tok.Encode(line))
-		if string(ids) == "null" {
-			return "[]", err
+	return e.convert("encode", o, func(tok *tokenizer.Tokenizer, line string, out []byte) ([]byte, error) {
+		out = append(out, '[')
+		for i, id := range tok.Encode(line) {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = strconv.AppendInt(out, int64(id), 10)
 		}
-		return string(ids), err
+		return append(out, ']'), nil
 	})
 }
 
 func (e *env) runDecode(o tokenizeOptions) error {
-	return e.convert(o, func(tok *tokenizer.Tokenizer, line string) (string, error) {
+	return e.convert("decode", o, func(tok *tokenizer.Tokenizer, line string, out []byte) ([]byte, error) {
 		var ids []int
 		if err := json.Unmarshal([]byte(line), &ids); err != nil {
-			return "", fmt.Errorf("found %.40q; expected a JSON array of ids, like [5, 7]", line)
+			return nil, fmt.Errorf("found %.40q; expected a JSON array of ids, like [5, 7]", line)
 		}
 		for _, id := range ids {
 			if id < 0 || id >= tok.VocabSize() {
-				return "", fmt.Errorf("id %d is not in the vocabulary; expected 0 to %d", id, tok.VocabSize()-1)
+				return nil, fmt.Errorf("id %d is not in the vocabulary; expected 0 to %d", id, tok.VocabSize()-1)
 			}
 		}
-		return tok.Decode(ids, false), nil
+		return append(out, tok.Decode(ids, false)...), nil
 	})
 }
 
-// convert maps the lines of a file to lines of stdout.
-func (e *env) convert(o tokenizeOptions, f func(tok *tokenizer.Tokenizer, line string) (string, error)) error {
+// convert maps the lines of a file to lines of stdout. f appends a line to out.
+func (e *env) convert(label string, o tokenizeOptions, f func(tok *tokenizer.Tokenizer, line string, out []byte) ([]byte, error)) error {
 	if err := need("tokenizer", o.tokenizer); err != nil {
 		return err
 	}
@@ -204,16 +243,16 @@ func (e *env) convert(o tokenizeOptions, f func(tok *tokenizer.Tokenizer, line s
 	out := bufio.NewWriter(e.stdout)
 	defer out.Flush()
 	n := 0
-	for line, err := range textLines(o.in) {
+	var text []byte
+	for line, err := range e.fileLines(label, o.in) {
 		if err != nil {
 			return input(err)
 		}
 		n++
-		text, err := f(tok, line)
-		if err != nil {
+		if text, err = f(tok, line, text[:0]); err != nil {
 			return inputf("%s:%d: %w", name, n, err)
 		}
-		fmt.Fprintln(out, text)
+		out.Write(append(text, '\n'))
 	}
 	return nil
 }

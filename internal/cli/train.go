@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -24,6 +25,8 @@ type trainOptions struct {
 	source    train.Source
 	config    string   // YAML file
 	set       []string // key=value
+	lora      int
+	memory    string // limit; "" for what the system has
 	resume    bool
 	out       string
 }
@@ -44,10 +47,12 @@ func (e *env) train() *cli.Command {
 			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.source.Thoughts},
 			&cli.StringFlag{Name: "data", Usage: "examples `FILE`, for methods without continuous thoughts; wants --tokenizer", Destination: &o.source.Data},
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, or the `DIR` that holds it, for --data", Destination: &o.source.Tokenizer},
-			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from: parameters of the same name are taken over", Destination: &o.source.Init},
+			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, or a model folder of Hugging Face's (Qwen3): its tokenizer and its parameters of the same names are taken over", Destination: &o.source.Init},
 			&cli.StringFlag{Name: "config", Usage: "experiment `FILE` (YAML, as in RUN/config.yaml)", Destination: &o.config},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting of the experiment, `KEY=VALUE` (seed=2, model.hidden=128); may be given several times", Destination: &set},
 			&cli.StringFlag{Name: "precision", Usage: "f32, or bf16: weights stay float32, but products with them round their factors to `PRECISION`, which processors with AVX512_BF16 or AMX multiply faster (default: the experiment's, f32)", Destination: &o.precision},
+			&cli.IntFlag{Name: "lora", Usage: "train the matrices of the backbone's blocks through adapters of `RANK` alone (LoRA), which the run then holds in their place; wants --init (default: the experiment's, 0: train the matrices themselves)", Destination: &o.lora},
+			&cli.StringFlag{Name: "memory-limit", Usage: "refuse to begin what takes more than so many `bytes` (with KiB, MiB or GiB; default: the memory that the system has free)", Destination: &o.memory},
 			&cli.IntFlag{Name: "stage", Usage: "run this stage alone: 0 text, 1 heads, 2 joint, 3 joint with the flow; -1: all that have steps", Value: o.source.Stage, Destination: &o.source.Stage},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
 			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out},
@@ -67,7 +72,11 @@ func (e *env) runTrain(o trainOptions) error {
 	if err != nil {
 		return err
 	}
-	run, data, err := prepare(x, o.out)
+	limit, err := o.memoryLimit()
+	if err != nil {
+		return err
+	}
+	run, data, err := e.prepare(x, o.out, limit)
 	if err != nil {
 		return err
 	}
@@ -76,7 +85,7 @@ func (e *env) runTrain(o trainOptions) error {
 			return err
 		}
 	}
-	if err := e.trainLoop(run, data, o.resume); err != nil {
+	if err := e.trainLoop(run, data, limit, o.resume); err != nil {
 		return err
 	}
 	return run.Finish()
@@ -86,7 +95,7 @@ func (e *env) runTrain(o trainOptions) error {
 // method's default with the user's changes. The data's part is filled in later.
 func (o trainOptions) experiment() (train.Experiment, error) {
 	if o.resume {
-		if o.method != "" || o.precision != "" || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
+		if o.method != "" || o.precision != "" || o.lora != 0 || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
 			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
 		}
 		if _, err := os.Stat(filepath.Join(o.out, train.ModelFile)); err == nil {
@@ -95,19 +104,18 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		x, err := train.ReadConfig(o.out)
 		return x, input(err)
 	}
-	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
-		return train.Experiment{}, inputf("%s: is a file; expected a folder for the run", o.out)
-	}
-	if files, _ := os.ReadDir(o.out); len(files) > 0 {
-		return train.Experiment{}, inputf("%s: the folder is not empty; continue its run with --resume, or choose another folder", o.out)
+	if err := emptyFolder(o.out); err != nil {
+		return train.Experiment{}, err
 	}
 	x := train.Experiment{Config: train.Default(o.method), Source: o.source}
 	if o.source.Init != "" {
-		from, err := train.ReadConfig(o.source.Init)
+		from, err := train.OpenOrigin(o.source.Init)
 		if err != nil {
 			return x, input(err)
 		}
-		x.Model = from.Model
+		if x.Model = from.Model; !from.Run {
+			x.Config = x.Config.Pretrained(from.Model)
+		}
 	}
 	if o.config != "" {
 		text, err := os.ReadFile(o.config)
@@ -134,10 +142,24 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 	if o.precision != "" {
 		x.Precision = o.precision
 	}
+	if o.lora != 0 {
+		x.LoRA.Rank, x.LoRA.Merged = o.lora, false
+	}
 	if x.Method == "" {
 		return x, need("method", "")
 	}
 	return x, nil
+}
+
+// emptyFolder refuses a folder for a run that holds something.
+func emptyFolder(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return inputf("%s: is a file; expected a folder for the run", dir)
+	}
+	if files, _ := os.ReadDir(dir); len(files) > 0 {
+		return inputf("%s: the folder is not empty; continue its run with --resume, or choose another folder", dir)
+	}
+	return nil
 }
 
 // overlay is the source that a config file names, with what flags say instead.
@@ -182,9 +204,34 @@ func nested(key, value string) []byte {
 	return []byte(b.String() + " " + value + "\n")
 }
 
-// prepare reads the data of an experiment and makes its model.
-func prepare(x train.Experiment, dir string) (*train.Run, []cot.Encoded, error) {
+// memoryLimit is how many bytes training may take; 0 if nobody knows.
+func (o trainOptions) memoryLimit() (int, error) {
+	if o.memory == "" {
+		return availableMemory(), nil
+	}
+	n, err := parseBytes(o.memory)
+	if err != nil {
+		return 0, inputf("--memory-limit %s: %w", o.memory, err)
+	}
+	return int(n), nil
+}
+
+// prepare reads the data of an experiment and makes its model, if it fits into
+// memory.
+func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []cot.Encoded, error) {
 	run := &train.Run{Dir: dir}
+	var added []string // tokens
+	if x.Source.Init != "" {
+		from, err := train.OpenOrigin(x.Source.Init)
+		if err == nil {
+			err = from.LoadTokenizer()
+		}
+		if err != nil {
+			return nil, nil, input(err)
+		}
+		added, run.Tokenizer = from.Added(), from.Tokenizer
+		x.NewTokens, x.Model.Vocab = from.NewTokens, from.Model.Vocab
+	}
 	data, err := readCorpus(x.Source, run)
 	if err != nil {
 		return nil, nil, err
@@ -193,7 +240,9 @@ func prepare(x train.Experiment, dir string) (*train.Run, []cot.Encoded, error) 
 	if err != nil {
 		return nil, nil, input(err)
 	}
-	x.Model.Vocab = run.Tokenizer.VocabSize()
+	if x.Source.Init == "" {
+		x.Model.Vocab = run.Tokenizer.VocabSize()
+	}
 	if run.VAE != nil {
 		x.NF.K, x.NF.D = run.VAE.Config.K, run.VAE.Config.D
 	}
@@ -205,15 +254,20 @@ func prepare(x train.Experiment, dir string) (*train.Run, []cot.Encoded, error) 
 	if err := check(x, data, run.VAE != nil); err != nil {
 		return nil, nil, err
 	}
-	run.Experiment = x
-	run.Model = train.NewModel(x.Config, special)
-	if run.Model.NF == nil {
-		run.VAE = nil
+	if need := x.Standing(x.Source.Stage); limit > 0 && need.All() > limit {
+		return nil, nil, input(train.TooLarge{Memory: need, Limit: limit})
 	}
-	if x.Source.Init != "" {
-		if err := run.Model.InitFrom(x.Source.Init); err != nil {
-			return nil, nil, input(err)
-		}
+	run.Experiment = x
+	if x.Source.Init == "" {
+		run.Model = train.NewModel(x.Config, special)
+	} else if run.Model, err = train.LoadModel(x.Source.Init, x.Config, special); err != nil {
+		return nil, nil, input(err)
+	}
+	if len(added) > 0 {
+		e.say("train: %s gets the tokens %s", x.Source.Init, strings.Join(added, " "))
+	}
+	if run.Model.NF == nil {
+		run.VAE, run.VAEWords = nil, nil
 	}
 	return run, data, nil
 }
@@ -222,6 +276,9 @@ func prepare(x train.Experiment, dir string) (*train.Run, []cot.Encoded, error) 
 func check(x train.Experiment, data []cot.Encoded, codes bool) error {
 	if err := x.Check(); err != nil {
 		return inputf("experiment: %w", err)
+	}
+	if x.LoRA.On() && x.Source.Init == "" {
+		return inputf("adapters (--lora) need a model to adapt; give --init")
 	}
 	if x.Continuous() && !codes {
 		return inputf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", x.Method)
@@ -255,7 +312,7 @@ func checkStages(x train.Experiment) error {
 }
 
 // readCorpus reads the examples of a source, in tokens, and notes in run which
-// tokenizer and VAE go with them.
+// tokenizer, unless it has one, and VAE go with them.
 func readCorpus(s train.Source, run *train.Run) ([]cot.Encoded, error) {
 	switch {
 	case s.Thoughts != "":
@@ -263,17 +320,24 @@ func readCorpus(s train.Source, run *train.Run) ([]cot.Encoded, error) {
 		if err != nil {
 			return nil, input(err)
 		}
-		run.Tokenizer, run.VAE = x.Tokenizer, x.VAE
-		return x.Encoded(), nil
-	case s.Data == "" || s.Tokenizer == "":
+		run.VAE, run.VAEWords = x.VAE, x.Tokenizer
+		if run.Tokenizer == nil {
+			run.Tokenizer = x.Tokenizer
+		}
+		return x.Encoded(run.Tokenizer), nil
+	case s.Tokenizer != "" && run.Tokenizer != nil:
+		return nil, inputf("with --init the tokenizer is that of %s; leave --tokenizer out", s.Init)
+	case s.Data == "" || s.Tokenizer == "" && run.Tokenizer == nil:
 		return nil, inputf("what to train on is missing: give --thoughts DIR, or --data FILE with --tokenizer DIR")
 	}
 	examples, err := readExamples(s.Data)
 	if err != nil {
 		return nil, err
 	}
-	if run.Tokenizer, err = tokenizer.Load(s.Tokenizer); err != nil {
-		return nil, input(err)
+	if run.Tokenizer == nil {
+		if run.Tokenizer, err = tokenizer.Load(s.Tokenizer); err != nil {
+			return nil, input(err)
+		}
 	}
 	data := make([]cot.Encoded, len(examples))
 	for i, ex := range examples {
@@ -283,11 +347,11 @@ func readCorpus(s train.Source, run *train.Run) ([]cot.Encoded, error) {
 }
 
 // trainLoop trains with progress, metrics.jsonl and TensorBoard events.
-func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err error) {
+func (e *env) trainLoop(run *train.Run, data []cot.Encoded, limit int, resume bool) (err error) {
 	x := run.Experiment
 	loop := train.Loop{
 		Config: x.Config, Model: run.Model, Only: x.Source.Stage, Dir: run.Dir,
-		Data: data[:len(data)-x.HeldOut], Held: data[len(data)-x.HeldOut:],
+		Limit: limit, Data: data[:len(data)-x.HeldOut], Held: data[len(data)-x.HeldOut:],
 	}
 	log, err := ckpt.OpenLog(filepath.Join(run.Dir, train.MetricsFile))
 	if err != nil {
@@ -309,7 +373,7 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 			return err
 		}
 	}
-	e.say("train %s: %d examples and %d held out (held_out), %.2g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
+	e.say("train %s: %d examples and %d held out (held_out), %.3g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
 	var bar *progress
 	loop.Plan = func(m train.Memory) {
 		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
@@ -336,7 +400,13 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, resume bool) (err er
 		}
 		return log.Append(m)
 	}
+	if limit > 0 { // collect garbage rather than take more
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(limit)))
+	}
 	if err := loop.Run(e.ctx); err != nil {
+		if errors.As(err, new(train.TooLarge)) {
+			return input(err)
+		}
 		if errors.Is(err, train.ErrInterrupted) {
 			return fmt.Errorf("%s: %w, state saved; continue with nfcot train --resume -o %s", run.Dir, err, run.Dir)
 		}

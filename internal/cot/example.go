@@ -41,10 +41,20 @@ func (e *Encoded) chainTokens() int {
 
 // Special holds the ids of the tokens that structure a stream.
 type Special struct {
-	EOS int // ends an answer
+	EOS int // ends an answer; negative: nothing does
 	BOT int // begins continuous thoughts
 	CoT int // begins an explicit chain of thought
 	Ans int // begins an answer that is not preceded by continuous thoughts
+
+	MoreEOS []int // they end an answer too: models of others may have several such tokens
+}
+
+// end is the token that ended a sample: EOS, or one of MoreEOS.
+func (s Special) end(x *Sample) int {
+	if x.EndedBy == 0 {
+		return s.EOS
+	}
+	return s.MoreEOS[x.EndedBy-1]
 }
 
 // SpecialTokens are the texts of Special's tokens, in the order of its fields.
@@ -67,7 +77,7 @@ func FindSpecial(tok Tokenizer) (Special, error) {
 		}
 		ids[i] = id
 	}
-	return Special{ids[0], ids[1], ids[2], ids[3]}, nil
+	return Special{EOS: ids[0], BOT: ids[1], CoT: ids[2], Ans: ids[3]}, nil
 }
 
 // Encode turns example number index into tokens. Each line of the chain is a

@@ -46,6 +46,13 @@ func shakenText(chain bool) (*Text, *tensor.Params) {
 	return m, p
 }
 
+// bareText is a model of others, whose answers several tokens end.
+func bareText() *Text {
+	m, _ := shakenText(false)
+	m.Bare, m.Special = true, Special{EOS: 0, BOT: -1, CoT: -1, Ans: -1, MoreEOS: []int{3, 7}}
+	return m
+}
+
 func shake(p *tensor.Params) {
 	rng := tensor.Rand(2, "shake")
 	for q := range p.All() {

@@ -506,7 +506,7 @@ func TestRows(t *testing.T) {
 			var s stream
 			draws := Draws{Seed: 1, Step: step}
 			for _, ex := range batch {
-				m.lay(&s, ex.Prompt, ex.Steps, m.chain(nil, ex, draws), true, ex.Answer, true)
+				m.lay(&s, ex.Prompt, ex.Steps, m.chain(nil, ex, draws), true, ex.Answer, m.Special.EOS)
 			}
 			if got, want := m.Rows(batch, draws), len(s.rows.See); got != want {
 				t.Errorf("%+v, step %d: %d rows, want %d", m, step, got, want)

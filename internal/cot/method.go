@@ -99,8 +99,15 @@ type Scorer interface {
 type Options struct {
 	ThoughtTemp float64 // T_z; 0 takes the mean
 	TextTemp    float64 // T_x; 0 takes the likeliest token
-	MaxTokens   int     // text tokens of a sample at most, explicit thinking included
-	Seed        uint64
+	Truncation          // which tokens may be drawn
+	// RepeatPenalty makes tokens less likely that the prompt, the chain or the answer
+	// has so far: their logits are divided by it where they are positive and multiplied
+	// by it where they are not (Keskar et al. 2019, as in Hugging Face's transformers),
+	// before the temperature. 0 or 1 changes nothing. As with Truncation,
+	// log-probabilities know nothing of it.
+	RepeatPenalty float64
+	MaxTokens     int // text tokens of a sample at most, explicit thinking included
+	Seed          uint64
 	// Replace, if not nil, gives the thoughts [K, D] of prompt p instead of
 	// sampling them: accuracy with the true thoughts separates the prior's
 	// mistakes from the answer's.
@@ -121,6 +128,7 @@ type Sample struct {
 	Thought  bool           // the chain came to its end (methods with a chain)
 	Answer   []int          // without EOS
 	Finished bool           // EOS was drawn
+	EndedBy  int            // when Finished: 0 for Special.EOS, i+1 for MoreEOS[i]
 
 	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
 	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn

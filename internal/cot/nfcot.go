@@ -201,7 +201,7 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 // Sample answers each prompt n times from one prefill: K thoughts, drawn one
 // after the other, then words (docs/method.md section 7).
 func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	speakers, h := prefill(m.LM, prompts, m.Special.BOT, n, o)
+	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	caches := make([]*transformer.Cache, len(speakers))
 	for i, s := range speakers {
 		caches[i] = s.cache

@@ -57,11 +57,14 @@ func replayNF(m *NFCoT, x Sample) (thoughts, text []float32) {
 }
 
 func replayText(m *Text, x Sample) []float32 {
-	first := m.Special.Ans
-	if m.Chain {
-		first = m.Special.CoT
+	opening := []int{m.Special.Ans}
+	switch {
+	case m.Chain:
+		opening[0] = m.Special.CoT
+	case m.Bare:
+		opening = nil
 	}
-	return walk(m.LM, append(slices.Clone(x.Prompt), first)...).sayAll(said(x, m.Special))
+	return walk(m.LM, append(slices.Clone(x.Prompt), opening...)...).sayAll(said(x, m.Special))
 }
 
 // said lists the tokens that were drawn.
@@ -72,7 +75,7 @@ func said(x Sample, special Special) []int {
 	}
 	ids = append(ids, x.Answer...)
 	if x.Finished {
-		ids = append(ids, special.EOS)
+		ids = append(ids, append([]int{special.EOS}, special.MoreEOS...)[x.EndedBy])
 	}
 	return ids
 }
@@ -186,6 +189,29 @@ func TestReplayText(t *testing.T) {
 				t.Errorf("chain %v: no sample with thought, finished = %v; there are %v", chain, kind, kinds)
 			}
 		}
+	}
+}
+
+// Each of the tokens that end the answers of a plain language model is scored as
+// the one that was drawn.
+func TestReplayBareText(t *testing.T) {
+	m := bareText()
+	endedBy := map[int]int{}
+	samples := slices.Concat(m.Sample(prompts(4), 16, Options{TextTemp: 1.5, MaxTokens: 12, Seed: 1})...)
+	_, text := m.LogProb(nil, samples)
+	for i, x := range samples {
+		words := replayText(m, x)
+		same(t, "score", text.Data[i:i+1], []float32{float32Sum(words)})
+		rounding.CheckScalar(t, "LogText", x.LogText, float64Sum(words))
+		if slices.ContainsFunc(x.Answer, func(id int) bool { return id == 0 || id == 3 || id == 7 }) {
+			t.Errorf("sample %d: what ends an answer is part of it: %v", i, x.Answer)
+		}
+		if x.Finished {
+			endedBy[x.EndedBy]++
+		}
+	}
+	if len(endedBy) != 3 {
+		t.Errorf("answers ended by %v, want each of 3 tokens", endedBy)
 	}
 }
 

@@ -17,7 +17,7 @@ func samplers() map[string]Sampler {
 	nf, _ := shakenNFCoT(nfOptions)
 	direct, _ := shakenText(false)
 	chain, _ := shakenText(true)
-	return map[string]Sampler{"nfcot": nf, "direct": direct, "cot": chain}
+	return map[string]Sampler{"nfcot": nf, "direct": direct, "cot": chain, "lm": bareText()}
 }
 
 // sameSample compares all of two samples but the time they took.
@@ -233,7 +233,7 @@ func TestDrawHasItsDistribution(t *testing.T) {
 		rng := tensor.Rand(1, "words")
 		counts := make([]float64, len(logits))
 		for range n {
-			id, logp := draw(logits, make([]float32, len(logits)), temp, rng)
+			id, logp := new(dice).draw(logits, &Options{TextTemp: temp}, rng)
 			counts[id]++
 			rounding.CheckScalar(t, "log-probability", logp, math.Log(plain[id]))
 		}
@@ -243,7 +243,7 @@ func TestDrawHasItsDistribution(t *testing.T) {
 			}
 		}
 	}
-	id, logp := draw([]float32{1, 4, 4, -2}, make([]float32, 4), 0, tensor.Rand(1, "words"))
+	id, logp := new(dice).draw([]float32{1, 4, 4, -2}, &Options{}, tensor.Rand(1, "words"))
 	if want := -math.Log(2 + math.Exp(-3) + math.Exp(-6)); id != 1 || math.Abs(logp-want) > 1e-6 {
 		t.Errorf("at T_x 0 token %d with %g, want the first of the likeliest, 1, with %g", id, logp, want)
 	}

@@ -1,10 +1,8 @@
 package cot
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"nfcot/internal/tensor"
@@ -21,17 +19,17 @@ type speaker struct {
 	stopped  bool       // Options.Stop has ended its answer
 }
 
-// prefill runs every prompt, followed by the token first, through the backbone
-// once and forks n speakers off each. It returns them, prompt by prompt, and
+// prefill runs every prompt, followed by the tokens of opening, through the
+// backbone once and forks n speakers off each. It returns them, prompt by prompt, and
 // the hidden states that predict what they say or think first: [len(prompts)·n, H].
-func prefill(lm *transformer.LM, prompts [][]int, first, n int, o Options) ([]*speaker, *tensor.Tensor) {
+func prefill(lm *transformer.LM, prompts [][]int, n int, o Options, opening ...int) ([]*speaker, *tensor.Tensor) {
 	var streams []*transformer.Cache
 	var tokens, last []int
 	var speakers []*speaker
 	for _, q := range prompts {
 		c := lm.NewCache()
-		streams = append(streams, slices.Repeat([]*transformer.Cache{c}, len(q)+1)...)
-		tokens = append(append(tokens, q...), first)
+		streams = append(streams, slices.Repeat([]*transformer.Cache{c}, len(q)+len(opening))...)
+		tokens = append(append(tokens, q...), opening...)
 		last = append(last, slices.Repeat([]int{len(tokens) - 1}, n)...)
 		for range n {
 			speakers = append(speakers, &speaker{Sample: Sample{Prompt: q}})
@@ -122,27 +120,24 @@ func (c *chorus) step(last bool) {
 
 // Do draws the tokens of the live speakers lo to hi (kernel.Job).
 func (c *chorus) Do(lo, hi int) {
-	probs := probabilities.Get().(*[]float32)
-	defer probabilities.Put(probs)
-	*probs = slices.Grow((*probs)[:0], c.logits.Cols())[:c.logits.Cols()]
+	dice := allDice.Get().(*dice)
+	defer allDice.Put(dice)
 	for i := lo; i < hi; i++ {
 		s := c.live[i]
 		c.thinking[i] = s.thinking
-		id, logp := draw(c.logits.Row(i), *probs, c.options.TextTemp, s.words)
+		id, logp := dice.draw(c.logits.Row(i), &c.options, s.words, s.Prompt, s.Chain, s.Answer)
 		s.LogText += logp
 		s.hear(id, c.special)
 		c.tokens[i] = id
 	}
 }
 
-// probabilities is where a worker puts those of a row of logits.
-var probabilities = sync.Pool{New: func() any { return new([]float32) }}
-
 // hear takes note of a token that was drawn.
 func (s *speaker) hear(id int, special Special) {
+	more := slices.Index(special.MoreEOS, id)
 	switch {
-	case id == special.EOS:
-		s.Finished = true
+	case id == special.EOS || more >= 0:
+		s.Finished, s.EndedBy = true, more+1
 	case !s.thinking:
 		s.Answer = append(s.Answer, id)
 	case id == special.Ans:
@@ -159,39 +154,6 @@ func (s *speaker) spend(thinking bool, seconds, flops float64) {
 	}
 	cost.Seconds += seconds
 	cost.FLOPs += flops
-}
-
-// draw takes a token from softmax(logits/temp), the likeliest one at
-// temperature 0, and returns its log-probability at temperature 1. It uses p,
-// which is as long as logits.
-func draw(logits, p []float32, temp float64, rng *rand.Rand) (id int, logp float64) {
-	target := rng.Float64()
-	id = argmax(logits)
-	if temp > 0 {
-		for i, l := range logits {
-			p[i] = float32(float64(l) / temp)
-		}
-		kernel.Softmax(p)
-		var sum float64
-		for i, v := range p {
-			if sum += float64(v); sum > target {
-				id = i
-				break
-			} // rounding may leave the sum below target: the likeliest token then
-		}
-	}
-	return id, float64(tensor.LogSoftmaxAt(logits, p, id))
-}
-
-// argmax is the place of the first largest number.
-func argmax(x []float32) int {
-	best, at := float32(math.Inf(-1)), 0
-	for i, v := range x {
-		if v > best {
-			best, at = v, i
-		}
-	}
-	return at
 }
 
 // collect groups speakers by prompt.

@@ -31,11 +31,16 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 	for name, m := range map[string]struct {
 		lm    *transformer.LM
 		first int
-	}{"nfcot": {nf.LM, nf.Special.BOT}, "cot": {text.LM, text.Special.CoT}} {
-		o := Options{TextTemp: 1, MaxTokens: steps + 1}
+		Truncation
+	}{
+		"nfcot":     {nf.LM, nf.Special.BOT, Truncation{}},
+		"cot":       {text.LM, text.Special.CoT, Truncation{}},
+		"truncated": {nf.LM, nf.Special.BOT, Truncation{TopK: 9, TopP: 0.9, MinP: 0.01}},
+	} {
+		o := Options{TextTemp: 1, MaxTokens: steps + 1, Truncation: m.Truncation, RepeatPenalty: 1.1}
 		silent := special
 		silent.EOS = -1 // is never drawn
-		speakers, h := prefill(m.lm, prompts(3), m.first, 4, o)
+		speakers, h := prefill(m.lm, prompts(3), 4, o, m.first)
 		for _, s := range speakers {
 			s.thinking = name == "cot"
 			s.Answer, s.Chain = slices.Grow(s.Answer, o.MaxTokens), slices.Grow(s.Chain, o.MaxTokens)
@@ -57,7 +62,7 @@ func TestThoughtAllocatesNothing(t *testing.T) {
 	o.K = steps + 1
 	m, _ := shakenNFCoT(o)
 	const n = 4
-	speakers, h := prefill(m.LM, prompts(3), m.Special.BOT, n, Options{})
+	speakers, h := prefill(m.LM, prompts(3), n, Options{}, m.Special.BOT)
 	var caches []*transformer.Cache
 	for _, s := range speakers {
 		caches = append(caches, s.cache)

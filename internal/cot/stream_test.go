@@ -41,7 +41,7 @@ func TestStreams(t *testing.T) {
 			owner:   []int{0},
 		}, []int{4, 4}},
 		{"cot", func(s *stream) {
-			cot.lay(s, []int{5, 6}, [][]int{{7}, {8}}, true, true, []int{9}, true)
+			cot.lay(s, []int{5, 6}, [][]int{{7}, {8}}, true, true, []int{9}, special.EOS)
 		}, stream{
 			tokens:  []int{5, 6, chain, 7, 8, ans, 9},
 			order:   []int{0, 1, 2, 3, 4, 5, 6},
@@ -50,8 +50,8 @@ func TestStreams(t *testing.T) {
 			owner:   []int{0, 0, 0, 0, 0},
 		}, []int{7}},
 		{"cot that did not come to an answer, or ended before", func(s *stream) {
-			cot.lay(s, []int{5}, [][]int{{7, 8}}, true, false, nil, false)
-			cot.lay(s, []int{6}, [][]int{{7}}, true, false, nil, true)
+			cot.lay(s, []int{5}, [][]int{{7, 8}}, true, false, nil, -1)
+			cot.lay(s, []int{6}, [][]int{{7}}, true, false, nil, special.EOS)
 		}, stream{
 			tokens:  []int{5, chain, 7, 6, chain, 7},
 			order:   []int{0, 1, 2, 3, 4, 5},
@@ -60,8 +60,8 @@ func TestStreams(t *testing.T) {
 			owner:   []int{0, 0, 1, 1},
 		}, []int{3, 3}},
 		{"direct", func(s *stream) {
-			direct.lay(s, []int{5, 6}, nil, false, false, []int{7}, true)
-			direct.lay(s, []int{8}, nil, false, false, []int{9, 10}, false)
+			direct.lay(s, []int{5, 6}, nil, false, false, []int{7}, special.EOS)
+			direct.lay(s, []int{8}, nil, false, false, []int{9, 10}, -1)
 		}, stream{
 			tokens:  []int{5, 6, ans, 7, 8, ans, 9},
 			order:   []int{0, 1, 2, 3, 4, 5, 6},
@@ -108,7 +108,7 @@ func TestSizeCountsTargets(t *testing.T) {
 		m := &Text{Special: special, Chain: chain}
 		var s stream
 		for _, ex := range batch {
-			m.lay(&s, ex.Prompt, ex.Steps, chain, true, ex.Answer, true)
+			m.lay(&s, ex.Prompt, ex.Steps, chain, true, ex.Answer, special.EOS)
 		}
 		if got, want := m.Size(batch), (Size{Tokens: len(s.target)}); got != want {
 			t.Errorf("text, chain %v: size %+v, want %+v", chain, got, want)

@@ -6,14 +6,17 @@ import (
 )
 
 // Text is a language model that answers in words: after an explicit chain of
-// thought (method cot), or at once (method direct).
+// thought (method cot), at once (method direct), or as others have trained it: the
+// answer is what follows the prompt, which must not be empty (method lm).
 //
 //	cot:    q CoT d Ans x EOS
 //	direct: q Ans x EOS
+//	lm:     q x EOS
 type Text struct {
 	LM      *transformer.LM
 	Special Special
 	Chain   bool // think in words before answering
+	Bare    bool // nothing stands between prompt and answer
 	// DirectShare is the share of training examples without their chain when
 	// Chain is set: pretraining shows both kinds.
 	DirectShare float64
@@ -24,10 +27,12 @@ func (m *Text) chain(t *tensor.Tape, ex Encoded, draws Draws) bool {
 	return m.Chain && (m.DirectShare == 0 || draws.For(t, "direct", ex.Index).Float64() >= m.DirectShare)
 }
 
-// lay puts one stream of words into s.
-func (m *Text) lay(s *stream, prompt []int, chain [][]int, withChain, thought bool, answer []int, finished bool) {
+// lay puts one stream of words into s; end is the token that ended the answer,
+// negative if none did.
+func (m *Text) lay(s *stream, prompt []int, chain [][]int, withChain, thought bool, answer []int, end int) {
 	s.begin(prompt...)
-	if withChain {
+	switch {
+	case withChain:
 		s.read(m.Special.CoT)
 		for _, step := range chain {
 			s.say(step...)
@@ -35,12 +40,12 @@ func (m *Text) lay(s *stream, prompt []int, chain [][]int, withChain, thought bo
 		if thought {
 			s.say(m.Special.Ans)
 		}
-	} else {
+	case !m.Bare:
 		s.read(m.Special.Ans)
 	}
 	s.say(answer...)
-	if finished {
-		s.say(m.Special.EOS)
+	if end >= 0 {
+		s.say(end)
 	}
 	s.end()
 }
@@ -79,7 +84,7 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 	}
 	s := newStream(t, rows)
 	for _, ex := range batch {
-		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, draws), true, ex.Answer, true)
+		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, draws), true, ex.Answer, m.Special.EOS)
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
 	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp)), FLOPs: s.trainingFLOPs(m.LM)}
@@ -91,7 +96,11 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
 	var s stream
 	for _, x := range samples {
-		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, x.Finished)
+		end := -1
+		if x.Finished {
+			end = m.Special.end(&x)
+		}
+		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, end)
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
 	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
@@ -99,11 +108,14 @@ func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor
 
 // Sample answers each prompt n times from one prefill.
 func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	first := m.Special.Ans
-	if m.Chain {
-		first = m.Special.CoT
+	opening := []int{m.Special.Ans}
+	switch {
+	case m.Chain:
+		opening[0] = m.Special.CoT
+	case m.Bare:
+		opening = nil
 	}
-	speakers, h := prefill(m.LM, prompts, first, n, o)
+	speakers, h := prefill(m.LM, prompts, n, o, opening...)
 	for _, s := range speakers {
 		s.thinking = m.Chain
 	}

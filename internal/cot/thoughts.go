@@ -93,12 +93,13 @@ func LoadThoughts(dir string) (*Thoughts, error) {
 	return x, nil
 }
 
-// Encoded returns the examples in tokens with their codes.
-func (x *Thoughts) Encoded() []Encoded {
+// Encoded returns the examples with their codes, in the tokens of a tokenizer, which
+// need not be that of the VAE.
+func (x *Thoughts) Encoded(tok Tokenizer) []Encoded {
 	c := x.VAE.Config
 	data := make([]Encoded, len(x.Examples))
 	for i, ex := range x.Examples {
-		data[i] = Encode(x.Tokenizer, ex, i)
+		data[i] = Encode(tok, ex, i)
 		data[i].Codes = tensor.From(x.Codes.Data[i*c.K*c.D:(i+1)*c.K*c.D], c.K, c.D)
 	}
 	return data

@@ -3,6 +3,7 @@ package cot
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestEncode(t *testing.T) {
 
 func TestFindSpecial(t *testing.T) {
 	special, err := FindSpecial(newTokenizer(t))
-	if want := (Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}); err != nil || special != want {
+	if want := (Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}); err != nil || !reflect.DeepEqual(special, want) {
 		t.Errorf("%+v, %v, want %+v", special, err, want)
 	}
 	tok, err := tokenizer.Train(slices.Values([]string{"ab"}), 260, SpecialTokens[:3])
@@ -106,7 +107,7 @@ func TestThoughtsRoundTrip(t *testing.T) {
 			t.Errorf("%+v, EOS %d, %+v, want %+v, %d, %+v", y.VAE.Config, y.VAE.EOS, y.Examples, x.VAE.Config, x.VAE.EOS, x.Examples)
 		}
 		K := x.VAE.Config.K
-		for i, ex := range y.Encoded() {
+		for i, ex := range y.Encoded(y.Tokenizer) {
 			e := rowRange(x.Codes, i*K, (i+1)*K)
 			same(t, "codes of an example", ex.Codes.Data, e.Data)
 			if got, want := y.VAE.Read(ex.Codes), x.VAE.Read(e); !slices.EqualFunc(got, want, slices.Equal) {

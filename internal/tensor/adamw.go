@@ -29,10 +29,8 @@ type Moments struct {
 // with the usual constants of language models: β = (0.9, 0.95), ε = 1e-8.
 func NewAdamW(p *Params) *AdamW {
 	o := &AdamW{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8}
-	for q := range p.All() {
-		if q.Grad != nil {
-			o.Moments = append(o.Moments, Moments{q, kernel.Floats(len(q.Data)), kernel.Floats(len(q.Data))})
-		}
+	for q := range p.Learnt() {
+		o.Moments = append(o.Moments, Moments{q, kernel.Floats(len(q.Data)), kernel.Floats(len(q.Data))})
 	}
 	return o
 }

@@ -21,10 +21,12 @@ func NewRotary(headDim int, theta float64, positions int) *Rotary {
 	r := &Rotary{headDim, make([]float32, positions*half), make([]float32, positions*half)}
 	for j := range half {
 		freq := math.Pow(theta, -float64(2*j)/float64(headDim))
-		for p := range positions {
-			sin, cos := math.Sincos(float64(p) * freq)
-			r.cos[p*half+j], r.sin[p*half+j] = float32(cos), float32(sin)
-		}
+		kernel.Parallel(positions, 1<<10, func(lo, hi int) {
+			for p := lo; p < hi; p++ {
+				sin, cos := math.Sincos(float64(p) * freq)
+				r.cos[p*half+j], r.sin[p*half+j] = float32(cos), float32(sin)
+			}
+		})
 	}
 	return r
 }

@@ -13,7 +13,7 @@ func (t *Tape) Checkpoint(f Segment, x *Tensor, pos []int, mask Mask) *Tensor {
 		return f(t, x, pos, mask)
 	}
 	if t.inner == nil {
-		t.inner = &Tape{BF16: t.BF16}
+		t.inner = &Tape{BF16: t.BF16, allocate: t.allocate}
 	}
 	inside := f(t.inner, x, pos, mask)
 	o := t.op(inside.Rows(), inside.Cols(), inside)

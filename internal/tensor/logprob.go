@@ -61,10 +61,11 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 				}
 			})
 			if o.x.Grad != nil {
-				o.gemm(o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.w.Data, Stride: H}, n, H, V, !o.x.stale)
+				o.gemm(o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.numbers(o.w), Stride: H}, n, H, V, !o.x.stale)
 			}
 			if o.w.Grad != nil {
-				o.gemm(o.w.Grad, H, kernel.Mat{Data: o.partials, Stride: V, Trans: true}, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, V, H, n, !o.w.claim())
+				fixed := o.w.fixed
+				o.gemm(o.w.Grad, H, kernel.Mat{Data: o.partials[fixed:], Stride: V, Trans: true}, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, V-fixed, H, n, !o.w.claim())
 			}
 		}
 		if o.x.Grad != nil {

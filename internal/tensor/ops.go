@@ -84,11 +84,49 @@ func (o *op) projectBack() {
 	x, w := o.x, o.w
 	R, O, I := x.Rows(), w.Rows(), x.Cols()
 	if x.Grad != nil { // dx += dy w
-		o.gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: w.Data, Stride: I}, R, I, O, !x.claim())
+		o.gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: o.numbers(w), Stride: I}, R, I, O, !x.claim())
 	}
 	if w.Grad != nil { // dw += dyᵀ x
-		o.gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O, I, R, !w.claim())
+		o.gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad[w.fixed:], Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O-w.fixed, I, R, !w.claim())
 	}
+}
+
+// numbers is w's Data, or what is packed in its place, for as long as the operation takes.
+func (o *op) numbers(w *Tensor) []float32 {
+	if w.packed == nil {
+		return w.Data
+	}
+	n := w.Rows() * w.Cols()
+	if len(o.t.wide) < n {
+		o.t.wide = o.t.floats()(n)
+	}
+	w.packed.Unpack(o.t.wide[:n])
+	return o.t.wide[:n]
+}
+
+// AddProduct adds h bᵀ to columns of y: a matrix of low rank, say, to one that
+// does not learn. The result takes y's memory: y must not be used any more.
+// y [R, O of them], h [R, I of them], b [O, I] → y
+func (t *Tape) AddProduct(y, h Cols, b *Tensor) *Tensor {
+	if y.Rows() != h.Rows() || y.N != b.Rows() || h.N != b.Cols() {
+		panic(fmt.Sprintf("tensor: AddProduct: %d columns of shape %v against %d of %v by %v", y.N, y.Shape, h.N, h.Shape, b.Shape))
+	}
+	o := t.op(0, y.Cols(), y.Tensor, h.Tensor, b)
+	o.y.Data, o.y.dims[0] = y.Data, y.Rows()
+	o.x, o.k, o.w, o.n = y.Tensor, h, b, y.From
+	o.gemm(y.Data[y.From:], y.Cols(), h.mat(h.Data), kernel.Mat{Data: b.Data, Stride: h.N, Trans: true}, y.Rows(), y.N, h.N, true)
+	return o.done(func(o *op) {
+		h, b := o.k, o.w
+		dy := kernel.Mat{Data: o.y.Grad[o.n:], Stride: o.y.Cols()}
+		if h.Grad != nil { // dh += dy b
+			o.gemm(h.grad()[h.From:], h.Cols(), dy, kernel.Mat{Data: b.Data, Stride: h.N}, h.Rows(), h.N, b.Rows(), true)
+		}
+		if b.Grad != nil { // db += dyᵀ h
+			dy.Trans = true
+			o.gemm(b.Grad, h.N, dy, h.mat(h.Data), b.Rows(), h.N, h.Rows(), !b.claim())
+		}
+		o.passOn(o.x, 1)
+	})
 }
 
 // passOn adds c times y's gradient to x's, if x has one. It is the last use of
@@ -303,7 +341,7 @@ func (t *Tape) Gather(x *Tensor, idx []int) *Tensor {
 	return o.done(func(o *op) {
 		o.x.grad()
 		for i, r := range o.idx {
-			if r >= 0 {
+			if r >= o.x.fixed {
 				kernel.Axpy(1, o.y.gradRow(i), o.x.gradRow(r))
 			}
 		}

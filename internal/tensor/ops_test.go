@@ -66,6 +66,17 @@ func opTests() []opTest {
 			func(x []rows) rows { return linear(x[0], x[1], x[2][0]) }},
 		{"Linear", "more rows than are summed at a time", [][]int{{300, 2}, {3, 2}, {3}}, func(t *tape, x []*mat) *mat { return t.Linear(x[0], x[1], x[2]) },
 			func(x []rows) rows { return linear(x[0], x[1], x[2][0]) }},
+		{"AddProduct", "", [][]int{{3, 5}, {3, 2}, {5, 2}}, func(t *tape, x []*mat) *mat { return t.AddProduct(t.Scale(1, x[0]).All(), x[1].All(), x[2]) },
+			func(x []rows) rows { return sum(x[0], linear(x[1], x[2], nil)) }},
+		{"AddProduct", "some columns", [][]int{{3, 5}, {3, 4}, {2, 3}}, func(t *tape, x []*mat) *mat {
+			return t.AddProduct(t.Scale(1, x[0]).Part(2, 2), x[1].Part(1, 3), x[2])
+		}, func(x []rows) rows {
+			more := linear(columns(x[1], 1, 4), x[2], nil)
+			for r := range more {
+				more[r] = append([]float64{0, 0}, append(more[r], 0)...)
+			}
+			return sum(x[0], more)
+		}},
 		{"Add", "", pair, func(t *tape, x []*mat) *mat { return t.Add(x[0], x[1]) }, two(func(a, b float64) float64 { return a + b })},
 		{"Sub", "", pair, func(t *tape, x []*mat) *mat { return t.Sub(x[0], x[1]) }, two(func(a, b float64) float64 { return a - b })},
 		{"Mul", "", pair, func(t *tape, x []*mat) *mat { return t.Mul(x[0], x[1]) }, two(func(a, b float64) float64 { return a * b })},
@@ -178,7 +189,7 @@ func forEachOp(t *testing.T, f func(t *testing.T, tt opTest, x []*mat)) {
 // Every operation has a row in the table.
 func TestEveryOperationIsTested(t *testing.T) {
 	tested := map[string]bool{"Attend": true, "Checkpoint": true} // in past_test.go, checkpoint_test.go
-	for _, name := range []string{"Reset", "Backward", "Bytes", "New", "Ints", "Spans", "Pasts", "Rand", "Mask"} {
+	for _, name := range []string{"Reset", "Backward", "Bytes", "Limit", "New", "Ints", "Spans", "Pasts", "Rand", "Mask"} {
 		tested[name] = true // the tape itself
 	}
 	for _, tt := range opTests() {
@@ -333,6 +344,7 @@ func TestShapesMustMatch(t *testing.T) {
 		"Mul":       func() { tp.Mul(a, b) },
 		"SwiGLU":    func() { tp.SwiGLU(a.All(), b.All()) },
 		"Stack":     func() { tp.Stack(a, b) },
+		"Product":   func() { tp.AddProduct(a.All(), b.All(), b) },
 		"Part":      func() { a.Part(2, 2) },
 		"RMSNorm":   func() { tp.RMSNorm(a, tensor.New(2), 0) },
 		"LayerNorm": func() { tp.LayerNorm(a, tensor.New(3), tensor.New(2), 0) },

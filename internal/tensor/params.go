@@ -12,9 +12,15 @@ import (
 // Params is where a model's parameters are made, named and found again. The
 // order of creation is the order of iteration.
 type Params struct {
-	prefix string
-	all    *[]Param
-	seed   uint64
+	// Initial, if not nil, may set the values of a parameter as it is made, and
+	// returns whether it did: those of a checkpoint, in place of the usual ones.
+	// Parameters have no gradients then until Learn gives them some.
+	Initial func(name string, x *Tensor) bool
+
+	prefix  string
+	all     *[]Param
+	seed    uint64
+	outline bool // parameters have no numbers
 }
 
 // A Param is a named tensor that is learnt.
@@ -29,30 +35,57 @@ type Param struct {
 // seed and its name alone.
 func NewParams(seed uint64) *Params { return &Params{all: new([]Param), seed: seed} }
 
+// NewOutline returns an empty set whose parameters have names and shapes, but no
+// memory until LoadPacked brings their numbers.
+func NewOutline() *Params { return &Params{all: new([]Param), outline: true} }
+
 // Sub returns the same set seen from inside name: parameters made through it
 // are called "name.…".
 func (p *Params) Sub(name string) *Params {
-	return &Params{prefix: p.prefix + name + ".", all: p.all, seed: p.seed}
+	sub := *p
+	sub.prefix += name + "."
+	return &sub
 }
 
 // Normal makes a parameter with values drawn from N(0, std²).
 func (p *Params) Normal(name string, std float64, shape ...int) *Tensor {
-	x := p.Const(name, 0, shape...)
-	rng := Rand(p.seed, "init "+p.prefix+name)
-	for i := range x.Data {
-		x.Data[i] = float32(std * rng.NormFloat64())
-	}
-	return x
+	return p.add(name, shape, func(x []float32) {
+		rng := Rand(p.seed, "init "+p.prefix+name)
+		for i := range x {
+			x[i] = float32(std * rng.NormFloat64())
+		}
+	})
 }
 
 // Const makes a parameter whose values are all v.
 func (p *Params) Const(name string, v float32, shape ...int) *Tensor {
-	x := New(shape...)
-	x.Grad = kernel.Floats(len(x.Data))
-	for i := range x.Data {
-		x.Data[i] = v
+	return p.add(name, shape, func(x []float32) {
+		for i := range x {
+			x[i] = v
+		}
+	})
+}
+
+// add makes a parameter and gives it its values.
+func (p *Params) add(name string, shape []int, initial func(x []float32)) *Tensor {
+	name = p.prefix + name
+	x := p.room(shape...)
+	*p.all = append(*p.all, Param{Name: name, Tensor: x})
+	if !p.outline && (p.Initial == nil || !p.Initial(name, x)) {
+		initial(x.Data)
 	}
-	*p.all = append(*p.all, Param{Name: p.prefix + name, Tensor: x})
+	return x
+}
+
+// room is a tensor with a gradient, both zero; a mere shape in an outline.
+func (p *Params) room(shape ...int) *Tensor {
+	if p.outline {
+		return &Tensor{Shape: slices.Clone(shape)}
+	}
+	x := New(shape...)
+	if p.Initial == nil {
+		x.Grad = kernel.Floats(len(x.Data))
+	}
 	return x
 }
 
@@ -65,24 +98,28 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 	for _, x := range parts {
 		rows += x.Rows()
 	}
-	stack := New(rows, parts[0].Cols())
-	stack.Grad = kernel.Floats(len(stack.Data))
+	stack := p.room(rows, parts[0].Cols())
 	from := 0
 	for _, x := range parts {
 		i := slices.IndexFunc(*p.all, func(q Param) bool { return q.Tensor == x })
 		q := &(*p.all)[i]
 		q.stack, q.from = stack, from
-		copy(stack.Data[from:], x.Data)
-		x.Data = stack.Data[from : from+len(x.Data) : from+len(x.Data)]
-		x.Grad = stack.Grad[from : from+len(x.Data) : from+len(x.Data)]
-		from += len(x.Data)
+		to := from + size(x.Shape)
+		if !p.outline {
+			copy(stack.Data[from:], x.Data)
+			x.Data = stack.Data[from:to:to]
+		}
+		if stack.Grad != nil {
+			x.Grad = stack.Grad[from:to:to]
+		}
+		from = to
 	}
 	return stack
 }
 
 // Pack stores matrices made through p, or stacks of them, in a format for
-// decoding: Linear, Gather and CategoricalLogProb take them as before, but they
-// cannot be learnt, saved or changed any more.
+// decoding: Linear, Gather and CategoricalLogProb take them as before, forward
+// and back, but they cannot be learnt, saved or changed any more.
 func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 	for _, x := range matrices {
 		x.packed = kernel.Pack(x.Data, x.Rows(), x.Cols(), format)
@@ -93,6 +130,76 @@ func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 			q.Data, q.Grad = nil, nil
 		}
 	}
+}
+
+// Bytes is the memory of the parameters, packed or not, without their gradients.
+func (p *Params) Bytes() int {
+	n, counted := 0, map[*kernel.Packed]bool{}
+	for q := range p.All() {
+		packed := q.packed
+		if q.stack != nil {
+			packed = q.stack.packed
+		}
+		switch {
+		case packed == nil:
+			n += 4 * len(q.Data)
+		case !counted[packed]:
+			counted[packed] = true
+			n += packed.Bytes()
+		}
+	}
+	return n
+}
+
+// LoadPacked reads the parameters of an outline from a source: matrices made
+// through p, or stacks of them, into a format for decoding (see Pack), without a
+// float32 copy of any; all others as they are.
+func (p *Params) LoadPacked(from Source, format kernel.Format, matrices ...*Tensor) error {
+	parts := map[*Tensor][]Param{} // of each matrix, in the order of its rows
+	for q := range p.All() {
+		home := q.Tensor
+		if q.stack != nil {
+			home = q.stack
+		}
+		if err := checkShape(q.Shape, from, q.Name); err != nil {
+			return err
+		}
+		if slices.Contains(matrices, home) {
+			parts[home] = append(parts[home], q)
+			continue
+		}
+		if q.stack != nil {
+			panic(fmt.Sprintf("tensor: LoadPacked: %s is in a stack that is not packed", q.Name))
+		}
+		q.Data = kernel.Floats(size(q.Shape))
+		if err := from.Weights(q.Data, q.Name, 0); err != nil {
+			return err
+		}
+	}
+	for _, x := range matrices {
+		var err error
+		x.packed, err = kernel.PackRows(x.Rows(), x.Cols(), format, func(row, n int, room []float32) ([]float32, error) {
+			return room, readRows(room, from, parts[x], row*x.Cols())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readRows reads numbers [at, at+len(dst)) of a matrix of parts one under the other.
+func readRows(dst []float32, from Source, parts []Param, at int) error {
+	for _, q := range parts {
+		if in := at - q.from; in >= 0 && in < size(q.Shape) && len(dst) > 0 {
+			n := min(len(dst), size(q.Shape)-in)
+			if err := from.Weights(dst[:n], q.Name, in); err != nil {
+				return err
+			}
+			dst, at = dst[n:], at+n
+		}
+	}
+	return nil
 }
 
 // PackedBytes is the size of a packed matrix.
@@ -129,6 +236,9 @@ func (p *Params) Learn(wanted func(name string) bool) {
 	}
 	for q := range p.All() {
 		home, from := q.Tensor, 0
+		if q.fixed > 0 {
+			q.fixed, q.Grad = 0, nil
+		}
 		if q.stack != nil {
 			home, from = q.stack, q.from
 		}
@@ -136,6 +246,8 @@ func (p *Params) Learn(wanted func(name string) bool) {
 		case !wanted(q.Name):
 			q.Grad = nil
 			continue
+		case len(home.Data) == 0:
+			panic("tensor: Learn: parameter " + q.Name + " has no numbers")
 		case home.Grad == nil:
 			home.Grad = kernel.Floats(len(home.Data))
 		case q.stack == nil:
@@ -145,11 +257,43 @@ func (p *Params) Learn(wanted func(name string) bool) {
 	}
 }
 
+// LearnRows gives gradients to the rows of a matrix from row from on, and takes
+// them from the rows before: only those rows are learnt, until Learn is called
+// again.
+func (p *Params) LearnRows(name string, from int) {
+	for q := range p.All() {
+		if q.Name == name {
+			q.fixed = from
+			q.Grad = kernel.Floats((q.Rows() - from) * q.Cols())
+		}
+	}
+}
+
+// Learnt yields what is learnt of the parameters under p's prefix: those with a
+// gradient, or the rows of them that have one.
+func (p *Params) Learnt() iter.Seq[Param] {
+	return func(yield func(Param) bool) {
+		for q := range p.All() {
+			if q.fixed > 0 {
+				rows := From(q.Data[q.fixed*q.Cols():], q.Rows()-q.fixed, q.Cols())
+				rows.Grad = q.Grad
+				q.Tensor = rows
+			}
+			if q.Grad != nil && !yield(q) {
+				return
+			}
+		}
+	}
+}
+
 // A Source gives tensors by name: a checkpoint file. Its errors name the file,
 // and so does its String.
 type Source interface {
 	fmt.Stringer
-	Float32(name string) (data []float32, shape []int, err error)
+	Shape(name string) ([]int, error)
+	// Weights copies numbers [from, from+len(dst)) of a tensor, counted row-major;
+	// one that is not finite is an error.
+	Weights(dst []float32, name string, from int) error
 }
 
 // Load copies the tensors of a source, named prefix and the parameter's name,
@@ -165,13 +309,16 @@ func (p *Params) Load(from Source, prefix string) error {
 
 // LoadInto copies a tensor of the given shape from a source.
 func LoadInto(dst []float32, shape []int, from Source, name string) error {
-	data, got, err := from.Float32(name)
-	if err != nil {
+	if err := checkShape(shape, from, name); err != nil {
 		return err
 	}
-	if !slices.Equal(got, shape) {
-		return fmt.Errorf("%s: tensor %q: has shape %v; expected %v", from, name, got, shape)
+	return from.Weights(dst, name, 0)
+}
+
+func checkShape(want []int, from Source, name string) error {
+	got, err := from.Shape(name)
+	if err == nil && !slices.Equal(got, want) {
+		err = fmt.Errorf("%s: tensor %q: has shape %v; expected %v", from, name, got, want)
 	}
-	copy(dst, data)
-	return nil
+	return err
 }

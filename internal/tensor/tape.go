@@ -25,7 +25,10 @@ type Tape struct {
 	pasts   arena[*Past]
 	spare   [][]float32 // gradients that Backward is done with
 	randoms arena[random]
-	inner   *Tape // of the segment under way (Checkpoint)
+	inner   *Tape     // of the segment under way (Checkpoint)
+	wide    []float32 // room for a packed matrix, widened
+
+	allocate func(n int) []float32 // of the numbers; kernel.Floats if nil
 }
 
 // An arena hands out pieces of slabs that it keeps.
@@ -82,7 +85,7 @@ func (t *Tape) Reset() {
 
 // Bytes is the memory that t holds for numbers, used or not.
 func (t *Tape) Bytes() int {
-	n := 4 * t.numbers.room()
+	n := 4 * (t.numbers.room() + len(t.wide))
 	if t.inner != nil {
 		n += t.inner.Bytes()
 	}
@@ -95,7 +98,31 @@ func (t *Tape) raw(n int) []float32 {
 	if t == nil {
 		return kernel.Floats(n)
 	}
-	return t.numbers.take(n, slabSize, kernel.Floats)
+	return t.numbers.take(n, slabSize, t.floats())
+}
+
+// floats is what allocates numbers.
+func (t *Tape) floats() func(n int) []float32 {
+	if t.allocate != nil {
+		return t.allocate
+	}
+	return kernel.Floats
+}
+
+// OverLimit is what an operation panics with that would take a tape over its
+// limit.
+type OverLimit struct{ Bytes int } // that the tape would have had
+
+// Limit bounds the memory for numbers, which is what Bytes counts.
+func (t *Tape) Limit(bytes int) {
+	used := t.Bytes()
+	t.allocate = func(n int) []float32 {
+		used += 4 * n
+		if used > bytes {
+			panic(OverLimit{used})
+		}
+		return kernel.Floats(n)
+	}
 }
 
 // zeros returns n zeros that live until Reset.
@@ -253,7 +280,7 @@ func (t *Tape) goBack() {
 // gradients are needed at a time, so that what one operation has written is still
 // in the caches when the next one reads it.
 func (t *Tape) lend(x *Tensor) {
-	if x == nil || x.Grad == nil || len(x.Grad) == len(x.Data) {
+	if x == nil || x.Grad == nil || len(x.Grad) == len(x.Data) || x.fixed > 0 {
 		return
 	}
 	for i := len(t.spare) - 1; i >= 0; i-- {

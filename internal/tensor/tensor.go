@@ -24,6 +24,7 @@ type Tensor struct {
 
 	dims  [2]int // where Shape points to in a tape's tensors
 	stale bool   // Grad holds nothing yet: what is added to it first overwrites it
+	fixed int    // rows, the first ones, that are not learnt: Grad has those after them (Params.LearnRows)
 
 	packed *kernel.Packed // in place of Data: see Params.Pack
 }
@@ -59,7 +60,11 @@ func (x *Tensor) Rows() int { return size(x.Shape[:len(x.Shape)-1]) }
 // Row returns row i, sharing memory with x.
 func (x *Tensor) Row(i int) []float32 { c := x.Cols(); return x.Data[i*c : (i+1)*c : (i+1)*c] }
 
-func (x *Tensor) gradRow(i int) []float32 { c := x.Cols(); return x.Grad[i*c : (i+1)*c : (i+1)*c] }
+func (x *Tensor) gradRow(i int) []float32 {
+	c := x.Cols()
+	i -= x.fixed
+	return x.Grad[i*c : (i+1)*c : (i+1)*c]
+}
 
 // claim returns whether x's gradient holds nothing yet, and takes it that the
 // caller now writes all of it.
@@ -98,6 +103,11 @@ func (x *Tensor) Part(from, n int) Cols {
 func (c Cols) row(i int) []float32 { return c.Data[c.at(i):][:c.N:c.N] }
 
 func (c Cols) gradRow(i int) []float32 { return c.Grad[c.at(i):][:c.N:c.N] }
+
+// mat is the columns of numbers that are laid out as x is.
+func (c Cols) mat(numbers []float32) kernel.Mat {
+	return kernel.Mat{Data: numbers[c.From:], Stride: c.Tensor.Cols()}
+}
 
 // at is where row i begins.
 func (c Cols) at(i int) int { return i*c.Tensor.Cols() + c.From }

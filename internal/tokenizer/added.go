@@ -165,3 +165,21 @@ var wordTables = []*unicode.RangeTable{
 func isWord(r rune) bool {
 	return slices.ContainsFunc(wordTables, func(table *unicode.RangeTable) bool { return unicode.Is(table, r) })
 }
+
+// With returns a tokenizer that also has the given special tokens. Those that t
+// lacks get the ids from t.VocabSize() on, in their order.
+func (t *Tokenizer) With(texts ...string) (*Tokenizer, error) {
+	doc := t.doc
+	doc.AddedTokens = slices.Clone(doc.AddedTokens)
+	next := t.VocabSize()
+	for _, text := range texts {
+		if _, ok := t.TokenID(text); !ok {
+			doc.AddedTokens = append(doc.AddedTokens, newSpecial(next, text))
+			next++
+		}
+	}
+	if next == t.VocabSize() {
+		return t, nil
+	}
+	return newTokenizer(doc)
+}

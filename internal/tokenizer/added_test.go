@@ -151,3 +151,34 @@ func ExampleTokenizer_NewStream() {
 	fmt.Printf("%q", stream.Flush())
 	// Output: "n" "" "é" ""
 }
+
+// Tokens that are missing come after all others, those that are there stay.
+func TestWith(t *testing.T) {
+	tok, err := Train(slices.Values([]string{"def f(x):"}), 260, []string{"<|endoftext|>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := tok.VocabSize()
+	more, err := tok.With("<|endoftext|>", "<|think|>", "<|cot|>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{"<|endoftext|>": 0, "<|think|>": n, "<|cot|>": n + 1} {
+		if id, ok := more.TokenID(text); !ok || text != "<|endoftext|>" && id != want {
+			t.Errorf("%s is %d, want %d", text, id, want)
+		}
+	}
+	if got := more.Encode("f<|cot|>"); got[len(got)-1] != n+1 || tok.VocabSize() != n {
+		t.Errorf("encoded as %v", got)
+	}
+	data, err := more.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := Parse(data); err != nil || back.VocabSize() != n+2 {
+		t.Errorf("read back: %v", err)
+	}
+	if same, err := more.With("<|cot|>"); err != nil || same != more {
+		t.Errorf("nothing to add makes another tokenizer: %v", err)
+	}
+}

@@ -124,7 +124,7 @@ func (t *Tokenizer) addToken(tok token, id int) error {
 func (t *Tokenizer) Encode(text string) []int {
 	e := t.encoders.Get().(*encoder)
 	defer t.encoders.Put(e)
-	e.out = make([]int, 0, len(text)/4+1)
+	e.out = make([]int, 0, len(text)/3+1)
 	for part := range t.addedRaw.split(text) {
 		if part.isToken {
 			e.out = append(e.out, part.id)

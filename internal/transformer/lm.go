@@ -13,13 +13,23 @@ type LM struct {
 	lmHead *tensor.Tensor // [V, H]
 }
 
+// Names in a file of the embedding table, and of the table of logits where it is
+// another one.
+const (
+	EmbeddingName = "model.embed_tokens.weight"
+	LogitsName    = "lm_head.weight"
+)
+
+// IsTable says whether a parameter has a row for each token.
+func IsTable(name string) bool { return name == EmbeddingName || name == LogitsName }
+
 // NewLM makes a language model's parameters under Hugging Face's names.
 func NewLM(p *tensor.Params, c Config) *LM {
 	model := p.Sub("model")
 	m := &LM{embed: model.Normal("embed_tokens.weight", 0.05, c.Vocab, c.Hidden), Trunk: NewTrunk(model, c)}
 	m.lmHead = m.embed
 	if !c.Tied {
-		m.lmHead = p.Normal("lm_head.weight", 0.02, c.Vocab, c.Hidden)
+		m.lmHead = p.Normal(LogitsName, 0.02, c.Vocab, c.Hidden)
 	}
 	return m
 }
@@ -27,6 +37,12 @@ func NewLM(p *tensor.Params, c Config) *LM {
 // Pack stores the matrices of m, whose parameters are p's, in a format for
 // decoding: m can only be run from then on.
 func (m *LM) Pack(p *tensor.Params, format kernel.Format) { p.Pack(format, m.matrices()...) }
+
+// LoadPacked reads the parameters of m, which are p's and only an outline, with
+// the matrices in a format for decoding.
+func (m *LM) LoadPacked(p *tensor.Params, from tensor.Source, format kernel.Format) error {
+	return p.LoadPacked(from, format, m.matrices()...)
+}
 
 // PackedBytes is the size of the packed matrices that a token reads.
 func (m *LM) PackedBytes() int {

@@ -1,8 +1,10 @@
 package transformer
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"nfcot/internal/tensor"
@@ -68,4 +70,81 @@ func TestPackedStepIsIndependent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A model that is packed as it is read is the one that is read and then packed.
+func TestLoadPacked(t *testing.T) {
+	for _, tied := range []bool{true, false} {
+		c := small
+		c.Tied = tied
+		source := paramsOf(c)
+		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+			want := logitsOf(c, func(lm *LM, p *tensor.Params) { lm.Pack(p, format) })
+			p := tensor.NewOutline()
+			lm := NewLM(p, c)
+			if err := lm.LoadPacked(p, source, format); err != nil {
+				t.Fatal(err)
+			}
+			tokens := []int{3, 1, 4, 1, 5}
+			got := lm.Logits(nil, lm.Forward(nil, lm.Embed(nil, tokens), Causal(Layout{}, len(tokens)))).Data
+			if !slices.Equal(got, want) {
+				t.Errorf("tied %v, %v: logits differ", tied, format)
+			}
+			if p.Count() != source.Count() {
+				t.Errorf("tied %v, %v: %d parameters, want %d", tied, format, p.Count(), source.Count())
+			}
+		}
+	}
+	source := paramsOf(small)
+	for name, want := range map[string]string{
+		"model.layers.1.self_attn.v_proj.weight": "damaged",
+		"model.layers.2.mlp.up_proj.weight":      "damaged",
+		"model.norm.weight":                      "damaged",
+	} {
+		source.damaged = name
+		p := tensor.NewOutline()
+		if err := NewLM(p, small).LoadPacked(p, source, kernel.BF16); err == nil || err.Error() != want+" "+name {
+			t.Errorf("%s: %v, want that it is %s", name, err, want)
+		}
+	}
+	c := small
+	c.FFN++
+	p := tensor.NewOutline()
+	if err := NewLM(p, c).LoadPacked(p, source, kernel.F32); err == nil || !strings.Contains(err.Error(), `tensor "model.layers.0.mlp.gate_proj.weight": has shape [36 20]; expected [37 20]`) {
+		t.Errorf("another shape gives %v", err)
+	}
+}
+
+// memory is a source of the parameters of a model.
+type memory struct {
+	*tensor.Params
+	damaged string // the tensor that cannot be read
+}
+
+// paramsOf are the parameters that logitsOf makes.
+func paramsOf(c Config) *memory {
+	p := tensor.NewParams(3)
+	NewLM(p, c)
+	return &memory{Params: p}
+}
+
+func (m *memory) String() string { return "memory" }
+
+func (m *memory) find(name string) tensor.Param {
+	for q := range m.All() {
+		if q.Name == name {
+			return q
+		}
+	}
+	panic(name)
+}
+
+func (m *memory) Shape(name string) ([]int, error) { return m.find(name).Shape, nil }
+
+func (m *memory) Weights(dst []float32, name string, from int) error {
+	if name == m.damaged {
+		return fmt.Errorf("damaged %s", name)
+	}
+	copy(dst, m.find(name).Data[from:])
+	return nil
 }

@@ -46,6 +46,8 @@ type block struct {
 	gateUp            *tensor.Tensor // [2 F, H]
 	down              *tensor.Tensor // [H, F]
 	segment           tensor.Segment // the block over whole streams
+
+	qkvLoRA, oLoRA, gateUpLoRA, downLoRA *adapters // nil without them
 }
 
 // NewTrunk makes the parameters of a trunk, under Hugging Face's names. The
@@ -116,12 +118,15 @@ func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
 func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r rows) *tensor.Tensor {
 	b := &tr.blocks[l]
 	queries, keys, F := tr.Heads*tr.HeadDim, tr.KVHeads*tr.HeadDim, tr.FFN
-	qkv := t.Linear(t.RMSNorm(x, b.attnNorm, tr.NormEps), b.qkv, nil)
+	in := t.RMSNorm(x, b.attnNorm, tr.NormEps)
+	qkv := b.qkvLoRA.add(t, t.Linear(in, b.qkv, nil), in)
 	qk := t.NormRope(qkv.Part(0, queries+keys), tr.Heads, b.qNorm, b.kNorm, tr.NormEps, r.pos, tr.rotary)
 	mixed := r.mix(t, l, qk.Part(0, queries), qk.Part(queries, keys), qkv.Part(queries+keys, keys), tr.HeadDim)
-	x = t.AddLinear(x, mixed, b.o)
-	gateUp := t.Linear(t.RMSNorm(x, b.ffnNorm, tr.NormEps), b.gateUp, nil)
-	return t.AddLinear(x, t.SwiGLU(gateUp.Part(0, F), gateUp.Part(F, F)), b.down)
+	x = b.oLoRA.add(t, t.AddLinear(x, mixed, b.o), mixed)
+	in = t.RMSNorm(x, b.ffnNorm, tr.NormEps)
+	gateUp := b.gateUpLoRA.add(t, t.Linear(in, b.gateUp, nil), in)
+	gated := t.SwiGLU(gateUp.Part(0, F), gateUp.Part(F, F))
+	return b.downLoRA.add(t, t.AddLinear(x, gated, b.down), gated)
 }
 
 // Forward runs the trunk over whole streams and returns the hidden states after

@@ -22,6 +22,11 @@ type Config struct {
 	Model  transformer.Config `yaml:"model"`
 	NF     cot.NFOptions      `yaml:"nf"`   // methods with continuous thoughts
 	Flow   nfhead.Config      `yaml:"flow"` // methods with continuous thoughts
+	LoRA   transformer.LoRA   `yaml:"lora"` // the backbone's blocks learn through adapters alone
+
+	// NewTokens is the first of the tokens that were added to a pretrained model's; 0: none were. Their embeddings are learnt
+	// in every stage, also where the backbone is frozen.
+	NewTokens int `yaml:"new_tokens"`
 
 	Batch      int     `yaml:"batch"`      // examples a step
 	Accumulate int     `yaml:"accumulate"` // parts that a batch is cut into, one after the other, to save memory
@@ -76,6 +81,7 @@ func Default(method string) Config {
 		Model: transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
 		NF:    cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
 		Flow:  nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
+		LoRA:  transformer.LoRA{Alpha: 16, Targets: "all"},
 		Batch: 32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
 		Stages: Stages{
@@ -96,6 +102,20 @@ func Default(method string) Config {
 	return c
 }
 
+// Pretrained is the experiment c for a model that others have trained: the rates
+// of the paper (docs/method.md section 6), a stage for the heads first, and memory before speed.
+func (c Config) Pretrained(model transformer.Config) Config {
+	c.Model = model
+	c.Batch, c.Recompute = 8, true
+	c.Stages.Heads.LR, c.Stages.Heads.Warmup = 1e-4, 100
+	c.Stages.Joint.LR, c.Stages.Joint.Warmup = 5e-5, 200
+	c.Stages.Flow.LR, c.Stages.Flow.Warmup = 5e-5, 50
+	if c.Continuous() {
+		c.Stages.Heads.Steps = 500
+	}
+	return c
+}
+
 // Check says what is wrong with the experiment, if anything is.
 func (c Config) Check() error {
 	var names []string
@@ -106,6 +126,9 @@ func (c Config) Check() error {
 		return fmt.Errorf("method is %q; want one of %s", c.Method, strings.Join(names, ", "))
 	}
 	if err := c.Model.Check(); err != nil {
+		return err
+	}
+	if err := c.LoRA.Check(); err != nil {
 		return err
 	}
 	if c.Continuous() {
@@ -124,6 +147,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("batch is %d in %d parts; want at least 1 example a part", c.Batch, c.Accumulate)
 	case c.Precision != "f32" && c.Precision != "bf16":
 		return fmt.Errorf("precision is %q; want f32 or bf16", c.Precision)
+	case c.NewTokens < 0 || c.NewTokens > c.Model.Vocab:
+		return fmt.Errorf("new_tokens is %d; want 0, or an id of the vocabulary of %d", c.NewTokens, c.Model.Vocab)
 	case c.HeldOut < 0 || c.EvalEvery < 0 || c.SaveEvery < 0:
 		return fmt.Errorf("held_out, eval_every and save_every must not be negative")
 	}

@@ -25,6 +25,7 @@ type Loop struct {
 	Dir    string        // the run's folder, for its state; "" keeps none
 	Report func(Metrics) error
 	Plan   func(Memory) // is told what training will take, before the first step
+	Limit  int          // of the memory that training may take, in bytes; 0: none
 
 	saved *state // to continue from; nil for a fresh start
 }
@@ -54,7 +55,7 @@ type position struct {
 // Resume reads the saved state from the run's folder, so that Run continues
 // there, and returns the number of steps done.
 func (l *Loop) Resume() (done int, err error) {
-	if l.saved, err = loadState(l.Dir, l.Model.Params); err != nil {
+	if l.saved, err = loadState(l.Dir, l.Model); err != nil {
 		return 0, err
 	}
 	return l.saved.Total, nil
@@ -69,8 +70,14 @@ func (l *Loop) Run(ctx context.Context) error {
 	} else if err := l.save(at, new(tensor.AdamW)); err != nil { // whatever ends the run, it can be resumed
 		return err
 	}
-	if l.Plan != nil {
-		l.Plan(l.plan(at))
+	if l.Plan != nil || l.Limit > 0 {
+		plan, err := l.plan(at)
+		if err != nil {
+			return err
+		}
+		if l.Plan != nil {
+			l.Plan(plan)
+		}
 	}
 	for ; at.Stage < len(l.Config.Stages.List()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
 		if l.runs(at.Stage) {
@@ -106,7 +113,9 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 		}
 		l.saved = nil // later stages begin afresh
 	}
-	s.reserve(*at)
+	if err := s.reserve(*at); err != nil {
+		return err
+	}
 	steps := l.Steps()
 	for at.Done < s.stage.Steps {
 		if ctx.Err() != nil {
@@ -153,7 +162,7 @@ type stageRun struct {
 }
 
 func (l *Loop) newStageRun(number int) *stageRun {
-	l.Model.Params.Learn(func(name string) bool { return l.Model.learns(number, name) })
+	l.Model.learn(number)
 	s := &stageRun{Loop: l, stage: *l.Config.Stages.List()[number], learner: l.Model.learner(number),
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, number, len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
 	s.tape.BF16 = l.Config.Precision == "bf16"

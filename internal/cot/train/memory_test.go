@@ -25,6 +25,16 @@ func large(method string) (*Loop, *[]Metrics) {
 	return trainer(c, data)
 }
 
+// planned is the plan from the beginning.
+func planned(t *testing.T, l *Loop) Memory {
+	t.Helper()
+	m, err := l.plan(position{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // What training will take is known before it begins, and room for it is made:
 // that plan is what the largest step takes by itself, no step needs more, and
 // nothing but room has changed.
@@ -32,7 +42,7 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 	for _, m := range Methods {
 		l, _ := large(m.Name)
 		before := weights(l.Model)
-		plan := l.plan(position{})
+		plan := planned(t, l)
 		moments, reserved, largest, at := 0, 0, 0, position{}
 		for i, stage := range l.Config.Stages.List() {
 			if at.Stage, at.Done = i, 0; !l.runs(i) {
@@ -44,7 +54,9 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 				n += 4 * (len(o.M) + len(o.V))
 			}
 			moments = max(moments, n)
-			s.reserve(at)
+			if err := s.reserve(at); err != nil {
+				t.Fatal(err)
+			}
 			for p := range l.Model.Params.All() {
 				if slices.ContainsFunc(p.Grad, func(g float32) bool { return g != 0 }) {
 					t.Errorf("%s, stage %d: the gradient of %s is not zero", m.Name, i, p.Name)
@@ -83,15 +95,15 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 // keeping.
 func TestMemoryCanBeSaved(t *testing.T) {
 	l, _ := large("cot")
-	whole := l.plan(position{}).Step
+	whole := planned(t, l).Step
 	l.Config.Accumulate = 4
-	if parts := l.plan(position{}).Step; float64(parts) > 0.45*float64(whole) {
+	if parts := planned(t, l).Step; float64(parts) > 0.45*float64(whole) {
 		t.Errorf("a quarter of a batch takes %d bytes, all of it %d", parts, whole)
 	}
 	l, _ = large("cot")
 	l.Config.Recompute = true
 	l.Model = NewModel(l.Config, special)
-	if recomputing := l.plan(position{}).Step; float64(recomputing) > 0.8*float64(whole) {
+	if recomputing := planned(t, l).Step; float64(recomputing) > 0.8*float64(whole) {
 		t.Errorf("recomputing takes %d bytes, keeping %d", recomputing, whole)
 	}
 }

@@ -1,10 +1,12 @@
 package train
 
 import (
+	"iter"
 	"strings"
 
 	"nfcot/internal/cot"
 	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/transformer"
 )
 
@@ -20,8 +22,14 @@ type Model struct {
 
 // NewModel makes the parameters of an experiment's model.
 func NewModel(c Config, special cot.Special) *Model {
-	p := tensor.NewParams(c.Seed)
+	return newModel(tensor.NewParams(c.Seed), c, special)
+}
+
+func newModel(p *tensor.Params, c Config, special cot.Special) *Model {
 	m := &Model{Params: p, Special: special, LM: transformer.NewLM(p, c.Model), config: c}
+	if c.LoRA.On() {
+		m.LM.AddLoRA(p, c.LoRA)
+	}
 	m.LM.Recompute = c.Recompute
 	if c.Continuous() {
 		m.NF = cot.NewNFCoT(p, m.LM, special, c.Flow, c.NF)
@@ -34,7 +42,7 @@ func (m *Model) Sampler() cot.Sampler {
 	if m.NF != nil {
 		return m.NF
 	}
-	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot"}
+	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot", Bare: m.config.Method == LM}
 }
 
 // Scorer is the model as it scores samples.
@@ -53,14 +61,76 @@ func (m *Model) learner(stage int) cot.Learner {
 
 // learns says whether a stage trains a parameter.
 func (m *Model) learns(stage int, name string) bool {
-	backbone := strings.HasPrefix(name, "model.") || strings.HasPrefix(name, "lm_head.")
 	switch {
+	case isBackbone(name) && m.config.LoRA.On() && !transformer.IsAdapter(name):
+		return false
 	case stage == 0:
-		return backbone
+		return isBackbone(name)
 	case strings.HasPrefix(name, "flow."):
 		return !m.config.Stages.List()[stage].HoldFlow
 	case stage == 1:
-		return !backbone
+		return !isBackbone(name)
 	}
 	return true
 }
+
+func isBackbone(name string) bool {
+	return strings.HasPrefix(name, "model.") || strings.HasPrefix(name, "lm_head.")
+}
+
+// learnsRows says whether a stage trains the rows of new tokens alone of a
+// parameter.
+func (m *Model) learnsRows(stage int, name string) bool {
+	return m.config.NewTokens > 0 && transformer.IsTable(name) && !m.learns(stage, name)
+}
+
+// learn gives gradients to what a stage trains, and to nothing else.
+func (m *Model) learn(stage int) {
+	m.Params.Learn(func(name string) bool { return m.learns(stage, name) })
+	for p := range m.Params.All() {
+		if m.learnsRows(stage, p.Name) {
+			m.Params.LearnRows(p.Name, m.config.NewTokens)
+		}
+	}
+}
+
+// learnt counts the numbers that a stage trains.
+func (m *Model) learnt(stage int) int {
+	n := 0
+	for p := range m.Params.All() {
+		switch {
+		case m.learns(stage, p.Name):
+			n += p.Rows() * p.Cols()
+		case m.learnsRows(stage, p.Name):
+			n += (p.Rows() - m.config.NewTokens) * p.Cols()
+		}
+	}
+	return n
+}
+
+// keeps says whether a parameter is kept with the run: all are, but with adapters
+// what never learns stays where it came from.
+func (m *Model) keeps(name string) bool {
+	return !m.config.LoRA.On() || m.learns(2, name) || !isBackbone(name) || m.learnsRows(2, name)
+}
+
+// kept yields the parameters that are kept with the run.
+func (m *Model) kept() iter.Seq[tensor.Param] {
+	return func(yield func(tensor.Param) bool) {
+		for p := range m.Params.All() {
+			if m.keeps(p.Name) && !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// pack stores the matrices that adapters stand in for in bfloat16, if products
+// round them to it anyway.
+func (m *Model) pack() {
+	if m.packs() {
+		m.LM.PackBlocks(m.Params, kernel.BF16)
+	}
+}
+
+func (m *Model) packs() bool { return m.config.LoRA.On() && m.config.Precision == "bf16" }

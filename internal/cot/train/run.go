@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -15,7 +16,9 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
 )
 
 // The files of a run folder.
@@ -23,6 +26,8 @@ const (
 	ConfigFile  = "config.yaml"
 	ModelFile   = "model.safetensors"
 	MetricsFile = "metrics.jsonl"
+
+	vaeWordsFile = "vae_tokenizer.json" // where it is not the run's
 )
 
 // An Experiment is a Config and the data it is trained on: a run's config.yaml.
@@ -36,7 +41,7 @@ type Source struct {
 	Thoughts  string `yaml:"thoughts,omitempty"`  // thoughts folder, or
 	Data      string `yaml:"data,omitempty"`      // examples file with
 	Tokenizer string `yaml:"tokenizer,omitempty"` // its tokenizer
-	Init      string `yaml:"init,omitempty"`      // run whose parameters it starts from
+	Init      string `yaml:"init,omitempty"`      // run, or model folder of Hugging Face's, whose parameters and tokenizer it starts from
 	Stage     int    `yaml:"stage"`               // the one stage to run; -1: all
 	Examples  int    `yaml:"examples"`            // number of examples, held-out ones included
 	SHA256    string `yaml:"sha256"`              // of tokens and codes
@@ -68,7 +73,8 @@ type Run struct {
 	Dir        string
 	Experiment Experiment
 	Tokenizer  *tokenizer.Tokenizer
-	VAE        *cot.VAE // nil for methods without continuous thoughts
+	VAE        *cot.VAE             // nil for methods without continuous thoughts
+	VAEWords   *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
 	Model      *Model
 }
 
@@ -91,30 +97,62 @@ func (r *Run) Start() error {
 		return err
 	}
 	eos := r.Model.Special.EOS
-	if err := write(cot.ConfigFile, r.Experiment.Model.JSON(eos, eos)); err != nil {
+	if err := write(cot.ConfigFile, r.Experiment.Model.JSON("float32", eos, eos)); err != nil {
 		return err
 	}
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, cot.TokenizerFile), r.Tokenizer.Save); err != nil {
 		return err
 	}
-	if r.VAE != nil {
-		return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+	if r.VAE == nil {
+		return nil
 	}
-	return nil
+	if r.VAEWords != nil && !sameTokenizer(r.VAEWords, r.Tokenizer) {
+		if err := ckpt.WriteFile(filepath.Join(r.Dir, vaeWordsFile), r.VAEWords.Save); err != nil {
+			return err
+		}
+	}
+	return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+}
+
+// sameTokenizer says whether two tokenizers are saved as the same file.
+func sameTokenizer(a, b *tokenizer.Tokenizer) bool {
+	if a == b {
+		return true
+	}
+	x, errX := a.JSON()
+	y, errY := b.JSON()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // Finish writes the trained parameters and drops the state that served to
 // continue.
 func (r *Run) Finish() error {
-	var tensors []ckpt.Tensor
-	for p := range r.Model.Params.All() {
-		tensors = append(tensors, ckpt.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+	if r.Experiment.LoRA.On() {
+		if err := r.saveAdapters(); err != nil {
+			return err
+		}
 	}
-	// transformers wants to know which framework's names these are.
-	if err := ckpt.Write(filepath.Join(r.Dir, ModelFile), tensors, map[string]string{"format": "pt"}); err != nil {
+	others := func(yield func(tensor.Param) bool) {
+		for p := range r.Model.kept() {
+			if !transformer.IsAdapter(p.Name) && !yield(p) {
+				return
+			}
+		}
+	}
+	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), others, ckpt.F32); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, stateDir))
+}
+
+// SaveWeights writes parameters as transformers reads them, as F32, BF16 or F16.
+func SaveWeights(path string, params iter.Seq[tensor.Param], dtype ckpt.DType) error {
+	var tensors []ckpt.Tensor
+	for q := range params {
+		tensors = append(tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: q.Data, DType: dtype})
+	}
+	// transformers wants to know which framework's names these are.
+	return ckpt.Write(path, tensors, map[string]string{"format": "pt"})
 }
 
 // ReadConfig reads the experiment of the run folder dir.
@@ -134,53 +172,106 @@ func ReadConfig(dir string) (Experiment, error) {
 	return e, nil
 }
 
-// Open reads a run folder with a trained model.
-func Open(dir string) (*Run, error) {
-	r := &Run{Dir: dir}
+// Open reads a model to run, not to train: a run folder with a trained model, or a
+// folder as Hugging Face has them with a plain language model, see openPretrained.
+// The backbone's matrices are kept in a format for decoding; if it is nil, in
+// bfloat16 where the file has them so, else in float32.
+func Open(dir string, format *kernel.Format) (*Run, error) {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	switch {
+	case has(ConfigFile):
+		return openRun(dir, format)
+	case has(cot.ConfigFile) && !has(cot.ThoughtsFile):
+		return openPretrained(dir, format)
+	}
+	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s", dir, ConfigFile, cot.ConfigFile)
+}
+
+func openRun(dir string, format *kernel.Format) (*Run, error) {
+	r, special, err := readRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	if r.Experiment.LoRA.On() {
+		if err := r.merge(special); err != nil {
+			return nil, err
+		}
+		if format == nil {
+			format = new(kernel.Format) // F32
+		}
+		r.Model.LM.Pack(r.Model.Params, *format)
+		return r, nil
+	}
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return r, r.load(f, special, format)
+}
+
+// OpenMerged reads a run with adapters, and merges them into the matrices.
+func OpenMerged(dir string) (*Run, error) {
+	r, special, err := readRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Experiment.LoRA.On() {
+		return nil, fmt.Errorf("%s: the run has no adapters to merge", dir)
+	}
+	return r, r.merge(special)
+}
+
+// merge makes the whole model of a run with adapters.
+func (r *Run) merge(special cot.Special) (err error) {
+	r.Experiment.LoRA.Merged = true
+	r.Model, err = LoadModel(r.Dir, r.Experiment.Config, special)
+	return err
+}
+
+// readRun reads all of a finished run but the model.
+func readRun(dir string) (*Run, cot.Special, error) {
+	r, special := &Run{Dir: dir}, cot.Special{}
 	var err error
 	if r.Experiment, err = ReadConfig(dir); err != nil {
-		return nil, err
+		return nil, special, err
 	}
 	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
-		return nil, err
+		return nil, special, err
 	}
-	special, err := cot.FindSpecial(r.Tokenizer)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+	if special, err = cot.FindSpecial(r.Tokenizer); err != nil {
+		return nil, special, fmt.Errorf("%s: %w", dir, err)
 	}
 	if r.Experiment.Continuous() {
 		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
-			return nil, err
+			return nil, special, err
 		}
-	}
-	if _, err := os.Stat(filepath.Join(dir, ModelFile)); err != nil {
-		return nil, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
-	}
-	f, err := ckpt.OpenModel(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r.Model = NewModel(r.Experiment.Config, special)
-	return r, r.Model.Params.Load(f, "")
-}
-
-// InitFrom copies the parameters of another run that this model has too; a
-// parameter that both have must have one shape.
-func (m *Model) InitFrom(dir string) error {
-	f, err := ckpt.OpenModel(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for p := range m.Params.All() {
-		if _, ok := f.Info(p.Name); ok {
-			if err := tensor.LoadInto(p.Data, p.Shape, f, p.Name); err != nil {
-				return err
+		r.VAEWords = r.Tokenizer
+		if words := filepath.Join(dir, vaeWordsFile); exists(words) {
+			if r.VAEWords, err = tokenizer.Load(words); err != nil {
+				return nil, special, err
 			}
 		}
 	}
-	return nil
+	if !exists(filepath.Join(dir, ModelFile)) {
+		return nil, special, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
+	}
+	return r, special, nil
+}
+
+// load makes the model out of its file.
+func (r *Run) load(f *ckpt.File, special cot.Special, format *kernel.Format) error {
+	if format == nil {
+		format = new(kernel.Format) // F32
+		if info, _ := f.Info(transformer.EmbeddingName); info.DType == ckpt.BF16 {
+			*format = kernel.BF16
+		}
+	}
+	r.Model = newModel(tensor.NewOutline(), r.Experiment.Config, special)
+	return r.Model.LM.LoadPacked(r.Model.Params, f, *format)
 }
 
 // MarshalJSON writes the metrics as a line of metrics.jsonl.

@@ -38,7 +38,7 @@ func (l *Loop) save(at position, o *tensor.AdamW) error {
 	}
 	return ckpt.WriteDir(filepath.Join(l.Dir, stateDir), func(dir string) error {
 		var tensors []ckpt.Tensor
-		for p := range l.Model.Params.All() {
+		for p := range l.Model.kept() {
 			tensors = append(tensors, ckpt.Tensor{Name: paramsName + p.Name, Shape: p.Shape, Data: p.Data})
 		}
 		for _, m := range o.Moments {
@@ -57,8 +57,8 @@ func (l *Loop) save(at position, o *tensor.AdamW) error {
 	})
 }
 
-// loadState reads a run's state and puts its parameters into p.
-func loadState(dir string, p *tensor.Params) (*state, error) {
+// loadState reads a run's state and puts its parameters into m.
+func loadState(dir string, m *Model) (*state, error) {
 	path := filepath.Join(dir, stateDir, whereFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -72,7 +72,12 @@ func loadState(dir string, p *tensor.Params) (*state, error) {
 		return nil, err
 	}
 	s.steps = s.Done
-	return s, p.Load(s.file, paramsName)
+	for p := range m.kept() {
+		if err := tensor.LoadInto(p.Data, p.Shape, s.file, paramsName+p.Name); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // restore puts the saved moments into an optimizer; at the start of a stage

@@ -45,6 +45,18 @@ func (r *Recipe) Cut(completion string) (kept string, stopped bool) {
 	return kept, stopped
 }
 
+// Partial is the number of bytes at the end of text that may begin a stop.
+func (r *Recipe) Partial(text string) int {
+	for n := min(len(text), max(0, r.LongestStop()-1)); n > 0; n-- {
+		for _, stop := range r.Stops {
+			if strings.HasPrefix(stop, text[len(text)-n:]) {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
 // LongestStop is the number of bytes of the longest stop: who looks for stops
 // token by token need not look further back.
 func (r *Recipe) LongestStop() int {

@@ -246,3 +246,16 @@ func TestRecipesThatAreMissing(t *testing.T) {
 		}
 	}
 }
+
+// What may yet become a stop is held back, and no more.
+func TestPartial(t *testing.T) {
+	r := &Recipe{Stops: []string{"\ndef", "ab", "aba!"}}
+	for text, want := range map[string]int{"": 0, "x": 0, "x\n": 1, "x\nde": 3, "\n\nd": 2, "\ndx": 0, "xaba": 3, "xa": 1, "b": 0} {
+		if got := r.Partial(text); got != want {
+			t.Errorf("%q: %d bytes may begin a stop, want %d", text, got, want)
+		}
+	}
+	if n := new(Recipe).Partial("x"); n != 0 {
+		t.Errorf("without stops %d bytes may begin one", n)
+	}
+}

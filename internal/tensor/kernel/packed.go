@@ -1,9 +1,11 @@
 package kernel
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 )
 
 // Packed weights: matrices laid out once for many products y = x w^T, in one of three number formats. This file knows the
@@ -49,6 +51,18 @@ type Packed struct {
 // its largest is 127.
 func Pack(w []float32, out, in int, format Format) *Packed {
 	checkRows("Pack", len(w), in, out, in)
+	p, err := PackRows(out, in, format, func(from, n int, _ []float32) ([]float32, error) { return w[from*in : (from+n)*in], nil })
+	if err != nil {
+		panic(err) // the rows are there
+	}
+	return p
+}
+
+// Rows gives rows [from, from+n) of a matrix, row-major: in room, which they fill, or where they are already.
+type Rows func(from, n int, room []float32) ([]float32, error)
+
+// PackRows is Pack of a matrix that is never there as a whole. Several goroutines call rows at a time.
+func PackRows(out, in int, format Format, rows Rows) (*Packed, error) {
 	p := &Packed{tiles: tilesOf(isa), out: out, in: in, format: format}
 	p.panel = p.depth() * p.wide.width
 	if format == Int8 {
@@ -56,13 +70,27 @@ func Pack(w []float32, out, in int, format Format) *Packed {
 	}
 	panels := ceil(out, p.wide.width)
 	p.words = Floats(panels * p.panel)
+	failures := make([]error, panels)
 	Parallel(panels, 1, func(lo, hi int) {
-		pairs := make([]float32, p.wide.width*pairsOf(in))
+		room := packRooms.Get().(*packRoom)
+		defer packRooms.Put(room)
+		room.grow(p.wide.width, in)
 		for j := lo; j < hi; j++ {
-			p.packPanel(w, j, pairs)
+			failures[j] = p.packPanel(rows, j, room)
 		}
 	})
-	return p
+	return p, cmp.Or(failures...)
+}
+
+// A packRoom is where a worker puts the rows of a panel.
+type packRoom struct{ rows, pairs []float32 }
+
+var packRooms = sync.Pool{New: func() any { return new(packRoom) }}
+
+// grow makes room for rows of in numbers.
+func (r *packRoom) grow(rows, in int) {
+	r.rows = slices.Grow(r.rows[:0], rows*in)[:rows*in]
+	r.pairs = slices.Grow(r.pairs[:0], rows*pairsOf(in))[:rows*pairsOf(in)]
 }
 
 // depth is the number of steps of a product: inputs, or pairs of them.
@@ -76,25 +104,30 @@ func (p *Packed) depth() int {
 // int8Words is the size of a block of Int8 in a panel of some width.
 func int8Words(width int) int { return width + int8Block*width/4 }
 
-// packPanel writes panel j. pairs is room for its rows, rounded.
-func (p *Packed) packPanel(w []float32, j int, pairs []float32) {
+// packPanel writes panel j.
+func (p *Packed) packPanel(read Rows, j int, room *packRoom) error {
 	width := p.wide.width
 	from := j * width
 	rows := min(width, p.out-from)
-	dst, src := p.words[j*p.panel:(j+1)*p.panel], w[from*p.in:]
+	src, err := read(from, rows, room.rows[:rows*p.in])
+	if err != nil {
+		return err
+	}
+	dst := p.words[j*p.panel : (j+1)*p.panel]
 	switch p.format {
 	case F32:
 		transpose(dst, width, src, p.in, rows, p.in)
 	case BF16:
 		for i := range rows {
-			roundPairs(pairs[i*p.depth():], src[i*p.in:][:p.in])
+			roundPairs(room.pairs[i*p.depth():(i+1)*p.depth()], src[i*p.in:][:p.in])
 		}
-		transpose(dst, width, pairs, p.depth(), rows, p.depth())
+		transpose(dst, width, room.pairs, p.depth(), rows, p.depth())
 	case Int8:
 		for i := range rows {
 			p.quantize(dst, i, src[i*p.in:][:p.in])
 		}
 	}
+	return nil
 }
 
 // quantize writes the row of output i of a panel of Int8.

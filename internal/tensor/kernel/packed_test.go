@@ -161,6 +161,38 @@ func TestPack(t *testing.T) {
 	})
 }
 
+// Rows that come one panel after the other, in room that is used again, are packed as the matrix that they make.
+func TestPackRows(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		rng := newRand()
+		for _, shape := range packedShapes {
+			out, in := shape[0], shape[1]
+			w := normal(rng, out*in)
+			for _, f := range formats {
+				got, err := PackRows(out, in, f, func(from, n int, room []float32) ([]float32, error) {
+					if copy(room, w[from*in:(from+n)*in]) != len(room) {
+						return nil, fmt.Errorf("room for %d numbers", len(room))
+					}
+					return room, nil
+				})
+				if want := Pack(w, out, in, f); err != nil || !sameBits(got.words, want.words) {
+					t.Errorf("%v, %v: differs, %v", f, shape, err)
+				}
+			}
+		}
+		// Of several failures the first one counts.
+		_, err := PackRows(200, 3, BF16, func(from, n int, room []float32) ([]float32, error) {
+			if from+n > 100 {
+				return nil, fmt.Errorf("row %d", max(from, 100))
+			}
+			return room, nil
+		})
+		if err == nil || err.Error() != "row 100" {
+			t.Errorf("error %v, want that of row 100", err)
+		}
+	})
+}
+
 // Bytes is what the formats promise, a little more where shapes do not fill the panels.
 func TestPackedBytes(t *testing.T) {
 	w := make([]float32, 64*128)

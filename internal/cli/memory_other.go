@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cli
+
+// availableMemory is 0: it is not known here.
+func availableMemory() int { return 0 }

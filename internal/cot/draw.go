@@ -1,0 +1,184 @@
+package cot
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+)
+
+// Truncation says which tokens may be drawn, of softmax(logits/T_x): those that pass
+// top-k, then top-p of what top-k has left, renormalised, then min-p. This is the
+// order of Hugging Face's transformers and of llama.cpp, which differ in the
+// temperature: here, as in the former, it comes first. Of equally likely tokens those
+// of smaller ids come first, and the likeliest always stays. The zero value keeps all.
+//
+// Log-probabilities of samples know nothing of it: they are the model's own.
+type Truncation struct {
+	TopK int     `json:"top_k,omitempty"` // keeps the k likeliest; 0 keeps all
+	TopP float64 `json:"top_p,omitempty"` // keeps the likeliest that together have at least this probability, and no more; 0 or 1 keeps all
+	MinP float64 `json:"min_p,omitempty"` // keeps those of at least this share of the greatest probability; 0 keeps all
+}
+
+func (c Truncation) keepsAll() bool {
+	return c.TopK <= 0 && (c.TopP <= 0 || c.TopP >= 1) && c.MinP <= 0
+}
+
+// A dice draws tokens. It has the memory that this takes.
+type dice struct {
+	p     []float32 // probabilities of the tokens: [V]
+	ranks ranking
+}
+
+// allDice are those that no worker is using.
+var allDice = sync.Pool{New: func() any { return new(dice) }}
+
+// draw takes a token from softmax(logits/T_x), truncated, the likeliest one at
+// temperature 0, where the logits of tokens that past has are penalised. It returns
+// the token's log-probability at temperature 1, of all tokens, without penalties.
+func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int) (id int, logp float64) {
+	d.p = slices.Grow(d.p[:0], len(logits))[:len(logits)]
+	copy(d.p, logits)
+	if o.RepeatPenalty > 0 && o.RepeatPenalty != 1 {
+		d.penalise(logits, o.RepeatPenalty, past)
+	}
+	target := rng.Float64()
+	id = argmax(d.p)
+	if o.TextTemp > 0 {
+		for i, l := range d.p {
+			d.p[i] = float32(float64(l) / o.TextTemp)
+		}
+		kernel.Softmax(d.p)
+		if o.keepsAll() {
+			id = pick(d.p, target, id)
+		} else {
+			id = d.pickTruncated(o.Truncation, target)
+		}
+	}
+	return id, float64(tensor.LogSoftmaxAt(logits, d.p, id))
+}
+
+// penalise puts the penalised logits of the tokens in past into p, once each
+// however often they are there.
+func (d *dice) penalise(logits []float32, penalty float64, past [][]int) {
+	for _, ids := range past {
+		for _, id := range ids {
+			if l := float64(logits[id]); l > 0 {
+				d.p[id] = float32(l / penalty)
+			} else {
+				d.p[id] = float32(l * penalty)
+			}
+		}
+	}
+}
+
+// pick is where the sum of probabilities passes target. Rounding may leave the sum
+// below it: likeliest then.
+func pick(p []float32, target float64, likeliest int) int {
+	var sum float64
+	for i, v := range p {
+		if sum += float64(v); sum > target {
+			return i
+		}
+	}
+	return likeliest
+}
+
+// pickTruncated is pick among the tokens that c keeps, the likeliest first, with
+// their probabilities divided by their sum. Each of c's conditions keeps a beginning
+// of that order.
+func (d *dice) pickTruncated(c Truncation, target float64) int {
+	d.ranks.begin(d.p)
+	probability := func(i int) float64 { return float64(d.p[d.ranks.at(i)]) }
+
+	most, enough := len(d.p), math.Inf(1) // tokens, and probability of them together
+	whole := 1.0                          // what top-p takes its share of
+	if c.TopK > 0 && c.TopK < most {
+		most, whole = c.TopK, 0
+		for i := range most {
+			whole += probability(i)
+		}
+	}
+	if c.TopP > 0 && c.TopP < 1 {
+		enough = c.TopP * whole
+	}
+	kept, mass := 1, probability(0)
+	for least := c.MinP * mass; kept < most && mass < enough && probability(kept) >= least; kept++ {
+		mass += probability(kept)
+	}
+	var sum float64
+	for i := range kept {
+		if sum += probability(i); sum > target*mass {
+			return d.ranks.at(i)
+		}
+	}
+	return d.ranks.at(0) // target is 1 but for rounding
+}
+
+// A ranking puts tokens in the order of their probabilities, as far as it is asked
+// to: few are asked for of a large vocabulary.
+type ranking struct {
+	p   []float32
+	ids []int32 // a heap of those without a rank yet, then those that have one, the first at the end
+	n   int     // how many have one
+}
+
+// begin makes a heap of all tokens.
+func (r *ranking) begin(p []float32) {
+	r.p, r.n = p, 0
+	r.ids = slices.Grow(r.ids[:0], len(p))[:len(p)]
+	for i := range r.ids {
+		r.ids[i] = int32(i)
+	}
+	for i := len(p)/2 - 1; i >= 0; i-- {
+		r.sink(i)
+	}
+}
+
+// at is the token of rank i, counted from 0.
+func (r *ranking) at(i int) int {
+	for r.n <= i {
+		r.n++
+		last := len(r.ids) - r.n
+		r.ids[0], r.ids[last] = r.ids[last], r.ids[0]
+		r.sink(0)
+	}
+	return int(r.ids[len(r.ids)-1-i])
+}
+
+// sink moves the token at place i of the heap down to where it belongs.
+func (r *ranking) sink(i int) {
+	heap := r.ids[:len(r.ids)-r.n]
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return
+		}
+		if child+1 < len(heap) && r.before(heap[child+1], heap[child]) {
+			child++
+		}
+		if !r.before(heap[child], heap[i]) {
+			return
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
+}
+
+func (r *ranking) before(a, b int32) bool {
+	return r.p[a] > r.p[b] || r.p[a] == r.p[b] && a < b
+}
+
+// argmax is the place of the first largest number.
+func argmax(x []float32) int {
+	best, at := float32(math.Inf(-1)), 0
+	for i, v := range x {
+		if v > best {
+			best, at = v, i
+		}
+	}
+	return at
+}

@@ -1,0 +1,89 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// Adapters in the layout of Hugging Face's PEFT, which loads them over the model
+// that training started from.
+
+const (
+	adapterFile   = "adapter_model.safetensors"
+	adapterConfig = "adapter_config.json"
+	adapterPrefix = "base_model.model." // of the names of their matrices
+)
+
+// peftConfig is an adapter_config.json. PEFT assumes of what is missing what is
+// meant here.
+type peftConfig struct {
+	Type         string   `json:"peft_type"`
+	Task         string   `json:"task_type"`
+	Base         string   `json:"base_model_name_or_path"`
+	Rank         int      `json:"r"`
+	Alpha        float64  `json:"lora_alpha"`
+	Dropout      float64  `json:"lora_dropout"`
+	Bias         string   `json:"bias"`
+	Targets      []string `json:"target_modules"`
+	Inference    bool     `json:"inference_mode"`
+	FanInFanOut  bool     `json:"fan_in_fan_out"`
+	RankStable   bool     `json:"use_rslora"`
+	DoRA         bool     `json:"use_dora"`
+	RankPattern  any      `json:"rank_pattern"`
+	AlphaPattern any      `json:"alpha_pattern"`
+}
+
+// saveAdapters writes the run's adapters.
+func (r *Run) saveAdapters() error {
+	lora := r.Experiment.LoRA
+	config, err := json.MarshalIndent(peftConfig{
+		Type: "LORA", Task: "CAUSAL_LM", Base: r.Experiment.Source.Init, Rank: lora.Rank, Alpha: lora.Alpha, Bias: "none",
+		Targets: lora.TargetList(), Inference: true, RankPattern: struct{}{}, AlphaPattern: struct{}{},
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	err = ckpt.WriteFile(filepath.Join(r.Dir, adapterConfig), func(w io.Writer) error {
+		_, err := w.Write(append(config, '\n'))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var tensors []ckpt.Tensor
+	for p := range r.Model.Params.All() {
+		if transformer.IsAdapter(p.Name) {
+			tensors = append(tensors, ckpt.Tensor{Name: adapterPrefix + p.Name, Shape: p.Shape, Data: p.Data})
+		}
+	}
+	return ckpt.Write(filepath.Join(r.Dir, adapterFile), tensors, map[string]string{"format": "pt"})
+}
+
+// mergeAdapters adds the adapters in the folder dir to the matrices of p.
+func mergeAdapters(p *tensor.Params, dir string) error {
+	path := filepath.Join(dir, adapterConfig)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var c peftConfig
+	if err := json.Unmarshal(text, &c); err != nil {
+		return fmt.Errorf("%s: invalid JSON: %w", path, err)
+	}
+	if c.Type != "LORA" || c.Rank < 1 || c.RankStable || c.DoRA || c.FanInFanOut {
+		return fmt.Errorf("%s: found peft_type %q of rank %d; only plain LORA is supported", path, c.Type, c.Rank)
+	}
+	f, err := ckpt.Open(filepath.Join(dir, adapterFile))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return transformer.LoRA{Rank: c.Rank, Alpha: c.Alpha}.Merge(p, f, adapterPrefix)
+}

@@ -1,0 +1,199 @@
+package train
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
+)
+
+// An Origin is a model that training can start from: a run, or a model folder of
+// Hugging Face's.
+type Origin struct {
+	Dir   string
+	Run   bool
+	Model transformer.Config
+
+	// What LoadTokenizer brings.
+	Tokenizer *tokenizer.Tokenizer // with all special tokens: those that a model of others lacks are added
+	NewTokens int                  // see Config
+}
+
+// OpenOrigin looks at what a folder has to start from.
+func OpenOrigin(dir string) (*Origin, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("%s: no such folder; expected a run, or a model folder of Hugging Face's", dir)
+	}
+	o := &Origin{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile))}
+	if o.Run {
+		x, err := ReadConfig(dir)
+		o.Model, o.NewTokens = x.Model, x.NewTokens
+		return o, err
+	}
+	if !exists(filepath.Join(dir, cot.ConfigFile)) {
+		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, cot.ConfigFile)
+	}
+	var err error
+	o.Model, err = ReadModelConfig(dir)
+	return o, err
+}
+
+// LoadTokenizer reads the tokenizer. Special tokens that a model of others lacks
+// get the ids after those of its tokenizer: rows that its tables have to spare, or
+// more rows.
+func (o *Origin) LoadTokenizer() error {
+	theirs, err := tokenizer.Load(o.Dir)
+	if err != nil || o.Run {
+		o.Tokenizer = theirs
+		return err
+	}
+	if theirs.VocabSize() > o.Model.Vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens and the model %d (vocab_size)", o.Dir, theirs.VocabSize(), o.Model.Vocab)
+	}
+	if o.Tokenizer, err = theirs.With(cot.SpecialTokens...); err != nil {
+		return fmt.Errorf("%s: %w", o.Dir, err)
+	}
+	if o.Tokenizer != theirs {
+		o.NewTokens = theirs.VocabSize()
+	}
+	o.Model.Vocab = max(o.Model.Vocab, o.Tokenizer.VocabSize())
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// sources are the files that a model's parameters are in, the first that has one
+// counts: a run with adapters holds what it learnt, and what it started from the
+// rest.
+type sources struct {
+	files    []*ckpt.File
+	adapters []string // folders of adapters to merge, the last one first
+}
+
+func openSources(dir string) (_ *sources, err error) {
+	w := new(sources)
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	for {
+		f, err := ckpt.OpenModel(dir)
+		if err != nil {
+			return nil, err
+		}
+		w.files = append(w.files, f)
+		if !exists(filepath.Join(dir, adapterFile)) {
+			return w, nil
+		}
+		x, err := ReadConfig(dir)
+		if err != nil {
+			return nil, err
+		}
+		w.adapters = append(w.adapters, dir)
+		dir = x.Source.Init
+	}
+}
+
+func (w *sources) close() {
+	for _, f := range w.files {
+		f.Close()
+	}
+}
+
+// file returns the file that has a parameter, nil if none has.
+func (w *sources) file(name string) *ckpt.File {
+	for _, f := range w.files {
+		if _, ok := f.Info(name); ok {
+			return f
+		}
+	}
+	return nil
+}
+
+// LoadModel makes the model of an experiment out of the parameters in the folder
+// dir, a run or a model folder of Hugging Face's. Parameters that are not there
+// start as usual, but a folder of Hugging Face's must have all of the backbone. A
+// parameter that is there must have its shape, except that rows for tokens may be
+// missing from a table.
+func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
+	w, err := openSources(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	isRun := exists(filepath.Join(dir, ConfigFile))
+	p := tensor.NewParams(c.Seed)
+	p.Initial = func(name string, x *tensor.Tensor) bool {
+		f := w.file(name)
+		switch {
+		case err != nil: // there will be no model
+		case f == nil && (isRun || !isBackbone(name) || transformer.IsAdapter(name)):
+			return false
+		case f == nil:
+			err = fmt.Errorf("%s: has no tensor %q, which %s promises", dir, name, cot.ConfigFile)
+		case transformer.IsTable(name) && c.NewTokens > 0 && !isRun:
+			err = loadTable(x, f, name, c.NewTokens)
+		default:
+			err = tensor.LoadInto(x.Data, x.Shape, f, name)
+		}
+		return true
+	}
+	m := newModel(p, c, special)
+	if err == nil && !isRun {
+		err = (&Run{Model: m}).checkNames(w.files[0])
+	}
+	for i := len(w.adapters) - 1; i >= 0 && err == nil; i-- {
+		err = mergeAdapters(m.Params, w.adapters[i])
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.pack()
+	return m, nil
+}
+
+// loadTable reads a table with a row for each token. The rows of new tokens,
+// whether the file has them or not, become the mean of the others: a new token
+// then starts as likely as the tokens are on average (Hewitt, 2021).
+func loadTable(x *tensor.Tensor, f *ckpt.File, name string, newTokens int) error {
+	shape, err := f.Shape(name)
+	if err != nil {
+		return err
+	}
+	if len(shape) != 2 || shape[0] < newTokens || shape[0] > x.Rows() || shape[1] != x.Cols() {
+		return fmt.Errorf("%s: tensor %q: has shape %v; expected %v", f, name, shape, x.Shape)
+	}
+	if err := f.Weights(x.Data[:shape[0]*shape[1]], name, 0); err != nil {
+		return err
+	}
+	mean := make([]float64, x.Cols())
+	for r := range newTokens {
+		for i, v := range x.Row(r) {
+			mean[i] += float64(v) / float64(newTokens)
+		}
+	}
+	for r := newTokens; r < x.Rows(); r++ {
+		row := x.Row(r)
+		for i := range row {
+			row[i] = float32(mean[i])
+		}
+	}
+	return nil
+}
+
+// Added lists the texts of the tokens that LoadTokenizer has added.
+func (o *Origin) Added() (texts []string) {
+	for id := o.NewTokens; !o.Run && id > 0 && id < o.Tokenizer.VocabSize(); id++ {
+		texts = append(texts, o.Tokenizer.Token(id))
+	}
+	return texts
+}

@@ -1,0 +1,177 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/transformer"
+)
+
+// withAdapters is nfcot through all of its stages with adapters, and with new
+// tokens.
+func withAdapters(precision string) Config {
+	c := allStages()
+	c.LoRA = transformer.LoRA{Rank: 2, Alpha: 4, Targets: "all"}
+	c.Precision, c.NewTokens = precision, 17
+	return c
+}
+
+// frozen copies what must not learn: matrices, norms, and the rows of old tokens.
+func frozen(m *Model) (all []float32) {
+	for p := range m.Params.All() {
+		switch {
+		case transformer.IsTable(p.Name):
+			all = append(all, p.Data[:m.config.NewTokens*p.Cols()]...)
+		case isBackbone(p.Name) && !transformer.IsAdapter(p.Name):
+			all = append(all, p.Data...)
+		}
+	}
+	return all
+}
+
+// With adapters the backbone keeps its bytes through every stage, while adapters,
+// heads and the rows of new tokens learn; and no memory goes to what is frozen.
+func TestAdaptersAloneLearn(t *testing.T) {
+	c := withAdapters("f32")
+	l, _ := trainer(c, examples(15))
+	before, heads, table := frozen(l.Model), weights(l.Model, "nf_head.", "proj_in."), weights(l.Model, transformer.EmbeddingName)
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(frozen(l.Model), before) {
+		t.Error("what is frozen has moved")
+	}
+	if slices.Equal(weights(l.Model, "nf_head.", "proj_in."), heads) || slices.Equal(weights(l.Model, transformer.EmbeddingName), table) {
+		t.Error("heads or new tokens have not learnt")
+	}
+	for p := range l.Model.Params.All() {
+		if strings.HasSuffix(p.Name, "lora_B.weight") && !slices.ContainsFunc(p.Data, func(v float32) bool { return v != 0 }) {
+			t.Errorf("%s has not learnt", p.Name)
+		}
+		if isBackbone(p.Name) && !transformer.IsAdapter(p.Name) && !transformer.IsTable(p.Name) && p.Grad != nil {
+			t.Errorf("%s has a gradient", p.Name)
+		}
+	}
+}
+
+// Stage 1 leaves the backbone alone but for new tokens, adapters or not.
+func TestStageOneKeepsTheBackbone(t *testing.T) {
+	c := tiny("nfcot")
+	c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.NewTokens = 4, 0, 17
+	l, _ := trainer(c, examples(15))
+	before := frozen(l.Model)
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(frozen(l.Model), before) {
+		t.Error("what is frozen has moved")
+	}
+}
+
+// A run with adapters that is interrupted and continued is the run that was not,
+// with any number of threads; its state holds no frozen matrix.
+func TestAdaptersResume(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	for _, precision := range []string{"f32", "bf16"} {
+		c := withAdapters(precision)
+		data := examples(15)
+		start := func() *Loop {
+			l, _ := trainer(c, data)
+			l.Model.pack()
+			return l
+		}
+		whole := start()
+		if err := whole.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		want := keptOf(whole.Model)
+		for _, at := range []int{2, 5, 9} {
+			kernel.SetThreads(1 + at%3)
+			l := start()
+			l.Dir = t.TempDir()
+			interrupted(t, l, at)
+			state, err := os.ReadFile(filepath.Join(l.Dir, stateDir, stateFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(state, []byte("q_proj.weight")) || !bytes.Contains(state, []byte("q_proj.lora_A.weight")) {
+				t.Error("the state holds frozen matrices, or no adapters")
+			}
+			next := start()
+			next.Dir = l.Dir
+			if done, err := next.Resume(); err != nil || done != at {
+				t.Fatalf("resumed after %d steps, %v", done, err)
+			}
+			if err := next.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(keptOf(next.Model), want) {
+				t.Errorf("%s: interrupted at step %d, the run is another one", precision, at)
+			}
+		}
+	}
+}
+
+func keptOf(m *Model) (all []float32) {
+	for p := range m.kept() {
+		all = append(all, p.Data...)
+	}
+	return all
+}
+
+// Matrices packed under adapters change no byte of what is learnt in the
+// precision of bfloat16.
+func TestPackedUnderAdapters(t *testing.T) {
+	learnt := func(pack bool) []float32 {
+		l, _ := trainer(withAdapters("bf16"), examples(15))
+		if pack {
+			l.Model.pack()
+		}
+		if err := l.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return keptOf(l.Model)
+	}
+	if !slices.Equal(learnt(true), learnt(false)) {
+		t.Error("packed matrices train to other adapters")
+	}
+}
+
+// What training takes beside its steps is known from the experiment alone.
+func TestStanding(t *testing.T) {
+	for name, c := range map[string]Config{"all": allStages(), "adapters": withAdapters("f32"), "packed adapters": withAdapters("bf16")} {
+		l, _ := trainer(c, examples(15))
+		l.Model.pack()
+		want := planned(t, l)
+		got := c.Standing(-1)
+		if got.Gradients != want.Gradients || got.Optimizer != want.Optimizer || got.Step != 0 {
+			t.Errorf("%s: %+v, planned %+v", name, got, want)
+		}
+		// Panels of such small matrices are mostly padding.
+		if got.Parameters > want.Parameters || got.Parameters != want.Parameters && name != "packed adapters" {
+			t.Errorf("%s: %d bytes of parameters, planned %d", name, got.Parameters, want.Parameters)
+		}
+	}
+}
+
+// Training that does not fit is refused before its first step, with the number.
+func TestTooLarge(t *testing.T) {
+	l, reports := large("cot")
+	plan := planned(t, l)
+	for limit, fits := range map[int]bool{plan.All() + 1<<10: true, plan.All() - plan.Step/2: false} {
+		l, reports = large("cot")
+		l.Limit = limit
+		err := l.Run(context.Background())
+		var e TooLarge
+		if fits != (err == nil) || !fits && (!errors.As(err, &e) || e.Limit != limit || e.All() <= limit || len(*reports) > 0) {
+			t.Errorf("limit %d, plan %+v: error %v after %d steps", limit, plan, err, len(*reports))
+		}
+	}
+}

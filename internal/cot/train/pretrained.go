@@ -1,0 +1,135 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
+)
+
+// Language models of others, in the layout of Hugging Face's transformers: a
+// folder with config.json, tokenizer.json, model.safetensors or its shards, and
+// perhaps generation_config.json.
+
+// LM is the method of a plain language model: the answer is what it says after the
+// prompt. It is a model to run; training makes the Methods.
+const LM = "lm"
+
+// GenerationFile says how a model is to be sampled from.
+const GenerationFile = "generation_config.json"
+
+// openPretrained reads a folder of Hugging Face's.
+func openPretrained(dir string, format *kernel.Format) (*Run, error) {
+	r := &Run{Dir: dir, Experiment: Experiment{Config: Config{Method: LM}}}
+	var err error
+	if r.Experiment.Model, err = ReadModelConfig(dir); err != nil {
+		return nil, err
+	}
+	special := cot.Special{EOS: -1, BOT: -1, CoT: -1, Ans: -1}
+	ends, err := endTokens(dir, r.Experiment.Model.Vocab)
+	if err != nil {
+		return nil, err
+	}
+	if len(ends) > 0 {
+		special.EOS, special.MoreEOS = ends[0], ends[1:]
+	}
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	words := make(chan error) // the tokenizer's file is large: it is read beside the weights
+	go func() {
+		var err error
+		r.Tokenizer, err = tokenizer.Load(dir)
+		words <- err
+	}()
+	err = r.load(f, special, format)
+	if failed := <-words; failed != nil {
+		return nil, failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkNames(f); err != nil {
+		return nil, err
+	}
+	if n := r.Tokenizer.VocabSize(); n > r.Experiment.Model.Vocab {
+		return nil, fmt.Errorf("%s: %s has ids up to %d, but vocab_size in %s is %d", dir, cot.TokenizerFile, n-1, cot.ConfigFile, r.Experiment.Model.Vocab)
+	}
+	return r, nil
+}
+
+// ReadModelConfig reads the config.json of a folder of Hugging Face's.
+func ReadModelConfig(dir string) (transformer.Config, error) {
+	path := filepath.Join(dir, cot.ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return transformer.Config{}, err
+	}
+	c, err := transformer.ParseConfig(text)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// endTokens are the tokens that end an answer: what generation_config.json says,
+// or else config.json; none if neither does.
+func endTokens(dir string, vocab int) ([]int, error) {
+	for _, name := range []string{GenerationFile, cot.ConfigFile} {
+		path := filepath.Join(dir, name)
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var c struct {
+			EOS json.RawMessage `json:"eos_token_id"` // a number or several
+		}
+		if err := json.Unmarshal(text, &c); err != nil {
+			return nil, fmt.Errorf("%s: invalid JSON: %w", path, err)
+		}
+		if len(c.EOS) == 0 || string(c.EOS) == "null" {
+			continue
+		}
+		ends := make([]int, 1)
+		if json.Unmarshal(c.EOS, &ends[0]) != nil && json.Unmarshal(c.EOS, &ends) != nil {
+			return nil, fmt.Errorf("%s: eos_token_id is %.40s; expected a token id or a list of them", path, c.EOS)
+		}
+		for _, id := range ends {
+			if id < 0 || id >= vocab {
+				return nil, fmt.Errorf("%s: eos_token_id %d is not in the vocabulary of %d", path, id, vocab)
+			}
+		}
+		return ends, nil
+	}
+	return nil, nil
+}
+
+// checkNames refuses a file with a tensor that the model does not have: the file's
+// model computes something else. Only the table of logits may be there although it
+// is tied, and what old versions stored of the rotary embedding.
+func (r *Run) checkNames(f *ckpt.File) error {
+	known := map[string]bool{transformer.LogitsName: true}
+	for p := range r.Model.Params.All() {
+		known[p.Name] = true
+	}
+	for _, name := range f.Names() {
+		if !known[name] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
+			return fmt.Errorf("%s: tensor %q: a %s of this %s has none of this name", f, name, transformer.ModelType, cot.ConfigFile)
+		}
+	}
+	return nil
+}

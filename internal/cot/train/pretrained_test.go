@@ -1,0 +1,222 @@
+package train
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/shared"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tensor/tensortest"
+	"nfcot/internal/transformer"
+)
+
+// pretrained is a copy of one of the fixtures' models, which have no tokenizer.
+func pretrained(t *testing.T, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(shared.Fixtures(t), "qwen3_tiny", name))); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{"expected.safetensors", "adamw.safetensors"} {
+		os.Remove(filepath.Join(dir, other))
+	}
+	return dir
+}
+
+// openModel opens the model of a folder without a tokenizer.
+func openModel(t *testing.T, dir string, format *kernel.Format) *Run {
+	t.Helper()
+	r := &Run{Dir: dir, Experiment: Experiment{Config: Config{Method: LM}}}
+	var err error
+	if r.Experiment.Model, err = ReadModelConfig(dir); err != nil {
+		t.Fatal(err)
+	}
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := r.load(f, cot.Special{EOS: 2}, format); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.checkNames(f); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// logits of a text, every token after those before it.
+func logits(m *Model, ids []int) []float32 {
+	cache := m.LM.NewCache()
+	return m.LM.Logits(nil, m.LM.Step(nil, slices.Repeat([]*transformer.Cache{cache}, len(ids)), m.LM.Embed(nil, ids))).Data
+}
+
+// Models as they lie in their folders give the logits that they should, through
+// the cache; in bfloat16 and in 8 bits nearly.
+func TestPretrainedLogits(t *testing.T) {
+	for _, name := range []string{"tied", "untied", "tied_bf16", "untied_sharded"} {
+		g := tensortest.Open(t, "qwen3_tiny", name, "expected.safetensors")
+		shape := g.Shape("input_ids")
+		ids := g.Ints("input_ids")[:shape[1]]
+		want := g.Floats("logits")[:shape[1]*openModel(t, pretrained(t, name), nil).Model.LM.Vocab]
+		f32 := kernel.F32
+		tensortest.Forward.Check(t, name, logits(openModel(t, pretrained(t, name), &f32).Model, ids), want)
+		for _, format := range []kernel.Format{kernel.BF16, kernel.Int8} {
+			var difference, size float64
+			for i, v := range logits(openModel(t, pretrained(t, name), &format).Model, ids) {
+				difference, size = max(difference, abs(float64(v)-want[i])), max(size, abs(want[i]))
+			}
+			if difference == 0 || difference > 0.1*size {
+				t.Errorf("%s, %v: logits differ by %g of %g", name, format, difference, size)
+			}
+		}
+	}
+}
+
+func abs(x float64) float64 { return max(x, -x) }
+
+// Matrices keep bfloat16 where the file has it, and only there.
+func TestPretrainedKeepsFormat(t *testing.T) {
+	for name, format := range map[string]kernel.Format{"tied": kernel.F32, "tied_bf16": kernel.BF16} {
+		ids := []int{1, 5, 7}
+		got := openModel(t, pretrained(t, name), nil).Model
+		want := openModel(t, pretrained(t, name), &format).Model
+		if got.LM.PackedBytes() != want.LM.PackedBytes() || !slices.Equal(logits(got, ids), logits(want, ids)) {
+			t.Errorf("%s: not in %v", name, format)
+		}
+	}
+}
+
+// A model in shards is the model in one file, bit for bit.
+func TestShardedIsSingle(t *testing.T) {
+	dir := pretrained(t, "untied_sharded")
+	ids := []int{3, 1, 4, 1, 5, 9, 2, 6}
+	sharded := logits(openModel(t, dir, nil).Model, ids)
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	single := t.TempDir()
+	if err := os.CopyFS(single, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	saveAgain(t, f, filepath.Join(single, ModelFile))
+	for _, name := range []string{ckpt.IndexFile, "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"} {
+		if err := os.Remove(filepath.Join(single, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(logits(openModel(t, single, nil).Model, ids), sharded) {
+		t.Error("logits differ")
+	}
+}
+
+// saveAgain reads all tensors of a model as float32 and writes them with the types
+// that they had.
+func saveAgain(t *testing.T, f *ckpt.File, path string) {
+	t.Helper()
+	var tensors []ckpt.Tensor
+	for _, name := range f.Names() {
+		info, _ := f.Info(name)
+		data, shape, err := f.Float32(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := ckpt.Tensor{Name: name, Shape: shape, Data: data}
+		if info.DType != ckpt.F32 {
+			x.DType = info.DType
+		}
+		tensors = append(tensors, x)
+	}
+	if err := ckpt.Write(path, tensors, map[string]string{"format": "pt"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A model that is loaded for training and saved has the bytes that it had: each of
+// its parameters, in the type of the file.
+func TestPretrainedRoundTrip(t *testing.T) {
+	for _, name := range []string{"tied", "untied", "tied_bf16", "untied_sharded"} {
+		dir := pretrained(t, name)
+		c, err := ReadModelConfig(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := ckpt.OpenModel(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		p := tensor.NewParams(1)
+		transformer.NewLM(p, c)
+		if err := p.Load(f, ""); err != nil {
+			t.Fatal(err)
+		}
+		info, _ := f.Info(transformer.EmbeddingName)
+		path := filepath.Join(t.TempDir(), ModelFile)
+		if err := SaveWeights(path, p.All(), info.DType); err != nil {
+			t.Fatal(err)
+		}
+		again, err := ckpt.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		n := 0
+		for q := range p.All() {
+			want, err := f.Raw(q.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := again.Raw(q.Name); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s: %s has changed: %v", name, q.Name, err)
+			}
+			n++
+		}
+		rest := len(f.Names()) - n // the tied model's second copy of its table
+		if _, twice := f.Info(transformer.LogitsName); len(again.Names()) != n || rest > 1 || rest == 1 && !(c.Tied && twice) {
+			t.Errorf("%s: %d tensors, %d parameters, %d written", name, len(f.Names()), n, len(again.Names()))
+		}
+	}
+}
+
+// Tokens that end an answer, from generation_config.json or config.json.
+func TestEndTokens(t *testing.T) {
+	for _, tt := range []struct {
+		generation, config string
+		want               []int
+		err                string
+	}{
+		{`{"eos_token_id": [7, 5]}`, `{"eos_token_id": 3}`, []int{7, 5}, ""},
+		{`{"temperature": 0.6}`, `{"eos_token_id": 3}`, []int{3}, ""},
+		{"", `{"eos_token_id": [3]}`, []int{3}, ""},
+		{"", `{"eos_token_id": null}`, nil, ""},
+		{"", `{}`, nil, ""},
+		{`{"eos_token_id": -1}`, "{}", nil, GenerationFile + ": eos_token_id -1 is not in the vocabulary of 20"},
+		{"", `{"eos_token_id": [3, 20]}`, nil, cot.ConfigFile + ": eos_token_id 20 is not in the vocabulary of 20"},
+		{`{"eos_token_id": 1.5}`, "{}", nil, GenerationFile + ": eos_token_id is 1.5; expected a token id or a list of them"},
+		{`{"eos_token_id": [`, "{}", nil, GenerationFile + ": invalid JSON"},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{GenerationFile: tt.generation, cot.ConfigFile: tt.config} {
+			if text != "" {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		got, err := endTokens(dir, 20)
+		if !slices.Equal(got, tt.want) || !strings.Contains(fmt.Sprint(err), tt.err) || (err == nil) != (tt.err == "") {
+			t.Errorf("%s %s: %v, %v", tt.generation, tt.config, got, err)
+		}
+	}
+}
