@@ -313,7 +313,7 @@ func TestWriteRefuses(t *testing.T) {
 		"duplicate":     {tensors: []Tensor{{Name: "w", Data: []uint8{1}}, {Name: "w", Data: []uint8{1}}}, want: []string{`"w"`, "taken"}},
 		"reserved":      {tensors: []Tensor{{Name: metadataKey, Data: []uint8{1}}}, want: []string{metadataKey}},
 		"type":          {tensors: []Tensor{{Name: "w", Data: []int{1}}}, want: []string{`"w"`, "[]int,"}},
-		"dtype":         {tensors: []Tensor{{Name: "w", Data: []float32{1}, DType: BF16}}, want: []string{`"w"`, "[]float32", "BF16"}},
+		"dtype":         {tensors: []Tensor{{Name: "w", Data: []float32{1}, DType: I64}}, want: []string{`"w"`, "[]float32", "I64"}},
 		"unknown dtype": {tensors: []Tensor{{Name: "w", Data: []uint8{1}, DType: "F128"}}, want: []string{`"w"`, "F128"}},
 		"utf-8":         {tensors: []Tensor{{Name: "w\xff", Data: []uint8{1}}}, want: []string{"UTF-8"}},
 		"utf-8 value":   {metadata: map[string]string{"a": "\xff"}, want: []string{"UTF-8", `"a"`}},
