@@ -101,10 +101,8 @@ func launch(args []string) int {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		return 1
 	}
-	err := l.greet()
-	if err == nil {
-		err = l.serve()
-	}
+	l.greet()
+	err := l.serve()
 	l.mu.Lock()
 	l.closing = true
 	for _, c := range l.children {
@@ -184,13 +182,13 @@ func (l *launcher) prepare(args []string) error {
 	return err
 }
 
-// greet tells the user's process what limits memory.
-func (l *launcher) greet() error {
+// greet tells the user's process what limits memory. If that is gone, serve will see it.
+func (l *launcher) greet() {
 	wall := MemoryByRlimit
 	if l.cgroup != nil {
 		wall = MemoryByCgroup
 	}
-	return unix.Send(launcherSocket, []byte(wall), unix.MSG_NOSIGNAL)
+	_ = unix.Send(launcherSocket, []byte(wall), unix.MSG_NOSIGNAL)
 }
 
 // high moves a descriptor to where confined processes have none of their own.
