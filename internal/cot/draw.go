@@ -52,10 +52,11 @@ func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int)
 			d.p[i] = float32(float64(l) / o.TextTemp)
 		}
 		kernel.Softmax(d.p)
-		if o.keepsAll() {
+		switch {
+		case o.keepsAll():
 			id = pick(d.p, target, id)
-		} else {
-			id = d.pickTruncated(o.Truncation, target)
+		case d.p[id] > 0: // not NaN
+			id = d.pickTruncated(o.Truncation, target, id)
 		}
 	}
 	return id, float64(tensor.LogSoftmaxAt(logits, d.p, id))
@@ -90,8 +91,8 @@ func pick(p []float32, target float64, likeliest int) int {
 // pickTruncated is pick among the tokens that c keeps, the likeliest first, with
 // their probabilities divided by their sum. Each of c's conditions keeps a beginning
 // of that order.
-func (d *dice) pickTruncated(c Truncation, target float64) int {
-	d.ranks.begin(d.p)
+func (d *dice) pickTruncated(c Truncation, target float64, likeliest int) int {
+	d.ranks.begin(d.p, d.p[likeliest])
 	probability := func(i int) float64 { return float64(d.p[d.ranks.at(i)]) }
 
 	most, enough := len(d.p), math.Inf(1) // tokens, and probability of them together
@@ -115,61 +116,60 @@ func (d *dice) pickTruncated(c Truncation, target float64) int {
 			return d.ranks.at(i)
 		}
 	}
-	return d.ranks.at(0) // target is 1 but for rounding
+	return likeliest // target is 1 but for rounding
 }
 
 // A ranking puts tokens in the order of their probabilities, as far as it is asked
-// to: few are asked for of a large vocabulary.
+// to: few are asked for of a large vocabulary. It goes down level by level, and sorts
+// the tokens of a level, down to a quarter of the probability where the last one ended.
 type ranking struct {
-	p   []float32
-	ids []int32 // a heap of those without a rank yet, then those that have one, the first at the end
-	n   int     // how many have one
+	p      []float32
+	ranked []candidate // those of all levels so far
+	floor  float32     // the least probability of these
 }
 
-// begin makes a heap of all tokens.
-func (r *ranking) begin(p []float32) {
-	r.p, r.n = p, 0
-	r.ids = slices.Grow(r.ids[:0], len(p))[:len(p)]
-	for i := range r.ids {
-		r.ids[i] = int32(i)
-	}
-	for i := len(p)/2 - 1; i >= 0; i-- {
-		r.sink(i)
-	}
+// A candidate is a token with its probability.
+type candidate struct {
+	p  float32
+	id int32
+}
+
+// begin takes the probabilities of all tokens, of which greatest is the greatest and
+// not zero.
+func (r *ranking) begin(p []float32, greatest float32) {
+	r.p, r.ranked, r.floor = p, slices.Grow(r.ranked[:0], len(p)), 2*greatest
 }
 
 // at is the token of rank i, counted from 0.
 func (r *ranking) at(i int) int {
-	for r.n <= i {
-		r.n++
-		last := len(r.ids) - r.n
-		r.ids[0], r.ids[last] = r.ids[last], r.ids[0]
-		r.sink(0)
+	for len(r.ranked) <= i {
+		r.descend()
 	}
-	return int(r.ids[len(r.ids)-1-i])
+	return int(r.ranked[i].id)
 }
 
-// sink moves the token at place i of the heap down to where it belongs.
-func (r *ranking) sink(i int) {
-	heap := r.ids[:len(r.ids)-r.n]
-	for {
-		child := 2*i + 1
-		if child >= len(heap) {
-			return
-		}
-		if child+1 < len(heap) && r.before(heap[child+1], heap[child]) {
-			child++
-		}
-		if !r.before(heap[child], heap[i]) {
-			return
-		}
-		heap[i], heap[child] = heap[child], heap[i]
-		i = child
+// descend ranks the tokens of the next level.
+func (r *ranking) descend() {
+	above := r.floor
+	r.floor /= 4
+	if r.floor < 1e-30 {
+		r.floor = 0 // all that are left
 	}
-}
-
-func (r *ranking) before(a, b int32) bool {
-	return r.p[a] > r.p[b] || r.p[a] == r.p[b] && a < b
+	start := len(r.ranked)
+	for id, p := range r.p {
+		if p >= r.floor && p < above {
+			r.ranked = append(r.ranked, candidate{p, int32(id)})
+		}
+	}
+	slices.SortFunc(r.ranked[start:], func(a, b candidate) int {
+		switch {
+		case a.p > b.p:
+			return -1
+		case a.p < b.p:
+			return 1
+		}
+		return int(a.id - b.id)
+	})
 }
 
 // argmax is the place of the first largest number.

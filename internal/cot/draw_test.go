@@ -1,6 +1,7 @@
 package cot
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -90,10 +91,13 @@ func TestRanking(t *testing.T) {
 		want := make([]int, n)
 		for i := range p {
 			p[i], want[i] = float32(rng.IntN(n/2+1)), i
+			if i%3 == 0 {
+				p[i] *= 1e-20
+			}
 		}
-		slices.SortStableFunc(want, func(a, b int) int { return int(p[b] - p[a]) })
+		slices.SortStableFunc(want, func(a, b int) int { return cmp.Compare(p[b], p[a]) })
 		for _, first := range []int{n / 2, n - 1, 0} {
-			r.begin(p)
+			r.begin(p, max(slices.Max(p), 1))
 			for i := first; i >= 0; i-- {
 				if got := r.at(i); got != want[i] {
 					t.Fatalf("%d tokens: rank %d has token %d, want %d", n, i, got, want[i])
@@ -168,5 +172,15 @@ func TestRepeatPenaltyKnowsThePast(t *testing.T) {
 	}
 	if plain, penalised := repeats(0), repeats(1e6); plain < 3 || penalised != 0 {
 		t.Errorf("%d tokens of 36 are repeated without a penalty, %d with a great one; want some and none", plain, penalised)
+	}
+}
+
+// A model that says NaN draws as it does without truncation.
+func TestTruncationOfNaN(t *testing.T) {
+	nan := float32(math.NaN())
+	for _, c := range []Truncation{{}, {TopK: 1}, {TopP: 0.5}, {MinP: 0.1}} {
+		if id, _ := new(dice).draw([]float32{nan, nan, 1}, &Options{TextTemp: 1, Truncation: c}, tensor.Rand(1, "words")); id != 2 {
+			t.Errorf("%+v: token %d, want 2", c, id)
+		}
 	}
 }
