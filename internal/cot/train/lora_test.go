@@ -163,10 +163,10 @@ func TestStanding(t *testing.T) {
 
 // Training that does not fit is refused before its first step, with the number.
 func TestTooLarge(t *testing.T) {
-	l, reports := large("cot")
+	l, _ := large("cot")
 	plan := planned(t, l)
 	for limit, fits := range map[int]bool{plan.All() + 1<<10: true, plan.All() - plan.Step/2: false} {
-		l, reports = large("cot")
+		l, reports := large("cot")
 		l.Limit = limit
 		err := l.Run(context.Background())
 		var e TooLarge

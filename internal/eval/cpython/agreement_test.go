@@ -12,7 +12,11 @@ import (
 
 // wantedDifferences are samples on which this executor does not agree with the
 // reference harness, and why.
-var wantedDifferences = map[string]string{}
+var wantedDifferences = map[string]string{
+	// It gives back what the reference solution does, 129 million items for one input. The same program with round() in the
+	// place of int() (tag round3) passes in the reference, too: the verdict is one of its clock or its memory, not of the result.
+	"Mbpp/255 bool_to_int": "a right result that met the reference's limits by chance",
+}
 
 // spread leaves out most of a set unless all of it is asked for.
 func spread[T any](set []T, some int) []T {
