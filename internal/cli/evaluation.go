@@ -17,6 +17,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 )
 
@@ -102,31 +103,50 @@ func hashSamples(samples []eval.Sample) (string, error) {
 	return sum(h), nil
 }
 
-// hashModel tells one model's folder from another: by its configuration, its
-// tokenizer and its weights.
-func hashModel(dir string) (string, error) {
-	entries, err := os.ReadDir(dir)
+// hashModel tells the model of one folder from another: by its configuration,
+// without the names of what it was made from, its tokenizer and its weights.
+// Adapters are as good as what they are beside.
+func hashModel(dir string, x train.Experiment) (string, error) {
+	h := sha256.New()
+	config, err := json.Marshal(x.Config)
 	if err != nil {
 		return "", err
 	}
-	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n", config, x.Source.SHA256)
+	if err := hashFolder(h, dir); err != nil {
+		return "", err
+	}
+	if x.LoRA.On() {
+		if err := hashFolder(h, x.Source.Init); err != nil {
+			return "", err
+		}
+	}
+	return sum(h), nil
+}
+
+// hashFolder hashes the weights, tokenizer and settings in a model's folder.
+func hashFolder(h hash.Hash, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if !slices.Contains([]string{".json", ".yaml", ".safetensors"}, filepath.Ext(name)) {
+		if !slices.Contains([]string{".json", ".safetensors"}, filepath.Ext(name)) {
 			continue
 		}
 		fmt.Fprintf(h, "%s\n", name)
 		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
-			return "", err
+			return err
 		}
 		_, err = io.Copy(h, f)
 		f.Close()
 		if err != nil {
-			return "", err
+			return err
 		}
 	}
-	return sum(h), nil
+	return nil
 }
 
 // writeEvaluation writes everything that an evaluation leaves in dir, each file

@@ -46,7 +46,7 @@ func (e *env) openSource(o evalOptions, problems []eval.Problem, recipe *bench.R
 	if err != nil {
 		return nil, err
 	}
-	hash, err := hashModel(o.model)
+	hash, err := hashModel(o.model, run.Experiment)
 	if err != nil {
 		return nil, err
 	}
