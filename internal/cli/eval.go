@@ -163,11 +163,11 @@ func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, as
 	defer source.close()
 
 	numbers := source.numbers()
-	todo := slices.DeleteFunc(slices.Clone(numbers), func(i int) bool { _, done := verdicts.rows[i]; return done })
-	if len(todo) < len(numbers) {
-		e.say("eval: going on in %s: %d of %d programs are judged", o.out, len(numbers)-len(todo), len(numbers))
+	remaining := slices.DeleteFunc(slices.Clone(numbers), func(i int) bool { _, done := verdicts.rows[i]; return done })
+	if len(remaining) < len(numbers) {
+		e.say("eval: going on in %s: %d of %d programs are judged", o.out, len(numbers)-len(remaining), len(numbers))
 	}
-	if err := e.judge(o, exec, assemble, o.shard.of(problems), source, todo, verdicts); err != nil {
+	if err := e.judge(o, exec, assemble, o.shard.of(problems), source, remaining, verdicts); err != nil {
 		if e.ctx.Err() != nil {
 			err = fmt.Errorf("%s: %w, work saved; continue with the same command", o.out, train.ErrInterrupted)
 		}
@@ -195,10 +195,10 @@ func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, as
 	return x, errors.Join(source.remove(), verdicts.remove())
 }
 
-// judge judges the samples of the numbers in todo as the source gives them.
-func (e *env) judge(o evalOptions, exec eval.Executor, assemble eval.Assemble, part []eval.Problem, source source, todo []int, verdicts *journal[eval.Verdict]) error {
+// judge judges the samples of the numbers in remaining as the source gives them.
+func (e *env) judge(o evalOptions, exec eval.Executor, assemble eval.Assemble, part []eval.Problem, source source, remaining []int, verdicts *journal[eval.Verdict]) error {
 	show := e.showJudging(verdicts, len(source.numbers()))
-	err := eval.Judge(e.ctx, exec, assemble, part, source.samples(todo, show), o.workers, func(i int, v eval.Verdict) error {
+	err := eval.Judge(e.ctx, exec, assemble, part, source.samples(remaining, show), o.workers, func(i int, v eval.Verdict) error {
 		show.verdict(v)
 		return verdicts.add(i, v)
 	})

@@ -29,8 +29,8 @@ type source interface {
 	remove() error
 	close()
 
-	// samples yields the samples of the numbers in todo.
-	samples(todo []int, show *judging) iter.Seq2[eval.Numbered, error]
+	// samples yields the samples of the numbers in remaining.
+	samples(remaining []int, show *judging) iter.Seq2[eval.Numbered, error]
 }
 
 // openSource reads the samples given, or the model that draws them, and adds to
@@ -94,9 +94,9 @@ func (g *given) open(*env, evalOptions, settings) error { return nil }
 func (g *given) remove() error                          { return nil }
 func (g *given) close()                                 {}
 
-func (g *given) samples(todo []int, _ *judging) iter.Seq2[eval.Numbered, error] {
+func (g *given) samples(remaining []int, _ *judging) iter.Seq2[eval.Numbered, error] {
 	return func(yield func(eval.Numbered, error) bool) {
-		for _, i := range todo {
+		for _, i := range remaining {
 			if !yield(eval.Numbered{Index: i, Sample: g.all[i]}, nil) {
 				return
 			}
@@ -150,12 +150,12 @@ func (d *drawn) close()        { d.journal.close() }
 // errEnough stops the drawing of samples that nobody wants any more.
 var errEnough = errors.New("enough samples")
 
-func (d *drawn) samples(todo []int, show *judging) iter.Seq2[eval.Numbered, error] {
+func (d *drawn) samples(remaining []int, show *judging) iter.Seq2[eval.Numbered, error] {
 	return func(yield func(eval.Numbered, error) bool) {
 		missing := map[int]bool{}
 		var problems []eval.Problem // that miss a sample
 		var first []int             // their first samples' numbers
-		for _, i := range todo {
+		for _, i := range remaining {
 			if s, ok := d.journal.rows[i]; ok {
 				if !yield(eval.Numbered{Index: i, Sample: s}, nil) {
 					return
