@@ -251,9 +251,9 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 // thinking is what a sample thought, as text, a comment line a step.
 func thinking(run *train.Run, s cot.Sample) string {
 	text := run.Tokenizer.Decode(s.Chain, true)
-	if s.Thoughts != nil {
+	if s.Thoughts != nil && run.Model.Coder() != nil {
 		text = ""
-		for k, ids := range run.VAE.Read(run.Model.NF.Flow.Inverse(s.Thoughts, nil)) {
+		for k, ids := range run.VAE.Read(run.Model.Coder().ToCodes(s.Thoughts)) {
 			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
 		}
 	}
@@ -356,7 +356,9 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
 		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished}
 	if s.Thoughts != nil {
-		line.LogPThoughts = &s.LogThoughts
+		if run.Model.Method.Scores {
+			line.LogPThoughts = &s.LogThoughts
+		}
 		for k := range s.Thoughts.Rows() {
 			t.Thoughts = append(t.Thoughts, s.Thoughts.Row(k))
 		}
@@ -407,7 +409,7 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 			return s, fmt.Errorf("token %d is not in the model's vocabulary of %d", id, run.Experiment.Model.Vocab)
 		}
 	}
-	if o := run.Experiment.NF; run.Experiment.Continuous() {
+	if o := run.Experiment.NF; run.Model.Method.Codes {
 		flat := slices.Concat(t.Thoughts...)
 		if len(t.Thoughts) != o.K || len(flat) != o.K*o.D {
 			return s, fmt.Errorf("it has %d thoughts with %d numbers in all; the model expects %d of %d each", len(t.Thoughts), len(flat), o.K, o.D)

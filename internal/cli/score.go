@@ -43,6 +43,10 @@ func (e *env) runScore(o scoreOptions) error {
 	if err != nil {
 		return err
 	}
+	scorer, err := run.Model.Scorer()
+	if err != nil {
+		return inputf("%s: %w", o.model, err)
+	}
 	lines, err := readSamples(o.samples)
 	if err != nil {
 		return err
@@ -59,10 +63,10 @@ func (e *env) runScore(o scoreOptions) error {
 		if e.ctx.Err() != nil {
 			return train.ErrInterrupted
 		}
-		thoughts, text := run.Model.Scorer().LogProb(nil, batch)
+		thoughts, text := scorer.LogProb(nil, batch)
 		for i := range batch {
 			s := score{TaskID: lines[len(scores)].TaskID, Text: float64(text.Data[i]), Total: float64(thoughts.Data[i]) + float64(text.Data[i])}
-			if run.Experiment.Continuous() {
+			if batch[i].Thoughts != nil {
 				v := float64(thoughts.Data[i])
 				s.Thoughts = &v
 			}

@@ -39,13 +39,13 @@ func (e *env) train() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "train",
 		Usage: "train a method, all of its stages or one",
-		Description: "Methods: direct, cot, nfcot (see nfcot methods). The experiment is the method's default, changed by\n" +
+		Description: "nfcot methods lists the methods. The experiment is the method's default, changed by\n" +
 			"--config and then by --set; RUN/config.yaml holds what came of it. For example:\n" +
 			"nfcot train --method nfcot --thoughts thoughts --set stages.2.steps=2000 --set batch=64 -o run",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "method", Usage: "`NAME` of the method", Destination: &o.method},
 			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.source.Thoughts},
-			&cli.StringFlag{Name: "data", Usage: "examples `FILE`, for methods without continuous thoughts; wants --tokenizer", Destination: &o.source.Data},
+			&cli.StringFlag{Name: "data", Usage: "examples `FILE`, for methods that do not learn from thoughts; wants --tokenizer", Destination: &o.source.Data},
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, or the `DIR` that holds it, for --data", Destination: &o.source.Tokenizer},
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, or a model folder of Hugging Face's (Qwen3): its tokenizer and its parameters of the same names are taken over", Destination: &o.source.Init},
 			&cli.StringFlag{Name: "config", Usage: "experiment `FILE` (YAML, as in RUN/config.yaml)", Destination: &o.config},
@@ -266,7 +266,7 @@ func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []
 	if len(added) > 0 {
 		e.say("train: %s gets the tokens %s", x.Source.Init, strings.Join(added, " "))
 	}
-	if run.Model.NF == nil {
+	if !run.Model.Method.Codes {
 		run.VAE, run.VAEWords = nil, nil
 	}
 	return run, data, nil
@@ -280,7 +280,7 @@ func check(x train.Experiment, data []cot.Encoded, codes bool) error {
 	if x.LoRA.On() && x.Source.Init == "" {
 		return inputf("adapters (--lora) need a model to adapt; give --init")
 	}
-	if x.Continuous() && !codes {
+	if method, _ := train.FindMethod(x.Method); method.Codes && !codes {
 		return inputf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", x.Method)
 	}
 	if err := checkStages(x); err != nil {

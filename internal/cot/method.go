@@ -95,6 +95,18 @@ type Scorer interface {
 	LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor)
 }
 
+// A Coder thinks in thoughts that stand for codes of the VAE, whose decoder reads
+// them.
+type Coder interface {
+	// ToCodes returns the standardised codes.   u [K, D] → [K, D]
+	ToCodes(u *tensor.Tensor) *tensor.Tensor
+}
+
+// A Diagnoser has more to say of held-out examples than its loss.
+type Diagnoser interface {
+	Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part
+}
+
 // Options of sampling.
 type Options struct {
 	ThoughtTemp float64 // T_z; 0 takes the mean

@@ -63,14 +63,11 @@ func TestThoughtAllocatesNothing(t *testing.T) {
 	m, _ := shakenNFCoT(o)
 	const n = 4
 	speakers, h := prefill(m.LM, prompts(3), n, Options{}, m.Special.BOT)
-	var caches []*transformer.Cache
-	for _, s := range speakers {
-		caches = append(caches, s.cache)
-		s.Thoughts = tensor.New(o.K, o.D)
-	}
-	tape, u, k := &tensor.Tape{Inference: true}, tensor.New(len(speakers), o.D), 0
+	tape, k := &tensor.Tape{Inference: true}, 0
+	c := m.newThinkers(tape, speakers, h)
+	draw := func(h, u *tensor.Tensor, k int) { m.draw(tape, speakers, h, u, k, n, Options{ThoughtTemp: 1}) }
 	allocs := allocations(t, steps, func() {
-		h = m.think(tape, speakers, caches, h, u, k, n, Options{ThoughtTemp: 1})
+		c.step(k, 0, draw)
 		k++
 	})
 	if allocs != 0 {

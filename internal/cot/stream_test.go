@@ -10,7 +10,7 @@ import (
 // row predicts what.
 func TestStreams(t *testing.T) {
 	const eos, bot, chain, ans = 0, 1, 2, 3
-	m := &NFCoT{Special: special, Options: NFOptions{K: 2}}
+	m := &NFCoT{latent: latent{Special: special, Options: NFOptions{K: 2}}}
 	cot, direct := &Text{Special: special, Chain: true}, &Text{Special: special}
 	for _, tt := range []struct {
 		name string

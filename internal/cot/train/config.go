@@ -6,8 +6,6 @@ package train
 import (
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"nfcot/internal/cot"
 	"nfcot/internal/nfhead"
@@ -20,8 +18,8 @@ type Config struct {
 	Method string             `yaml:"method"` // see Methods
 	Seed   uint64             `yaml:"seed"`
 	Model  transformer.Config `yaml:"model"`
-	NF     cot.NFOptions      `yaml:"nf"`   // methods with continuous thoughts
-	Flow   nfhead.Config      `yaml:"flow"` // methods with continuous thoughts
+	NF     cot.NFOptions      `yaml:"nf"`   // methods that think in codes
+	Flow   nfhead.Config      `yaml:"flow"` // methods with a flow
 	LoRA   transformer.LoRA   `yaml:"lora"` // the backbone's blocks learn through adapters alone
 
 	// NewTokens is the first of the tokens that were added to a pretrained model's; 0: none were. Their embeddings are learnt
@@ -66,13 +64,6 @@ type Stage struct {
 	HoldFlow bool    `yaml:"hold_flow"` // leave the flow out: thoughts are the codes themselves
 }
 
-// Methods are the names of the methods that train knows, with a line on each.
-var Methods = []struct{ Name, What string }{
-	{"direct", "answers at once, without thinking"},
-	{"cot", "explicit chain of thought, in words, then the answer"},
-	{"nfcot", "K continuous thoughts with exact likelihoods, then the answer, in one pass"},
-}
-
 // Default is the experiment that a method's name stands for: the setting of the
 // embedded benchmark's demo.
 func Default(method string) Config {
@@ -91,14 +82,8 @@ func Default(method string) Config {
 			Flow:  Stage{LR: 1e-3, Warmup: 50, FlowLR: 0.3},
 		},
 	}
-	switch method {
-	case "direct":
-		c.Stages.Joint.Steps = 1000
-	case "cot":
-		c.Stages.Joint.Steps = 700
-	case "nfcot":
-		c.Stages.Joint.Steps = 800
-	}
+	m, _ := FindMethod(method) // Check refuses others
+	c.Stages.Joint.Steps = m.steps
 	return c
 }
 
@@ -110,7 +95,7 @@ func (c Config) Pretrained(model transformer.Config) Config {
 	c.Stages.Heads.LR, c.Stages.Heads.Warmup = 1e-4, 100
 	c.Stages.Joint.LR, c.Stages.Joint.Warmup = 5e-5, 200
 	c.Stages.Flow.LR, c.Stages.Flow.Warmup = 5e-5, 50
-	if c.Continuous() {
+	if m, _ := FindMethod(c.Method); m.Codes {
 		c.Stages.Heads.Steps = 500
 	}
 	return c
@@ -118,12 +103,12 @@ func (c Config) Pretrained(model transformer.Config) Config {
 
 // Check says what is wrong with the experiment, if anything is.
 func (c Config) Check() error {
-	var names []string
-	for _, m := range Methods {
-		names = append(names, m.Name)
-	}
-	if !slices.Contains(names, c.Method) {
-		return fmt.Errorf("method is %q; want one of %s", c.Method, strings.Join(names, ", "))
+	method, err := FindMethod(c.Method)
+	switch {
+	case err != nil:
+		return err
+	case method.Of != "":
+		return fmt.Errorf("method %s is a rule for sampling from a run of %s, which is what to train", c.Method, method.Of)
 	}
 	if err := c.Model.Check(); err != nil {
 		return err
@@ -131,7 +116,7 @@ func (c Config) Check() error {
 	if err := c.LoRA.Check(); err != nil {
 		return err
 	}
-	if c.Continuous() {
+	if method.Flow {
 		if err := c.Flow.Check(); err != nil {
 			return err
 		}
@@ -157,14 +142,11 @@ func (c Config) Check() error {
 			return fmt.Errorf("stage %d has %d steps at learning rate %g; steps must not be negative and the rate must be positive", i, s.Steps, s.LR)
 		}
 	}
-	if c.Stages.Heads.Steps > 0 && !c.Continuous() {
+	if c.Stages.Heads.Steps > 0 && !method.Codes {
 		return fmt.Errorf("stage 1 has %d steps, but method %s has no heads to train in it; give it none", c.Stages.Heads.Steps, c.Method)
 	}
 	return nil
 }
-
-// Continuous says whether the method thinks in continuous thoughts.
-func (c Config) Continuous() bool { return c.Method == "nfcot" }
 
 // rate is the learning rate of step s (from 0) of a stage: linear warm-up to LR,
 // then a cosine to the share MinLR of it.

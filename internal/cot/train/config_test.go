@@ -60,7 +60,7 @@ func TestRateByHand(t *testing.T) {
 }
 
 func TestConfigCheck(t *testing.T) {
-	for _, m := range Methods {
+	for _, m := range trained() {
 		c := Default(m.Name)
 		c.Model.Vocab = 300 // comes from the tokenizer
 		if err := c.Check(); err != nil {
@@ -114,7 +114,7 @@ func TestConfigCheck(t *testing.T) {
 }
 
 func TestExperimentRoundTrip(t *testing.T) {
-	for _, m := range Methods {
+	for _, m := range trained() {
 		want := Experiment{Config: Default(m.Name), Source: Source{Thoughts: "a/b", Init: "c", Stage: -1, Examples: 7, SHA256: "ab12"}}
 		want.Seed, want.Stages.Flow.FlowLR, want.NF.K = math.MaxUint64, 0.123456789, 6
 		text, err := yaml.Dump(want)

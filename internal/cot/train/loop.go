@@ -203,7 +203,7 @@ func (s *stageRun) part(i int) []cot.Encoded {
 func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
 	whole := s.learner.Size(s.batch)
 	m.Tokens = whole.Tokens
-	if s.Config.Continuous() {
+	if s.Model.Method.Codes {
 		m.Tokens += len(s.batch) * s.Config.NF.K
 	}
 	for i := range s.Config.Accumulate {
@@ -228,13 +228,9 @@ func (l *Loop) evaluate(learner cot.Learner) []cot.Part {
 		sum.Sum(learner.Loss(tape, batch, whole, draws).Parts)
 	}
 	parts := slices.Clone(sum.All())
-	if s, ok := learner.(cot.Stage); ok {
+	if d, ok := learner.(cot.Diagnoser); ok {
 		tape.Reset()
-		d := s.Diagnose(tape, l.Held, draws)
-		for k := range d.Sigma {
-			parts = append(parts, cot.Part{Name: fmt.Sprintf("sigma_thought_%d", k+1), Value: d.Sigma[k]},
-				cot.Part{Name: fmt.Sprintf("nll_thought_%d_nats_per_dim", k+1), Value: d.NLL[k]})
-		}
+		parts = append(parts, d.Diagnose(tape, l.Held, draws)...)
 	}
 	return parts
 }

@@ -23,11 +23,11 @@ import (
 // optimizer's moments. The models are large enough that work is shared out.
 func TestThreadsChangeNoByte(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
-	for _, m := range Methods {
+	for _, m := range trained() {
 		c := tiny(m.Name)
 		c.Model.Hidden, c.Model.FFN, c.Model.HeadDim, c.Flow.Width, c.Batch = 48, 96, 16, 32, 24
 		c.Stages.Text.Steps, c.Stages.Joint.Steps = 20, 30
-		if c.Continuous() {
+		if c.method().Codes {
 			c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 5, 13, 12
 		}
 		c.SaveEvery = 11 // and so once in the last stage
@@ -353,10 +353,10 @@ func TestFlowLR(t *testing.T) {
 
 // A batch in parts is the batch, up to rounding, for every method.
 func TestAccumulate(t *testing.T) {
-	for _, m := range Methods {
+	for _, m := range trained() {
 		c := tiny(m.Name)
 		c.Stages.Joint.Steps, c.Stages.Flow.Steps = 2, 1
-		if m.Name != "nfcot" {
+		if !m.Flow {
 			c.Stages.Flow.Steps = 0
 		}
 		want, reports := run(t, c, examples(15))
@@ -481,11 +481,11 @@ func TestDivergence(t *testing.T) {
 // sampled, greedily and to its end, is what was shown.
 func TestMethodsLearn(t *testing.T) {
 	data := examples(6)
-	for _, m := range Methods {
+	for _, m := range trained() {
 		t.Run(m.Name, func(t *testing.T) {
 			c := tiny(m.Name)
 			c.Stages.Joint = Stage{Steps: 250, LR: 2e-2, Warmup: 10, FlowLR: 1, HoldFlow: true}
-			if m.Name == "nfcot" {
+			if m.Flow {
 				c.Stages.Flow = Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
 			}
 			model, reports := run(t, c, data)
@@ -507,8 +507,8 @@ func TestMethodsLearn(t *testing.T) {
 				if m.Name == "cot" && (!x.Thought || !slices.Equal(x.Chain, slices.Concat(ex.Steps...))) {
 					t.Errorf("example %d: chain %v, want %v", i, x.Chain, ex.Steps)
 				}
-				if m.Name == "nfcot" {
-					codes := model.NF.Flow.Inverse(x.Thoughts, nil)
+				if m.Codes {
+					codes := model.Coder().ToCodes(x.Thoughts)
 					if d := distance(codes, ex.Codes); d > 0.35 { // about the dequantisation noise
 						t.Errorf("example %d: thoughts stand for %v, want %v", i, codes.Data, ex.Codes.Data)
 					}

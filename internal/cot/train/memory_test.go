@@ -14,7 +14,7 @@ func large(method string) (*Loop, *[]Metrics) {
 	c.Model.Layers, c.Model.Hidden, c.Model.FFN, c.Model.MaxTokens, c.Flow.Width = 4, 32, 512, 64, 32
 	c.Batch = 64
 	c.Stages.Text.Steps, c.Stages.Joint.Steps = 3, 3
-	if c.Continuous() {
+	if c.method().Codes {
 		c.Stages.Heads.Steps, c.Stages.Flow.Steps = 3, 3
 	}
 	data := examples(100)
@@ -39,7 +39,7 @@ func planned(t *testing.T, l *Loop) Memory {
 // that plan is what the largest step takes by itself, no step needs more, and
 // nothing but room has changed.
 func TestMemoryIsKnownBeforehand(t *testing.T) {
-	for _, m := range Methods {
+	for _, m := range trained() {
 		l, _ := large(m.Name)
 		before := weights(l.Model)
 		plan := planned(t, l)

@@ -15,9 +15,10 @@ type Model struct {
 	Params  *tensor.Params
 	Special cot.Special
 	LM      *transformer.LM
-	NF      *cot.NFCoT // nil for methods without continuous thoughts
+	Method  Method
 
 	config Config
+	parts  parts
 }
 
 // NewModel makes the parameters of an experiment's model.
@@ -26,37 +27,39 @@ func NewModel(c Config, special cot.Special) *Model {
 }
 
 func newModel(p *tensor.Params, c Config, special cot.Special) *Model {
-	m := &Model{Params: p, Special: special, LM: transformer.NewLM(p, c.Model), config: c}
+	m := &Model{Params: p, Special: special, LM: transformer.NewLM(p, c.Model), Method: c.method(), config: c}
 	if c.LoRA.On() {
 		m.LM.AddLoRA(p, c.LoRA)
 	}
 	m.LM.Recompute = c.Recompute
-	if c.Continuous() {
-		m.NF = cot.NewNFCoT(p, m.LM, special, c.Flow, c.NF)
-	}
+	m.parts = m.Method.make(c, p, m.LM, special)
 	return m
 }
 
 // Sampler is the model as it answers prompts.
-func (m *Model) Sampler() cot.Sampler {
-	if m.NF != nil {
-		return m.NF
+func (m *Model) Sampler() cot.Sampler { return m.parts.Sampler }
+
+// Scorer is the model as it scores samples; it fails where samples have no exact
+// likelihood.
+func (m *Model) Scorer() (cot.Scorer, error) {
+	if err := m.Method.CheckScores("scored"); err != nil {
+		return nil, err
 	}
-	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot", Bare: m.config.Method == LM}
+	return m.parts.Sampler.(cot.Scorer), nil
 }
 
-// Scorer is the model as it scores samples.
-func (m *Model) Scorer() cot.Scorer { return m.Sampler().(cot.Scorer) }
+// Coder is the model if its thoughts can be read as codes, nil otherwise.
+func (m *Model) Coder() cot.Coder {
+	c, _ := m.parts.Sampler.(cot.Coder)
+	return c
+}
 
 // learner is the model as it learns in a stage.
 func (m *Model) learner(stage int) cot.Learner {
-	switch {
-	case stage == 0:
+	if stage == 0 {
 		return &cot.Text{LM: m.LM, Special: m.Special, Chain: true, DirectShare: m.config.DirectShare}
-	case m.NF != nil:
-		return cot.Stage{NFCoT: m.NF, HoldFlow: m.config.Stages.List()[stage].HoldFlow}
 	}
-	return &cot.Text{LM: m.LM, Special: m.Special, Chain: m.config.Method == "cot"}
+	return m.parts.learner(stage)
 }
 
 // learns says whether a stage trains a parameter.

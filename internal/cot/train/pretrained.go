@@ -20,10 +20,6 @@ import (
 // folder with config.json, tokenizer.json, model.safetensors or its shards, and
 // perhaps generation_config.json.
 
-// LM is the method of a plain language model: the answer is what it says after the
-// prompt. It is a model to run; training makes the Methods.
-const LM = "lm"
-
 // GenerationFile says how a model is to be sampled from.
 const GenerationFile = "generation_config.json"
 

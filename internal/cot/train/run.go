@@ -73,7 +73,7 @@ type Run struct {
 	Dir        string
 	Experiment Experiment
 	Tokenizer  *tokenizer.Tokenizer
-	VAE        *cot.VAE             // nil for methods without continuous thoughts
+	VAE        *cot.VAE             // nil for methods that do not think in codes
 	VAEWords   *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
 	Model      *Model
 }
@@ -245,7 +245,7 @@ func readRun(dir string) (*Run, cot.Special, error) {
 	if special, err = cot.FindSpecial(r.Tokenizer); err != nil {
 		return nil, special, fmt.Errorf("%s: %w", dir, err)
 	}
-	if r.Experiment.Continuous() {
+	if r.Experiment.method().Codes {
 		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
 			return nil, special, err
 		}

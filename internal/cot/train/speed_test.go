@@ -22,7 +22,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		c.Accumulate = 2
 		c.Recompute = method == "nfcot"
 		for stage := range c.Stages.List() {
-			if stage == 1 && !c.Continuous() { // nothing to learn
+			if stage == 1 && !c.method().Codes { // nothing to learn
 				continue
 			}
 			l, _ := trainer(c, data)

@@ -1,0 +1,158 @@
+package cot
+
+import (
+	"time"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// A latent is a language model that thinks in K vectors of D numbers before it
+// answers: what the methods that learn the VAE's codes from left to right share.
+// proj_in makes inputs of the backbone out of thoughts.
+//
+//	q BOT u_1 … u_K x EOS
+type latent struct {
+	LM      *transformer.LM
+	Special Special
+	Options NFOptions
+
+	projIn, projInBias *tensor.Tensor // [H, D], [H]
+}
+
+// NFOptions are the settings of the NF-CoT loss.
+type NFOptions struct {
+	K           int     `yaml:"thoughts"`        // thoughts an example
+	D           int     `yaml:"dims"`            // numbers a thought
+	Noise       float64 `yaml:"noise"`           // std of the dequantisation noise
+	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
+	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
+	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
+	MeanWeight  float64 `yaml:"mean_weight"`     // while the flow is held: weight of the mean's squared error at the variance of the noise
+	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target
+}
+
+func newLatent(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions) latent {
+	return latent{LM: lm, Special: special, Options: o,
+		projIn: p.Normal("proj_in.weight", 0.05, lm.Hidden, o.D), projInBias: p.Const("proj_in.bias", 0, lm.Hidden)}
+}
+
+// Size counts latent dimensions and answer tokens.
+func (m *latent) Size(batch []Encoded) Size {
+	n := Size{Dims: len(batch) * m.Options.K * m.Options.D}
+	for _, ex := range batch {
+		n.Tokens += len(ex.Answer) + 1
+	}
+	return n
+}
+
+// Rows counts prompts, BOT, thoughts and answers; EOS is read by no one.
+func (m *latent) Rows(batch []Encoded, _ Draws) int {
+	n := len(batch) * (1 + m.Options.K)
+	for _, ex := range batch {
+		n += len(ex.Prompt) + len(ex.Answer)
+	}
+	return n
+}
+
+// codes stacks the codes of a batch, as they are and with fresh dequantisation
+// noise.   → [B·K, D] each
+func (m *latent) codes(t *tensor.Tape, batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
+	o := m.Options
+	e, noisy = t.New(len(batch)*o.K, o.D), t.New(len(batch)*o.K, o.D)
+	for i, ex := range batch {
+		rng := draws.For(t, "dequantise", ex.Index)
+		for j, v := range ex.Codes.Data {
+			at := i*o.K*o.D + j
+			e.Data[at] = v
+			noisy.Data[at] = v + float32(o.Noise*rng.NormFloat64())
+		}
+	}
+	return e, noisy
+}
+
+// layout puts the streams of a batch one after the other.
+func (m *latent) layout(t *tensor.Tape, batch []Encoded) stream {
+	rows := 0
+	for _, ex := range batch {
+		rows += len(ex.Prompt) + m.Options.K + len(ex.Answer) + 2 // with BOT and EOS
+	}
+	s := newStream(t, rows)
+	for i, ex := range batch {
+		m.lay(&s, i, ex.Prompt, ex.Answer, true)
+	}
+	return s
+}
+
+// lay puts the stream of example i into s.
+func (m *latent) lay(s *stream, i int, prompt, answer []int, finished bool) {
+	s.begin(prompt...)
+	s.read(m.Special.BOT)
+	for k := range m.Options.K {
+		s.think(i*m.Options.K + k)
+	}
+	s.say(answer...)
+	if finished {
+		s.say(m.Special.EOS)
+	}
+	s.end()
+}
+
+// project is proj_in: thoughts as inputs of the backbone.   u [n, D] → [n, H]
+func (m *latent) project(t *tensor.Tape, u *tensor.Tensor) *tensor.Tensor {
+	return t.Linear(u, m.projIn, m.projInBias)
+}
+
+// think lets every speaker think K thoughts, one after the other, and feeds each of
+// them back. next puts thought k of all speakers into u, given the states before it;
+// flops is what a thought takes beside its row of the backbone.
+// h, that predict first thoughts [len(speakers), H] → those that predict first words
+func (m *latent) think(t *tensor.Tape, speakers []*speaker, h *tensor.Tensor, flops float64, next func(h, u *tensor.Tensor, k int)) *tensor.Tensor {
+	c := m.newThinkers(t, speakers, h)
+	for k := range m.Options.K {
+		c.step(k, flops, next)
+	}
+	return c.h
+}
+
+// Thinkers are speakers who think together. All that a thought takes is kept for the
+// next one.
+type thinkers struct {
+	*latent
+	tape     *tensor.Tape // holds the thought under way
+	speakers []*speaker
+	caches   []*transformer.Cache
+	h        *tensor.Tensor // the states that predict the next thoughts: [len(speakers), H]
+	u        *tensor.Tensor // the thoughts under way: [len(speakers), D]
+}
+
+func (m *latent) newThinkers(t *tensor.Tape, speakers []*speaker, h *tensor.Tensor) *thinkers {
+	c := &thinkers{latent: m, tape: t, speakers: speakers, h: h, u: tensor.New(len(speakers), m.Options.D)}
+	for _, s := range speakers {
+		c.caches = append(c.caches, s.cache)
+		s.Thoughts = tensor.New(m.Options.K, m.Options.D)
+	}
+	return c
+}
+
+// step thinks thought k.
+func (c *thinkers) step(k int, flops float64, next func(h, u *tensor.Tensor, k int)) {
+	start := time.Now()
+	next(c.h, c.u, k)
+	for i, s := range c.speakers {
+		copy(s.Thoughts.Row(k), c.u.Row(i))
+	}
+	c.tape.Reset()
+	c.h = c.LM.Step(c.tape, c.caches, c.project(c.tape, c.u))
+	share := time.Since(start).Seconds() / float64(len(c.speakers))
+	for _, s := range c.speakers {
+		s.spend(true, share, c.LM.FLOPs(1, s.cache.Len(), 0)+flops)
+	}
+}
+
+// replace puts given thoughts number k, those of prompt i/n, into the rows of u.
+func (o *Options) replace(u *tensor.Tensor, k, n int) {
+	for i := range u.Rows() {
+		copy(u.Row(i), o.Replace(i/n).Row(k))
+	}
+}

@@ -1,0 +1,100 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// A Method is a way to think before answering. A new one takes a file in package
+// cot and an entry in Methods; nothing else asks for a method by its name.
+type Method struct {
+	Name   string
+	What   string // one line
+	Scores bool   // knows the exact likelihood of what it samples (cot.Scorer), and so can be reinforced
+	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage 1 trains alone
+	Flow   bool   // has a flow between codes and thoughts
+	Of     string // not trained: a rule for sampling from runs of this method
+
+	// steps are those of stage 2 by default.
+	steps int
+	// make adds to a language model what the method needs.
+	make func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts
+}
+
+// parts are a method's model.
+type parts struct {
+	cot.Sampler
+	learner func(stage int) cot.Learner // of the stages from 1 on
+}
+
+// Methods are the methods that there are.
+var Methods = []Method{
+	{Name: "direct", What: "answers at once, without thinking", Scores: true, steps: 1000, make: words(false)},
+	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
+	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, Flow: true, steps: 800,
+		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := cot.NewNFCoT(p, lm, special, c.Flow, c.NF)
+			return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, HoldFlow: c.Stages.List()[stage].HoldFlow} }}
+		}},
+}
+
+// words makes the methods without continuous thoughts.
+func words(chain bool) func(Config, *tensor.Params, *transformer.LM, cot.Special) parts {
+	return func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+		m := &cot.Text{LM: lm, Special: special, Chain: chain}
+		return parts{m, func(int) cot.Learner { return m }}
+	}
+}
+
+// LM is the method of a plain language model: the answer is what it says after the
+// prompt. It is a model to run; training makes the Methods.
+const LM = "lm"
+
+var plainLM = Method{Name: LM, Scores: true, make: func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+	return parts{Sampler: &cot.Text{LM: lm, Special: special, Bare: true}}
+}}
+
+// FindMethod returns the one of Methods that has a name.
+func FindMethod(name string) (Method, error) {
+	var names []string
+	for _, m := range Methods {
+		if m.Name == name {
+			return m, nil
+		}
+		if m.Of == "" {
+			names = append(names, m.Name)
+		}
+	}
+	return Method{}, fmt.Errorf("method is %q; want one of %s", name, strings.Join(names, ", "))
+}
+
+// CheckScores says why the method cannot do what takes a likelihood ("scored",
+// "reinforced"), if it cannot.
+func (m Method) CheckScores(what string) error {
+	if m.Scores {
+		return nil
+	}
+	return fmt.Errorf("%s cannot be %s because it has no exact likelihood", m.Name, what)
+}
+
+// method is the method of an experiment that has been checked, or of a model to run.
+func (c Config) method() Method {
+	if c.Method == LM {
+		return plainLM
+	}
+	m, err := FindMethod(c.Method)
+	if err != nil {
+		panic("train: " + err.Error())
+	}
+	return m
+}
+
+// trained are the methods that are trained.
+func trained() []Method {
+	return slices.DeleteFunc(slices.Clone(Methods), func(m Method) bool { return m.Of != "" })
+}
