@@ -14,6 +14,10 @@ var (
 	_ Learner = Stage{}
 	_ Sampler = (*NFCoT)(nil)
 	_ Scorer  = (*NFCoT)(nil)
+	_ Coder   = (*NFCoT)(nil)
+	_ Learner = (*LaVAE)(nil)
+	_ Sampler = (*LaVAE)(nil)
+	_ Coder   = (*LaVAE)(nil)
 	_ Learner = (*Text)(nil)
 	_ Sampler = (*Text)(nil)
 	_ Scorer  = (*Text)(nil)
@@ -35,6 +39,13 @@ func newNFCoT(o NFOptions) (*NFCoT, *tensor.Params) {
 // shakenNFCoT is newNFCoT away from its start: no zero, no one is left.
 func shakenNFCoT(o NFOptions) (*NFCoT, *tensor.Params) {
 	m, p := newNFCoT(o)
+	shake(p)
+	return m, p
+}
+
+func shakenLaVAE(o NFOptions) (*LaVAE, *tensor.Params) {
+	p := tensor.NewParams(1)
+	m := NewLaVAE(p, transformer.NewLM(p, lmShape), special, o)
 	shake(p)
 	return m, p
 }

@@ -28,7 +28,7 @@ type NFOptions struct {
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
 	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
-	MeanWeight  float64 `yaml:"mean_weight"`     // while the flow is held: weight of the mean's squared error at the variance of the noise
+	MeanWeight  float64 `yaml:"mean_weight"`     // while no flow moves: weight of the mean's squared error at the variance of the noise
 	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target
 }
 
@@ -69,6 +69,15 @@ func (m *latent) codes(t *tensor.Tape, batch []Encoded, draws Draws) (e, noisy *
 		}
 	}
 	return e, noisy
+}
+
+// meanError is the squared error of predicted codes at the variance of the
+// dequantisation noise, per latent dimension: what their likelihood would be but for a
+// constant, were the noise all that is uncertain.   e, mu [B·K, D] → [1, 1]
+func (m *latent) meanError(t *tensor.Tape, e, mu *tensor.Tensor, whole Size) *tensor.Tensor {
+	d := t.Sub(e, mu)
+	variance := m.Options.Noise * m.Options.Noise
+	return t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
 }
 
 // layout puts the streams of a batch one after the other.

@@ -36,6 +36,8 @@ func learners() map[string]struct {
 	guided.MeanWeight = 0.2
 	m, p = shakenNFCoT(guided)
 	add("nfcot, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
+	regressing, p := shakenLaVAE(guided)
+	add("lavae", regressing, p)
 	text, p := shakenText(false)
 	add("direct", text, p)
 	text, p = shakenText(true)
@@ -452,7 +454,7 @@ func TestTrainingFLOPs(t *testing.T) {
 	want := map[string]float64{
 		"direct": count(func(ex Encoded) int { return len(ex.Prompt) + answer(ex) }, answer),
 		"cot":    count(func(ex Encoded) int { return len(ex.Prompt) + chain(ex) }, chain),
-		"nfcot":  nf, "nfcot, flow held": nf,
+		"nfcot":  nf, "nfcot, flow held": nf, "lavae": nf,
 	}
 	all := learners()
 	for name, flops := range want {

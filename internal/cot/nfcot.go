@@ -67,21 +67,14 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	loss.Parts.Add("flow_nats_per_dim", float64(flow.Data[0]))
 	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
 	if o.MeanWeight > 0 && m.HoldFlow {
-		m.guideMean(t, &loss, e, mu, whole)
+		// The likelihood's own gradient divides errors by sigma², so that what the head is
+		// still unsure of is neglected (Seitzer et al., 2022). The targets must be codes: a
+		// flow that moves could make any target easy.
+		mean := m.meanError(t, e, mu, whole)
+		loss.Total = t.Add(loss.Total, t.Scale(float32(o.MeanWeight), mean))
+		loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
 	}
 	return loss
-}
-
-// guideMean adds the squared error of the predicted means at the variance of
-// the noise. The likelihood's own gradient divides errors by sigma², so that
-// what the head is still unsure of is neglected (Seitzer et al., 2022). The
-// targets must be codes: a flow that moves could make any target easy.
-func (m *NFCoT) guideMean(t *tensor.Tape, loss *Loss, e, mu *tensor.Tensor, whole Size) {
-	d := t.Sub(e, mu)
-	variance := m.Options.Noise * m.Options.Noise
-	mean := t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
-	loss.Total = t.Add(loss.Total, t.Scale(float32(m.Options.MeanWeight), mean))
-	loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
 }
 
 // forward runs the backbone once over streams with thoughts u in them, and reads

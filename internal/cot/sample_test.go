@@ -17,7 +17,25 @@ func samplers() map[string]Sampler {
 	nf, _ := shakenNFCoT(nfOptions)
 	direct, _ := shakenText(false)
 	chain, _ := shakenText(true)
-	return map[string]Sampler{"nfcot": nf, "direct": direct, "cot": chain, "lm": bareText()}
+	regressing, _ := shakenLaVAE(nfOptions)
+	return map[string]Sampler{"nfcot": nf, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText()}
+}
+
+// A sampleScorer knows the likelihoods of its own samples.
+type sampleScorer interface {
+	Sampler
+	Scorer
+}
+
+// scorers are those samplers that can score.
+func scorers() map[string]sampleScorer {
+	all := map[string]sampleScorer{}
+	for name, m := range samplers() {
+		if s, ok := m.(sampleScorer); ok {
+			all[name] = s
+		}
+	}
+	return all
 }
 
 // sameSample compares all of two samples but the time they took.
@@ -268,14 +286,13 @@ func TestReplacedThoughts(t *testing.T) {
 // Scoring a sample among others is scoring it alone, bit for bit.
 func TestScoresPackedAreScoresAlone(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
-	for name, m := range samplers() {
-		scorer := m.(Scorer)
+	for name, m := range scorers() {
 		samples := slices.Concat(m.Sample(prompts(9), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 7})...)
 		for _, threads := range []int{1, 4} {
 			kernel.SetThreads(threads)
-			thoughts, text := scorer.LogProb(nil, samples)
+			thoughts, text := m.LogProb(nil, samples)
 			for i := range samples {
-				alone, textAlone := scorer.LogProb(nil, samples[i:i+1])
+				alone, textAlone := m.LogProb(nil, samples[i:i+1])
 				same(t, name+": thoughts", alone.Data, thoughts.Data[i:i+1])
 				same(t, name+": text", textAlone.Data, text.Data[i:i+1])
 			}

@@ -75,7 +75,7 @@ func TestConfigCheck(t *testing.T) {
 		change func(c *Config)
 		want   string
 	}{
-		{"cot", func(c *Config) { c.Method = "magic" }, `method is "magic"; want one of direct, cot, nfcot`},
+		{"cot", func(c *Config) { c.Method = "magic" }, `method is "magic"; want one of direct, cot, `},
 		{"cot", func(c *Config) { c.Method = "" }, `method is ""; want one of`},
 		{"cot", func(c *Config) { c.Model.Vocab = 0 }, "vocab_size is 0"},
 		{"nfcot", func(c *Config) { c.Flow.Width = 9 }, "flow width is 9"},

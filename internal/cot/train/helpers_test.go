@@ -25,6 +25,9 @@ func tiny(method string) Config {
 		Batch: 6, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
 		Stages: Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},
 	}
+	if method == "lavae" {
+		c.NF.MeanWeight = 1
+	}
 	c.Stages.Joint.Steps = 5
 	c.Stages.Flow.HoldFlow = false
 	return c

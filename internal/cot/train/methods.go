@@ -36,6 +36,11 @@ type parts struct {
 var Methods = []Method{
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
+	{Name: "lavae", What: "K codes of the VAE, regressed one after the other without noise, then the answer", Codes: true, steps: 800,
+		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := cot.NewLaVAE(p, lm, special, c.NF)
+			return parts{m, func(int) cot.Learner { return m }}
+		}},
 	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, Flow: true, steps: 800,
 		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewNFCoT(p, lm, special, c.Flow, c.NF)

@@ -1,0 +1,95 @@
+package cot
+
+import (
+	"fmt"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/transformer"
+)
+
+// LaVAE regresses the codes of the VAE from left to right: a linear map of the state
+// before a thought is the thought, without noise and so without a likelihood.
+//
+//	q BOT e_1 … e_K x EOS
+type LaVAE struct {
+	latent
+
+	head, headBias *tensor.Tensor // [D, H], [D]
+}
+
+// NewLaVAE makes the parts that LaVAE adds to a language model: the head and proj_in.
+func NewLaVAE(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions) *LaVAE {
+	return &LaVAE{
+		head:     p.Normal("code_head.weight", 0.02, o.D, lm.Hidden),
+		headBias: p.Const("code_head.bias", 0, o.D),
+		latent:   newLatent(p, lm, special, o),
+	}
+}
+
+// predict is the next code after each row.   h [R, H] → [R, D]
+func (m *LaVAE) predict(t *tensor.Tape, h *tensor.Tensor) *tensor.Tensor {
+	return t.Linear(h, m.head, m.headBias)
+}
+
+// Loss is the squared error of the codes at the variance of the noise, per latent
+// dimension, which is how NF-CoT guides its means, plus the text loss, in nats per
+// token, each with its weight. As there, the backbone reads the codes with
+// dequantisation noise; what it is to predict has none.
+func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
+	e, noisy := m.codes(t, batch, draws)
+	s := m.layout(t, batch)
+	mu, logText := m.forward(t, s, noisy)
+	mean := m.meanError(t, e, mu, whole)
+	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
+	o := m.Options
+	loss := Loss{Total: t.Add(t.Scale(float32(o.MeanWeight), mean), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM)}
+	loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
+	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
+	return loss
+}
+
+// forward runs the backbone once over streams with codes in them, and reads what it
+// predicts: every code, and the log-probability of every answer token in nats.
+// noisy [n·K, D] → [n·K, D], [tokens, 1]
+func (m *LaVAE) forward(t *tensor.Tape, s stream, noisy *tensor.Tensor) (mu, text *tensor.Tensor) {
+	h := s.hidden(t, m.LM, m.project(t, noisy))
+	return m.predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h)
+}
+
+// Sample answers each prompt n times from one prefill. The samples of a prompt differ
+// in their words alone.
+func (m *LaVAE) Sample(prompts [][]int, n int, o Options) [][]Sample {
+	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
+	t := &tensor.Tape{Inference: true}
+	flops := float64(2 * 2 * m.Options.D * m.LM.Hidden) // head and proj_in
+	h = m.think(t, speakers, h, flops, func(h, u *tensor.Tensor, k int) {
+		if o.Replace != nil {
+			o.replace(u, k, n)
+		} else {
+			copy(u.Data, m.predict(t, h).Data)
+		}
+	})
+	speak(t, m.LM, m.Special, speakers, h, o)
+	return collect(speakers, n)
+}
+
+// ToCodes returns the thoughts: they are codes (Coder).
+func (m *LaVAE) ToCodes(u *tensor.Tensor) *tensor.Tensor { return u }
+
+// Diagnose is the mean error of each thought, in the units of the loss.
+func (m *LaVAE) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
+	e, noisy := m.codes(t, batch, draws)
+	mu, _ := m.forward(t, m.layout(t, batch), noisy)
+	o := m.Options
+	parts := make([]Part, o.K)
+	for k := range parts {
+		parts[k].Name = fmt.Sprintf("mean_error_thought_%d_per_dim", k+1)
+	}
+	for r := range e.Rows() {
+		for d, x := range e.Row(r) {
+			miss := float64(x-mu.Row(r)[d]) / o.Noise
+			parts[r%o.K].Value += 0.5 * miss * miss / float64(o.D*len(batch))
+		}
+	}
+	return parts
+}
