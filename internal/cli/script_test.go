@@ -108,7 +108,7 @@ func pipeline(t *testing.T, dir string) {
 	do("nfcot data --split test -n 4 -o FIX/test.jsonl")
 	do("nfcot tokenize train --in FIX/train.jsonl -o FIX/tokenizer")
 	do("nfcot distill --data FIX/train.jsonl --tokenizer FIX/tokenizer --dims 4 --hidden 16 --heads 1 --layers 1 --steps 3 --batch 4 -o FIX/thoughts")
-	for _, method := range []string{"direct", "cot", "lavae", "nfcot"} {
+	for _, method := range []string{"direct", "cot", "lavae", "nfcot-dual", "nfcot"} {
 		do("nfcot train --method " + method + " --thoughts FIX/thoughts " + tiny + " -o FIX/" + method)
 		do("nfcot sample --model FIX/" + method + " --bench FIX/test.jsonl -n 1 --max-tokens 12 -o FIX/s." + method + ".jsonl")
 	}

@@ -114,7 +114,11 @@ func TestGoldenJointStream(t *testing.T) {
 	logp := tape.Add(tape.SumBy(tape.GaussianLogProb(u, mu, logSigma, 0), owner, n), logDet)
 	tensortest.Likelihood.Check(t, "flow_nll", tape.Scale(-1, logp).Data, g.Floats("flow_nll"))
 	tensortest.Likelihood.Check(t, "text_nll", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll"))
-	_, _, logText = m.forward(nil, s, noisy)
+	m.twice = true
+	s = m.layout(nil, batch)
+	mu2, logSigma2, logText := m.forward(nil, s, m.reads(nil, u, noisy))
+	same(t, "mu in two passes", mu2.Data, mu.Data)
+	same(t, "log sigma in two passes", logSigma2.Data, logSigma.Data)
 	tensortest.Likelihood.Check(t, "text_nll_e_input", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll_e_input"))
 }
 

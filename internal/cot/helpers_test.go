@@ -43,6 +43,14 @@ func shakenNFCoT(o NFOptions) (*NFCoT, *tensor.Params) {
 	return m, p
 }
 
+// shakenDual is shakenNFCoT in two passes, with the same numbers.
+func shakenDual(o NFOptions) (*NFCoT, *tensor.Params) {
+	p := tensor.NewParams(1)
+	m := NewDual(p, transformer.NewLM(p, lmShape), special, flowShape, o)
+	shake(p)
+	return m, p
+}
+
 func shakenLaVAE(o NFOptions) (*LaVAE, *tensor.Params) {
 	p := tensor.NewParams(1)
 	m := NewLaVAE(p, transformer.NewLM(p, lmShape), special, o)

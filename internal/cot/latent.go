@@ -18,6 +18,8 @@ type latent struct {
 	Options NFOptions
 
 	projIn, projInBias *tensor.Tensor // [H, D], [H]
+
+	twice bool // text is said in a pass of its own, see NewDual
 }
 
 // NFOptions are the settings of the NF-CoT loss.
@@ -48,9 +50,17 @@ func (m *latent) Size(batch []Encoded) Size {
 
 // Rows counts prompts, BOT, thoughts and answers; EOS is read by no one.
 func (m *latent) Rows(batch []Encoded, _ Draws) int {
-	n := len(batch) * (1 + m.Options.K)
+	n := 0
 	for _, ex := range batch {
-		n += len(ex.Prompt) + len(ex.Answer)
+		n += m.rows(ex)
+	}
+	return n
+}
+
+func (m *latent) rows(ex Encoded) int {
+	n := len(ex.Prompt) + 1 + m.Options.K + len(ex.Answer)
+	if m.twice {
+		n += len(ex.Prompt) + m.Options.K
 	}
 	return n
 }
@@ -82,23 +92,28 @@ func (m *latent) meanError(t *tensor.Tape, e, mu *tensor.Tensor, whole Size) *te
 
 // layout puts the streams of a batch one after the other.
 func (m *latent) layout(t *tensor.Tape, batch []Encoded) stream {
-	rows := 0
-	for _, ex := range batch {
-		rows += len(ex.Prompt) + m.Options.K + len(ex.Answer) + 2 // with BOT and EOS
-	}
-	s := newStream(t, rows)
+	s := newStream(t, m.Rows(batch, Draws{})+2*len(batch)) // with EOS, and a thought that is not read
 	for i, ex := range batch {
-		m.lay(&s, i, ex.Prompt, ex.Answer, true)
+		m.lay(&s, i, len(batch), ex.Prompt, ex.Answer, true)
 	}
 	return s
 }
 
-// lay puts the stream of example i into s.
-func (m *latent) lay(s *stream, i int, prompt, answer []int, finished bool) {
+// lay puts the stream of example i of n into s.
+func (m *latent) lay(s *stream, i, n int, prompt, answer []int, finished bool) {
+	K := m.Options.K
 	s.begin(prompt...)
 	s.read(m.Special.BOT)
-	for k := range m.Options.K {
-		s.think(i*m.Options.K + k)
+	for k := range K {
+		s.think(i*K + k)
+	}
+	if m.twice {
+		s.split()
+		s.begin(prompt...)
+		s.read(m.Special.BOT)
+		for k := range K {
+			s.recall((n+i)*K + k) // what thought i·K + k stands for
+		}
 	}
 	s.say(answer...)
 	if finished {
@@ -112,9 +127,12 @@ func (m *latent) project(t *tensor.Tape, u *tensor.Tensor) *tensor.Tensor {
 	return t.Linear(u, m.projIn, m.projInBias)
 }
 
+// projectFLOPs is what proj_in takes for a thought.
+func (m *latent) projectFLOPs() float64 { return float64(2 * m.Options.D * m.LM.Hidden) }
+
 // think lets every speaker think K thoughts, one after the other, and feeds each of
 // them back. next puts thought k of all speakers into u, given the states before it;
-// flops is what a thought takes beside its row of the backbone.
+// flops is what it takes to find one.
 // h, that predict first thoughts [len(speakers), H] → those that predict first words
 func (m *latent) think(t *tensor.Tape, speakers []*speaker, h *tensor.Tensor, flops float64, next func(h, u *tensor.Tensor, k int)) *tensor.Tensor {
 	c := m.newThinkers(t, speakers, h)
@@ -152,10 +170,16 @@ func (c *thinkers) step(k int, flops float64, next func(h, u *tensor.Tensor, k i
 		copy(s.Thoughts.Row(k), c.u.Row(i))
 	}
 	c.tape.Reset()
-	c.h = c.LM.Step(c.tape, c.caches, c.project(c.tape, c.u))
+	read := k < c.Options.K-1 || !c.twice // in two passes the last thought is read in the second alone
+	if read {
+		c.h = c.LM.Step(c.tape, c.caches, c.project(c.tape, c.u))
+	}
 	share := time.Since(start).Seconds() / float64(len(c.speakers))
 	for _, s := range c.speakers {
-		s.spend(true, share, c.LM.FLOPs(1, s.cache.Len(), 0)+flops)
+		s.spend(true, share, flops)
+		if read {
+			s.spend(true, 0, c.LM.FLOPs(1, s.cache.Len(), 0)+c.projectFLOPs())
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ func (m *LaVAE) forward(t *tensor.Tape, s stream, noisy *tensor.Tensor) (mu, tex
 func (m *LaVAE) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
-	flops := float64(2 * 2 * m.Options.D * m.LM.Hidden) // head and proj_in
+	flops := float64(2 * m.Options.D * m.LM.Hidden) // of the head
 	h = m.think(t, speakers, h, flops, func(h, u *tensor.Tensor, k int) {
 		if o.Replace != nil {
 			o.replace(u, k, n)

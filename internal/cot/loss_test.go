@@ -36,6 +36,10 @@ func learners() map[string]struct {
 	guided.MeanWeight = 0.2
 	m, p = shakenNFCoT(guided)
 	add("nfcot, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
+	m, p = shakenDual(nfOptions)
+	add("nfcot-dual", Stage{NFCoT: m}, p)
+	m, p = shakenDual(guided)
+	add("nfcot-dual, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
 	regressing, p := shakenLaVAE(guided)
 	add("lavae", regressing, p)
 	text, p := shakenText(false)
@@ -451,10 +455,12 @@ func TestTrainingFLOPs(t *testing.T) {
 	answer := func(ex Encoded) int { return len(ex.Answer) + 1 }
 	chain := func(ex Encoded) int { return len(slices.Concat(ex.Steps...)) + 1 + answer(ex) }
 	nf := count(func(ex Encoded) int { return len(ex.Prompt) + 1 + nfOptions.K + len(ex.Answer) }, answer)
+	thoughts := count(func(ex Encoded) int { return len(ex.Prompt) + nfOptions.K }, func(Encoded) int { return 0 }) // the last one is read by no one
 	want := map[string]float64{
-		"direct": count(func(ex Encoded) int { return len(ex.Prompt) + answer(ex) }, answer),
-		"cot":    count(func(ex Encoded) int { return len(ex.Prompt) + chain(ex) }, chain),
-		"nfcot":  nf, "nfcot, flow held": nf, "lavae": nf,
+		"nfcot-dual": nf + thoughts,
+		"direct":     count(func(ex Encoded) int { return len(ex.Prompt) + answer(ex) }, answer),
+		"cot":        count(func(ex Encoded) int { return len(ex.Prompt) + chain(ex) }, chain),
+		"nfcot":      nf, "nfcot, flow held": nf, "lavae": nf,
 	}
 	all := learners()
 	for name, flops := range want {
@@ -511,9 +517,12 @@ func diagnosed(parts []Part) (sigmas, nlls []float64) {
 // Rows are those of the streams that the loss lays out.
 func TestRows(t *testing.T) {
 	batch := examples(20)
-	nf, _ := newNFCoT(nfOptions)
-	if got, want := nf.Rows(batch, Draws{}), len(nf.layout(nil, batch).rows.See); got != want {
-		t.Errorf("nfcot: %d rows, want %d", got, want)
+	nf, _ := shakenNFCoT(nfOptions)
+	dual, _ := shakenDual(nfOptions)
+	for _, m := range []*NFCoT{nf, dual} {
+		if got, want := m.Rows(batch, Draws{}), len(m.layout(nil, batch).rows.See); got != want {
+			t.Errorf("twice %v: %d rows, want %d", m.twice, got, want)
+		}
 	}
 	for _, m := range []*Text{{}, {Chain: true}, {Chain: true, DirectShare: 0.4}} {
 		for step := range 5 {

@@ -55,7 +55,7 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		target, noise = e, m.Options.Noise
 	}
 	s := m.layout(t, batch)
-	mu, logSigma, logText := m.forward(t, s, u)
+	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, noisy))
 	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
 	if logDet != nil {
 		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
@@ -77,9 +77,9 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	return loss
 }
 
-// forward runs the backbone once over streams with thoughts u in them, and reads
-// both heads: the Gaussian of every thought, and the log-probability of every
-// answer token in nats.   u [n·K, D] → [n·K, D] twice, [tokens, 1]
+// forward runs the backbone once over streams with thoughts in them, and reads both
+// heads: the Gaussian of every thought, and the log-probability of every answer
+// token in nats.   u, see reads → [n·K, D] twice, [tokens, 1]
 func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, u))
 	mu, logSigma = m.Head.Gaussian(t, t.Gather(h, s.thinkAt))
@@ -94,13 +94,17 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 	u := tensor.New(len(samples)*o.K, o.D)
 	owner := make([]int, u.Rows())
 	for i, x := range samples {
-		m.lay(&s, i, x.Prompt, x.Answer, x.Finished)
+		m.lay(&s, i, len(samples), x.Prompt, x.Answer, x.Finished)
 		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
 		for k := range o.K {
 			owner[i*o.K+k] = i
 		}
 	}
-	mu, logSigma, logText := m.forward(t, s, u)
+	e := u // or what it stands for, where that is read
+	if m.twice {
+		e = m.ToCodes(u)
+	}
+	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, e))
 	logThoughts := t.GaussianLogProb(u, mu, logSigma, 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
 }
@@ -110,7 +114,12 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
-	h = m.think(t, speakers, h, m.thoughtFLOPs(), func(h, u *tensor.Tensor, k int) { m.draw(t, speakers, h, u, k, n, o) })
+	texts := m.textCaches(speakers)
+	flops := float64(2 * 2 * m.Options.D * m.LM.Hidden) // of the NF head
+	h = m.think(t, speakers, h, flops, func(h, u *tensor.Tensor, k int) { m.draw(t, speakers, h, u, k, n, o) })
+	if m.twice {
+		h = m.reread(t, speakers, texts)
+	}
 	speak(t, m.LM, m.Special, speakers, h, o)
 	return collect(speakers, n)
 }
@@ -132,11 +141,6 @@ func (m *NFCoT) draw(t *tensor.Tape, speakers []*speaker, h, u *tensor.Tensor, k
 	}
 }
 
-// thoughtFLOPs is what the NF head and proj_in add to a row of the backbone.
-func (m *NFCoT) thoughtFLOPs() float64 {
-	return float64(2 * 3 * m.Options.D * m.LM.Hidden)
-}
-
 // ToCodes undoes the flow (Coder).
 func (m *NFCoT) ToCodes(u *tensor.Tensor) *tensor.Tensor { return m.Flow.Inverse(u, nil) }
 
@@ -145,12 +149,13 @@ func (m *NFCoT) ToCodes(u *tensor.Tensor) *tensor.Tensor { return m.Flow.Inverse
 // both averages over batch and dimensions. A sigma near the dequantisation noise,
 // and an NLL near that of the noise alone, say that a thought is learnt.
 func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
-	_, u := m.codes(t, batch, draws)
+	_, noisy := m.codes(t, batch, draws)
+	u := noisy
 	if !m.HoldFlow {
-		u, _ = m.Flow.Forward(t, u, nil)
+		u, _ = m.Flow.Forward(t, noisy, nil)
 	}
 	K, D := m.Options.K, m.Options.D
-	mu, logSigma, _ := m.forward(t, m.layout(t, batch), u)
+	mu, logSigma, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy))
 	logp := t.GaussianLogProb(u, mu, logSigma, 0)
 	sigma, nll := make([]float64, K), make([]float64, K)
 	for r := range u.Rows() {

@@ -17,8 +17,9 @@ func samplers() map[string]Sampler {
 	nf, _ := shakenNFCoT(nfOptions)
 	direct, _ := shakenText(false)
 	chain, _ := shakenText(true)
+	dual, _ := shakenDual(nfOptions)
 	regressing, _ := shakenLaVAE(nfOptions)
-	return map[string]Sampler{"nfcot": nf, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText()}
+	return map[string]Sampler{"nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText()}
 }
 
 // A sampleScorer knows the likelihoods of its own samples.
@@ -304,6 +305,13 @@ func TestScoresPackedAreScoresAlone(t *testing.T) {
 // none for the flow, which sampling never runs.
 func TestScoreGradient(t *testing.T) {
 	m, p := shakenNFCoT(nfOptions)
+	checkScoreGradient(t, m, p)
+	m, p = shakenDual(nfOptions)
+	checkScoreGradient(t, m, p)
+}
+
+func checkScoreGradient(t *testing.T, m *NFCoT, p *tensor.Params) {
+	t.Helper()
 	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 5})...)
 	gradients(p, func(t *tensor.Tape) *tensor.Tensor {
 		thoughts, text := m.LogProb(t, samples)

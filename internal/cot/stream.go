@@ -46,7 +46,18 @@ func (s *stream) read(id int) {
 // think appends thought number j of all, which the row before it predicts.
 func (s *stream) think(j int) {
 	s.thinkAt = append(s.thinkAt, len(s.order)-1)
-	s.order = append(s.order, -1-j)
+	s.recall(j)
+}
+
+// recall appends thought number j of all, which nothing has to predict.
+func (s *stream) recall(j int) { s.order = append(s.order, -1-j) }
+
+// split ends the rows so far, whose last thought is predicted but read by no one: its
+// row goes. The example goes on in rows that do not see them.
+func (s *stream) split() {
+	s.order = s.order[:len(s.order)-1]
+	s.rows = transformer.Causal(s.rows, len(s.order)-s.start)
+	s.start = len(s.order)
 }
 
 // say appends a token, which the row before it predicts.

@@ -190,6 +190,18 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 	return u
 }
 
+// FLOPs counts the floating-point operations that Inverse takes for a thought, those of
+// products alone.
+func (f *Flow) FLOPs() float64 {
+	var weights, width int // a row's, and of its attention over layers
+	for _, b := range f.blocks {
+		C := b.Width
+		weights += C*f.D + len(b.layers)*(4+2*b.Expansion)*C*C + b.out.Rows()*C
+		width += len(b.layers) * C
+	}
+	return 2 * float64(f.K*weights+2*width*f.K*(f.K+1)/2)
+}
+
 // affine runs the block's transformer over rows w, which lie in the block's own
 // order, K a thought, and returns what each row predicts for the next one: a
 // log-scale (nil for shifts only) and a shift.

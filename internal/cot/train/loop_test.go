@@ -146,20 +146,26 @@ func TestRecompute(t *testing.T) {
 	}
 }
 
-// Interrupted after every single step.
+// Every method, interrupted after every single step.
 func TestResumeAgainAndAgain(t *testing.T) {
-	c, data := allStages(), examples(15)
-	want, reports := run(t, c, data)
-	l, _ := trainer(c, data)
-	l.Dir = t.TempDir()
-	for at := 1; at < len(reports); at++ {
-		interrupted(t, l, at)
-		l, _ = resumed(t, c, data, l.Dir, at)
+	configs := []Config{allStages()}
+	for _, m := range trained() {
+		configs = append(configs, tiny(m.Name))
 	}
-	if err := l.Run(context.Background()); err != nil {
-		t.Fatal(err)
+	data := examples(15)
+	for _, c := range configs {
+		want, reports := run(t, c, data)
+		l, _ := trainer(c, data)
+		l.Dir = t.TempDir()
+		for at := 1; at < len(reports); at++ {
+			interrupted(t, l, at)
+			l, _ = resumed(t, c, data, l.Dir, at)
+		}
+		if err := l.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		sameWeights(t, c.Method+", interrupted after every step", l.Model, want)
 	}
-	sameWeights(t, "interrupted after every step", l.Model, want)
 }
 
 // A run that was cancelled before it began has no step done; one that was killed

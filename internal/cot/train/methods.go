@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/transformer"
 )
@@ -41,11 +42,8 @@ var Methods = []Method{
 			m := cot.NewLaVAE(p, lm, special, c.NF)
 			return parts{m, func(int) cot.Learner { return m }}
 		}},
-	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, Flow: true, steps: 800,
-		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
-			m := cot.NewNFCoT(p, lm, special, c.Flow, c.NF)
-			return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, HoldFlow: c.Stages.List()[stage].HoldFlow} }}
-		}},
+	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Codes: true, Flow: true, steps: 800, make: flowing(cot.NewDual)},
+	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, Flow: true, steps: 800, make: flowing(cot.NewNFCoT)},
 }
 
 // words makes the methods without continuous thoughts.
@@ -53,6 +51,14 @@ func words(chain bool) func(Config, *tensor.Params, *transformer.LM, cot.Special
 	return func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := &cot.Text{LM: lm, Special: special, Chain: chain}
 		return parts{m, func(int) cot.Learner { return m }}
+	}
+}
+
+// flowing makes the methods with a flow.
+func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config, cot.NFOptions) *cot.NFCoT) func(Config, *tensor.Params, *transformer.LM, cot.Special) parts {
+	return func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+		m := of(p, lm, special, c.Flow, c.NF)
+		return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, HoldFlow: c.Stages.List()[stage].HoldFlow} }}
 	}
 }
 
