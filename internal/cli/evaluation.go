@@ -44,6 +44,7 @@ type sampling struct {
 	N           int     `json:"n"`
 	ThoughtTemp float64 `json:"thought_temp"`
 	Temp        float64 `json:"temp"`
+	Thinking    string  `json:"thinking,omitempty"`
 	cot.Truncation
 	RepeatPenalty float64  `json:"repeat_penalty,omitempty"`
 	Stops         []string `json:"stops,omitempty"` // beside the recipe's

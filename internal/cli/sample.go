@@ -28,6 +28,7 @@ type samplingOptions struct {
 	n             int
 	thoughtTemp   float64
 	temp          float64
+	thinking      string
 	topK          int
 	topP          float64
 	minP          float64
@@ -51,6 +52,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
+		&cli.StringFlag{Name: "thinking", Usage: "think by this `RULE` with a run of cot, in place of drawing tokens: soft feeds back the mean of the tokens' embeddings, weighted by their probabilities at --temp; gumbel weighs with a Gumbel-softmax of these at --thought-temp", Destination: &o.thinking},
 		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
 		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
 		&cli.Float64Flag{Name: "min-p", Usage: "draw only from tokens that have this `share` of the likeliest one's probability, at --temp", Value: o.minP, Destination: &o.minP},
@@ -71,10 +73,24 @@ func (o *samplingOptions) check() error {
 		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
 	case !(o.repeatPenalty > 0) || math.IsInf(o.repeatPenalty, 0):
 		return inputf("--repeat-penalty is %g; want more than 0, and 1 for none", o.repeatPenalty)
+	case o.thinking != "" && o.thinking != "soft" && o.thinking != "gumbel":
+		return inputf("--thinking is %q; want soft or gumbel", o.thinking)
 	case slices.Contains(o.stops.Value(), ""):
 		return inputf("--stop is empty; give the text that ends an answer")
 	}
 	return nil
+}
+
+// open reads the model and makes it think as the flags say.
+func (o *samplingOptions) open() (*train.Run, error) {
+	run, err := o.modelOption.open()
+	if err != nil || o.thinking == "" {
+		return run, err
+	}
+	if err := run.Model.Soften(o.thinking == "gumbel"); err != nil {
+		return nil, inputf("%s: --thinking %s: %w", o.model, o.thinking, err)
+	}
+	return run, nil
 }
 
 // recipeOf is the recipe of a benchmark that the flags say, with their stops beside its own.
@@ -267,10 +283,10 @@ func thinking(run *train.Run, s cot.Sample) string {
 // drawSamples draws samples of problems with progress and yields them, problem
 // by problem, as they go into samples.jsonl.
 func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
-	bar := e.progress("sample "+run.Experiment.Method, "samples", 0, len(problems)*o.n)
+	bar := e.progress("sample "+run.Model.Method.Name, "samples", 0, len(problems)*o.n)
 	done, finished := 0, 0
 	err := e.sampleBatches(run, problems, recipe, o, nil, func(p eval.Problem, s cot.Sample) error {
-		line, err := sampleLine(run, p, recipe, s, o.seed)
+		line, err := sampleLine(run, p, recipe, s, o)
 		if err != nil {
 			return err
 		}
@@ -343,18 +359,19 @@ type trace struct {
 	AnswerIDs []int       `json:"answer_ids"`
 	Stopped   bool        `json:"stopped,omitempty"`  // a stop of the recipe, not EOS, ended the answer; the completion lacks it
 	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
+	Thinking  string      `json:"thinking,omitempty"` // the rule (--thinking), for which the chain has the tokens of greatest weight
 }
 
 // sampleLine is a sample as it goes into samples.jsonl.
-func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Sample, seed uint64) (eval.Sample, error) {
+func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Sample, o samplingOptions) (eval.Sample, error) {
 	completion, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
 	line := eval.Sample{
-		TaskID: p.TaskID, Completion: completion, Seed: int64(seed),
+		TaskID: p.TaskID, Completion: completion, Seed: int64(o.seed),
 		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished || stopped,
 		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
 	}
 	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
-		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished}
+		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished, Thinking: o.thinking}
 	if s.Thoughts != nil {
 		if run.Model.Method.Scores {
 			line.LogPThoughts = &s.LogThoughts
@@ -371,7 +388,7 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return line, err
 	}
-	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "stopped", "thoughts"} {
+	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "stopped", "thoughts", "thinking"} {
 		if v, ok := fields[key]; ok {
 			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
 		}
@@ -384,7 +401,7 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 	var t trace
 	for _, f := range line.Extra {
 		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs,
-			"ended_by": &t.EndedBy, "stopped": &t.Stopped, "thoughts": &t.Thoughts}[f.Key]
+			"ended_by": &t.EndedBy, "stopped": &t.Stopped, "thoughts": &t.Thoughts, "thinking": &t.Thinking}[f.Key]
 		if into == nil {
 			continue
 		}
@@ -397,6 +414,8 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 	switch {
 	case t.Prompt == "":
 		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")
+	case t.Thinking != "":
+		return s, fmt.Errorf("it was thought by --thinking %s, which has no exact likelihood", t.Thinking)
 	case t.EndedBy < 0 || t.EndedBy > len(run.Model.Special.MoreEOS):
 		return s, fmt.Errorf("ended_by is %d; the model has %d tokens that end an answer", t.EndedBy, 1+len(run.Model.Special.MoreEOS))
 	case s.Finished && run.Model.Special.EOS < 0:

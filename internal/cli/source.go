@@ -50,8 +50,8 @@ func (e *env) openSource(o evalOptions, problems []eval.Problem, recipe *bench.R
 	if err != nil {
 		return nil, err
 	}
-	x.Method = run.Experiment.Method
-	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, ThoughtTemp: o.thoughtTemp, Temp: o.temp, Truncation: o.truncation(), Stops: o.stops.Value(), MaxTokens: o.maxTokens}
+	x.Method = run.Model.Method.Name
+	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, ThoughtTemp: o.thoughtTemp, Temp: o.temp, Thinking: o.thinking, Truncation: o.truncation(), Stops: o.stops.Value(), MaxTokens: o.maxTokens}
 	if o.repeatPenalty != 1 {
 		x.Sampling.RepeatPenalty = o.repeatPenalty
 	}
@@ -171,7 +171,7 @@ func (d *drawn) samples(remaining []int, show *judging) iter.Seq2[eval.Numbered,
 		if len(missing) == 0 {
 			return
 		}
-		show.sample("sample "+d.run.Experiment.Method, d.total(), len(missing))
+		show.sample("sample "+d.run.Model.Method.Name, d.total(), len(missing))
 		at := 0 // samples drawn
 		err := d.e.sampleBatches(d.run, problems, d.recipe, d.options.samplingOptions, nil, func(p eval.Problem, s cot.Sample) error {
 			i := first[at/d.options.n] + at%d.options.n
@@ -179,7 +179,7 @@ func (d *drawn) samples(remaining []int, show *judging) iter.Seq2[eval.Numbered,
 			if !missing[i] {
 				return nil
 			}
-			line, err := sampleLine(d.run, p, d.recipe, s, d.options.seed)
+			line, err := sampleLine(d.run, p, d.recipe, s, d.options.samplingOptions)
 			if err != nil {
 				return err
 			}

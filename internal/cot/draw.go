@@ -40,18 +40,9 @@ var allDice = sync.Pool{New: func() any { return new(dice) }}
 // temperature 0, where the logits of tokens that past has are penalised. It returns
 // the token's log-probability at temperature 1, of all tokens, without penalties.
 func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int) (id int, logp float64) {
-	d.p = slices.Grow(d.p[:0], len(logits))[:len(logits)]
-	copy(d.p, logits)
-	if o.RepeatPenalty > 0 && o.RepeatPenalty != 1 {
-		d.penalise(logits, o.RepeatPenalty, past)
-	}
 	target := rng.Float64()
-	id = argmax(d.p)
+	id = d.weigh(logits, o, past)
 	if o.TextTemp > 0 {
-		for i, l := range d.p {
-			d.p[i] = float32(float64(l) / o.TextTemp)
-		}
-		kernel.Softmax(d.p)
 		switch {
 		case o.keepsAll():
 			id = pick(d.p, target, id)
@@ -60,6 +51,24 @@ func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int)
 		}
 	}
 	return id, float64(tensor.LogSoftmaxAt(logits, d.p, id))
+}
+
+// weigh puts into p the probabilities of tokens at the temperature, of all tokens and
+// with the penalties; at temperature 0 their logits. It returns the likeliest.
+func (d *dice) weigh(logits []float32, o *Options, past [][]int) (likeliest int) {
+	d.p = slices.Grow(d.p[:0], len(logits))[:len(logits)]
+	copy(d.p, logits)
+	if o.RepeatPenalty > 0 && o.RepeatPenalty != 1 {
+		d.penalise(logits, o.RepeatPenalty, past)
+	}
+	likeliest = argmax(d.p)
+	if o.TextTemp > 0 {
+		for i, l := range d.p {
+			d.p[i] = float32(float64(l) / o.TextTemp)
+		}
+		kernel.Softmax(d.p)
+	}
+	return likeliest
 }
 
 // penalise puts the penalised logits of the tokens in past into p, once each
@@ -89,35 +98,42 @@ func pick(p []float32, target float64, likeliest int) int {
 }
 
 // pickTruncated is pick among the tokens that c keeps, the likeliest first, with
-// their probabilities divided by their sum. Each of c's conditions keeps a beginning
-// of that order.
+// their probabilities divided by their sum.
 func (d *dice) pickTruncated(c Truncation, target float64, likeliest int) int {
-	d.ranks.begin(d.p, d.p[likeliest])
-	probability := func(i int) float64 { return float64(d.p[d.ranks.at(i)]) }
-
-	most, enough := len(d.p), math.Inf(1) // tokens, and probability of them together
-	whole := 1.0                          // what top-p takes its share of
-	if c.TopK > 0 && c.TopK < most {
-		most, whole = c.TopK, 0
-		for i := range most {
-			whole += probability(i)
-		}
-	}
-	if c.TopP > 0 && c.TopP < 1 {
-		enough = c.TopP * whole
-	}
-	kept, mass := 1, probability(0)
-	for least := c.MinP * mass; kept < most && mass < enough && probability(kept) >= least; kept++ {
-		mass += probability(kept)
-	}
+	kept, mass := d.keep(c, likeliest)
 	var sum float64
 	for i := range kept {
-		if sum += probability(i); sum > target*mass {
+		if sum += d.probability(i); sum > target*mass {
 			return d.ranks.at(i)
 		}
 	}
 	return likeliest // target is 1 but for rounding
 }
+
+// keep ranks the tokens and returns how many of them c keeps, and their probability
+// together. Each of c's conditions keeps a beginning of the order.
+func (d *dice) keep(c Truncation, likeliest int) (kept int, mass float64) {
+	d.ranks.begin(d.p, d.p[likeliest])
+	most, enough := len(d.p), math.Inf(1) // tokens, and probability of them together
+	whole := 1.0                          // what top-p takes its share of
+	if c.TopK > 0 && c.TopK < most {
+		most, whole = c.TopK, 0
+		for i := range most {
+			whole += d.probability(i)
+		}
+	}
+	if c.TopP > 0 && c.TopP < 1 {
+		enough = c.TopP * whole
+	}
+	kept, mass = 1, d.probability(0)
+	for least := c.MinP * mass; kept < most && mass < enough && d.probability(kept) >= least; kept++ {
+		mass += d.probability(kept)
+	}
+	return kept, mass
+}
+
+// probability is that of the token of rank i.
+func (d *dice) probability(i int) float64 { return float64(d.p[d.ranks.at(i)]) }
 
 // A ranking puts tokens in the order of their probabilities, as far as it is asked
 // to: few are asked for of a large vocabulary. It goes down level by level, and sorts

@@ -21,6 +21,7 @@ var (
 	_ Learner = (*Text)(nil)
 	_ Sampler = (*Text)(nil)
 	_ Scorer  = (*Text)(nil)
+	_ Sampler = (*Soft)(nil)
 )
 
 var (

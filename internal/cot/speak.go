@@ -17,6 +17,7 @@ type speaker struct {
 	words    *rand.Rand // draws of tokens
 	thinking bool       // what it says is a chain of thought, not yet the answer
 	stopped  bool       // Options.Stop has ended its answer
+	mixture  []share    // what it thinks, with Soft
 }
 
 // prefill runs every prompt, followed by the tokens of opening, through the
@@ -51,10 +52,7 @@ func prefill(lm *transformer.LM, prompts [][]int, n int, o Options, opening ...i
 // said o.MaxTokens tokens or has no position left. Row i of h predicts the first
 // token of speaker i.
 func speak(t *tensor.Tape, lm *transformer.LM, special Special, speakers []*speaker, h *tensor.Tensor, o Options) {
-	c := newChorus(t, lm, special, speakers, h, o)
-	for said := 1; said <= o.MaxTokens && len(c.live) > 0; said++ {
-		c.step(said == o.MaxTokens)
-	}
+	newChorus(t, lm, special, speakers, h, o).speak()
 }
 
 // A chorus is speakers who draw their tokens together. All that a token takes
@@ -63,6 +61,7 @@ type chorus struct {
 	lm      *transformer.LM
 	special Special
 	options Options
+	soft    *Soft // how those think who do not draw what they think; nil: everything is drawn
 
 	tape   *tensor.Tape   // holds the token under way
 	h      *tensor.Tensor // the states that predict the next tokens of live: [len(live), H]
@@ -81,6 +80,13 @@ func newChorus(t *tensor.Tape, lm *transformer.LM, special Special, speakers []*
 	return &chorus{lm: lm, special: special, options: o, tape: t, h: h,
 		live: slices.Clone(speakers), tokens: make([]int, n), thinking: make([]bool, n),
 		still: make([]*speaker, 0, n), caches: make([]*transformer.Cache, 0, n), next: make([]int, 0, n)}
+}
+
+// speak goes on until no one does.
+func (c *chorus) speak() {
+	for said := 1; said <= c.options.MaxTokens && len(c.live) > 0; said++ {
+		c.step(said == c.options.MaxTokens)
+	}
 }
 
 // step draws a token for every live speaker and, unless it is the last, feeds it
@@ -106,7 +112,11 @@ func (c *chorus) step(last bool) {
 	}
 	if len(c.still) > 0 {
 		c.tape.Reset()
-		c.h = c.lm.Step(c.tape, c.caches, c.lm.Embed(c.tape, c.next))
+		x := c.lm.Embed(c.tape, c.next)
+		if c.soft != nil {
+			c.soft.mix(c.tape, x, c.still)
+		}
+		c.h = c.lm.Step(c.tape, c.caches, x)
 	}
 	share := time.Since(start).Seconds() / float64(len(c.live))
 	for i, s := range c.live {
@@ -125,10 +135,14 @@ func (c *chorus) Do(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		s := c.live[i]
 		c.thinking[i] = s.thinking
-		id, logp := dice.draw(c.logits.Row(i), &c.options, s.words, s.Prompt, s.Chain, s.Answer)
-		s.LogText += logp
-		s.hear(id, c.special)
-		c.tokens[i] = id
+		if c.soft != nil && s.thinking {
+			c.tokens[i] = c.soft.think(dice, c.logits.Row(i), s, &c.options)
+		} else {
+			id, logp := dice.draw(c.logits.Row(i), &c.options, s.words, s.Prompt, s.Chain, s.Answer)
+			s.LogText += logp
+			c.tokens[i] = id
+		}
+		s.hear(c.tokens[i], c.special)
 	}
 }
 

@@ -35,6 +35,7 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 	}{
 		"nfcot":     {nf.LM, nf.Special.BOT, Truncation{}},
 		"cot":       {text.LM, text.Special.CoT, Truncation{}},
+		"gumbel":    {text.LM, text.Special.CoT, Truncation{}},
 		"truncated": {nf.LM, nf.Special.BOT, Truncation{TopK: 9, TopP: 0.9, MinP: 0.01}},
 	} {
 		o := Options{TextTemp: 1, MaxTokens: steps + 1, Truncation: m.Truncation, RepeatPenalty: 1.1}
@@ -42,10 +43,14 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 		silent.EOS = -1 // is never drawn
 		speakers, h := prefill(m.lm, prompts(3), 4, o, m.first)
 		for _, s := range speakers {
-			s.thinking = name == "cot"
+			s.thinking = name == "cot" || name == "gumbel"
+			s.mixture = make([]share, 0, m.lm.Vocab)
 			s.Answer, s.Chain = slices.Grow(s.Answer, o.MaxTokens), slices.Grow(s.Chain, o.MaxTokens)
 		}
 		c := newChorus(&tensor.Tape{Inference: true}, m.lm, silent, speakers, h, o)
+		if name == "gumbel" {
+			c.soft = &Soft{LM: m.lm, Special: silent, Gumbel: true}
+		}
 		if n := allocations(t, steps, func() { c.step(false) }); n != 0 {
 			t.Errorf("%s: %g allocations a token", name, n)
 		}

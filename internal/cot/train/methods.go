@@ -42,6 +42,7 @@ var Methods = []Method{
 			m := cot.NewLaVAE(p, lm, special, c.NF)
 			return parts{m, func(int) cot.Learner { return m }}
 		}},
+	{Name: softThinking, What: "sampling from a run of cot that feeds back mixtures of tokens while it thinks (--thinking)", Of: "cot"},
 	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Codes: true, Flow: true, steps: 800, make: flowing(cot.NewDual)},
 	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, Flow: true, steps: 800, make: flowing(cot.NewNFCoT)},
 }
@@ -61,6 +62,9 @@ func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config
 		return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, HoldFlow: c.Stages.List()[stage].HoldFlow} }}
 	}
 }
+
+// softThinking is the method that a model samples by after Soften.
+const softThinking = "softthinking"
 
 // LM is the method of a plain language model: the answer is what it says after the
 // prompt. It is a model to run; training makes the Methods.

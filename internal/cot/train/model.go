@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"iter"
 	"strings"
 
@@ -52,6 +53,20 @@ func (m *Model) Scorer() (cot.Scorer, error) {
 func (m *Model) Coder() cot.Coder {
 	c, _ := m.parts.Sampler.(cot.Coder)
 	return c
+}
+
+// Soften makes the model, which must have learnt to think in words, think in mixtures
+// of tokens from now on, with Gumbel noise in them or without (cot.Soft).
+func (m *Model) Soften(gumbel bool) error {
+	soft, err := FindMethod(softThinking)
+	if err != nil {
+		return err
+	}
+	if m.Method.Name != soft.Of {
+		return fmt.Errorf("%s samples from runs of %s, and the method of this one is %s", soft.Name, soft.Of, m.Method.Name)
+	}
+	m.Method, m.parts = soft, parts{Sampler: &cot.Soft{LM: m.LM, Special: m.Special, Gumbel: gumbel}}
+	return nil
 }
 
 // learner is the model as it learns in a stage.
