@@ -1,7 +1,6 @@
 package cot
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -24,27 +23,7 @@ func replayDual(m *NFCoT, x Sample) (thoughts, text []float32) {
 // As TestReplayNFCoT.
 func TestReplayDual(t *testing.T) {
 	m, _ := shakenDual(nfOptions)
-	for _, temp := range temperatures {
-		samples := slices.Concat(m.Sample(prompts(4), 5, Options{ThoughtTemp: temp.thoughts, TextTemp: temp.text, MaxTokens: 9, Seed: 1})...)
-		thoughts, text := m.LogProb(nil, samples)
-		taped, tapedText := m.LogProb(new(tensor.Tape), samples)
-		same(t, "thoughts scored with a tape", taped.Data, thoughts.Data)
-		same(t, "text scored with a tape", tapedText.Data, text.Data)
-		for i, x := range samples {
-			at := fmt.Sprintf("T_z %g, T_x %g, sample %d", temp.thoughts, temp.text, i)
-			u, words := replayDual(m, x)
-			same(t, at+": score of thoughts", thoughts.Data[i:i+1], []float32{float32Sum(u)})
-			same(t, at+": score of text", text.Data[i:i+1], []float32{float32Sum(words)})
-			if x.LogThoughts != float64Sum(u) {
-				t.Errorf("%s: thoughts drawn with %v, row by row %v", at, x.LogThoughts, float64Sum(u))
-			}
-			rounding.CheckScalar(t, at+": LogText", x.LogText, float64Sum(words))
-			checkEnd(t, at, x, len(words), 9)
-			if x.Positions() != m.Options.K {
-				t.Errorf("%s: %d positions", at, x.Positions())
-			}
-		}
-	}
+	checkReplay(t, m, replayDual)
 }
 
 // The thoughts of two passes are those of one; the answers are others, unless the flow

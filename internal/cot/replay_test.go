@@ -106,6 +106,12 @@ var temperatures = []struct{ thoughts, text float64 }{{1, 1}, {0.9, 0.6}, {0, 0}
 // value bit for bit; so is the sampler's for thoughts, added in float64.
 func TestReplayNFCoT(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
+	checkReplay(t, m, replayNF)
+}
+
+// checkReplay goes through samples once more by replay.
+func checkReplay(t *testing.T, m *NFCoT, replay func(m *NFCoT, x Sample) (thoughts, text []float32)) {
+	t.Helper()
 	var finished, cut int
 	for _, temp := range temperatures {
 		samples := slices.Concat(m.Sample(prompts(4), 5, Options{ThoughtTemp: temp.thoughts, TextTemp: temp.text, MaxTokens: 9, Seed: 1})...)
@@ -115,7 +121,7 @@ func TestReplayNFCoT(t *testing.T) {
 		same(t, "text scored with a tape", tapedText.Data, text.Data)
 		for i, x := range samples {
 			at := fmt.Sprintf("T_z %g, T_x %g, sample %d", temp.thoughts, temp.text, i)
-			u, words := replayNF(m, x)
+			u, words := replay(m, x)
 			same(t, at+": score of thoughts", thoughts.Data[i:i+1], []float32{float32Sum(u)})
 			same(t, at+": score of text", text.Data[i:i+1], []float32{float32Sum(words)})
 			if x.LogThoughts != float64Sum(u) {

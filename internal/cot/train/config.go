@@ -116,8 +116,8 @@ func (c Config) Check() error {
 	if err := c.LoRA.Check(); err != nil {
 		return err
 	}
-	if method.Flow {
-		if err := c.Flow.Check(); err != nil {
+	if method.check != nil {
+		if err := method.check(c); err != nil {
 			return err
 		}
 	}

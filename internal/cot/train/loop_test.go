@@ -362,7 +362,7 @@ func TestAccumulate(t *testing.T) {
 	for _, m := range trained() {
 		c := tiny(m.Name)
 		c.Stages.Joint.Steps, c.Stages.Flow.Steps = 2, 1
-		if !m.Flow {
+		if !m.Codes {
 			c.Stages.Flow.Steps = 0
 		}
 		want, reports := run(t, c, examples(15))
@@ -491,7 +491,7 @@ func TestMethodsLearn(t *testing.T) {
 		t.Run(m.Name, func(t *testing.T) {
 			c := tiny(m.Name)
 			c.Stages.Joint = Stage{Steps: 250, LR: 2e-2, Warmup: 10, FlowLR: 1, HoldFlow: true}
-			if m.Flow {
+			if m.Codes {
 				c.Stages.Flow = Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
 			}
 			model, reports := run(t, c, data)

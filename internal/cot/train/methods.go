@@ -18,11 +18,12 @@ type Method struct {
 	What   string // one line
 	Scores bool   // knows the exact likelihood of what it samples (cot.Scorer), and so can be reinforced
 	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage 1 trains alone
-	Flow   bool   // has a flow between codes and thoughts
 	Of     string // not trained: a rule for sampling from runs of this method
 
 	// steps are those of stage 2 by default.
 	steps int
+	// check says what is wrong with the experiment's settings of the method; nil: there are none.
+	check func(c Config) error
 	// make adds to a language model what the method needs.
 	make func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts
 }
@@ -38,13 +39,19 @@ var Methods = []Method{
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
 	{Name: "lavae", What: "K codes of the VAE, regressed one after the other without noise, then the answer", Codes: true, steps: 800,
+		check: func(c Config) error {
+			if c.NF.MeanWeight == 0 {
+				return fmt.Errorf("nf.mean_weight is 0; it must be positive, since it is how lavae learns codes")
+			}
+			return nil
+		},
 		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewLaVAE(p, lm, special, c.NF)
 			return parts{m, func(int) cot.Learner { return m }}
 		}},
 	{Name: softThinking, What: "sampling from a run of cot that feeds back mixtures of tokens while it thinks (--thinking)", Of: "cot"},
-	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Codes: true, Flow: true, steps: 800, make: flowing(cot.NewDual)},
-	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, Flow: true, steps: 800, make: flowing(cot.NewNFCoT)},
+	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewDual)},
+	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewNFCoT)},
 }
 
 // words makes the methods without continuous thoughts.
@@ -62,6 +69,8 @@ func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config
 		return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, HoldFlow: c.Stages.List()[stage].HoldFlow} }}
 	}
 }
+
+func checkFlow(c Config) error { return c.Flow.Check() }
 
 // softThinking is the method that a model samples by after Soften.
 const softThinking = "softthinking"
