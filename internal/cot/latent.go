@@ -29,6 +29,7 @@ type NFOptions struct {
 	Noise       float64 `yaml:"noise"`           // std of the dequantisation noise
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
+	HeadHidden  int     `yaml:"head_hidden"`     // width of the MLP that adds to predicted thoughts; 0: none
 	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
 	MeanWeight  float64 `yaml:"mean_weight"`     // while no flow moves: weight of the mean's squared error at the variance of the noise
 	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target

@@ -3,18 +3,20 @@ package cot
 import (
 	"fmt"
 
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/transformer"
 )
 
-// LaVAE regresses the codes of the VAE from left to right: a linear map of the state
-// before a thought is the thought, without noise and so without a likelihood.
+// LaVAE regresses the codes of the VAE from left to right: a map of the state before a
+// thought, that of NF-CoT's mean, is the thought, without noise and so without a likelihood.
 //
 //	q BOT e_1 … e_K x EOS
 type LaVAE struct {
 	latent
 
 	head, headBias *tensor.Tensor // [D, H], [D]
+	mlp            *nfhead.MLP
 }
 
 // NewLaVAE makes the parts that LaVAE adds to a language model: the head and proj_in.
@@ -22,13 +24,14 @@ func NewLaVAE(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions
 	return &LaVAE{
 		head:     p.Normal("code_head.weight", 0.02, o.D, lm.Hidden),
 		headBias: p.Const("code_head.bias", 0, o.D),
+		mlp:      nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.HeadHidden, o.D),
 		latent:   newLatent(p, lm, special, o),
 	}
 }
 
 // predict is the next code after each row.   h [R, H] → [R, D]
 func (m *LaVAE) predict(t *tensor.Tape, h *tensor.Tensor) *tensor.Tensor {
-	return t.Linear(h, m.head, m.headBias)
+	return m.mlp.Add(t, t.Linear(h, m.head, m.headBias), h)
 }
 
 // Loss is the squared error of the codes at the variance of the noise, per latent
@@ -61,7 +64,7 @@ func (m *LaVAE) forward(t *tensor.Tape, s stream, noisy *tensor.Tensor) (mu, tex
 func (m *LaVAE) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
-	flops := float64(2 * m.Options.D * m.LM.Hidden) // of the head
+	flops := float64(2*len(m.head.Data)) + m.mlp.FLOPs()
 	h = m.think(t, speakers, h, flops, func(h, u *tensor.Tensor, k int) {
 		if o.Replace != nil {
 			o.replace(u, k, n)

@@ -24,7 +24,7 @@ type NFCoT struct {
 func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead.Config, o NFOptions) *NFCoT {
 	return &NFCoT{
 		Flow:   nfhead.NewFlow(p.Sub("flow"), flow, o.K, o.D),
-		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.D, o.SigmaLimit),
+		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.HeadHidden, o.D, o.SigmaLimit),
 		latent: newLatent(p, lm, special, o),
 	}
 }
@@ -115,8 +115,7 @@ func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
 	texts := m.textCaches(speakers)
-	flops := float64(2 * 2 * m.Options.D * m.LM.Hidden) // of the NF head
-	h = m.think(t, speakers, h, flops, func(h, u *tensor.Tensor, k int) { m.draw(t, speakers, h, u, k, n, o) })
+	h = m.think(t, speakers, h, m.Head.FLOPs(), func(h, u *tensor.Tensor, k int) { m.draw(t, speakers, h, u, k, n, o) })
 	if m.twice {
 		h = m.reread(t, speakers, texts)
 	}

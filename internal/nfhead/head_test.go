@@ -12,7 +12,7 @@ import (
 func TestHeadGradient(t *testing.T) {
 	for _, limit := range []float64{0, 1.5} {
 		p := tensor.NewParams(1)
-		head := NewHead(p, 6, 3, limit)
+		head := NewHead(p, 6, 5, 3, limit)
 		for i := range head.weight.Data {
 			head.weight.Data[i] *= 30 // far into the limit
 		}
@@ -20,7 +20,7 @@ func TestHeadGradient(t *testing.T) {
 		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
 			mu, logSigma := head.Gaussian(t, h)
 			return t.Stack(mu, logSigma)
-		}, h, head.weight, head.bias)
+		}, h, head.weight, head.bias, head.mlp.up, head.mlp.upBias, head.mlp.down)
 	}
 }
 
@@ -28,7 +28,7 @@ func TestHeadGradient(t *testing.T) {
 // lost. mu is free.
 func TestLimit(t *testing.T) {
 	const limit = 4
-	head := NewHead(tensor.NewParams(1), 1, 1, limit)
+	head := NewHead(tensor.NewParams(1), 1, 0, 1, limit)
 	copy(head.weight.Data, []float32{10, 1})
 	for _, raw := range []float64{-1000, -6, -0.01, 0, 0.01, 3, 1000} {
 		mu, logSigma := head.Gaussian(nil, tensor.From([]float32{float32(raw)}, 1, 1))
