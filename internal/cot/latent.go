@@ -22,7 +22,7 @@ type latent struct {
 	twice bool // text is said in a pass of its own, see NewDual
 }
 
-// NFOptions are the settings of the NF-CoT loss.
+// NFOptions are the settings of the methods that think in codes.
 type NFOptions struct {
 	K           int     `yaml:"thoughts"`        // thoughts an example
 	D           int     `yaml:"dims"`            // numbers a thought
@@ -143,7 +143,7 @@ func (m *latent) think(t *tensor.Tape, speakers []*speaker, h *tensor.Tensor, fl
 	return c.h
 }
 
-// Thinkers are speakers who think together. All that a thought takes is kept for the
+// thinkers are speakers who think together. All that a thought takes is kept for the
 // next one.
 type thinkers struct {
 	*latent
