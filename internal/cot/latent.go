@@ -3,6 +3,7 @@ package cot
 import (
 	"time"
 
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/transformer"
 )
@@ -18,6 +19,7 @@ type latent struct {
 	Options NFOptions
 
 	projIn, projInBias *tensor.Tensor // [H, D], [H]
+	projInMLP          *nfhead.MLP
 
 	twice bool // text is said in a pass of its own, see NewDual
 }
@@ -29,7 +31,7 @@ type NFOptions struct {
 	Noise       float64 `yaml:"noise"`           // std of the dequantisation noise
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
-	HeadHidden  int     `yaml:"head_hidden"`     // width of the MLP that adds to predicted thoughts; 0: none
+	MLP         int     `yaml:"mlp"`             // width of the MLPs that add to proj_in and to predicted thoughts; 0: none
 	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
 	MeanWeight  float64 `yaml:"mean_weight"`     // while no flow moves: weight of the mean's squared error at the variance of the noise
 	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target
@@ -37,7 +39,8 @@ type NFOptions struct {
 
 func newLatent(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions) latent {
 	return latent{LM: lm, Special: special, Options: o,
-		projIn: p.Normal("proj_in.weight", 0.05, lm.Hidden, o.D), projInBias: p.Const("proj_in.bias", 0, lm.Hidden)}
+		projIn: p.Normal("proj_in.weight", 0.05, lm.Hidden, o.D), projInBias: p.Const("proj_in.bias", 0, lm.Hidden),
+		projInMLP: nfhead.NewMLP(p.Sub("proj_in.mlp"), o.D, o.MLP, lm.Hidden)}
 }
 
 // Size counts latent dimensions and answer tokens.
@@ -125,11 +128,11 @@ func (m *latent) lay(s *stream, i, n int, prompt, answer []int, finished bool) {
 
 // project is proj_in: thoughts as inputs of the backbone.   u [n, D] → [n, H]
 func (m *latent) project(t *tensor.Tape, u *tensor.Tensor) *tensor.Tensor {
-	return t.Linear(u, m.projIn, m.projInBias)
+	return m.projInMLP.Add(t, t.Linear(u, m.projIn, m.projInBias), u)
 }
 
 // projectFLOPs is what proj_in takes for a thought.
-func (m *latent) projectFLOPs() float64 { return float64(2 * m.Options.D * m.LM.Hidden) }
+func (m *latent) projectFLOPs() float64 { return float64(2*len(m.projIn.Data)) + m.projInMLP.FLOPs() }
 
 // think lets every speaker think K thoughts, one after the other, and feeds each of
 // them back. next puts thought k of all speakers into u, given the states before it;

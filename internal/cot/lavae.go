@@ -24,7 +24,7 @@ func NewLaVAE(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions
 	return &LaVAE{
 		head:     p.Normal("code_head.weight", 0.02, o.D, lm.Hidden),
 		headBias: p.Const("code_head.bias", 0, o.D),
-		mlp:      nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.HeadHidden, o.D),
+		mlp:      nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.MLP, o.D),
 		latent:   newLatent(p, lm, special, o),
 	}
 }

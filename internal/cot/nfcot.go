@@ -24,7 +24,7 @@ type NFCoT struct {
 func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead.Config, o NFOptions) *NFCoT {
 	return &NFCoT{
 		Flow:   nfhead.NewFlow(p.Sub("flow"), flow, o.K, o.D),
-		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.HeadHidden, o.D, o.SigmaLimit),
+		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.MLP, o.D, o.SigmaLimit),
 		latent: newLatent(p, lm, special, o),
 	}
 }

@@ -1,30 +1,34 @@
 package nfhead
 
-import "nfcot/internal/tensor"
+import (
+	"math"
 
-// An MLP adds to a linear prediction of thoughts what no linear map can say: a code is
-// the sum of vectors of tokens, of which the state before it may be undecided, and the
-// decision takes a layer. The nil MLP adds nothing.
+	"nfcot/internal/tensor"
+)
+
+// An MLP stands beside a linear map between states and thoughts, and adds what no linear
+// map can say. A code is the sum of vectors of tokens, with noise: to decide which, before
+// it is predicted and when it is read, takes a layer. The nil MLP adds nothing.
 type MLP struct {
-	up, upBias *tensor.Tensor // [W, H], [W]
-	down       *tensor.Tensor // [D, W]
+	up, upBias *tensor.Tensor // [W, in], [W]
+	down       *tensor.Tensor // [out, W]
 }
 
-// NewMLP makes an MLP with a hidden layer of a width, nil for width 0, between states
-// and thoughts of d numbers.
-func NewMLP(p *tensor.Params, hidden, width, d int) *MLP {
+// NewMLP makes an MLP from in to out numbers with a hidden layer of a width, nil for
+// width 0.
+func NewMLP(p *tensor.Params, in, width, out int) *MLP {
 	if width == 0 {
 		return nil
 	}
-	return &MLP{p.Normal("up.weight", 0.05, width, hidden), p.Const("up.bias", 0, width), p.Normal("down.weight", 0.02, d, width)}
+	return &MLP{p.Normal("up.weight", 1/math.Sqrt(float64(in)), width, in), p.Const("up.bias", 0, width), p.Normal("down.weight", 0.02, out, width)}
 }
 
-// Add returns mu + down · GELU(up · h).   mu [R, D], h [R, H] → [R, D]
-func (m *MLP) Add(t *tensor.Tape, mu, h *tensor.Tensor) *tensor.Tensor {
+// Add returns y + down · GELU(up · x + bias).   y [R, out], x [R, in] → [R, out]
+func (m *MLP) Add(t *tensor.Tape, y, x *tensor.Tensor) *tensor.Tensor {
 	if m == nil {
-		return mu
+		return y
 	}
-	return t.AddLinear(mu, t.GELU(t.Linear(h, m.up, m.upBias)), m.down)
+	return t.AddLinear(y, t.GELU(t.Linear(x, m.up, m.upBias)), m.down)
 }
 
 // FLOPs is what Add takes for a row.
