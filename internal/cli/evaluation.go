@@ -44,6 +44,7 @@ type sampling struct {
 	N           int     `json:"n"`
 	ThoughtTemp float64 `json:"thought_temp"`
 	Temp        float64 `json:"temp"`
+	Denoise     bool    `json:"denoise,omitempty"`
 	Thinking    string  `json:"thinking,omitempty"`
 	cot.Truncation
 	RepeatPenalty float64  `json:"repeat_penalty,omitempty"`

@@ -29,6 +29,7 @@ type samplingOptions struct {
 	thoughtTemp   float64
 	temp          float64
 	thinking      string
+	denoise       bool
 	topK          int
 	topP          float64
 	minP          float64
@@ -52,6 +53,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
+		&cli.BoolFlag{Name: "denoise", Usage: "draw thoughts without the dequantisation noise that a run of nfcot learnt them with: of sigma² only what exceeds it", Destination: &o.denoise},
 		&cli.StringFlag{Name: "thinking", Usage: "think by this `RULE` with a run of cot, in place of drawing tokens: soft feeds back the mean of the tokens' embeddings, weighted by their probabilities at --temp; gumbel weighs with a Gumbel-softmax of these at --thought-temp", Destination: &o.thinking},
 		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
 		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
@@ -84,8 +86,14 @@ func (o *samplingOptions) check() error {
 // open reads the model and makes it think as the flags say.
 func (o *samplingOptions) open() (*train.Run, error) {
 	run, err := o.modelOption.open()
-	if err != nil || o.thinking == "" {
-		return run, err
+	if err != nil {
+		return nil, err
+	}
+	if x := run.Experiment; o.denoise && !(run.Model.Method.Codes && run.Model.Method.Scores && x.Stages.Flow.Steps == 0) {
+		return nil, inputf("%s: --denoise: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage 3", o.model)
+	}
+	if o.thinking == "" {
+		return run, nil
 	}
 	if err := run.Model.Soften(o.thinking == "gumbel"); err != nil {
 		return nil, inputf("%s: --thinking %s: %w", o.model, o.thinking, err)
@@ -308,7 +316,7 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 // allows; heard is told the tokens of answers as they are drawn.
 func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {

@@ -53,7 +53,7 @@ func TestLaVAELossByHand(t *testing.T) {
 	const bias, weight = 0.4, 0.7
 	batch, draws := examples(4), Draws{Seed: 1}
 	o := nfOptions
-	o.MeanWeight, o.LambdaText = weight, 2
+	o.MeanWeight, o.LambdaText, o.MLP = weight, 2, 0
 	m, _ := shakenLaVAE(o)
 	clear(m.head.Data)
 	for d := range m.headBias.Data {

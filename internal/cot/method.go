@@ -110,6 +110,10 @@ type Diagnoser interface {
 // Options of sampling.
 type Options struct {
 	ThoughtTemp float64 // T_z; 0 takes the mean
+	// Denoise draws thoughts without the dequantisation noise that their codes were learnt
+	// with: from N(mu, T_z² (sigma² - noise²)). What is drawn is a code only while the flow
+	// is the identity.
+	Denoise bool
 	TextTemp    float64 // T_x; 0 takes the likeliest token
 	Truncation          // which tokens may be drawn
 	// RepeatPenalty makes tokens less likely that the prompt, the chain or the answer

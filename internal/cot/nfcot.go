@@ -130,9 +130,13 @@ func (m *NFCoT) draw(t *tensor.Tape, speakers []*speaker, h, u *tensor.Tensor, k
 	if o.Replace != nil {
 		o.replace(u, k, n)
 	} else {
+		noise := 0.0
+		if o.Denoise {
+			noise = m.Options.Noise
+		}
 		for i, s := range speakers {
 			key := append(append(t.Ints(len(s.Prompt)+2), s.Prompt...), i%n, k)
-			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, t.Rand(o.Seed, "thoughts", key...))
+			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, noise, t.Rand(o.Seed, "thoughts", key...))
 		}
 	}
 	for i, v := range t.GaussianLogProb(u, mu, logSigma, 0).Data {

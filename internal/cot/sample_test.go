@@ -333,6 +333,7 @@ func TestFLOPs(t *testing.T) {
 		want := 0.0
 		for k := range m.Options.K {
 			want += m.LM.FLOPs(1, len(q[0])+1+k+1, 0) + float64(2*m.Options.D*m.LM.Hidden*(2+1)) // head: mu and sigma; proj_in
+			want += float64(2 * 2 * m.Options.MLP * (m.Options.D + m.LM.Hidden))                                             // beside each of them
 		}
 		if x.Think.FLOPs != want {
 			t.Errorf("%g operations for thinking, want %g", x.Think.FLOPs, want)

@@ -40,11 +40,17 @@ func (n *Head) Gaussian(t *tensor.Tape, h *tensor.Tensor) (mu, logSigma *tensor.
 // FLOPs is what Gaussian takes for a row.
 func (n *Head) FLOPs() float64 { return float64(2*len(n.weight.Data)) + n.mlp.FLOPs() }
 
-// Draw writes a sample of N(mu, (temp·sigma)²) to u: mu + sigma·(temp·z).
+// Draw writes a sample of N(mu, temp²·(sigma² - noise²)) to u. Thoughts that were learnt
+// with Gaussian noise on them are drawn without it, as far as sigma says that there is
+// anything else; noise 0 draws from the density itself.
 // u, mu, logSigma have D numbers each.
-func Draw(u, mu, logSigma []float32, temp float64, rng *rand.Rand) {
+func Draw(u, mu, logSigma []float32, temp, noise float64, rng *rand.Rand) {
 	for i := range u {
 		z := rng.NormFloat64() // drawn at temperature 0 too: the stream stays in step
-		u[i] = mu[i] + float32(temp*math.Exp(float64(logSigma[i]))*z)
+		std := math.Exp(float64(logSigma[i]))
+		if noise > 0 {
+			std = math.Sqrt(max(0, std*std-noise*noise))
+		}
+		u[i] = mu[i] + float32(temp*std*z)
 	}
 }

@@ -44,7 +44,7 @@ func TestDraw(t *testing.T) {
 	draw := func(temp float64) (u []float32, next uint64) {
 		rng := tensor.Rand(1, "draw")
 		u = make([]float32, len(mu))
-		Draw(u, mu, logSigma, temp, rng)
+		Draw(u, mu, logSigma, temp, 0, rng)
 		return u, rng.Uint64()
 	}
 	cold, next := draw(0)
@@ -99,4 +99,13 @@ func TestDrawHasItsDensity(t *testing.T) {
 	if want := -(0.5 + 0.5*math.Log(2*math.Pi) - 0.7); math.Abs(logp-want) > five/math.Sqrt2 {
 		t.Errorf("mean log-density %g, want %g", logp, want)
 	}
+}
+
+// Without the noise that thoughts were learnt with, what is left of sigma² is drawn, and
+// nothing where sigma is no larger than the noise.
+func TestDrawWithoutNoise(t *testing.T) {
+	mu, logSigma := []float32{3, -2, 0.5}, []float32{float32(math.Log(0.5)), float32(math.Log(0.3)), -3}
+	u, z := make([]float32, 3), tensor.Rand(1, "draw")
+	Draw(u, mu, logSigma, 0.9, 0.3, tensor.Rand(1, "draw"))
+	tensortest.Forward.Check(t, "u", u, []float64{3 + 0.9*0.4*z.NormFloat64(), -2, 0.5})
 }
