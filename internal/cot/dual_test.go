@@ -26,8 +26,8 @@ func TestReplayDual(t *testing.T) {
 	m, _ := shakenDual(nfOptions)
 	for _, temp := range temperatures {
 		samples := slices.Concat(m.Sample(prompts(4), 5, Options{ThoughtTemp: temp.thoughts, TextTemp: temp.text, MaxTokens: 9, Seed: 1})...)
-		thoughts, text := m.LogProb(nil, samples)
-		taped, tapedText := m.LogProb(new(tensor.Tape), samples)
+		thoughts, text := m.LogProb(nil, samples, untempered)
+		taped, tapedText := m.LogProb(new(tensor.Tape), samples, untempered)
 		same(t, "thoughts scored with a tape", taped.Data, thoughts.Data)
 		same(t, "text scored with a tape", tapedText.Data, text.Data)
 		for i, x := range samples {

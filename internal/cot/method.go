@@ -91,8 +91,17 @@ type Sampler interface {
 // be trained by reinforcement.
 type Scorer interface {
 	// LogProb returns log p(u|q), zero for methods without thoughts, and log
-	// p(text|q, u) of each sample, in nats: [len(samples), 1] each.
-	LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor)
+	// p(text|q, u) of each sample, in nats: [len(samples), 1] each. They are those of
+	// sampling at the temperatures; at 1 and 1 they are the model's own.
+	LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (thoughts, text *tensor.Tensor)
+}
+
+// Temperatures choose a density, which is that of what Sample draws at the same
+// temperatures without truncation: thoughts from N(mu, (T_z sigma)²), tokens from
+// softmax(logits/T_x). Both are positive: at 0 there is no density.
+type Temperatures struct {
+	Thought float64 // T_z
+	Text    float64 // T_x
 }
 
 // A Coder thinks in thoughts that stand for codes of the VAE, whose decoder reads

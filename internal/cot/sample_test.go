@@ -291,9 +291,9 @@ func TestScoresPackedAreScoresAlone(t *testing.T) {
 		samples := slices.Concat(m.Sample(prompts(9), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 7})...)
 		for _, threads := range []int{1, 4} {
 			kernel.SetThreads(threads)
-			thoughts, text := m.LogProb(nil, samples)
+			thoughts, text := m.LogProb(nil, samples, untempered)
 			for i := range samples {
-				alone, textAlone := m.LogProb(nil, samples[i:i+1])
+				alone, textAlone := m.LogProb(nil, samples[i:i+1], untempered)
 				same(t, name+": thoughts", alone.Data, thoughts.Data[i:i+1])
 				same(t, name+": text", textAlone.Data, text.Data[i:i+1])
 			}
@@ -314,7 +314,7 @@ func checkScoreGradient(t *testing.T, m *NFCoT, p *tensor.Params) {
 	t.Helper()
 	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 5})...)
 	gradients(p, func(t *tensor.Tape) *tensor.Tensor {
-		thoughts, text := m.LogProb(t, samples)
+		thoughts, text := m.LogProb(t, samples, untempered)
 		return t.Sum(t.Add(thoughts, text))
 	})
 	for q := range p.All() {
