@@ -165,6 +165,17 @@ func (s *Sample) Positions() int {
 	return len(s.Chain)
 }
 
+// Said is the number of tokens that were drawn.
+func (s *Sample) Said() int {
+	n := len(s.Chain) + len(s.Answer)
+	for _, mark := range []bool{s.Thought, s.Finished} {
+		if mark {
+			n++
+		}
+	}
+	return n
+}
+
 // Cost is what a sample took.
 type Cost struct {
 	Seconds float64 // of wall time, a batch's time shared equally by its live samples
