@@ -40,7 +40,7 @@ type RL struct {
 // DefaultRL is the setting for models of the embedded benchmark's size.
 func DefaultRL() RL {
 	return RL{Bench: "minicode", Problems: 4000, Steps: 120, Prompts: 16, Group: 8, Epochs: 1, Minibatches: 1, Part: 64, LR: 5e-5, Warmup: 20,
-		ThoughtTemp: 0.9, TextTemp: 0.6, MaxTokens: 256, HoldSigma: true, Objective: GRPO{Trust: 0.2, Thought: 1, Text: 1}}
+		ThoughtTemp: 0.9, TextTemp: 0.6, MaxTokens: 256, Objective: GRPO{Trust: 0.2, Thought: 1, Text: 1}}
 }
 
 // Check says what is wrong with the settings, if anything is.
