@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +30,7 @@ type evalOptions struct {
 func defaultEval() evalOptions {
 	return evalOptions{
 		samplingOptions: defaultSampling(),
-		executorOptions: executorOptions{executor: executorAuto, sandbox: "auto", workers: runtime.GOMAXPROCS(0)},
+		executorOptions: defaultExecutor(),
 		k:               "1,8", shard: whole, out: "eval",
 	}
 }

@@ -18,7 +18,7 @@ func problemOf(ex cot.Example) eval.Problem {
 	return eval.Problem{TaskID: ex.TaskID, Prompt: ex.Prompt, EntryPoint: ex.EntryPoint, CanonicalSolution: ex.Answer, Test: ex.Test}
 }
 
-// benchmark reads the problems that --bench names: test problems of the embedded
+// benchmark reads the problems that --bench names: some of the embedded
 // benchmark, a public one, or those of a file.
 func (o *samplingOptions) benchmark() (*bench.Benchmark, error) {
 	public := slices.Contains(bench.Names(), o.bench)
@@ -35,13 +35,13 @@ func (o *samplingOptions) benchmark() (*bench.Benchmark, error) {
 	return b, input(err)
 }
 
-// minicode makes test problems of the embedded benchmark.
+// minicode makes problems of the embedded benchmark.
 func (o *samplingOptions) minicode() (*bench.Benchmark, error) {
 	spec, err := minicode.ParseName(o.bench)
 	if err != nil {
 		return nil, input(err)
 	}
-	examples, err := spec.Examples("test", o.seed, o.problems)
+	examples, err := spec.Examples(o.split, o.seed, o.problems)
 	if err != nil {
 		return nil, input(err)
 	}

@@ -23,6 +23,7 @@ type samplingOptions struct {
 	modelOption
 	bench         string
 	data          string
+	split         string // of minicode
 	recipe        string
 	problems      int
 	n             int
@@ -41,7 +42,7 @@ type samplingOptions struct {
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, repeatPenalty: 1, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{bench: "minicode", split: "test", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, repeatPenalty: 1, maxTokens: 256, seed: 1, streams: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -317,13 +318,9 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
 	options := cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
-	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
-	prompts := make([][]int, len(problems))
-	for i, p := range problems {
-		prompts[i] = run.Tokenizer.Encode(recipe.Prompt(p))
-		if len(prompts[i]) > room {
-			return inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
-		}
+	prompts, err := encodePrompts(run, problems, recipe)
+	if err != nil {
+		return err
 	}
 	for len(prompts) > 0 {
 		if e.ctx.Err() != nil {
@@ -340,6 +337,19 @@ func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *ben
 		prompts, problems = prompts[batch:], problems[batch:]
 	}
 	return nil
+}
+
+// encodePrompts makes tokens of what a recipe asks, if the model has room to answer.
+func encodePrompts(run *train.Run, problems []eval.Problem, recipe *bench.Recipe) ([][]int, error) {
+	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
+	prompts := make([][]int, len(problems))
+	for i, p := range problems {
+		prompts[i] = run.Tokenizer.Encode(recipe.Prompt(p))
+		if len(prompts[i]) > room {
+			return nil, inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
+		}
+	}
+	return prompts, nil
 }
 
 // stopper looks for a recipe's stops in the text of an answer whose last token is
@@ -452,13 +462,7 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 // positions is the number of rows of the stream that scoring a sample reads: the
 // last token is predicted but read by no one.
 func positions(s cot.Sample) int {
-	said := len(s.Chain) + len(s.Answer)
-	for _, mark := range []bool{s.Thought, s.Finished} {
-		if mark {
-			said++
-		}
-	}
-	rows := len(s.Prompt) + 1 + max(0, said-1)
+	rows := len(s.Prompt) + 1 + max(0, s.Said()-1)
 	if s.Thoughts != nil {
 		rows += s.Thoughts.Rows()
 	}

@@ -63,7 +63,7 @@ func (e *env) runScore(o scoreOptions) error {
 		if e.ctx.Err() != nil {
 			return train.ErrInterrupted
 		}
-		thoughts, text := scorer.LogProb(nil, batch)
+		thoughts, text := scorer.LogProb(nil, batch, cot.Temperatures{Thought: 1, Text: 1})
 		for i := range batch {
 			s := score{TaskID: lines[len(scores)].TaskID, Text: float64(text.Data[i]), Total: float64(thoughts.Data[i]) + float64(text.Data[i])}
 			if batch[i].Thoughts != nil {

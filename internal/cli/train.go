@@ -98,11 +98,7 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		if o.method != "" || o.precision != "" || o.lora != 0 || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
 			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
 		}
-		if _, err := os.Stat(filepath.Join(o.out, train.ModelFile)); err == nil {
-			return train.Experiment{}, inputf("%s: the run is complete; there is nothing to resume", o.out)
-		}
-		x, err := train.ReadConfig(o.out)
-		return x, input(err)
+		return resumed(o.out, "train")
 	}
 	if err := emptyFolder(o.out); err != nil {
 		return train.Experiment{}, err
@@ -130,14 +126,8 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 	if o.method != "" {
 		x.Method = o.method
 	}
-	for _, s := range o.set {
-		key, value, ok := strings.Cut(s, "=")
-		if !ok || key == "" || value == "" {
-			return x, inputf("--set %s: want KEY=VALUE", s)
-		}
-		if err := x.ReadExperiment(nested(key, value)); err != nil {
-			return x, inputf("--set %s: %s", s, yamlLine.ReplaceAllString(explainYAML(err), ""))
-		}
+	if err := change(&x, o.set); err != nil {
+		return x, err
 	}
 	if o.precision != "" {
 		x.Precision = o.precision
@@ -148,7 +138,36 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 	if x.Method == "" {
 		return x, need("method", "")
 	}
+	if x.RL != nil {
+		return x, inputf("the experiment has a section rl; that is for nfcot rl")
+	}
 	return x, nil
+}
+
+// resumed is the experiment of the unfinished run in a folder, which a command began.
+func resumed(dir, command string) (train.Experiment, error) {
+	if _, err := os.Stat(filepath.Join(dir, train.ModelFile)); err == nil {
+		return train.Experiment{}, inputf("%s: the run is complete; there is nothing to resume", dir)
+	}
+	x, err := train.ReadConfig(dir)
+	if err == nil && x.Command() != command {
+		return x, inputf("%s: the run was begun by nfcot %s; continue it with nfcot %s --resume -o %s", dir, x.Command(), x.Command(), dir)
+	}
+	return x, input(err)
+}
+
+// change makes the changes that --set asks for.
+func change(x *train.Experiment, set []string) error {
+	for _, s := range set {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok || key == "" || value == "" {
+			return inputf("--set %s: want KEY=VALUE", s)
+		}
+		if err := x.ReadExperiment(nested(key, value)); err != nil {
+			return inputf("--set %s: %s", s, yamlLine.ReplaceAllString(explainYAML(err), ""))
+		}
+	}
+	return nil
 }
 
 // emptyFolder refuses a folder for a run that holds something.

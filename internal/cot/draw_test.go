@@ -112,7 +112,7 @@ func TestTruncatedSamplesScore(t *testing.T) {
 	for name, m := range scorers() {
 		o := Options{ThoughtTemp: 1, TextTemp: 0.8, MaxTokens: 9, Truncation: Truncation{TopK: 5, TopP: 0.9}, RepeatPenalty: 1.3}
 		samples := slices.Concat(m.Sample(prompts(4), 4, o)...)
-		_, text := m.LogProb(nil, samples)
+		_, text := m.LogProb(nil, samples, untempered)
 		for i, x := range samples {
 			if math.Abs(x.LogText-float64(text.Data[i])) > 1e-4*(1+math.Abs(x.LogText)) {
 				t.Errorf("%s: sample %d: log p(text) is %g when drawn and %g when scored", name, i, x.LogText, text.Data[i])

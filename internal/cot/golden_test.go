@@ -80,7 +80,7 @@ func TestGoldenJointStream(t *testing.T) {
 	s := m.layout(nil, batch)
 	h := s.hidden(nil, m.LM, m.project(nil, u))
 	logits := m.LM.Logits(nil, tape.Gather(h, s.speakAt))
-	mu, logSigma, logText := m.forward(nil, s, u)
+	mu, logSigma, logText := m.forward(nil, s, u, 1)
 	logU := tape.GaussianLogProb(single(u), single(mu), single(logSigma), 0)
 
 	tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
@@ -116,7 +116,7 @@ func TestGoldenJointStream(t *testing.T) {
 	tensortest.Likelihood.Check(t, "text_nll", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll"))
 	m.twice = true
 	s = m.layout(nil, batch)
-	mu2, logSigma2, logText := m.forward(nil, s, m.reads(nil, u, noisy))
+	mu2, logSigma2, logText := m.forward(nil, s, m.reads(nil, u, noisy), 1)
 	same(t, "mu in two passes", mu2.Data, mu.Data)
 	same(t, "log sigma in two passes", logSigma2.Data, logSigma.Data)
 	tensortest.Likelihood.Check(t, "text_nll_e_input", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll_e_input"))
@@ -220,7 +220,7 @@ func TestGoldenRollout(t *testing.T) {
 	samples := slices.Concat(m.Sample(slices.Repeat([][]int{prompt}, n), 1, Options{
 		MaxTokens: perSample, Replace: func(p int) *tensor.Tensor { return rowRange(goldenU, p*K, (p+1)*K) },
 	})...)
-	thoughts, text := m.LogProb(nil, samples)
+	thoughts, text := m.LogProb(nil, samples, untempered)
 	logPU, logPX, total := g.Floats("logp_u"), g.Floats("logp_x"), g.Floats("logp_total")
 	for b, s := range samples {
 		sameInts(t, "answer", s.Answer, textIDs[b*perSample:(b+1)*perSample])

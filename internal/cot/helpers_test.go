@@ -25,10 +25,11 @@ var (
 )
 
 var (
-	special   = Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}
-	lmShape   = transformer.Config{Hidden: 16, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 4, FFN: 24, Vocab: 20, Theta: 1e4, NormEps: 1e-6, MaxTokens: 64}
-	flowShape = nfhead.Config{Blocks: 3, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"}
-	nfOptions = NFOptions{K: 3, D: 2, MLP: 4, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5}
+	special    = Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}
+	lmShape    = transformer.Config{Hidden: 16, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 4, FFN: 24, Vocab: 20, Theta: 1e4, NormEps: 1e-6, MaxTokens: 64}
+	flowShape  = nfhead.Config{Blocks: 3, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"}
+	untempered = Temperatures{1, 1}
+	nfOptions  = NFOptions{K: 3, D: 2, MLP: 4, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5}
 )
 
 // newNFCoT makes a small model as training would find it.

@@ -56,7 +56,7 @@ func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) L
 // noisy [n·K, D] → [n·K, D], [tokens, 1]
 func (m *LaVAE) forward(t *tensor.Tape, s stream, noisy *tensor.Tensor) (mu, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, noisy))
-	return m.predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h)
+	return m.predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h, 1)
 }
 
 // Sample answers each prompt n times from one prefill. The samples of a prompt differ

@@ -117,7 +117,7 @@ func TestPackedIsAlone(t *testing.T) {
 	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet, mu, logSigma, text *tensor.Tensor) {
 		_, noisy := m.codes(nil, batch, draws)
 		u, logDet = m.Flow.Forward(t, noisy, nil)
-		mu, logSigma, text = m.forward(t, m.layout(nil, batch), u)
+		mu, logSigma, text = m.forward(t, m.layout(nil, batch), u, 1)
 		return
 	}
 	for _, threads := range []int{1, 4} {
@@ -259,7 +259,7 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 		t.Errorf("over %d draws the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
 	}
 	_, noisy := m.codes(nil, batch, Draws{Seed: 1})
-	_, logSigma, _ := m.forward(nil, m.layout(nil, batch), noisy)
+	_, logSigma, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
 	var share float64 // of the noise, in the loss in expectation
 	for _, l := range logSigma.Data {
 		share += nfOptions.Noise * nfOptions.Noise / (2 * math.Exp(2*float64(l))) / float64(len(logSigma.Data))

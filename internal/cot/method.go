@@ -91,8 +91,17 @@ type Sampler interface {
 // be trained by reinforcement.
 type Scorer interface {
 	// LogProb returns log p(u|q), zero for methods without thoughts, and log
-	// p(text|q, u) of each sample, in nats: [len(samples), 1] each.
-	LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor)
+	// p(text|q, u) of each sample, in nats: [len(samples), 1] each. They are those of
+	// sampling at the temperatures; at 1 and 1 they are the model's own.
+	LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (thoughts, text *tensor.Tensor)
+}
+
+// Temperatures choose a density, which is that of what Sample draws at the same
+// temperatures without truncation: thoughts from N(mu, (T_z sigma)²), tokens from
+// softmax(logits/T_x). Both are positive: at 0 there is no density.
+type Temperatures struct {
+	Thought float64 // T_z
+	Text    float64 // T_x
 }
 
 // A Coder thinks in thoughts that stand for codes of the VAE, whose decoder reads
@@ -113,9 +122,9 @@ type Options struct {
 	// Denoise draws thoughts without the dequantisation noise that their codes were learnt
 	// with: from N(mu, T_z² (sigma² - noise²)). What is drawn is a code only while the flow
 	// is the identity.
-	Denoise bool
-	TextTemp    float64 // T_x; 0 takes the likeliest token
-	Truncation          // which tokens may be drawn
+	Denoise    bool
+	TextTemp   float64 // T_x; 0 takes the likeliest token
+	Truncation         // which tokens may be drawn
 	// RepeatPenalty makes tokens less likely that the prompt, the chain or the answer
 	// has so far: their logits are divided by it where they are positive and multiplied
 	// by it where they are not (Keskar et al. 2019, as in Hugging Face's transformers),
@@ -158,6 +167,17 @@ func (s *Sample) Positions() int {
 		return s.Thoughts.Rows()
 	}
 	return len(s.Chain)
+}
+
+// Said is the number of tokens that were drawn.
+func (s *Sample) Said() int {
+	n := len(s.Chain) + len(s.Answer)
+	for _, mark := range []bool{s.Thought, s.Finished} {
+		if mark {
+			n++
+		}
+	}
+	return n
 }
 
 // Cost is what a sample took.

@@ -17,6 +17,8 @@ type NFCoT struct {
 	latent
 	Flow *nfhead.Flow
 	Head *nfhead.Head
+
+	HoldSigma bool // scores have no gradient through sigma: only the means of thoughts move
 }
 
 // NewNFCoT makes the parts that NF-CoT adds to a language model: proj_in, the
@@ -55,7 +57,7 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		target, noise = e, m.Options.Noise
 	}
 	s := m.layout(t, batch)
-	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, noisy))
+	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, noisy), 1)
 	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
 	if logDet != nil {
 		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
@@ -79,16 +81,16 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 
 // forward runs the backbone once over streams with thoughts in them, and reads both
 // heads: the Gaussian of every thought, and the log-probability of every answer
-// token in nats.   u, see reads → [n·K, D] twice, [tokens, 1]
-func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor) (mu, logSigma, text *tensor.Tensor) {
+// token at temperature textTemp, in nats.   u, see reads → [n·K, D] twice, [tokens, 1]
+func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor, textTemp float64) (mu, logSigma, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, u))
 	mu, logSigma = m.Head.Gaussian(t, t.Gather(h, s.thinkAt))
-	return mu, logSigma, s.textLogProb(t, m.LM, h)
+	return mu, logSigma, s.textLogProb(t, m.LM, h, textTemp)
 }
 
 // LogProb scores samples: log p(u|q) and log p(x|q, u) of each, EOS included
 // where it was drawn.
-func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
+func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (thoughts, text *tensor.Tensor) {
 	o := m.Options
 	var s stream
 	u := tensor.New(len(samples)*o.K, o.D)
@@ -104,9 +106,24 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 	if m.twice {
 		e = m.ToCodes(u)
 	}
-	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, e))
-	logThoughts := t.GaussianLogProb(u, mu, logSigma, 0)
+	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, e), temp.Text)
+	if m.HoldSigma {
+		logSigma = tensor.From(logSigma.Data, logSigma.Shape...)
+	}
+	logThoughts := t.GaussianLogProb(u, mu, tempered(t, logSigma, temp.Thought), 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
+}
+
+// tempered is log(temp·sigma).
+func tempered(t *tensor.Tape, logSigma *tensor.Tensor, temp float64) *tensor.Tensor {
+	if temp == 1 {
+		return logSigma
+	}
+	shift := t.New(logSigma.Rows(), logSigma.Cols())
+	for i := range shift.Data {
+		shift.Data[i] = float32(math.Log(temp))
+	}
+	return t.Add(logSigma, shift)
 }
 
 // Sample answers each prompt n times from one prefill: K thoughts, drawn one
@@ -158,7 +175,7 @@ func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
 		u, _ = m.Flow.Forward(t, noisy, nil)
 	}
 	K, D := m.Options.K, m.Options.D
-	mu, logSigma, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy))
+	mu, logSigma, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy), 1)
 	logp := t.GaussianLogProb(u, mu, logSigma, 0)
 	sigma, nll := make([]float64, K), make([]float64, K)
 	for r := range u.Rows() {

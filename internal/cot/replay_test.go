@@ -115,8 +115,8 @@ func checkReplay(t *testing.T, m *NFCoT, replay func(m *NFCoT, x Sample) (though
 	var finished, cut int
 	for _, temp := range temperatures {
 		samples := slices.Concat(m.Sample(prompts(4), 5, Options{ThoughtTemp: temp.thoughts, TextTemp: temp.text, MaxTokens: 9, Seed: 1})...)
-		thoughts, text := m.LogProb(nil, samples)
-		taped, tapedText := m.LogProb(new(tensor.Tape), samples)
+		thoughts, text := m.LogProb(nil, samples, untempered)
+		taped, tapedText := m.LogProb(new(tensor.Tape), samples, untempered)
 		same(t, "thoughts scored with a tape", taped.Data, thoughts.Data)
 		same(t, "text scored with a tape", tapedText.Data, text.Data)
 		for i, x := range samples {
@@ -171,7 +171,7 @@ func TestReplayText(t *testing.T) {
 		kinds := map[[2]bool]int{} // thought, finished
 		for _, temp := range temperatures[:4] {
 			samples := slices.Concat(m.Sample(prompts(4), 8, Options{TextTemp: temp.text, MaxTokens: 12, Seed: 1})...)
-			thoughts, text := m.LogProb(nil, samples)
+			thoughts, text := m.LogProb(nil, samples, untempered)
 			same(t, "score of no thoughts", thoughts.Data, make([]float32, len(samples)))
 			for i, x := range samples {
 				at := fmt.Sprintf("chain %v, T_x %g, sample %d", chain, temp.text, i)
@@ -204,7 +204,7 @@ func TestReplayBareText(t *testing.T) {
 	m := bareText()
 	endedBy := map[int]int{}
 	samples := slices.Concat(m.Sample(prompts(4), 16, Options{TextTemp: 1.5, MaxTokens: 12, Seed: 1})...)
-	_, text := m.LogProb(nil, samples)
+	_, text := m.LogProb(nil, samples, untempered)
 	for i, x := range samples {
 		words := replayText(m, x)
 		same(t, "score", text.Data[i:i+1], []float32{float32Sum(words)})
@@ -231,7 +231,7 @@ func TestPositionsRunOut(t *testing.T) {
 	if len(x.Answer) != most || x.Finished {
 		t.Errorf("%d tokens, finished %v, want %d", len(x.Answer), x.Finished, most)
 	}
-	_, text := m.LogProb(nil, []Sample{x})
+	_, text := m.LogProb(nil, []Sample{x}, untempered)
 	rounding.CheckScalar(t, "LogText against the score", x.LogText, float64(text.Data[0]))
 }
 

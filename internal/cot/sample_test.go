@@ -291,9 +291,9 @@ func TestScoresPackedAreScoresAlone(t *testing.T) {
 		samples := slices.Concat(m.Sample(prompts(9), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 7})...)
 		for _, threads := range []int{1, 4} {
 			kernel.SetThreads(threads)
-			thoughts, text := m.LogProb(nil, samples)
+			thoughts, text := m.LogProb(nil, samples, untempered)
 			for i := range samples {
-				alone, textAlone := m.LogProb(nil, samples[i:i+1])
+				alone, textAlone := m.LogProb(nil, samples[i:i+1], untempered)
 				same(t, name+": thoughts", alone.Data, thoughts.Data[i:i+1])
 				same(t, name+": text", textAlone.Data, text.Data[i:i+1])
 			}
@@ -314,7 +314,7 @@ func checkScoreGradient(t *testing.T, m *NFCoT, p *tensor.Params) {
 	t.Helper()
 	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 5})...)
 	gradients(p, func(t *tensor.Tape) *tensor.Tensor {
-		thoughts, text := m.LogProb(t, samples)
+		thoughts, text := m.LogProb(t, samples, untempered)
 		return t.Sum(t.Add(thoughts, text))
 	})
 	for q := range p.All() {
@@ -333,7 +333,7 @@ func TestFLOPs(t *testing.T) {
 		want := 0.0
 		for k := range m.Options.K {
 			want += m.LM.FLOPs(1, len(q[0])+1+k+1, 0) + float64(2*m.Options.D*m.LM.Hidden*(2+1)) // head: mu and sigma; proj_in
-			want += float64(2 * 2 * m.Options.MLP * (m.Options.D + m.LM.Hidden))                                             // beside each of them
+			want += float64(2 * 2 * m.Options.MLP * (m.Options.D + m.LM.Hidden))                 // beside each of them
 		}
 		if x.Think.FLOPs != want {
 			t.Errorf("%g operations for thinking, want %g", x.Think.FLOPs, want)

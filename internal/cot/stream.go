@@ -91,9 +91,14 @@ func (s *stream) hidden(t *tensor.Tape, lm *transformer.LM, thoughts *tensor.Ten
 	return lm.Forward(t, in, s.rows)
 }
 
-// textLogProb returns log p of each target, in nats.   h [rows, H] → [targets, 1]
-func (s *stream) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tensor) *tensor.Tensor {
-	return lm.LogProb(t, t.Gather(h, s.speakAt), s.target)
+// textLogProb returns log p of each target at temperature temp, in nats.
+// h [rows, H] → [targets, 1]
+func (s *stream) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tensor, temp float64) *tensor.Tensor {
+	h = t.Gather(h, s.speakAt)
+	if temp != 1 {
+		h = t.Scale(float32(1/temp), h) // and the logits with it
+	}
+	return lm.LogProb(t, h, s.target)
 }
 
 // trainingFLOPs counts the backbone's floating-point operations for the stream,

@@ -86,14 +86,14 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 	for _, ex := range batch {
 		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, draws), true, ex.Answer, m.Special.EOS)
 	}
-	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
+	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil), 1)
 	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp)), FLOPs: s.trainingFLOPs(m.LM)}
 	loss.Parts.Add("text_nats_per_token", float64(loss.Total.Data[0]))
 	return loss
 }
 
 // LogProb scores the words of samples; there are no thoughts to score.
-func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
+func (m *Text) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (thoughts, text *tensor.Tensor) {
 	var s stream
 	for _, x := range samples {
 		end := -1
@@ -102,7 +102,7 @@ func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor
 		}
 		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, end)
 	}
-	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
+	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil), temp.Text)
 	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
 }
 

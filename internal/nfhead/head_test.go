@@ -78,7 +78,7 @@ func TestDrawHasItsDensity(t *testing.T) {
 	rng := tensor.Rand(2, "draw")
 	us := tensor.New(n, 1)
 	for r := range n {
-		Draw(us.Row(r), mu, logSigma, 1, rng)
+		Draw(us.Row(r), mu, logSigma, 1, 0, rng)
 	}
 	m, s := tensor.New(n, 1), tensor.New(n, 1)
 	for r := range n {

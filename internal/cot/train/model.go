@@ -84,8 +84,8 @@ func (m *Model) learns(stage int, name string) bool {
 		return false
 	case stage == 0:
 		return isBackbone(name)
-	case strings.HasPrefix(name, "flow."):
-		return !m.config.Stages.List()[stage].HoldFlow
+	case isFlow(name):
+		return stage != reinforced && !m.config.Stages.List()[stage].HoldFlow
 	case stage == 1:
 		return !isBackbone(name)
 	}

@@ -33,7 +33,16 @@ const (
 // An Experiment is a Config and the data it is trained on: a run's config.yaml.
 type Experiment struct {
 	Config `yaml:",inline"`
+	RL     *RL    `yaml:"rl,omitempty"` // of a run of nfcot rl; nil for what nfcot train makes
 	Source Source `yaml:"source"`
+}
+
+// Command is the command that makes the run: rl or train.
+func (e *Experiment) Command() string {
+	if e.RL != nil {
+		return "rl"
+	}
+	return "train"
 }
 
 // A Source names what a run was made from.
@@ -257,7 +266,7 @@ func readRun(dir string) (*Run, cot.Special, error) {
 		}
 	}
 	if !exists(filepath.Join(dir, ModelFile)) {
-		return nil, special, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot train --resume -o %s", dir, ModelFile, dir)
+		return nil, special, fmt.Errorf("%s: the run has no %s: its training has not ended; continue it with nfcot %s --resume -o %s", dir, ModelFile, r.Experiment.Command(), dir)
 	}
 	return r, special, nil
 }

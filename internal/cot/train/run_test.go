@@ -125,8 +125,8 @@ func TestRunRoundTrip(t *testing.T) {
 		}
 		if m.Scores {
 			same, _ := r.Model.Scorer()
-			thoughts, text := scorer.LogProb(nil, all)
-			wantThoughts, wantText := same.LogProb(nil, all)
+			thoughts, text := scorer.LogProb(nil, all, cot.Temperatures{Thought: 1, Text: 1})
+			wantThoughts, wantText := same.LogProb(nil, all, cot.Temperatures{Thought: 1, Text: 1})
 			if !slices.Equal(thoughts.Data, wantThoughts.Data) || !slices.Equal(text.Data, wantText.Data) {
 				t.Errorf("%s: scores %v %v, want %v %v", m.Name, thoughts.Data, text.Data, wantThoughts.Data, wantText.Data)
 			}

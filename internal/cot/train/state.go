@@ -31,14 +31,18 @@ const (
 	secondName = "adam_v."
 )
 
-// save writes the run's state in one piece: parameters, moments, position.
-func (l *Loop) save(at position, o *tensor.AdamW) error {
-	if l.Dir == "" {
+// save writes the run's state, if it has a folder.
+func (l *Loop) save(at position, o *tensor.AdamW) error { return saveState(l.Dir, l.Model, at, o) }
+
+// saveState writes a state into a run's folder in one piece: parameters, moments,
+// position. Without a folder ("") it does nothing.
+func saveState(dir string, m *Model, at position, o *tensor.AdamW) error {
+	if dir == "" {
 		return nil
 	}
-	return ckpt.WriteDir(filepath.Join(l.Dir, stateDir), func(dir string) error {
+	return ckpt.WriteDir(filepath.Join(dir, stateDir), func(dir string) error {
 		var tensors []ckpt.Tensor
-		for p := range l.Model.kept() {
+		for p := range m.kept() {
 			tensors = append(tensors, ckpt.Tensor{Name: paramsName + p.Name, Shape: p.Shape, Data: p.Data})
 		}
 		for _, m := range o.Moments {

@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/train"
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
+)
+
+type rlOptions struct {
+	executorOptions
+	init   string
+	bench  string
+	data   string
+	set    []string // key=value
+	resume bool
+	out    string
+}
+
+func (e *env) rl() *cli.Command {
+	o := rlOptions{executorOptions: defaultExecutor()}
+	var set cli.StringSlice
+	return e.command(&cli.Command{
+		Name:  "rl",
+		Usage: "reinforce what makes programs pass their tests (GRPO), in the thoughts and in the text of a trained run",
+		Description: "Every step answers some problems several times, runs the programs as eval does, and makes what the better ones\n" +
+			"thought and said likelier than what the worse ones did. It takes a method with exact likelihoods (see nfcot methods).\n" +
+			"Problems of minicode are from its train split. The settings are section rl of RUN/config.yaml, --set changes them. For example:\n" +
+			"nfcot rl --init run --bench minicode:fold:easy --set rl.steps=200 --set rl.lr=1e-4 -o run-rl",
+		Flags: append(o.executorOptions.flags(),
+			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, which stays the reference", Destination: &o.init},
+			&cli.StringFlag{Name: "bench", Usage: "problems to learn from, `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one, or a file in the format of one of those (default: minicode)", Destination: &o.bench},
+			&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.data},
+			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, `KEY=VALUE` (rl.group=16, rl.objective.kl=0.01, seed=2); may be given several times", Destination: &set},
+			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
+			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out}),
+		Action: func(*cli.Context) error {
+			o.set = set.Value()
+			return e.runRL(o)
+		},
+	})
+}
+
+func (e *env) runRL(o rlOptions) error {
+	if err := errors.Join(need("o", o.out), o.checkFlags()); err != nil {
+		return err
+	}
+	x, err := o.experiment()
+	if err != nil {
+		return err
+	}
+	sampling := samplingOptions{bench: x.RL.Bench, data: x.RL.Data, split: "train", seed: x.Seed, problems: x.RL.Problems}
+	b, err := sampling.benchmark()
+	if err != nil {
+		return err
+	}
+	if err := eval.CheckSamples(b.Problems, nil); err != nil {
+		return inputf("%s: %w", x.RL.Bench, err)
+	}
+	if err := settle(&x, b, o.out); err != nil {
+		return err
+	}
+	run, reference, err := train.Reinforced(x.Source.Init, x, o.out)
+	if err != nil {
+		return inputf("%s: %w", x.Source.Init, err)
+	}
+	var exec *executor // opened below, before anything is assembled
+	recipe, err := sampling.recipeOf(b, func(ctx context.Context, text, entryPoint string) (string, error) {
+		return exec.sanitize(ctx, text, entryPoint)
+	})
+	if err != nil {
+		return err
+	}
+	prompts, err := encodePrompts(run, b.Problems, recipe)
+	if err != nil {
+		return err
+	}
+	if exec, err = e.openExecutor(o.executorOptions, b.Problems); err != nil {
+		return err
+	}
+	defer exec.close()
+	if !o.resume {
+		if err := run.Start(); err != nil {
+			return err
+		}
+	}
+	judge := &rewarder{e: e, run: run, problems: b.Problems, recipe: recipe, exec: exec.run, workers: o.workers}
+	loop := &train.Reinforcement{Config: x.Config, RL: *x.RL, Model: run.Model, Reference: reference, Prompts: prompts,
+		Stop: stopper(run, recipe), Reward: judge.reward, Dir: o.out}
+	if err := e.rlLoop(loop, o.resume); err != nil {
+		return err
+	}
+	return run.Finish()
+}
+
+// experiment settles what is to be done: what the run to resume says, or the
+// experiment of the run to start from with the user's changes.
+func (o rlOptions) experiment() (train.Experiment, error) {
+	if o.resume {
+		if o.init+o.bench+o.data != "" || len(o.set) > 0 {
+			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
+		}
+		return resumed(o.out, "rl")
+	}
+	if err := need("init", o.init); err != nil {
+		return train.Experiment{}, err
+	}
+	if err := emptyFolder(o.out); err != nil {
+		return train.Experiment{}, err
+	}
+	x, err := train.ReadConfig(o.init)
+	if err != nil {
+		return x, input(err)
+	}
+	c := train.DefaultRL()
+	x.RL, x.Source = &c, train.Source{Init: o.init, Stage: -1}
+	// Likelihoods are those of sampling, which rounds nothing; a decay would be a pull nobody asked for.
+	x.Precision, x.Decay, x.SaveEvery = "f32", 0, 20
+	if o.bench != "" {
+		c.Bench = o.bench
+	}
+	c.Data = o.data
+	return x, change(&x, o.set)
+}
+
+// settle checks an experiment and fills in what it is made from, which for a run that
+// is resumed must be the same.
+func settle(x *train.Experiment, b *bench.Benchmark, dir string) error {
+	if err := errors.Join(x.Check(), x.RL.Check()); err != nil {
+		return inputf("experiment: %w", err)
+	}
+	if x.RL.Prompts > len(b.Problems) {
+		return inputf("rl.prompts is %d, and %s has %d problems", x.RL.Prompts, x.RL.Bench, len(b.Problems))
+	}
+	from, err := train.ReadConfig(x.Source.Init)
+	if err != nil {
+		return input(err)
+	}
+	model, err := hashModel(x.Source.Init, from)
+	if err != nil {
+		return input(err)
+	}
+	problems, err := hashProblems(b.Problems)
+	if err != nil {
+		return err
+	}
+	for _, made := range []struct {
+		what string
+		was  *string
+		is   string
+	}{{"problems", &x.Source.SHA256, problems}, {"run " + x.Source.Init, &x.RL.Init, model}} {
+		if *made.was != "" && *made.was != made.is {
+			return inputf("%s: the %s is not what the run began with; expected sha256 %s, found %s", dir, made.what, *made.was, made.is)
+		}
+		*made.was = made.is
+	}
+	x.Source.Examples = len(b.Problems)
+	return nil
+}
+
+// rlLoop goes through the steps with progress, metrics.jsonl and TensorBoard events.
+func (e *env) rlLoop(loop *train.Reinforcement, resume bool) (err error) {
+	log, err := ckpt.OpenLog(filepath.Join(loop.Dir, train.MetricsFile))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	events, err := ckpt.NewEvents(loop.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, events.Close()) }()
+	done := 0
+	if resume {
+		if done, err = loop.Resume(); err != nil {
+			return input(err)
+		}
+		if err := log.DropAfter(int64(done)); err != nil {
+			return err
+		}
+	}
+	label := "rl " + loop.Config.Method
+	e.say("%s: %d problems, %d steps of %d x %d rollouts", label, len(loop.Prompts), loop.RL.Steps, loop.RL.Prompts, loop.RL.Group)
+	bar := e.progress(label, "steps", done, loop.RL.Steps)
+	var last string
+	loop.Report = func(m train.RLMetrics) error {
+		last = fmt.Sprintf("reward %.3f, KL %.3g + %.3g, clipped %.2g + %.2g", m.Reward, m.KL.Thoughts, m.KL.Text, m.Clipped.Thoughts, m.Clipped.Text)
+		bar.set(m.Step, last)
+		for _, p := range m.Scalars() {
+			if err := events.Scalar(int64(m.Step), "rl/"+p.Name, p.Value); err != nil {
+				return err
+			}
+		}
+		return log.Append(m)
+	}
+	if err := loop.Run(e.ctx); err != nil {
+		if errors.Is(err, train.ErrInterrupted) {
+			return fmt.Errorf("%s: %w, state saved; continue with nfcot rl --resume -o %s", loop.Dir, err, loop.Dir)
+		}
+		return err
+	}
+	bar.end(last)
+	return nil
+}
+
+// A rewarder runs the programs of rollouts.
+type rewarder struct {
+	e        *env
+	run      *train.Run
+	problems []eval.Problem
+	recipe   *bench.Recipe
+	exec     eval.Executor
+	workers  int
+	warned   sync.Once
+}
+
+// reward is 1 for a rollout whose program passes all tests of its problem, else 0.
+func (r *rewarder) reward(ctx context.Context, problems []int, rollouts [][]cot.Sample) ([][]float64, error) {
+	rewards := make([][]float64, len(problems))
+	type place struct{ group, rollout int }
+	var places []place
+	var samples []eval.Sample
+	for i, p := range problems {
+		rewards[i] = make([]float64, len(rollouts[i]))
+		for j, s := range rollouts[i] {
+			completion, _ := r.recipe.Cut(r.run.Tokenizer.Decode(s.Answer, true))
+			places, samples = append(places, place{i, j}), append(samples, eval.Sample{TaskID: r.problems[p].TaskID, Completion: completion})
+		}
+	}
+	err := eval.Judge(ctx, r, r.recipe.Assemble, r.problems, eval.Numbering(samples), r.workers, func(i int, v eval.Verdict) error {
+		if v.Passed {
+			rewards[places[i].group][places[i].rollout] = 1
+		}
+		return nil
+	})
+	return rewards, err
+}
+
+// Execute runs a program. That it could not be run must not end the learning: it is
+// then as good as one that crashed.
+func (r *rewarder) Execute(ctx context.Context, p eval.Problem, program string) (eval.Outcome, error) {
+	o, err := r.exec.Execute(ctx, p, program)
+	if err == nil || ctx.Err() != nil {
+		return o, err
+	}
+	r.warned.Do(func() {
+		fmt.Fprintf(r.e.stderr, "rl: warning: a program for %s could not be run, which earns nothing: %s\n", p.TaskID, oneLine(err))
+	})
+	return eval.Outcome{Kind: eval.Crashed, Detail: eval.OneLine(err.Error())}, nil
+}

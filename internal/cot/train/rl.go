@@ -1,0 +1,342 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/tensor"
+)
+
+// RL are the settings of reinforcement learning: section rl of a run's config.yaml.
+type RL struct {
+	Bench    string `yaml:"bench"`          // whose problems are answered
+	Data     string `yaml:"data,omitempty"` // of a public benchmark
+	Problems int    `yaml:"problems"`       // of minicode; a file has its own number
+	Init     string `yaml:"init_sha256"`    // of the run that it starts from, which stays the reference
+
+	Steps       int     `yaml:"steps"`
+	Prompts     int     `yaml:"prompts"`     // a step
+	Group       int     `yaml:"group"`       // rollouts a prompt, whose rewards are compared
+	Epochs      int     `yaml:"epochs"`      // over the rollouts of a step
+	Minibatches int     `yaml:"minibatches"` // an epoch, each of which moves the parameters once
+	Part        int     `yaml:"part"`        // rollouts that go forward and back at a time
+	LR          float64 `yaml:"lr"`
+	Warmup      int     `yaml:"warmup"` // steps, after which the rate stays
+
+	// The temperatures of the rollouts, which are those of the densities that are optimised.
+	ThoughtTemp float64 `yaml:"thought_temp"`
+	TextTemp    float64 `yaml:"temp"`
+	MaxTokens   int     `yaml:"max_tokens"` // of a rollout
+
+	HoldSigma bool `yaml:"hold_sigma"` // only the means of thoughts learn from the thoughts' ratio, not their spread
+	Objective GRPO `yaml:"objective"`
+}
+
+// DefaultRL is the setting for models of the embedded benchmark's size.
+func DefaultRL() RL {
+	return RL{Bench: "minicode", Problems: 4000, Steps: 120, Prompts: 16, Group: 8, Epochs: 1, Minibatches: 1, Part: 64, LR: 5e-5, Warmup: 20,
+		ThoughtTemp: 0.9, TextTemp: 0.6, MaxTokens: 256, Objective: GRPO{Trust: 0.2, Thought: 1, Text: 1}}
+}
+
+// Check says what is wrong with the settings, if anything is.
+func (c RL) Check() error {
+	positive := func(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
+	g := c.Objective
+	switch {
+	case c.Steps < 1 || c.Prompts < 1 || c.Epochs < 1 || c.Minibatches < 1 || c.Part < 1 || c.MaxTokens < 1 || c.Problems < 1 || c.Warmup < 0:
+		return fmt.Errorf("rl has %d steps, %d prompts, %d epochs, %d minibatches, parts of %d, %d max_tokens, %d problems and a warmup of %d; each must be at least 1, and warmup 0",
+			c.Steps, c.Prompts, c.Epochs, c.Minibatches, c.Part, c.MaxTokens, c.Problems, c.Warmup)
+	case c.Group < 2:
+		return fmt.Errorf("rl.group is %d; rollouts of a prompt are compared, which takes at least 2", c.Group)
+	case c.Minibatches > c.Prompts*c.Group:
+		return fmt.Errorf("rl.minibatches is %d, and a step has %d rollouts", c.Minibatches, c.Prompts*c.Group)
+	case !positive(c.ThoughtTemp) || !positive(c.TextTemp):
+		return fmt.Errorf("rl.thought_temp is %g and rl.temp %g; rollouts are drawn from densities, which takes temperatures above 0", c.ThoughtTemp, c.TextTemp)
+	case !positive(c.LR):
+		return fmt.Errorf("rl.lr is %g; it must be positive", c.LR)
+	case !(g.Trust > 0) || !(g.KL >= 0) || !(g.Thought >= 0) || !(g.Text >= 0):
+		return fmt.Errorf("rl.objective has trust %g, kl %g, thought %g and text %g; trust must be positive and none of the others negative", g.Trust, g.KL, g.Thought, g.Text)
+	}
+	return nil
+}
+
+// reinforced is the number of the stage that reinforcement learning is: everything
+// learns but the flow, which neither sampling nor scoring goes through.
+const reinforced = -1
+
+// Reinforced makes the run that x, which continues the run init, is to become: its
+// model, and the reference that the model starts as. It fails for methods without
+// exact likelihoods.
+func Reinforced(init string, x Experiment, dir string) (r *Run, reference *Model, err error) {
+	from, special, err := readRun(init)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := x.method().CheckScores("reinforced"); err != nil {
+		return nil, nil, err
+	}
+	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAEWords: from.VAEWords}
+	if r.Model, err = LoadModel(init, x.Config, special); err != nil {
+		return nil, nil, err
+	}
+	reference, err = LoadModel(init, x.Config, special)
+	return r, reference, err
+}
+
+// A Reinforcement improves a model by comparing its answers to the same prompts
+// (GRPO, docs/method.md section 10).
+type Reinforcement struct {
+	Config    Config
+	RL        RL
+	Model     *Model
+	Reference *Model
+	Prompts   [][]int                 // of the problems
+	Stop      func(answer []int) bool // see cot.Options
+	// Reward says what the rollouts of each of the given problems are worth.
+	Reward func(ctx context.Context, problems []int, rollouts [][]cot.Sample) ([][]float64, error)
+	Dir    string // the run's folder, for its state; "" keeps none
+	Report func(RLMetrics) error
+
+	saved *state // to continue from; nil for a fresh start
+}
+
+// RLMetrics are what one step of reinforcement learning tells.
+type RLMetrics struct {
+	Step      int // from 1
+	Reward    float64
+	RewardStd float64  // within a group, mean over groups
+	KL        LogProbs // from the reference, k3 of the rollouts, in nats
+	Entropy   float64  // of the text as it was drawn, estimated from it, in nats a token
+	Clipped   Shares   // mean over the updates of the step
+	Loss      float64  // mean over the updates of the step
+	LR        float64
+	Norm      float64 // of the gradient before clipping, mean over the updates of the step
+	Rollouts  int     // so far
+	Time      time.Duration
+}
+
+// Shares are those of rollouts whose ratio of thoughts, and of text, was clipped.
+type Shares struct{ Thoughts, Text float64 }
+
+// MarshalJSON writes the metrics as a line of metrics.jsonl.
+func (m RLMetrics) MarshalJSON() ([]byte, error) {
+	line := map[string]any{"step": m.Step, "rollouts": m.Rollouts, "seconds": m.Time.Seconds()}
+	for _, p := range m.Scalars() {
+		line[p.Name] = p.Value
+	}
+	return json.Marshal(line)
+}
+
+// Scalars are the metrics as curves.
+func (m RLMetrics) Scalars() []cot.Part {
+	return []cot.Part{{Name: "reward", Value: m.Reward}, {Name: "reward_std", Value: m.RewardStd},
+		{Name: "kl_thoughts", Value: m.KL.Thoughts}, {Name: "kl_text", Value: m.KL.Text}, {Name: "entropy_text", Value: m.Entropy},
+		{Name: "clip_thoughts", Value: m.Clipped.Thoughts}, {Name: "clip_text", Value: m.Clipped.Text},
+		{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}
+}
+
+// Resume reads the saved state from the run's folder, so that Run continues
+// there, and returns the number of steps done.
+func (l *Reinforcement) Resume() (done int, err error) {
+	if l.saved, err = loadState(l.Dir, l.Model); err != nil {
+		return 0, err
+	}
+	l.saved.steps *= l.RL.Epochs * l.RL.Minibatches
+	return l.saved.Total, nil
+}
+
+// Run goes from where the run stands to the end. When ctx ends it saves the state and
+// returns ErrInterrupted.
+func (l *Reinforcement) Run(ctx context.Context) error {
+	s, err := l.newRun()
+	if err != nil {
+		return err
+	}
+	at := position{Stage: reinforced}
+	if l.saved != nil {
+		at = l.saved.position
+		if err := l.saved.restore(s.optimizer); err != nil {
+			return err
+		}
+		l.saved = nil
+	} else if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil { // whatever ends the run, it can be resumed
+		return err
+	}
+	for at.Done < l.RL.Steps {
+		start := time.Now()
+		b, err := s.roll(ctx, at.Done)
+		if ctx.Err() != nil { // nothing has moved yet
+			if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil {
+				return err
+			}
+			return ErrInterrupted
+		}
+		if err != nil {
+			return err
+		}
+		m := b.metrics
+		if err := s.learn(b, &m); err != nil {
+			return err
+		}
+		at.Done, at.Total = at.Done+1, at.Total+1
+		m.Time = time.Since(start)
+		if l.Report != nil {
+			if err := l.Report(m); err != nil {
+				return err
+			}
+		}
+		if e := l.Config.SaveEvery; e > 0 && at.Done%e == 0 && at.Done < l.RL.Steps {
+			if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A policyRun is reinforcement learning under way.
+type policyRun struct {
+	*Reinforcement
+	policy, reference cot.Scorer
+	objective         GRPO
+	temp              cot.Temperatures
+	optimizer         *tensor.AdamW
+	order             *order
+	tape              tensor.Tape // of updates
+	scoring           tensor.Tape
+}
+
+func (l *Reinforcement) newRun() (*policyRun, error) {
+	l.Model.learn(reinforced)
+	l.Reference.Params.Learn(func(string) bool { return false })
+	s := &policyRun{Reinforcement: l, objective: l.RL.Objective, temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.TextTemp},
+		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, reinforced, len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
+	s.optimizer.Decay = l.Config.Decay
+	var err error
+	if s.policy, err = l.Model.Scorer(); err != nil {
+		return nil, err
+	}
+	if s.reference, err = l.Reference.Scorer(); err != nil {
+		return nil, err
+	}
+	if nf, ok := s.policy.(*cot.NFCoT); ok {
+		nf.HoldSigma = l.RL.HoldSigma
+	}
+	return s, nil
+}
+
+// rollouts are those of a step.
+type rollouts struct {
+	step       int
+	samples    []cot.Sample
+	advantages []float64
+	old, ref   []LogProbs // under the model that drew them, and under the reference
+	metrics    RLMetrics
+}
+
+// roll draws the rollouts of a step, counted from 0, and has them rewarded.
+func (s *policyRun) roll(ctx context.Context, step int) (*rollouts, error) {
+	c := s.RL
+	b := &rollouts{step: step, metrics: RLMetrics{Step: step + 1, Rollouts: (step + 1) * c.Prompts * c.Group}}
+	problems := make([]int, c.Prompts)
+	prompts := make([][]int, c.Prompts)
+	for i := range problems {
+		problems[i] = s.order.at(step*c.Prompts + i)
+		prompts[i] = s.Prompts[problems[i]]
+	}
+	groups := s.Model.Sampler().Sample(prompts, c.Group, cot.Options{ThoughtTemp: c.ThoughtTemp, TextTemp: c.TextTemp, MaxTokens: c.MaxTokens,
+		Seed: tensor.Rand(s.Config.Seed, "rollouts", step).Uint64(), Stop: s.Stop})
+	rewards, err := s.Reward(ctx, problems, groups)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range rewards {
+		mean, std := moments(r)
+		b.metrics.Reward += mean / float64(c.Prompts)
+		b.metrics.RewardStd += std / float64(c.Prompts)
+		b.samples = append(b.samples, groups[i]...)
+		b.advantages = append(b.advantages, advantages(r, advantageEps)...)
+	}
+	b.old, b.ref = s.logProbs(s.policy, b.samples), s.logProbs(s.reference, b.samples)
+	tokens, n := 0, float64(len(b.samples))
+	for i, x := range b.samples {
+		thoughts, _ := divergence(b.old[i].Thoughts, b.ref[i].Thoughts)
+		text, _ := divergence(b.old[i].Text, b.ref[i].Text)
+		b.metrics.KL.Thoughts += thoughts / n
+		b.metrics.KL.Text += text / n
+		b.metrics.Entropy -= b.old[i].Text
+		tokens += x.Said()
+	}
+	b.metrics.Entropy /= float64(max(1, tokens))
+	return b, nil
+}
+
+// logProbs scores samples at the temperatures they were drawn at.
+func (s *policyRun) logProbs(scorer cot.Scorer, samples []cot.Sample) (p []LogProbs) {
+	for part := range slices.Chunk(samples, s.RL.Part) {
+		s.scoring.Reset()
+		thoughts, text := scorer.LogProb(&s.scoring, part, s.temp)
+		for i := range part {
+			p = append(p, LogProbs{float64(thoughts.Data[i]), float64(text.Data[i])})
+		}
+	}
+	return p
+}
+
+// learn goes through the rollouts of a step, epoch by epoch in minibatches of an order
+// of their own.
+func (s *policyRun) learn(b *rollouts, m *RLMetrics) error {
+	c := s.RL
+	m.LR = c.LR * min(1, float64(b.step+1)/float64(max(1, c.Warmup)))
+	updates, n := float64(c.Epochs*c.Minibatches), len(b.samples)
+	for epoch := range c.Epochs {
+		perm := tensor.Rand(s.Config.Seed, "minibatches", b.step, epoch).Perm(n)
+		for i := range c.Minibatches {
+			s.backward(b, perm[i*n/c.Minibatches:(i+1)*n/c.Minibatches], m)
+			norm := s.optimizer.Step(m.LR, s.Config.Clip)
+			if math.IsNaN(norm) || math.IsInf(norm, 0) {
+				return fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate (rl.lr)", m.Step, m.Loss)
+			}
+			m.Norm += norm / updates
+		}
+	}
+	return nil
+}
+
+// backward accumulates the gradient of the mean loss of a minibatch, part by part. Its
+// value is worked out in float64 beside the tape, which gets its slopes.
+func (s *policyRun) backward(b *rollouts, minibatch []int, m *RLMetrics) {
+	c := s.RL
+	updates, n := float64(c.Epochs*c.Minibatches), float64(len(minibatch))
+	if c.Objective.KL == 0 { // nothing pulls at rollouts that are as good as the rest of their group
+		minibatch = slices.DeleteFunc(slices.Clone(minibatch), func(j int) bool { return b.advantages[j] == 0 })
+	}
+	for part := range slices.Chunk(minibatch, c.Part) {
+		samples := make([]cot.Sample, len(part))
+		for i, j := range part {
+			samples[i] = b.samples[j]
+		}
+		t := &s.tape
+		t.Reset()
+		thoughts, text := s.policy.LogProb(t, samples, s.temp)
+		du, dx := t.New(len(part), 1), t.New(len(part), 1)
+		for i, j := range part {
+			now := LogProbs{float64(thoughts.Data[i]), float64(text.Data[i])}
+			u, x := s.objective.rollout(b.advantages[j], now, b.old[j], b.ref[j])
+			du.Data[i], dx.Data[i] = float32(u.slope/n), float32(x.slope/n)
+			m.Loss += (u.loss + x.loss) / n / updates
+			if u.clipped {
+				m.Clipped.Thoughts += 1 / n / updates
+			}
+			if x.clipped {
+				m.Clipped.Text += 1 / n / updates
+			}
+		}
+		t.Backward(t.Sum(t.Add(t.Mul(thoughts, du), t.Mul(text, dx))))
+	}
+}
