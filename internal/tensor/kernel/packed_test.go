@@ -218,6 +218,39 @@ func TestPackRows(t *testing.T) {
 	})
 }
 
+// A block of Int8 has the same bits on every instruction set, and they are those of its definition: halves go to the even
+// neighbour, numbers too small for a scale to 0.
+func TestRoundInt8(t *testing.T) {
+	const rows, in = 5, 2*int8Block + 1
+	rng := newRand()
+	w := normal(rng, rows*in)
+	want := make([]float32, len(w)) // in the first block and in the third row
+	w[0], want[0] = -127, -127
+	for i := 1; i < int8Block; i++ {
+		n := float32(rng.IntN(253) - 126)
+		w[i] = n + 0.5
+		want[i] = n + float32(int(n)&1)
+	}
+	tiny, small := w[2*in:][:int8Block], w[2*in+int8Block:][:int8Block]
+	for i := range tiny {
+		tiny[i] = float32(i) * 0x1p-130
+		small[i], want[2*in+int8Block+i] = float32(i+96)*0x1p-126, float32(i+96)*0x1p-126
+	}
+	var before []float32
+	eachISA(t, func(t *testing.T) {
+		got := unpacked(Pack(w, rows, in, Int8))
+		if before != nil && !sameBits(got, before) {
+			t.Error("differs from another instruction set")
+		}
+		before = got
+		for _, at := range []int{0, 2 * in, 2*in + int8Block} {
+			if got, want := got[at:][:int8Block], want[at:][:int8Block]; !slices.Equal(got, want) {
+				t.Errorf("block at %d: %v, want %v", at, got, want)
+			}
+		}
+	})
+}
+
 // Bytes is what the formats promise, a little more where shapes do not fill the panels.
 func TestPackedBytes(t *testing.T) {
 	w := make([]float32, 64*128)
