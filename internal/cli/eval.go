@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -259,24 +260,31 @@ func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.P
 			solved, solutions = append(solved, p), append(solutions, eval.Sample{TaskID: p.TaskID, Completion: p.CanonicalSolution})
 		}
 	}
-	failed, first := 0, len(solutions)
-	var why string
-	err := eval.Judge(e.ctx, exec, eval.Concatenate, solved, eval.Numbering(solutions), o.workers, func(i int, v eval.Verdict) error {
-		if !v.Passed {
-			failed++
-			if i < first {
-				first, why = i, v.TaskID+": "+v.Result
-			}
-		}
-		return nil
-	})
+	verdicts, err := e.judgeAll(exec, eval.Concatenate, solved, solutions, o.workers)
 	if err != nil {
 		return err
+	}
+	failed, why := 0, ""
+	for _, v := range verdicts {
+		if !v.Passed {
+			failed++
+			why = cmp.Or(why, v.TaskID+": "+v.Result)
+		}
 	}
 	if failed > 0 {
 		fmt.Fprintf(e.stderr, "eval: warning: the canonical solutions of %d of %d problems do not pass in the embedded Starlark interpreter, so their samples cannot either (%s)\n", failed, len(solved), why)
 	}
 	return nil
+}
+
+// judgeAll returns the verdicts of samples, in their order.
+func (e *env) judgeAll(exec eval.Executor, assemble eval.Assemble, problems []eval.Problem, samples []eval.Sample, workers int) ([]eval.Verdict, error) {
+	verdicts := make([]eval.Verdict, len(samples))
+	err := eval.Judge(e.ctx, exec, assemble, problems, eval.Numbering(samples), workers, func(i int, v eval.Verdict) error {
+		verdicts[i] = v
+		return nil
+	})
+	return verdicts, err
 }
 
 func (e *env) printEvaluation(x evaluation, perProblem bool) error {

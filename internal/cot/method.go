@@ -108,10 +108,10 @@ type Options struct {
 	RepeatPenalty float64
 	MaxTokens     int // text tokens of a sample at most, explicit thinking included
 	Seed          uint64
-	// Replace, if not nil, gives the thoughts [K, D] of prompt p instead of
-	// sampling them: accuracy with the true thoughts separates the prior's
-	// mistakes from the answer's.
-	Replace func(p int) *tensor.Tensor
+	// Replace, if not nil, gives the thoughts [K, D] of sample i of prompt p instead
+	// of sampling them: accuracy with the true thoughts separates the prior's
+	// mistakes from the answer's. Tokens are drawn as they are without it.
+	Replace func(p, i int) *tensor.Tensor
 	// Heard, if not nil, is told each token of an answer as it is drawn, with the
 	// sample so far: its thinking is complete by then.
 	Heard func(s *Sample, token int)

@@ -227,7 +227,7 @@ func (m *NFCoT) think(t *tensor.Tape, speakers []*speaker, caches []*transformer
 	mu, logSigma := m.Head.Gaussian(t, h)
 	for i, s := range speakers {
 		if o.Replace != nil {
-			copy(u.Row(i), o.Replace(i/n).Row(k))
+			copy(u.Row(i), o.Replace(i/n, i%n).Row(k))
 		} else {
 			key := append(append(t.Ints(len(s.Prompt)+2), s.Prompt...), i%n, k)
 			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, t.Rand(o.Seed, "thoughts", key...))

@@ -252,15 +252,29 @@ func TestDrawHasItsDistribution(t *testing.T) {
 // Given thoughts take the place of drawn ones and are scored as such.
 func TestReplacedThoughts(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
-	given := []*tensor.Tensor{random(1, nfOptions.K, nfOptions.D), random(2, nfOptions.K, nfOptions.D)}
-	for p, xs := range m.Sample(prompts(2), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4, Replace: func(p int) *tensor.Tensor { return given[p] }}) {
+	given := func(p, i int) *tensor.Tensor { return random(uint64(10*p+i), nfOptions.K, nfOptions.D) }
+	for p, xs := range m.Sample(prompts(2), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4, Replace: given}) {
 		for i, x := range xs {
-			same(t, "thoughts", x.Thoughts.Data, given[p].Data)
+			same(t, "thoughts", x.Thoughts.Data, given(p, i).Data)
 			u, _ := replayNF(m, x)
 			if x.LogThoughts != float64Sum(u) {
 				t.Errorf("prompt %d, sample %d: log p(u) is %g, want %g", p, i, x.LogThoughts, float64Sum(u))
 			}
 			x.Thoughts.Data[0]++ // a sample owns its thoughts
+		}
+	}
+}
+
+// Samples that are given back their own thoughts are the same samples: the draws of
+// tokens do not depend on where thoughts come from.
+func TestOwnThoughtsReplaced(t *testing.T) {
+	m, _ := shakenNFCoT(nfOptions)
+	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 5}
+	want := m.Sample(prompts(3), 4, o)
+	o.Replace = func(p, i int) *tensor.Tensor { return want[p][i].Thoughts }
+	for p, xs := range m.Sample(prompts(3), 4, o) {
+		for i, x := range xs {
+			sameSample(t, fmt.Sprintf("prompt %d, sample %d", p, i), x, want[p][i])
 		}
 	}
 }
