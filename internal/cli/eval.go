@@ -181,6 +181,14 @@ func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, as
 	if x.Report, err = eval.Summarize(o.shard.of(problems), inOrder, ks); err != nil {
 		return x, input(err)
 	}
+	structures, err := eval.Structures(e.ctx, assemble, o.shard.of(problems), inOrder)
+	if err != nil {
+		return x, err
+	}
+	x.AddStructures(structures)
+	if x.Sampling != nil {
+		x.PeakMemory = peakMemory()
+	}
 	results := o.results
 	if results == "" {
 		results = filepath.Join(o.out, verdictsFile)
@@ -189,7 +197,7 @@ func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, as
 		return x, err
 	}
 	if o.shard != whole {
-		if err := writeShard(o.out, x.settings, o.shard, problems, source, ks); err != nil {
+		if err := writeShard(o.out, x, o.shard, problems, structures, source, ks); err != nil {
 			return x, err
 		}
 	}
@@ -307,6 +315,13 @@ func (e *env) printEvaluation(x evaluation, perProblem bool) error {
 	}
 	if x.InProcess > 0 {
 		rows = append(rows, []string{"problems judged in the program's own process", fmt.Sprint(x.InProcess)})
+	}
+	if x.StructuralSimilarity != nil {
+		similar := fmt.Sprintf("%.3f", *x.StructuralSimilarity)
+		if x.Unparsed > 0 {
+			similar += fmt.Sprintf(", %d programs left out", x.Unparsed)
+		}
+		rows = append(rows, []string{"structural similarity", similar})
 	}
 	for _, mean := range []struct {
 		name   string

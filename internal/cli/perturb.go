@@ -117,8 +117,9 @@ func (e *env) runPerturb(o perturbOptions) error {
 			return err
 		}
 		for j := range u {
-			row.Cosine += cosine(u[j].Data, moved(j).Data) / float64(len(u))
+			row.Cosine += cosine(u[j].Data, moved(j).Data)
 		}
+		row.Cosine /= float64(len(u))
 		p.Scales = append(p.Scales, row)
 	}
 	return e.printProbe(o.out, p, func() { e.printPerturbation(p) })
@@ -158,15 +159,16 @@ func (s *perturbedScale) compare(problems []eval.Problem, plain, verdicts []eval
 	}
 	pass := report.PassAtK[0]
 	s.Pass1, s.Low, s.High = pass.Value, pass.Low, pass.High
-	share := 1 / float64(len(verdicts))
+	agree, exact := 0, 0
 	for j, v := range verdicts {
 		if v.Passed == plain[j].Passed {
-			s.Agreement += share
+			agree++
 		}
 		if v.Completion == plain[j].Completion {
-			s.Exact += share
+			exact++
 		}
 	}
+	s.Agreement, s.Exact = float64(agree)/float64(len(verdicts)), float64(exact)/float64(len(verdicts))
 	return nil
 }
 

@@ -34,6 +34,7 @@ type Loss struct {
 	Total *tensor.Tensor // [1, 1]
 	Parts Parts
 	FLOPs float64 // of the backbone, forward and backward, had all of it a gradient
+	Extra float64 // FLOPs of what else is trained through, counted alike
 }
 
 // Parts are the terms of a loss. They are few: an array holds them, which needs no

@@ -101,7 +101,11 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	flow = t.Scale(-1/float32(whole.Dims), flow)
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
-	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM)}
+	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)),
+		FLOPs: s.trainingFLOPs(m.LM), Extra: 3 * float64(u.Rows()) * m.thoughtFLOPs()}
+	if !m.HoldFlow {
+		loss.Extra += 3 * m.Flow.FLOPs(len(batch))
+	}
 	loss.Parts.Add("flow_nats_per_dim", float64(flow.Data[0]))
 	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
 	if o.MeanWeight > 0 && m.HoldFlow {

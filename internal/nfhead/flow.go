@@ -130,6 +130,19 @@ func (f *Flow) Forward(t *tensor.Tape, e *tensor.Tensor, cond []*tensor.Tensor) 
 	return u, logDet
 }
 
+// FLOPs counts the floating-point operations of Forward for n thoughts of K rows: two
+// for each multiplication in a weight or in attention.
+func (f *Flow) FLOPs(n int) float64 {
+	seen := f.K * (f.K + 1) / 2 // rows that the rows of a thought see
+	multiplications := 0
+	for _, b := range f.blocks {
+		C := b.Width
+		layer := f.K*(4+2*b.Expansion)*C*C + 2*seen*C
+		multiplications += f.K*C*(f.D+b.out.Rows()) + len(b.layers)*layer
+	}
+	return 2 * float64(n*multiplications)
+}
+
 // context says what the rows of a block look at: each other, as mask lets them,
 // or what the thoughts remember of the rows before (past[layer][thought]).
 type context struct {
