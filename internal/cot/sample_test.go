@@ -314,38 +314,6 @@ func TestScoreGradient(t *testing.T) {
 	}
 }
 
-// Thinking and saying are counted apart, row by row.
-func TestFLOPs(t *testing.T) {
-	m, _ := shakenNFCoT(nfOptions)
-	q := prompts(1)
-	for _, x := range m.Sample(q, 4, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 6})[0] {
-		want := 0.0
-		for k := range m.Options.K {
-			want += m.LM.FLOPs(1, len(q[0])+1+k+1, 0) + float64(2*m.Options.D*m.LM.Hidden*(2+1)) // head: mu and sigma; proj_in
-		}
-		if x.Think.FLOPs != want {
-			t.Errorf("%g operations for thinking, want %g", x.Think.FLOPs, want)
-		}
-		said := len(x.Answer)
-		if x.Finished {
-			said++
-		}
-		want = float64(said) * m.LM.FLOPs(0, 0, 1)
-		for j := range said - 1 { // no one reads the last token
-			want += m.LM.FLOPs(1, len(q[0])+1+m.Options.K+j+1, 0)
-		}
-		if x.Say.FLOPs != want || x.Think.Seconds <= 0 || x.Say.Seconds <= 0 {
-			t.Errorf("%d tokens: think %+v, say %+v, want %g operations for saying", said, x.Think, x.Say, want)
-		}
-	}
-	chain, _ := shakenText(true)
-	for _, x := range chain.Sample(q, 8, Options{TextTemp: 1, MaxTokens: 6})[0] {
-		if x.Think.FLOPs <= 0 || (x.Say.FLOPs > 0) != (x.Thought && (len(x.Answer) > 0 || x.Finished)) {
-			t.Errorf("chain %v, thought %v, answer %v: think %+v, say %+v", x.Chain, x.Thought, x.Answer, x.Think, x.Say)
-		}
-	}
-}
-
 // What is heard while sampling is the answers, token by token, each after its
 // thinking is complete; who listens changes nothing.
 func TestHeard(t *testing.T) {
