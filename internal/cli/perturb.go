@@ -252,11 +252,11 @@ func (e *env) openLab(o probeOptions) (*lab, error) {
 func (l *lab) thoughts() ([]*tensor.Tensor, error) {
 	options := l.options(l.run, l.recipe)
 	options.MaxTokens = 0
+	samples, err := l.e.samplesOf(l.run, l.problems, l.recipe, l.samplingOptions, options)
 	var u []*tensor.Tensor
-	err := l.e.sampleBatches(l.run, l.problems, l.recipe, l.samplingOptions, options, func(_ eval.Problem, s cot.Sample) error {
+	for _, s := range samples {
 		u = append(u, s.Thoughts)
-		return nil
-	})
+	}
 	return u, err
 }
 

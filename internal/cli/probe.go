@@ -13,7 +13,7 @@ func (e *env) probe() *cli.Command {
 		HideHelpCommand: true,
 		OnUsageError:    usageError,
 		Action:          func(*cli.Context) error { return inputf("probe: want perturb, read or oracle; see nfcot probe --help") },
-		Subcommands:     []*cli.Command{e.probePerturb()},
+		Subcommands:     []*cli.Command{e.probePerturb(), e.probeRead(), e.probeOracle()},
 	}
 }
 

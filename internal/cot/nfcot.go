@@ -2,6 +2,7 @@ package cot
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"nfcot/internal/nfhead"
@@ -186,20 +187,45 @@ func (m *NFCoT) project(t *tensor.Tape, u *tensor.Tensor) *tensor.Tensor {
 // LogProb scores samples: log p(u|q) and log p(x|q, u) of each, EOS included
 // where it was drawn.
 func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
-	o := m.Options
-	var s stream
-	u := tensor.New(len(samples)*o.K, o.D)
+	s, u := m.replay(samples)
 	owner := make([]int, u.Rows())
-	for i, x := range samples {
-		m.lay(&s, i, x.Prompt, x.Answer, x.Finished)
-		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
-		for k := range o.K {
-			owner[i*o.K+k] = i
-		}
+	for j := range owner {
+		owner[j] = j / m.Options.K
 	}
 	mu, logSigma, logText := m.forward(t, s, u)
 	logThoughts := t.GaussianLogProb(u, mu, logSigma, 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
+}
+
+// replay lays the streams of samples one after the other.   → u [n·K, D]
+func (m *NFCoT) replay(samples []Sample) (s stream, u *tensor.Tensor) {
+	o := m.Options
+	u = tensor.New(len(samples)*o.K, o.D)
+	for i, x := range samples {
+		m.lay(&s, i, x.Prompt, x.Answer, x.Finished)
+		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
+	}
+	return s, u
+}
+
+// Sigmas returns the standard deviation that the head predicts for each thought of
+// each sample from the thoughts before it, mean over its dimensions.   → [n][K]
+func (m *NFCoT) Sigmas(samples []Sample) [][]float64 {
+	s, u := m.replay(samples)
+	_, logSigma, _ := m.forward(nil, s, u)
+	all := make([]float64, u.Rows())
+	for r := range all {
+		all[r] = meanSigma(logSigma.Row(r))
+	}
+	return slices.Collect(slices.Chunk(all, m.Options.K))
+}
+
+func meanSigma(logSigma []float32) float64 {
+	sum := 0.0
+	for _, l := range logSigma {
+		sum += math.Exp(float64(l))
+	}
+	return sum / float64(len(logSigma))
 }
 
 // Sample answers each prompt n times from one prefill: K thoughts, drawn one
@@ -270,9 +296,7 @@ func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) Diagnostic
 	d := Diagnostics{make([]float64, K), make([]float64, K)}
 	for r := range u.Rows() {
 		d.NLL[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))
-		for _, l := range logSigma.Row(r) {
-			d.Sigma[r%K] += math.Exp(float64(l)) / float64(D*len(batch))
-		}
+		d.Sigma[r%K] += meanSigma(logSigma.Row(r)) / float64(len(batch))
 	}
 	return d
 }
