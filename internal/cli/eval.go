@@ -126,7 +126,7 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 			return x, err
 		}
 	}
-	if x, err = e.judgeAndReport(o, x, exec.run, recipe.Assemble, problems, source, ks); err != nil {
+	if x, err = e.judgeAndReport(o, x, exec.run, eval.Remember(recipe.Assemble), problems, source, ks); err != nil {
 		return x, err
 	}
 	for _, k := range ks {

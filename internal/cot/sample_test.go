@@ -380,3 +380,24 @@ func TestStop(t *testing.T) {
 		}
 	}
 }
+
+// The sigma of each thought of samples is the one that it was drawn with.
+func TestSigmas(t *testing.T) {
+	m, _ := shakenNFCoT(nfOptions)
+	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4})...)
+	for i, sigmas := range m.Sigmas(samples) {
+		w := walk(m.LM, append(slices.Clone(samples[i].Prompt), m.Special.BOT)...)
+		for k, sigma := range sigmas {
+			_, logSigma := m.Head.Gaussian(nil, w.h)
+			want := 0.0
+			for _, l := range logSigma.Data {
+				want += math.Exp(float64(l)) / float64(m.Options.D)
+			}
+			rounding.CheckScalar(t, "sigma", sigma, want)
+			w.feed(m.project(nil, tensor.From(slices.Clone(samples[i].Thoughts.Row(k)), 1, m.Options.D)))
+		}
+		if len(sigmas) != m.Options.K {
+			t.Errorf("%d sigmas, want %d", len(sigmas), m.Options.K)
+		}
+	}
+}

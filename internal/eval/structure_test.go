@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"context"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -96,5 +98,37 @@ func TestAddStructures(t *testing.T) {
 	}
 	if r.AddStructures([]Structure{{"1", nil, 2}}); r.StructuralSimilarity != nil || r.Unparsed != 2 {
 		t.Errorf("similarity %v, %d left out; want none and 2", r.StructuralSimilarity, r.Unparsed)
+	}
+}
+
+// What is remembered is a program, by problem and completion; not an error.
+func TestRemember(t *testing.T) {
+	asked := map[string]int{}
+	assemble := Remember(func(_ context.Context, p Problem, s Sample) (string, error) {
+		name := p.TaskID + s.Completion
+		asked[name]++
+		if s.Completion == "bad" {
+			return "", errors.New("bad")
+		}
+		return name, nil
+	})
+	for range 2 {
+		for _, p := range tasks(2) {
+			for _, completion := range []string{"x", "y", "bad"} {
+				got, err := assemble(t.Context(), p, Sample{Completion: completion})
+				if want := p.TaskID + completion; (err == nil) != (completion != "bad") || err == nil && got != want {
+					t.Errorf("%q: %q, %v", want, got, err)
+				}
+			}
+		}
+	}
+	for name, n := range asked {
+		want := 1
+		if strings.HasSuffix(name, "bad") {
+			want = 2
+		}
+		if n != want {
+			t.Errorf("%s was assembled %d times, want %d", name, n, want)
+		}
 	}
 }
