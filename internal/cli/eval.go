@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,11 +29,7 @@ type evalOptions struct {
 }
 
 func defaultEval() evalOptions {
-	return evalOptions{
-		samplingOptions: defaultSampling(),
-		executorOptions: executorOptions{executor: executorAuto, sandbox: "auto", workers: runtime.GOMAXPROCS(0)},
-		k:               "1,8", shard: whole, out: "eval",
-	}
+	return evalOptions{samplingOptions: defaultSampling(), executorOptions: defaultExecutor(), k: "1,8", shard: whole, out: "eval"}
 }
 
 func (e *env) eval() *cli.Command {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -33,6 +34,10 @@ type executorOptions struct {
 	sandbox  string
 	unsafe   bool
 	workers  int
+}
+
+func defaultExecutor() executorOptions {
+	return executorOptions{executor: executorAuto, sandbox: "auto", workers: runtime.GOMAXPROCS(0)}
 }
 
 func (o *executorOptions) flags() []cli.Flag {

@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot"
-	"nfcot/internal/eval"
 	"nfcot/internal/tensor"
 )
 
@@ -38,9 +37,7 @@ type oracle struct {
 
 // An oracleRow is what becomes of samples.
 type oracleRow struct {
-	Pass1       float64 `json:"pass1"`
-	Low         float64 `json:"pass1_low"`
-	High        float64 `json:"pass1_high"`
+	passOne
 	ChainsRight float64 `json:"chains_right"` // share of samples whose thoughts are all read back as a chain has them
 }
 
@@ -101,12 +98,9 @@ func (l *lab) oracleRow(u []*tensor.Tensor, right [][]bool, label string) (oracl
 	if err != nil {
 		return row, err
 	}
-	report, err := eval.Summarize(l.problems, verdicts, []int{1})
-	if err != nil {
+	if row.passOne, err = l.passOne(verdicts); err != nil {
 		return row, err
 	}
-	pass := report.PassAtK[0]
-	row.Pass1, row.Low, row.High = pass.Value, pass.Low, pass.High
 	whole := 0
 	for j := range u {
 		if !slices.Contains(right[j], false) {
@@ -141,7 +135,7 @@ func (l *lab) oracleThoughts(u []*tensor.Tensor, right [][]bool) []oracleThought
 
 func (e *env) printOracle(x oracle) {
 	row := func(name string, r oracleRow) []string {
-		return []string{name, fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*r.Pass1, 100*r.Low, 100*r.High), fmt.Sprintf("%.1f %%", 100*r.ChainsRight)}
+		return []string{name, r.passOne.String(), fmt.Sprintf("%.1f %%", 100*r.ChainsRight)}
 	}
 	e.printTable([]string{"thoughts", "pass@1", "chains read back right"}, [][]string{row("sampled", x.Sampled), row("of the true chain", x.Oracle)})
 	fmt.Fprintln(e.stdout)

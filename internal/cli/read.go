@@ -135,16 +135,6 @@ func (e *env) read(run *train.Run, p eval.Problem, recipe *bench.Recipe, o readO
 	return r, nil
 }
 
-// samplesOf are all samples of problems, problem by problem.
-func (e *env) samplesOf(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options) ([]cot.Sample, error) {
-	var samples []cot.Sample
-	err := e.sampleBatches(run, problems, recipe, o, options, func(_ eval.Problem, s cot.Sample) error {
-		samples = append(samples, s)
-		return nil
-	})
-	return samples, err
-}
-
 // readSamplesOf reads the thoughts of samples of one problem.
 func readSamplesOf(run *train.Run, recipe *bench.Recipe, samples []cot.Sample, chains []chain) []readSample {
 	sigmas := run.Model.NF.Sigmas(samples)
