@@ -55,7 +55,8 @@ type sampling struct {
 // An evaluation is what eval reports: the numbers, and where they come from.
 type evaluation struct {
 	settings
-	Shard string `json:"shard,omitempty"` // "i/n" where these are a part of the problems
+	Shard      string `json:"shard,omitempty"`             // "i/n" where these are a part of the problems
+	PeakMemory int64  `json:"peak_memory_bytes,omitempty"` // that this process held at most, if it drew the samples; 0 if not known
 	eval.Report
 }
 

@@ -236,9 +236,9 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 			fmt.Fprint(e.stdout, thinking(run, *s))
 		}
 	}
-	var heard func(*cot.Sample, int)
+	options := o.options(run, recipe)
 	if o.n == 1 {
-		heard = func(s *cot.Sample, token int) {
+		options.Heard = func(s *cot.Sample, token int) {
 			if shown == 0 {
 				think(s)
 			}
@@ -252,13 +252,13 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 		}
 	}
 	done := 0
-	return e.sampleBatches(run, problems, recipe, o.samplingOptions, heard, func(_ eval.Problem, s cot.Sample) error {
+	return e.sampleBatches(run, problems, recipe, o.samplingOptions, options, func(_ eval.Problem, s cot.Sample) error {
 		if done++; shown < done {
 			think(&s)
 		}
 		answer, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
 		switch {
-		case heard == nil:
+		case options.Heard == nil:
 			fmt.Fprint(e.stdout, answer)
 		case !stopped:
 			fmt.Fprint(e.stdout, pending+stream.Flush())
@@ -278,8 +278,8 @@ func thinking(run *train.Run, s cot.Sample) string {
 	text := run.Tokenizer.Decode(s.Chain, true)
 	if s.Thoughts != nil && run.Model.Coder() != nil {
 		text = ""
-		for k, ids := range run.VAE.Read(run.Model.Coder().ToCodes(s.Thoughts)) {
-			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+		for k, line := range decoded(run, s.Thoughts) {
+			text += fmt.Sprintf("[thought %d] %s\n", k+1, line)
 		}
 	}
 	var b strings.Builder
@@ -289,12 +289,22 @@ func thinking(run *train.Run, s cot.Sample) string {
 	return b.String()
 }
 
+// decoded is what the VAE's decoder reads in each thought, without the line's end.
+// u [K, D] → [K]
+func decoded(run *train.Run, u *tensor.Tensor) []string {
+	var lines []string
+	for _, ids := range run.VAE.Read(run.Model.Coder().ToCodes(u)) {
+		lines = append(lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+	}
+	return lines
+}
+
 // drawSamples draws samples of problems with progress and yields them, problem
 // by problem, as they go into samples.jsonl.
 func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
 	bar := e.progress("sample "+run.Model.Method.Name, "samples", 0, len(problems)*o.n)
 	done, finished := 0, 0
-	err := e.sampleBatches(run, problems, recipe, o, nil, func(p eval.Problem, s cot.Sample) error {
+	err := e.sampleBatches(run, problems, recipe, o, o.options(run, recipe), func(p eval.Problem, s cot.Sample) error {
 		line, err := sampleLine(run, p, recipe, s, o)
 		if err != nil {
 			return err
@@ -313,28 +323,37 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 	return nil
 }
 
+// options are those of a run's sampler under a recipe.
+func (o *samplingOptions) options(run *train.Run, recipe *bench.Recipe) cot.Options {
+	return cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty,
+		MaxTokens: o.maxTokens, Seed: o.seed, Stop: stopper(run, recipe)}
+}
+
 // sampleBatches samples as many problems at a time as the number of streams
-// allows; heard is told the tokens of answers as they are drawn.
-func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
+// allows, n of each. Replace of the sampler's options counts all problems.
+func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
 	prompts, err := encodePrompts(run, problems, recipe)
 	if err != nil {
 		return err
 	}
-	for len(prompts) > 0 {
+	replace := options.Replace
+	for from := 0; from < len(prompts); {
 		if e.ctx.Err() != nil {
 			return train.ErrInterrupted
 		}
-		batch := min(max(1, o.streams/o.n), len(prompts))
-		for i, samples := range sampler.Sample(prompts[:batch], o.n, options) {
+		to := min(from+max(1, o.streams/o.n), len(prompts))
+		if replace != nil {
+			options.Replace = func(p, i int) *tensor.Tensor { return replace(from+p, i) }
+		}
+		for i, samples := range sampler.Sample(prompts[from:to], o.n, options) {
 			for _, s := range samples {
-				if err := yield(problems[i], s); err != nil {
+				if err := yield(problems[from+i], s); err != nil {
 					return err
 				}
 			}
 		}
-		prompts, problems = prompts[batch:], problems[batch:]
+		from = to
 	}
 	return nil
 }

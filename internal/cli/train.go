@@ -404,6 +404,9 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, limit int, resume bo
 		last = describeParts(m.Parts.All())
 		bar.set(m.Step, last)
 		flops += m.FLOPs
+		if m.Step == m.Steps {
+			m.PeakMemory = peakMemory()
+		}
 		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts.All()) {
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
 				return err

@@ -441,35 +441,6 @@ func TestMeanWeight(t *testing.T) {
 	}
 }
 
-// The backbone's work, counted by hand: every row goes through it, sees the rows
-// before it, and some are scored; going back is twice the work of going forward.
-func TestTrainingFLOPs(t *testing.T) {
-	batch := examples(5)
-	count := func(rows func(ex Encoded) int, targets func(ex Encoded) int) (flops float64) {
-		for _, ex := range batch {
-			n := rows(ex)
-			flops += 3 * lmShape.FLOPs(n, n*(n+1)/2, targets(ex))
-		}
-		return flops
-	}
-	answer := func(ex Encoded) int { return len(ex.Answer) + 1 }
-	chain := func(ex Encoded) int { return len(slices.Concat(ex.Steps...)) + 1 + answer(ex) }
-	nf := count(func(ex Encoded) int { return len(ex.Prompt) + 1 + nfOptions.K + len(ex.Answer) }, answer)
-	thoughts := count(func(ex Encoded) int { return len(ex.Prompt) + nfOptions.K }, func(Encoded) int { return 0 }) // the last one is read by no one
-	want := map[string]float64{
-		"nfcot-dual": nf + thoughts,
-		"direct":     count(func(ex Encoded) int { return len(ex.Prompt) + answer(ex) }, answer),
-		"cot":        count(func(ex Encoded) int { return len(ex.Prompt) + chain(ex) }, chain),
-		"nfcot":      nf, "nfcot, flow held": nf, "lavae": nf,
-	}
-	all := learners()
-	for name, flops := range want {
-		if got := all[name].Loss(nil, batch, all[name].Size(batch), Draws{}).FLOPs; math.Abs(got-flops) > 1e-9*flops {
-			t.Errorf("%s: %g operations, want %g", name, got, flops)
-		}
-	}
-}
-
 // What Diagnose says of each thought, by hand.
 func TestDiagnose(t *testing.T) {
 	batch, draws := examples(5), Draws{Seed: 1}

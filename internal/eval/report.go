@@ -23,6 +23,12 @@ type Report struct {
 	// verdicts do not tell them apart. PassAtK asks for the plus inputs too.
 	BasePassAtK []PassEstimate `json:"base_pass_at_k,omitempty"`
 
+	// StructuralSimilarity says how alike the programs of a problem are, mean over the
+	// problems with at least 2 that can be compared; nil if there is none. Unparsed is
+	// the number of programs that it leaves out, see Structures.
+	StructuralSimilarity *float64 `json:"structural_similarity"`
+	Unparsed             int      `json:"unparsed_programs"`
+
 	Results map[Kind]int `json:"results"` // number of verdicts by kind
 
 	// InProcess is the number of problems whose test shared a process with the

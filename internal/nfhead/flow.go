@@ -190,8 +190,8 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 	return u
 }
 
-// FLOPs counts the floating-point operations that Inverse takes for a thought, those of
-// products alone.
+// FLOPs counts the floating-point operations that Forward or Inverse takes for a thought
+// of K rows: two for each multiplication in a weight or in attention.
 func (f *Flow) FLOPs() float64 {
 	var weights, width int // a row's, and of its attention over layers
 	for _, b := range f.blocks {
