@@ -42,6 +42,10 @@ func learners() map[string]struct {
 	add("nfcot-dual, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
 	regressing, p := shakenLaVAE(guided)
 	add("lavae", regressing, p)
+	for _, process := range []string{"flow", "ddim"} {
+		diffusing, p := shakenLaDiR(nfOptions, process)
+		add("ladir, "+process, diffusing, p)
+	}
 	text, p := shakenText(false)
 	add("direct", text, p)
 	text, p = shakenText(true)

@@ -19,7 +19,9 @@ func samplers() map[string]Sampler {
 	chain, _ := shakenText(true)
 	dual, _ := shakenDual(nfOptions)
 	regressing, _ := shakenLaVAE(nfOptions)
-	return map[string]Sampler{"nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
+	diffusing, _ := shakenLaDiR(nfOptions, "flow")
+	noising, _ := shakenLaDiR(nfOptions, "ddim")
+	return map[string]Sampler{"ladir": diffusing, "ladir, ddim": noising, "nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
 }
 
 // A sampleScorer knows the likelihoods of its own samples.

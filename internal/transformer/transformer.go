@@ -89,6 +89,7 @@ type rows struct {
 	pos    []int
 	mask   tensor.Mask
 	caches []*Cache // nil in training
+	both   bool     // with caches: new rows of a stream see each other in both directions
 }
 
 // mix lets the rows of layer l look at each other.
@@ -100,7 +101,7 @@ func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Te
 	for _, c := range r.caches {
 		past = append(past, &c.layers[l])
 	}
-	return t.Attend(q, k, v, past, hd)
+	return t.Attend(q, k, v, past, hd, r.both)
 }
 
 func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {

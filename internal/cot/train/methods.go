@@ -49,6 +49,12 @@ var Methods = []Method{
 			m := cot.NewLaVAE(p, lm, special, c.NF)
 			return parts{m, func(int) cot.Learner { return m }}
 		}},
+	{Name: "ladir", What: "K codes of the VAE at once, out of noise in some denoising steps, then the answer", Codes: true, steps: 800,
+		check: func(c Config) error { return c.Diffusion.Check() },
+		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := cot.NewLaDiR(p, lm, special, c.NF, c.Diffusion)
+			return parts{m, func(int) cot.Learner { return m }}
+		}},
 	{Name: softThinking, What: "sampling from a run of cot that feeds back mixtures of tokens while it thinks (--thinking)", Of: "cot"},
 	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewDual)},
 	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewNFCoT)},
