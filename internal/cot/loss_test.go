@@ -46,6 +46,11 @@ func learners() map[string]struct {
 		diffusing, p := shakenLaDiR(nfOptions, process)
 		add("ladir, "+process, diffusing, p)
 	}
+	for replaced := range 4 { // lines: at step 2
+		feeding, p := shakenCoconut()
+		feeding.First, feeding.Steps = 2-replaced, 4
+		add(fmt.Sprintf("coconut, %d lines", replaced), feeding, p)
+	}
 	text, p := shakenText(false)
 	add("direct", text, p)
 	text, p = shakenText(true)

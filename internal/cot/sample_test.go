@@ -21,7 +21,8 @@ func samplers() map[string]Sampler {
 	regressing, _ := shakenLaVAE(nfOptions)
 	diffusing, _ := shakenLaDiR(nfOptions, "flow")
 	noising, _ := shakenLaDiR(nfOptions, "ddim")
-	return map[string]Sampler{"ladir": diffusing, "ladir, ddim": noising, "nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
+	feeding, _ := shakenCoconut()
+	return map[string]Sampler{"coconut": feeding, "ladir": diffusing, "ladir, ddim": noising, "nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
 }
 
 // A sampleScorer knows the likelihoods of its own samples.

@@ -38,6 +38,18 @@ type parts struct {
 var Methods = []Method{
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
+	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, learnt line by line, then the answer", steps: 800,
+		check: func(c Config) error { return c.Coconut.Check() },
+		make: func(c Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := cot.NewCoconut(lm, special, c.Coconut)
+			return parts{m, func(stage int) cot.Learner {
+				learner := *m
+				if stage == 2 {
+					learner.First, learner.Steps = c.Stages.Text.Steps+c.Stages.Heads.Steps, c.Stages.Joint.Steps
+				}
+				return &learner
+			}}
+		}},
 	{Name: "lavae", What: "K codes of the VAE, regressed one after the other without noise, then the answer", Codes: true, steps: 800,
 		check: func(c Config) error {
 			if c.NF.MeanWeight == 0 {
