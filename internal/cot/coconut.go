@@ -32,15 +32,18 @@ type Coconut struct {
 // CoconutOptions are Coconut's settings.
 type CoconutOptions struct {
 	PerLine int     `yaml:"per_line"`   // states that replace a line
-	Lines   int     `yaml:"lines"`      // of the longest chain
+	Lines   int     `yaml:"lines"`      // of the longest chain; fewer are taken for those of the data
 	Last    float64 `yaml:"last_stage"` // share of the training steps in which all lines are replaced; the stages before share the rest
 	Scale   float64 `yaml:"scale"`      // of a state that is fed back
 }
 
+// States is the number of states that are fed back before an answer.
+func (o CoconutOptions) States() int { return o.Lines * o.PerLine }
+
 // Check says what is wrong with the settings, if anything is.
 func (o CoconutOptions) Check() error {
-	if o.PerLine < 1 || o.Lines < 1 || !(o.Last >= 0 && o.Last <= 1) || !(o.Scale > 0) {
-		return fmt.Errorf("coconut has per_line %d, lines %d, last_stage %g and scale %g; want at least 1 of the first two, a share, and a positive scale",
+	if o.PerLine < 1 || o.Lines < 0 || !(o.Last >= 0 && o.Last <= 1) || !(o.Scale > 0) {
+		return fmt.Errorf("coconut has per_line %d, lines %d, last_stage %g and scale %g; want at least 1, 0 or more, a share, and a positive scale",
 			o.PerLine, o.Lines, o.Last, o.Scale)
 	}
 	return nil
@@ -185,7 +188,7 @@ func (m *Coconut) words(t *tensor.Tape, batch []Encoded, replaced int, rows []in
 func (m *Coconut) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	caches := make([]*transformer.Cache, len(speakers))
-	states := m.Options.Lines * m.Options.PerLine
+	states := m.Options.States()
 	for i, s := range speakers {
 		caches[i] = s.cache
 		s.Thoughts = tensor.New(states, m.LM.Hidden)

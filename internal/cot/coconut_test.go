@@ -63,7 +63,7 @@ func TestCoconutCurriculum(t *testing.T) {
 	}
 	sameInts(t, "lines replaced", got, []int{0, 0, 1, 1, 2, 2, 3, 3, 3, 3})
 	sameInts(t, "lines replaced outside", []int{m.replaced(-1), m.replaced(9)}, []int{3, 3})
-	for _, o := range []CoconutOptions{{0, 1, 0, 1}, {1, 0, 0, 1}, {1, 1, 1.1, 1}, {1, 1, 0, 0}} {
+	for _, o := range []CoconutOptions{{0, 1, 0, 1}, {1, -1, 0, 1}, {1, 1, 1.1, 1}, {1, 1, 0, 0}} {
 		if o.Check() == nil {
 			t.Errorf("%+v is not refused", o)
 		}

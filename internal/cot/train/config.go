@@ -75,7 +75,7 @@ func Default(method string) Config {
 		NF:        cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
 		Flow:      nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
 		Diffusion: cot.Diffusion{Process: "flow", Steps: 30, Shift: 1},
-		Coconut:   cot.CoconutOptions{PerLine: 1, Lines: 7, Last: 0.4, Scale: 1},
+		Coconut:   cot.CoconutOptions{PerLine: 1, Last: 0.4, Scale: 1},
 		LoRA:      transformer.LoRA{Alpha: 16, Targets: "all"},
 		Batch:     32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,

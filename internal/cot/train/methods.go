@@ -24,6 +24,8 @@ type Method struct {
 	steps int
 	// check says what is wrong with the experiment's settings of the method; nil: there are none.
 	check func(c Config) error
+	// fit settles what the data decide of the settings; nil: nothing.
+	fit func(c *Config, data []cot.Encoded)
 	// make adds to a language model what the method needs.
 	make func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts
 }
@@ -40,6 +42,11 @@ var Methods = []Method{
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
 	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, learnt line by line, then the answer", steps: 800,
 		check: func(c Config) error { return c.Coconut.Check() },
+		fit: func(c *Config, data []cot.Encoded) {
+			for _, ex := range data {
+				c.Coconut.Lines = max(c.Coconut.Lines, len(ex.Steps))
+			}
+		},
 		make: func(c Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewCoconut(lm, special, c.Coconut)
 			return parts{m, func(stage int) cot.Learner {
@@ -113,6 +120,13 @@ func FindMethod(name string) (Method, error) {
 		}
 	}
 	return Method{}, fmt.Errorf("method is %q; want one of %s", name, strings.Join(names, ", "))
+}
+
+// Fit settles what the data decide of an experiment's settings.
+func (c *Config) Fit(data []cot.Encoded) {
+	if m, _ := FindMethod(c.Method); m.fit != nil {
+		m.fit(c, data)
+	}
 }
 
 // CheckScores says why the method cannot do what takes a likelihood ("scored",
