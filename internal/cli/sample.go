@@ -28,6 +28,7 @@ type samplingOptions struct {
 	problems      int
 	n             int
 	thoughtTemp   float64
+	denoiseSteps  int // of ladir; 0: those of its settings
 	temp          float64
 	thinking      string
 	denoise       bool
@@ -55,6 +56,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
 		&cli.BoolFlag{Name: "denoise", Usage: "draw thoughts without the dequantisation noise that a run of nfcot learnt them with: of sigma² only what exceeds it", Destination: &o.denoise},
+		&cli.IntFlag{Name: "denoise-steps", Usage: "`N` steps from noise to thoughts, for ladir (default: the experiment's diffusion.steps)", Destination: &o.denoiseSteps},
 		&cli.StringFlag{Name: "thinking", Usage: "think by this `RULE` with a run of cot, in place of drawing tokens: soft feeds back the mean of the tokens' embeddings, weighted by their probabilities at --temp; gumbel weighs with a Gumbel-softmax of these at --thought-temp", Destination: &o.thinking},
 		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
 		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
@@ -72,6 +74,8 @@ func (o *samplingOptions) check() error {
 		return inputf("-n is %d, --problems %d, --streams %d, --max-tokens %d; each must be at least 1", o.n, o.problems, o.streams, o.maxTokens)
 	case !(o.temp >= 0 && o.thoughtTemp >= 0) || math.IsInf(o.temp+o.thoughtTemp, 0):
 		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
+	case o.denoiseSteps < 0 || o.denoiseSteps > 1000:
+		return inputf("--denoise-steps is %d; want 1 to 1000, or 0 for the experiment's", o.denoiseSteps)
 	case o.topK < 0 || !(o.topP > 0 && o.topP <= 1) || !(o.minP >= 0 && o.minP <= 1):
 		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
 	case !(o.repeatPenalty > 0) || math.IsInf(o.repeatPenalty, 0):
@@ -325,8 +329,8 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 
 // options are those of a run's sampler under a recipe.
 func (o *samplingOptions) options(run *train.Run, recipe *bench.Recipe) cot.Options {
-	return cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty,
-		MaxTokens: o.maxTokens, Seed: o.seed, Stop: stopper(run, recipe)}
+	return cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, DenoiseSteps: o.denoiseSteps, TextTemp: o.temp, Truncation: o.truncation(),
+		RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Stop: stopper(run, recipe)}
 }
 
 // sampleBatches samples as many problems at a time as the number of streams
@@ -360,7 +364,7 @@ func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *ben
 
 // encodePrompts makes tokens of what a recipe asks, if the model has room to answer.
 func encodePrompts(run *train.Run, problems []eval.Problem, recipe *bench.Recipe) ([][]int, error) {
-	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
+	room := run.Experiment.Model.MaxTokens - max(run.Experiment.NF.K, run.Experiment.Coconut.States()) - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {
 		prompts[i] = run.Tokenizer.Encode(recipe.Prompt(p))

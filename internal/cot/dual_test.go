@@ -20,9 +20,12 @@ func replayDual(m *NFCoT, x Sample) (thoughts, text []float32) {
 	return thoughts, w.sayAll(said(x, m.Special))
 }
 
-// As TestReplayNFCoT.
+// As TestReplayNFCoT. With an MLP the head's random means are so far out that the flow,
+// undone, overflows.
 func TestReplayDual(t *testing.T) {
-	m, _ := shakenDual(nfOptions)
+	o := nfOptions
+	o.MLP = 0
+	m, _ := shakenDual(o)
 	checkReplay(t, m, replayDual)
 }
 

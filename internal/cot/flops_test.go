@@ -17,13 +17,14 @@ type weights struct {
 	logits  int // a row of the vocabulary's table
 	predict int // of the head, a thought
 	project int // of proj_in, a thought that is read
+	time    int // of LaDiR's embedding of time
 	flow    int // of the flow, a row, but for its attention
 }
 
 func weightsOf(t *testing.T, p *tensor.Params) (w weights) {
 	t.Helper()
 	for q := range p.All() {
-		if len(q.Shape) < 2 || strings.HasSuffix(q.Name, "pos_embed") || strings.HasSuffix(q.Name, "embed_tokens.weight") {
+		if len(q.Shape) < 2 || strings.HasSuffix(q.Name, "pos_embed") || strings.HasSuffix(q.Name, "embed_tokens.weight") || q.Name == "slot.weight" {
 			continue // nothing is multiplied with a vector that is added or scales, or with a row that is looked up
 		}
 		n := q.Shape[0] * q.Shape[1]
@@ -35,10 +36,12 @@ func weightsOf(t *testing.T, p *tensor.Params) (w weights) {
 			}
 		case q.Name == "lm_head.weight":
 			w.logits += n
-		case strings.HasPrefix(q.Name, "nf_head."), strings.HasPrefix(q.Name, "code_head."):
+		case strings.HasPrefix(q.Name, "nf_head."), strings.HasPrefix(q.Name, "code_head."), q.Name == "velocity.weight":
 			w.predict += n
 		case strings.HasPrefix(q.Name, "proj_in."):
 			w.project += n
+		case strings.HasPrefix(q.Name, "time."):
+			w.time += n
 		case strings.HasPrefix(q.Name, "flow.blocks."):
 			w.flow += n
 		default:
@@ -67,6 +70,10 @@ func (w weights) codes() int {
 	return sum
 }
 
+// block counts the multiplications of n rows of the backbone that follow past others,
+// each seeing all of them.
+func (w weights) block(past, n int) int { return n * (w.row + w.seen*(past+n)) }
+
 func checkFLOPs(t *testing.T, what string, got float64, multiplications int) {
 	t.Helper()
 	if want := float64(2 * multiplications); got != want {
@@ -80,6 +87,7 @@ func TestSamplersCountWhatTheyDo(t *testing.T) {
 	nf, nfParams := shakenNFCoT(nfOptions)
 	dual, dualParams := shakenDual(nfOptions)
 	lavae, lavaeParams := shakenLaVAE(nfOptions)
+	ladir, ladirParams := shakenLaDiR(nfOptions, "flow")
 	direct, directParams := shakenText(false)
 	chain, chainParams := shakenText(true)
 	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 12, Seed: 2}
@@ -115,7 +123,7 @@ func TestSamplersCountWhatTheyDo(t *testing.T) {
 		return think, say
 	}
 	K := nfOptions.K
-	nfWeights, dualWeights, lavaeWeights := weightsOf(t, nfParams), weightsOf(t, dualParams), weightsOf(t, lavaeParams)
+	nfWeights, dualWeights, lavaeWeights, ladirWeights := weightsOf(t, nfParams), weightsOf(t, dualParams), weightsOf(t, lavaeParams), weightsOf(t, ladirParams)
 	onePass := func(w weights) func(past int) int {
 		return func(past int) int { return K*(w.predict+w.project) + w.rows(past, K) }
 	}
@@ -130,7 +138,11 @@ func TestSamplersCountWhatTheyDo(t *testing.T) {
 			w := dualWeights
 			return K*w.predict + (K-1)*w.project + w.rows(past, K-1) + w.codes() + K*w.project + w.rows(past, K)
 		}, K},
-		"lavae":  {lavae, lavaeWeights, onePass(lavaeWeights), K},
+		"lavae": {lavae, lavaeWeights, onePass(lavaeWeights), K},
+		"ladir": {ladir, ladirWeights, func(past int) int {
+			w := ladirWeights
+			return ladir.Diffusion.Steps*(K*(w.predict+w.project)+w.block(past, K)+w.time) + K*w.project + w.rows(past, K)
+		}, K},
 		"direct": {direct, weightsOf(t, directParams), func(int) int { return 0 }, 0},
 		"cot":    {chain, weightsOf(t, chainParams), func(int) int { return 0 }, 0},
 	} {
@@ -160,6 +172,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 	nf, nfParams := shakenNFCoT(nfOptions)
 	dual, dualParams := shakenDual(nfOptions)
 	lavae, lavaeParams := shakenLaVAE(nfOptions)
+	ladir, ladirParams := shakenLaDiR(nfOptions, "flow")
 	direct, directParams := shakenText(false)
 	chain, chainParams := shakenText(true)
 	loss := func(l Learner) Loss { return l.Loss(new(tensor.Tape), batch, l.Size(batch), Draws{}) }
@@ -194,6 +207,15 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 	got = loss(lavae)
 	checkFLOPs(t, "lavae", got.FLOPs, backbone(w, thinking))
 	checkFLOPs(t, "lavae, the rest", got.Extra, 3*len(batch)*K*(w.predict+w.project))
+
+	w = weightsOf(t, ladirParams)
+	got = loss(ladir)
+	blocks := 0
+	for _, ex := range batch {
+		blocks += w.block(len(ex.Prompt)+1, K)
+	}
+	checkFLOPs(t, "ladir", got.FLOPs, backbone(w, thinking)+3*blocks)
+	checkFLOPs(t, "ladir, the rest", got.Extra, 3*len(batch)*(K*(w.predict+2*w.project)+w.time))
 
 	for _, held := range []bool{true, false} {
 		w = weightsOf(t, nfParams)

@@ -42,6 +42,15 @@ func learners() map[string]struct {
 	add("nfcot-dual, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
 	regressing, p := shakenLaVAE(guided)
 	add("lavae", regressing, p)
+	for _, process := range []string{"flow", "ddim"} {
+		diffusing, p := shakenLaDiR(nfOptions, process)
+		add("ladir, "+process, diffusing, p)
+	}
+	for replaced := range 4 { // lines: at step 2
+		feeding, p := shakenCoconut()
+		feeding.First, feeding.Steps = 2-replaced, 4
+		add(fmt.Sprintf("coconut, %d lines", replaced), feeding, p)
+	}
 	text, p := shakenText(false)
 	add("direct", text, p)
 	text, p = shakenText(true)
@@ -348,7 +357,7 @@ func TestTextLossByHand(t *testing.T) {
 				clear(q.Data)
 			}
 		}
-		if name == "cot, some direct" { // divided by all tokens, of which some are not there
+		if name == "cot, some direct" || strings.HasPrefix(name, "coconut") { // divided by all tokens, of which some are not there
 			continue
 		}
 		rounding.CheckScalar(t, name, m.Loss(nil, batch, m.Size(batch), draws).part(t, "text_nats_per_token"), math.Log(float64(lmShape.Vocab)))
@@ -372,7 +381,7 @@ func TestChainDoesNotLeak(t *testing.T) {
 				return m.Loss(t, batch, m.Size(batch), draws).Total
 			}))
 		}
-		learnsChain := strings.HasPrefix(name, "cot")
+		learnsChain := strings.HasPrefix(name, "cot") || strings.HasPrefix(name, "coconut") // which divides by the chain's length in every stage
 		for i := range losses[1:] {
 			if (losses[i+1] == losses[0]) == learnsChain || slices.Equal(slopes[i+1], slopes[0]) == learnsChain {
 				t.Errorf("%s: loss %v with one chain, %v with another", name, losses[0], losses[i+1])

@@ -134,6 +134,7 @@ type Options struct {
 	// before the temperature. 0 or 1 changes nothing. As with Truncation,
 	// log-probabilities know nothing of it.
 	RepeatPenalty float64
+	DenoiseSteps  int // of LaDiR; 0: those of its settings
 	MaxTokens     int // text tokens of a sample at most, explicit thinking included
 	Seed          uint64
 	// Replace, if not nil, gives the thoughts [K, D] of sample i of prompt p instead

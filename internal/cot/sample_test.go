@@ -19,7 +19,10 @@ func samplers() map[string]Sampler {
 	chain, _ := shakenText(true)
 	dual, _ := shakenDual(nfOptions)
 	regressing, _ := shakenLaVAE(nfOptions)
-	return map[string]Sampler{"nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
+	diffusing, _ := shakenLaDiR(nfOptions, "flow")
+	noising, _ := shakenLaDiR(nfOptions, "ddim")
+	feeding, _ := shakenCoconut()
+	return map[string]Sampler{"coconut": feeding, "ladir": diffusing, "ladir, ddim": noising, "nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
 }
 
 // A sampleScorer knows the likelihoods of its own samples.
@@ -287,13 +290,18 @@ func TestReplacedThoughts(t *testing.T) {
 // Samples that are given back their own thoughts are the same samples: the draws of
 // tokens do not depend on where thoughts come from.
 func TestOwnThoughtsReplaced(t *testing.T) {
-	m, _ := shakenNFCoT(nfOptions)
-	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 5}
-	want := m.Sample(prompts(3), 4, o)
-	o.Replace = func(p, i int) *tensor.Tensor { return want[p][i].Thoughts }
-	for p, xs := range m.Sample(prompts(3), 4, o) {
-		for i, x := range xs {
-			sameSample(t, fmt.Sprintf("prompt %d, sample %d", p, i), x, want[p][i])
+	for name, m := range samplers() {
+		if _, ok := m.(Coder); !ok {
+			continue
+		}
+		o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 5}
+		want := m.Sample(prompts(3), 4, o)
+		o.Replace = func(p, i int) *tensor.Tensor { return want[p][i].Thoughts }
+		for p, xs := range m.Sample(prompts(3), 4, o) {
+			for i, x := range xs {
+				x.Think = want[p][i].Think // LaDiR has nothing to denoise
+				sameSample(t, fmt.Sprintf("%s, prompt %d, sample %d", name, p, i), x, want[p][i])
+			}
 		}
 	}
 }

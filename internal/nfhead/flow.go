@@ -141,7 +141,7 @@ func (c context) mix(t *tensor.Tape, layer int, q, k, v tensor.Cols, hd int) *te
 	if c.past == nil {
 		return t.Attention(q, k, v, c.mask, hd)
 	}
-	return t.Attend(q, k, v, c.past[layer], hd)
+	return t.Attend(q, k, v, c.past[layer], hd, false)
 }
 
 func condOf(cond []*tensor.Tensor, block int) *tensor.Tensor {
