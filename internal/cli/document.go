@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"nfcot/internal/ckpt"
 	"nfcot/internal/figure"
 )
@@ -50,8 +52,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 <meta name="color-scheme" content="light dark">
 <title>{{.Title}}</title>
 <style>
-:root { color-scheme: light dark; --ink: #222; --paper: #fff; --faint: #ddd; }
-@media (prefers-color-scheme: dark) { :root { --ink: #ddd; --paper: #16181b; --faint: #3a3d42; } }
+:root { color-scheme: light dark; --ink: #222; --paper: #fff; --faint: #ddd; --first: #0072b2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #ddd; --paper: #16181b; --faint: #3a3d42; --first: #3d9be0; } }
 body { font-family: sans-serif; line-height: 1.4; color: var(--ink); background: var(--paper); max-width: 75rem; margin: 0 auto; padding: 1rem; }
 h1, h2, h3 { line-height: 1.2; }
 p { max-width: 50rem; }
@@ -61,7 +63,7 @@ th, td { padding: .25em .75em; text-align: left; vertical-align: top; border-bot
 td.number { text-align: right; white-space: nowrap; }
 td { min-width: 3em; }
 figure { margin: 1em 0; }
-svg { display: block; width: 100%; min-width: 24rem; max-width: 52rem; height: auto; }
+svg { display: block; width: 100%; min-width: 30rem; max-width: 52rem; height: auto; }
 figcaption { font-size: .9rem; }
 </style>
 </head>
@@ -91,8 +93,8 @@ func (d document) writeMarkdown(w io.Writer) error {
 	fmt.Fprintf(&b, "# %s\n", markdownText(d.Title))
 	for _, s := range d.Sections {
 		fmt.Fprintf(&b, "\n## %s\n", markdownText(s.Title))
-		for _, text := range s.Text {
-			fmt.Fprintf(&b, "\n%s\n", markdownText(text))
+		for _, paragraph := range s.Text {
+			fmt.Fprintf(&b, "\n%s\n", markdownText(paragraph))
 		}
 		for _, f := range s.Figures {
 			fmt.Fprintf(&b, "\n![%s](%s.svg)\n", markdownText(f.Title), f.Name)
@@ -126,28 +128,39 @@ func (d document) print(e *env) {
 			fmt.Fprintln(e.stdout)
 		}
 		fmt.Fprintf(e.stdout, "%s\n", strings.ToUpper(s.Title))
-		for _, text := range s.Text {
-			fmt.Fprintln(e.stdout, text)
+		for _, paragraph := range s.Text {
+			fmt.Fprintln(e.stdout, text.WrapSoft(paragraph, 100))
 		}
 		for _, t := range s.Tables {
 			fmt.Fprintln(e.stdout)
 			if t.Title != "" {
 				fmt.Fprintln(e.stdout, t.Title)
 			}
-			e.printTable(t.Header, t.Rows)
+			e.printTable(t.Header, t.wrapped())
 		}
 	}
+}
+
+// wrapped are the rows with long texts broken into lines.
+func (t pageTable) wrapped() [][]string {
+	rows := make([][]string, len(t.Rows))
+	for i, row := range t.Rows {
+		for _, cell := range row {
+			rows[i] = append(rows[i], text.WrapSoft(cell, 48))
+		}
+	}
+	return rows
 }
 
 // write writes index.html, results.md and every figure, as SVG and PNG, into a
 // folder.
 func (d document) write(dir string) error {
-	save := func(name string, text []byte, err error) error {
+	save := func(name string, content []byte, err error) error {
 		if err != nil {
 			return err
 		}
 		return ckpt.WriteFile(filepath.Join(dir, name), func(w io.Writer) error {
-			_, err := w.Write(text)
+			_, err := w.Write(content)
 			return err
 		})
 	}

@@ -227,7 +227,7 @@ func passCurve(name string, style int, estimates []eval.PassEstimate) figure.Ser
 // passFigure draws curves of pass@k.
 func passFigure(curves []figure.Series) *figure.Figure {
 	return &figure.Figure{Name: "pass_at_k", Title: "pass@k over k, with 95 % intervals",
-		Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, YMax: 100, Series: curves}}}
+		Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, YMax: 100, Series: curves}}}
 }
 
 // kinds are the kinds of result in the order in which tables have them.

@@ -5,6 +5,7 @@ package cli
 // makes tables and figures of it, study_claims.go verdicts.
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/train"
@@ -135,7 +137,7 @@ func readStudy(dir string) (*study, error) {
 			return nil, inputf("%s: entry %d: part %s has two entries %q with seed %d", path, i+1, e.Part, e.Name, e.Seed)
 		}
 		g.members = append(g.members, m)
-		slices.SortFunc(g.members, func(a, b member) int { return int(a.seed) - int(b.seed) })
+		slices.SortFunc(g.members, func(a, b member) int { return cmp.Compare(a.seed, b.seed) })
 	}
 	return s, nil
 }
@@ -229,12 +231,7 @@ func readStudyEvaluation(dir string) (*studyEvaluation, error) {
 		return nil, inputf("%s: the evaluation lacks samples of %d problems", dir, len(report.Unattempted))
 	}
 	x.Report.Tasks = report.Tasks
-	x.tasks = slices.SortedFunc(slices.Values(report.Tasks), func(a, b eval.TaskReport) int {
-		if a.TaskID < b.TaskID {
-			return -1
-		}
-		return 1
-	})
+	x.tasks = slices.SortedFunc(slices.Values(report.Tasks), func(a, b eval.TaskReport) int { return strings.Compare(a.TaskID, b.TaskID) })
 	return x, nil
 }
 
@@ -347,6 +344,21 @@ func (g *group) over(values func(*studyEvaluation) []float64) eval.Estimate {
 	return eval.MeanOverSeeds(all)
 }
 
+// passOver estimates pass@k for several k.
+func (g *group) passOver(ks []int) []eval.PassEstimate {
+	quantities := make([][][]float64, len(ks))
+	for i, k := range ks {
+		for _, x := range g.evaluated() {
+			quantities[i] = append(quantities[i], passAt(k)(x))
+		}
+	}
+	estimates := make([]eval.PassEstimate, len(ks))
+	for i, e := range eval.MeansOverSeeds(quantities...) {
+		estimates[i] = eval.PassEstimate{K: ks[i], Estimate: e}
+	}
+	return estimates
+}
+
 // ks are the k that all evaluations of the groups have as pass@k.
 func ks(groups ...*group) []int {
 	var common []int
@@ -422,9 +434,15 @@ func (p pairing) ratio(q quantity) eval.Estimate {
 	return eval.RatioOverSeeds(a, b)
 }
 
-// quantities is the function of an evaluation that over and difference want.
-func quantities(q quantity) func(*studyEvaluation) []float64 {
-	return func(x *studyEvaluation) []float64 { return x.perProblem(q) }
+// mean is the mean of a quantity over seeds and problems.
+func (g *group) mean(q quantity) float64 {
+	sum := 0.0
+	for _, x := range g.evaluated() {
+		for _, v := range x.perProblem(q) {
+			sum += v / float64(len(x.tasks))
+		}
+	}
+	return sum / float64(len(g.evaluated()))
 }
 
 // reference is the group that others are compared with: NF-CoT, or else the first.

@@ -118,11 +118,11 @@ func (s *study) claims() ([]claim, error) {
 	}
 
 	for _, other := range []struct{ method, name, paper string }{
-		{"cot", "explicit CoT", "68.8 against 59.9 (SFT)"},
+		{"cot", "explicit CoT", "pass@1 68.8 against 59.9 (SFT)"},
 		{"coconut", "Coconut", "no number known"},
-		{"lavae", "LaVAE", "68.8 against 32.7"},
-		{"ladir", "LaDiR", "68.8 against 61.6"},
-		{"nfcot-dual", "two passes (dual-path)", "68.8 against 65.2"},
+		{"lavae", "LaVAE", "pass@1 68.8 against 32.7"},
+		{"ladir", "LaDiR", "pass@1 68.8 against 61.6"},
+		{"nfcot-dual", "two passes (dual-path)", "pass@1 68.8 against 65.2"},
 	} {
 		add("NF-CoT has a higher pass@1 than "+other.name, other.paper,
 			paired(ours, s.ofMethod("methods", other.method)).points("difference of pass@1", passAt(1)))
@@ -135,11 +135,11 @@ func (s *study) claims() ([]claim, error) {
 		words.times("FLOPs of its thinking", thinkFLOPs, 1),
 		timed.times("seconds of its thinking", thinkSeconds, 1))
 	diffusion := paired(s.timed("ladir"), s.timed("nfcot"))
-	add("NF-CoT generates thoughts at least 2.5 times faster than LaDiR with 30 denoising steps", "468.2 s against 173.5 s: 2.7 times",
+	add("NF-CoT generates thoughts at least 2.5 times faster than LaDiR with 30 denoising steps", "thoughts took 468.2 s against 173.5 s: 2.7 times",
 		diffusion.times("seconds of LaDiR's thinking", thinkSeconds, 2.5))
 
 	thoughts, tokens := s.ofMethod("rl", "nfcot"), s.ofMethod("rl", "cot")
-	add("RL in thought space raises pass@1", "70.1 against 68.8",
+	add("RL in thought space raises pass@1", "pass@1 70.1 against 68.8",
 		paired(thoughts, s.before(thoughts)).points("difference of pass@1 to before", passAt(1)))
 	claims = append(claims, s.growth(paired(thoughts, tokens), thoughts, tokens))
 

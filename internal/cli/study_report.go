@@ -120,9 +120,21 @@ func claimSection(claims []claim) section {
 			"A claim of several comparisons holds if all do and in part if some do; if none does, it does not hold as soon as one does not."}}
 }
 
-// style is the style in which figures draw a method's group.
+// style is the style in which figures draw a method's group: the reference has the
+// first, the others follow in their order.
 func (s *study) style(name string) int {
-	return max(0, slices.IndexFunc(s.groups["methods"], func(g *group) bool { return g.name == name }))
+	style := 1
+	for _, g := range s.groups["methods"] {
+		switch {
+		case g.name == name && g == s.reference():
+			return 0
+		case g.name == name:
+			return style
+		case g != s.reference():
+			style++
+		}
+	}
+	return style
 }
 
 func interval(e eval.Estimate) string {
@@ -138,7 +150,7 @@ func against(g, reference *group, k int) (string, error) {
 	}
 	e := p.difference(passAt(k))
 	if e.Low <= 0 && e.High >= 0 {
-		return "~ " + points(e), nil
+		return points(e) + " ~", nil
 	}
 	return points(e), nil
 }
@@ -180,8 +192,8 @@ func (s *study) methodSection() (section, error) {
 	var curves, scatter []figure.Series
 	for _, g := range all {
 		row := []string{g.name, g.seeds()}
-		for _, k := range common {
-			row = append(row, interval(g.over(passAt(k))))
+		for _, p := range g.passOver(common) {
+			row = append(row, interval(p.Estimate))
 		}
 		difference, err := against(g, reference, 1)
 		if err != nil {
@@ -204,14 +216,14 @@ func (s *study) methodSection() (section, error) {
 		rows = append(rows, figure.Row{Name: g.name, Value: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High})
 		curves = append(curves, s.curve(g, g.name, s.style(g.name)))
 		scatter = append(scatter, figure.Series{Name: g.name, Style: s.style(g.name), Points: []figure.Point{
-			{X: g.over(quantities(reasoning)).Value, Y: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High}}})
+			{X: g.mean(reasoning), Y: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High}}})
 	}
 	out.Tables = []pageTable{main.withoutEmpty(), bySeed}
 	out.Figures = []*figure.Figure{
 		{Name: "accuracy", Title: "pass@1 of each method, mean over seeds with 95 % intervals", Panels: []figure.Panel{{X: "pass@1, %", Rows: rows}}},
 		{Name: "pass_at_k", Title: "pass@k of each method, mean over seeds with 95 % intervals",
-			Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Series: curves}}},
-		{Name: "positions", Title: "pass@1 against the reasoning positions of a sample: tokens of explicit thinking or continuous thoughts",
+			Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, Series: curves}}},
+		{Name: "positions", Title: "pass@1 against the reasoning positions of a sample: tokens of explicit thinking or continuous thoughts; points at the same place stand side by side",
 			Panels: []figure.Panel{{X: "reasoning positions a sample", Y: "pass@1, %", Scattered: true, Series: scatter}}},
 	}
 	if f := s.trainingFigure(); f != nil {
@@ -225,11 +237,7 @@ func (s *study) methodSection() (section, error) {
 
 // curve is pass@k of a group over the k that a figure wants.
 func (s *study) curve(g *group, name string, style int) figure.Series {
-	var estimates []eval.PassEstimate
-	for _, k := range eval.PlottedKs(fewest(g)) {
-		estimates = append(estimates, eval.PassEstimate{K: k, Estimate: g.over(passAt(k))})
-	}
-	return passCurve(name, style, estimates)
+	return passCurve(name, style, g.passOver(eval.PlottedKs(fewest(g))))
 }
 
 // first is the training of the group's first seed that has one.
@@ -243,7 +251,7 @@ func (g *group) first() *training {
 }
 
 // line is a key of metrics.jsonl over the steps, smoothed by means over windows so
-// that at most about a hundred points remain.
+// that about sixty points remain.
 func (t *training) line(key string) (points []figure.Point) {
 	var steps, values []float64
 	for i, l := range t.lines {
@@ -255,7 +263,7 @@ func (t *training) line(key string) (points []figure.Point) {
 			steps, values = append(steps, step), append(values, v)
 		}
 	}
-	window := max(1, len(values)/100)
+	window := max(1, len(values)/60)
 	for from := 0; from+window <= len(values); from += window {
 		sum := 0.0
 		for _, v := range values[from : from+window] {
@@ -269,10 +277,12 @@ func (t *training) line(key string) (points []figure.Point) {
 // trainingFigure draws the losses of all methods, of the first seed.
 func (s *study) trainingFigure() *figure.Figure {
 	panels := []figure.Panel{
+		{Title: "loss, of different kinds", X: "step", Y: "loss"},
 		{Title: "text, held out", X: "step", Y: "nats a token"},
+		{Title: "thoughts, held out", X: "step", Y: "nats a dimension"},
 		{Title: "gradient", X: "step", Y: "norm"},
 	}
-	for i, key := range []string{"held_out_text_nats_per_token", "grad_norm"} {
+	for i, key := range []string{"loss", "held_out_text_nats_per_token", "held_out_flow_nats_per_dim", "grad_norm"} {
 		for _, g := range s.groups["methods"] {
 			if t := g.first(); t != nil {
 				if line := t.line(key); len(line) > 0 {
@@ -285,7 +295,7 @@ func (s *study) trainingFigure() *figure.Figure {
 	if len(panels) == 0 {
 		return nil
 	}
-	return &figure.Figure{Name: "training", Title: "Training, first seed", Columns: len(panels), Panels: panels}
+	return &figure.Figure{Name: "training", Title: "Training, first seed", Columns: min(2, len(panels)), Panels: panels}
 }
 
 // thoughtFigure draws how sure the reference is of each of its thoughts in the
@@ -296,7 +306,7 @@ func (s *study) thoughtFigure() *figure.Figure {
 	if t == nil {
 		return nil
 	}
-	panels := []figure.Panel{{Title: "sigma", X: "step", Y: "sigma of thought k, mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Y: "nats a dimension"}}
+	panels := []figure.Panel{{Title: "sigma of thoughts", X: "step", Y: "mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Y: "nats a dimension"}}
 	for i, key := range []string{"held_out_sigma_thought_%d", "held_out_nll_thought_%d_nats_per_dim"} {
 		for k := 1; ; k++ {
 			line := t.line(fmt.Sprintf(key, k))
@@ -332,7 +342,7 @@ func (s *study) costSection() (section, error) {
 		if m := s.find("methods", g.name); method == "" && m != nil {
 			method = m.method
 		}
-		mean := func(q quantity, scale float64) float64 { return scale * g.over(quantities(q)).Value }
+		mean := func(q quantity, scale float64) float64 { return scale * g.mean(q) }
 		values := []float64{mean(reasoning, 1), mean(thinkFLOPs, 1e-6), mean(answerFLOPs, 1e-6), mean(thinkSeconds, 1e3), mean(answerSeconds, 1e3)}
 		row := []string{g.name, fmt.Sprintf("%.1f", values[0])}
 		for _, v := range values[1:] {
@@ -429,14 +439,17 @@ func (s *study) rlSection() (section, error) {
 		style := s.style(g.before)
 		if before != nil && len(before.evaluated()) > 0 {
 			c := s.curve(before, before.name, style)
-			c.Dashed = true
+			c.Stroke = figure.Dashed
 			curves = append(curves, c)
 		} else {
 			before = &group{name: g.before}
 		}
-		curves = append(curves, s.curve(g, g.name, style))
-		for _, k := range ks(g) {
-			row := []string{g.name, g.seeds(), g.rollouts(), fmt.Sprint(k), "", interval(g.over(passAt(k))), "", ""}
+		after := s.curve(g, g.name, style)
+		after.Stroke = figure.Solid
+		curves = append(curves, after)
+		for _, p := range g.passOver(ks(g)) {
+			k := p.K
+			row := []string{g.name, g.seeds(), g.rollouts(), fmt.Sprint(k), "", interval(p.Estimate), "", ""}
 			if fewest(before) >= k {
 				row[4] = interval(before.over(passAt(k)))
 				var err error
@@ -454,7 +467,7 @@ func (s *study) rlSection() (section, error) {
 		out.Tables = []pageTable{t.withoutEmpty()}
 		out.Figures = append(out.Figures, &figure.Figure{Name: "rl_pass_at_k",
 			Title:  "pass@k before (dashed) and after reinforcement learning, mean over seeds with 95 % intervals",
-			Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Series: curves}}})
+			Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, Series: curves}}})
 	}
 	if f := s.rlFigure(); f != nil {
 		out.Figures = append(out.Figures, f)
@@ -478,26 +491,25 @@ func (g *group) rollouts() string {
 func (s *study) rlFigure() *figure.Figure {
 	f := &figure.Figure{Name: "rl_curves", Title: "Reinforcement learning, first seed", Columns: 2}
 	for _, p := range []struct {
-		title, label string
-		keys, of     []string // keys of metrics.jsonl, and what they are of
+		title, label   string
+		thoughts, text string // keys of metrics.jsonl
 	}{
-		{"reward", "mean reward", []string{"reward"}, []string{""}},
-		{"KL to the reference", "nats, k3", []string{"kl_thoughts", "kl_text"}, []string{", thoughts", ", text"}},
-		{"entropy of text", "nats a token", []string{"entropy_text"}, []string{""}},
-		{"clipped ratios", "share", []string{"clip_thoughts", "clip_text"}, []string{", thoughts", ", text"}},
+		{"reward", "mean reward", "reward", ""},
+		{"KL to the reference (text dashed)", "nats, k3 estimator", "kl_thoughts", "kl_text"},
+		{"entropy of text", "nats a token", "entropy_text", ""},
+		{"clipped ratios (text dashed)", "share", "clip_thoughts", "clip_text"},
 	} {
 		panel := figure.Panel{Title: p.title, X: "step", Y: p.label}
-		for i, key := range p.keys {
-			for _, g := range s.groups["rl"] {
-				t := g.first()
-				if t == nil {
-					continue
-				}
+		for _, g := range s.groups["rl"] {
+			t := g.first()
+			if t == nil {
+				continue
+			}
+			for i, key := range []string{p.thoughts, p.text} {
 				line := t.line(key)
-				if !slices.ContainsFunc(line, func(q figure.Point) bool { return q.Y != 0 }) {
-					continue // a method without thoughts has no ratio of them
+				if slices.ContainsFunc(line, func(q figure.Point) bool { return q.Y != 0 }) { // a method without thoughts has no ratio of them
+					panel.Series = append(panel.Series, figure.Series{Name: g.name, Style: s.style(g.before), Stroke: figure.Solid + figure.Stroke(i), Points: line})
 				}
-				panel.Series = append(panel.Series, figure.Series{Name: g.name + p.of[i], Style: s.style(g.before), Dashed: p.of[i] == ", text", Points: line})
 			}
 		}
 		if len(panel.Series) > 0 {
@@ -583,7 +595,7 @@ func (s *study) ablationSection() (section, error) {
 
 // paperPerturbation is the paper's, at scales 0 and 3: cosine, pass@1, agreement
 // of verdicts, exact match of texts.
-var paperPerturbation = map[float64][4]string{0: {"", "86.0", "", ""}, 3: {"0.116", "83.6", "0.888", "0.278"}}
+var paperPerturbation = map[float64][4]string{0: {"-", "86.0", "-", "-"}, 3: {"0.116", "83.6", "0.888", "0.278"}}
 
 func (s *study) perturbSection() (section, error) {
 	out := section{Title: "Noise on thoughts", Text: []string{"Means over seeds, with their range where there are several."}}
@@ -621,7 +633,7 @@ func (s *study) perturbSection() (section, error) {
 			}
 			paper := ""
 			if p, ok := paperPerturbation[scale]; ok {
-				paper = strings.Trim(strings.Join(p[:], " / "), " /")
+				paper = strings.Join(p[:], " / ")
 			}
 			t.Rows = append(t.Rows, append(row, paper))
 		}

@@ -127,7 +127,10 @@ func fakeEvaluation(t testing.TB, dir string, m fakeMethod, seed int, pass, spre
 		t.Fatal(err)
 	}
 	x := evaluation{settings: settings{Method: m.method, Bench: "fake", ProblemsHash: fmt.Sprint("problems ", seed)}, Report: report}
-	if err := writeEvaluation(dir, filepath.Join(dir, verdictsFile), x, verdicts); err != nil {
+	if err := ckpt.WriteJSONL(filepath.Join(dir, verdictsFile), slices.Values(verdicts)); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeReport(filepath.Join(dir, reportFile), x); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -140,6 +143,7 @@ func fakeRun(t testing.TB, dir string, m fakeMethod, steps int, rng *rand.Rand) 
 		line := map[string]any{"step": step, "stage": 2, "loss": 6 - 4*progress, "lr": 0.001, "grad_norm": 3 - 2*progress + 0.2*rng.Float64(),
 			"backbone_flops": 2e9 + m.cost*1e7, "tokens_per_second": 30000, "seconds": 0.05}
 		if step%50 == 0 {
+			line["held_out_flow_nats_per_dim"] = 0.4 - progress
 			line["held_out_text_nats_per_token"] = 1.8 - m.pass*progress + 0.02*rng.Float64()
 			for k := 1; m.method == "nfcot" && k <= 5; k++ {
 				line[fmt.Sprintf("held_out_sigma_thought_%d", k)] = 1 - progress*(0.75-0.08*float64(k))

@@ -58,9 +58,16 @@ const (
 //
 // For a paired comparison the values are differences of two methods on the same
 // problem of the same seed.
-func MeanOverSeeds(values [][]float64) Estimate {
-	means := resample(values)[0]
-	return percentiles(overSeeds(values), means)
+func MeanOverSeeds(values [][]float64) Estimate { return MeansOverSeeds(values)[0] }
+
+// MeansOverSeeds is MeanOverSeeds of several quantities of the same seeds and
+// problems, from the same resamples.
+func MeansOverSeeds(quantities ...[][]float64) []Estimate {
+	estimates := make([]Estimate, len(quantities))
+	for q, means := range resample(quantities...) {
+		estimates[q] = percentiles(overSeeds(quantities[q]), means)
+	}
+	return estimates
 }
 
 // RatioOverSeeds estimates the mean of a over the mean of b, both as in

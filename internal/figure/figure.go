@@ -6,9 +6,11 @@ package figure
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -34,11 +36,11 @@ type Panel struct {
 	Title      string
 	X, Y       string // what the axes show, with units
 	LogX       bool
-	Whole      bool     // the ticks of x are whole numbers
+	Whole      bool     // x are whole numbers
 	YMin, YMax float64  // the least range of y that is shown; data may widen it
 	Line       *float64 // a line to compare with: at this x for Rows, at this y for Series
 	Series     []Series // lines, or points where Scattered
-	Scattered  bool     // no lines from point to point
+	Scattered  bool     // no lines from point to point; points at one place stand side by side
 	Rows       []Row    // a dot with its interval each, from top to bottom
 	Bars       []Bar    // from top to bottom
 	Parts      []string // names of the parts of a bar
@@ -49,9 +51,19 @@ type Panel struct {
 type Series struct {
 	Name   string
 	Style  int
-	Dashed bool // rather than as the style says
+	Stroke Stroke
 	Points []Point
 }
+
+// A Stroke is how a line is drawn.
+type Stroke int
+
+// The strokes of lines. Most figures leave it to the style.
+const (
+	Styled Stroke = iota
+	Solid
+	Dashed
+)
 
 // A Point has an interval of y if Low < High.
 type Point struct{ X, Y, Low, High float64 }
@@ -78,6 +90,9 @@ const (
 	legendHeight = 16  // of a line of the legend
 	fontSize     = 11
 	dotsPerInch  = 144 // of PNG
+
+	marked = 16   // lines of more points have no markers, which would hide them
+	margin = 0.04 // of an axis's range, beyond the data
 )
 
 var (
@@ -86,10 +101,10 @@ var (
 
 	colors = []color.NRGBA{
 		{0x00, 0x72, 0xb2, 0xff}, {0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
-		{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x88, 0x88, 0x88, 0xff}, ink,
+		{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x88, 0x88, 0x88, 0xff}, ink, {0x94, 0x67, 0xbd, 0xff},
 	}
 	markers = []draw.GlyphDrawer{
-		draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.CrossGlyph{}, draw.RingGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{},
+		draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.CrossGlyph{}, draw.RingGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.PlusGlyph{},
 	}
 	dashes = [][]vg.Length{nil, {7, 2}, {2, 2}, {7, 2, 2, 2}, {4, 4}}
 )
@@ -109,14 +124,15 @@ func (f *Figure) SVG() ([]byte, error) {
 
 // Inline is the figure as an element of an HTML page. It has no background,
 // and axes and text have the page's own colour, so that it can be read on dark
-// ground; grid lines have the colour of the variable --faint.
+// ground; grid lines have the colour of the variable --faint, and the first style
+// that of --first, which has to be lighter there.
 func (f *Figure) Inline() (string, error) {
 	whole, err := f.SVG()
 	if err != nil {
 		return "", err
 	}
 	_, body, _ := strings.Cut(string(whole), `xmlns:xlink="http://www.w3.org/1999/xlink">`)
-	body = strings.NewReplacer("#222222", "currentColor", "#DDDDDD", "var(--faint)", "#FFFFFF", "none").Replace(body)
+	body = strings.NewReplacer("#222222", "currentColor", "#DDDDDD", "var(--faint)", "#0072B2", "var(--first)", "#FFFFFF", "none").Replace(body)
 	return fmt.Sprintf(`<svg role="img" aria-label="%s" viewBox="0 0 %d %.0f">`, escape(f.Title), width, float64(f.height())) + body, nil
 }
 
@@ -201,7 +217,9 @@ func (s sample) Thumbnail(c *draw.Canvas) {
 	if !s.scattered {
 		c.StrokeLine2(s.line(), c.Min.X, middle.Y, c.Max.X, middle.Y)
 	}
-	c.DrawGlyph(s.marker(), middle)
+	if len(s.Points) <= marked {
+		c.DrawGlyph(s.marker(), middle)
+	}
 }
 
 // A swatch is a part of a bar as the legend shows it.
@@ -219,8 +237,11 @@ func partColor(i int) color.Color { return []color.NRGBA{colors[0], colors[4], c
 func (s Series) color() color.NRGBA { return colors[s.Style%len(colors)] }
 
 func (s Series) line() draw.LineStyle {
-	style := draw.LineStyle{Color: s.color(), Width: 1.6, Dashes: dashes[(s.Style/2)%len(dashes)]}
-	if s.Dashed {
+	style := draw.LineStyle{Color: s.color(), Width: 1.6}
+	switch s.Stroke {
+	case Styled:
+		style.Dashes = dashes[s.Style%len(dashes)]
+	case Dashed:
 		style.Dashes = []vg.Length{4, 3}
 	}
 	return style
@@ -276,7 +297,7 @@ func (f *Figure) draw(c draw.Canvas) error {
 // plot makes the library's plot of a panel.
 func (p *Panel) plot() (*plot.Plot, error) {
 	out := plot.New()
-	out.BackgroundColor = color.Transparent
+	out.BackgroundColor = nil // the figure has its own
 	out.Title.Text, out.Title.TextStyle = p.Title, label(fontSize)
 	out.Title.TextStyle.XAlign, out.Title.TextStyle.YAlign, out.Title.Padding = text.XCenter, text.YTop, 4
 	for _, a := range []struct {
@@ -310,8 +331,19 @@ func (p *Panel) addSeries(out *plot.Plot) error {
 	if p.YMin < p.YMax {
 		out.Y.Min, out.Y.Max = p.YMin, p.YMax
 	}
-	for _, s := range p.Series {
-		points := s.finite(p.LogX)
+	alpha := uint8(0x28) // of the bands of intervals
+	if len(p.Series) > 4 {
+		alpha = 0x12
+	}
+	all := make([][]Point, len(p.Series))
+	for i, s := range p.Series {
+		all[i] = s.finite(p.LogX)
+	}
+	if p.Scattered {
+		dodge(all)
+	}
+	for i, s := range p.Series {
+		points := all[i]
 		if len(points) == 0 {
 			continue
 		}
@@ -332,7 +364,7 @@ func (p *Panel) addSeries(out *plot.Plot) error {
 				return err
 			}
 			fill := s.color()
-			fill.A = 0x28
+			fill.A = alpha
 			band.Color, band.LineStyle.Width = fill, 0
 			out.Add(band)
 		} else if len(bars.points) > 0 {
@@ -346,7 +378,7 @@ func (p *Panel) addSeries(out *plot.Plot) error {
 			l.LineStyle = s.line()
 			out.Add(l)
 		}
-		if len(line) <= 16 { // more would hide the line
+		if len(points) <= marked {
 			dots, err := plotter.NewScatter(line)
 			if err != nil {
 				return err
@@ -360,13 +392,47 @@ func (p *Panel) addSeries(out *plot.Plot) error {
 	}
 	settle(&out.X)
 	settle(&out.Y)
+	widen(&out.Y)
 	if p.LogX && out.X.Min > 0 {
-		out.X.Scale, out.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
+		out.X.Scale, out.X.Tick.Marker = plot.LogScale{}, logarithmic{p.Whole}
 	} else {
 		out.X.Tick.Marker = decimals{whole: p.Whole, few: true}
 	}
 	out.Y.Tick.Marker = decimals{}
 	return nil
+}
+
+// dodge moves points that hide one another aside: those of which x is nearly the
+// same stand side by side, around where they belong.
+func dodge(all [][]Point) {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, points := range all {
+		for _, q := range points {
+			low, high = min(low, q.X), max(high, q.X)
+		}
+	}
+	near := 0.012 * (high - low)
+	moved := make([][]Point, len(all))
+	for i, points := range all {
+		moved[i] = slices.Clone(points)
+		for j, q := range points {
+			for k, others := range all {
+				if k != i && slices.ContainsFunc(others, func(other Point) bool { return math.Abs(other.X-q.X) < near }) {
+					moved[i][j].X += near / 2 * float64(cmp.Compare(i, k))
+				}
+			}
+		}
+	}
+	copy(all, moved)
+}
+
+// widen leaves room around the data.
+func widen(a *plot.Axis) {
+	room := margin * (a.Max - a.Min)
+	if a.Min != 0 {
+		a.Min -= room
+	}
+	a.Max += room
 }
 
 // finite are the points that can be drawn.
@@ -467,6 +533,7 @@ func nominal(out *plot.Plot, names []string) {
 	out.Y.Tick.Label.YAlign = text.YCenter
 	out.Y.Min, out.Y.Max = -0.5, float64(len(names))-0.5
 	settle(&out.X)
+	widen(&out.X)
 	out.X.Tick.Marker = decimals{few: true}
 }
 

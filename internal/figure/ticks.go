@@ -15,9 +15,9 @@ type decimals struct {
 
 // Ticks implements plot.Ticker.
 func (d decimals) Ticks(low, high float64) []plot.Tick {
-	intervals := 5.0
+	intervals := 6.0
 	if d.few {
-		intervals = 4
+		intervals = 5
 	}
 	raw := (high - low) / intervals
 	step := math.Pow(10, math.Floor(math.Log10(raw)))
@@ -38,26 +38,29 @@ func (d decimals) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// number writes a tick; thousands, millions and so on with their letter.
+// number writes a tick; from ten thousand on in thousands, millions and so on.
 func number(x float64, places int) string {
+	letter := ""
 	for _, unit := range []struct {
-		size   float64
-		letter string
-	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
-		if math.Abs(x) >= unit.size {
-			size := min(unit.size, 1e12)
-			if unit.letter == "k" {
-				size = 1e3
-			}
-			return strconv.FormatFloat(math.Round(x/size*1e4)/1e4, 'f', -1, 64) + unit.letter
+		from, size float64
+		letter     string
+	}{{1e12, 1e12, "T"}, {1e9, 1e9, "G"}, {1e6, 1e6, "M"}, {1e4, 1e3, "k"}} {
+		if math.Abs(x) >= unit.from*(1-1e-9) {
+			x, letter, places = math.Round(x/unit.size*1e4)/1e4, unit.letter, -1
+			break
 		}
 	}
-	return strconv.FormatFloat(x, 'f', places, 64)
+	return strconv.FormatFloat(x+0, 'f', places, 64) + letter // -0 + 0 is 0
 }
 
-// logTicks are 1, 2 and 5 times the powers of ten, and the powers alone where
-// those would be many.
-func logTicks(low, high float64) []plot.Tick {
+// A logarithmic axis has ticks at 1, 2 and 5 times the powers of ten, or at the
+// powers alone where those would be many.
+type logarithmic struct {
+	whole bool // whole numbers: the largest has a tick too, if there is room
+}
+
+// Ticks implements plot.Ticker.
+func (l logarithmic) Ticks(low, high float64) []plot.Tick {
 	digits := []float64{1, 2, 5}
 	if high/low > 1e4 {
 		digits = digits[:1]
@@ -70,6 +73,9 @@ func logTicks(low, high float64) []plot.Tick {
 				ticks = append(ticks, plot.Tick{Value: value, Label: number(value, max(0, int(-exponent)))})
 			}
 		}
+	}
+	if n := len(ticks); l.whole && (n == 0 || high > 1.3*ticks[n-1].Value) {
+		ticks = append(ticks, plot.Tick{Value: high, Label: number(high, 0)})
 	}
 	return ticks
 }
