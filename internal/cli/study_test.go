@@ -95,17 +95,17 @@ func fakeStudy(t testing.TB, dir string) {
 	}
 }
 
-// fakeEvaluation writes an evaluation of 60 problems with 16 samples each.
+// fakeEvaluation writes an evaluation of 24 problems with 8 samples each.
 func fakeEvaluation(t testing.TB, dir string, m fakeMethod, seed int, pass, spread float64, rng *rand.Rand) {
 	t.Helper()
 	var problems []eval.Problem
 	var verdicts []eval.Verdict
-	for i := range 60 {
+	for i := range 24 {
 		task := fmt.Sprintf("task/%d", i)
 		problems = append(problems, eval.Problem{TaskID: task})
 		skill := min(1, max(0, pass+0.25*rng.NormFloat64()))
 		all := rng.Float64() < skill
-		for range 16 {
+		for range 8 {
 			v := eval.Verdict{Sample: eval.Sample{TaskID: task, Completion: "x", Finished: true, AnswerTokens: 13, ReasoningPositions: int(m.positions + 0.5*rng.Float64()),
 				ThinkSeconds: m.cost * 1e-4 * (1 + 0.1*rng.Float64()), AnswerSeconds: 8e-4, ThinkFLOPs: m.cost * 1e6, AnswerFLOPs: 9e6}}
 			v.Passed = all
@@ -119,7 +119,7 @@ func fakeEvaluation(t testing.TB, dir string, m fakeMethod, seed int, pass, spre
 			verdicts = append(verdicts, v)
 		}
 	}
-	report, err := eval.Summarize(problems, verdicts, []int{1, 4, 16})
+	report, err := eval.Summarize(problems, verdicts, []int{1, 4, 8})
 	if err != nil {
 		t.Fatal(err)
 	}
