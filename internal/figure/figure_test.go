@@ -127,7 +127,7 @@ func TestTicks(t *testing.T) {
 		want string
 	}{
 		{"percent", labels(decimals{}, 0, 100), "0 20 40 60 80 100"},
-		{"around zero", labels(decimals{few: true}, -35, 17), "-20 0"},
+		{"around zero", labels(decimals{few: true}, -35, 17), "-30 -20 -10 0 10"},
 		{"small", labels(decimals{}, 0, 0.06), "0.00 0.01 0.02 0.03 0.04 0.05 0.06"},
 		{"whole", labels(decimals{whole: true}, 0, 3), "0 1 2 3"},
 		{"large", labels(decimals{}, 0, 3e6), "0 500k 1M 1.5M 2M 2.5M 3M"},

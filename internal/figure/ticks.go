@@ -21,11 +21,13 @@ func (d decimals) Ticks(low, high float64) []plot.Tick {
 	}
 	raw := (high - low) / intervals
 	step := math.Pow(10, math.Floor(math.Log10(raw)))
-	for _, digit := range []float64{10, 5, 2} {
-		if wider := step * digit; digit == 10 && wider/2 < raw || digit == 5 && wider/2.5 < raw || digit == 2 && step < raw {
-			step = wider
-			break
-		}
+	switch ratio := raw / step; { // to the nearest of 1, 2, 5 and 10
+	case ratio > 7:
+		step *= 10
+	case ratio > 3.2:
+		step *= 5
+	case ratio > 1.4:
+		step *= 2
 	}
 	if d.whole {
 		step = max(1, math.Round(step))
