@@ -127,7 +127,7 @@ func (e *env) app() *cli.App {
 		Usage:       "train and run latent reasoning with normalizing flows, on CPUs",
 		Description: "A language model that thinks in continuous thoughts with exact likelihoods (NF-CoT, arXiv 2606.06447).\nStart with: nfcot demo",
 		Commands: []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.rl(), e.fuse(), e.sample(), e.score(), e.eval(), e.merge(), e.report(),
-			e.sandbox(), e.inspect(), e.methods(), e.bench()},
+			e.probe(), e.sandbox(), e.inspect(), e.methods(), e.bench()},
 		Writer:                    e.stdout,
 		ErrWriter:                 e.stderr,
 		HideHelpCommand:           true,

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,11 +29,7 @@ type evalOptions struct {
 }
 
 func defaultEval() evalOptions {
-	return evalOptions{
-		samplingOptions: defaultSampling(),
-		executorOptions: defaultExecutor(),
-		k:               "1,8", shard: whole, out: "eval",
-	}
+	return evalOptions{samplingOptions: defaultSampling(), executorOptions: defaultExecutor(), k: "1,8", shard: whole, out: "eval"}
 }
 
 func (e *env) eval() *cli.Command {
@@ -124,7 +121,7 @@ func (e *env) runEval(o evalOptions) (evaluation, error) {
 			return x, err
 		}
 	}
-	if x, err = e.judgeAndReport(o, x, exec.run, recipe.Assemble, problems, source, ks); err != nil {
+	if x, err = e.judgeAndReport(o, x, exec.run, eval.Remember(recipe.Assemble), problems, source, ks); err != nil {
 		return x, err
 	}
 	for _, k := range ks {
@@ -179,6 +176,14 @@ func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, as
 	if x.Report, err = eval.Summarize(o.shard.of(problems), inOrder, ks); err != nil {
 		return x, input(err)
 	}
+	structures, err := eval.Structures(e.ctx, assemble, o.shard.of(problems), inOrder)
+	if err != nil {
+		return x, err
+	}
+	x.AddStructures(structures)
+	if x.Sampling != nil {
+		x.PeakMemory = peakMemory()
+	}
 	results := o.results
 	if results == "" {
 		results = filepath.Join(o.out, verdictsFile)
@@ -187,7 +192,7 @@ func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, as
 		return x, err
 	}
 	if o.shard != whole {
-		if err := writeShard(o.out, x.settings, o.shard, problems, source, ks); err != nil {
+		if err := writeShard(o.out, x, o.shard, problems, structures, source, ks); err != nil {
 			return x, err
 		}
 	}
@@ -258,24 +263,31 @@ func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.P
 			solved, solutions = append(solved, p), append(solutions, eval.Sample{TaskID: p.TaskID, Completion: p.CanonicalSolution})
 		}
 	}
-	failed, first := 0, len(solutions)
-	var why string
-	err := eval.Judge(e.ctx, exec, eval.Concatenate, solved, eval.Numbering(solutions), o.workers, func(i int, v eval.Verdict) error {
-		if !v.Passed {
-			failed++
-			if i < first {
-				first, why = i, v.TaskID+": "+v.Result
-			}
-		}
-		return nil
-	})
+	verdicts, err := e.judgeAll(exec, eval.Concatenate, solved, solutions, o.workers)
 	if err != nil {
 		return err
+	}
+	failed, why := 0, ""
+	for _, v := range verdicts {
+		if !v.Passed {
+			failed++
+			why = cmp.Or(why, v.TaskID+": "+v.Result)
+		}
 	}
 	if failed > 0 {
 		fmt.Fprintf(e.stderr, "eval: warning: the canonical solutions of %d of %d problems do not pass in the embedded Starlark interpreter, so their samples cannot either (%s)\n", failed, len(solved), why)
 	}
 	return nil
+}
+
+// judgeAll returns the verdicts of samples, in their order.
+func (e *env) judgeAll(exec eval.Executor, assemble eval.Assemble, problems []eval.Problem, samples []eval.Sample, workers int) ([]eval.Verdict, error) {
+	verdicts := make([]eval.Verdict, len(samples))
+	err := eval.Judge(e.ctx, exec, assemble, problems, eval.Numbering(samples), workers, func(i int, v eval.Verdict) error {
+		verdicts[i] = v
+		return nil
+	})
+	return verdicts, err
 }
 
 func (e *env) printEvaluation(x evaluation, perProblem bool) error {
@@ -298,6 +310,13 @@ func (e *env) printEvaluation(x evaluation, perProblem bool) error {
 	}
 	if x.InProcess > 0 {
 		rows = append(rows, []string{"problems judged in the program's own process", fmt.Sprint(x.InProcess)})
+	}
+	if x.StructuralSimilarity != nil {
+		similar := fmt.Sprintf("%.3f", *x.StructuralSimilarity)
+		if x.Unparsed > 0 {
+			similar += fmt.Sprintf(", %d programs left out", x.Unparsed)
+		}
+		rows = append(rows, []string{"structural similarity", similar})
 	}
 	for _, mean := range []struct {
 		name   string

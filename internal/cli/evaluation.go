@@ -19,6 +19,7 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/figure"
 )
 
 // settings are what the verdicts of an evaluation depend on. A report names
@@ -55,7 +56,8 @@ type sampling struct {
 // An evaluation is what eval reports: the numbers, and where they come from.
 type evaluation struct {
 	settings
-	Shard string `json:"shard,omitempty"` // "i/n" where these are a part of the problems
+	Shard      string `json:"shard,omitempty"`             // "i/n" where these are a part of the problems
+	PeakMemory int64  `json:"peak_memory_bytes,omitempty"` // that this process held at most, if it drew the samples; 0 if not known
 	eval.Report
 }
 
@@ -178,7 +180,11 @@ func writeEvaluation(dir, results string, x evaluation, verdicts []eval.Verdict)
 		return err
 	}
 	err := ckpt.WriteFile(in(plotFile), func(w io.Writer) error {
-		_, err := io.WriteString(w, eval.PlotPassAtK(x.curves(x.name())))
+		plot, err := passFigure(x.curves(x.name(), 0)).SVG()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(plot)
 		return err
 	})
 	if err != nil {
@@ -202,13 +208,29 @@ func writeReport(path string, v any) error {
 // name is what a plot calls an evaluation.
 func (x *evaluation) name() string { return strings.TrimSpace(x.Bench + " " + x.Method) }
 
-// curves are the evaluation's pass@k over all k, to be drawn.
-func (x *evaluation) curves(name string) []eval.Curve {
+// curves are the evaluation's pass@k over all k, to be drawn in the styles from
+// the given one on.
+func (x *evaluation) curves(name string, style int) []figure.Series {
 	pass, base := x.Curves()
 	if base == nil {
-		return []eval.Curve{{Name: name, Points: pass}}
+		return []figure.Series{passCurve(name, style, pass)}
 	}
-	return []eval.Curve{{Name: name + ", base and plus tests", Points: pass}, {Name: name + ", base tests", Points: base}}
+	return []figure.Series{passCurve(name+", base and plus tests", style, pass), passCurve(name+", base tests", style+1, base)}
+}
+
+// passCurve is pass@k in percent over k.
+func passCurve(name string, style int, estimates []eval.PassEstimate) figure.Series {
+	s := figure.Series{Name: name, Style: style}
+	for _, p := range estimates {
+		s.Points = append(s.Points, figure.Point{X: float64(p.K), Y: 100 * p.Value, Low: 100 * p.Low, High: 100 * p.High})
+	}
+	return s
+}
+
+// passFigure draws curves of pass@k.
+func passFigure(curves []figure.Series) *figure.Figure {
+	return &figure.Figure{Name: "pass_at_k", Title: "pass@k over k, with 95 % intervals",
+		Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, YMax: 100, Series: curves}}}
 }
 
 // kinds are the kinds of result in the order in which tables have them.

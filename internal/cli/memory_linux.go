@@ -26,6 +26,20 @@ func availableMemory() int {
 	return available
 }
 
+// peakMemory is how many bytes of memory this process has held at most since it
+// began; 0 if that is not known. What getrusage says would include what the program
+// held that started this one.
+func peakMemory() int64 {
+	text, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(text)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); err == nil {
+			return kib << 10
+		}
+	}
+	return 0
+}
+
 // readNumber reads a file with a number, or the number after a name on a line of
 // its own.
 func readNumber(path string, name ...string) (int, bool) {

@@ -25,10 +25,13 @@ type shardRecord struct {
 	Tasks      []string `json:"tasks"`   // all problems of the evaluation
 	Samples    int      `json:"samples"` // of all shards
 	Numbers    []int    `json:"numbers"` // of this shard's samples among those, in the verdicts' order
+
+	Structures []eval.Structure `json:"structures"`                  // of this shard's problems
+	PeakMemory int64            `json:"peak_memory_bytes,omitempty"` // of its process
 }
 
-func writeShard(dir string, x settings, s shard, problems []eval.Problem, source source, ks []int) error {
-	r := shardRecord{Shard: s.String(), Evaluation: x, K: ks, Samples: source.total(), Numbers: source.numbers()}
+func writeShard(dir string, x evaluation, s shard, problems []eval.Problem, structures []eval.Structure, source source, ks []int) error {
+	r := shardRecord{Shard: s.String(), Evaluation: x.settings, K: ks, Samples: source.total(), Numbers: source.numbers(), Structures: structures, PeakMemory: x.PeakMemory}
 	for _, p := range problems {
 		r.Tasks = append(r.Tasks, p.TaskID)
 	}
@@ -86,6 +89,10 @@ func (e *env) runMerge(o mergeOptions) error {
 	}
 	if x.Report, err = eval.Summarize(problems, verdicts, whole.K); err != nil {
 		return input(err)
+	}
+	x.AddStructures(structuresOf(whole.Tasks, parts))
+	for _, p := range parts {
+		x.PeakMemory = max(x.PeakMemory, p.record.PeakMemory)
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
@@ -216,12 +223,22 @@ func join(parts []part) ([]eval.Verdict, error) {
 	return verdicts, nil
 }
 
+// structuresOf are those of all shards in the order of the problems.
+func structuresOf(tasks []string, parts []part) []eval.Structure {
+	var all []eval.Structure
+	for _, p := range parts {
+		all = append(all, p.record.Structures...)
+	}
+	slices.SortFunc(all, func(a, b eval.Structure) int { return slices.Index(tasks, a.TaskID) - slices.Index(tasks, b.TaskID) })
+	return all
+}
+
 // agree finds what two shards have not in common but should. Where the problems
 // were read from does not matter, nor which walls stood.
 func agree(a, b part) error {
 	describe := func(p part) ([]byte, error) {
 		r := p.record
-		r.Shard, r.Numbers = fmt.Sprint(p.shard.count), nil
+		r.Shard = fmt.Sprint(p.shard.count)
 		r.Evaluation.Bench, r.Evaluation.Sandbox = "", ""
 		// One level of keys, so that a difference has a name.
 		return json.Marshal(struct {

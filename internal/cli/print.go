@@ -42,7 +42,7 @@ func (e *env) printTable(header []string, rows [][]string) {
 
 // isNumber tells numbers, with an interval or a unit after them, from names.
 func isNumber(s string) bool {
-	return strings.IndexAny(strings.TrimPrefix(s, "-"), "0123456789") == 0
+	return strings.IndexAny(strings.TrimLeft(s, "+-"), "0123456789") == 0
 }
 
 func cells(texts []string) table.Row {

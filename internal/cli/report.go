@@ -4,20 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/eval"
+	"nfcot/internal/figure"
 )
 
 type reportOptions struct {
-	dirs []string
-	out  string
+	dirs       []string
+	study, out string
 }
 
 func (e *env) report() *cli.Command {
@@ -27,12 +28,18 @@ func (e *env) report() *cli.Command {
 		Usage:     "lay evaluations side by side, with the differences between them",
 		ArgsUsage: "DIR...",
 		Description: "Each DIR is what nfcot eval or nfcot merge left. Every evaluation is compared with the first, problem by problem:\n" +
-			"the interval of a difference is a paired bootstrap, which sees much smaller differences than the two intervals alone.",
+			"the interval of a difference is a paired bootstrap, which sees much smaller differences than the two intervals alone.\n" +
+			"With --study, the DIR of that flag has a study.jsonl that names the evaluations and runs of several methods and seeds;\n" +
+			"the report then has tables, figures and a verdict on every claim.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "o", Usage: "`FILE` for one HTML page with tables and a plot", Destination: &o.out},
+			&cli.StringFlag{Name: "study", Usage: "`DIR` of a study, in place of evaluations", Destination: &o.study},
+			&cli.StringFlag{Name: "o", Usage: "`FILE` for one HTML page with tables and a plot; with --study, the folder for index.html, results.md and figures", Destination: &o.out},
 		},
 		Action: func(c *cli.Context) error {
 			o.dirs = c.Args().Slice()
+			if o.study != "" {
+				return e.reportStudy(o)
+			}
 			return e.runReport(o)
 		},
 	})
@@ -151,70 +158,51 @@ func (c *compared) name() string {
 
 // sideBySide is the table of evaluations: a line for each and each k.
 func sideBySide(all []compared) (header []string, rows [][]string) {
-	header = []string{"evaluation", "benchmark", "recipe", "problems", "samples", "k", "pass@k, %", "base tests alone, %", "difference to the first, points"}
+	header = []string{"evaluation", "benchmark", "recipe", "problems", "samples", "k", "pass@k, %"}
+	base := slices.ContainsFunc(all, func(c compared) bool { return c.BasePassAtK != nil })
+	if base {
+		header = append(header, "base tests alone, %")
+	}
+	header = append(header, "difference to the first, points")
 	for _, c := range all {
 		for i, p := range c.PassAtK {
-			row := []string{c.name(), c.Bench, c.Recipe, fmt.Sprint(c.Report.Problems), fmt.Sprint(c.Samples), fmt.Sprint(p.K), percent(p), "", ""}
+			row := []string{c.name(), c.Bench, c.Recipe, fmt.Sprint(c.Report.Problems), fmt.Sprint(c.Samples), fmt.Sprint(p.K), percent(p)}
 			if c.BasePassAtK != nil {
-				row[7] = percent(c.BasePassAtK[i])
+				row = append(row, percent(c.BasePassAtK[i]))
+			} else if base {
+				row = append(row, "")
 			}
+			difference := ""
 			for _, d := range c.Differences {
 				if d.K == p.K {
-					row[8] = fmt.Sprintf("%+.1f [%+.1f, %+.1f]", 100*d.Value, 100*d.Low, 100*d.High)
+					difference = points(d.Estimate)
 				}
 			}
-			rows = append(rows, row)
+			rows = append(rows, append(row, difference))
 		}
 	}
 	return header, rows
 }
 
-// page is one HTML page, without a script and without anything from elsewhere.
-var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>pass@k</title>
-<style>
-body { font-family: sans-serif; margin: 2em; }
-table { border-collapse: collapse; margin: 1em 0; }
-th, td { padding: .25em .75em; text-align: left; border-bottom: 1px solid #ddd; }
-</style>
-</head>
-<body>
-<h1>pass@k</h1>
-{{.Plot}}
-{{range .Tables}}<h2>{{.Title}}</h2>
-<table>
-<tr>{{range .Header}}<th>{{.}}</th>{{end}}</tr>
-{{range .Rows}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>
-{{end}}</table>
-{{end}}</body>
-</html>
-`))
-
-type pageTable struct {
-	Title  string
-	Header []string
-	Rows   [][]string
+// points writes a difference of two pass@k in percentage points.
+func points(d eval.Estimate) string {
+	return fmt.Sprintf("%+.1f [%+.1f, %+.1f]", 100*d.Value, 100*d.Low, 100*d.High)
 }
 
 func writePage(w io.Writer, all []compared) error {
 	header, rows := sideBySide(all)
-	tables := []pageTable{{"Evaluations", header, rows}}
-	var curves []eval.Curve
+	page := document{Title: "pass@k", Sections: []section{{Title: "Evaluations", Tables: []pageTable{{Header: header, Rows: rows}}}}}
+	var curves []figure.Series
 	for _, c := range all {
 		report, err := eval.Summarize(c.problems(), c.verdicts, nil)
 		if err != nil {
 			return err
 		}
 		c.Report.Tasks = report.Tasks
-		curves = append(curves, c.curves(c.name())...)
+		curves = append(curves, c.curves(c.name(), len(curves))...)
 		header, rows := taskRows(c.evaluation)
-		tables = append(tables, pageTable{c.name(), header, rows})
+		page.Sections = append(page.Sections, section{Title: c.name(), Tables: []pageTable{{Header: header, Rows: rows}}})
 	}
-	return page.Execute(w, struct {
-		Plot   template.HTML
-		Tables []pageTable
-	}{template.HTML(eval.PlotPassAtK(curves)), tables})
+	page.Sections[0].Figures = []*figure.Figure{passFigure(curves)}
+	return page.writeHTML(w)
 }

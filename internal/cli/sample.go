@@ -28,6 +28,7 @@ type samplingOptions struct {
 	problems      int
 	n             int
 	thoughtTemp   float64
+	denoiseSteps  int // of ladir; 0: those of its settings
 	temp          float64
 	thinking      string
 	denoise       bool
@@ -55,6 +56,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
 		&cli.BoolFlag{Name: "denoise", Usage: "draw thoughts without the dequantisation noise that a run of nfcot learnt them with: of sigma² only what exceeds it", Destination: &o.denoise},
+		&cli.IntFlag{Name: "denoise-steps", Usage: "`N` steps from noise to thoughts, for ladir (default: the experiment's diffusion.steps)", Destination: &o.denoiseSteps},
 		&cli.StringFlag{Name: "thinking", Usage: "think by this `RULE` with a run of cot, in place of drawing tokens: soft feeds back the mean of the tokens' embeddings, weighted by their probabilities at --temp; gumbel weighs with a Gumbel-softmax of these at --thought-temp", Destination: &o.thinking},
 		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
 		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
@@ -72,6 +74,8 @@ func (o *samplingOptions) check() error {
 		return inputf("-n is %d, --problems %d, --streams %d, --max-tokens %d; each must be at least 1", o.n, o.problems, o.streams, o.maxTokens)
 	case !(o.temp >= 0 && o.thoughtTemp >= 0) || math.IsInf(o.temp+o.thoughtTemp, 0):
 		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
+	case o.denoiseSteps < 0 || o.denoiseSteps > 1000:
+		return inputf("--denoise-steps is %d; want 1 to 1000, or 0 for the experiment's", o.denoiseSteps)
 	case o.topK < 0 || !(o.topP > 0 && o.topP <= 1) || !(o.minP >= 0 && o.minP <= 1):
 		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
 	case !(o.repeatPenalty > 0) || math.IsInf(o.repeatPenalty, 0):
@@ -236,9 +240,9 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 			fmt.Fprint(e.stdout, thinking(run, *s))
 		}
 	}
-	var heard func(*cot.Sample, int)
+	options := o.options(run, recipe)
 	if o.n == 1 {
-		heard = func(s *cot.Sample, token int) {
+		options.Heard = func(s *cot.Sample, token int) {
 			if shown == 0 {
 				think(s)
 			}
@@ -252,13 +256,13 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 		}
 	}
 	done := 0
-	return e.sampleBatches(run, problems, recipe, o.samplingOptions, heard, func(_ eval.Problem, s cot.Sample) error {
+	return e.sampleBatches(run, problems, recipe, o.samplingOptions, options, func(_ eval.Problem, s cot.Sample) error {
 		if done++; shown < done {
 			think(&s)
 		}
 		answer, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
 		switch {
-		case heard == nil:
+		case options.Heard == nil:
 			fmt.Fprint(e.stdout, answer)
 		case !stopped:
 			fmt.Fprint(e.stdout, pending+stream.Flush())
@@ -278,8 +282,8 @@ func thinking(run *train.Run, s cot.Sample) string {
 	text := run.Tokenizer.Decode(s.Chain, true)
 	if s.Thoughts != nil && run.Model.Coder() != nil {
 		text = ""
-		for k, ids := range run.VAE.Read(run.Model.Coder().ToCodes(s.Thoughts)) {
-			text += fmt.Sprintf("[thought %d] %s\n", k+1, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+		for k, line := range decoded(run, s.Thoughts) {
+			text += fmt.Sprintf("[thought %d] %s\n", k+1, line)
 		}
 	}
 	var b strings.Builder
@@ -289,12 +293,22 @@ func thinking(run *train.Run, s cot.Sample) string {
 	return b.String()
 }
 
+// decoded is what the VAE's decoder reads in each thought, without the line's end.
+// u [K, D] → [K]
+func decoded(run *train.Run, u *tensor.Tensor) []string {
+	var lines []string
+	for _, ids := range run.VAE.Read(run.Model.Coder().ToCodes(u)) {
+		lines = append(lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+	}
+	return lines
+}
+
 // drawSamples draws samples of problems with progress and yields them, problem
 // by problem, as they go into samples.jsonl.
 func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
 	bar := e.progress("sample "+run.Model.Method.Name, "samples", 0, len(problems)*o.n)
 	done, finished := 0, 0
-	err := e.sampleBatches(run, problems, recipe, o, nil, func(p eval.Problem, s cot.Sample) error {
+	err := e.sampleBatches(run, problems, recipe, o, o.options(run, recipe), func(p eval.Problem, s cot.Sample) error {
 		line, err := sampleLine(run, p, recipe, s, o)
 		if err != nil {
 			return err
@@ -313,35 +327,44 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 	return nil
 }
 
+// options are those of a run's sampler under a recipe.
+func (o *samplingOptions) options(run *train.Run, recipe *bench.Recipe) cot.Options {
+	return cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, DenoiseSteps: o.denoiseSteps, TextTemp: o.temp, Truncation: o.truncation(),
+		RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Stop: stopper(run, recipe)}
+}
+
 // sampleBatches samples as many problems at a time as the number of streams
-// allows; heard is told the tokens of answers as they are drawn.
-func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
+// allows, n of each. Replace of the sampler's options counts all problems.
+func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
 	prompts, err := encodePrompts(run, problems, recipe)
 	if err != nil {
 		return err
 	}
-	for len(prompts) > 0 {
+	replace := options.Replace
+	for from := 0; from < len(prompts); {
 		if e.ctx.Err() != nil {
 			return train.ErrInterrupted
 		}
-		batch := min(max(1, o.streams/o.n), len(prompts))
-		for i, samples := range sampler.Sample(prompts[:batch], o.n, options) {
+		to := min(from+max(1, o.streams/o.n), len(prompts))
+		if replace != nil {
+			options.Replace = func(p, i int) *tensor.Tensor { return replace(from+p, i) }
+		}
+		for i, samples := range sampler.Sample(prompts[from:to], o.n, options) {
 			for _, s := range samples {
-				if err := yield(problems[i], s); err != nil {
+				if err := yield(problems[from+i], s); err != nil {
 					return err
 				}
 			}
 		}
-		prompts, problems = prompts[batch:], problems[batch:]
+		from = to
 	}
 	return nil
 }
 
 // encodePrompts makes tokens of what a recipe asks, if the model has room to answer.
 func encodePrompts(run *train.Run, problems []eval.Problem, recipe *bench.Recipe) ([][]int, error) {
-	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
+	room := run.Experiment.Model.MaxTokens - max(run.Experiment.NF.K, run.Experiment.Coconut.States()) - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {
 		prompts[i] = run.Tokenizer.Encode(recipe.Prompt(p))

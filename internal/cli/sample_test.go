@@ -47,7 +47,7 @@ func TestStopsEndSamples(t *testing.T) {
 	o.n, o.maxTokens, o.temp = 40, 30, 1
 	draw := func(stops ...string) (samples []cot.Sample, lines []eval.Sample) {
 		r := &bench.Recipe{Prompt: func(p eval.Problem) string { return p.Prompt }, Stops: stops}
-		err := e.sampleBatches(run, []eval.Problem{problem}, r, o, nil, func(p eval.Problem, s cot.Sample) error {
+		err := e.sampleBatches(run, []eval.Problem{problem}, r, o, o.options(run, r), func(p eval.Problem, s cot.Sample) error {
 			line, err := sampleLine(run, p, r, s, o)
 			samples, lines = append(samples, s), append(lines, line)
 			return err

@@ -173,7 +173,7 @@ func (d *drawn) samples(remaining []int, show *judging) iter.Seq2[eval.Numbered,
 		}
 		show.sample("sample "+d.run.Model.Method.Name, d.total(), len(missing))
 		at := 0 // samples drawn
-		err := d.e.sampleBatches(d.run, problems, d.recipe, d.options.samplingOptions, nil, func(p eval.Problem, s cot.Sample) error {
+		err := d.e.sampleBatches(d.run, problems, d.recipe, d.options.samplingOptions, d.options.options(d.run, d.recipe), func(p eval.Problem, s cot.Sample) error {
 			i := first[at/d.options.n] + at%d.options.n
 			at++
 			if !missing[i] {

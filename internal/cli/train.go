@@ -265,6 +265,7 @@ func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []
 	if run.VAE != nil {
 		x.NF.K, x.NF.D = run.VAE.Config.K, run.VAE.Config.D
 	}
+	x.Fit(data)
 	fingerprint := train.Fingerprint(data)
 	if x.Source.SHA256 != "" && x.Source.SHA256 != fingerprint {
 		return nil, nil, inputf("%s: the data are not those the run began with; expected sha256 %s, found %s", dir, x.Source.SHA256, fingerprint)
@@ -309,7 +310,7 @@ func check(x train.Experiment, data []cot.Encoded, codes bool) error {
 		return inputf("%d examples leave nothing to train on: %d are held out (held_out)", len(data), x.HeldOut)
 	}
 	for i, ex := range data {
-		if rows := len(ex.Prompt) + len(slices.Concat(ex.Steps...)) + len(ex.Answer) + 2; rows > x.Model.MaxTokens {
+		if rows := len(ex.Prompt) + len(slices.Concat(ex.Steps...)) + len(ex.Answer) + 2 + x.Coconut.States(); rows > x.Model.MaxTokens {
 			return inputf("example %d has %d tokens, more than the model's %d positions (model.positions)", i+1, rows, x.Model.MaxTokens)
 		}
 	}
@@ -404,6 +405,9 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, limit int, resume bo
 		last = describeParts(m.Parts.All())
 		bar.set(m.Step, last)
 		flops += m.FLOPs
+		if m.Step == m.Steps {
+			m.PeakMemory = peakMemory()
+		}
 		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts.All()) {
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
 				return err

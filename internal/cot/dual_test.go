@@ -20,9 +20,12 @@ func replayDual(m *NFCoT, x Sample) (thoughts, text []float32) {
 	return thoughts, w.sayAll(said(x, m.Special))
 }
 
-// As TestReplayNFCoT.
+// As TestReplayNFCoT. With an MLP the head's random means are so far out that the flow,
+// undone, overflows.
 func TestReplayDual(t *testing.T) {
-	m, _ := shakenDual(nfOptions)
+	o := nfOptions
+	o.MLP = 0
+	m, _ := shakenDual(o)
 	checkReplay(t, m, replayDual)
 }
 
@@ -57,30 +60,6 @@ func TestDualIsUnifiedAtIdentity(t *testing.T) {
 		b := Stage{dual, false}.Loss(nil, batch, dual.Size(batch), draws)
 		if same := a.total() == b.total(); same != identity || a.part(t, "flow_nats_per_dim") != b.part(t, "flow_nats_per_dim") {
 			t.Errorf("identity %v: losses %v and %v", identity, a.Parts.All(), b.Parts.All())
-		}
-	}
-}
-
-// By hand: K-1 rows to find the thoughts, the inverse of the flow, and K rows to read
-// the codes.
-func TestDualFLOPs(t *testing.T) {
-	m, _ := shakenDual(nfOptions)
-	q := prompts(1)
-	K, D, H, before := m.Options.K, m.Options.D, m.LM.Hidden, len(q[0])+1
-	C, hidden := flowShape.Width, flowShape.Expansion*flowShape.Width
-	want := 0.0
-	for k := range K {
-		want += float64(2 * 2 * D * H) // head
-		if k < K-1 {
-			want += m.LM.FLOPs(1, before+k+1, 0) + float64(2*D*H)
-		}
-		want += m.LM.FLOPs(1, before+k+1, 0) + float64(2*D*H)
-		row := C*D + 3*C*C + C*C + 2*C*hidden + 2*C*(k+1) + 2*D*C // in, qkv, proj, up and down, attention, out
-		want += float64(2 * flowShape.Blocks * row)
-	}
-	for _, x := range m.Sample(q, 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4})[0] {
-		if x.Think.FLOPs != want || x.Think.Seconds <= 0 {
-			t.Errorf("think %+v, want %g operations", x.Think, want)
 		}
 	}
 }

@@ -18,6 +18,11 @@ var (
 	_ Learner = (*LaVAE)(nil)
 	_ Sampler = (*LaVAE)(nil)
 	_ Coder   = (*LaVAE)(nil)
+	_ Learner = (*LaDiR)(nil)
+	_ Sampler = (*LaDiR)(nil)
+	_ Coder   = (*LaDiR)(nil)
+	_ Learner = (*Coconut)(nil)
+	_ Sampler = (*Coconut)(nil)
 	_ Learner = (*Text)(nil)
 	_ Sampler = (*Text)(nil)
 	_ Scorer  = (*Text)(nil)
@@ -56,6 +61,20 @@ func shakenDual(o NFOptions) (*NFCoT, *tensor.Params) {
 func shakenLaVAE(o NFOptions) (*LaVAE, *tensor.Params) {
 	p := tensor.NewParams(1)
 	m := NewLaVAE(p, transformer.NewLM(p, lmShape), special, o)
+	shake(p)
+	return m, p
+}
+
+func shakenLaDiR(o NFOptions, process string) (*LaDiR, *tensor.Params) {
+	p := tensor.NewParams(1)
+	m := NewLaDiR(p, transformer.NewLM(p, lmShape), special, o, Diffusion{Process: process, Steps: 4, Shift: 1})
+	shake(p)
+	return m, p
+}
+
+func shakenCoconut() (*Coconut, *tensor.Params) {
+	p := tensor.NewParams(1)
+	m := NewCoconut(transformer.NewLM(p, lmShape), special, CoconutOptions{PerLine: 2, Lines: 3, Last: 0.25, Scale: 0.5})
 	shake(p)
 	return m, p
 }

@@ -187,9 +187,9 @@ func (c *thinkers) step(k int, flops float64, next func(h, u *tensor.Tensor, k i
 	}
 }
 
-// replace puts given thoughts number k, those of prompt i/n, into the rows of u.
+// replace puts given thoughts number k, those of sample i%n of prompt i/n, into row i of u.
 func (o *Options) replace(u *tensor.Tensor, k, n int) {
 	for i := range u.Rows() {
-		copy(u.Row(i), o.Replace(i/n).Row(k))
+		copy(u.Row(i), o.Replace(i/n, i%n).Row(k))
 	}
 }

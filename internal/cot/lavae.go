@@ -34,6 +34,9 @@ func (m *LaVAE) predict(t *tensor.Tape, h *tensor.Tensor) *tensor.Tensor {
 	return m.mlp.Add(t, t.Linear(h, m.head, m.headBias), h)
 }
 
+// predictFLOPs is what predict takes for a row.
+func (m *LaVAE) predictFLOPs() float64 { return float64(2*len(m.head.Data)) + m.mlp.FLOPs() }
+
 // Loss is the squared error of the codes at the variance of the noise, per latent
 // dimension, which is how NF-CoT guides its means, plus the text loss, in nats per
 // token, each with its weight. As there, the backbone reads the codes with
@@ -45,7 +48,8 @@ func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) L
 	mean := m.meanError(t, e, mu, whole)
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
-	loss := Loss{Total: t.Add(t.Scale(float32(o.MeanWeight), mean), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM)}
+	loss := Loss{Total: t.Add(t.Scale(float32(o.MeanWeight), mean), t.Scale(float32(o.LambdaText), text)),
+		FLOPs: s.trainingFLOPs(m.LM), Extra: 3 * float64(e.Rows()) * (m.predictFLOPs() + m.projectFLOPs())}
 	loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
 	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
 	return loss
@@ -64,8 +68,7 @@ func (m *LaVAE) forward(t *tensor.Tape, s stream, noisy *tensor.Tensor) (mu, tex
 func (m *LaVAE) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
-	flops := float64(2*len(m.head.Data)) + m.mlp.FLOPs()
-	h = m.think(t, speakers, h, flops, func(h, u *tensor.Tensor, k int) {
+	h = m.think(t, speakers, h, m.predictFLOPs(), func(h, u *tensor.Tensor, k int) {
 		if o.Replace != nil {
 			o.replace(u, k, n)
 		} else {
@@ -78,6 +81,9 @@ func (m *LaVAE) Sample(prompts [][]int, n int, o Options) [][]Sample {
 
 // ToCodes returns the thoughts: they are codes (Coder).
 func (m *LaVAE) ToCodes(u *tensor.Tensor) *tensor.Tensor { return u }
+
+// FromCodes returns the codes: they are thoughts (Coder).
+func (m *LaVAE) FromCodes(e *tensor.Tensor) *tensor.Tensor { return e }
 
 // Diagnose is the mean error of each thought, in the units of the loss.
 func (m *LaVAE) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {

@@ -31,13 +31,6 @@ func TestLaVAEThoughtsAreRegressed(t *testing.T) {
 				if x.LogThoughts != 0 || x.Positions() != m.Options.K {
 					t.Errorf("%s: log p of thoughts %g, %d positions", at, x.LogThoughts, x.Positions())
 				}
-				want := 0.0
-				for k := range m.Options.K {
-					want += m.LM.FLOPs(1, len(x.Prompt)+1+k+1, 0) + float64(2*m.Options.D*m.LM.Hidden*(1+1)) // head; proj_in
-				}
-				if x.Think.FLOPs != want || x.Think.Seconds <= 0 {
-					t.Errorf("%s: think %+v, want %g operations", at, x.Think, want)
-				}
 				answers[fmt.Sprint(p, x.Answer)] = true
 			}
 		}

@@ -34,6 +34,7 @@ type Loss struct {
 	Total *tensor.Tensor // [1, 1]
 	Parts Parts
 	FLOPs float64 // of the backbone, forward and backward, had all of it a gradient
+	Extra float64 // FLOPs of what else is trained through, counted alike
 }
 
 // Parts are the terms of a loss. They are few: an array holds them, which needs no
@@ -109,6 +110,8 @@ type Temperatures struct {
 type Coder interface {
 	// ToCodes returns the standardised codes.   u [K, D] → [K, D]
 	ToCodes(u *tensor.Tensor) *tensor.Tensor
+	// FromCodes undoes ToCodes.   e [K, D] → [K, D]
+	FromCodes(e *tensor.Tensor) *tensor.Tensor
 }
 
 // A Diagnoser has more to say of held-out examples than its loss.
@@ -131,12 +134,13 @@ type Options struct {
 	// before the temperature. 0 or 1 changes nothing. As with Truncation,
 	// log-probabilities know nothing of it.
 	RepeatPenalty float64
+	DenoiseSteps  int // of LaDiR; 0: those of its settings
 	MaxTokens     int // text tokens of a sample at most, explicit thinking included
 	Seed          uint64
-	// Replace, if not nil, gives the thoughts [K, D] of prompt p instead of
-	// sampling them: accuracy with the true thoughts separates the prior's
-	// mistakes from the answer's.
-	Replace func(p int) *tensor.Tensor
+	// Replace, if not nil, gives the thoughts [K, D] of sample i of prompt p instead
+	// of sampling them: accuracy with the true thoughts separates the prior's
+	// mistakes from the answer's. Tokens are drawn as they are without it.
+	Replace func(p, i int) *tensor.Tensor
 	// Heard, if not nil, is told each token of an answer as it is drawn, with the
 	// sample so far: its thinking is complete by then.
 	Heard func(s *Sample, token int)

@@ -3,6 +3,7 @@ package cot
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
@@ -57,7 +58,8 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		target, noise = e, m.Options.Noise
 	}
 	s := m.layout(t, batch)
-	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, noisy), 1)
+	in := m.reads(t, u, noisy)
+	mu, logSigma, logText := m.forward(t, s, in, 1)
 	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
 	if logDet != nil {
 		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
@@ -65,7 +67,11 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	flow = t.Scale(-1/float32(whole.Dims), flow)
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
-	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM)}
+	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)),
+		FLOPs: s.trainingFLOPs(m.LM), Extra: 3 * (float64(u.Rows())*m.Head.FLOPs() + float64(in.Rows())*m.projectFLOPs())}
+	if !m.HoldFlow {
+		loss.Extra += 3 * float64(len(batch)) * m.Flow.FLOPs()
+	}
 	loss.Parts.Add("flow_nats_per_dim", float64(flow.Data[0]))
 	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
 	if o.MeanWeight > 0 && m.HoldFlow {
@@ -91,22 +97,12 @@ func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor, textTemp flo
 // LogProb scores samples: log p(u|q) and log p(x|q, u) of each, EOS included
 // where it was drawn.
 func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (thoughts, text *tensor.Tensor) {
-	o := m.Options
-	var s stream
-	u := tensor.New(len(samples)*o.K, o.D)
+	s, u, in := m.replay(t, samples)
 	owner := make([]int, u.Rows())
-	for i, x := range samples {
-		m.lay(&s, i, len(samples), x.Prompt, x.Answer, x.Finished)
-		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
-		for k := range o.K {
-			owner[i*o.K+k] = i
-		}
+	for j := range owner {
+		owner[j] = j / m.Options.K
 	}
-	e := u // or what it stands for, where that is read
-	if m.twice {
-		e = m.ToCodes(u)
-	}
-	mu, logSigma, logText := m.forward(t, s, m.reads(t, u, e), temp.Text)
+	mu, logSigma, logText := m.forward(t, s, in, temp.Text)
 	if m.HoldSigma {
 		logSigma = tensor.From(logSigma.Data, logSigma.Shape...)
 	}
@@ -124,6 +120,42 @@ func tempered(t *tensor.Tape, logSigma *tensor.Tensor, temp float64) *tensor.Ten
 		shift.Data[i] = float32(math.Log(temp))
 	}
 	return t.Add(logSigma, shift)
+}
+
+// replay lays the streams of samples one after the other.
+// → their thoughts u [n·K, D], and what the backbone reads, see reads
+func (m *NFCoT) replay(t *tensor.Tape, samples []Sample) (s stream, u, in *tensor.Tensor) {
+	o := m.Options
+	u = tensor.New(len(samples)*o.K, o.D)
+	for i, x := range samples {
+		m.lay(&s, i, len(samples), x.Prompt, x.Answer, x.Finished)
+		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
+	}
+	e := u // or what it stands for, where that is read
+	if m.twice {
+		e = m.ToCodes(u)
+	}
+	return s, u, m.reads(t, u, e)
+}
+
+// Sigmas returns the standard deviation that the head predicts for each thought of
+// each sample from the thoughts before it, mean over its dimensions.   → [n][K]
+func (m *NFCoT) Sigmas(samples []Sample) [][]float64 {
+	s, u, in := m.replay(nil, samples)
+	_, logSigma, _ := m.forward(nil, s, in, 1)
+	all := make([]float64, u.Rows())
+	for r := range all {
+		all[r] = meanSigma(logSigma.Row(r))
+	}
+	return slices.Collect(slices.Chunk(all, m.Options.K))
+}
+
+func meanSigma(logSigma []float32) float64 {
+	sum := 0.0
+	for _, l := range logSigma {
+		sum += math.Exp(float64(l))
+	}
+	return sum / float64(len(logSigma))
 }
 
 // Sample answers each prompt n times from one prefill: K thoughts, drawn one
@@ -164,6 +196,12 @@ func (m *NFCoT) draw(t *tensor.Tape, speakers []*speaker, h, u *tensor.Tensor, k
 // ToCodes undoes the flow (Coder).
 func (m *NFCoT) ToCodes(u *tensor.Tensor) *tensor.Tensor { return m.Flow.Inverse(u, nil) }
 
+// FromCodes is the flow (Coder).
+func (m *NFCoT) FromCodes(e *tensor.Tensor) *tensor.Tensor {
+	u, _ := m.Flow.Forward(nil, e, nil)
+	return u
+}
+
 // Diagnose looks at each thought of a batch: the standard deviation that the head
 // predicts, and the negative log-likelihood, the flow's log-determinant left out,
 // both averages over batch and dimensions. A sigma near the dequantisation noise,
@@ -180,9 +218,7 @@ func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
 	sigma, nll := make([]float64, K), make([]float64, K)
 	for r := range u.Rows() {
 		nll[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))
-		for _, l := range logSigma.Row(r) {
-			sigma[r%K] += math.Exp(float64(l)) / float64(D*len(batch))
-		}
+		sigma[r%K] += meanSigma(logSigma.Row(r)) / float64(len(batch))
 	}
 	var parts []Part
 	for k := range K {

@@ -19,7 +19,10 @@ func samplers() map[string]Sampler {
 	chain, _ := shakenText(true)
 	dual, _ := shakenDual(nfOptions)
 	regressing, _ := shakenLaVAE(nfOptions)
-	return map[string]Sampler{"nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
+	diffusing, _ := shakenLaDiR(nfOptions, "flow")
+	noising, _ := shakenLaDiR(nfOptions, "ddim")
+	feeding, _ := shakenCoconut()
+	return map[string]Sampler{"coconut": feeding, "ladir": diffusing, "ladir, ddim": noising, "nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
 }
 
 // A sampleScorer knows the likelihoods of its own samples.
@@ -271,15 +274,34 @@ func TestDrawHasItsDistribution(t *testing.T) {
 // Given thoughts take the place of drawn ones and are scored as such.
 func TestReplacedThoughts(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
-	given := []*tensor.Tensor{random(1, nfOptions.K, nfOptions.D), random(2, nfOptions.K, nfOptions.D)}
-	for p, xs := range m.Sample(prompts(2), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4, Replace: func(p int) *tensor.Tensor { return given[p] }}) {
+	given := func(p, i int) *tensor.Tensor { return random(uint64(10*p+i), nfOptions.K, nfOptions.D) }
+	for p, xs := range m.Sample(prompts(2), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4, Replace: given}) {
 		for i, x := range xs {
-			same(t, "thoughts", x.Thoughts.Data, given[p].Data)
+			same(t, "thoughts", x.Thoughts.Data, given(p, i).Data)
 			u, _ := replayNF(m, x)
 			if x.LogThoughts != float64Sum(u) {
 				t.Errorf("prompt %d, sample %d: log p(u) is %g, want %g", p, i, x.LogThoughts, float64Sum(u))
 			}
 			x.Thoughts.Data[0]++ // a sample owns its thoughts
+		}
+	}
+}
+
+// Samples that are given back their own thoughts are the same samples: the draws of
+// tokens do not depend on where thoughts come from.
+func TestOwnThoughtsReplaced(t *testing.T) {
+	for name, m := range samplers() {
+		if _, ok := m.(Coder); !ok {
+			continue
+		}
+		o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 5}
+		want := m.Sample(prompts(3), 4, o)
+		o.Replace = func(p, i int) *tensor.Tensor { return want[p][i].Thoughts }
+		for p, xs := range m.Sample(prompts(3), 4, o) {
+			for i, x := range xs {
+				x.Think = want[p][i].Think // LaDiR has nothing to denoise
+				sameSample(t, fmt.Sprintf("%s, prompt %d, sample %d", name, p, i), x, want[p][i])
+			}
 		}
 	}
 }
@@ -321,39 +343,6 @@ func checkScoreGradient(t *testing.T, m *NFCoT, p *tensor.Params) {
 		moved := slices.ContainsFunc(q.Grad, func(g float32) bool { return g != 0 })
 		if inFlow := len(q.Name) > 5 && q.Name[:5] == "flow."; moved == inFlow {
 			t.Errorf("%s has a gradient: %v", q.Name, moved)
-		}
-	}
-}
-
-// Thinking and saying are counted apart, row by row.
-func TestFLOPs(t *testing.T) {
-	m, _ := shakenNFCoT(nfOptions)
-	q := prompts(1)
-	for _, x := range m.Sample(q, 4, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 6})[0] {
-		want := 0.0
-		for k := range m.Options.K {
-			want += m.LM.FLOPs(1, len(q[0])+1+k+1, 0) + float64(2*m.Options.D*m.LM.Hidden*(2+1)) // head: mu and sigma; proj_in
-			want += float64(2 * 2 * m.Options.MLP * (m.Options.D + m.LM.Hidden))                 // beside each of them
-		}
-		if x.Think.FLOPs != want {
-			t.Errorf("%g operations for thinking, want %g", x.Think.FLOPs, want)
-		}
-		said := len(x.Answer)
-		if x.Finished {
-			said++
-		}
-		want = float64(said) * m.LM.FLOPs(0, 0, 1)
-		for j := range said - 1 { // no one reads the last token
-			want += m.LM.FLOPs(1, len(q[0])+1+m.Options.K+j+1, 0)
-		}
-		if x.Say.FLOPs != want || x.Think.Seconds <= 0 || x.Say.Seconds <= 0 {
-			t.Errorf("%d tokens: think %+v, say %+v, want %g operations for saying", said, x.Think, x.Say, want)
-		}
-	}
-	chain, _ := shakenText(true)
-	for _, x := range chain.Sample(q, 8, Options{TextTemp: 1, MaxTokens: 6})[0] {
-		if x.Think.FLOPs <= 0 || (x.Say.FLOPs > 0) != (x.Thought && (len(x.Answer) > 0 || x.Finished)) {
-			t.Errorf("chain %v, thought %v, answer %v: think %+v, say %+v", x.Chain, x.Thought, x.Answer, x.Think, x.Say)
 		}
 	}
 }
@@ -421,6 +410,27 @@ func TestStop(t *testing.T) {
 		}
 		if stopped == 0 || stopped == 12 {
 			t.Errorf("%s: %d of 12 answers were stopped", name, stopped)
+		}
+	}
+}
+
+// The sigma of each thought of samples is the one that it was drawn with.
+func TestSigmas(t *testing.T) {
+	m, _ := shakenNFCoT(nfOptions)
+	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4})...)
+	for i, sigmas := range m.Sigmas(samples) {
+		w := walk(m.LM, append(slices.Clone(samples[i].Prompt), m.Special.BOT)...)
+		for k, sigma := range sigmas {
+			_, logSigma := m.Head.Gaussian(nil, w.h)
+			want := 0.0
+			for _, l := range logSigma.Data {
+				want += math.Exp(float64(l)) / float64(m.Options.D)
+			}
+			rounding.CheckScalar(t, "sigma", sigma, want)
+			w.feed(m.project(nil, tensor.From(slices.Clone(samples[i].Thoughts.Row(k)), 1, m.Options.D)))
+		}
+		if len(sigmas) != m.Options.K {
+			t.Errorf("%d sigmas, want %d", len(sigmas), m.Options.K)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -101,6 +102,24 @@ type Assemble func(ctx context.Context, p Problem, s Sample) (program string, er
 // Concatenate is HumanEval's Assemble: the completion continues the prompt.
 func Concatenate(_ context.Context, p Problem, s Sample) (string, error) {
 	return p.Prompt + s.Completion, nil
+}
+
+// Remember is an Assemble that asks another one once for equal completions of a
+// problem: EvalPlus's asks a process.
+func Remember(assemble Assemble) Assemble {
+	type key struct{ task, completion string }
+	var programs sync.Map
+	return func(ctx context.Context, p Problem, s Sample) (string, error) {
+		k := key{p.TaskID, s.Completion}
+		if program, ok := programs.Load(k); ok {
+			return program.(string), nil
+		}
+		program, err := assemble(ctx, p, s)
+		if err == nil {
+			programs.Store(k, program)
+		}
+		return program, err
+	}
 }
 
 // maxDetail bounds the detail of an outcome, in characters before escaping.

@@ -46,23 +46,90 @@ const (
 	normal975     = 1.959963984540054 // 97.5 % quantile of the standard normal distribution
 )
 
-// bootstrap estimates the mean of values (at least one), with a percentile
-// bootstrap interval. It is deterministic.
-func bootstrap(values []float64) Estimate {
-	rng := rand.New(rand.NewPCG(bootstrapSeed, 0))
-	means := make([]float64, resamples)
-	for r := range means {
-		sum := 0.0
-		for range values {
-			sum += values[rng.IntN(len(values))]
-		}
-		means[r] = sum / float64(len(values))
+// MeanOverSeeds estimates the mean of a quantity that was measured for the
+// problems of several runs, values[s][i] for problem i of the run with the s-th
+// seed, every seed with the same weight. The interval is a percentile bootstrap
+// in two steps, which makes it one over seeds and over problems: a resample draws
+// as many seeds as there are with replacement, and within each of them as many of
+// its problems. Both ways in which another study would come out differently count,
+// but three seeds say little about the spread of seeds: the interval is then too
+// narrow rather than too wide. With a single seed it is the usual bootstrap over
+// problems. It is deterministic.
+//
+// For a paired comparison the values are differences of two methods on the same
+// problem of the same seed.
+func MeanOverSeeds(values [][]float64) Estimate { return MeansOverSeeds(values)[0] }
+
+// MeansOverSeeds is MeanOverSeeds of several quantities of the same seeds and
+// problems, from the same resamples.
+func MeansOverSeeds(quantities ...[][]float64) []Estimate {
+	estimates := make([]Estimate, len(quantities))
+	for q, means := range resample(quantities...) {
+		estimates[q] = percentiles(overSeeds(quantities[q]), means)
 	}
-	slices.Sort(means)
+	return estimates
+}
+
+// RatioOverSeeds estimates the mean of a over the mean of b, both as in
+// MeanOverSeeds of the same seeds and problems: a resample draws both together.
+func RatioOverSeeds(a, b [][]float64) Estimate {
+	means := resample(a, b)
+	ratios := make([]float64, resamples)
+	for r := range ratios {
+		ratios[r] = means[0][r] / means[1][r]
+	}
+	return percentiles(overSeeds(a)/overSeeds(b), ratios)
+}
+
+// overSeeds is the mean over seeds of the means over their problems.
+func overSeeds(values [][]float64) float64 {
+	means := make([]float64, len(values))
+	for s := range values {
+		means[s] = stat.Mean(values[s], nil)
+	}
+	return stat.Mean(means, nil)
+}
+
+// resample draws seeds, and problems within them, and returns the mean of every
+// quantity over what was drawn, for each resample. All quantities have values for
+// the same seeds (at least one) and problems (at least one a seed).
+func resample(quantities ...[][]float64) [][]float64 {
+	rng := rand.New(rand.NewPCG(bootstrapSeed, 0))
+	seeds := len(quantities[0])
+	means := make([][]float64, len(quantities))
+	for q := range means {
+		means[q] = make([]float64, resamples)
+	}
+	sums := make([]float64, len(quantities))
+	for r := range resamples {
+		for range seeds {
+			s := 0
+			if seeds > 1 {
+				s = rng.IntN(seeds)
+			}
+			n := len(quantities[0][s])
+			clear(sums)
+			for range n {
+				i := rng.IntN(n)
+				for q := range quantities {
+					sums[q] += quantities[q][s][i]
+				}
+			}
+			for q := range means {
+				means[q][r] += sums[q] / float64(n) / float64(seeds)
+			}
+		}
+	}
+	return means
+}
+
+// percentiles is an estimate with the 95 % interval that resamples of it have.
+func percentiles(value float64, resampled []float64) Estimate {
+	slices.Sort(resampled)
 	return Estimate{
-		Value:  stat.Mean(values, nil),
-		Low:    stat.Quantile(0.025, stat.Empirical, means, nil),
-		High:   stat.Quantile(0.975, stat.Empirical, means, nil),
+		Value:  value,
+		Low:    stat.Quantile(0.025, stat.Empirical, resampled, nil),
+		High:   stat.Quantile(0.975, stat.Empirical, resampled, nil),
 		Method: "bootstrap",
 	}
 }

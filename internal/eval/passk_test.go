@@ -106,9 +106,9 @@ func TestBootstrapByHand(t *testing.T) {
 		{[]float64{0, 0, 0, 1}, 0.25, 0, 0.75}, // P(mean <= 1/2) = .949, P(mean <= 3/4) = .996
 		{[]float64{-2, 2, 2, 2}, 1, -1, 2},     // P(mean <= -2) = .004, P(mean <= -1) = .051, P(mean = 2) = .316
 	} {
-		got := bootstrap(tt.values)
+		got := MeanOverSeeds([][]float64{tt.values})
 		if want := (Estimate{tt.value, tt.low, tt.high, "bootstrap"}); got != want {
-			t.Errorf("bootstrap(%v) = %+v, want %+v", tt.values, got, want)
+			t.Errorf("MeanOverSeeds(%v) = %+v, want %+v", tt.values, got, want)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestBootstrapAgainstBinomial(t *testing.T) {
 	for i := range ones {
 		values[i] = 1
 	}
-	got := bootstrap(values)
+	got := MeanOverSeeds([][]float64{values})
 	exact := distuv.Binomial{N: n, P: float64(ones) / n}
 	// The mass at or below the ends, within four standard errors of 10,000
 	// resamples (0.0016) and the mass of the end itself (at most 0.007).
@@ -130,7 +130,7 @@ func TestBootstrapAgainstBinomial(t *testing.T) {
 			t.Errorf("end %g: the exact mass is %g below and %g with it, want %g between", end.at, below, upTo, end.mass)
 		}
 	}
-	if again := bootstrap(values); again != got {
+	if again := MeanOverSeeds([][]float64{values}); again != got {
 		t.Errorf("second bootstrap differs: %+v, %+v", again, got)
 	}
 }

@@ -23,6 +23,12 @@ type Report struct {
 	// verdicts do not tell them apart. PassAtK asks for the plus inputs too.
 	BasePassAtK []PassEstimate `json:"base_pass_at_k,omitempty"`
 
+	// StructuralSimilarity says how alike the programs of a problem are, mean over the
+	// problems with at least 2 that can be compared; nil if there is none. Unparsed is
+	// the number of programs that it leaves out, see Structures.
+	StructuralSimilarity *float64 `json:"structural_similarity"`
+	Unparsed             int      `json:"unparsed_programs"`
+
 	Results map[Kind]int `json:"results"` // number of verdicts by kind
 
 	// InProcess is the number of problems whose test shared a process with the
@@ -130,7 +136,34 @@ func Compare(problems []Problem, a, b []Verdict, k int) (Estimate, error) {
 				x.TaskID, x.Samples, y.Samples, k, k)
 		}
 	}
-	return bootstrap(differences), nil
+	return MeanOverSeeds([][]float64{differences}), nil
+}
+
+// Curves gives pass@k, and that of EvalPlus's base inputs alone if there is
+// such a thing, for the k that a figure over a logarithmic axis wants.
+func (r *Report) Curves() (pass, base []PassEstimate) {
+	ks := PlottedKs(r.MinSamples)
+	if r.BasePassAtK != nil {
+		base = r.curve(TaskReport.passesBase, ks)
+	}
+	return r.curve(TaskReport.passes, ks), base
+}
+
+// PlottedKs are the k of a figure over a logarithmic axis up to n: 1, 2, 3, 5, 7, 10, 20, 30 ... and n.
+func PlottedKs(n int) []int {
+	var ks []int
+	for decade := 1; ; decade *= 10 {
+		for _, digit := range []int{1, 2, 3, 5, 7} {
+			if k := digit * decade; k < n {
+				ks = append(ks, k)
+				continue
+			}
+			if n > 0 {
+				ks = append(ks, n)
+			}
+			return ks
+		}
+	}
 }
 
 // byTask counts the verdicts of each problem, in the problems' order.
@@ -187,7 +220,7 @@ func passAtK(tasks []TaskReport, passes func(TaskReport) int, k int) Estimate {
 	if single {
 		return wilson(sum, len(tasks))
 	}
-	return bootstrap(values)
+	return MeanOverSeeds([][]float64{values})
 }
 
 // meanStated is the mean of a quantity over the samples that state it.

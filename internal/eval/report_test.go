@@ -180,3 +180,17 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+func TestPlottedKs(t *testing.T) {
+	for _, tt := range []struct {
+		n    int
+		want []int
+	}{
+		{0, nil}, {1, []int{1}}, {2, []int{1, 2}}, {4, []int{1, 2, 3, 4}}, {10, []int{1, 2, 3, 5, 7, 10}},
+		{200, []int{1, 2, 3, 5, 7, 10, 20, 30, 50, 70, 100, 200}},
+	} {
+		if got := PlottedKs(tt.n); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("PlottedKs(%d) = %v, want %v", tt.n, got, tt.want)
+		}
+	}
+}

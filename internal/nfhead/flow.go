@@ -141,7 +141,7 @@ func (c context) mix(t *tensor.Tape, layer int, q, k, v tensor.Cols, hd int) *te
 	if c.past == nil {
 		return t.Attention(q, k, v, c.mask, hd)
 	}
-	return t.Attend(q, k, v, c.past[layer], hd)
+	return t.Attend(q, k, v, c.past[layer], hd, false)
 }
 
 func condOf(cond []*tensor.Tensor, block int) *tensor.Tensor {
@@ -190,8 +190,8 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 	return u
 }
 
-// FLOPs counts the floating-point operations that Inverse takes for a thought, those of
-// products alone.
+// FLOPs counts the floating-point operations that Forward or Inverse takes for a thought
+// of K rows: two for each multiplication in a weight or in attention.
 func (f *Flow) FLOPs() float64 {
 	var weights, width int // a row's, and of its attention over layers
 	for _, b := range f.blocks {

@@ -57,6 +57,15 @@ func (p *Past) add(k, v Cols, from, to int) {
 	p.n += n
 }
 
+// Drop forgets the last n rows, which must be p's own.
+func (p *Past) Drop(n int) {
+	if n > p.own {
+		panic("tensor: Drop: these rows are shared")
+	}
+	p.own -= n
+	p.n -= n
+}
+
 // grow makes room for rows rows.
 func (p *Past) grow(cols, rows int) {
 	room := max(pastRoom, 2*p.room, rows)
@@ -71,10 +80,11 @@ func (p *Past) grow(cols, rows int) {
 
 // Attend is Attention for rows that continue streams, and without a way back:
 // what decoding needs. Row r of k and v is added to past[r], and row r of q sees
-// all of that past then. Consecutive rows may belong to one stream. Every row of
-// the result has the bits that Attention gives it, whatever other rows there are.
+// all of that past then. Consecutive rows may belong to one stream; with both, they
+// see each other in both directions. Every row of the result has the bits that
+// Attention gives it, whatever other rows there are.
 // q [R, nh·hd], k and v [R, nkv·hd] → y [R, nh·hd]
-func (t *Tape) Attend(q, k, v Cols, past []*Past, hd int) *Tensor {
+func (t *Tape) Attend(q, k, v Cols, past []*Past, hd int, both bool) *Tensor {
 	o := t.op(q.Rows(), q.N)
 	o.q, o.k, o.v, o.past, o.n, o.c = q, k, v, past, hd, 1/math.Sqrt(float64(hd))
 	o.idx = t.Ints(len(past))
@@ -83,8 +93,12 @@ func (t *Tape) Attend(q, k, v Cols, past []*Past, hd int) *Tensor {
 		for to < len(past) && past[to] == p {
 			to++
 		}
-		for range to - from {
-			o.idx = append(o.idx, p.n+1+len(o.idx)-from)
+		for r := from; r < to; r++ {
+			seen := p.n + 1 + r - from
+			if both {
+				seen = p.n + to - from
+			}
+			o.idx = append(o.idx, seen)
 		}
 		p.add(k, v, from, to)
 		from = to

@@ -30,6 +30,24 @@ func (c *Cache) Fork(n int) []*Cache {
 // alone: a row's hidden state has the same bits whatever other rows there are.
 // x [R, H] → h [R, H]
 func (tr *Trunk) Step(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
+	return tr.run(t, x, rows{pos: positions(t, cs), caches: cs})
+}
+
+// Peek is Step for rows that see each other in both directions, within a stream, and
+// that the streams do not remember.
+// x [R, H] → h [R, H]
+func (tr *Trunk) Peek(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
+	h := tr.run(t, x, rows{pos: positions(t, cs), caches: cs, both: true})
+	for _, c := range cs {
+		for l := range c.layers {
+			c.layers[l].Drop(1)
+		}
+	}
+	return h
+}
+
+// positions are those of rows that are appended to streams, one after the other.
+func positions(t *tensor.Tape, cs []*Cache) []int {
 	pos := t.Ints(len(cs))
 	for i, c := range cs {
 		at := c.Len()
@@ -38,5 +56,5 @@ func (tr *Trunk) Step(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Ten
 		}
 		pos = append(pos, at)
 	}
-	return tr.run(t, x, rows{pos: pos, caches: cs})
+	return pos
 }

@@ -89,10 +89,15 @@ type rows struct {
 	pos    []int
 	mask   tensor.Mask
 	caches []*Cache // nil in training
+	track  *Track   // in training: streams that the rows continue
+	both   bool     // with caches: new rows of a stream see each other in both directions
 }
 
 // mix lets the rows of layer l look at each other.
 func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
+	if r.track != nil {
+		k, v = r.track.add(t, l, k, v)
+	}
 	if r.caches == nil {
 		return t.Attention(q, k, v, r.mask, hd)
 	}
@@ -100,12 +105,12 @@ func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Te
 	for _, c := range r.caches {
 		past = append(past, &c.layers[l])
 	}
-	return t.Attend(q, k, v, past, hd)
+	return t.Attend(q, k, v, past, hd, r.both)
 }
 
 func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
 	for l := range tr.blocks {
-		if tr.Recompute && r.caches == nil {
+		if tr.Recompute && r.caches == nil && r.track == nil {
 			x = t.Checkpoint(tr.blocks[l].segment, x, r.pos, r.mask)
 		} else {
 			x = tr.block(t, l, x, r)

@@ -80,7 +80,7 @@ func (s *source) next() (cot.Example, error) {
 	ex := cot.Example{
 		TaskID:     fmt.Sprintf("%s/%s/%s/%s/%d", benchmark, s.name, s.level, s.split, s.index),
 		Prompt:     prompt,
-		CoT:        strings.Join(append([]string{"plan " + string(o)}, p.chain(o)...), "\n"),
+		CoT:        thought(p, o),
 		Answer:     p.answer(),
 		EntryPoint: "f",
 		Test:       p.test(),
@@ -88,6 +88,11 @@ func (s *source) next() (cot.Example, error) {
 	s.seen[prompt] = true
 	s.index++
 	return ex, nil
+}
+
+// thought is the chain of thought of a problem in an order.
+func thought(p problem, o order) string {
+	return strings.Join(append([]string{"plan " + string(o)}, p.chain(o)...), "\n")
 }
 
 // unseen draws problems until one is of this split and new. Once there are no

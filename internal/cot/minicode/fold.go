@@ -3,6 +3,7 @@ package minicode
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // A fold applies times, plus and minus to x one after the other, modulo m. The
@@ -21,19 +22,40 @@ func drawFold(r *rand.Rand, s scale) problem {
 }
 
 func drawFoldStep(r *rand.Rand, m int) step[affine] {
-	var word string
-	var effect affine
 	c := 1 + r.IntN(m-1)
-	switch r.IntN(3) {
-	case 0:
+	word := foldWords[r.IntN(3)]
+	if word == "times" {
 		c = 2 + r.IntN(m-2) // times 1 would do nothing
-		word, effect = "times", affine{c, 0, m}
-	case 1:
-		word, effect = "plus", affine{1, c, m}
-	case 2:
-		word, effect = "minus", affine{1, m - c, m}
+	}
+	return foldStep(word, c, m)
+}
+
+var foldWords = []string{"times", "plus", "minus"}
+
+// foldStep is the step that a word and a number tell.
+func foldStep(word string, c, m int) step[affine] {
+	effect := affine{1, c, m}
+	switch word {
+	case "times":
+		effect = affine{c, 0, m}
+	case "minus":
+		effect = affine{1, m - c, m}
 	}
 	return step[affine]{fmt.Sprintf("%s %d", word, c), effect}
+}
+
+func parseFold(_ string, lines []string, s scale) problem {
+	p := fold{m: s.size}
+	for _, line := range lines {
+		var i, c int
+		var word string
+		fmt.Sscanf(line, "%d) %s %d", &i, &word, &c)
+		if !slices.Contains(foldWords, word) {
+			return nil
+		}
+		p.steps = append(p.steps, foldStep(word, c, s.size))
+	}
+	return p
 }
 
 func (p fold) prompt() string {

@@ -43,6 +43,7 @@ type scale struct {
 type family struct {
 	name   string
 	draw   drawFunc
+	parse  parseFunc
 	scales [3]scale // one per level
 }
 
@@ -53,11 +54,11 @@ var (
 
 // families is the whole benchmark. Changing a number here changes the problems.
 var families = []family{
-	{"fold", drawFold, [3]scale{{2, 4, 7, oneOrder}, {3, 6, 7, bothOrders}, {5, 8, 7, bothOrders}}},
-	{"shuffle", drawShuffle, [3]scale{{2, 4, 5, oneOrder}, {3, 6, 5, bothOrders}, {5, 8, 6, bothOrders}}},
+	{"fold", drawFold, parseFold, [3]scale{{2, 4, 7, oneOrder}, {3, 6, 7, bothOrders}, {5, 8, 7, bothOrders}}},
+	{"shuffle", drawShuffle, parseShuffle, [3]scale{{2, 4, 5, oneOrder}, {3, 6, 5, bothOrders}, {5, 8, 6, bothOrders}}},
 	// The state of a trace is only known going forward: one order at every level.
-	{"trace", drawTrace, [3]scale{{2, 4, 7, oneOrder}, {3, 6, 7, oneOrder}, {5, 8, 7, oneOrder}}},
-	{"rule", drawRule, [3]scale{{1, 4, 7, oneOrder}, {1, 6, 7, bothOrders}, {1, 8, 11, bothOrders}}},
+	{"trace", drawTrace, parseTrace, [3]scale{{2, 4, 7, oneOrder}, {3, 6, 7, oneOrder}, {5, 8, 7, oneOrder}}},
+	{"rule", drawRule, parseRule, [3]scale{{1, 4, 7, oneOrder}, {1, 6, 7, bothOrders}, {1, 8, 11, bothOrders}}},
 }
 
 // Families returns the names of the families, in the order of the benchmark.

@@ -21,6 +21,10 @@ type problem interface {
 // drawFunc draws a problem of a given scale.
 type drawFunc func(*rand.Rand, scale) problem
 
+// parseFunc reads a problem of a given scale out of the sentence and the lines of its
+// docstring. Of other text it makes any problem at all: who asks compares prompts.
+type parseFunc func(sentence string, lines []string, s scale) problem
+
 // numSteps draws a number of steps.
 func (s scale) numSteps(r *rand.Rand) int {
 	return s.minSteps + r.IntN(s.maxSteps-s.minSteps+1)

@@ -23,6 +23,23 @@ func drawRule(r *rand.Rand, s scale) problem {
 	return p
 }
 
+// parseRule tries all functions: no two of them agree in all three values.
+func parseRule(_ string, lines []string, s scale) problem {
+	p := rule{candidates: s.maxSteps}
+	var ys [3]int
+	for i := range min(len(lines), len(p.xs)) {
+		fmt.Sscanf(lines[i], "f %d = %d", &p.xs[i], &ys[i])
+	}
+	for a := 1; a <= s.maxSteps; a++ {
+		for b := range s.size {
+			if p.affine = (affine{a, b, s.size}); p.at(p.xs[0]) == ys[0] && p.at(p.xs[1]) == ys[1] && p.at(p.xs[2]) == ys[2] {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
 func (p rule) prompt() string {
 	var lines []string
 	for _, x := range p.xs {

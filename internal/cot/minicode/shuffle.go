@@ -50,6 +50,20 @@ func drawShuffle(r *rand.Rand, s scale) problem {
 	return shuffle{steps, s.size}
 }
 
+func parseShuffle(_ string, lines []string, s scale) problem {
+	p := shuffle{size: s.size}
+	choices := shuffleSteps(s.size)
+	for _, line := range lines {
+		_, text, _ := strings.Cut(line, ") ")
+		i := slices.IndexFunc(choices, func(c step[permutation]) bool { return c.text == text })
+		if i < 0 {
+			return nil
+		}
+		p.steps = append(p.steps, choices[i])
+	}
+	return p
+}
+
 // shuffleSteps lists the instructions there are for n positions. Each is three
 // words, so that what follows stands at the same place in every line.
 func shuffleSteps(n int) []step[permutation] {

@@ -3,6 +3,7 @@ package minicode
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 )
 
 // A trace runs a straight-line program on two registers, modulo m; the function
@@ -47,6 +48,25 @@ func drawInstruction(r *rand.Rand, m int) instruction {
 		in.constant = 1 + r.IntN(m-1)
 	}
 	return in
+}
+
+func parseTrace(sentence string, lines []string, s scale) problem {
+	p := trace{m: s.size}
+	var m int
+	fmt.Sscanf(sentence, "Trace x * a + b modulo %d from a %d b %d", &m, &p.start[0], &p.start[1])
+	for _, line := range lines {
+		var i int
+		var target, operator byte
+		var operand string
+		fmt.Sscanf(line, "%d) %c %c= %s", &i, &target, &operator, &operand)
+		in := instruction{operator: operator}
+		if target == 'b' {
+			in.target = 1
+		}
+		in.constant, _ = strconv.Atoi(operand) // 0 for a register
+		p.instructions = append(p.instructions, in)
+	}
+	return p
 }
 
 func (in instruction) String() string {

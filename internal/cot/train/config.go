@@ -15,12 +15,14 @@ import (
 // Config is a resolved experiment: together with its data it is all that is
 // needed to repeat a run. Its YAML is a run's config.yaml.
 type Config struct {
-	Method string             `yaml:"method"` // see Methods
-	Seed   uint64             `yaml:"seed"`
-	Model  transformer.Config `yaml:"model"`
-	NF     cot.NFOptions      `yaml:"nf"`   // methods that think in codes
-	Flow   nfhead.Config      `yaml:"flow"` // methods with a flow
-	LoRA   transformer.LoRA   `yaml:"lora"` // the backbone's blocks learn through adapters alone
+	Method    string             `yaml:"method"` // see Methods
+	Seed      uint64             `yaml:"seed"`
+	Model     transformer.Config `yaml:"model"`
+	NF        cot.NFOptions      `yaml:"nf"`        // methods that think in codes
+	Flow      nfhead.Config      `yaml:"flow"`      // methods with a flow
+	Diffusion cot.Diffusion      `yaml:"diffusion"` // ladir
+	Coconut   cot.CoconutOptions `yaml:"coconut"`   // coconut
+	LoRA      transformer.LoRA   `yaml:"lora"`      // the backbone's blocks learn through adapters alone
 
 	// NewTokens is the first of the tokens that were added to a pretrained model's; 0: none were. Their embeddings are learnt
 	// in every stage, also where the backbone is frozen.
@@ -69,11 +71,13 @@ type Stage struct {
 func Default(method string) Config {
 	c := Config{
 		Method: method, Seed: 1,
-		Model: transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
-		NF:    cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
-		Flow:  nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
-		LoRA:  transformer.LoRA{Alpha: 16, Targets: "all"},
-		Batch: 32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
+		Model:     transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
+		NF:        cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
+		Flow:      nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
+		Diffusion: cot.Diffusion{Process: "flow", Steps: 30, Shift: 1},
+		Coconut:   cot.CoconutOptions{PerLine: 1, Last: 0.4, Scale: 1},
+		LoRA:      transformer.LoRA{Alpha: 16, Targets: "all"},
+		Batch:     32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
 		Stages: Stages{
 			Text:  Stage{LR: 3e-3, Warmup: 100, FlowLR: 1, HoldFlow: true},

@@ -19,10 +19,12 @@ func tiny(method string) Config {
 	stage := Stage{LR: 5e-3, Warmup: 1, FlowLR: 1, HoldFlow: true}
 	c := Config{
 		Method: method, Seed: 5,
-		Model: transformer.Config{Hidden: 16, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8, FFN: 24, Vocab: 20, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 48},
-		NF:    cot.NFOptions{K: 2, D: 2, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
-		Flow:  nfhead.Config{Blocks: 2, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"},
-		Batch: 6, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
+		Model:     transformer.Config{Hidden: 16, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8, FFN: 24, Vocab: 20, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 48},
+		NF:        cot.NFOptions{K: 2, D: 2, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
+		Flow:      nfhead.Config{Blocks: 2, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"},
+		Coconut:   cot.CoconutOptions{PerLine: 1, Lines: 2, Last: 0.4, Scale: 1},
+		Diffusion: cot.Diffusion{Process: "flow", Steps: 3, Shift: 1},
+		Batch:     6, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
 		Stages: Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},
 	}
 	if method == "lavae" {

@@ -40,9 +40,12 @@ type Metrics struct {
 	LR     float64
 	Norm   float64    // of the gradient, before clipping
 	FLOPs  float64    // of the backbone
+	Extra  float64    // FLOPs of what else is trained through
 	Tokens int        // rows of text and thoughts that were predicted
 	Held   []cot.Part // loss parts and diagnostics on held-out data, on steps that evaluate
 	Time   time.Duration
+
+	PeakMemory int64 // that the process has held at most, in bytes, on the last step; 0 if not known
 }
 
 // position is where a run stands.
@@ -211,6 +214,7 @@ func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
 		loss := s.learner.Loss(&s.tape, s.part(i), whole, draws)
 		m.Loss += float64(loss.Total.Data[0])
 		m.FLOPs += loss.FLOPs
+		m.Extra += loss.Extra
 		m.Parts.Sum(loss.Parts)
 		s.tape.Backward(loss.Total)
 	}

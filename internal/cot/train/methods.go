@@ -24,6 +24,8 @@ type Method struct {
 	steps int
 	// check says what is wrong with the experiment's settings of the method; nil: there are none.
 	check func(c Config) error
+	// fit settles what the data decide of the settings; nil: nothing.
+	fit func(c *Config, data []cot.Encoded)
 	// make adds to a language model what the method needs.
 	make func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts
 }
@@ -38,6 +40,23 @@ type parts struct {
 var Methods = []Method{
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
+	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, learnt line by line, then the answer", steps: 800,
+		check: func(c Config) error { return c.Coconut.Check() },
+		fit: func(c *Config, data []cot.Encoded) {
+			for _, ex := range data {
+				c.Coconut.Lines = max(c.Coconut.Lines, len(ex.Steps))
+			}
+		},
+		make: func(c Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := cot.NewCoconut(lm, special, c.Coconut)
+			return parts{m, func(stage int) cot.Learner {
+				learner := *m
+				if stage == 2 {
+					learner.First, learner.Steps = c.Stages.Text.Steps+c.Stages.Heads.Steps, c.Stages.Joint.Steps
+				}
+				return &learner
+			}}
+		}},
 	{Name: "lavae", What: "K codes of the VAE, regressed one after the other without noise, then the answer", Codes: true, steps: 800,
 		check: func(c Config) error {
 			if c.NF.MeanWeight == 0 {
@@ -47,6 +66,12 @@ var Methods = []Method{
 		},
 		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewLaVAE(p, lm, special, c.NF)
+			return parts{m, func(int) cot.Learner { return m }}
+		}},
+	{Name: "ladir", What: "K codes of the VAE at once, out of noise in some denoising steps, then the answer", Codes: true, steps: 800,
+		check: func(c Config) error { return c.Diffusion.Check() },
+		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := cot.NewLaDiR(p, lm, special, c.NF, c.Diffusion)
 			return parts{m, func(int) cot.Learner { return m }}
 		}},
 	{Name: softThinking, What: "sampling from a run of cot that feeds back mixtures of tokens while it thinks (--thinking)", Of: "cot"},
@@ -95,6 +120,13 @@ func FindMethod(name string) (Method, error) {
 		}
 	}
 	return Method{}, fmt.Errorf("method is %q; want one of %s", name, strings.Join(names, ", "))
+}
+
+// Fit settles what the data decide of an experiment's settings.
+func (c *Config) Fit(data []cot.Encoded) {
+	if m, _ := FindMethod(c.Method); m.fit != nil {
+		m.fit(c, data)
+	}
 }
 
 // CheckScores says why the method cannot do what takes a likelihood ("scored",

@@ -380,3 +380,14 @@ func widenInt8(dst, src []float32, width, n int) {
 		widenInt8Generic(dst, src, width, n)
 	}
 }
+
+func roundInt8(dst, src []float32, width, n int) {
+	switch width {
+	case 32:
+		roundInt832AVX512(dst, src, n)
+	case 16:
+		roundInt816AVX2(dst, src, n)
+	default:
+		roundInt8Generic(dst, src, width, n)
+	}
+}

@@ -53,3 +53,4 @@ func pairUp(dst []float32, width int, src []float32, stride, cols, n int) {
 }
 func widenPairs(dst, src []float32, width, n int) { widenPairsGeneric(dst, src, width, n) }
 func widenInt8(dst, src []float32, width, n int)  { widenInt8Generic(dst, src, width, n) }
+func roundInt8(dst, src []float32, width, n int)  { roundInt8Generic(dst, src, width, n) }

@@ -314,6 +314,9 @@ func widenPairs32AVX512(dst []float32, src []float32, n int)
 func widenInt832AVX512(dst []float32, src []float32, n int)
 
 //go:noescape
+func roundInt832AVX512(dst []float32, src []float32, n int)
+
+//go:noescape
 func singleF321AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
 
 //go:noescape
@@ -342,6 +345,9 @@ func widenPairs16AVX2(dst []float32, src []float32, n int)
 
 //go:noescape
 func widenInt816AVX2(dst []float32, src []float32, n int)
+
+//go:noescape
+func roundInt816AVX2(dst []float32, src []float32, n int)
 
 //go:noescape
 func singleF321AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)

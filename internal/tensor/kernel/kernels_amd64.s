@@ -470,6 +470,60 @@ DATA quiet<>+56(SB)/4, $0x7fc00000
 DATA quiet<>+60(SB)/4, $0x7fc00000
 GLOBL quiet<>(SB), RODATA|NOPTR, $64
 
+DATA int8Most<>+0(SB)/4, $0x42fe0000
+DATA int8Most<>+4(SB)/4, $0x42fe0000
+DATA int8Most<>+8(SB)/4, $0x42fe0000
+DATA int8Most<>+12(SB)/4, $0x42fe0000
+DATA int8Most<>+16(SB)/4, $0x42fe0000
+DATA int8Most<>+20(SB)/4, $0x42fe0000
+DATA int8Most<>+24(SB)/4, $0x42fe0000
+DATA int8Most<>+28(SB)/4, $0x42fe0000
+DATA int8Most<>+32(SB)/4, $0x42fe0000
+DATA int8Most<>+36(SB)/4, $0x42fe0000
+DATA int8Most<>+40(SB)/4, $0x42fe0000
+DATA int8Most<>+44(SB)/4, $0x42fe0000
+DATA int8Most<>+48(SB)/4, $0x42fe0000
+DATA int8Most<>+52(SB)/4, $0x42fe0000
+DATA int8Most<>+56(SB)/4, $0x42fe0000
+DATA int8Most<>+60(SB)/4, $0x42fe0000
+GLOBL int8Most<>(SB), RODATA|NOPTR, $64
+
+DATA leastScale<>+0(SB)/4, $0x00800000
+DATA leastScale<>+4(SB)/4, $0x00800000
+DATA leastScale<>+8(SB)/4, $0x00800000
+DATA leastScale<>+12(SB)/4, $0x00800000
+DATA leastScale<>+16(SB)/4, $0x00800000
+DATA leastScale<>+20(SB)/4, $0x00800000
+DATA leastScale<>+24(SB)/4, $0x00800000
+DATA leastScale<>+28(SB)/4, $0x00800000
+DATA leastScale<>+32(SB)/4, $0x00800000
+DATA leastScale<>+36(SB)/4, $0x00800000
+DATA leastScale<>+40(SB)/4, $0x00800000
+DATA leastScale<>+44(SB)/4, $0x00800000
+DATA leastScale<>+48(SB)/4, $0x00800000
+DATA leastScale<>+52(SB)/4, $0x00800000
+DATA leastScale<>+56(SB)/4, $0x00800000
+DATA leastScale<>+60(SB)/4, $0x00800000
+GLOBL leastScale<>(SB), RODATA|NOPTR, $64
+
+DATA lowestBytes<>+0(SB)/4, $0x0c080400
+DATA lowestBytes<>+4(SB)/4, $0x0c080400
+DATA lowestBytes<>+8(SB)/4, $0x0c080400
+DATA lowestBytes<>+12(SB)/4, $0x0c080400
+DATA lowestBytes<>+16(SB)/4, $0x0c080400
+DATA lowestBytes<>+20(SB)/4, $0x0c080400
+DATA lowestBytes<>+24(SB)/4, $0x0c080400
+DATA lowestBytes<>+28(SB)/4, $0x0c080400
+DATA lowestBytes<>+32(SB)/4, $0x0c080400
+DATA lowestBytes<>+36(SB)/4, $0x0c080400
+DATA lowestBytes<>+40(SB)/4, $0x0c080400
+DATA lowestBytes<>+44(SB)/4, $0x0c080400
+DATA lowestBytes<>+48(SB)/4, $0x0c080400
+DATA lowestBytes<>+52(SB)/4, $0x0c080400
+DATA lowestBytes<>+56(SB)/4, $0x0c080400
+DATA lowestBytes<>+60(SB)/4, $0x0c080400
+GLOBL lowestBytes<>(SB), RODATA|NOPTR, $64
+
 DATA density0<>+0(SB)/4, $0x3ecc422a
 DATA density0<>+4(SB)/4, $0x3ecc422a
 DATA density0<>+8(SB)/4, $0x3ecc422a
@@ -16910,6 +16964,65 @@ end:
 	VZEROUPPER
 	RET
 
+// func roundInt832AVX512(dst []float32, src []float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
+TEXT ·roundInt832AVX512(SB), NOSPLIT, $0-56
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   src_base+24(FP), CX
+	MOVQ   n+48(FP), DX
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   CX, BX
+	MOVQ   DX, SI
+
+most:
+	VMOVUPS   (BX), Z0
+	VANDPS    magnitude<>+0(SB), Z0, Z0
+	VPMAXSD   Z0, Z1, Z1
+	VMOVUPS   64(BX), Z0
+	VANDPS    magnitude<>+0(SB), Z0, Z0
+	VPMAXSD   Z0, Z2, Z2
+	ADDQ      $0x00000080, BX
+	DECQ      SI
+	JNZ       most
+	VDIVPS    int8Most<>+0(SB), Z1, Z1
+	VCMPPS    $0x05, leastScale<>+0(SB), Z1, K3
+	VMOVAPS.Z Z1, K3, Z1
+	VMOVUPS   Z1, (AX)
+	VDIVPS    int8Most<>+0(SB), Z2, Z2
+	VCMPPS    $0x05, leastScale<>+0(SB), Z2, K3
+	VMOVAPS.Z Z2, K3, Z2
+	VMOVUPS   Z2, 64(AX)
+	VCVTPS2PD (AX), Z3
+	VCVTPS2PD 32(AX), Z4
+	VCVTPS2PD 64(AX), Z5
+	VCVTPS2PD 96(AX), Z6
+	ADDQ      $0x00000080, AX
+
+row:
+	VCVTPS2PD (CX), Z0
+	VDIVPD    Z3, Z0, Z0
+	VCVTPD2DQ Z0, Y0
+	VPMOVDB   Y0, (AX)
+	VCVTPS2PD 32(CX), Z0
+	VDIVPD    Z4, Z0, Z0
+	VCVTPD2DQ Z0, Y0
+	VPMOVDB   Y0, 8(AX)
+	VCVTPS2PD 64(CX), Z0
+	VDIVPD    Z5, Z0, Z0
+	VCVTPD2DQ Z0, Y0
+	VPMOVDB   Y0, 16(AX)
+	VCVTPS2PD 96(CX), Z0
+	VDIVPD    Z6, Z0, Z0
+	VCVTPD2DQ Z0, Y0
+	VPMOVDB   Y0, 24(AX)
+	ADDQ      $0x00000080, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNZ       row
+	VZEROUPPER
+	RET
+
 // func singleF321AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·singleF321AVX512(SB), NOSPLIT, $0-97
@@ -18392,6 +18505,69 @@ row:
 	JNZ       block
 
 end:
+	VZEROUPPER
+	RET
+
+// func roundInt816AVX2(dst []float32, src []float32, n int)
+// Requires: AVX, AVX2
+TEXT ·roundInt816AVX2(SB), NOSPLIT, $0-56
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   src_base+24(FP), CX
+	MOVQ   n+48(FP), DX
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   CX, BX
+	MOVQ   DX, SI
+
+most:
+	VMOVUPS   (BX), Y0
+	VANDPS    magnitude<>+0(SB), Y0, Y0
+	VPMAXSD   Y0, Y1, Y1
+	VMOVUPS   32(BX), Y0
+	VANDPS    magnitude<>+0(SB), Y0, Y0
+	VPMAXSD   Y0, Y2, Y2
+	ADDQ      $0x00000040, BX
+	DECQ      SI
+	JNZ       most
+	VDIVPS    int8Most<>+0(SB), Y1, Y1
+	VCMPPS    $0x05, leastScale<>+0(SB), Y1, Y0
+	VANDPS    Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)
+	VDIVPS    int8Most<>+0(SB), Y2, Y2
+	VCMPPS    $0x05, leastScale<>+0(SB), Y2, Y0
+	VANDPS    Y0, Y2, Y2
+	VMOVUPS   Y2, 32(AX)
+	VCVTPS2PD (AX), Y3
+	VCVTPS2PD 16(AX), Y4
+	VCVTPS2PD 32(AX), Y5
+	VCVTPS2PD 48(AX), Y6
+	ADDQ      $0x00000040, AX
+
+row:
+	VCVTPS2PD  (CX), Y0
+	VDIVPD     Y3, Y0, Y0
+	VCVTPD2DQY Y0, X0
+	VPSHUFB    lowestBytes<>+0(SB), X0, X0
+	VMOVD      X0, (AX)
+	VCVTPS2PD  16(CX), Y0
+	VDIVPD     Y4, Y0, Y0
+	VCVTPD2DQY Y0, X0
+	VPSHUFB    lowestBytes<>+0(SB), X0, X0
+	VMOVD      X0, 4(AX)
+	VCVTPS2PD  32(CX), Y0
+	VDIVPD     Y5, Y0, Y0
+	VCVTPD2DQY Y0, X0
+	VPSHUFB    lowestBytes<>+0(SB), X0, X0
+	VMOVD      X0, 8(AX)
+	VCVTPS2PD  48(CX), Y0
+	VDIVPD     Y6, Y0, Y0
+	VCVTPD2DQY Y0, X0
+	VPSHUFB    lowestBytes<>+0(SB), X0, X0
+	VMOVD      X0, 12(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x10, AX
+	DECQ       DX
+	JNZ        row
 	VZEROUPPER
 	RET
 

@@ -123,34 +123,19 @@ func (p *Packed) packPanel(read Rows, j int, room *packRoom) error {
 		}
 		transpose(dst, width, room.pairs, p.depth(), rows, p.depth())
 	case Int8:
-		for i := range rows {
-			p.quantize(dst, i, src[i*p.in:][:p.in])
-		}
+		p.roundBlocks(dst, src, rows)
 	}
 	return nil
 }
 
-// quantize writes the row of output i of a panel of Int8.
-func (p *Packed) quantize(panel []float32, i int, row []float32) {
+// roundBlocks writes a panel of Int8 whose first outputs have the weights src [rows, in].
+func (p *Packed) roundBlocks(panel, src []float32, rows int) {
+	var block [int8Block * 32]float32 // zeros for the outputs beyond
 	width := p.wide.width
-	for b := 0; b*int8Block < len(row); b++ {
-		block := row[b*int8Block : min(len(row), (b+1)*int8Block)]
-		var most float32
-		for _, v := range block {
-			most = max(most, float32(math.Abs(float64(v))))
-		}
-		scale := most / 127
-		if scale < 0x1p-126 { // too small to be divided by
-			continue
-		}
-		words := panel[b*int8Words(p.wide.width):]
-		words[i] = scale
-		for k, v := range block {
-			q := int8(math.RoundToEven(float64(v) / float64(scale)))
-			at := width + (k*width+i)/4
-			bits := math.Float32bits(words[at]) | uint32(uint8(q))<<(8*(i%4))
-			words[at] = math.Float32frombits(bits)
-		}
+	for k := 0; k < p.in; k += int8Block {
+		n := min(int8Block, p.in-k)
+		transpose(block[:], width, src[k:], p.in, rows, n)
+		roundInt8(panel[k/int8Block*int8Words(width):], block[:], width, n)
 	}
 }
 
@@ -174,6 +159,38 @@ func (p *Packed) Row(dst []float32, i int) {
 			dst[k] = int8At(block[width:], k%int8Block*width+i) * block[i]
 		}
 	}
+}
+
+// roundInt8Generic rounds n rows of width float32, at most a block, to a block.
+func roundInt8Generic(dst, src []float32, width, n int) {
+	scales, words := dst[:width], dst[width:]
+	for j := range scales {
+		var most uint32 // magnitudes are in the order of their bits, NaNs above all
+		for k := range n {
+			most = max(most, math.Float32bits(src[k*width+j])&^(1<<31))
+		}
+		scales[j] = math.Float32frombits(most) / 127
+		if scales[j] < 0x1p-126 { // too small to be divided by
+			scales[j] = 0
+		}
+	}
+	for i := range n * width / 4 {
+		var word uint32
+		for b := range 4 {
+			at := 4*i + b
+			word |= uint32(uint8(int8Quotient(src[at], scales[at%width]))) << (8 * b)
+		}
+		words[i] = math.Float32frombits(word)
+	}
+}
+
+// int8Quotient is the integer nearest to v/scale, the even one on a tie; 0 if that is not a finite number.
+func int8Quotient(v, scale float32) int8 {
+	q := math.RoundToEven(float64(v) / float64(scale))
+	if !(math.Abs(q) <= 127) {
+		return 0
+	}
+	return int8(q)
 }
 
 // widenInt8Generic widens n rows of the blocks in src to rows of width float32.

@@ -71,6 +71,23 @@ func words(rng *rand.Rand, n int) []float32 {
 	return x
 }
 
+// int8Rows is a number of rows in a block of Int8.
+func int8Rows(n int) int { return n%int8Block + 1 }
+
+// quantisable returns a number for output j of a block of Int8. Outputs have, by turns: ordinary numbers, many halves of the
+// scale that 127 leads to, numbers whose scale is near the least or below it, and others.
+func quantisable(rng *rand.Rand, j int, other float32) float32 {
+	switch j % 4 {
+	case 0:
+		return float32(rng.NormFloat64())
+	case 1:
+		return float32(rng.IntN(2*254+1)-254) / 2
+	case 2:
+		return float32(rng.NormFloat64() * 0x1p-119)
+	}
+	return other
+}
+
 // What only moves and rounds bits gives the very bits of its definition at every length and place, and touches nothing else.
 func TestConversions(t *testing.T) {
 	for _, op := range []struct {
@@ -91,6 +108,9 @@ func TestConversions(t *testing.T) {
 		{"widenInt8", func(width, n int) []int { return []int{n * width, ceil(n, int8Block) * int8Words(width)} },
 			func(a [][]float32, width, n int) { widenInt8(a[0], a[1], width, n) },
 			func(a [][]float32, width, n int) { widenInt8Generic(a[0], a[1], width, n) }},
+		{"roundInt8", func(width, n int) []int { return []int{width + int8Rows(n)*width/4, int8Rows(n) * width} },
+			func(a [][]float32, width, n int) { roundInt8(a[0], a[1], width, int8Rows(n)) },
+			func(a [][]float32, width, n int) { roundInt8Generic(a[0], a[1], width, int8Rows(n)) }},
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			eachISA(t, func(t *testing.T) {
@@ -101,6 +121,11 @@ func TestConversions(t *testing.T) {
 					if op.name == "widenInt8" { // signalling NaNs among the scales would become quiet, or not
 						for i := range src {
 							src[i] = math.Float32frombits(math.Float32bits(src[i]) &^ (1 << 30))
+						}
+					}
+					if op.name == "roundInt8" {
+						for i := range src {
+							src[i] = quantisable(rng, i%width, src[i])
 						}
 					}
 					want := make([]float32, lengths[0])
@@ -189,6 +214,39 @@ func TestPackRows(t *testing.T) {
 		})
 		if err == nil || err.Error() != "row 100" {
 			t.Errorf("error %v, want that of row 100", err)
+		}
+	})
+}
+
+// A block of Int8 has the same bits on every instruction set, and they are those of its definition: halves go to the even
+// neighbour, numbers too small for a scale to 0.
+func TestRoundInt8(t *testing.T) {
+	const rows, in = 5, 2*int8Block + 1
+	rng := newRand()
+	w := normal(rng, rows*in)
+	want := make([]float32, len(w)) // in the first block and in the third row
+	w[0], want[0] = -127, -127
+	for i := 1; i < int8Block; i++ {
+		n := float32(rng.IntN(253) - 126)
+		w[i] = n + 0.5
+		want[i] = n + float32(int(n)&1)
+	}
+	tiny, small := w[2*in:][:int8Block], w[2*in+int8Block:][:int8Block]
+	for i := range tiny {
+		tiny[i] = float32(i) * 0x1p-130
+		small[i], want[2*in+int8Block+i] = float32(i+96)*0x1p-126, float32(i+96)*0x1p-126
+	}
+	var before []float32
+	eachISA(t, func(t *testing.T) {
+		got := unpacked(Pack(w, rows, in, Int8))
+		if before != nil && !sameBits(got, before) {
+			t.Error("differs from another instruction set")
+		}
+		before = got
+		for _, at := range []int{0, 2 * in, 2*in + int8Block} {
+			if got, want := got[at:][:int8Block], want[at:][:int8Block]; !slices.Equal(got, want) {
+				t.Errorf("block at %d: %v, want %v", at, got, want)
+			}
 		}
 	})
 }

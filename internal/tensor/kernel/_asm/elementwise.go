@@ -18,12 +18,14 @@ const (
 	round    = 3 << 22 // adding 1.5*2^23 rounds to an integer, which is then in the low bits
 )
 
+// notLess is the comparison that also holds for NaN.
+const notLess = 5
+
 // exp leaves e^in in out. It clobbers in and the three registers t.
 func (m *machine) exp(in, out Op, t []reg.VecPhysical) {
 	z, n, bits := t[0], t[1], t[2]
 	VMOVUPS(constant("expMost"), z)
-	VMINPS(in, z, z)  // a NaN stays: of two operands that do not compare, the instruction takes the first here
-	const notLess = 5 // also when in is NaN
+	VMINPS(in, z, z) // a NaN stays: of two operands that do not compare, the instruction takes the first here
 	if m == avx512 {
 		VCMPPS(Imm(notLess), constant("expLeast"), in, reg.K3)
 	} else {

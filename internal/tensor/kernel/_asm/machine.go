@@ -195,6 +195,9 @@ func constants() {
 		{"half", 1<<15 - 1},
 		{"high", 0xFFFF << 16},
 		{"quiet", 0x7FC00000},
+		{"int8Most", math.Float32bits(127)},
+		{"leastScale", math.Float32bits(0x1p-126)},
+		{"lowestBytes", 12<<24 | 8<<16 | 4<<8},       // of four words
 		{"density0", math.Float32bits(0.3989422804)}, // of the normal distribution, at 0
 	}
 	for i, c := range tanhCoefficients {

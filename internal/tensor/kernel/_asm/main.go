@@ -55,6 +55,7 @@ func main() {
 		m.pairUp()
 		m.widenPairs()
 		m.widenInt8()
+		m.roundInt8()
 		for panels := 1; panels <= 2; panels++ {
 			m.singleWords("F32", panels, floats)
 			m.singleBF16(panels)

@@ -154,6 +154,63 @@ func (m *machine) widenInt8() {
 	ret()
 }
 
+// roundInt8 writes roundInt8 for the machine's panels: a loop over the rows for the scales, and one for the bytes.
+func (m *machine) roundInt8() {
+	m.text(fmt.Sprintf("roundInt8%d", widePanel*m.width), "dst, src []float32, n int")
+	dst, src, n := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64()), Load(Param("n"), GP64())
+	v, scales, doubles := m.v[0], m.v[1:1+widePanel], m.v[1+widePanel:1+3*widePanel]
+	for _, scale := range scales {
+		m.zero(scale)
+	}
+	row, rows := GP64(), GP64()
+	MOVQ(src, row)
+	MOVQ(n, rows)
+	Label("most")
+	for j, most := range scales {
+		m.load(Mem{Base: row}, j, v, false)
+		VANDPS(constant("magnitude"), v, v)
+		VPMAXSD(v, most, most)
+	}
+	ADDQ(U32(uint32(4*m.width*widePanel)), row)
+	DECQ(rows)
+	JNZ(LabelRef("most"))
+	half := func(p Mem, i int) Mem { return p.Offset(2 * m.width * i) } // as many floats as a vector has float64
+	for j, scale := range scales {
+		VDIVPS(constant("int8Most"), scale, scale)
+		if m == avx512 {
+			VCMPPS(Imm(notLess), constant("leastScale"), scale, reg.K3)
+			VMOVAPS_Z(scale, reg.K3, scale)
+		} else {
+			VCMPPS(Imm(notLess), constant("leastScale"), scale, v)
+			VANDPS(v, scale, scale)
+		}
+		m.store(scale, Mem{Base: dst}, j, false)
+	}
+	for i, scale := range doubles {
+		VCVTPS2PD(half(Mem{Base: dst}, i), scale)
+	}
+	ADDQ(U32(uint32(4*m.width*widePanel)), dst)
+	Label("row")
+	for i, scale := range doubles {
+		VCVTPS2PD(half(Mem{Base: src}, i), v)
+		VDIVPD(scale, v, v)
+		to := Mem{Base: dst, Disp: m.width / 2 * i}
+		if m == avx512 { // 1<<31 for what is not finite: its lowest byte is 0
+			VCVTPD2DQ(v, v.AsY())
+			VPMOVDB(v.AsY(), to)
+		} else {
+			VCVTPD2DQY(v, v.AsX())
+			VPSHUFB(constant("lowestBytes"), v.AsX(), v.AsX())
+			VMOVD(v.AsX(), to)
+		}
+	}
+	ADDQ(U32(uint32(4*m.width*widePanel)), src)
+	ADDQ(Imm(uint64(widePanel*m.width)), dst)
+	DECQ(n)
+	JNZ(LabelRef("row"))
+	ret()
+}
+
 // blockRows is the number of rows that share scales.
 const blockRows = 32
 

@@ -1,0 +1,83 @@
+package figure
+
+import (
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+)
+
+// decimals puts ticks at round numbers: 1, 2 or 5 times a power of ten apart.
+type decimals struct {
+	whole bool // at whole numbers alone
+	few   bool // labels stand side by side, not one above the other
+}
+
+// Ticks implements plot.Ticker.
+func (d decimals) Ticks(low, high float64) []plot.Tick {
+	intervals := 6.0
+	if d.few {
+		intervals = 5
+	}
+	raw := (high - low) / intervals
+	step := math.Pow(10, math.Floor(math.Log10(raw)))
+	switch ratio := raw / step; { // to the nearest of 1, 2, 5 and 10
+	case ratio > 7:
+		step *= 10
+	case ratio > 3.2:
+		step *= 5
+	case ratio > 1.4:
+		step *= 2
+	}
+	if d.whole {
+		step = max(1, math.Round(step))
+	}
+	places := max(0, int(-math.Floor(math.Log10(step)+1e-9)))
+	var ticks []plot.Tick
+	for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step; i++ {
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: number(i*step, places)})
+	}
+	return ticks
+}
+
+// number writes a tick; from ten thousand on in thousands, millions and so on.
+func number(x float64, places int) string {
+	letter := ""
+	for _, unit := range []struct {
+		from, size float64
+		letter     string
+	}{{1e12, 1e12, "T"}, {1e9, 1e9, "G"}, {1e6, 1e6, "M"}, {1e4, 1e3, "k"}} {
+		if math.Abs(x) >= unit.from*(1-1e-9) {
+			x, letter, places = math.Round(x/unit.size*1e4)/1e4, unit.letter, -1
+			break
+		}
+	}
+	return strconv.FormatFloat(x+0, 'f', places, 64) + letter // -0 + 0 is 0
+}
+
+// A logarithmic axis has ticks at 1, 2 and 5 times the powers of ten, or at the
+// powers alone where those would be many.
+type logarithmic struct {
+	whole bool // whole numbers: the largest has a tick too, if there is room
+}
+
+// Ticks implements plot.Ticker.
+func (l logarithmic) Ticks(low, high float64) []plot.Tick {
+	digits := []float64{1, 2, 5}
+	if high/low > 1e4 {
+		digits = digits[:1]
+	}
+	var ticks []plot.Tick
+	for exponent := math.Floor(math.Log10(low)); exponent <= math.Log10(high)+1e-9; exponent++ {
+		for _, digit := range digits {
+			value := digit * math.Pow(10, exponent)
+			if value >= low*(1-1e-9) && value <= high*(1+1e-9) {
+				ticks = append(ticks, plot.Tick{Value: value, Label: number(value, max(0, int(-exponent)))})
+			}
+		}
+	}
+	if n := len(ticks); l.whole && (n == 0 || high > 1.3*ticks[n-1].Value) {
+		ticks = append(ticks, plot.Tick{Value: high, Label: number(high, 0)})
+	}
+	return ticks
+}
