@@ -166,7 +166,7 @@ reinforce() { # SEED METHOD LABEL
 	for run in "$2" "$2-rl"; do
 		evaluated "$d/eval-many-$run" "$d/$run" "$1" -n "$MANY" -k "$k"
 	done
-	note rl "${3//_/ }" "$2" "$1" run "seed$1/$2" eval "seed$1/eval-many-$2"
+	note before "${3//_/ }" "$2" "$1" run "seed$1/$2" eval "seed$1/eval-many-$2"
 	note rl "${3//_/ } + RL" "$2" "$1" before "${3//_/ }" run "seed$1/$2-rl" eval "seed$1/eval-many-$2-rl"
 }
 

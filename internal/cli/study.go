@@ -23,7 +23,7 @@ import (
 const studyFile = "study.jsonl"
 
 // The parts of a study, in the order in which a report has them.
-var studyParts = []string{"methods", "cost", "rl", "curve", "ablations", "perturb"}
+var studyParts = []string{"methods", "cost", "before", "rl", "curve", "ablations", "perturb"}
 
 // A studyEntry is a line of study.jsonl. Paths are relative to the study's folder.
 type studyEntry struct {
@@ -31,7 +31,7 @@ type studyEntry struct {
 	Name   string `json:"name"`   // entries of a part with one name differ in their seeds alone
 	Method string `json:"method"` // see train.Methods
 	Seed   uint64 `json:"seed"`
-	Before string `json:"before"` // rl: name of the entry of methods that it starts from
+	Before string `json:"before"` // rl, ablations: name of the entry that it is compared with, of before or methods, or of ablations
 	X      string `json:"x"`      // curve: what the budget is measured in
 	Run    string `json:"run"`    // folder of train or rl
 	Eval   string `json:"eval"`   // folder of eval
