@@ -31,12 +31,12 @@ else
 fi
 
 if [ "$quick" ]; then
-	: "${SEEDS:=1}" "${BUDGET:=6e11}" "${EXAMPLES:=4000}" "${VAE_STEPS:=200}" "${PROBLEMS:=50}" "${RL_STEPS:=10}" "${MANY:=16}"
+	: "${SEEDS:=1}" "${BUDGET:=6e11}" "${EXAMPLES:=4000}" "${VAE_STEPS:=200}" "${PROBLEMS:=50}" "${RL_STEPS:=10}" "${SAMPLES:=8}" "${MANY:=16}"
 else
-	: "${SEEDS:=1 2 3}" "${BUDGET:=9e12}" "${EXAMPLES:=16000}" "${VAE_STEPS:=600}" "${PROBLEMS:=200}" "${RL_STEPS:=120}" "${MANY:=64}"
+	: "${SEEDS:=1 2 3}" "${BUDGET:=9e12}" "${EXAMPLES:=16000}" "${VAE_STEPS:=600}" "${PROBLEMS:=200}" "${RL_STEPS:=120}" "${SAMPLES:=16}" "${MANY:=64}"
 fi
 : "${ABLATIONS:=1}" "${JOBS:=2}" "${PARTS:=methods rl probes ablations curve cost report}" "${BENCH:=minicode:fold,shuffle,trace:medium}"
-export SEEDS BUDGET EXAMPLES VAE_STEPS PROBLEMS RL_STEPS MANY ABLATIONS JOBS PARTS BENCH
+export SEEDS BUDGET EXAMPLES VAE_STEPS PROBLEMS RL_STEPS SAMPLES MANY ABLATIONS JOBS PARTS BENCH
 
 nfcot=${NFCOT:-$out/nfcot}
 if [ -z "${NFCOT:-}" ]; then
@@ -103,12 +103,15 @@ trained() {
 	fi
 }
 
-# evaluated DIR RUN SEED FLAG... judges a run on the test problems, unless that is done.
+# evaluated DIR RUN SEED SAMPLES FLAG... judges a run on the test problems, unless that is done.
 evaluated() {
-	local dir=$1 run=$2 seed=$3
-	shift 3
+	local dir=$1 run=$2 seed=$3 n=$4 k=1
+	shift 4
+	while [ $((${k##*,} * 2)) -le "$n" ]; do
+		k+=,$((${k##*,} * 2))
+	done
 	[ -f "$dir/report.json" ] || "$nfcot" eval --quiet --threads 1 --workers 1 --bench "$out/seed$seed/test.jsonl" --model "$run" --seed "$seed" \
-		-n 16 -k 1,2,4,8,16 "$@" -o "$dir" >/dev/null
+		-n "$n" -k "$k" "$@" -o "$dir" >/dev/null
 }
 
 # draws METHOD are the flags by which a method is sampled: thoughts without the noise
@@ -142,14 +145,14 @@ method() { # SEED METHOD LABEL
 	n=$(steps "$2")
 	trained "$out/$d/$2" "$2" "$out/$d/thoughts" "$1" --set "stages.2.steps=$n"
 	# shellcheck disable=SC2046
-	evaluated "$out/$d/eval-$2" "$out/$d/$2" "$1" $(draws "$2")
+	evaluated "$out/$d/eval-$2" "$out/$d/$2" "$1" "$SAMPLES" $(draws "$2")
 	note methods "${3//_/ }" "$2" "$1" run "$d/$2" eval "$d/eval-$2"
 }
 
 rule() { # SEED OF NAME LABEL FLAG...: another way of sampling from a method's run
 	local d=seed$1 of=$2 name=$3 label=$4 seed=$1
 	shift 4
-	evaluated "$out/$d/eval-$name" "$out/$d/$of" "$seed" "$@"
+	evaluated "$out/$d/eval-$name" "$out/$d/$of" "$seed" "$SAMPLES" "$@"
 	note methods "${label//_/ }" "$name" "$seed" run "$d/$of" eval "$d/eval-$name"
 }
 
@@ -161,10 +164,8 @@ reinforce() { # SEED METHOD LABEL
 		rm -rf "$d/$2-rl"
 		"$nfcot" rl --quiet --threads 1 --workers 1 --init "$d/$2" --bench "$BENCH" --set "rl.steps=$RL_STEPS" --set "seed=$1" -o "$d/$2-rl"
 	fi
-	local k=1,2,4,8,16,32,64
-	[ "$MANY" -ge 64 ] || k=1,2,4,8,16
 	for run in "$2" "$2-rl"; do
-		evaluated "$d/eval-many-$run" "$d/$run" "$1" -n "$MANY" -k "$k"
+		evaluated "$d/eval-many-$run" "$d/$run" "$1" "$MANY"
 	done
 	note before "${3//_/ }" "$2" "$1" run "seed$1/$2" eval "seed$1/eval-many-$2"
 	note rl "${3//_/ } + RL" "$2" "$1" before "${3//_/ }" run "seed$1/$2-rl" eval "seed$1/eval-many-$2-rl"
@@ -185,7 +186,7 @@ ablation() { # SEED NAME LABEL THOUGHTS FLAG...: nfcot with other settings, for 
 	local draw=--denoise
 	case $name in flow*) draw= ;; esac
 	# shellcheck disable=SC2086
-	evaluated "$out/$d/eval-$name" "$out/$d/$name" "$seed" $draw
+	evaluated "$out/$d/eval-$name" "$out/$d/$name" "$seed" "$SAMPLES" $draw
 	note ablations "${label//_/ }" nfcot "$seed" ${BEFORE:+before "$BEFORE"} run "$d/$name" eval "$d/eval-$name"
 }
 
@@ -201,10 +202,11 @@ base() { # SEED: a backbone that has learnt text
 	trained "$d/base" cot "$d/thoughts" "$1" --stage 0 --set model.ffn=192 --set "stages.0.steps=$(($(steps nfcot) / 5))"
 }
 
-warm() { # SEED NAME LABEL STEPS1: from that backbone, heads first or not
-	local d=$out/seed$1 n
+warm() { # SEED NAME LABEL PERCENT: from that backbone, the heads first for a share of the steps
+	local d=$out/seed$1 n heads
 	n=$(steps nfcot)
-	ablation "$1" "$2" "$3" thoughts --init "$d/base" --set "stages.1.steps=$4" --set "stages.2.steps=$((n * 3 / 4 - $4 / 3))"
+	heads=$((n * $4 / 100))
+	ablation "$1" "$2" "$3" thoughts --init "$d/base" --set "stages.1.steps=$heads" --set "stages.2.steps=$((n * 3 / 4 - heads / 3))"
 }
 
 cold() { # SEED: what the warm-up is worth
@@ -214,7 +216,7 @@ cold() { # SEED: what the warm-up is worth
 temperature() { # SEED NAME LABEL FLAG...: other ways of drawing thoughts from the same run
 	local d=seed$1 name=$2 label=$3 seed=$1
 	shift 3
-	evaluated "$out/$d/eval-$name" "$out/$d/nfcot" "$seed" "$@"
+	evaluated "$out/$d/eval-$name" "$out/$d/nfcot" "$seed" "$SAMPLES" "$@"
 	note ablations "${label//_/ }" nfcot "$seed" run "$d/nfcot" eval "$d/eval-$name"
 }
 
@@ -223,13 +225,13 @@ curve() { # SEED METHOD LABEL PERCENT: a training of another length
 	n=$(($(steps "$2") * $4 / 100))
 	trained "$out/$d/$2-$4" "$2" "$out/$d/thoughts" "$1" --set "stages.2.steps=$n"
 	# shellcheck disable=SC2046
-	evaluated "$out/$d/eval-$2-$4" "$out/$d/$2-$4" "$1" $(draws "$2")
+	evaluated "$out/$d/eval-$2-$4" "$out/$d/$2-$4" "$1" "$SAMPLES" $(draws "$2")
 	note curve "${3//_/ }" "$2" "$1" x "training TFLOP" run "$d/$2-$4" eval "$d/eval-$2-$4"
 }
 
 cost() { # SEED METHOD LABEL: timed alone
 	local d=$out/seed$1
-	[ -f "$d/cost-$2/report.json" ] || "$nfcot" eval --quiet --workers 1 --bench "$d/test.jsonl" --model "$d/$2" --seed "$1" -n 16 -k 1 -o "$d/cost-$2" >/dev/null
+	[ -f "$d/cost-$2/report.json" ] || "$nfcot" eval --quiet --workers 1 --bench "$d/test.jsonl" --model "$d/$2" --seed "$1" -n "$SAMPLES" -k 1 -o "$d/cost-$2" >/dev/null
 	note cost "${3//_/ }" "$2" "$1" run "seed$1/$2" eval "seed$1/cost-$2"
 }
 
@@ -283,8 +285,8 @@ if has ablations; then
 		"ablation S full encoder:_full_transformer thoughts-full" "ablation S even even_segments thoughts-even" \
 		"ablation S d32 D_=_32 thoughts-32" "ablation S d128 D_=_128 thoughts-128" \
 		"ablation S flow-start flow_from_the_start thoughts --set flow.blocks=5 --set stages.2.hold_flow=false" \
-		"late S flow-late flow_late" "late S flow-identity flow_late,_order_kept --set flow.permute=identity" "late S flow-2 flow_late,_2_blocks --set flow.blocks=2" \
-		"warm S warm from_text:_stages_1_and_2 300" "cold S " \
+		"late S flow-late flow_late" "late S flow-identity flow_late,_order_kept --set flow.permutation=identity" "late S flow-2 flow_late,_2_blocks --set flow.blocks=2" \
+		"warm S warm from_text:_stages_1_and_2 10" "cold S " \
 		"temperature S noisy T_z_0.9_with_noise" "temperature S t0 T_z_0 --thought-temp 0" "temperature S t5 T_z_0.5 --denoise --thought-temp 0.5" "temperature S t12 T_z_1.2 --denoise --thought-temp 1.2"; do
 		each "$ABLATIONS" "$line"
 	done | tasks
