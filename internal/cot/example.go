@@ -49,9 +49,12 @@ type Special struct {
 	MoreEOS []int // they end an answer too: models of others may have several such tokens
 }
 
-// end is the token that ended a sample: EOS, or one of MoreEOS.
+// end is the token that ended a sample: EOS, or one of MoreEOS; -1 if none did.
 func (s Special) end(x *Sample) int {
-	if x.EndedBy == 0 {
+	switch {
+	case !x.Finished:
+		return -1
+	case x.EndedBy == 0:
 		return s.EOS
 	}
 	return s.MoreEOS[x.EndedBy-1]

@@ -96,11 +96,7 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
 	var s stream
 	for _, x := range samples {
-		end := -1
-		if x.Finished {
-			end = m.Special.end(&x)
-		}
-		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, end)
+		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, m.Special.end(&x))
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
 	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
