@@ -249,6 +249,68 @@ func TestDrawHasItsDistribution(t *testing.T) {
 	}
 }
 
+// The tokens that are kept with their log-probabilities are all that was drawn, EOS
+// included; they add up to the likelihood of the text, each is the model's own at
+// temperature 1, and the likeliest in its place come in their order. Who keeps none
+// gets the same samples.
+func TestLogProbsOfTokens(t *testing.T) {
+	const top = 5
+	for name, m := range samplers() {
+		special := special
+		if text, ok := m.(*Text); ok {
+			special = text.Special
+		}
+		o := Options{ThoughtTemp: 0.9, TextTemp: 0.7, Truncation: Truncation{TopK: 7}, RepeatPenalty: 1.2, MaxTokens: 12, Seed: 2}
+		plain := slices.Concat(m.Sample(prompts(3), 6, o)...)
+		o.LogProbs, o.TopLogProbs = true, top
+		finished := 0
+		for i, x := range slices.Concat(m.Sample(prompts(3), 6, o)...) {
+			var ids []int
+			var sum float64
+			for _, s := range x.Said {
+				ids, sum = append(ids, s.ID), sum+s.LogProb
+				if len(s.Top) != top {
+					t.Fatalf("%s: %d likeliest tokens, want %d", name, len(s.Top), top)
+				}
+				for j, alternative := range s.Top {
+					if alternative.ID == s.ID && alternative.LogProb != s.LogProb {
+						t.Errorf("%s: token %d was drawn with %g and is listed with %g", name, s.ID, s.LogProb, alternative.LogProb)
+					}
+					if j > 0 && alternative.LogProb > s.Top[j-1].LogProb {
+						t.Errorf("%s: the likeliest tokens are not in order: %v", name, s.Top)
+					}
+				}
+				if inside := slices.ContainsFunc(s.Top, func(a TokenLogProb) bool { return a.ID == s.ID }); !inside && s.LogProb > s.Top[top-1].LogProb {
+					t.Errorf("%s: token %d with %g is likelier than one of %v", name, s.ID, s.LogProb, s.Top)
+				}
+			}
+			sameInts(t, name+": tokens", ids, said(x, special))
+			if sum != x.LogText {
+				t.Errorf("%s: the tokens' log-probabilities add up to %v, the text has %v", name, sum, x.LogText)
+			}
+			if plain[i].Said != nil {
+				t.Errorf("%s: log-probabilities are kept that nobody asked for", name)
+			}
+			sameSample(t, name+": keeping log-probabilities", x, plain[i])
+			if x.Finished {
+				finished++
+			}
+		}
+		if finished == 0 {
+			t.Errorf("%s: no sample was finished", name)
+		}
+	}
+	got := new(dice)
+	got.draw([]float32{1, 4, 4, -2}, &Options{}, tensor.Rand(1, "words"))
+	z := math.Log(math.Exp(1) + 2*math.Exp(4) + math.Exp(-2))
+	for i, a := range got.likeliest([]float32{1, 4, 4, -2}, 9) {
+		want := []TokenLogProb{{1, 4 - z}, {2, 4 - z}, {0, 1 - z}, {3, -2 - z}}[i]
+		if a.ID != want.ID || math.Abs(a.LogProb-want.LogProb) > 1e-6 {
+			t.Errorf("rank %d is token %d with %g, want %d with %g", i, a.ID, a.LogProb, want.ID, want.LogProb)
+		}
+	}
+}
+
 // Given thoughts take the place of drawn ones and are scored as such.
 func TestReplacedThoughts(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
