@@ -303,7 +303,7 @@ func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *ben
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {
-		prompts[i] = run.Tokenizer.Encode(recipe.Prompt(p))
+		prompts[i] = run.Tokenizer.EncodePrompt(recipe.Prompt(p))
 		if len(prompts[i]) > room {
 			return inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
 		}
@@ -437,7 +437,7 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
 		}
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs,
+	s := cot.Sample{Prompt: run.Tokenizer.EncodePrompt(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs,
 		Finished: line.Finished && !t.Stopped, EndedBy: t.EndedBy}
 	switch {
 	case t.Prompt == "":
