@@ -57,14 +57,7 @@ func replayNF(m *NFCoT, x Sample) (thoughts, text []float32) {
 }
 
 func replayText(m *Text, x Sample) []float32 {
-	opening := []int{m.Special.Ans}
-	switch {
-	case m.Chain:
-		opening[0] = m.Special.CoT
-	case m.Bare:
-		opening = nil
-	}
-	return walk(m.LM, append(slices.Clone(x.Prompt), opening...)...).sayAll(said(x, m.Special))
+	return walk(m.LM, append(slices.Clone(x.Prompt), m.opening()...)...).sayAll(said(x, m.Special))
 }
 
 // said lists the tokens that were drawn.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 )
@@ -101,6 +102,80 @@ func TestSampleAmong64(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A sample that is one of several forked off a prefill, among others that end before
+// it, is byte for byte what it is when drawn by itself, with a prefill and a cache of
+// its own, token by token: with weights as they are packed to be sampled from.
+func TestForkedSamplesAreSeparateSamples(t *testing.T) {
+	o := Options{ThoughtTemp: 1, TextTemp: 1, Truncation: Truncation{TopP: 0.95}, RepeatPenalty: 1.1, MaxTokens: 12, Seed: 5}
+	type separate func(prompt []int, i int) Sample
+	methods := map[string]func(kernel.Format) (Sampler, separate){
+		"nfcot": func(format kernel.Format) (Sampler, separate) {
+			m, p := shakenNFCoT(nfOptions)
+			m.LM.Pack(p, format)
+			return m, func(prompt []int, i int) Sample { return drawNFCoT(m, prompt, i, o) }
+		},
+	}
+	for name, shape := range map[string]Text{"cot": {Chain: true}, "direct": {}, "lm": {Bare: true}} {
+		methods[name] = func(format kernel.Format) (Sampler, separate) {
+			m, p := shakenText(shape.Chain)
+			m.Bare = shape.Bare
+			m.LM.Pack(p, format)
+			return m, func(prompt []int, i int) Sample { return drawText(m, prompt, i, o) }
+		}
+	}
+	for name, method := range methods {
+		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+			m, separate := method(format)
+			lengths := map[int]bool{}
+			for p, samples := range m.Sample(prompts(4), 6, o) {
+				for i, x := range samples {
+					x.Think, x.Say = Cost{}, Cost{}
+					if alone := separate(prompts(4)[p], i); !bytes.Equal(sampleBytes(x), sampleBytes(alone)) {
+						t.Errorf("%s, %v: sample %d of prompt %d is %s; drawn by itself %s", name, format, i, p, sampleBytes(x), sampleBytes(alone))
+					}
+					lengths[len(x.Chain)+len(x.Answer)] = true
+				}
+			}
+			if len(lengths) < 4 {
+				t.Errorf("%s, %v: samples have lengths %v: none leaves others behind", name, format, lengths)
+			}
+		}
+	}
+}
+
+// drawNFCoT is sample i of a prompt, by itself.
+func drawNFCoT(m *NFCoT, prompt []int, i int, o Options) Sample {
+	x := Sample{Prompt: prompt, Thoughts: tensor.New(m.Options.K, m.Options.D)}
+	w := walk(m.LM, append(slices.Clone(prompt), m.Special.BOT)...)
+	for k := range m.Options.K {
+		mu, logSigma := m.Head.Gaussian(nil, w.h)
+		u := rowRange(x.Thoughts, k, k+1)
+		nfhead.Draw(u.Data, mu.Data, logSigma.Data, o.ThoughtTemp, tensor.Rand(o.Seed, "thoughts", append(slices.Clone(prompt), i, k)...))
+		x.LogThoughts += float64((*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data[0])
+		w.feed(m.project(nil, u))
+	}
+	return drawWords(w, m.Special, speaker{Sample: x}, i, o)
+}
+
+// drawText is sample i of a prompt, by itself.
+func drawText(m *Text, prompt []int, i int, o Options) Sample {
+	return drawWords(walk(m.LM, append(slices.Clone(prompt), m.opening()...)...), m.Special, speaker{Sample: Sample{Prompt: prompt}, thinking: m.Chain}, i, o)
+}
+
+// drawWords lets s say its words after what w has read.
+func drawWords(w *walker, special Special, s speaker, i int, o Options) Sample {
+	rng := tensor.Rand(o.Seed, "words", append(slices.Clone(s.Prompt), i)...)
+	for range o.MaxTokens {
+		id, logp := new(dice).draw(w.lm.Logits(nil, w.h).Data, &o, rng, s.Prompt, s.Chain, s.Answer)
+		s.LogText += logp
+		if s.hear(id, special); s.Finished {
+			break
+		}
+		w.feed(w.lm.Embed(nil, []int{id}))
+	}
+	return s.Sample
 }
 
 // sampleBytes is all of a sample but the time it took, in bytes.

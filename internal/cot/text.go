@@ -102,16 +102,20 @@ func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor
 	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
 }
 
-// Sample answers each prompt n times from one prefill.
-func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	opening := []int{m.Special.Ans}
+// opening is what stands between a prompt and what is drawn.
+func (m *Text) opening() []int {
 	switch {
 	case m.Chain:
-		opening[0] = m.Special.CoT
+		return []int{m.Special.CoT}
 	case m.Bare:
-		opening = nil
+		return nil
 	}
-	speakers, h := prefill(m.LM, prompts, n, o, opening...)
+	return []int{m.Special.Ans}
+}
+
+// Sample answers each prompt n times from one prefill.
+func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
+	speakers, h := prefill(m.LM, prompts, n, o, m.opening()...)
 	for _, s := range speakers {
 		s.thinking = m.Chain
 	}
