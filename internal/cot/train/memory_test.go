@@ -91,6 +91,51 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 	}
 }
 
+// Evaluation needs no memory beyond what is known beforehand, whether its examples are
+// longer than those of training or not, and what it says does not depend on the steps
+// before it.
+func TestMemoryOfEvaluation(t *testing.T) {
+	for _, m := range Methods {
+		for _, long := range []int{1, 6} {
+			l, _ := large(m.Name)
+			l.Config.Model.MaxTokens, l.Config.Accumulate, l.Config.Recompute = 256, 3, long == 1
+			l.Model = NewModel(l.Config, special)
+			plain := planned(t, l).Step
+			l.Config.EvalEvery = 1
+			for _, ex := range l.Data[:70] {
+				ex.Answer = slices.Repeat(ex.Answer, long)
+				l.Held = append(l.Held, ex)
+			}
+			plan := planned(t, l).Step
+			if long == 1 && float64(plan) > 1.1*float64(plain) || long == 6 && plan <= plain {
+				t.Errorf("%s: %d bytes are planned a step, %d with an evaluation whose answers are %d times as long", m.Name, plain, plan, long)
+			}
+			at := position{}
+			for i, stage := range l.Config.Stages.List() {
+				if at.Stage, at.Done = i, 0; !l.runs(i) {
+					continue
+				}
+				s := l.newStageRun(i)
+				if err := s.reserve(at); err != nil {
+					t.Fatal(err)
+				}
+				room := s.tape.Bytes()
+				want := l.newStageRun(i).evaluate()
+				for range stage.Steps {
+					s.backward(s.take(at), new(Metrics))
+					if got := s.evaluate(); !slices.Equal(got, want) {
+						t.Errorf("%s, stage %d: evaluation after a step says %v, before any %v", m.Name, i, got, want)
+					}
+					at.Done, at.Total = at.Done+1, at.Total+1
+				}
+				if s.tape.Bytes() != room || plan < room {
+					t.Errorf("%s, stage %d: %d bytes are planned, the tape has room for %d, and %d in the end", m.Name, i, plan, room, s.tape.Bytes())
+				}
+			}
+		}
+	}
+}
+
 // A batch in parts takes what its largest part takes, and recomputing less than
 // keeping.
 func TestMemoryCanBeSaved(t *testing.T) {
