@@ -81,8 +81,8 @@ func (l *Loop) plan(at position) (Memory, error) {
 
 // reserve makes room on the tape for every step that the stage has still to go
 // through from position at on, and for evaluation: it goes through the largest step,
-// forward and back, and through the largest part of the held-out examples.
-// So whatever a method computes, keeps or computes again counts as what it is,
+// forward and back, and before it through the largest part of the held-out examples
+// if that has more rows. So whatever a method computes, keeps or computes again counts as what it is,
 // and no formula has to follow the code. Other steps fit, since on a tape
 // everything finds room where something larger was.
 //
@@ -104,15 +104,17 @@ func (s *stageRun) reserve(at position) (err error) {
 			}
 		}()
 	}
-	if part, draws := s.largest(at); part != nil {
+	part, draws := s.largest(at)
+	held := s.largestHeld()
+	if s.learner.Rows(held, s.heldDraws()) > s.learner.Rows(part, draws) { // then what a step takes fits where this was
+		s.learner.Loss(&s.tape, held, s.learner.Size(held), s.heldDraws())
+		s.tape.Reset()
+	}
+	if part != nil {
 		s.tape.Backward(s.learner.Loss(&s.tape, part, s.learner.Size(part), draws).Total)
 	}
 	for p := range s.Model.Params.All() {
 		clear(p.Grad)
-	}
-	if part := s.largestHeld(); part != nil {
-		s.tape.Reset()
-		s.learner.Loss(&s.tape, part, s.learner.Size(part), s.heldDraws())
 	}
 	return nil
 }
