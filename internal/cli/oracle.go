@@ -115,7 +115,7 @@ func (l *lab) oracleRow(u []*tensor.Tensor, right [][]bool, label string) (oracl
 func (l *lab) oracleThoughts(u []*tensor.Tensor, right [][]bool) []oracleThought {
 	thoughts := make([]oracleThought, l.run.Experiment.NF.K)
 	for j := range u {
-		prompt := l.run.Tokenizer.Encode(l.recipe.Prompt(l.problems[j/l.n]))
+		prompt := l.run.Tokenizer.EncodePrompt(l.recipe.Prompt(l.problems[j/l.n]))
 		for _, sigmas := range sigmasOf(l.run, []cot.Sample{{Prompt: prompt, Thoughts: u[j]}}) {
 			for k, sigma := range sigmas {
 				if thoughts[k].Sigma == nil {

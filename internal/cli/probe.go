@@ -168,7 +168,7 @@ func (l *lab) passOne(verdicts []eval.Verdict) (passOne, error) {
 // noise is standard normal noise in the shape of a sample's thoughts; it depends on
 // the seed, the prompt and the number of the sample among those of its problem alone.
 func (l *lab) noise(j int) *tensor.Tensor {
-	prompt := l.run.Tokenizer.Encode(l.recipe.Prompt(l.problems[j/l.n]))
+	prompt := l.run.Tokenizer.EncodePrompt(l.recipe.Prompt(l.problems[j/l.n]))
 	eps := tensor.New(l.run.Experiment.NF.K, l.run.Experiment.NF.D)
 	rng := tensor.Rand(l.seed, "perturb", append(slices.Clone(prompt), j%l.n)...)
 	for i := range eps.Data {

@@ -98,13 +98,14 @@ func (m *latent) meanError(t *tensor.Tape, e, mu *tensor.Tensor, whole Size) *te
 func (m *latent) layout(t *tensor.Tape, batch []Encoded) stream {
 	s := newStream(t, m.Rows(batch, Draws{})+2*len(batch)) // with EOS, and a thought that is not read
 	for i, ex := range batch {
-		m.lay(&s, i, len(batch), ex.Prompt, ex.Answer, true)
+		m.lay(&s, i, len(batch), ex.Prompt, ex.Answer, m.Special.EOS)
 	}
 	return s
 }
 
-// lay puts the stream of example i of n into s.
-func (m *latent) lay(s *stream, i, n int, prompt, answer []int, finished bool) {
+// lay puts the stream of example i of n into s; end is the token that ended the answer,
+// negative if none did.
+func (m *latent) lay(s *stream, i, n int, prompt, answer []int, end int) {
 	K := m.Options.K
 	s.begin(prompt...)
 	s.read(m.Special.BOT)
@@ -120,8 +121,8 @@ func (m *latent) lay(s *stream, i, n int, prompt, answer []int, finished bool) {
 		}
 	}
 	s.say(answer...)
-	if finished {
-		s.say(m.Special.EOS)
+	if end >= 0 {
+		s.say(end)
 	}
 	s.end()
 }

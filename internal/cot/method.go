@@ -114,7 +114,7 @@ type Coder interface {
 	FromCodes(e *tensor.Tensor) *tensor.Tensor
 }
 
-// A Diagnoser has more to say of held-out examples than its loss.
+// A Diagnoser has more to say of held-out examples than its loss: means over them.
 type Diagnoser interface {
 	Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part
 }
@@ -137,6 +137,10 @@ type Options struct {
 	DenoiseSteps  int // of LaDiR; 0: those of its settings
 	MaxTokens     int // text tokens of a sample at most, explicit thinking included
 	Seed          uint64
+	// LogProbs keeps the log-probability of each token in Sample.Said, with those of
+	// the TopLogProbs likeliest tokens in its place.
+	LogProbs    bool
+	TopLogProbs int
 	// Replace, if not nil, gives the thoughts [K, D] of sample i of prompt p instead
 	// of sampling them: accuracy with the true thoughts separates the prior's
 	// mistakes from the answer's. Tokens are drawn as they are without it.
@@ -162,7 +166,25 @@ type Sample struct {
 	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
 	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn
 
+	// Said are all tokens that were drawn, chain and EOS included, if Options.LogProbs
+	// is set. The sum of their log-probabilities is LogText.
+	Said []SaidToken
+
 	Think, Say Cost // after the prompt's prefill, which is the same for every method
+}
+
+// A TokenLogProb is a token and its log-probability in nats, the model's own
+// (temperature 1, all tokens, no penalties).
+type TokenLogProb struct {
+	ID      int
+	LogProb float64
+}
+
+// A SaidToken is a token that was drawn, and the likeliest in its place, whether or
+// not it is one of them.
+type SaidToken struct {
+	TokenLogProb
+	Top []TokenLogProb // the likeliest first
 }
 
 // Positions is the number of rows spent on thinking.
@@ -173,8 +195,8 @@ func (s *Sample) Positions() int {
 	return len(s.Chain)
 }
 
-// Said is the number of tokens that were drawn.
-func (s *Sample) Said() int {
+// Drawn is the number of tokens that were drawn.
+func (s *Sample) Drawn() int {
 	n := len(s.Chain) + len(s.Answer)
 	for _, mark := range []bool{s.Thought, s.Finished} {
 		if mark {

@@ -128,7 +128,7 @@ func (m *NFCoT) replay(t *tensor.Tape, samples []Sample) (s stream, u, in *tenso
 	o := m.Options
 	u = tensor.New(len(samples)*o.K, o.D)
 	for i, x := range samples {
-		m.lay(&s, i, len(samples), x.Prompt, x.Answer, x.Finished)
+		m.lay(&s, i, len(samples), x.Prompt, x.Answer, m.Special.end(&x))
 		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
 	}
 	e := u // or what it stands for, where that is read

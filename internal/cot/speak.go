@@ -140,6 +140,9 @@ func (c *chorus) Do(lo, hi int) {
 		} else {
 			id, logp := dice.draw(c.logits.Row(i), &c.options, s.words, s.Prompt, s.Chain, s.Answer)
 			s.LogText += logp
+			if c.options.LogProbs {
+				s.Said = append(s.Said, SaidToken{TokenLogProb{id, logp}, dice.likeliest(c.logits.Row(i), c.options.TopLogProbs)})
+			}
 			c.tokens[i] = id
 		}
 		s.hear(c.tokens[i], c.special)

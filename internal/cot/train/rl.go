@@ -270,7 +270,7 @@ func (s *policyRun) roll(ctx context.Context, step int) (*rollouts, error) {
 		b.metrics.KL.Thoughts += thoughts / n
 		b.metrics.KL.Text += text / n
 		b.metrics.Entropy -= b.old[i].Text
-		tokens += x.Said()
+		tokens += x.Drawn()
 	}
 	b.metrics.Entropy /= float64(max(1, tokens))
 	return b, nil
