@@ -48,10 +48,7 @@ func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int)
 	target := rng.Float64()
 	id = argmax(d.p)
 	if o.TextTemp > 0 {
-		for i, l := range d.p {
-			d.p[i] = float32(float64(l) / o.TextTemp)
-		}
-		kernel.Softmax(d.p)
+		kernel.SoftmaxScaled(d.p, float32(1/o.TextTemp))
 		switch {
 		case o.keepsAll():
 			id = pick(d.p, target, id)
@@ -172,13 +169,5 @@ func (r *ranking) descend() {
 	})
 }
 
-// argmax is the place of the first largest number.
-func argmax(x []float32) int {
-	best, at := float32(math.Inf(-1)), 0
-	for i, v := range x {
-		if v > best {
-			best, at = v, i
-		}
-	}
-	return at
-}
+// argmax is the place of the first largest number, 0 if all are NaN.
+func argmax(x []float32) int { return max(0, slices.Index(x, kernel.Max(x))) }
