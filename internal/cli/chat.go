@@ -40,6 +40,9 @@ func (o *chatOptions) frame(run *train.Run, text string) (string, error) {
 			return "", inputf("%s: its tokenizer has no token %s; --chat needs a model with Qwen3's chat format", run.Dir, token)
 		}
 	}
+	if empty := run.Tokenizer.EncodePrompt(""); len(empty) > 0 { // the format has nothing before its first turn
+		return "", inputf("%s: its tokenizer's post_processor puts %s around a text; --chat needs a model with Qwen3's chat format", run.Dir, run.Tokenizer.Decode(empty, false))
+	}
 	special := run.Model.Special
 	if id, _ := run.Tokenizer.TokenID(turnEnd); id != special.EOS && !slices.Contains(special.MoreEOS, id) {
 		return "", inputf("%s: %s does not end its answers; --chat needs a chat model, whose eos_token_id in %s has this token", run.Dir, turnEnd, train.GenerationFile)

@@ -36,10 +36,11 @@ type samplingOptions struct {
 	maxTokens     int
 	seed          uint64
 	streams       int
+	logProbs      int // alternatives to record for each token; negative: record none, nor the token
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, repeatPenalty: 1, maxTokens: 256, seed: 1, streams: 256}
+	return samplingOptions{bench: "minicode", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, repeatPenalty: 1, maxTokens: 256, seed: 1, streams: 256, logProbs: -1}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -114,6 +115,7 @@ func (e *env) sample() *cli.Command {
 		Flags: append(append(o.samplingOptions.flags(), o.chatOptions.flags()...),
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
+			&cli.IntFlag{Name: "logprobs", Usage: "write the log-probability (nats, the model's own at temperature 1) of each token of the text, and those of the `number` likeliest in its place, into the JSON lines; 0: of the token only; -1: nothing", Value: o.logProbs, Destination: &o.logProbs},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
 		Action: func(c *cli.Context) error {
 			switch {
@@ -122,7 +124,11 @@ func (e *env) sample() *cli.Command {
 			case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
 				return inputf("sample: --data and --recipe go with --bench, not with --prompt")
 			case o.chat && !c.IsSet("prompt"):
-				return inputf("sample: --chat goes with --prompt")
+				return inputf("sample: --chat goes with --prompt; what a model is asked in a benchmark is its recipe's (--recipe)")
+			case o.logProbs < -1:
+				return inputf("sample: --logprobs is %d; want a number of tokens, 0 for those that are drawn only, or -1 for none", o.logProbs)
+			case o.logProbs >= 0 && o.prompt != "" && o.out == "" && !e.json:
+				return inputf("sample: --logprobs goes into JSON lines; add --json or -o FILE")
 			case !o.chat && (o.think || c.IsSet("system")):
 				return inputf("sample: --system and --think go with --chat")
 			case c.IsSet("prompt") && o.prompt == "":
@@ -292,11 +298,12 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 // allows; heard is told the tokens of answers as they are drawn.
 func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, heard func(*cot.Sample, int), yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
-	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, Heard: heard, Stop: stopper(run, recipe)}
+	options := cot.Options{ThoughtTemp: o.thoughtTemp, TextTemp: o.temp, Truncation: o.truncation(), RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed,
+		LogProbs: o.logProbs >= 0, TopLogProbs: max(0, o.logProbs), Heard: heard, Stop: stopper(run, recipe)}
 	room := run.Experiment.Model.MaxTokens - run.Experiment.NF.K - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {
-		prompts[i] = run.Tokenizer.Encode(recipe.Prompt(p))
+		prompts[i] = run.Tokenizer.EncodePrompt(recipe.Prompt(p))
 		if len(prompts[i]) > room {
 			return inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
 		}
@@ -343,6 +350,43 @@ type trace struct {
 	AnswerIDs []int       `json:"answer_ids"`
 	Stopped   bool        `json:"stopped,omitempty"`  // a stop of the recipe, not EOS, ended the answer; the completion lacks it
 	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
+	LogProbs  *logProbs   `json:"logprobs,omitempty"`
+}
+
+// logProbs are the tokens that a sample said, chain and EOS included, in the shape of
+// OpenAI's chat completions, with ids as in llama.cpp's. Their sum is logp_text.
+type logProbs struct {
+	Content []saidToken `json:"content"`
+}
+
+type saidToken struct {
+	tokenLogProb
+	Top []tokenLogProb `json:"top_logprobs"`
+}
+
+type tokenLogProb struct {
+	ID      int     `json:"id"`
+	Token   string  `json:"token"` // as text; parts of characters are U+FFFD
+	Bytes   []int   `json:"bytes"`
+	LogProb float64 `json:"logprob"` // nats
+}
+
+func logProbsOf(run *train.Run, said []cot.SaidToken) *logProbs {
+	line := func(t cot.TokenLogProb) tokenLogProb {
+		l := tokenLogProb{t.ID, run.Tokenizer.Decode([]int{t.ID}, false), []int{}, t.LogProb}
+		for _, b := range []byte(run.Tokenizer.TokenBytes(t.ID)) {
+			l.Bytes = append(l.Bytes, int(b))
+		}
+		return l
+	}
+	all := logProbs{make([]saidToken, len(said))}
+	for i, s := range said {
+		all.Content[i] = saidToken{line(s.TokenLogProb), make([]tokenLogProb, len(s.Top))}
+		for j, alternative := range s.Top {
+			all.Content[i].Top[j] = line(alternative)
+		}
+	}
+	return &all
 }
 
 // sampleLine is a sample as it goes into samples.jsonl.
@@ -355,6 +399,9 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 	}
 	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
 		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished}
+	if s.Said != nil {
+		t.LogProbs = logProbsOf(run, s.Said)
+	}
 	if s.Thoughts != nil {
 		line.LogPThoughts = &s.LogThoughts
 		for k := range s.Thoughts.Rows() {
@@ -369,7 +416,7 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return line, err
 	}
-	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "stopped", "thoughts"} {
+	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "stopped", "thoughts", "logprobs"} {
 		if v, ok := fields[key]; ok {
 			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
 		}
@@ -390,7 +437,7 @@ func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
 			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
 		}
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.Encode(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs,
+	s := cot.Sample{Prompt: run.Tokenizer.EncodePrompt(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs,
 		Finished: line.Finished && !t.Stopped, EndedBy: t.EndedBy}
 	switch {
 	case t.Prompt == "":

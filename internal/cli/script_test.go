@@ -87,6 +87,7 @@ func TestScripts(t *testing.T) {
 			"same-tensors": sameTensors,
 
 			"same-likelihood": sameLikelihood,
+			"logprobs-add-up": logProbsAddUp,
 			"same-verdicts":   sameLines("seconds"),
 			"same-answers":    sameLines("think_seconds", "answer_seconds"),
 		},
@@ -348,6 +349,53 @@ func sameLikelihood(ts *testscript.TestScript, neg bool, args []string) {
 			if s[key] != nil && !isNumber || math.Abs(drawn-scored) > 1e-3 {
 				ts.Fatalf("line %d: %s is %v, scored as %v", i+1, key, s[key], scores[i][key])
 			}
+		}
+	}
+}
+
+// logProbsAddUp wants the log-probabilities of every line's tokens to add up to its
+// logp_text, each with as many others as asked for, and to be those of its
+// completion: logprobs-add-up SAMPLES OTHERS
+func logProbsAddUp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("want a file of JSON lines and a number")
+	}
+	others, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var s struct {
+			Completion string  `json:"completion"`
+			LogPText   float64 `json:"logp_text"`
+			AnswerIDs  []int   `json:"answer_ids"`
+			Chain      []int   `json:"chain_ids"`
+			LogProbs   struct {
+				Content []struct {
+					Token   string            `json:"token"`
+					Bytes   []int             `json:"bytes"`
+					LogProb float64           `json:"logprob"`
+					Top     []json.RawMessage `json:"top_logprobs"`
+				} `json:"content"`
+			} `json:"logprobs"`
+		}
+		ts.Check(json.Unmarshal([]byte(line), &s))
+		var sum float64
+		var text []byte
+		for i, token := range s.LogProbs.Content {
+			sum += token.LogProb
+			if isSpecial := strings.HasPrefix(token.Token, "<|"); i < len(s.AnswerIDs) && !isSpecial {
+				for _, b := range token.Bytes {
+					text = append(text, byte(b))
+				}
+			}
+			if len(token.Top) != others || token.Token == "" {
+				ts.Fatalf("%+v: want its text and %d other tokens", token, others)
+			}
+		}
+		if len(s.LogProbs.Content) < max(1, len(s.AnswerIDs)) || sum != s.LogPText {
+			ts.Fatalf("the log-probabilities of %d tokens add up to %v, logp_text is %v", len(s.LogProbs.Content), sum, s.LogPText)
+		}
+		if len(s.Chain) == 0 && strings.ToValidUTF8(string(text), "") != strings.ReplaceAll(s.Completion, "\uFFFD", "") {
+			ts.Fatalf("the bytes of the tokens are %q, the completion is %q", text, s.Completion)
 		}
 	}
 }

@@ -26,7 +26,10 @@ type tokenizeTrainOptions struct {
 
 func defaultTokenizeTrain() tokenizeTrainOptions { return tokenizeTrainOptions{vocabSize: 512} }
 
-type tokenizeOptions struct{ tokenizer, in string }
+type tokenizeOptions struct {
+	tokenizer, in string
+	addSpecial    bool // encode: what the tokenizer's template puts around a text
+}
 
 func (e *env) tokenize() *cli.Command {
 	var in cli.StringSlice
@@ -62,7 +65,9 @@ func (e *env) tokenize() *cli.Command {
 				},
 			}),
 			e.command(&cli.Command{
-				Name: "encode", Usage: "lines of text to lines of ids (JSON arrays)", Flags: flags(&encode),
+				Name: "encode", Usage: "lines of text to lines of ids (JSON arrays)",
+				Flags: append(flags(&encode),
+					&cli.BoolFlag{Name: "add-special-tokens", Usage: "put the tokens around each line that the tokenizer's post_processor has for a text, as Hugging Face does; =false: put none", Value: true, Destination: &encode.addSpecial}),
 				Action: func(*cli.Context) error { return e.runEncode(encode) },
 			}),
 			e.command(&cli.Command{
@@ -201,8 +206,12 @@ func (e *env) fileLines(label, path string) func(yield func(string, error) bool)
 
 func (e *env) runEncode(o tokenizeOptions) error {
 	return e.convert("encode", o, func(tok *tokenizer.Tokenizer, line string, out []byte) ([]byte, error) {
+		encode := tok.Encode
+		if o.addSpecial {
+			encode = tok.EncodePrompt
+		}
 		out = append(out, '[')
-		for i, id := range tok.Encode(line) {
+		for i, id := range encode(line) {
 			if i > 0 {
 				out = append(out, ',')
 			}

@@ -59,6 +59,24 @@ func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int)
 	return id, float64(tensor.LogSoftmaxAt(logits, d.p, id))
 }
 
+// likeliest returns the n likeliest tokens of softmax(logits), the first first, with
+// their log-probabilities.
+func (d *dice) likeliest(logits []float32, n int) []TokenLogProb {
+	copy(d.p, logits)
+	logSum := kernel.Softmax(d.p)
+	greatest := d.p[argmax(d.p)]
+	if !(greatest > 0) { // NaN
+		return nil
+	}
+	d.ranks.begin(d.p, greatest)
+	top := make([]TokenLogProb, min(n, len(logits)))
+	for i := range top {
+		id := d.ranks.at(i)
+		top[i] = TokenLogProb{id, float64(tensor.LogProb(d.p[id], logits[id], logSum))}
+	}
+	return top
+}
+
 // penalise puts the penalised logits of the tokens in past into p, once each
 // however often they are there.
 func (d *dice) penalise(logits []float32, penalty float64, past [][]int) {

@@ -49,9 +49,12 @@ type Special struct {
 	MoreEOS []int // they end an answer too: models of others may have several such tokens
 }
 
-// end is the token that ended a sample: EOS, or one of MoreEOS.
+// end is the token that ended a sample: EOS, or one of MoreEOS; -1 if none did.
 func (s Special) end(x *Sample) int {
-	if x.EndedBy == 0 {
+	switch {
+	case !x.Finished:
+		return -1
+	case x.EndedBy == 0:
 		return s.EOS
 	}
 	return s.MoreEOS[x.EndedBy-1]
@@ -62,7 +65,8 @@ var SpecialTokens = []string{"<|endoftext|>", "<|think|>", "<|cot|>", "<|answer|
 
 // A Tokenizer turns text into ids.
 type Tokenizer interface {
-	Encode(text string) []int
+	Encode(text string) []int       // a part of a stream
+	EncodePrompt(text string) []int // what a stream begins with
 	TokenID(token string) (int, bool)
 }
 
@@ -83,7 +87,7 @@ func FindSpecial(tok Tokenizer) (Special, error) {
 // Encode turns example number index into tokens. Each line of the chain is a
 // step.
 func Encode(tok Tokenizer, ex Example, index int) Encoded {
-	e := Encoded{Index: index, Prompt: tok.Encode(ex.Prompt), Answer: tok.Encode(ex.Answer)}
+	e := Encoded{Index: index, Prompt: tok.EncodePrompt(ex.Prompt), Answer: tok.Encode(ex.Answer)}
 	for line := range strings.Lines(ex.CoT) {
 		e.Steps = append(e.Steps, tok.Encode(strings.TrimSuffix(line, "\n")+"\n"))
 	}

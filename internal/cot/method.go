@@ -108,6 +108,10 @@ type Options struct {
 	RepeatPenalty float64
 	MaxTokens     int // text tokens of a sample at most, explicit thinking included
 	Seed          uint64
+	// LogProbs keeps the log-probability of each token in Sample.Said, with those of
+	// the TopLogProbs likeliest tokens in its place.
+	LogProbs    bool
+	TopLogProbs int
 	// Replace, if not nil, gives the thoughts [K, D] of prompt p instead of
 	// sampling them: accuracy with the true thoughts separates the prior's
 	// mistakes from the answer's.
@@ -133,7 +137,25 @@ type Sample struct {
 	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
 	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn
 
+	// Said are all tokens that were drawn, chain and EOS included, if Options.LogProbs
+	// is set. The sum of their log-probabilities is LogText.
+	Said []SaidToken
+
 	Think, Say Cost // after the prompt's prefill, which is the same for every method
+}
+
+// A TokenLogProb is a token and its log-probability in nats, the model's own
+// (temperature 1, all tokens, no penalties).
+type TokenLogProb struct {
+	ID      int
+	LogProb float64
+}
+
+// A SaidToken is a token that was drawn, and the likeliest in its place, whether or
+// not it is one of them.
+type SaidToken struct {
+	TokenLogProb
+	Top []TokenLogProb // the likeliest first
 }
 
 // Positions is the number of rows spent on thinking.

@@ -146,21 +146,22 @@ func (m *NFCoT) layout(t *tensor.Tape, batch []Encoded) stream {
 	}
 	s := newStream(t, rows)
 	for i, ex := range batch {
-		m.lay(&s, i, ex.Prompt, ex.Answer, true)
+		m.lay(&s, i, ex.Prompt, ex.Answer, m.Special.EOS)
 	}
 	return s
 }
 
-// lay puts the stream of example i into s.
-func (m *NFCoT) lay(s *stream, i int, prompt, answer []int, finished bool) {
+// lay puts the stream of example i into s; end is the token that ended the answer,
+// negative if none did.
+func (m *NFCoT) lay(s *stream, i int, prompt, answer []int, end int) {
 	s.begin(prompt...)
 	s.read(m.Special.BOT)
 	for k := range m.Options.K {
 		s.think(i*m.Options.K + k)
 	}
 	s.say(answer...)
-	if finished {
-		s.say(m.Special.EOS)
+	if end >= 0 {
+		s.say(end)
 	}
 	s.end()
 }
@@ -187,7 +188,7 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tenso
 	u := tensor.New(len(samples)*o.K, o.D)
 	owner := make([]int, u.Rows())
 	for i, x := range samples {
-		m.lay(&s, i, x.Prompt, x.Answer, x.Finished)
+		m.lay(&s, i, x.Prompt, x.Answer, m.Special.end(&x))
 		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
 		for k := range o.K {
 			owner[i*o.K+k] = i

@@ -57,14 +57,7 @@ func replayNF(m *NFCoT, x Sample) (thoughts, text []float32) {
 }
 
 func replayText(m *Text, x Sample) []float32 {
-	opening := []int{m.Special.Ans}
-	switch {
-	case m.Chain:
-		opening[0] = m.Special.CoT
-	case m.Bare:
-		opening = nil
-	}
-	return walk(m.LM, append(slices.Clone(x.Prompt), opening...)...).sayAll(said(x, m.Special))
+	return walk(m.LM, append(slices.Clone(x.Prompt), m.opening()...)...).sayAll(said(x, m.Special))
 }
 
 // said lists the tokens that were drawn.
@@ -192,26 +185,37 @@ func TestReplayText(t *testing.T) {
 	}
 }
 
-// Each of the tokens that end the answers of a plain language model is scored as
-// the one that was drawn.
-func TestReplayBareText(t *testing.T) {
-	m := bareText()
-	endedBy := map[int]int{}
-	samples := slices.Concat(m.Sample(prompts(4), 16, Options{TextTemp: 1.5, MaxTokens: 12, Seed: 1})...)
-	_, text := m.LogProb(nil, samples)
-	for i, x := range samples {
-		words := replayText(m, x)
-		same(t, "score", text.Data[i:i+1], []float32{float32Sum(words)})
-		rounding.CheckScalar(t, "LogText", x.LogText, float64Sum(words))
-		if slices.ContainsFunc(x.Answer, func(id int) bool { return id == 0 || id == 3 || id == 7 }) {
-			t.Errorf("sample %d: what ends an answer is part of it: %v", i, x.Answer)
+// Where several tokens end an answer, each is scored as the one that was drawn: by a
+// plain language model, and by NF-CoT on top of one.
+func TestReplayMoreEOS(t *testing.T) {
+	bare := bareText()
+	nf, _ := shakenNFCoT(nfOptions)
+	nf.Special.MoreEOS = bare.Special.MoreEOS
+	for name, m := range map[string]struct {
+		Sampler
+		Scorer
+		replay func(Sample) []float32
+	}{
+		"lm":    {bare, bare, func(x Sample) []float32 { return replayText(bare, x) }},
+		"nfcot": {nf, nf, func(x Sample) []float32 { _, words := replayNF(nf, x); return words }},
+	} {
+		endedBy := map[int]int{}
+		samples := slices.Concat(m.Sample(prompts(4), 16, Options{ThoughtTemp: 1, TextTemp: 1.5, MaxTokens: 12, Seed: 1})...)
+		_, text := m.LogProb(nil, samples)
+		for i, x := range samples {
+			words := m.replay(x)
+			same(t, name+": score", text.Data[i:i+1], []float32{float32Sum(words)})
+			rounding.CheckScalar(t, name+": LogText", x.LogText, float64Sum(words))
+			if slices.ContainsFunc(x.Answer, func(id int) bool { return id == 0 || id == 3 || id == 7 }) {
+				t.Errorf("%s: sample %d: what ends an answer is part of it: %v", name, i, x.Answer)
+			}
+			if x.Finished {
+				endedBy[x.EndedBy]++
+			}
 		}
-		if x.Finished {
-			endedBy[x.EndedBy]++
+		if len(endedBy) != 3 {
+			t.Errorf("%s: answers ended by %v, want each of 3 tokens", name, endedBy)
 		}
-	}
-	if len(endedBy) != 3 {
-		t.Errorf("answers ended by %v, want each of 3 tokens", endedBy)
 	}
 }
 

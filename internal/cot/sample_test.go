@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 )
@@ -101,6 +102,80 @@ func TestSampleAmong64(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A sample that is one of several forked off a prefill, among others that end before
+// it, is byte for byte what it is when drawn by itself, with a prefill and a cache of
+// its own, token by token: with weights as they are packed to be sampled from.
+func TestForkedSamplesAreSeparateSamples(t *testing.T) {
+	o := Options{ThoughtTemp: 1, TextTemp: 1, Truncation: Truncation{TopP: 0.95}, RepeatPenalty: 1.1, MaxTokens: 12, Seed: 5}
+	type separate func(prompt []int, i int) Sample
+	methods := map[string]func(kernel.Format) (Sampler, separate){
+		"nfcot": func(format kernel.Format) (Sampler, separate) {
+			m, p := shakenNFCoT(nfOptions)
+			m.LM.Pack(p, format)
+			return m, func(prompt []int, i int) Sample { return drawNFCoT(m, prompt, i, o) }
+		},
+	}
+	for name, shape := range map[string]Text{"cot": {Chain: true}, "direct": {}, "lm": {Bare: true}} {
+		methods[name] = func(format kernel.Format) (Sampler, separate) {
+			m, p := shakenText(shape.Chain)
+			m.Bare = shape.Bare
+			m.LM.Pack(p, format)
+			return m, func(prompt []int, i int) Sample { return drawText(m, prompt, i, o) }
+		}
+	}
+	for name, method := range methods {
+		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+			m, separate := method(format)
+			lengths := map[int]bool{}
+			for p, samples := range m.Sample(prompts(4), 6, o) {
+				for i, x := range samples {
+					x.Think, x.Say = Cost{}, Cost{}
+					if alone := separate(prompts(4)[p], i); !bytes.Equal(sampleBytes(x), sampleBytes(alone)) {
+						t.Errorf("%s, %v: sample %d of prompt %d is %s; drawn by itself %s", name, format, i, p, sampleBytes(x), sampleBytes(alone))
+					}
+					lengths[len(x.Chain)+len(x.Answer)] = true
+				}
+			}
+			if len(lengths) < 4 {
+				t.Errorf("%s, %v: samples have lengths %v: none leaves others behind", name, format, lengths)
+			}
+		}
+	}
+}
+
+// drawNFCoT is sample i of a prompt, by itself.
+func drawNFCoT(m *NFCoT, prompt []int, i int, o Options) Sample {
+	x := Sample{Prompt: prompt, Thoughts: tensor.New(m.Options.K, m.Options.D)}
+	w := walk(m.LM, append(slices.Clone(prompt), m.Special.BOT)...)
+	for k := range m.Options.K {
+		mu, logSigma := m.Head.Gaussian(nil, w.h)
+		u := rowRange(x.Thoughts, k, k+1)
+		nfhead.Draw(u.Data, mu.Data, logSigma.Data, o.ThoughtTemp, tensor.Rand(o.Seed, "thoughts", append(slices.Clone(prompt), i, k)...))
+		x.LogThoughts += float64((*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data[0])
+		w.feed(m.project(nil, u))
+	}
+	return drawWords(w, m.Special, speaker{Sample: x}, i, o)
+}
+
+// drawText is sample i of a prompt, by itself.
+func drawText(m *Text, prompt []int, i int, o Options) Sample {
+	return drawWords(walk(m.LM, append(slices.Clone(prompt), m.opening()...)...), m.Special, speaker{Sample: Sample{Prompt: prompt}, thinking: m.Chain}, i, o)
+}
+
+// drawWords lets s say its words after what w has read.
+func drawWords(w *walker, special Special, s speaker, i int, o Options) Sample {
+	rng := tensor.Rand(o.Seed, "words", append(slices.Clone(s.Prompt), i)...)
+	for range o.MaxTokens {
+		id, logp := new(dice).draw(w.lm.Logits(nil, w.h).Data, &o, rng, s.Prompt, s.Chain, s.Answer)
+		s.LogText += logp
+		if s.hear(id, special); s.Finished {
+			break
+		}
+		w.feed(w.lm.Embed(nil, []int{id}))
+	}
+	return s.Sample
 }
 
 // sampleBytes is all of a sample but the time it took, in bytes.
@@ -246,6 +321,68 @@ func TestDrawHasItsDistribution(t *testing.T) {
 	id, logp := new(dice).draw([]float32{1, 4, 4, -2}, &Options{}, tensor.Rand(1, "words"))
 	if want := -math.Log(2 + math.Exp(-3) + math.Exp(-6)); id != 1 || math.Abs(logp-want) > 1e-6 {
 		t.Errorf("at T_x 0 token %d with %g, want the first of the likeliest, 1, with %g", id, logp, want)
+	}
+}
+
+// The tokens that are kept with their log-probabilities are all that was drawn, EOS
+// included; they add up to the likelihood of the text, each is the model's own at
+// temperature 1, and the likeliest in its place come in their order. Who keeps none
+// gets the same samples.
+func TestLogProbsOfTokens(t *testing.T) {
+	const top = 5
+	for name, m := range samplers() {
+		special := special
+		if text, ok := m.(*Text); ok {
+			special = text.Special
+		}
+		o := Options{ThoughtTemp: 0.9, TextTemp: 0.7, Truncation: Truncation{TopK: 7}, RepeatPenalty: 1.2, MaxTokens: 12, Seed: 2}
+		plain := slices.Concat(m.Sample(prompts(3), 6, o)...)
+		o.LogProbs, o.TopLogProbs = true, top
+		finished := 0
+		for i, x := range slices.Concat(m.Sample(prompts(3), 6, o)...) {
+			var ids []int
+			var sum float64
+			for _, s := range x.Said {
+				ids, sum = append(ids, s.ID), sum+s.LogProb
+				if len(s.Top) != top {
+					t.Fatalf("%s: %d likeliest tokens, want %d", name, len(s.Top), top)
+				}
+				for j, alternative := range s.Top {
+					if alternative.ID == s.ID && alternative.LogProb != s.LogProb {
+						t.Errorf("%s: token %d was drawn with %g and is listed with %g", name, s.ID, s.LogProb, alternative.LogProb)
+					}
+					if j > 0 && alternative.LogProb > s.Top[j-1].LogProb {
+						t.Errorf("%s: the likeliest tokens are not in order: %v", name, s.Top)
+					}
+				}
+				if inside := slices.ContainsFunc(s.Top, func(a TokenLogProb) bool { return a.ID == s.ID }); !inside && s.LogProb > s.Top[top-1].LogProb {
+					t.Errorf("%s: token %d with %g is likelier than one of %v", name, s.ID, s.LogProb, s.Top)
+				}
+			}
+			sameInts(t, name+": tokens", ids, said(x, special))
+			if sum != x.LogText {
+				t.Errorf("%s: the tokens' log-probabilities add up to %v, the text has %v", name, sum, x.LogText)
+			}
+			if plain[i].Said != nil {
+				t.Errorf("%s: log-probabilities are kept that nobody asked for", name)
+			}
+			sameSample(t, name+": keeping log-probabilities", x, plain[i])
+			if x.Finished {
+				finished++
+			}
+		}
+		if finished == 0 {
+			t.Errorf("%s: no sample was finished", name)
+		}
+	}
+	got := new(dice)
+	got.draw([]float32{1, 4, 4, -2}, &Options{}, tensor.Rand(1, "words"))
+	z := math.Log(math.Exp(1) + 2*math.Exp(4) + math.Exp(-2))
+	for i, a := range got.likeliest([]float32{1, 4, 4, -2}, 9) {
+		want := []TokenLogProb{{1, 4 - z}, {2, 4 - z}, {0, 1 - z}, {3, -2 - z}}[i]
+		if a.ID != want.ID || math.Abs(a.LogProb-want.LogProb) > 1e-6 {
+			t.Errorf("rank %d is token %d with %g, want %d with %g", i, a.ID, a.LogProb, want.ID, want.LogProb)
+		}
 	}
 }
 

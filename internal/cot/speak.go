@@ -127,6 +127,9 @@ func (c *chorus) Do(lo, hi int) {
 		c.thinking[i] = s.thinking
 		id, logp := dice.draw(c.logits.Row(i), &c.options, s.words, s.Prompt, s.Chain, s.Answer)
 		s.LogText += logp
+		if c.options.LogProbs {
+			s.Said = append(s.Said, SaidToken{TokenLogProb{id, logp}, dice.likeliest(c.logits.Row(i), c.options.TopLogProbs)})
+		}
 		s.hear(id, c.special)
 		c.tokens[i] = id
 	}

@@ -19,8 +19,8 @@ func TestStreams(t *testing.T) {
 		rows []int // of each example
 	}{
 		{"nfcot, finished and not", func(s *stream) {
-			m.lay(s, 0, []int{5, 6}, []int{7, 8}, true)
-			m.lay(s, 1, []int{9}, []int{10}, false)
+			m.lay(s, 0, []int{5, 6}, []int{7, 8}, eos)
+			m.lay(s, 1, []int{9}, []int{10}, -1)
 		}, stream{
 			tokens:  []int{5, 6, bot, 7, 8, 9, bot},
 			order:   []int{0, 1, 2, -1, -2, 3, 4, 5, 6, -3, -4},
@@ -30,8 +30,8 @@ func TestStreams(t *testing.T) {
 			owner:   []int{0, 0, 0, 1},
 		}, []int{7, 4}},
 		{"nfcot without an answer", func(s *stream) {
-			m.lay(s, 0, []int{5}, nil, true)
-			m.lay(s, 1, []int{5}, nil, false)
+			m.lay(s, 0, []int{5}, nil, eos)
+			m.lay(s, 1, []int{5}, nil, -1)
 		}, stream{
 			tokens:  []int{5, bot, 5, bot},
 			order:   []int{0, 1, -1, -2, 2, 3, -3, -4},

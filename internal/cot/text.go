@@ -96,26 +96,26 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 func (m *Text) LogProb(t *tensor.Tape, samples []Sample) (thoughts, text *tensor.Tensor) {
 	var s stream
 	for _, x := range samples {
-		end := -1
-		if x.Finished {
-			end = m.Special.end(&x)
-		}
-		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, end)
+		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, m.Special.end(&x))
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil))
 	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
 }
 
-// Sample answers each prompt n times from one prefill.
-func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	opening := []int{m.Special.Ans}
+// opening is what stands between a prompt and what is drawn.
+func (m *Text) opening() []int {
 	switch {
 	case m.Chain:
-		opening[0] = m.Special.CoT
+		return []int{m.Special.CoT}
 	case m.Bare:
-		opening = nil
+		return nil
 	}
-	speakers, h := prefill(m.LM, prompts, n, o, opening...)
+	return []int{m.Special.Ans}
+}
+
+// Sample answers each prompt n times from one prefill.
+func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
+	speakers, h := prefill(m.LM, prompts, n, o, m.opening()...)
 	for _, s := range speakers {
 		s.thinking = m.Chain
 	}

@@ -13,8 +13,9 @@ func (t *Tape) Checkpoint(f Segment, x *Tensor, pos []int, mask Mask) *Tensor {
 		return f(t, x, pos, mask)
 	}
 	if t.inner == nil {
-		t.inner = &Tape{BF16: t.BF16, allocate: t.allocate}
+		t.inner = &Tape{allocate: t.allocate}
 	}
+	t.inner.BF16 = t.BF16
 	inside := f(t.inner, x, pos, mask)
 	o := t.op(inside.Rows(), inside.Cols(), inside)
 	o.x, o.idx, o.mask, o.segment = x, pos, mask, f

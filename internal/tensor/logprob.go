@@ -37,7 +37,7 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 				logits := o.partials[i*V : (i+1)*V]
 				at := logits[o.idx[r]]
 				logSum := kernel.Softmax(logits)
-				o.y.Data[r] = logProb(logits[o.idx[r]], at, logSum)
+				o.y.Data[r] = LogProb(logits[o.idx[r]], at, logSum)
 			}
 		})
 	}
@@ -86,12 +86,12 @@ func (o *op) logits(from int) int {
 func LogSoftmaxAt(logits, probs []float32, id int) float32 {
 	copy(probs, logits)
 	logSum := kernel.Softmax(probs)
-	return logProb(probs[id], logits[id], logSum)
+	return LogProb(probs[id], logits[id], logSum)
 }
 
-// logProb is the logarithm of a probability, given also its logit and the
-// logarithm of the sum.
-func logProb(p, logit, logSum float32) float32 {
+// LogProb is the logarithm, in nats, of a probability of a softmax, given also its
+// logit and the logarithm of the softmax's sum.
+func LogProb(p, logit, logSum float32) float32 {
 	if p > 1e-30 {
 		return float32(math.Log(float64(p))) // keeps the digits that the difference of large logits loses
 	}

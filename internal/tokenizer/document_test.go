@@ -88,6 +88,18 @@ func TestRefusedFiles(t *testing.T) {
 		{"post_processor", raw(`{"type":"BertProcessing"}`), `post_processor: found type "BertProcessing"`},
 		{"post_processor", raw(`{"type":"Sequence","processors":[{"type":"Other"}]}`), `post_processor: found type "Other"`},
 		{"post_processor", raw(`{"type":"TemplateProcessing","x":1}`), `post_processor: unknown field "x"`},
+		{"post_processor", raw(`{"type":"RobertaProcessing","sep":["<s>",258],"cls":["<s>",258]}`), `post_processor: found type "RobertaProcessing"`},
+		{"post_processor", raw(`{"type":"Sequence","processors":[` + templateOf(textPiece) + `,` + templateOf(textPiece) + `]}`), "post_processor: only one TemplateProcessing"},
+		{"post_processor", raw(`{"type":"Sequence","processors":[{"type":"Sequence","processors":[` + templateOf(textPiece) + `]}]}`), `post_processor: found type "Sequence"`},
+		{"post_processor", raw(templateOf()), "post_processor: single: it lacks the text"},
+		{"post_processor", raw(templateOf(textPiece, textPiece)), `post_processor: single: piece 1: found Sequence "A"`},
+		{"post_processor", raw(templateOf(`{"Sequence":{"id":"B","type_id":0}}`)), `post_processor: single: piece 0: found Sequence "B"`},
+		{"post_processor", raw(templateOf(`{}`, textPiece)), "post_processor: single: piece 0: want either"},
+		{"post_processor", raw(templateOf(`{"Other":{"id":"A","type_id":0}}`, textPiece)), `post_processor: unknown field "Other"`},
+		{"post_processor", raw(templateOf(`{"SpecialToken":{"id":"<none>","type_id":0}}`, textPiece)), `special_tokens has no ids and tokens for "<none>"`},
+		{"post_processor", raw(strings.Replace(templateOf(startPiece, textPiece), "[258]", "[257]", 1)), `"<s>" has id 257, which is`},
+		{"post_processor", raw(strings.Replace(templateOf(startPiece, textPiece), "[258]", "[-1]", 1)), `"<s>" has id -1, which is ""`},
+		{"post_processor", raw(strings.Replace(templateOf(startPiece, textPiece), "[258]", "[258,258]", 1)), `special_tokens has no ids and tokens for "<s>"`},
 		{"decoder", nil, "decoder: found nothing"},
 		{"decoder", raw(`{"type":"Metaspace"}`), `decoder: found type "Metaspace"`},
 		{"decoder", raw(`{"type":"ByteLevel","x":1}`), `decoder: unknown field "x"`},
@@ -135,6 +147,62 @@ func TestRefusedFiles(t *testing.T) {
 	}
 }
 
+// The pieces of a template: the token <s>, and the text.
+const (
+	startPiece = `{"SpecialToken":{"id":"<s>","type_id":0}}`
+	textPiece  = `{"Sequence":{"id":"A","type_id":0}}`
+)
+
+// templateOf is a post-processor that makes these pieces of a text.
+func templateOf(single ...string) string {
+	return `{"type":"TemplateProcessing","single":[` + strings.Join(single, ",") + `],"pair":[],"special_tokens":{"<s>":{"id":"<s>","ids":[258],"tokens":["<s>"]}}}`
+}
+
+// The tokens of a template stand around a whole text, also an empty one, and nowhere
+// else; a template alone and one in a sequence are the same, and saved they stay.
+func TestTemplate(t *testing.T) {
+	byteLevel := `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}`
+	for _, c := range []struct {
+		postProcessor string
+		before, after []int
+	}{
+		{"null", nil, nil},
+		{byteLevel, nil, nil},
+		{templateOf(textPiece), nil, nil},
+		{templateOf(startPiece, textPiece), []int{258}, nil},
+		{templateOf(textPiece, startPiece), nil, []int{258}},
+		{templateOf(startPiece, startPiece, textPiece, startPiece), []int{258, 258}, []int{258}},
+		{`{"type":"Sequence","processors":[` + byteLevel + `,` + templateOf(startPiece, textPiece) + `]}`, []int{258}, nil},
+	} {
+		tree := parsed(t)
+		setAt(t, tree, "post_processor", raw(c.postProcessor))
+		data, err := json.Marshal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, err = tok.JSON(); err != nil {
+			t.Fatal(err)
+		}
+		saved, err := Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"", "ab", "<s>ab"} {
+			want := slices.Concat(c.before, tok.Encode(text), c.after)
+			if got := tok.EncodePrompt(text); !slices.Equal(got, want) || !slices.Equal(saved.EncodePrompt(text), want) {
+				t.Errorf("%s: %q becomes %v, want %v", c.postProcessor, text, got, want)
+			}
+			if slices.Contains(tok.Encode(text), 258) != strings.Contains(text, "<s>") {
+				t.Errorf("%s: %q alone becomes %v", c.postProcessor, text, tok.Encode(text))
+			}
+		}
+	}
+}
+
 // Options that cannot change what Encode and Decode give.
 func TestAcceptedFiles(t *testing.T) {
 	for _, c := range []struct {
@@ -144,7 +212,7 @@ func TestAcceptedFiles(t *testing.T) {
 		{"version", "1.0"},
 		{"post_processor", raw(`{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false}`)},
 		{"post_processor", raw(`{"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true},
-			{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}}],"pair":[],"special_tokens":{}}]}`)},
+			` + templateOf(startPiece, textPiece) + `]}`)},
 		{"model.type", nil},
 		{"model.dropout", 0},
 		{"model.unk_token", "<s>"},

@@ -21,6 +21,12 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	doc.PostProcessor = []byte(strings.ReplaceAll(templateOf(startPiece, textPiece), "258", "300"))
+	data, err := json.Marshal(doc)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
 	f.Add([]byte(`{"version":"1.0","model":{"merges":["a b"],"vocab":{"a":0}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := Parse(data)
@@ -30,7 +36,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		tok.Decode(tok.Encode("a <s> ab\n\n<t>é"), true)
+		tok.Decode(tok.EncodePrompt("a <s> ab\n\n<t>é"), true)
 		first, err := tok.JSON()
 		if err != nil {
 			t.Fatal(err)

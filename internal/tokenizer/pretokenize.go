@@ -197,7 +197,7 @@ func regexpSplitter(pattern string) (splitter, error) {
 	}
 	re, err := regexp2.Compile(pattern, regexp2.OptionMaxBacktrackingStackSize(-1))
 	if err != nil {
-		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+		return nil, fmt.Errorf("pattern %q: %s", pattern, strings.ReplaceAll(err.Error(), "\n", `\n`)) // it quotes the pattern as it is
 	}
 	return func(text string) iter.Seq[string] {
 		return func(yield func(string) bool) {

@@ -8,13 +8,14 @@
 //	pre-tokens     pretokenize.go  a pattern cuts the text into words, numbers, punctuation, spaces
 //	merges         bpe.go          inside a pre-token: bytes, joined pair by pair in the order of the merge list
 //
-// The package knows nothing of beginning- or end-of-text tokens: Encode adds none. A part of a file that it does not
+// Encode adds no beginning- or end-of-text tokens; EncodePrompt adds those of the file's post_processor. A part of a file that it does not
 // understand is an error of Load, since a tokenizer that is nearly right is worse than none.
 package tokenizer
 
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -29,6 +30,8 @@ type Tokenizer struct {
 
 	// added tokens that are looked for before and after normalization
 	addedRaw, addedNormalized addedTokens
+
+	around *[2][]int // tokens before and after a whole text; nil: the file has no template for it
 
 	doc      document // what Save writes
 	encoders sync.Pool
@@ -51,7 +54,7 @@ func newTokenizer(doc document) (*Tokenizer, error) {
 	doc.Model.Merges = append(mergeList{}, doc.Model.Merges...)
 	t := &Tokenizer{doc: doc, ids: make(map[string]int32, len(doc.Model.Vocab)+len(doc.AddedTokens))}
 	for _, check := range []func() error{
-		t.setVocabulary, t.setAddedTokens, t.setMerges, t.setNormalizer, t.setPreTokenizer, t.checkFixedParts,
+		t.setVocabulary, t.setAddedTokens, t.setMerges, t.setNormalizer, t.setPreTokenizer, t.checkFixedParts, t.setPostProcessor,
 	} {
 		if err := check(); err != nil {
 			return nil, err
@@ -143,6 +146,16 @@ func (t *Tokenizer) Encode(text string) []int {
 	return out
 }
 
+// EncodePrompt is Encode for a whole text: it puts the tokens around it that the file's post_processor has for a single
+// text, if any (Llama-3: <|begin_of_text|> before it), as Hugging Face's library does unless add_special_tokens is false.
+func (t *Tokenizer) EncodePrompt(text string) []int {
+	ids := t.Encode(text)
+	if t.around == nil {
+		return ids
+	}
+	return slices.Concat(t.around[0], ids, t.around[1])
+}
+
 // TokenID returns the id of a token given as the file spells it: "<|im_end|>", or "Ġthe" for " the".
 func (t *Tokenizer) TokenID(text string) (id int, ok bool) {
 	id32, ok := t.ids[text]
@@ -155,6 +168,14 @@ func (t *Tokenizer) Token(id int) string {
 		return ""
 	}
 	return t.tokens[id].text
+}
+
+// TokenBytes returns what a token decodes to, "" for an id that has none. It need not be UTF-8.
+func (t *Tokenizer) TokenBytes(id int) string {
+	if id < 0 || id >= len(t.tokens) {
+		return ""
+	}
+	return t.tokens[id].bytes
 }
 
 // VocabSize is the largest id plus one: the number of rows an embedding table needs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -132,8 +133,8 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 		}
 		at.Done, at.Total = at.Done+1, at.Total+1
 		last := at.Done == s.stage.Steps
-		if e := l.Config.EvalEvery; e > 0 && len(l.Held) > 0 && (at.Done%e == 0 || last) {
-			m.Held = l.evaluate(s.learner)
+		if s.evaluates() && (at.Done%l.Config.EvalEvery == 0 || last) {
+			m.Held = s.evaluate()
 		}
 		m.Time = time.Since(start)
 		if l.Report != nil {
@@ -216,25 +217,48 @@ func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
 	}
 }
 
-// evaluate is the loss on held-out data, always under the same draws.
-func (l *Loop) evaluate(learner cot.Learner) []cot.Part {
-	draws := cot.Draws{Seed: l.Config.Seed, Step: -1}
-	whole := learner.Size(l.Held)
-	tape := &tensor.Tape{Inference: true}
+// evaluates says whether the stage looks at held-out data.
+func (s *stageRun) evaluates() bool { return s.Config.EvalEvery > 0 && len(s.Held) > 0 }
+
+// heldDraws are the same in every evaluation.
+func (s *stageRun) heldDraws() cot.Draws { return cot.Draws{Seed: s.Config.Seed, Step: -1} }
+
+// heldParts are what an evaluation goes through at a time: as many examples as a step
+// does.
+func (s *stageRun) heldParts() iter.Seq[[]cot.Encoded] {
+	parts := s.Config.Accumulate
+	return slices.Chunk(s.Held, (s.Config.Batch+parts-1)/parts)
+}
+
+// evaluate is the loss on held-out data, always in float32, and what each thought is
+// like. It uses the tape of the steps, which has room for it.
+func (s *stageRun) evaluate() []cot.Part {
+	defer func(precision bool) { s.tape.BF16 = precision }(s.tape.BF16)
+	s.tape.BF16 = false
+	whole := s.learner.Size(s.Held)
 	var sum cot.Parts
-	for from := 0; from < len(l.Held); from += l.Config.Batch {
-		batch := l.Held[from:min(len(l.Held), from+l.Config.Batch)]
-		tape.Reset()
-		sum.Sum(learner.Loss(tape, batch, whole, draws).Parts)
+	for part := range s.heldParts() {
+		s.tape.Reset()
+		sum.Sum(s.learner.Loss(&s.tape, part, whole, s.heldDraws()).Parts)
 	}
 	parts := slices.Clone(sum.All())
-	if s, ok := learner.(cot.Stage); ok {
-		tape.Reset()
-		d := s.Diagnose(tape, l.Held, draws)
-		for k := range d.Sigma {
-			parts = append(parts, cot.Part{Name: fmt.Sprintf("sigma_thought_%d", k+1), Value: d.Sigma[k]},
-				cot.Part{Name: fmt.Sprintf("nll_thought_%d_nats_per_dim", k+1), Value: d.NLL[k]})
+	stage, ok := s.learner.(cot.Stage)
+	if !ok {
+		return parts
+	}
+	sigma, nll := make([]float64, s.Config.NF.K), make([]float64, s.Config.NF.K)
+	for part := range s.heldParts() {
+		s.tape.Reset()
+		d := stage.Diagnose(&s.tape, part, s.heldDraws())
+		share := float64(len(part)) / float64(len(s.Held))
+		for k := range sigma {
+			sigma[k] += share * d.Sigma[k]
+			nll[k] += share * d.NLL[k]
 		}
+	}
+	for k := range sigma {
+		parts = append(parts, cot.Part{Name: fmt.Sprintf("sigma_thought_%d", k+1), Value: sigma[k]},
+			cot.Part{Name: fmt.Sprintf("nll_thought_%d_nats_per_dim", k+1), Value: nll[k]})
 	}
 	return parts
 }

@@ -446,6 +446,7 @@ func TestEvaluation(t *testing.T) {
 	last := (*reports)[13]
 	learner := l.Model.learner(3)
 	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.Draws{Seed: c.Seed, Step: -1})
+	d := learner.(cot.Stage).Diagnose(nil, l.Held, cot.Draws{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
 	if len(last.Held) != len(loss.Parts.All())+len(names) {
 		t.Fatalf("held-out metrics %v", last.Held)
@@ -456,8 +457,9 @@ func TestEvaluation(t *testing.T) {
 		}
 	}
 	for i, name := range names {
-		if last.Held[len(loss.Parts.All())+i].Name != name {
-			t.Errorf("held-out metrics %v, want %s", last.Held, name)
+		got, want := last.Held[len(loss.Parts.All())+i], []float64{d.Sigma[i/2], d.NLL[i/2]}[i%2]
+		if got.Name != name || math.Abs(got.Value-want) > 1e-5 {
+			t.Errorf("held-out %+v, want %s of %g", got, name, want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ type Memory struct {
 	Parameters int
 	Gradients  int
 	Optimizer  int // its moments
-	Step       int // what the largest step computes and keeps for its way back
+	Step       int // what the largest step computes and keeps for its way back, or evaluation if that is more
 }
 
 // All is the sum.
@@ -80,8 +80,9 @@ func (l *Loop) plan(at position) (Memory, error) {
 }
 
 // reserve makes room on the tape for every step that the stage has still to go
-// through from position at on: it goes through the largest, forward and back.
-// So whatever a method computes, keeps or computes again counts as what it is,
+// through from position at on, and for evaluation: it goes through the largest step,
+// forward and back, and before it through the largest part of the held-out examples
+// if that has more rows. So whatever a method computes, keeps or computes again counts as what it is,
 // and no formula has to follow the code. Other steps fit, since on a tape
 // everything finds room where something larger was.
 //
@@ -103,7 +104,13 @@ func (s *stageRun) reserve(at position) (err error) {
 			}
 		}()
 	}
-	if part, draws := s.largest(at); part != nil {
+	part, draws := s.largest(at)
+	held := s.largestHeld()
+	if s.learner.Rows(held, s.heldDraws()) > s.learner.Rows(part, draws) { // then what a step takes fits where this was
+		s.learner.Loss(&s.tape, held, s.learner.Size(held), s.heldDraws())
+		s.tape.Reset()
+	}
+	if part != nil {
 		s.tape.Backward(s.learner.Loss(&s.tape, part, s.learner.Size(part), draws).Total)
 	}
 	for p := range s.Model.Params.All() {
@@ -134,4 +141,19 @@ func (s *stageRun) largest(at position) (part []cot.Encoded, draws cot.Draws) {
 		}
 	}
 	return part, draws
+}
+
+// largestHeld returns the part of the held-out examples with the most rows, nil if the
+// stage does not evaluate.
+func (s *stageRun) largestHeld() (part []cot.Encoded) {
+	if !s.evaluates() {
+		return nil
+	}
+	most := 0
+	for held := range s.heldParts() {
+		if rows := s.learner.Rows(held, s.heldDraws()); rows > most {
+			most, part = rows, held
+		}
+	}
+	return part
 }

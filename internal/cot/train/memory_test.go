@@ -91,6 +91,55 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 	}
 }
 
+// Evaluation needs no memory beyond what is known beforehand, whether its examples are
+// longer than those of training or not, and what it says does not depend on the steps
+// before it.
+func TestMemoryOfEvaluation(t *testing.T) {
+	for _, m := range Methods {
+		for _, c := range []struct {
+			more       int // tokens of the held-out answers
+			accumulate int
+			recompute  bool
+		}{{4, 1, false}, {0, 3, true}, {60, 3, false}} {
+			l, _ := large(m.Name)
+			l.Config.Model.MaxTokens, l.Config.Accumulate, l.Config.Recompute = 256, c.accumulate, c.recompute
+			l.Model = NewModel(l.Config, special)
+			plain := planned(t, l).Step
+			l.Config.EvalEvery = 1
+			for _, ex := range l.Data[:70] {
+				ex.Answer = slices.Concat(ex.Answer, slices.Repeat(ex.Answer[:1], c.more))
+				l.Held = append(l.Held, ex)
+			}
+			plan := planned(t, l).Step
+			if c.more <= 4 && float64(plan) > 1.4*float64(plain) || c.more == 60 && plan <= plain {
+				t.Errorf("%s: %d bytes are planned a step, %d with evaluation of answers that are %d tokens longer", m.Name, plain, plan, c.more)
+			}
+			at := position{}
+			for i, stage := range l.Config.Stages.List() {
+				if at.Stage, at.Done = i, 0; !l.runs(i) {
+					continue
+				}
+				s := l.newStageRun(i)
+				if err := s.reserve(at); err != nil {
+					t.Fatal(err)
+				}
+				room := s.tape.Bytes()
+				want := l.newStageRun(i).evaluate()
+				for range stage.Steps {
+					s.backward(s.take(at), new(Metrics))
+					if got := s.evaluate(); !slices.Equal(got, want) {
+						t.Errorf("%s, stage %d: evaluation after a step says %v, before any %v", m.Name, i, got, want)
+					}
+					at.Done, at.Total = at.Done+1, at.Total+1
+				}
+				if s.tape.Bytes() != room || plan < room {
+					t.Errorf("%s, stage %d: %d bytes are planned, the tape has room for %d, and %d in the end", m.Name, i, plan, room, s.tape.Bytes())
+				}
+			}
+		}
+	}
+}
+
 // A batch in parts takes what its largest part takes, and recomputing less than
 // keeping.
 func TestMemoryCanBeSaved(t *testing.T) {
