@@ -63,10 +63,7 @@ func (d *dice) weigh(logits []float32, o *Options, past [][]int) (likeliest int)
 	}
 	likeliest = argmax(d.p)
 	if o.TextTemp > 0 {
-		for i, l := range d.p {
-			d.p[i] = float32(float64(l) / o.TextTemp)
-		}
-		kernel.Softmax(d.p)
+		kernel.SoftmaxScaled(d.p, float32(1/o.TextTemp))
 	}
 	return likeliest
 }
@@ -206,13 +203,5 @@ func (r *ranking) descend() {
 	})
 }
 
-// argmax is the place of the first largest number.
-func argmax(x []float32) int {
-	best, at := float32(math.Inf(-1)), 0
-	for i, v := range x {
-		if v > best {
-			best, at = v, i
-		}
-	}
-	return at
-}
+// argmax is the place of the first largest number, 0 if all are NaN.
+func argmax(x []float32) int { return max(0, slices.Index(x, kernel.Max(x))) }

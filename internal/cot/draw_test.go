@@ -82,6 +82,26 @@ func TestTruncationComesAfterTemperature(t *testing.T) {
 	}
 }
 
+// Of equal numbers the first counts, and what is not a number does not.
+func TestArgmax(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, c := range []struct {
+		x    []float32
+		want int
+	}{
+		{[]float32{1, 3, 2, 3}, 1},
+		{[]float32{nan, -2, -1}, 2},
+		{[]float32{-3, nan, -3, nan}, 0},
+		{[]float32{0, 1, inf, inf}, 2},
+		{[]float32{nan, nan}, 0},
+		{append(make([]float32, 40), 1, 1), 40},
+	} {
+		if got := argmax(c.x); got != c.want {
+			t.Errorf("%v: %d, want %d", c.x, got, c.want)
+		}
+	}
+}
+
 // A ranking is a stable sort, however much of it is asked for.
 func TestRanking(t *testing.T) {
 	rng := tensor.Rand(1, "ranking")

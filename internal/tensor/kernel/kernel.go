@@ -116,6 +116,9 @@ func slopeOr(name string, slope, y []float32) []float32 {
 	return slope
 }
 
+// Max returns the greatest element of x, NaNs passed over; -Inf when there is none.
+func Max(x []float32) float32 { return maximum(x) }
+
 // Softmax replaces x by e^x[i] / sum_j e^x[j] and returns log sum_j e^x[j] of the input. The greatest element is taken off
 // first, so nothing overflows. Elements that are -Inf get probability 0; when all are (or x is empty), the result is 0
 // everywhere and the sum's logarithm is -Inf. Elements that are -Inf at the end of x change no bit of the others.
@@ -131,7 +134,7 @@ func SoftmaxScaled(x []float32, alpha float32) {
 
 // softmax replaces x by e^(alpha*(x[i]-shift)) / sum, and returns the greatest element, shift, and the sum of the exponentials.
 func softmax(x []float32, alpha float32) (shift, sum float32) {
-	shift = maximum(x)
+	shift = Max(x)
 	if math.IsInf(float64(shift), -1) {
 		shift = 0
 	}
