@@ -10,7 +10,8 @@
 #   ABLATIONS  seeds of ablations and curves              1
 #   BUDGET     FLOPs of the backbone for each training    9e12
 #   JOBS       things done at a time, a core each         2
-#   PARTS      some of: methods rl probes ablations curve cost report
+#   PARTS      some of: methods rl probes ablations curve cost report, and docs, which
+#              puts results.md and its figures into the project's docs folder
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -303,4 +304,9 @@ if has cost; then
 fi
 if has report; then
 	"$nfcot" report --study "$out" -o "$out/report"
+fi
+if has docs; then
+	mkdir -p "$root/docs/figures"
+	cp "$out"/report/*.svg "$root/docs/figures/"
+	sed 's|](\([a-z_]*\.svg\))|](figures/\1)|' "$out/report/results.md" >"$root/docs/results.md"
 fi
