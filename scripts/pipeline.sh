@@ -21,7 +21,7 @@ run() {
 }
 
 # numbers is a report without what may differ between two runs.
-numbers() { grep -v -e '"bench":' -e '_seconds":' "$1"; }
+numbers() { grep -v -e '"bench":' -e '_seconds":' -e '"peak_memory_bytes":' "$1"; }
 
 # same wants a method's model and report to be the demo's.
 same() {
