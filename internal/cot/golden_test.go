@@ -80,7 +80,8 @@ func TestGoldenJointStream(t *testing.T) {
 	s := m.layout(nil, batch)
 	h := s.hidden(nil, m.LM, m.project(nil, u))
 	logits := m.LM.Logits(nil, tape.Gather(h, s.speakAt))
-	mu, logSigma, logText := m.forward(nil, s, u, 1)
+	next, logText := m.forward(nil, s, u, 1)
+	mu, logSigma := next.Mu, next.LogSigma
 	logU := tape.GaussianLogProb(single(u), single(mu), single(logSigma), 0)
 
 	tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
@@ -116,9 +117,9 @@ func TestGoldenJointStream(t *testing.T) {
 	tensortest.Likelihood.Check(t, "text_nll", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll"))
 	m.twice = true
 	s = m.layout(nil, batch)
-	mu2, logSigma2, logText := m.forward(nil, s, m.reads(nil, u, noisy), 1)
-	same(t, "mu in two passes", mu2.Data, mu.Data)
-	same(t, "log sigma in two passes", logSigma2.Data, logSigma.Data)
+	again, logText := m.forward(nil, s, m.reads(nil, u, noisy), 1)
+	same(t, "mu in two passes", again.Mu.Data, mu.Data)
+	same(t, "log sigma in two passes", again.LogSigma.Data, logSigma.Data)
 	tensortest.Likelihood.Check(t, "text_nll_e_input", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll_e_input"))
 }
 
@@ -181,7 +182,8 @@ func TestGoldenRollout(t *testing.T) {
 		}
 		h := feed(m.LM.Embed(nil, append(slices.Clone(prompt), g.Ints("bot_id")[0])))
 		for k := b * K; k < (b+1)*K; k++ {
-			mean, log := m.Head.Gaussian(nil, h)
+			next := m.Head.Predict(nil, h)
+			mean, log := next.Mu, next.LogSigma
 			copy(mu.Row(k), mean.Data)
 			copy(logSigma.Row(k), log.Data)
 			for d := range D {

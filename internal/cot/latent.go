@@ -32,6 +32,7 @@ type NFOptions struct {
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
 	MLP         int     `yaml:"mlp"`             // width of the MLPs that add to proj_in and to predicted thoughts; 0: none
+	Components  int     `yaml:"components"`      // Gaussians that NF-CoT's head mixes; 0 and 1: one, as in the paper
 	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
 	MeanWeight  float64 `yaml:"mean_weight"`     // while no flow moves: weight of the mean's squared error at the variance of the noise
 	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tensor/tensortest"
@@ -36,6 +37,10 @@ func learners() map[string]struct {
 	guided.MeanWeight = 0.2
 	m, p = shakenNFCoT(guided)
 	add("nfcot, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
+	mixed := guided
+	mixed.Components, mixed.Expectation = 3, true
+	m, p = shakenNFCoT(mixed)
+	add("nfcot, flow held, mixture", Stage{NFCoT: m, HoldFlow: true}, p)
 	m, p = shakenDual(nfOptions)
 	add("nfcot-dual", Stage{NFCoT: m}, p)
 	m, p = shakenDual(guided)
@@ -123,23 +128,23 @@ func TestPackedIsAlone(t *testing.T) {
 	batch, draws := examples(9), Draws{Seed: 4}
 	m, _ := shakenNFCoT(nfOptions)
 	K := m.Options.K
-	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet, mu, logSigma, text *tensor.Tensor) {
+	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet *tensor.Tensor, next nfhead.Prediction, text *tensor.Tensor) {
 		_, noisy := m.codes(nil, batch, draws)
 		u, logDet = m.Flow.Forward(t, noisy, nil)
-		mu, logSigma, text = m.forward(t, m.layout(nil, batch), u, 1)
+		next, text = m.forward(t, m.layout(nil, batch), u, 1)
 		return
 	}
 	for _, threads := range []int{1, 4} {
 		kernel.SetThreads(threads)
-		u, logDet, mu, logSigma, text := forward(nil, batch)
+		u, logDet, next, text := forward(nil, batch)
 		token := 0
 		for i := range batch {
 			for _, tape := range []*tensor.Tape{nil, new(tensor.Tape)} {
-				u1, logDet1, mu1, logSigma1, text1 := forward(tape, batch[i:i+1])
+				u1, logDet1, next1, text1 := forward(tape, batch[i:i+1])
 				same(t, "u", rowRange(u, i*K, (i+1)*K).Data, u1.Data)
 				same(t, "log-determinant", logDet.Row(i), logDet1.Data)
-				same(t, "mu", rowRange(mu, i*K, (i+1)*K).Data, mu1.Data)
-				same(t, "log sigma", rowRange(logSigma, i*K, (i+1)*K).Data, logSigma1.Data)
+				same(t, "mu", rowRange(next.Mu, i*K, (i+1)*K).Data, next1.Mu.Data)
+				same(t, "log sigma", rowRange(next.LogSigma, i*K, (i+1)*K).Data, next1.LogSigma.Data)
 				same(t, "log p of tokens", text.Data[token:token+text1.Rows()], text1.Data)
 			}
 			token += len(batch[i].Answer) + 1
@@ -268,7 +273,8 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 		t.Errorf("over %d draws the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
 	}
 	_, noisy := m.codes(nil, batch, Draws{Seed: 1})
-	_, logSigma, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
+	next, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
+	logSigma := next.LogSigma
 	var share float64 // of the noise, in the loss in expectation
 	for _, l := range logSigma.Data {
 		share += nfOptions.Noise * nfOptions.Noise / (2 * math.Exp(2*float64(l))) / float64(len(logSigma.Data))

@@ -27,7 +27,7 @@ type NFCoT struct {
 func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead.Config, o NFOptions) *NFCoT {
 	return &NFCoT{
 		Flow:   nfhead.NewFlow(p.Sub("flow"), flow, o.K, o.D),
-		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.MLP, o.D, o.SigmaLimit),
+		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.MLP, o.D, o.Components, o.SigmaLimit),
 		latent: newLatent(p, lm, special, o),
 	}
 }
@@ -59,8 +59,8 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	}
 	s := m.layout(t, batch)
 	in := m.reads(t, u, noisy)
-	mu, logSigma, logText := m.forward(t, s, in, 1)
-	flow := t.Sum(t.GaussianLogProb(target, mu, logSigma, noise))
+	next, logText := m.forward(t, s, in, 1)
+	flow := t.Sum(next.LogProb(t, target, noise))
 	if logDet != nil {
 		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
 	}
@@ -78,6 +78,10 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		// The likelihood's own gradient divides errors by sigma², so that what the head is
 		// still unsure of is neglected (Seitzer et al., 2022). The targets must be codes: a
 		// flow that moves could make any target easy.
+		mu := next.Mu
+		if next.Logits != nil {
+			mu = t.Pick(mu, next.Logits.Cols(), next.Nearest(t, e))
+		}
 		mean := m.meanError(t, e, mu, whole)
 		loss.Total = t.Add(loss.Total, t.Scale(float32(o.MeanWeight), mean))
 		loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
@@ -86,12 +90,11 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 }
 
 // forward runs the backbone once over streams with thoughts in them, and reads both
-// heads: the Gaussian of every thought, and the log-probability of every answer
-// token at temperature textTemp, in nats.   u, see reads → [n·K, D] twice, [tokens, 1]
-func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor, textTemp float64) (mu, logSigma, text *tensor.Tensor) {
+// heads: the density of every thought, and the log-probability of every answer
+// token at temperature textTemp, in nats.   u, see reads → n·K rows, [tokens, 1]
+func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor, textTemp float64) (next nfhead.Prediction, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, u))
-	mu, logSigma = m.Head.Gaussian(t, t.Gather(h, s.thinkAt))
-	return mu, logSigma, s.textLogProb(t, m.LM, h, textTemp)
+	return m.Head.Predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h, textTemp)
 }
 
 // LogProb scores samples: log p(u|q) and log p(x|q, u) of each, EOS included
@@ -102,24 +105,12 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (th
 	for j := range owner {
 		owner[j] = j / m.Options.K
 	}
-	mu, logSigma, logText := m.forward(t, s, in, temp.Text)
+	next, logText := m.forward(t, s, in, temp.Text)
 	if m.HoldSigma {
-		logSigma = tensor.From(logSigma.Data, logSigma.Shape...)
+		next.LogSigma = tensor.From(next.LogSigma.Data, next.LogSigma.Shape...)
 	}
-	logThoughts := t.GaussianLogProb(u, mu, tempered(t, logSigma, temp.Thought), 0)
+	logThoughts := next.At(t, temp.Thought).LogProb(t, u, 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
-}
-
-// tempered is log(temp·sigma).
-func tempered(t *tensor.Tape, logSigma *tensor.Tensor, temp float64) *tensor.Tensor {
-	if temp == 1 {
-		return logSigma
-	}
-	shift := t.New(logSigma.Rows(), logSigma.Cols())
-	for i := range shift.Data {
-		shift.Data[i] = float32(math.Log(temp))
-	}
-	return t.Add(logSigma, shift)
 }
 
 // replay lays the streams of samples one after the other.
@@ -142,10 +133,10 @@ func (m *NFCoT) replay(t *tensor.Tape, samples []Sample) (s stream, u, in *tenso
 // each sample from the thoughts before it, mean over its dimensions.   → [n][K]
 func (m *NFCoT) Sigmas(samples []Sample) [][]float64 {
 	s, u, in := m.replay(nil, samples)
-	_, logSigma, _ := m.forward(nil, s, in, 1)
+	next, _ := m.forward(nil, s, in, 1)
 	all := make([]float64, u.Rows())
 	for r := range all {
-		all[r] = meanSigma(logSigma.Row(r))
+		all[r] = meanSigma(next.LogSigma.Row(r))
 	}
 	return slices.Collect(slices.Chunk(all, m.Options.K))
 }
@@ -175,7 +166,7 @@ func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 // draw draws thought k of every speaker into u and adds up their likelihoods.
 // h [len(speakers), H], u [len(speakers), D]
 func (m *NFCoT) draw(t *tensor.Tape, speakers []*speaker, h, u *tensor.Tensor, k, n int, o Options) {
-	mu, logSigma := m.Head.Gaussian(t, h)
+	next := m.Head.Predict(t, h)
 	if o.Replace != nil {
 		o.replace(u, k, n)
 	} else {
@@ -185,10 +176,10 @@ func (m *NFCoT) draw(t *tensor.Tape, speakers []*speaker, h, u *tensor.Tensor, k
 		}
 		for i, s := range speakers {
 			key := append(append(t.Ints(len(s.Prompt)+2), s.Prompt...), i%n, k)
-			nfhead.Draw(u.Row(i), mu.Row(i), logSigma.Row(i), o.ThoughtTemp, noise, t.Rand(o.Seed, "thoughts", key...))
+			next.Draw(u.Row(i), i, o.ThoughtTemp, noise, t.Rand(o.Seed, "thoughts", key...))
 		}
 	}
-	for i, v := range t.GaussianLogProb(u, mu, logSigma, 0).Data {
+	for i, v := range next.LogProb(t, u, 0).Data {
 		speakers[i].LogThoughts += float64(v)
 	}
 }
@@ -213,12 +204,12 @@ func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
 		u, _ = m.Flow.Forward(t, noisy, nil)
 	}
 	K, D := m.Options.K, m.Options.D
-	mu, logSigma, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy), 1)
-	logp := t.GaussianLogProb(u, mu, logSigma, 0)
+	next, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy), 1)
+	logp := next.LogProb(t, u, 0)
 	sigma, nll := make([]float64, K), make([]float64, K)
 	for r := range u.Rows() {
 		nll[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))
-		sigma[r%K] += meanSigma(logSigma.Row(r)) / float64(len(batch))
+		sigma[r%K] += meanSigma(next.LogSigma.Row(r)) / float64(len(batch))
 	}
 	var parts []Part
 	for k := range K {

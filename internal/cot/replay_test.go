@@ -48,9 +48,8 @@ func (w *walker) sayAll(ids []int) (logp []float32) {
 func replayNF(m *NFCoT, x Sample) (thoughts, text []float32) {
 	w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
 	for k := range m.Options.K {
-		mu, logSigma := m.Head.Gaussian(nil, w.h)
 		u := rowRange(x.Thoughts, k, k+1)
-		thoughts = append(thoughts, (*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data...)
+		thoughts = append(thoughts, m.Head.Predict(nil, w.h).LogProb(nil, u, 0).Data...)
 		w.feed(m.project(nil, u))
 	}
 	return thoughts, w.sayAll(said(x, m.Special))
@@ -98,8 +97,12 @@ var temperatures = []struct{ thoughts, text float64 }{{1, 1}, {0.9, 0.6}, {0, 0}
 // row predicts what passes every test but this. The score is the row-by-row
 // value bit for bit; so is the sampler's for thoughts, added in float64.
 func TestReplayNFCoT(t *testing.T) {
-	m, _ := shakenNFCoT(nfOptions)
-	checkReplay(t, m, replayNF)
+	for _, components := range []int{1, 3} {
+		o := nfOptions
+		o.Components = components
+		m, _ := shakenNFCoT(o)
+		checkReplay(t, m, replayNF)
+	}
 }
 
 // checkReplay goes through samples once more by replay.

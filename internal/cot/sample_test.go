@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 )
@@ -172,10 +171,10 @@ func drawNFCoT(m *NFCoT, prompt []int, i int, o Options) Sample {
 	x := Sample{Prompt: prompt, Thoughts: tensor.New(m.Options.K, m.Options.D)}
 	w := walk(m.LM, append(slices.Clone(prompt), m.Special.BOT)...)
 	for k := range m.Options.K {
-		mu, logSigma := m.Head.Gaussian(nil, w.h)
+		next := m.Head.Predict(nil, w.h)
 		u := rowRange(x.Thoughts, k, k+1)
-		nfhead.Draw(u.Data, mu.Data, logSigma.Data, o.ThoughtTemp, 0, tensor.Rand(o.Seed, "thoughts", append(slices.Clone(prompt), i, k)...))
-		x.LogThoughts += float64((*tensor.Tape)(nil).GaussianLogProb(u, mu, logSigma, 0).Data[0])
+		next.Draw(u.Data, 0, o.ThoughtTemp, 0, tensor.Rand(o.Seed, "thoughts", append(slices.Clone(prompt), i, k)...))
+		x.LogThoughts += float64(next.LogProb(nil, u, 0).Data[0])
 		w.feed(m.project(nil, u))
 	}
 	return drawWords(w, m.Special, speaker{Sample: x}, i, o)
@@ -233,7 +232,7 @@ func TestTemperatureZero(t *testing.T) {
 		x := xs[0]
 		w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
 		for k := range m.Options.K {
-			mu, _ := m.Head.Gaussian(nil, w.h)
+			mu := m.Head.Predict(nil, w.h).Mu
 			same(t, "thought", x.Thoughts.Row(k), mu.Data)
 			w.feed(m.project(nil, mu))
 		}
@@ -260,7 +259,8 @@ func TestThoughtTemperature(t *testing.T) {
 	}
 	D := m.Options.D
 	w := walk(m.LM, append(slices.Clone(q[0]), m.Special.BOT)...)
-	mu, logSigma := m.Head.Gaussian(nil, w.h)
+	next := m.Head.Predict(nil, w.h)
+	mu, logSigma := next.Mu, next.LogSigma
 	cold, warm := first(0), first(1)
 	half, hot := first(0.5), first(3)
 	var mean, variance float64
@@ -563,7 +563,7 @@ func TestSigmas(t *testing.T) {
 	for i, sigmas := range m.Sigmas(samples) {
 		w := walk(m.LM, append(slices.Clone(samples[i].Prompt), m.Special.BOT)...)
 		for k, sigma := range sigmas {
-			_, logSigma := m.Head.Gaussian(nil, w.h)
+			logSigma := m.Head.Predict(nil, w.h).LogSigma
 			want := 0.0
 			for _, l := range logSigma.Data {
 				want += math.Exp(float64(l)) / float64(m.Options.D)

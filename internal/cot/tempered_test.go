@@ -28,7 +28,7 @@ func temperedText(w *walker, ids []int, temp float64) (sum float64) {
 // the sampler drew: the density of z, over the factors that stretch it.
 func temperedThoughts(m *NFCoT, w *walker, x Sample, i int, temp float64, seed uint64) (sum float64) {
 	for k := range m.Options.K {
-		_, logSigma := m.Head.Gaussian(nil, w.h)
+		logSigma := m.Head.Predict(nil, w.h).LogSigma
 		rng := tensor.Rand(seed, "thoughts", append(slices.Clone(x.Prompt), i, k)...)
 		for _, l := range logSigma.Data {
 			z := rng.NormFloat64()

@@ -162,7 +162,7 @@ func checkJacobian(t *testing.T, g *tensortest.Golden, f *Flow, cond []*tensor.T
 func headOf(g *tensortest.Golden, limit float64) (*Head, *tensor.Params) {
 	shape := g.Shape("weight")
 	p := tensor.NewParams(1)
-	h := NewHead(p, shape[1], 0, shape[0]/2, limit)
+	h := NewHead(p, shape[1], 0, shape[0]/2, 1, limit)
 	g.Copy(p, "")
 	return h, p
 }
@@ -173,7 +173,8 @@ func TestGoldenHead(t *testing.T) {
 	head, p := headOf(g, 0)
 	h, u := rowsOf(g.Param("h")), rowsOf(g.Param("u"))
 	tape := new(tensor.Tape)
-	mu, logSigma := head.Gaussian(tape, h)
+	next := head.Predict(tape, h)
+	mu, logSigma := next.Mu, next.LogSigma
 	tensortest.Forward.Check(t, "mu", mu.Data, g.Floats("mu"))
 	tensortest.Forward.Check(t, "log_sigma", logSigma.Data, g.Floats("log_sigma"))
 
@@ -205,10 +206,11 @@ func TestGoldenHeadWithLimit(t *testing.T) {
 		}
 	}
 	h, u := rowsOf(g.Param("h")), rowsOf(g.Param("u"))
-	_, raw := free.Gaussian(nil, h)
+	raw := free.Predict(nil, h).LogSigma
 	tensortest.Forward.Check(t, "tanh.raw", raw.Data, g.Floats("tanh.raw"))
 	tape := new(tensor.Tape)
-	mu, logSigma := head.Gaussian(tape, h)
+	next := head.Predict(tape, h)
+	mu, logSigma := next.Mu, next.LogSigma
 	tensortest.Forward.Check(t, "tanh.log_sigma", logSigma.Data, g.Floats("tanh.log_sigma"))
 	loss := tape.Scale(-1/float32(g.Shape("u")[0]), tape.Sum(tape.GaussianLogProb(u, mu, logSigma, 0)))
 	tensortest.Likelihood.Check(t, "tanh.loss", loss.Data, g.Floats("tanh.loss"))
@@ -226,7 +228,8 @@ func TestGoldenChangeOfVariables(t *testing.T) {
 
 	tape := new(tensor.Tape)
 	u, logDet := flow.Forward(tape, e, nil)
-	mu, logSigma := head.Gaussian(tape, h)
+	next := head.Predict(tape, h)
+	mu, logSigma := next.Mu, next.LogSigma
 	logpU := tape.SumBy(tape.GaussianLogProb(u, mu, logSigma, 0), perThought(n, flow.K), n)
 	logpE := tape.Add(logpU, logDet) // docs/method.md eq. (2)
 	loss := tape.Scale(-1/float32(n), tape.Sum(logpE))

@@ -8,43 +8,95 @@ import (
 )
 
 // A Head predicts the next thought from a hidden state: a diagonal Gaussian
-// (docs/method.md eq. 1).
+// (docs/method.md eq. 1), or a mixture of M Gaussians that share their standard
+// deviations. One Gaussian can only lie between two lines that a chain might go on
+// with; a mixture decides, and its density is as exact.
 type Head struct {
-	limit  float64
-	weight *tensor.Tensor // [2D, H]
-	bias   *tensor.Tensor // [2D]
-	mlp    *MLP           // of the mean
+	limit      float64
+	components int
+	d          int
+	weight     *tensor.Tensor // [2·D, H], and for M > 1 M·(D+1) rows more: what each component adds to the mean, and its weight
+	bias       *tensor.Tensor
+	mlp        *MLP // of the means
 }
 
-// NewHead makes a head for thoughts of d numbers, linear but for an MLP of a width
-// (0: none) that adds to the mean. log sigma is kept within
-// ±limit by limit·tanh(x/limit); limit 0 leaves it free.
-func NewHead(p *tensor.Params, hidden, width, d int, limit float64) *Head {
-	return &Head{limit, p.Normal("weight", 0.02, 2*d, hidden), p.Const("bias", 0, 2*d), NewMLP(p.Sub("mlp"), hidden, width, d)}
+// NewHead makes a head of components Gaussians (0 and 1: one) for thoughts of d numbers,
+// linear but for an MLP of a width (0: none) that adds to the means. log sigma is kept
+// within ±limit by limit·tanh(x/limit); limit 0 leaves it free.
+func NewHead(p *tensor.Params, hidden, width, d, components int, limit float64) *Head {
+	components = max(1, components)
+	rows := 2 * d
+	if components > 1 {
+		rows += components * (d + 1)
+	}
+	return &Head{limit, components, d, p.Normal("weight", 0.02, rows, hidden), p.Const("bias", 0, rows), NewMLP(p.Sub("mlp"), hidden, width, d)}
 }
 
-// Gaussian returns the mean and the log standard deviation of the thought that
-// follows each row.   h [R, H] → mu, logSigma [R, D]
-func (n *Head) Gaussian(t *tensor.Tape, h *tensor.Tensor) (mu, logSigma *tensor.Tensor) {
-	d := n.weight.Rows() / 2
-	both := t.Linear(h, n.weight, n.bias)
-	mu, logSigma = t.Columns(both.Part(0, d)), t.Columns(both.Part(d, d))
-	mu = n.mlp.Add(t, mu, h)
+// Predict says what follows each row.   h [R, H]
+func (n *Head) Predict(t *tensor.Tape, h *tensor.Tensor) Prediction {
+	M, d := n.components, n.d
+	out := t.Linear(h, n.weight, n.bias)
+	p := Prediction{Mu: t.Columns(out.Part(0, d)), LogSigma: t.Columns(out.Part(d, d))}
+	p.Mu = n.mlp.Add(t, p.Mu, h)
 	if n.limit > 0 {
 		c := float32(n.limit)
-		logSigma = t.Scale(c, t.Tanh(t.Scale(1/c, logSigma)))
+		p.LogSigma = t.Scale(c, t.Tanh(t.Scale(1/c, p.LogSigma)))
 	}
-	return mu, logSigma
+	if M > 1 {
+		// What all components have in common is learnt from every thought, not only from those that are nearest.
+		p.Mu = t.Add(t.Repeat(p.Mu, M), t.Columns(out.Part(2*d, M*d)))
+		p.Logits = t.Columns(out.Part((2+M)*d, M))
+	}
+	return p
 }
 
-// FLOPs is what Gaussian takes for a row.
+// FLOPs is what Predict takes for a row.
 func (n *Head) FLOPs() float64 { return float64(2*len(n.weight.Data)) + n.mlp.FLOPs() }
 
-// Draw writes a sample of N(mu, temp²·(sigma² - noise²)) to u. Thoughts that were learnt
-// with Gaussian noise on them are drawn without it, as far as sigma says that there is
-// anything else; noise 0 draws from the density itself.
-// u, mu, logSigma have D numbers each.
-func Draw(u, mu, logSigma []float32, temp, noise float64, rng *rand.Rand) {
+// A Prediction is the density of the thoughts that follow R rows.
+type Prediction struct {
+	Mu       *tensor.Tensor // of each component: [R, M·D]
+	LogSigma *tensor.Tensor // [R, D]
+	Logits   *tensor.Tensor // of the components' weights: [R, M]; nil for one component
+}
+
+// LogProb is the log-density of thoughts, in nats. With noise it is that of codes, in
+// expectation over noise N(0, noise² I) on them (for several components, a lower bound
+// of it).   u [R, D] → [R, 1]
+func (p Prediction) LogProb(t *tensor.Tape, u *tensor.Tensor, noise float64) *tensor.Tensor {
+	if p.Logits == nil {
+		return t.GaussianLogProb(u, p.Mu, p.LogSigma, noise)
+	}
+	return t.GaussianMixtureLogProb(u, p.Mu, p.LogSigma, p.Logits, noise)
+}
+
+// At is the density at a temperature: standard deviations times temp, weights to the
+// power 1/temp. It is what Draw draws from without noise to take away.
+func (p Prediction) At(t *tensor.Tape, temp float64) Prediction {
+	if temp == 1 {
+		return p
+	}
+	shift := t.New(p.LogSigma.Rows(), p.LogSigma.Cols())
+	for i := range shift.Data {
+		shift.Data[i] = float32(math.Log(temp))
+	}
+	p.LogSigma = t.Add(p.LogSigma, shift)
+	if p.Logits != nil {
+		p.Logits = t.Scale(float32(1/temp), p.Logits)
+	}
+	return p
+}
+
+// Draw writes a sample of N(mu, temp²·(sigma² - noise²)) to u, where mu is the mean of a
+// component that is drawn with its weight to the power 1/temp: at temperature 0 of the
+// likeliest. Thoughts that were learnt with Gaussian noise on them are drawn without it,
+// as far as sigma says that there is anything else; noise 0 draws from the density
+// itself.   u has D numbers
+func (p Prediction) Draw(u []float32, r int, temp, noise float64, rng *rand.Rand) {
+	mu, logSigma := p.Mu.Row(r), p.LogSigma.Row(r)
+	if p.Logits != nil {
+		mu = mu[pick(p.Logits.Row(r), temp, rng)*len(u):]
+	}
 	for i := range u {
 		z := rng.NormFloat64() // drawn at temperature 0 too: the stream stays in step
 		std := math.Exp(float64(logSigma[i]))
@@ -53,4 +105,38 @@ func Draw(u, mu, logSigma []float32, temp, noise float64, rng *rand.Rand) {
 		}
 		u[i] = mu[i] + float32(temp*std*z)
 	}
+}
+
+// pick draws from softmax(logits/temp), by adding Gumbel noise.
+func pick(logits []float32, temp float64, rng *rand.Rand) int {
+	best, at := math.Inf(-1), 0
+	for m, l := range logits {
+		gumbel := -math.Log(rng.ExpFloat64()) // drawn at temperature 0 too
+		if v := float64(l) + temp*gumbel; v > best {
+			best, at = v, m
+		}
+	}
+	return at
+}
+
+// Nearest is, for each row, the component whose mean is nearest to a code.
+// e [R, D] → [R]
+func (p Prediction) Nearest(t *tensor.Tape, e *tensor.Tensor) []int {
+	best := t.Ints(e.Rows())
+	for r := range e.Rows() {
+		code, means := e.Row(r), p.Mu.Row(r)
+		least, at := math.Inf(1), 0
+		for m := 0; m*len(code) < len(means); m++ {
+			miss := 0.0
+			for d, x := range code {
+				away := float64(x - means[m*len(code)+d])
+				miss += away * away
+			}
+			if miss < least {
+				least, at = miss, m
+			}
+		}
+		best = append(best, at)
+	}
+	return best
 }

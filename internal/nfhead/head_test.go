@@ -12,13 +12,14 @@ import (
 func TestHeadGradient(t *testing.T) {
 	for _, limit := range []float64{0, 1.5} {
 		p := tensor.NewParams(1)
-		head := NewHead(p, 6, 5, 3, limit)
+		head := NewHead(p, 6, 5, 3, 1, limit)
 		for i := range head.weight.Data {
 			head.weight.Data[i] *= 30 // far into the limit
 		}
 		h := random(1, 4, 6)
 		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
-			mu, logSigma := head.Gaussian(t, h)
+			next := head.Predict(t, h)
+			mu, logSigma := next.Mu, next.LogSigma
 			return t.Stack(mu, logSigma)
 		}, h, head.weight, head.bias, head.mlp.up, head.mlp.upBias, head.mlp.down)
 	}
@@ -28,10 +29,11 @@ func TestHeadGradient(t *testing.T) {
 // lost. mu is free.
 func TestLimit(t *testing.T) {
 	const limit = 4
-	head := NewHead(tensor.NewParams(1), 1, 0, 1, limit)
+	head := NewHead(tensor.NewParams(1), 1, 0, 1, 1, limit)
 	copy(head.weight.Data, []float32{10, 1})
 	for _, raw := range []float64{-1000, -6, -0.01, 0, 0.01, 3, 1000} {
-		mu, logSigma := head.Gaussian(nil, tensor.From([]float32{float32(raw)}, 1, 1))
+		next := head.Predict(nil, tensor.From([]float32{float32(raw)}, 1, 1))
+		mu, logSigma := next.Mu, next.LogSigma
 		tensortest.Forward.Check(t, "mu", mu.Data, []float64{10 * raw})
 		tensortest.Forward.Check(t, "log sigma", logSigma.Data, []float64{limit * math.Tanh(raw/limit)})
 	}
@@ -44,7 +46,7 @@ func TestDraw(t *testing.T) {
 	draw := func(temp float64) (u []float32, next uint64) {
 		rng := tensor.Rand(1, "draw")
 		u = make([]float32, len(mu))
-		Draw(u, mu, logSigma, temp, 0, rng)
+		one(mu, logSigma).Draw(u, 0, temp, 0, rng)
 		return u, rng.Uint64()
 	}
 	cold, next := draw(0)
@@ -78,7 +80,7 @@ func TestDrawHasItsDensity(t *testing.T) {
 	rng := tensor.Rand(2, "draw")
 	us := tensor.New(n, 1)
 	for r := range n {
-		Draw(us.Row(r), mu, logSigma, 1, 0, rng)
+		one(mu, logSigma).Draw(us.Row(r), 0, 1, 0, rng)
 	}
 	m, s := tensor.New(n, 1), tensor.New(n, 1)
 	for r := range n {
@@ -106,6 +108,11 @@ func TestDrawHasItsDensity(t *testing.T) {
 func TestDrawWithoutNoise(t *testing.T) {
 	mu, logSigma := []float32{3, -2, 0.5}, []float32{float32(math.Log(0.5)), float32(math.Log(0.3)), -3}
 	u, z := make([]float32, 3), tensor.Rand(1, "draw")
-	Draw(u, mu, logSigma, 0.9, 0.3, tensor.Rand(1, "draw"))
+	one(mu, logSigma).Draw(u, 0, 0.9, 0.3, tensor.Rand(1, "draw"))
 	tensortest.Forward.Check(t, "u", u, []float64{3 + 0.9*0.4*z.NormFloat64(), -2, 0.5})
+}
+
+// one is the prediction of a single Gaussian for one row.
+func one(mu, logSigma []float32) Prediction {
+	return Prediction{Mu: tensor.From(mu, 1, len(mu)), LogSigma: tensor.From(logSigma, 1, len(logSigma))}
 }

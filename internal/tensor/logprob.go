@@ -149,6 +149,86 @@ func (t *Tape) GaussianLogProb(x, mu, logSigma *Tensor, noise float64) *Tensor {
 	})
 }
 
+// GaussianMixtureLogProb is GaussianLogProb of a mixture of M Gaussians that share their
+// standard deviations, with weights w = softmax(logits): in nats,
+//
+//	log Σ_m w_m exp( GaussianLogProb(x, mu_m, logSigma, noise) )
+//
+// With noise 0 it is the log-density of x; otherwise a lower bound of its expectation over
+// the noise.   x, logSigma [R, D], mu [R, M·D], logits [R, M] → y [R, 1]
+func (t *Tape) GaussianMixtureLogProb(x, mu, logSigma, logits *Tensor, noise float64) *Tensor {
+	mustMatch("GaussianMixtureLogProb", x, logSigma)
+	R, D, M := x.Rows(), x.Cols(), logits.Cols()
+	if logits.Rows() != R || mu.Rows() != R || mu.Cols() != M*D {
+		panic(fmt.Sprintf("tensor: GaussianMixtureLogProb: shape %v against %v and logits %v", x.Shape, mu.Shape, logits.Shape))
+	}
+	o := t.op(R, 1, x, mu, logSigma, logits)
+	o.x, o.w, o.b, o.k, o.c, o.n = x, mu, logSigma, logits.All(), noise, M
+	o.kept = t.raw(R * (D + 2*M)) // 1/sigma²; weights; their shares in the density, which sum to 1
+	o.rows(R, 8*M*D, func(o *op, lo, hi int) {
+		D, M := o.x.Cols(), o.n
+		precision, weights, shares := o.mixture()
+		kernel.Scale(precision[lo*D:hi*D], -2, o.b.Data[lo*D:hi*D])
+		kernel.Exp(precision[lo*D:hi*D], precision[lo*D:hi*D])
+		variance := float32(o.c * o.c)
+		for r := lo; r < hi; r++ {
+			w, share := weights[r*M:(r+1)*M], shares[r*M:(r+1)*M]
+			copy(w, o.k.Row(r))
+			logSum := kernel.Softmax(w)
+			for m := range M {
+				mu := o.w.Row(r)[m*D:]
+				var s float64
+				for d, x := range o.x.Row(r) {
+					miss := x - mu[d]
+					s -= float64((miss*miss+variance)*precision[r*D+d])/2 + float64(o.b.Data[r*D+d]) + halfLog2Pi
+				}
+				share[m] = float32(s + float64(LogProb(w[m], o.k.Row(r)[m], logSum)))
+			}
+			o.y.Data[r] = kernel.Softmax(share)
+		}
+	})
+	return o.done(func(o *op) {
+		for _, in := range [...]*Tensor{o.x, o.w, o.b, o.k.Tensor} {
+			if in.Grad != nil {
+				in.grad()
+			}
+		}
+		D, M := o.x.Cols(), o.n
+		precision, weights, shares := o.mixture()
+		variance := float32(o.c * o.c)
+		for r, dy := range o.y.Grad {
+			for m := range M {
+				i := r*M + m
+				share := dy * shares[i]
+				if o.k.Grad != nil {
+					o.k.Grad[i] += share - dy*weights[i]
+				}
+				for d := range D {
+					at, mean := r*D+d, i*D+d
+					p := precision[at]
+					miss := o.x.Data[at] - o.w.Data[mean]
+					if o.x.Grad != nil {
+						o.x.Grad[at] -= share * miss * p
+					}
+					if o.w.Grad != nil {
+						o.w.Grad[mean] += share * miss * p
+					}
+					if o.b.Grad != nil {
+						o.b.Grad[at] += share * ((miss*miss+variance)*p - 1)
+					}
+				}
+			}
+		}
+	})
+}
+
+// mixture is what GaussianMixtureLogProb has kept: 1/sigma² [R, D], weights and shares [R, M].
+func (o *op) mixture() (precision, weights, shares []float32) {
+	R := o.x.Rows()
+	a, b := R*o.x.Cols(), R*o.n
+	return o.kept[:a], o.kept[a : a+b], o.kept[a+b:]
+}
+
 // GaussianKL returns KL( N(mu, diag e^logVar) || N(0, I) ) of every row, in
 // nats, summed over the columns: ½ Σ (mu² + e^logVar - 1 - logVar).
 // mu, logVar [R, D] → y [R, 1]

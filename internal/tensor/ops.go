@@ -384,6 +384,42 @@ func (t *Tape) Stack(a, b *Tensor) *Tensor {
 	})
 }
 
+// Pick copies part[r] of row r, where rows are n parts side by side.   x [R, n·C] → [R, C]
+func (t *Tape) Pick(x *Tensor, n int, part []int) *Tensor {
+	o := t.op(x.Rows(), x.Cols()/n, x)
+	o.x, o.idx = x, part
+	for r, i := range part {
+		C := o.y.Cols()
+		copy(o.y.Row(r), x.Row(r)[i*C:])
+	}
+	return o.done(func(o *op) {
+		o.x.grad()
+		for r, i := range o.idx {
+			C := o.y.Cols()
+			kernel.Axpy(1, o.y.gradRow(r), o.x.gradRow(r)[i*C:(i+1)*C])
+		}
+	})
+}
+
+// Repeat puts n copies of x side by side.   x [R, C] → [R, n·C]
+func (t *Tape) Repeat(x *Tensor, n int) *Tensor {
+	o := t.op(x.Rows(), n*x.Cols(), x)
+	o.x = x
+	for r := range x.Rows() {
+		for i, C := 0, x.Cols(); i < n; i++ {
+			copy(o.y.Row(r)[i*C:], x.Row(r))
+		}
+	}
+	return o.done(func(o *op) {
+		o.x.grad()
+		for r := range o.x.Rows() {
+			for g, C := o.y.gradRow(r), o.x.Cols(); len(g) > 0; g = g[C:] {
+				kernel.Axpy(1, g[:C], o.x.gradRow(r))
+			}
+		}
+	})
+}
+
 // Columns copies columns.   x [R, N of them] → [R, N]
 func (t *Tape) Columns(x Cols) *Tensor {
 	o := t.op(x.Rows(), x.N, x.Tensor)

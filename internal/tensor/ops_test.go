@@ -58,6 +58,7 @@ func opTests() []opTest {
 	}
 	sum := func(a, b rows) rows { return each(func(v ...float64) float64 { return v[0] + v[1] }, a, b) }
 	pair := [][]int{{3, 4}, {3, 4}}
+	mixed := [][]int{{4, 3}, {4, 6}, {4, 3}, {4, 2}}
 	single := [][]int{{3, 4}}
 	return []opTest{
 		{"Linear", "without bias", [][]int{{3, 4}, {5, 4}}, func(t *tape, x []*mat) *mat { return t.Linear(x[0], x[1], nil) },
@@ -96,6 +97,10 @@ func opTests() []opTest {
 			func(x []rows) rows { return sumBy(x[0], []int{1, 0, 1, 3}, 4) }},
 		{"Stack", "", [][]int{{3, 4}, {2, 4}}, func(t *tape, x []*mat) *mat { return t.Stack(x[0], x[1]) },
 			func(x []rows) rows { return slices.Concat(x[0], x[1]) }},
+		{"Repeat", "", [][]int{{3, 2}}, func(t *tape, x []*mat) *mat { return t.Repeat(x[0], 3) },
+			func(x []rows) rows { return beside(beside(x[0], x[0]), x[0]) }},
+		{"Pick", "", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.Pick(x[0], 3, []int{2, 0, 2}) },
+			func(x []rows) rows { return rows{x[0][0][4:], x[0][1][:2], x[0][2][4:]} }},
 		{"Columns", "", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.Columns(x[0].All()) }, func(x []rows) rows { return x[0] }},
 		{"Columns", "of three parts", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat {
 			a, b, c := t.Columns(x[0].Part(0, 2)), t.Columns(x[0].Part(2, 2)), t.Columns(x[0].Part(4, 2))
@@ -159,6 +164,10 @@ func opTests() []opTest {
 			func(x []rows) rows { return gaussianLogProb(x[0], x[1], x[2], 0) }},
 		{"GaussianLogProb", "expected over noise", [][]int{{3, 4}, {3, 4}, {3, 4}}, func(t *tape, x []*mat) *mat { return t.GaussianLogProb(x[0], x[1], x[2], 0.7) },
 			func(x []rows) rows { return gaussianLogProb(x[0], x[1], x[2], 0.7) }},
+		{"GaussianMixtureLogProb", "a density", mixed, func(t *tape, x []*mat) *mat { return t.GaussianMixtureLogProb(x[0], x[1], x[2], x[3], 0) },
+			func(x []rows) rows { return gaussianMixtureLogProb(x[0], x[1], x[2], x[3], 0) }},
+		{"GaussianMixtureLogProb", "expected over noise", mixed, func(t *tape, x []*mat) *mat { return t.GaussianMixtureLogProb(x[0], x[1], x[2], x[3], 0.7) },
+			func(x []rows) rows { return gaussianMixtureLogProb(x[0], x[1], x[2], x[3], 0.7) }},
 		{"GaussianKL", "", pair, func(t *tape, x []*mat) *mat { return t.GaussianKL(x[0], x[1]) },
 			func(x []rows) rows { return gaussianKL(x[0], x[1]) }},
 	}
@@ -349,6 +358,7 @@ func TestShapesMustMatch(t *testing.T) {
 		"RMSNorm":   func() { tp.RMSNorm(a, tensor.New(2), 0) },
 		"LayerNorm": func() { tp.LayerNorm(a, tensor.New(3), tensor.New(2), 0) },
 		"Gaussian":  func() { tp.GaussianLogProb(a, a, b, 0) },
+		"Mixture":   func() { tp.GaussianMixtureLogProb(a, a, a, tensor.New(2, 2), 0) },
 		"KL":        func() { tp.GaussianKL(a, b) },
 		"Rope":      func() { tp.Rope(b, []int{0, 2}, rot) },
 		"Backward":  func() { new(tape).Backward(tensor.New(1, 1)) },

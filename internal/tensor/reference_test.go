@@ -230,6 +230,20 @@ func gaussianLogProb(x, mu, logSigma rows, noise float64) rows {
 	}, x, mu, logSigma))
 }
 
+func gaussianMixtureLogProb(x, mu, logSigma, logits rows, noise float64) rows {
+	D := len(x[0])
+	y := make(rows, len(x))
+	for r := range x {
+		var mass, weights float64
+		for m, l := range logits[r] {
+			weights += math.Exp(l)
+			mass += math.Exp(l + gaussianLogProb(rows{x[r]}, rows{mu[r][m*D : (m+1)*D]}, rows{logSigma[r]}, noise)[0][0])
+		}
+		y[r] = []float64{math.Log(mass / weights)}
+	}
+	return y
+}
+
 func gaussianKL(mu, logVar rows) rows {
 	return sumCols(each(func(v ...float64) float64 { return (v[0]*v[0] + math.Exp(v[1]) - 1 - v[1]) / 2 }, mu, logVar))
 }

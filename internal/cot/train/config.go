@@ -126,8 +126,8 @@ func (c Config) Check() error {
 		}
 	}
 	switch {
-	case c.NF.K < 0 || c.NF.D < 0 || c.NF.MLP < 0:
-		return fmt.Errorf("nf has %d thoughts of %d dims and mlp %d; none may be negative", c.NF.K, c.NF.D, c.NF.MLP)
+	case c.NF.K < 0 || c.NF.D < 0 || c.NF.MLP < 0 || c.NF.Components < 0:
+		return fmt.Errorf("nf has %d thoughts of %d dims, mlp %d and %d components; none may be negative", c.NF.K, c.NF.D, c.NF.MLP, c.NF.Components)
 	case c.NF.Noise < 0 || c.NF.MeanWeight > 0 && c.NF.Noise == 0:
 		return fmt.Errorf("nf noise is %g; it must not be negative, and mean_weight needs it to be positive", c.NF.Noise)
 	case !(c.Clip >= 0) || !(c.Decay >= 0) || !(c.MinLR >= 0) || !(c.NF.LambdaFlow >= 0) || !(c.NF.LambdaText >= 0) || !(c.NF.MeanWeight >= 0):
