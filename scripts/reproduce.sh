@@ -6,8 +6,9 @@
 #
 # What is done already is not done again, and an interrupted run is continued: call it
 # again after any interruption. Results do not depend on JOBS. Settings, as variables:
-#   SEEDS      seeds of methods and reinforcement         1 2 3
-#   ABLATIONS  seeds of ablations and curves              1
+#   SEEDS      seeds of methods                           1 2 3 4 5
+#   RL_SEEDS   seeds of reinforcement, some of SEEDS      1 2 3
+#   ABLATIONS  seeds of ablations and curves, likewise    1
 #   BUDGET     FLOPs of the backbone for each training    9e12
 #   JOBS       things done at a time, a core each         2
 #   PARTS      some of: methods rl probes ablations curve cost report, and docs, which
@@ -32,12 +33,12 @@ else
 fi
 
 if [ "$quick" ]; then
-	: "${SEEDS:=1}" "${BUDGET:=6e11}" "${EXAMPLES:=4000}" "${VAE_STEPS:=200}" "${PROBLEMS:=50}" "${RL_STEPS:=10}" "${SAMPLES:=8}" "${MANY:=16}"
+	: "${SEEDS:=1}" "${RL_SEEDS:=1}" "${BUDGET:=6e11}" "${EXAMPLES:=4000}" "${VAE_STEPS:=200}" "${PROBLEMS:=50}" "${RL_STEPS:=10}" "${SAMPLES:=8}" "${MANY:=16}"
 else
-	: "${SEEDS:=1 2 3}" "${BUDGET:=9e12}" "${EXAMPLES:=16000}" "${VAE_STEPS:=600}" "${PROBLEMS:=200}" "${RL_STEPS:=120}" "${SAMPLES:=16}" "${MANY:=64}"
+	: "${SEEDS:=1 2 3 4 5}" "${RL_SEEDS:=1 2 3}" "${BUDGET:=9e12}" "${EXAMPLES:=16000}" "${VAE_STEPS:=600}" "${PROBLEMS:=200}" "${RL_STEPS:=120}" "${SAMPLES:=16}" "${MANY:=64}"
 fi
 : "${ABLATIONS:=1}" "${JOBS:=2}" "${PARTS:=methods rl probes ablations curve cost report}" "${BENCH:=minicode:fold,shuffle,trace:medium}"
-export SEEDS BUDGET EXAMPLES VAE_STEPS PROBLEMS RL_STEPS SAMPLES MANY ABLATIONS JOBS PARTS BENCH
+export SEEDS RL_SEEDS BUDGET EXAMPLES VAE_STEPS PROBLEMS RL_STEPS SAMPLES MANY ABLATIONS JOBS PARTS BENCH
 
 nfcot=${NFCOT:-$out/nfcot}
 if [ -z "${NFCOT:-}" ]; then
@@ -69,6 +70,7 @@ note() {
 settings() {
 	case $1 in
 	direct | cot | coconut) echo "$backbone $in_words" ;;
+	nfcot | nfcot-dual) echo "$backbone $in_codes --set nf.components=2" ;;
 	*) echo "$backbone $in_codes" ;;
 	esac
 }
@@ -116,10 +118,10 @@ evaluated() {
 }
 
 # draws METHOD are the flags by which a method is sampled: thoughts without the noise
-# they were learnt with.
+# they were learnt with, and closer to their means than the default.
 draws() {
 	case $1 in
-	nfcot | nfcot-dual) echo --denoise ;;
+	nfcot | nfcot-dual) echo --denoise --thought-temp 0.3 ;;
 	esac
 }
 
@@ -184,8 +186,9 @@ ablation() { # SEED NAME LABEL THOUGHTS FLAG...: nfcot with other settings, for 
 	shift 4
 	n=$(steps nfcot)
 	trained "$out/$d/$name" nfcot "$out/$d/$codes" "$seed" --set "stages.2.steps=$n" "$@"
-	local draw=--denoise
-	case $name in flow*) draw= ;; esac
+	local draw
+	draw=$(draws nfcot)
+	case $name in flow*) draw=${draw#--denoise } ;; esac # a flow leaves no noise to take away
 	# shellcheck disable=SC2086
 	evaluated "$out/$d/eval-$name" "$out/$d/$name" "$seed" "$SAMPLES" $draw
 	note ablations "${label//_/ }" nfcot "$seed" ${BEFORE:+before "$BEFORE"} run "$d/$name" eval "$d/eval-$name"
@@ -222,17 +225,19 @@ temperature() { # SEED NAME LABEL FLAG...: other ways of drawing thoughts from t
 }
 
 curve() { # SEED METHOD LABEL PERCENT: a training of another length
-	local d=seed$1 n
+	local d=seed$1 n name=$2
 	n=$(($(steps "$2") * $4 / 100))
-	trained "$out/$d/$2-$4" "$2" "$out/$d/thoughts" "$1" --set "stages.2.steps=$n"
+	[ "$4" = 100 ] || name+=-$4
+	trained "$out/$d/$name" "$2" "$out/$d/thoughts" "$1" --set "stages.2.steps=$n"
 	# shellcheck disable=SC2046
-	evaluated "$out/$d/eval-$2-$4" "$out/$d/$2-$4" "$1" "$SAMPLES" $(draws "$2")
-	note curve "${3//_/ }" "$2" "$1" x "training TFLOP" run "$d/$2-$4" eval "$d/eval-$2-$4"
+	evaluated "$out/$d/eval-$name" "$out/$d/$name" "$1" "$SAMPLES" $(draws "$2")
+	note curve "${3//_/ }" "$2" "$1" x "training TFLOP" run "$d/$name" eval "$d/eval-$name"
 }
 
 cost() { # SEED METHOD LABEL: timed alone
 	local d=$out/seed$1
-	[ -f "$d/cost-$2/report.json" ] || "$nfcot" eval --quiet --workers 1 --bench "$d/test.jsonl" --model "$d/$2" --seed "$1" -n "$SAMPLES" -k 1 -o "$d/cost-$2" >/dev/null
+	# shellcheck disable=SC2046
+	[ -f "$d/cost-$2/report.json" ] || "$nfcot" eval --quiet --workers 1 --bench "$d/test.jsonl" --model "$d/$2" --seed "$1" -n "$SAMPLES" -k 1 $(draws "$2") -o "$d/cost-$2" >/dev/null
 	note cost "${3//_/ }" "$2" "$1" run "seed$1/$2" eval "seed$1/cost-$2"
 }
 
@@ -260,13 +265,13 @@ if has methods; then
 	for line in "nfcot NF-CoT" "cot explicit_CoT" "lavae LaVAE" "ladir LaDiR" "coconut Coconut" "nfcot-dual NF-CoT,_dual-path" "direct direct"; do
 		each "$SEEDS" "method S $line"
 	done | tasks
-	for line in "cot softthinking Soft_Thinking --thinking soft" "cot softthinking-gumbel Soft_Thinking,_Gumbel --thinking gumbel" "nfcot nfcot-mean NF-CoT,_mean_thoughts --thought-temp 0"; do
+	for line in "cot softthinking Soft_Thinking --thinking soft" "cot softthinking-gumbel Soft_Thinking,_Gumbel --thinking gumbel" "nfcot nfcot-mean NF-CoT,_likeliest_thoughts --thought-temp 0"; do
 		each "$SEEDS" "rule S $line"
 	done | tasks
 fi
 if has rl; then
 	for line in "cot explicit_CoT" "nfcot NF-CoT"; do
-		each "$SEEDS" "reinforce S $line"
+		each "$RL_SEEDS" "reinforce S $line"
 	done | tasks
 fi
 if has probes; then
@@ -280,7 +285,7 @@ if has ablations; then
 	each "$ABLATIONS" "thoughts S thoughts-32 --dims 32" | tasks
 	each "$ABLATIONS" "thoughts S thoughts-128 --dims 128" | tasks
 	each "$ABLATIONS" "base S " | tasks
-	for line in "ablation S linear linear_head_and_proj_in thoughts --set nf.mlp=0" "ablation S likelihood likelihood_alone,_no_mean_guidance thoughts --set nf.mean_weight=0" \
+	for line in "ablation S one one_Gaussian thoughts --set nf.components=1" "ablation S linear linear_head_and_proj_in thoughts --set nf.mlp=0" "ablation S likelihood likelihood_alone,_no_mean_guidance thoughts --set nf.mean_weight=0" \
 		"ablation S noise1 noise_0.1 thoughts --set nf.noise=0.1" "ablation S noise5 noise_0.5 thoughts --set nf.noise=0.5" \
 		"ablation S local encoder:_local_transformer thoughts-local" "ablation S causal encoder:_causal_transformer thoughts-causal" \
 		"ablation S full encoder:_full_transformer thoughts-full" "ablation S even even_segments thoughts-even" \
@@ -288,7 +293,7 @@ if has ablations; then
 		"ablation S flow-start flow_from_the_start thoughts --set flow.blocks=5 --set stages.2.hold_flow=false" \
 		"late S flow-late flow_late" "late S flow-identity flow_late,_order_kept --set flow.permutation=identity" "late S flow-2 flow_late,_2_blocks --set flow.blocks=2" \
 		"warm S warm from_text:_stages_1_and_2 10" "cold S " \
-		"temperature S noisy T_z_0.9_with_noise" "temperature S t0 T_z_0 --thought-temp 0" "temperature S t5 T_z_0.5 --denoise --thought-temp 0.5" "temperature S t12 T_z_1.2 --denoise --thought-temp 1.2"; do
+		"temperature S noisy T_z_0.9_with_noise" "temperature S t0 T_z_0 --thought-temp 0" "temperature S t6 T_z_0.6 --denoise --thought-temp 0.6" "temperature S t9 T_z_0.9 --denoise --thought-temp 0.9"; do
 		each "$ABLATIONS" "$line"
 	done | tasks
 fi

@@ -37,8 +37,8 @@ func learners() map[string]struct {
 	guided.MeanWeight = 0.2
 	m, p = shakenNFCoT(guided)
 	add("nfcot, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
-	mixed := guided
-	mixed.Components, mixed.Expectation = 3, true
+	mixed := expected
+	mixed.Components = 3
 	m, p = shakenNFCoT(mixed)
 	add("nfcot, flow held, mixture", Stage{NFCoT: m, HoldFlow: true}, p)
 	m, p = shakenDual(nfOptions)
@@ -522,4 +522,65 @@ func TestRows(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Mean guidance of a mixture moves the common mean to the codes, as without components,
+// and the nearest component to what the common mean misses; sigma and weights it leaves
+// alone. In the biases of the head this is seen by itself.
+func TestGuidanceOfMixture(t *testing.T) {
+	o := nfOptions
+	o.Components = 3
+	batch, draws := examples(5), Draws{Seed: 1}
+	biases := func(weight float64) (m *NFCoT, grad []float32) {
+		o.MeanWeight = weight
+		m, p := shakenNFCoT(o)
+		gradients(p, func(t *tensor.Tape) *tensor.Tensor {
+			return Stage{m, true}.Loss(t, batch, m.Size(batch), draws).Total
+		})
+		for q := range p.All() {
+			if q.Name == "nf_head.bias" {
+				grad = q.Grad
+			}
+		}
+		return m, grad
+	}
+	m, without := biases(0)
+	_, with := biases(1)
+	e, noisy := m.codes(nil, batch, draws)
+	next, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
+	want := make([]float64, len(with))
+	used := map[int]bool{}
+	for r := range e.Rows() {
+		miss := func(c, d int) float64 { // of component c; of the common mean for c < 0
+			x := float64(next.Mu.Row(r)[d] - e.Row(r)[d])
+			if c >= 0 {
+				x += float64(next.Delta.Row(r)[c*o.D+d])
+			}
+			return x
+		}
+		nearest, least := 0, math.Inf(1)
+		for c := range o.Components {
+			away := 0.0
+			for d := range o.D {
+				away += miss(c, d) * miss(c, d)
+			}
+			if away < least {
+				nearest, least = c, away
+			}
+		}
+		used[nearest] = true
+		for d := range o.D {
+			scale := 1 / (o.Noise * o.Noise * float64(e.Rows()*o.D))
+			want[d] += scale * miss(-1, d)
+			want[2*o.D+nearest*o.D+d] += scale * miss(nearest, d)
+		}
+	}
+	if len(used) < 2 {
+		t.Error("one component is nearest to every code: the test sees nothing")
+	}
+	got := make([]float32, len(with))
+	for i := range got {
+		got[i] = with[i] - without[i]
+	}
+	tensortest.Tolerance{Rel: 1e-4, Abs: 1e-5}.Check(t, "gradient of the guidance", got, want)
 }

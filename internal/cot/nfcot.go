@@ -78,11 +78,13 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		// The likelihood's own gradient divides errors by sigma², so that what the head is
 		// still unsure of is neglected (Seitzer et al., 2022). The targets must be codes: a
 		// flow that moves could make any target easy.
-		mu := next.Mu
+		mean := m.meanError(t, e, next.Mu, whole)
 		if next.Logits != nil {
-			mu = t.Pick(mu, next.Logits.Cols(), next.Nearest(t, e))
+			// The nearest component takes what their common mean misses, as it is: were the common mean not to
+			// learn all that it can, components would part by what could be known.
+			missed := t.Sub(e, t.Detach(next.Mu))
+			mean = t.Add(mean, m.meanError(t, missed, t.Pick(next.Delta, next.Logits.Cols(), next.Nearest(t, e)), whole))
 		}
-		mean := m.meanError(t, e, mu, whole)
 		loss.Total = t.Add(loss.Total, t.Scale(float32(o.MeanWeight), mean))
 		loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
 	}
@@ -107,7 +109,7 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (th
 	}
 	next, logText := m.forward(t, s, in, temp.Text)
 	if m.HoldSigma {
-		next.LogSigma = tensor.From(next.LogSigma.Data, next.LogSigma.Shape...)
+		next.LogSigma = t.Detach(next.LogSigma)
 	}
 	logThoughts := next.At(t, temp.Thought).LogProb(t, u, 0)
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))

@@ -64,7 +64,7 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 func TestThoughtAllocatesNothing(t *testing.T) {
 	const steps = 20
 	o := nfOptions
-	o.K = steps + 1
+	o.K, o.Components = steps+1, 2
 	m, _ := shakenNFCoT(o)
 	const n = 4
 	speakers, h := prefill(m.LM, prompts(3), n, Options{}, m.Special.BOT)

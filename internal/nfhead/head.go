@@ -15,7 +15,7 @@ type Head struct {
 	limit      float64
 	components int
 	d          int
-	weight     *tensor.Tensor // [2·D, H], and for M > 1 M·(D+1) rows more: what each component adds to the mean, and its weight
+	weight     *tensor.Tensor // [2·D, H], and for M > 1 M·(D+1) rows more, of Delta and Logits
 	bias       *tensor.Tensor
 	mlp        *MLP // of the means
 }
@@ -43,8 +43,7 @@ func (n *Head) Predict(t *tensor.Tape, h *tensor.Tensor) Prediction {
 		p.LogSigma = t.Scale(c, t.Tanh(t.Scale(1/c, p.LogSigma)))
 	}
 	if M > 1 {
-		// What all components have in common is learnt from every thought, not only from those that are nearest.
-		p.Mu = t.Add(t.Repeat(p.Mu, M), t.Columns(out.Part(2*d, M*d)))
+		p.Delta = t.Columns(out.Part(2*d, M*d))
 		p.Logits = t.Columns(out.Part((2+M)*d, M))
 	}
 	return p
@@ -55,8 +54,9 @@ func (n *Head) FLOPs() float64 { return float64(2*len(n.weight.Data)) + n.mlp.FL
 
 // A Prediction is the density of the thoughts that follow R rows.
 type Prediction struct {
-	Mu       *tensor.Tensor // of each component: [R, M·D]
+	Mu       *tensor.Tensor // of one component the mean, of several what their means have in common: [R, D]
 	LogSigma *tensor.Tensor // [R, D]
+	Delta    *tensor.Tensor // what each of M components adds to Mu: [R, M·D]; nil for one component
 	Logits   *tensor.Tensor // of the components' weights: [R, M]; nil for one component
 }
 
@@ -67,7 +67,8 @@ func (p Prediction) LogProb(t *tensor.Tape, u *tensor.Tensor, noise float64) *te
 	if p.Logits == nil {
 		return t.GaussianLogProb(u, p.Mu, p.LogSigma, noise)
 	}
-	return t.GaussianMixtureLogProb(u, p.Mu, p.LogSigma, p.Logits, noise)
+	means := t.Add(t.Repeat(p.Mu, p.Logits.Cols()), p.Delta)
+	return t.GaussianMixtureLogProb(u, means, p.LogSigma, p.Logits, noise)
 }
 
 // At is the density at a temperature: standard deviations times temp, weights to the
@@ -87,23 +88,27 @@ func (p Prediction) At(t *tensor.Tape, temp float64) Prediction {
 	return p
 }
 
-// Draw writes a sample of N(mu, temp²·(sigma² - noise²)) to u, where mu is the mean of a
-// component that is drawn with its weight to the power 1/temp: at temperature 0 of the
-// likeliest. Thoughts that were learnt with Gaussian noise on them are drawn without it,
+// Draw writes a sample for row r to u, of N(mu, temp²·(sigma² - noise²)), where mu is the
+// mean of a component that is drawn with its weight to the power 1/temp: at temperature 0
+// of the likeliest. Thoughts that were learnt with Gaussian noise on them are drawn without it,
 // as far as sigma says that there is anything else; noise 0 draws from the density
 // itself.   u has D numbers
 func (p Prediction) Draw(u []float32, r int, temp, noise float64, rng *rand.Rand) {
-	mu, logSigma := p.Mu.Row(r), p.LogSigma.Row(r)
+	copy(u, p.Mu.Row(r))
 	if p.Logits != nil {
-		mu = mu[pick(p.Logits.Row(r), temp, rng)*len(u):]
+		m := pick(p.Logits.Row(r), temp, rng)
+		for i, delta := range p.Delta.Row(r)[m*len(u) : (m+1)*len(u)] {
+			u[i] += delta
+		}
 	}
+	logSigma := p.LogSigma.Row(r)
 	for i := range u {
 		z := rng.NormFloat64() // drawn at temperature 0 too: the stream stays in step
 		std := math.Exp(float64(logSigma[i]))
 		if noise > 0 {
 			std = math.Sqrt(max(0, std*std-noise*noise))
 		}
-		u[i] = mu[i] + float32(temp*std*z)
+		u[i] += float32(temp * std * z)
 	}
 }
 
@@ -124,12 +129,12 @@ func pick(logits []float32, temp float64, rng *rand.Rand) int {
 func (p Prediction) Nearest(t *tensor.Tape, e *tensor.Tensor) []int {
 	best := t.Ints(e.Rows())
 	for r := range e.Rows() {
-		code, means := e.Row(r), p.Mu.Row(r)
+		code, mu, delta := e.Row(r), p.Mu.Row(r), p.Delta.Row(r)
 		least, at := math.Inf(1), 0
-		for m := 0; m*len(code) < len(means); m++ {
+		for m := 0; m*len(code) < len(delta); m++ {
 			miss := 0.0
 			for d, x := range code {
-				away := float64(x - means[m*len(code)+d])
+				away := float64(x - mu[d] - delta[m*len(code)+d])
 				miss += away * away
 			}
 			if miss < least {

@@ -60,7 +60,8 @@ func TestMixtureIsNormalised(t *testing.T) {
 func TestMixtureDrawHasItsDensity(t *testing.T) {
 	const n = 20000
 	p := Prediction{
-		Mu:       tensor.From([]float32{-5, 4}, 1, 2),
+		Mu:       tensor.From([]float32{1}, 1, 1),
+		Delta:    tensor.From([]float32{-6, 3}, 1, 2),
 		LogSigma: tensor.From([]float32{0.3}, 1, 1),
 		Logits:   tensor.From([]float32{0.5, -0.35}, 1, 2),
 	}
@@ -98,11 +99,14 @@ func TestMixtureDrawHasItsDensity(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	p := Prediction{Mu: tensor.From([]float32{
-		0, 0, 4, 4, -3, 0,
-		0, 0, 4, 4, -3, 0,
-		7, 0, 4, 4, -3, 0,
-	}, 3, 6)}
+	p := Prediction{
+		Mu: tensor.From([]float32{1, 0, 1, 0, 1, 0}, 3, 2),
+		Delta: tensor.From([]float32{
+			-1, 0, 3, 4, -4, 0,
+			-1, 0, 3, 4, -4, 0,
+			6, 0, 3, 4, -4, 0,
+		}, 3, 6),
+	}
 	got := p.Nearest(nil, tensor.From([]float32{1, 1, 3, 2, -2, 2}, 3, 2))
 	if want := []int{0, 1, 2}; !slices.Equal(got, want) {
 		t.Errorf("nearest components %v, want %v", got, want)

@@ -420,6 +420,14 @@ func (t *Tape) Repeat(x *Tensor, n int) *Tensor {
 	})
 }
 
+// Detach returns x, whose numbers it shares, as something that was not computed: no
+// gradient flows back through it.
+func (t *Tape) Detach(x *Tensor) *Tensor {
+	y := t.tensor(0, x.Cols())
+	y.Data, y.dims[0] = x.Data, x.Rows()
+	return y
+}
+
 // Columns copies columns.   x [R, N of them] → [R, N]
 func (t *Tape) Columns(x Cols) *Tensor {
 	o := t.op(x.Rows(), x.N, x.Tensor)

@@ -101,6 +101,10 @@ func opTests() []opTest {
 			func(x []rows) rows { return beside(beside(x[0], x[0]), x[0]) }},
 		{"Pick", "", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.Pick(x[0], 3, []int{2, 0, 2}) },
 			func(x []rows) rows { return rows{x[0][0][4:], x[0][1][:2], x[0][2][4:]} }},
+		{"Detach", "a factor that does not move", [][]int{{3, 4}}, func(t *tape, x []*mat) *mat {
+			return t.Mul(x[0], t.Detach(tensor.From(slices.Repeat([]float32{2}, 12), 3, 4)))
+		},
+			one(func(v float64) float64 { return 2 * v })},
 		{"Columns", "", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat { return t.Columns(x[0].All()) }, func(x []rows) rows { return x[0] }},
 		{"Columns", "of three parts", [][]int{{3, 6}}, func(t *tape, x []*mat) *mat {
 			a, b, c := t.Columns(x[0].Part(0, 2)), t.Columns(x[0].Part(2, 2)), t.Columns(x[0].Part(4, 2))

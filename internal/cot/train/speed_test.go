@@ -21,6 +21,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		c := tiny(method)
 		c.Accumulate = 2
 		c.Recompute = method == "nfcot"
+		c.NF.Components, c.NF.MeanWeight = 2, 1
 		for stage := range c.Stages.List() {
 			if stage == 1 && !c.method().Codes { // nothing to learn
 				continue
