@@ -98,6 +98,9 @@ func (o *samplingOptions) open() (*train.Run, error) {
 	if x := run.Experiment; o.denoise && !(run.Model.Method.Codes && run.Model.Method.Scores && x.Stages.Flow.Steps == 0) {
 		return nil, inputf("%s: --denoise: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage 3", o.model)
 	}
+	if _, ok := run.Model.Sampler().(*cot.LaDiR); o.denoiseSteps > 0 && !ok {
+		return nil, inputf("%s: --denoise-steps: only a run of ladir makes thoughts in steps, and this is one of %s", o.model, run.Model.Method.Name)
+	}
 	if o.thinking == "" {
 		return run, nil
 	}
