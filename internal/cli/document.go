@@ -60,8 +60,8 @@ p { max-width: 50rem; }
 .scroll { overflow-x: auto; margin: 1em 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25em .75em; text-align: left; vertical-align: top; border-bottom: 1px solid var(--faint); }
-td.number { text-align: right; white-space: nowrap; }
-td { min-width: 3em; }
+td { min-width: 6em; }
+td.number { text-align: right; white-space: nowrap; min-width: 3em; }
 figure { margin: 1em 0; }
 svg { display: block; width: 100%; min-width: 30rem; max-width: 52rem; height: auto; }
 figcaption { font-size: .9rem; }
