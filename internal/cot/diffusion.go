@@ -13,7 +13,7 @@ import (
 type Diffusion struct {
 	Process string  `yaml:"process"` // flow, or ddim
 	Steps   int     `yaml:"steps"`   // of denoising
-	Shift   float64 `yaml:"shift"`   // flow: how much more of the steps are spent near the noise; 1: equal steps
+	Shift   float64 `yaml:"shift"`   // flow: how much more of the training times and the steps is near the noise; 1: all alike
 }
 
 // Check says what is wrong with the settings, if anything is.
@@ -72,19 +72,22 @@ func (l level) noiseIn(x, e float32) float32 {
 }
 
 // flowMatching moves on a straight line from noise to codes, with the velocity
-// eps - e (Lipman et al., 2023). Its grid is that of Esser et al. (2024), s t / (1 +
-// (s-1) t) for equally spaced t.
+// eps - e (Lipman et al., 2023). Its times, of training and of the grid, are those of
+// Esser et al. (2024), s u / (1 + (s-1) u) for uniform or equally spaced u: codes of many
+// numbers can be read through much noise, so that the prompt decides near the noise alone.
 type flowMatching struct{ shift float64 }
 
-func (flowMatching) at(u float64) level { return level{u, 1 - u, u} }
+func (f flowMatching) at(u float64) level {
+	t := f.shift * u / (1 + (f.shift-1)*u)
+	return level{t, 1 - t, t}
+}
 
 func (flowMatching) word(e, eps float32) float32 { return eps - e }
 
 func (f flowMatching) grid(steps int) []level {
 	levels := make([]level, steps+1)
 	for i := range levels {
-		t := 1 - float64(i)/float64(steps)
-		levels[i] = f.at(f.shift * t / (1 + (f.shift-1)*t))
+		levels[i] = f.at(1 - float64(i)/float64(steps))
 	}
 	return levels
 }
