@@ -13,7 +13,7 @@ import (
 type Diffusion struct {
 	Process string  `yaml:"process"` // flow, or ddim
 	Steps   int     `yaml:"steps"`   // of denoising
-	Shift   float64 `yaml:"shift"`   // flow: how much more of the steps are spent near the noise; 1: equal steps
+	Shift   float64 `yaml:"shift"`   // flow: how much more of the training times and the steps is near the noise; 1: all alike
 }
 
 // Check says what is wrong with the settings, if anything is.
@@ -41,12 +41,21 @@ func (d Diffusion) process() process {
 type process interface {
 	// at is the level of a training example, for u uniform in [0, 1).
 	at(u float64) level
-	// target is what the network is to say of codes e with noise eps in them.
-	target(e, eps float32) float32
+	// word is what step wants to know of codes e with noise eps in them.
+	word(e, eps float32) float32
 	// grid are the levels of a number of denoising steps, from noise to codes.
 	grid(steps int) []level
-	// step takes x from one level to the next, in place, as out says, the network's word on x.
-	step(x, out []float32, from, to level)
+	// step takes x from one level to the next, in place, given the words on x.
+	step(x, words []float32, from, to level)
+}
+
+// denoise takes x from one level to the next, in place, given what it is without noise,
+// e, which is overwritten.
+func denoise(p process, x, e []float32, from, to level) {
+	for i, clean := range e {
+		e[i] = p.word(clean, from.noiseIn(x[i], clean))
+	}
+	p.step(x, e, from, to)
 }
 
 // A level is how much of a code there is, and how much noise.
@@ -57,20 +66,28 @@ func (l level) mix(e, eps float32) float32 {
 	return float32(l.signal*float64(e) + l.noise*float64(eps))
 }
 
+// noiseIn is the noise in x at the level, if the code is e: what mix put there.
+func (l level) noiseIn(x, e float32) float32 {
+	return float32((float64(x) - l.signal*float64(e)) / l.noise)
+}
+
 // flowMatching moves on a straight line from noise to codes, with the velocity
-// eps - e (Lipman et al., 2023). Its grid is that of Esser et al. (2024), s t / (1 +
-// (s-1) t) for equally spaced t.
+// eps - e (Lipman et al., 2023). Its times, of training and of the grid, are those of
+// Esser et al. (2024), s u / (1 + (s-1) u) for uniform or equally spaced u: codes of many
+// numbers can be read through much noise, so that the prompt decides near the noise alone.
 type flowMatching struct{ shift float64 }
 
-func (flowMatching) at(u float64) level { return level{u, 1 - u, u} }
+func (f flowMatching) at(u float64) level {
+	t := f.shift * u / (1 + (f.shift-1)*u)
+	return level{t, 1 - t, t}
+}
 
-func (flowMatching) target(e, eps float32) float32 { return eps - e }
+func (flowMatching) word(e, eps float32) float32 { return eps - e }
 
 func (f flowMatching) grid(steps int) []level {
 	levels := make([]level, steps+1)
 	for i := range levels {
-		t := 1 - float64(i)/float64(steps)
-		levels[i] = f.at(f.shift * t / (1 + (f.shift-1)*t))
+		levels[i] = f.at(1 - float64(i)/float64(steps))
 	}
 	return levels
 }
@@ -82,7 +99,7 @@ func (flowMatching) step(x, velocity []float32, from, to level) {
 	}
 }
 
-// ddim predicts the noise, and takes deterministic steps (Song et al., 2021, eta 0) on
+// ddim asks for the noise, and takes deterministic steps (Song et al., 2021, eta 0) on
 // the schedule of Ho et al. (2020).
 type ddim struct{}
 
@@ -102,7 +119,7 @@ func linearSchedule(n int, first, last float64) []level {
 
 func (ddim) at(u float64) level { return ddimSchedule[int(u*float64(len(ddimSchedule)))] }
 
-func (ddim) target(_, eps float32) float32 { return eps }
+func (ddim) word(_, eps float32) float32 { return eps }
 
 func (ddim) grid(steps int) []level {
 	levels := make([]level, steps+1)

@@ -36,7 +36,7 @@ func weightsOf(t *testing.T, p *tensor.Params) (w weights) {
 			}
 		case q.Name == "lm_head.weight":
 			w.logits += n
-		case strings.HasPrefix(q.Name, "nf_head."), strings.HasPrefix(q.Name, "code_head."), q.Name == "velocity.weight":
+		case strings.HasPrefix(q.Name, "nf_head."), strings.HasPrefix(q.Name, "code_head."):
 			w.predict += n
 		case strings.HasPrefix(q.Name, "proj_in."):
 			w.project += n

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/transformer"
 )
@@ -22,7 +23,8 @@ type LaDiR struct {
 
 	process process
 
-	velocity, velocityBias                   *tensor.Tensor // [D, H], [D]: what the process wants to know of a noisy code
+	head, headBias                           *tensor.Tensor // [D, H], [D]: what a noisy code is without noise
+	mlp                                      *nfhead.MLP    // beside head
 	slot                                     *tensor.Tensor // [K, H]: marks the rows of the noisy block
 	timeIn, timeInBias, timeOut, timeOutBias *tensor.Tensor // [W, W], [W], [H, W], [H]: of the embedding of time
 }
@@ -39,16 +41,17 @@ const (
 func NewLaDiR(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions, d Diffusion) *LaDiR {
 	in := 1 / math.Sqrt(timeWidth)
 	return &LaDiR{
-		velocity:     p.Const("velocity.weight", 0, o.D, lm.Hidden),
-		velocityBias: p.Const("velocity.bias", 0, o.D),
-		slot:         p.Normal("slot.weight", 0.02, o.K, lm.Hidden),
-		timeIn:       p.Normal("time.in.weight", in, timeWidth, timeWidth),
-		timeInBias:   p.Const("time.in.bias", 0, timeWidth),
-		timeOut:      p.Normal("time.out.weight", 0.05, lm.Hidden, timeWidth),
-		timeOutBias:  p.Const("time.out.bias", 0, lm.Hidden),
-		latent:       newLatent(p, lm, special, o),
-		Diffusion:    d,
-		process:      d.process(),
+		head:        p.Normal("code_head.weight", 0.02, o.D, lm.Hidden),
+		headBias:    p.Const("code_head.bias", 0, o.D),
+		mlp:         nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.MLP, o.D),
+		slot:        p.Normal("slot.weight", 0.02, o.K, lm.Hidden),
+		timeIn:      p.Normal("time.in.weight", in, timeWidth, timeWidth),
+		timeInBias:  p.Const("time.in.bias", 0, timeWidth),
+		timeOut:     p.Normal("time.out.weight", 0.05, lm.Hidden, timeWidth),
+		timeOutBias: p.Const("time.out.bias", 0, lm.Hidden),
+		latent:      newLatent(p, lm, special, o),
+		Diffusion:   d,
+		process:     d.process(),
 	}
 }
 
@@ -57,42 +60,39 @@ func (m *LaDiR) Rows(batch []Encoded, draws Draws) int {
 	return m.latent.Rows(batch, draws) + len(batch)*m.Options.K
 }
 
-// Loss is the squared error of what the process wants to know of a block with noise of
-// a random level in it, per latent dimension, plus the text loss, in nats per token,
-// each with its weight. As in NF-CoT, the answer is read after codes with
-// dequantisation noise.
+// Loss is the squared error of the codes that are predicted of a block with noise of a
+// random level in it, per latent dimension, plus the text loss, in nats per token, each
+// with its weight. As in NF-CoT, the answer is read after codes with dequantisation noise.
 func (m *LaDiR) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
 	e, clean := m.codes(t, batch, draws)
-	x, target, times := m.noised(t, batch, e, draws)
+	x, times := m.noised(t, batch, e, draws)
 	s := m.layout(t, batch)
-	out, logText := m.forward(t, s, m.noisyInput(t, x, times), clean)
-	d := t.Sub(out, target)
+	predicted, logText := m.forward(t, s, m.noisyInput(t, x, times), clean)
+	d := t.Sub(predicted, e)
 	miss := t.Scale(1/float32(whole.Dims), t.Sum(t.Mul(d, d)))
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), miss), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM),
 		Extra: 3 * (float64(e.Rows())*(m.predictFLOPs()+2*m.projectFLOPs()) + float64(len(batch))*m.timeFLOPs())}
-	loss.Parts.Add("velocity_error_per_dim", float64(miss.Data[0]))
+	loss.Parts.Add("code_error_per_dim", float64(miss.Data[0]))
 	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
 	return loss
 }
 
-// noised puts noise into the codes of a batch, and says what is to be said of each
-// number, and each example's time.
-// e [B·K, D] → x, target [B·K, D], times [B, 1]
-func (m *LaDiR) noised(t *tensor.Tape, batch []Encoded, e *tensor.Tensor, draws Draws) (x, target, times *tensor.Tensor) {
+// noised puts noise into the codes of a batch, and says each example's time.
+// e [B·K, D] → x [B·K, D], times [B, 1]
+func (m *LaDiR) noised(t *tensor.Tape, batch []Encoded, e *tensor.Tensor, draws Draws) (x, times *tensor.Tensor) {
 	each := m.Options.K * m.Options.D
-	x, target, times = t.New(e.Rows(), m.Options.D), t.New(e.Rows(), m.Options.D), t.New(len(batch), 1)
+	x, times = t.New(e.Rows(), m.Options.D), t.New(len(batch), 1)
 	for i, ex := range batch {
 		rng := draws.For(t, "diffuse", ex.Index)
 		l := m.process.at(rng.Float64())
 		times.Data[i] = float32(l.time)
 		for j := i * each; j < (i+1)*each; j++ {
-			eps := float32(rng.NormFloat64())
-			x.Data[j], target.Data[j] = l.mix(e.Data[j], eps), m.process.target(e.Data[j], eps)
+			x.Data[j] = l.mix(e.Data[j], float32(rng.NormFloat64()))
 		}
 	}
-	return x, target, times
+	return x, times
 }
 
 // layout puts the streams of a batch one after the other. The noisy block comes before
@@ -130,20 +130,22 @@ func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) stream {
 }
 
 // forward runs the backbone once over streams with noisy and clean codes in them, and
-// reads what it says of the noisy ones, and the log-probability of every answer token
-// in nats.   noisy [n·K, H], clean [n·K, D] → [n·K, D], [tokens, 1]
-func (m *LaDiR) forward(t *tensor.Tape, s stream, noisy, clean *tensor.Tensor) (out, text *tensor.Tensor) {
+// predicts what the noisy ones are without noise, and the log-probability of every
+// answer token in nats.   noisy [n·K, H], clean [n·K, D] → [n·K, D], [tokens, 1]
+func (m *LaDiR) forward(t *tensor.Tape, s stream, noisy, clean *tensor.Tensor) (e, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, t.Stack(noisy, m.project(t, clean)))
 	return m.predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h, 1)
 }
 
-// predict is what the process wants to know of each noisy code.   h [R, H] → [R, D]
+// predict is what each noisy code is without noise, and not the noise itself or the
+// velocity: a narrow state cannot carry all numbers of the noise (Li and He, 2025).
+// h [R, H] → [R, D]
 func (m *LaDiR) predict(t *tensor.Tape, h *tensor.Tensor) *tensor.Tensor {
-	return t.Linear(h, m.velocity, m.velocityBias)
+	return m.mlp.Add(t, t.Linear(h, m.head, m.headBias), h)
 }
 
 // predictFLOPs is what predict takes for a row.
-func (m *LaDiR) predictFLOPs() float64 { return float64(2 * len(m.velocity.Data)) }
+func (m *LaDiR) predictFLOPs() float64 { return float64(2*len(m.head.Data)) + m.mlp.FLOPs() }
 
 // noisyInput is what the backbone reads of noisy blocks.
 // x [n·K, D], times, of all blocks or of each [1 or n, 1] → [n·K, H]
@@ -231,7 +233,7 @@ func (m *LaDiR) denoise(t *tensor.Tape, caches []*transformer.Cache, x *tensor.T
 		at := t.New(1, 1)
 		at.Data[0] = float32(levels[i].time)
 		h := m.LM.Peek(t, caches, m.noisyInput(t, x, at))
-		m.process.step(x.Data, m.predict(t, h).Data, levels[i], levels[i+1])
+		denoise(m.process, x.Data, m.predict(t, h).Data, levels[i], levels[i+1])
 	}
 }
 

@@ -55,7 +55,7 @@ func TestGoldenFlowMatching(t *testing.T) {
 	e, eps := g.Tensor("e"), g.Tensor("noise")
 	velocity := tensor.New(rowsOf(e).Shape...)
 	for i := range e.Data {
-		velocity.Data[i] = straight.target(e.Data[i], eps.Data[i])
+		velocity.Data[i] = straight.word(e.Data[i], eps.Data[i])
 	}
 	rounding.Check(t, "velocity", velocity.Data, g.Floats("velocity"))
 	checkNoised(t, g, "x_t", g.Floats("t"), straight.at)
@@ -115,8 +115,8 @@ func TestLaDiRSamplesAsItLearns(t *testing.T) {
 			s := m.layout(nil, batch)
 			levels := m.process.grid(m.Diffusion.Steps)
 			for j := range m.Diffusion.Steps {
-				out, _ := m.forward(nil, s, m.noisyInput(nil, codes, filled(1, levels[j].time)), random(9, K, D))
-				m.process.step(codes.Data, out.Data, levels[j], levels[j+1])
+				clean, _ := m.forward(nil, s, m.noisyInput(nil, codes, filled(1, levels[j].time)), random(9, K, D))
+				denoise(m.process, codes.Data, clean.Data, levels[j], levels[j+1])
 			}
 			tensortest.Tolerance{Rel: 1e-4, Abs: 1e-4}.Check(t, at+": codes", x.Thoughts.Data, tensortest.Float64s(codes.Data))
 			_, text := m.forward(nil, s, random(8, K, lmShape.Hidden), x.Thoughts)
@@ -160,7 +160,7 @@ func TestDenoisingFindsCodes(t *testing.T) {
 		const e, eps = 0.7, -1.2
 		x := []float32{levels[0].mix(e, eps)}
 		for i := range d.Steps {
-			p.step(x, []float32{p.target(e, eps)}, levels[i], levels[i+1])
+			denoise(p, x, []float32{e}, levels[i], levels[i+1])
 		}
 		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("%+v", d), float64(x[0]), e)
 	}

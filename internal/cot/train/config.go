@@ -74,7 +74,7 @@ func Default(method string) Config {
 		Model:     transformer.Config{Hidden: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, FFN: 128, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 256},
 		NF:        cot.NFOptions{Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true, MeanWeight: 1},
 		Flow:      nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
-		Diffusion: cot.Diffusion{Process: "flow", Steps: 30, Shift: 1},
+		Diffusion: cot.Diffusion{Process: "flow", Steps: 30, Shift: 4},
 		Coconut:   cot.CoconutOptions{PerLine: 1, Last: 0.4, Scale: 1},
 		LoRA:      transformer.LoRA{Alpha: 16, Targets: "all"},
 		Batch:     32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
