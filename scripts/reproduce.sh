@@ -7,8 +7,8 @@
 # What is done already is not done again, and an interrupted run is continued: call it
 # again after any interruption. Results do not depend on JOBS. Settings, as variables:
 #   SEEDS      seeds of methods                           1 2 3 4 5
-#   RL_SEEDS   seeds of reinforcement, some of SEEDS      1 2 3
-#   ABLATIONS  seeds of ablations and curves, likewise    1
+#   RL_SEEDS   those of them for reinforcement            the first three
+#   ABLATIONS  those of them for ablations and curves     the first
 #   BUDGET     FLOPs of the backbone for each training    9e12
 #   JOBS       things done at a time, a core each         2
 #   PARTS      some of: methods rl probes ablations curve cost report, and docs, which
@@ -33,11 +33,11 @@ else
 fi
 
 if [ "$quick" ]; then
-	: "${SEEDS:=1}" "${RL_SEEDS:=1}" "${BUDGET:=6e11}" "${EXAMPLES:=4000}" "${VAE_STEPS:=200}" "${PROBLEMS:=50}" "${RL_STEPS:=10}" "${SAMPLES:=8}" "${MANY:=16}"
+	: "${SEEDS:=1}" "${BUDGET:=6e11}" "${EXAMPLES:=4000}" "${VAE_STEPS:=200}" "${PROBLEMS:=50}" "${RL_STEPS:=10}" "${SAMPLES:=8}" "${MANY:=16}"
 else
-	: "${SEEDS:=1 2 3 4 5}" "${RL_SEEDS:=1 2 3}" "${BUDGET:=9e12}" "${EXAMPLES:=16000}" "${VAE_STEPS:=600}" "${PROBLEMS:=200}" "${RL_STEPS:=120}" "${SAMPLES:=16}" "${MANY:=64}"
+	: "${SEEDS:=1 2 3 4 5}" "${BUDGET:=9e12}" "${EXAMPLES:=16000}" "${VAE_STEPS:=600}" "${PROBLEMS:=200}" "${RL_STEPS:=120}" "${SAMPLES:=16}" "${MANY:=64}"
 fi
-: "${ABLATIONS:=1}" "${JOBS:=2}" "${PARTS:=methods rl probes ablations curve cost report}" "${BENCH:=minicode:fold,shuffle,trace:medium}"
+: "${RL_SEEDS:=$(cut -d" " -f1-3 <<<"$SEEDS")}" "${ABLATIONS:=${SEEDS%% *}}" "${JOBS:=2}" "${PARTS:=methods rl probes ablations curve cost report}" "${BENCH:=minicode:fold,shuffle,trace:medium}"
 export SEEDS RL_SEEDS BUDGET EXAMPLES VAE_STEPS PROBLEMS RL_STEPS SAMPLES MANY ABLATIONS JOBS PARTS BENCH
 
 nfcot=${NFCOT:-$out/nfcot}
