@@ -52,8 +52,10 @@ backbone="--set model.hidden=96 --set model.heads=3 --set model.kv_heads=3 --set
 in_words="--set model.ffn=240"
 in_codes="--set model.ffn=192 --set nf.mlp=128 --set flow.blocks=0"
 
-# note PART NAME METHOD SEED KEY VALUE... adds an entry to the study.
+# note PART NAME METHOD SEED KEY VALUE... adds an entry to the study, but not while
+# several things are done at a time: see tasks.
 note() {
+	[ -z "$task" ] || return 0
 	local part=$1 name=$2 method=$3 seed=$4 line
 	shift 4
 	line="{\"part\":\"$part\",\"name\":\"$name\",\"method\":\"$method\",\"seed\":$seed"
@@ -246,9 +248,16 @@ if [ "$task" ]; then
 	exit
 fi
 
-# tasks does the lines of its input, JOBS at a time.
+# tasks does the lines of its input, JOBS at a time, then once more in their order: all
+# is done by then, and is noted in an order that does not depend on what took how long.
 tasks() {
-	xargs -P "$JOBS" -d '\n' -I{} bash -c 'set -- $1; echo "$(date +%T) $*" >&2; exec bash "$0" ${QUICK:+--quick} --task "$OUT" "$@"' "$0" {}
+	local lines line
+	lines=$(cat)
+	xargs -P "$JOBS" -d '\n' -I{} bash -c 'set -- $1; echo "$(date +%T) $*" >&2; exec bash "$0" ${QUICK:+--quick} --task "$OUT" "$@"' "$0" {} <<<"$lines"
+	while read -r line; do
+		# shellcheck disable=SC2086
+		$line </dev/null
+	done <<<"$lines"
 }
 export OUT=$out QUICK=$quick
 has() { case " $PARTS " in *" $1 "*) ;; *) false ;; esac; }
@@ -298,7 +307,7 @@ if has ablations; then
 	done | tasks
 fi
 if has curve; then
-	for line in "nfcot NF-CoT 50" "cot explicit_CoT 50" "nfcot NF-CoT 100" "cot explicit_CoT 100" "nfcot NF-CoT 200" "cot explicit_CoT 200"; do
+	for line in "nfcot NF-CoT 50" "nfcot NF-CoT 100" "nfcot NF-CoT 200" "cot explicit_CoT 50" "cot explicit_CoT 100" "cot explicit_CoT 200"; do
 		each "$ABLATIONS" "curve S $line"
 	done | tasks
 fi
