@@ -302,7 +302,7 @@ if has ablations; then
 		"ablation S flow-start flow_from_the_start thoughts --set flow.blocks=5 --set stages.2.hold_flow=false" \
 		"late S flow-late flow_late" "late S flow-identity flow_late,_order_kept --set flow.permutation=identity" "late S flow-2 flow_late,_2_blocks --set flow.blocks=2" \
 		"warm S warm from_text:_stages_1_and_2 10" "cold S " \
-		"temperature S noisy T_z_0.9_with_noise" "temperature S t0 T_z_0 --thought-temp 0" "temperature S t6 T_z_0.6 --denoise --thought-temp 0.6" "temperature S t9 T_z_0.9 --denoise --thought-temp 0.9"; do
+		"temperature S noisy temperature_0.9,_with_noise" "temperature S t0 temperature_0 --thought-temp 0" "temperature S t6 temperature_0.6 --denoise --thought-temp 0.6" "temperature S t9 temperature_0.9 --denoise --thought-temp 0.9"; do
 		each "$ABLATIONS" "$line"
 	done | tasks
 fi
@@ -322,5 +322,11 @@ fi
 if has docs; then
 	mkdir -p "$root/docs/figures"
 	cp "$out"/report/*.svg "$root/docs/figures/"
-	sed 's|](\([a-z_]*\.svg\))|](figures/\1)|' "$out/report/results.md" >"$root/docs/results.md"
+	{
+		head -n 1 "$out/report/results.md"
+		printf '\nWhat `scripts/reproduce.sh` made, from nothing: `%s`, %s FLOPs a training, %s test problems x %s samples (%s in reinforcement\047s); seeds %s, of reinforcement %s, of ablations and budgets %s.\n' \
+			"$BENCH" "$BUDGET" "$PROBLEMS" "$SAMPLES" "$MANY" "$SEEDS" "$RL_SEEDS" "$ABLATIONS"
+		printf '[experiments.md](experiments.md) has how the setting was found and what the numbers say, [method.md](method.md) what they are numbers of.\n'
+		tail -n +2 "$out/report/results.md" | sed 's|](\([a-z_]*\.svg\))|](figures/\1)|'
+	} >"$root/docs/results.md"
 fi
