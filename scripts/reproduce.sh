@@ -294,7 +294,7 @@ if has ablations; then
 	each "$ABLATIONS" "thoughts S thoughts-32 --dims 32" | tasks
 	each "$ABLATIONS" "thoughts S thoughts-128 --dims 128" | tasks
 	each "$ABLATIONS" "base S " | tasks
-	for line in "ablation S one one_Gaussian thoughts --set nf.components=1" "ablation S linear linear_head_and_proj_in thoughts --set nf.mlp=0" "ablation S likelihood likelihood_alone,_no_mean_guidance thoughts --set nf.mean_weight=0" \
+	for line in "ablation S one one_Gaussian thoughts --set nf.components=1" "ablation S linear linear_head_and_input thoughts --set nf.mlp=0" "ablation S likelihood likelihood_alone,_no_mean_guidance thoughts --set nf.mean_weight=0" \
 		"ablation S noise1 noise_0.1 thoughts --set nf.noise=0.1" "ablation S noise5 noise_0.5 thoughts --set nf.noise=0.5" \
 		"ablation S local encoder:_local_transformer thoughts-local" "ablation S causal encoder:_causal_transformer thoughts-causal" \
 		"ablation S full encoder:_full_transformer thoughts-full" "ablation S even even_segments thoughts-even" \

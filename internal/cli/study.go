@@ -41,8 +41,9 @@ type studyEntry struct {
 // A study is what there is of a study's entries.
 type study struct {
 	dir     string
-	groups  map[string][]*group // by part, in the order of the file
-	missing []string            // what was named and is not there
+	groups  map[string][]*group  // by part, in the order of the file
+	runs    map[[2]string]string // by part and run: the name of the entry that named it first
+	missing []string             // what was named and is not there
 }
 
 // A group is the entries of a part that differ in their seeds alone, in the order
@@ -81,7 +82,7 @@ type training struct {
 // readStudy reads all that study.jsonl names. What is not there is noted and left
 // out; what is there and damaged is an error.
 func readStudy(dir string) (*study, error) {
-	s := &study{dir: dir, groups: map[string][]*group{}}
+	s := &study{dir: dir, groups: map[string][]*group{}, runs: map[[2]string]string{}}
 	path := filepath.Join(dir, studyFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, inputf("%s: not the folder of a study: it has no %s", dir, studyFile)
@@ -116,6 +117,17 @@ func readStudy(dir string) (*study, error) {
 		slices.SortFunc(g.members, func(a, b member) int { return cmp.Compare(a.seed, b.seed) })
 	}
 	return s, nil
+}
+
+// sampledOtherwise tells whether the run of an entry is another's, drawn from in another
+// way: its training is shown once.
+func (s *study) sampledOtherwise(e studyEntry) bool {
+	key := [2]string{e.Part, e.Run}
+	if first, ok := s.runs[key]; ok {
+		return first != e.Name
+	}
+	s.runs[key] = e.Name
+	return false
 }
 
 // find is the group of a name, or nil.
@@ -159,7 +171,7 @@ func (s *study) read(e studyEntry) (member, error) {
 		}
 		m.eval = x
 	}
-	if dir, ok := there(e.Run); ok {
+	if dir, ok := there(e.Run); ok && !s.sampledOtherwise(e) {
 		t, err := readTraining(dir)
 		if err != nil {
 			return m, err

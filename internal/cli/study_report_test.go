@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -286,5 +287,31 @@ func TestClaims(t *testing.T) {
 	s.groups["perturb"][0].members = s.groups["perturb"][0].members[:1]
 	if got := s.perturbed().Verdict; got != undecided {
 		t.Errorf("noise under a single seed: %s", got)
+	}
+}
+
+// Another way of drawing from a run has results of its own, and its training is shown
+// with those of the first.
+func TestTrainingIsShownOnce(t *testing.T) {
+	dir := t.TempDir()
+	fakeStudy(t, dir)
+	f, err := os.OpenFile(filepath.Join(dir, studyFile), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(`{"part":"methods","name":"drawn otherwise","method":"nfcot-mean","seed":1,"run":"seed1/run NF-CoT","eval":"seed1/eval LaVAE"}` + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := readStudy(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := s.find("methods", "drawn otherwise")
+	if again == nil || len(again.evaluated()) != 1 || again.first() != nil {
+		t.Errorf("of the run drawn from otherwise there is %+v, want its evaluation alone", again)
+	}
+	if g := s.find("methods", "NF-CoT"); g.first() == nil {
+		t.Error("the run has lost its training")
 	}
 }
