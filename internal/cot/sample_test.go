@@ -472,6 +472,10 @@ func TestScoreGradient(t *testing.T) {
 	checkScoreGradient(t, m, p)
 	m, p = shakenDual(nfOptions)
 	checkScoreGradient(t, m, p)
+	mixed := nfOptions
+	mixed.Components = 3
+	m, p = shakenNFCoT(mixed)
+	checkScoreGradient(t, m, p)
 }
 
 func checkScoreGradient(t *testing.T, m *NFCoT, p *tensor.Params) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/tensortest"
 )
 
 // temperedText is log p of tokens drawn from softmax(logits/temp), written out in
@@ -64,6 +65,38 @@ func TestTemperedScoreIsThatOfTheSampler(t *testing.T) {
 				w := walk(m.LM, append(slices.Clone(x.Prompt), map[bool]int{false: special.Ans, true: special.CoT}[chain])...)
 				loose.CheckScalar(t, fmt.Sprintf("%+v, chain %v, sample %d", temp, chain, i), float64(text.Data[i]), temperedText(w, said(x, m.Special), temp.Text))
 			}
+		}
+	}
+}
+
+// So it is with a mixture: the weights of its components are tempered too.
+func TestTemperedScoreOfMixture(t *testing.T) {
+	o := nfOptions
+	o.Components = 3
+	m, _ := shakenNFCoT(o)
+	for _, temp := range []float64{0.4, 0.9, 2} {
+		samples := slices.Concat(m.Sample(prompts(3), 3, Options{ThoughtTemp: temp, TextTemp: 1, MaxTokens: 4, Seed: 1})...)
+		thoughts, _ := m.LogProb(nil, samples, Temperatures{temp, 1})
+		for i, x := range samples {
+			w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
+			want := 0.0
+			for k := range o.K {
+				next, u := m.Head.Predict(nil, w.h), rowRange(x.Thoughts, k, k+1)
+				var mass, weights float64
+				for c, logit := range next.Logits.Data {
+					weight := math.Exp(float64(logit) / temp)
+					weights += weight
+					for d, v := range u.Data {
+						sigma := temp * math.Exp(float64(next.LogSigma.Data[d]))
+						z := float64(v-next.Mu.Data[d]-next.Delta.Data[c*o.D+d]) / sigma
+						weight *= math.Exp(-z*z/2) / (sigma * math.Sqrt(2*math.Pi))
+					}
+					mass += weight
+				}
+				want += math.Log(mass / weights)
+				w.feed(m.project(nil, u))
+			}
+			tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("T_z %g, sample %d", temp, i), float64(thoughts.Data[i]), want)
 		}
 	}
 }
