@@ -1,34 +1,52 @@
-// Package shared finds, for tests, the folders that lie beside the repository:
-// golden numbers and real data, which are not part of it.
+// Package shared finds, for tests, the folders they read: golden numbers in the
+// repository, and what lies beside it and is not part of it.
 package shared
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
 // Fixtures returns the folder of golden numbers: $NFCOT_FIXTURES, by default
-// ../shared/fixtures. The test is skipped where there is none.
-func Fixtures(t testing.TB) string { t.Helper(); return folder(t, "NFCOT_FIXTURES", "fixtures") }
+// testdata/golden.
+func Fixtures(t testing.TB) string {
+	t.Helper()
+	dir := folder(t, "NFCOT_FIXTURES", filepath.Join("testdata", "golden"))
+	if _, err := os.Stat(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
 
-// Data returns the folder of real data: $NFCOT_DATA, by default ../shared/data.
-// The test is skipped where there is none.
-func Data(t testing.TB) string { t.Helper(); return folder(t, "NFCOT_DATA", "data") }
+// Goldens returns the folder of what other programs compute with models and
+// files in public formats: $NFCOT_GOLDENS, by default ../shared/goldens. The test
+// is skipped where there is none.
+func Goldens(t testing.TB) string { t.Helper(); return beside(t, "NFCOT_GOLDENS", "goldens") }
+
+// Data returns the folder of published benchmarks and tokenizers: $NFCOT_DATA, by
+// default ../shared/data. The test is skipped where there is none.
+func Data(t testing.TB) string { t.Helper(); return beside(t, "NFCOT_DATA", "data") }
+
+// beside is a folder beside the repository, without which a test is skipped. What
+// it says then is summed up by .ci/skipped.
+func beside(t testing.TB, variable, name string) string {
+	t.Helper()
+	dir := folder(t, variable, filepath.Join("..", "shared", name))
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("needs the folder that $%s names; there is no %s", variable, dir)
+	}
+	return dir
+}
 
 // folder is the folder that a variable names. Relative paths are seen from the
 // root of the repository, whatever package is tested.
-func folder(t testing.TB, variable, name string) string {
+func folder(t testing.TB, variable, otherwise string) string {
 	t.Helper()
-	dir := os.Getenv(variable)
-	if dir == "" {
-		dir = filepath.Join("..", "shared", name)
-	}
+	dir := cmp.Or(os.Getenv(variable), otherwise)
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(root(t), dir)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no folder %s; $%s can name another", dir, variable)
 	}
 	return dir
 }
