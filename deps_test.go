@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"internal/nfhead":        {"internal/tensor", "internal/transformer"},
 	"internal/ckpt":          {},
 	"internal/eval":          {},
-	"internal/figure":        {},
+	"internal/page":          {"internal/ckpt"},
 	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not
 	"internal/eval/cpython":  {"internal/eval", "internal/eval/sandbox"},
 	"internal/eval/sandbox":  {},
@@ -65,7 +65,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":                 {"internal/cli"},
 	"golang.org/x/text":                 {"internal/tokenizer"},
 	"gonum.org/v1/gonum":                {"internal/eval"},
-	"gonum.org/v1/plot":                 {"internal/figure"},
+	"gonum.org/v1/plot":                 {"internal/page"},
 	"github.com/google/go-cmp":          nil,
 	"github.com/nlpodyssey/safetensors": nil,
 	"github.com/rogpeppe/go-internal":   nil,

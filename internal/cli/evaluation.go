@@ -19,7 +19,7 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
-	"nfcot/internal/figure"
+	"nfcot/internal/page"
 )
 
 // settings are what the verdicts of an evaluation depend on. A report names
@@ -211,27 +211,27 @@ func (x *evaluation) name() string { return strings.TrimSpace(x.Bench + " " + x.
 
 // curves are the evaluation's pass@k over all k, to be drawn in the styles from
 // the given one on.
-func (x *evaluation) curves(name string, style int) []figure.Series {
+func (x *evaluation) curves(name string, style int) []page.Series {
 	pass, base := x.Curves()
 	if base == nil {
-		return []figure.Series{passCurve(name, style, pass)}
+		return []page.Series{passCurve(name, style, pass)}
 	}
-	return []figure.Series{passCurve(name+", base and plus tests", style, pass), passCurve(name+", base tests", style+1, base)}
+	return []page.Series{passCurve(name+", base and plus tests", style, pass), passCurve(name+", base tests", style+1, base)}
 }
 
 // passCurve is pass@k in percent over k.
-func passCurve(name string, style int, estimates []eval.PassEstimate) figure.Series {
-	s := figure.Series{Name: name, Style: style}
+func passCurve(name string, style int, estimates []eval.PassEstimate) page.Series {
+	s := page.Series{Name: name, Style: style}
 	for _, p := range estimates {
-		s.Points = append(s.Points, figure.Point{X: float64(p.K), Y: 100 * p.Value, Low: 100 * p.Low, High: 100 * p.High})
+		s.Points = append(s.Points, page.Point{X: float64(p.K), Y: 100 * p.Value, Low: 100 * p.Low, High: 100 * p.High})
 	}
 	return s
 }
 
 // passFigure draws curves of pass@k.
-func passFigure(curves []figure.Series) *figure.Figure {
-	return &figure.Figure{Name: "pass_at_k", Title: "pass@k over k, with 95 % intervals",
-		Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, YMax: 100, Series: curves}}}
+func passFigure(curves []page.Series) *page.Figure {
+	return &page.Figure{Name: "pass_at_k", Title: "pass@k over k, with 95 % intervals",
+		Panels: []page.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, YMax: 100, Series: curves}}}
 }
 
 // kinds are the kinds of result in the order in which tables have them.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"nfcot/internal/page"
 )
 
 // printJSON writes v as one line of JSON to stdout.
@@ -28,7 +30,7 @@ func (e *env) printTable(header []string, rows [][]string) {
 	t.SetStyle(style)
 	var configs []table.ColumnConfig
 	for i := range header {
-		if slices.ContainsFunc(rows, func(row []string) bool { return isNumber(row[i]) }) {
+		if slices.ContainsFunc(rows, func(row []string) bool { return page.IsNumber(row[i]) }) {
 			configs = append(configs, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
 		}
 	}
@@ -38,11 +40,6 @@ func (e *env) printTable(header []string, rows [][]string) {
 		t.AppendRow(cells(row))
 	}
 	t.Render()
-}
-
-// isNumber tells numbers, with an interval or a unit after them, from names.
-func isNumber(s string) bool {
-	return strings.IndexAny(strings.TrimLeft(s, "+-"), "0123456789") == 0
 }
 
 func cells(texts []string) table.Row {
@@ -60,4 +57,35 @@ func indent(s string) string {
 		fmt.Fprintf(&b, "    %s", line)
 	}
 	return b.String()
+}
+
+// printDocument writes a document without its figures to stdout.
+func (e *env) printDocument(d page.Document) {
+	for i, s := range d.Sections {
+		if i > 0 {
+			fmt.Fprintln(e.stdout)
+		}
+		fmt.Fprintf(e.stdout, "%s\n", strings.ToUpper(s.Title))
+		for _, paragraph := range s.Text {
+			fmt.Fprintln(e.stdout, text.WrapSoft(paragraph, 100))
+		}
+		for _, t := range s.Tables {
+			fmt.Fprintln(e.stdout)
+			if t.Title != "" {
+				fmt.Fprintln(e.stdout, t.Title)
+			}
+			e.printTable(t.Header, wrapped(t.Rows))
+		}
+	}
+}
+
+// wrapped are rows with long texts broken into lines.
+func wrapped(rows [][]string) [][]string {
+	out := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			out[i] = append(out[i], text.WrapSoft(cell, 48))
+		}
+	}
+	return out
 }

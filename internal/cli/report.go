@@ -13,7 +13,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/eval"
-	"nfcot/internal/figure"
+	"nfcot/internal/page"
 )
 
 type reportOptions struct {
@@ -191,8 +191,8 @@ func points(d eval.Estimate) string {
 
 func writePage(w io.Writer, all []compared) error {
 	header, rows := sideBySide(all)
-	page := document{Title: "pass@k", Sections: []section{{Title: "Evaluations", Tables: []pageTable{{Header: header, Rows: rows}}}}}
-	var curves []figure.Series
+	d := page.Document{Title: "pass@k", Sections: []page.Section{{Title: "Evaluations", Tables: []page.Table{{Header: header, Rows: rows}}}}}
+	var curves []page.Series
 	for _, c := range all {
 		report, err := eval.Summarize(c.problems(), c.verdicts, nil)
 		if err != nil {
@@ -201,8 +201,8 @@ func writePage(w io.Writer, all []compared) error {
 		c.Report.Tasks = report.Tasks
 		curves = append(curves, c.curves(c.name(), len(curves))...)
 		header, rows := taskRows(c.evaluation)
-		page.Sections = append(page.Sections, section{Title: c.name(), Tables: []pageTable{{Header: header, Rows: rows}}})
+		d.Sections = append(d.Sections, page.Section{Title: c.name(), Tables: []page.Table{{Header: header, Rows: rows}}})
 	}
-	page.Sections[0].Figures = []*figure.Figure{passFigure(curves)}
-	return page.writeHTML(w)
+	d.Sections[0].Figures = []*page.Figure{passFigure(curves)}
+	return d.WriteHTML(w)
 }

@@ -5,12 +5,11 @@ package cli
 import (
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
 	"nfcot/internal/eval"
-	"nfcot/internal/figure"
+	"nfcot/internal/page"
 )
 
 func (e *env) reportStudy(o reportOptions) error {
@@ -30,20 +29,17 @@ func (e *env) reportStudy(o reportOptions) error {
 		return err
 	}
 	if o.out != "" {
-		if err := os.MkdirAll(o.out, 0o755); err != nil {
-			return err
-		}
-		if err := d.write(o.out); err != nil {
+		if err := d.Write(o.out); err != nil {
 			return err
 		}
 	}
 	if e.json {
 		return e.printJSON(struct {
 			Claims []claim `json:"claims"`
-			document
+			page.Document
 		}{claims, d})
 	}
-	d.print(e)
+	e.printDocument(d)
 	return nil
 }
 
@@ -69,13 +65,13 @@ const paperNote = "Columns marked 'paper' are the paper's own numbers, of a larg
 	"Its SFT stands beside explicit CoT; its base model had 55.8."
 
 // document is the whole report.
-func (s *study) document(claims []claim) (document, error) {
-	d := document{Title: "NF-CoT in miniature"}
+func (s *study) document(claims []claim) (page.Document, error) {
+	d := page.Document{Title: "NF-CoT in miniature"}
 	d.Sections = append(d.Sections, claimSection(claims))
 	for _, part := range []struct {
 		name    string
 		groups  bool
-		section func() (section, error)
+		section func() (page.Section, error)
 	}{
 		{"methods", s.has("methods"), s.methodSection},
 		{"cost", s.has("methods") || s.has("cost"), s.costSection},
@@ -95,15 +91,15 @@ func (s *study) document(claims []claim) (document, error) {
 		d.Sections = append(d.Sections, section)
 	}
 	if len(s.missing) > 0 {
-		d.Sections = append(d.Sections, section{Title: "Left out", Text: s.missing})
+		d.Sections = append(d.Sections, page.Section{Title: "Left out", Text: s.missing})
 	}
 	return d, nil
 }
 
 func (s *study) has(part string) bool { return len(s.groups[part]) > 0 }
 
-func claimSection(claims []claim) section {
-	t := pageTable{Header: []string{"claim", "verdict", "evidence: mean [95 % interval]", "paper, at its scale"}}
+func claimSection(claims []claim) page.Section {
+	t := page.Table{Header: []string{"claim", "verdict", "evidence: mean [95 % interval]", "paper, at its scale"}}
 	for _, c := range claims {
 		var evidence []string
 		for _, f := range c.Evidence {
@@ -115,7 +111,7 @@ func claimSection(claims []claim) section {
 		}
 		t.Rows = append(t.Rows, []string{c.Claim, string(c.Verdict), strings.Join(evidence, "; "), c.Paper})
 	}
-	return section{Title: "Claims", Tables: []pageTable{t}, Text: []string{
+	return page.Section{Title: "Claims", Tables: []page.Table{t}, Text: []string{
 		"The verdicts are computed. A comparison holds if its whole 95 % interval is on the claimed side, does not hold if the whole interval is on the other, and has not enough evidence otherwise. " +
 			"A claim of several comparisons holds if all do and in part if some do; if none does, it does not hold as soon as one does not."}}
 }
@@ -176,20 +172,20 @@ func (s *study) scored(part string) (all []*group) {
 	return all
 }
 
-func (s *study) methodSection() (section, error) {
+func (s *study) methodSection() (page.Section, error) {
 	reference := s.reference()
-	out := section{Title: "Methods", Text: []string{
+	out := page.Section{Title: "Methods", Text: []string{
 		"Intervals are 95 %: bootstrap over seeds and over the problems within them. Differences are paired by seed and problem; ~ marks those without evidence of a difference.", paperNote}}
 	all := s.scored("methods")
-	main := pageTable{Title: "Accuracy, mean over seeds", Header: []string{"method", "seeds"}}
+	main := page.Table{Title: "Accuracy, mean over seeds", Header: []string{"method", "seeds"}}
 	common := ks(all...)
 	for _, k := range common {
 		main.Header = append(main.Header, fmt.Sprintf("pass@%d, %%", k))
 	}
 	main.Header = append(main.Header, fmt.Sprintf("difference of pass@1 to %s, points", reference.name), "paper: mean pass@1, %")
-	bySeed := pageTable{Title: "Accuracy by seed", Header: append([]string{"method", "seed"}, main.Header[2:2+len(common)]...)}
-	var rows []figure.Row
-	var curves, scatter []figure.Series
+	bySeed := page.Table{Title: "Accuracy by seed", Header: append([]string{"method", "seed"}, main.Header[2:2+len(common)]...)}
+	var rows []page.Row
+	var curves, scatter []page.Series
 	for _, g := range all {
 		row := []string{g.name, g.seeds()}
 		for _, p := range g.passOver(common) {
@@ -213,18 +209,18 @@ func (s *study) methodSection() (section, error) {
 			bySeed.Rows = append(bySeed.Rows, row)
 		}
 		e := g.over(passAt(1))
-		rows = append(rows, figure.Row{Name: g.name, Value: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High})
+		rows = append(rows, page.Row{Name: g.name, Value: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High})
 		curves = append(curves, s.curve(g, g.name, s.style(g.name)))
-		scatter = append(scatter, figure.Series{Name: g.name, Style: s.style(g.name), Points: []figure.Point{
+		scatter = append(scatter, page.Series{Name: g.name, Style: s.style(g.name), Points: []page.Point{
 			{X: g.mean(reasoning), Y: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High}}})
 	}
-	out.Tables = []pageTable{main.withoutEmpty(), bySeed}
-	out.Figures = []*figure.Figure{
-		{Name: "accuracy", Title: "pass@1 of each method, mean over seeds with 95 % intervals", Panels: []figure.Panel{{X: "pass@1, %", Rows: rows}}},
+	out.Tables = []page.Table{main.WithoutEmpty(), bySeed}
+	out.Figures = []*page.Figure{
+		{Name: "accuracy", Title: "pass@1 of each method, mean over seeds with 95 % intervals", Panels: []page.Panel{{X: "pass@1, %", Rows: rows}}},
 		{Name: "pass_at_k", Title: "pass@k of each method, mean over seeds with 95 % intervals",
-			Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, Series: curves}}},
+			Panels: []page.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, Series: curves}}},
 		{Name: "positions", Title: "pass@1 against the reasoning positions of a sample: tokens of explicit thinking or continuous thoughts; points at the same place stand side by side",
-			Panels: []figure.Panel{{X: "reasoning positions a sample", Y: "pass@1, %", Scattered: true, Series: scatter}}},
+			Panels: []page.Panel{{X: "reasoning positions a sample", Y: "pass@1, %", Scattered: true, Series: scatter}}},
 	}
 	if f := s.trainingFigure(); f != nil {
 		out.Figures = append(out.Figures, f)
@@ -236,7 +232,7 @@ func (s *study) methodSection() (section, error) {
 }
 
 // curve is pass@k of a group over the k that a figure wants.
-func (s *study) curve(g *group, name string, style int) figure.Series {
+func (s *study) curve(g *group, name string, style int) page.Series {
 	return passCurve(name, style, g.passOver(eval.PlottedKs(fewest(g))))
 }
 
@@ -252,7 +248,7 @@ func (g *group) first() *training {
 
 // line is a key of metrics.jsonl over the steps, smoothed by means over windows so
 // that about sixty points remain.
-func (t *training) line(key string) (points []figure.Point) {
+func (t *training) line(key string) (points []page.Point) {
 	var steps, values []float64
 	for i, l := range t.lines {
 		if v, ok := l[key]; ok {
@@ -269,14 +265,14 @@ func (t *training) line(key string) (points []figure.Point) {
 		for _, v := range values[from : from+window] {
 			sum += v
 		}
-		points = append(points, figure.Point{X: steps[from+window-1], Y: sum / float64(window)})
+		points = append(points, page.Point{X: steps[from+window-1], Y: sum / float64(window)})
 	}
 	return points
 }
 
 // trainingFigure draws the losses of all methods, of the first seed.
-func (s *study) trainingFigure() *figure.Figure {
-	panels := []figure.Panel{
+func (s *study) trainingFigure() *page.Figure {
+	panels := []page.Panel{
 		{Title: "loss, of different kinds", X: "step", Y: "loss"},
 		{Title: "text, held out", X: "step", Y: "nats a token"},
 		{Title: "thoughts, held out", X: "step", Y: "nats a dimension"},
@@ -286,47 +282,47 @@ func (s *study) trainingFigure() *figure.Figure {
 		for _, g := range s.groups["methods"] {
 			if t := g.first(); t != nil {
 				if line := t.line(key); len(line) > 0 {
-					panels[i].Series = append(panels[i].Series, figure.Series{Name: g.name, Style: s.style(g.name), Points: line})
+					panels[i].Series = append(panels[i].Series, page.Series{Name: g.name, Style: s.style(g.name), Points: line})
 				}
 			}
 		}
 	}
-	panels = slices.DeleteFunc(panels, func(p figure.Panel) bool { return len(p.Series) == 0 })
+	panels = slices.DeleteFunc(panels, func(p page.Panel) bool { return len(p.Series) == 0 })
 	if len(panels) == 0 {
 		return nil
 	}
-	return &figure.Figure{Name: "training", Title: "Training, first seed", Columns: min(2, len(panels)), Panels: panels}
+	return &page.Figure{Name: "training", Title: "Training, first seed", Columns: min(2, len(panels)), Panels: panels}
 }
 
 // thoughtFigure draws how sure the reference is of each of its thoughts in the
 // course of training, of the first seed.
-func (s *study) thoughtFigure() *figure.Figure {
+func (s *study) thoughtFigure() *page.Figure {
 	g := s.reference()
 	t := g.first()
 	if t == nil {
 		return nil
 	}
-	panels := []figure.Panel{{Title: "sigma of thoughts", X: "step", Y: "mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Y: "nats a dimension"}}
+	panels := []page.Panel{{Title: "sigma of thoughts", X: "step", Y: "mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Y: "nats a dimension"}}
 	for i, key := range []string{"held_out_sigma_thought_%d", "held_out_nll_thought_%d_nats_per_dim"} {
 		for k := 1; ; k++ {
 			line := t.line(fmt.Sprintf(key, k))
 			if len(line) == 0 {
 				break
 			}
-			panels[i].Series = append(panels[i].Series, figure.Series{Name: fmt.Sprintf("thought %d", k), Style: k - 1, Points: line})
+			panels[i].Series = append(panels[i].Series, page.Series{Name: fmt.Sprintf("thought %d", k), Style: k - 1, Points: line})
 		}
 	}
-	panels = slices.DeleteFunc(panels, func(p figure.Panel) bool { return len(p.Series) == 0 })
+	panels = slices.DeleteFunc(panels, func(p page.Panel) bool { return len(p.Series) == 0 })
 	if len(panels) == 0 {
 		return nil
 	}
-	return &figure.Figure{Name: "thoughts", Title: "Held-out diagnostics of the thoughts of " + g.name + ", first seed", Columns: len(panels), Panels: panels}
+	return &page.Figure{Name: "thoughts", Title: "Held-out diagnostics of the thoughts of " + g.name + ", first seed", Columns: len(panels), Panels: panels}
 }
 
-func (s *study) costSection() (section, error) {
-	out := section{Title: "Cost", Text: []string{
+func (s *study) costSection() (page.Section, error) {
+	out := page.Section{Title: "Cost", Text: []string{
 		"FLOPs of training are the backbone's, forward and backward; that of the VAE, which methods with codes share, is not among them. Parameters are those of the run's weights, without the VAE."}}
-	answers := pageTable{Title: "Thinking and answering, means a sample", Header: []string{"method", "reasoning positions", "thinking, MFLOP", "answering, MFLOP",
+	answers := page.Table{Title: "Thinking and answering, means a sample", Header: []string{"method", "reasoning positions", "thinking, MFLOP", "answering, MFLOP",
 		"thinking, ms", "answering, ms", "peak memory, MiB", "structural similarity", "paper: thoughts of HumanEval, s", "paper: TFLOP a sample"}}
 	costs := s.scored("cost")
 	if len(costs) == 0 {
@@ -335,8 +331,8 @@ func (s *study) costSection() (section, error) {
 	} else {
 		out.Text = append(out.Text, "Thinking and answering were measured alone, on a quiet machine.")
 	}
-	flops := figure.Panel{X: "MFLOP a sample", Parts: []string{"thinking", "answering"}}
-	seconds := figure.Panel{X: "ms a sample", Parts: flops.Parts}
+	flops := page.Panel{X: "MFLOP a sample", Stack: []string{"thinking", "answering"}}
+	seconds := page.Panel{X: "ms a sample", Stack: flops.Stack}
 	for _, g := range costs {
 		method := g.method
 		if m := s.find("methods", g.name); method == "" && m != nil {
@@ -350,15 +346,15 @@ func (s *study) costSection() (section, error) {
 		}
 		row = append(row, g.memory(), g.similarity(), known(paperSeconds, method, "%.1f"), known(paperTFLOPs, method, "%.1f"))
 		answers.Rows = append(answers.Rows, row)
-		flops.Bars = append(flops.Bars, figure.Bar{Name: g.name, Parts: values[1:3]})
-		seconds.Bars = append(seconds.Bars, figure.Bar{Name: g.name, Parts: values[3:5]})
+		flops.Bars = append(flops.Bars, page.Bar{Name: g.name, Stack: values[1:3]})
+		seconds.Bars = append(seconds.Bars, page.Bar{Name: g.name, Stack: values[3:5]})
 	}
 	if len(answers.Rows) > 0 {
-		out.Tables = append(out.Tables, answers.withoutEmpty())
-		out.Figures = append(out.Figures, &figure.Figure{Name: "cost_flops", Title: "FLOPs of thinking and answering", Panels: []figure.Panel{flops}},
-			&figure.Figure{Name: "cost_seconds", Title: "Seconds of thinking and answering", Panels: []figure.Panel{seconds}})
+		out.Tables = append(out.Tables, answers.WithoutEmpty())
+		out.Figures = append(out.Figures, &page.Figure{Name: "cost_flops", Title: "FLOPs of thinking and answering", Panels: []page.Panel{flops}},
+			&page.Figure{Name: "cost_seconds", Title: "Seconds of thinking and answering", Panels: []page.Panel{seconds}})
 	}
-	runs := pageTable{Title: "Training, means over seeds", Header: []string{"method", "parameters", "steps", "tokens", "TFLOP", "seconds", "peak memory, MiB", "paper: samples/s"}}
+	runs := page.Table{Title: "Training, means over seeds", Header: []string{"method", "parameters", "steps", "tokens", "TFLOP", "seconds", "peak memory, MiB", "paper: samples/s"}}
 	for _, part := range []string{"methods", "rl"} {
 		for _, g := range s.groups[part] {
 			if row := g.trainingRow(); row != nil {
@@ -371,7 +367,7 @@ func (s *study) costSection() (section, error) {
 		}
 	}
 	if len(runs.Rows) > 0 {
-		out.Tables = append(out.Tables, runs.withoutEmpty())
+		out.Tables = append(out.Tables, runs.WithoutEmpty())
 	}
 	return out, nil
 }
@@ -429,23 +425,23 @@ func (g *group) similarity() string {
 	return fmt.Sprintf("%.3f", sum/float64(n))
 }
 
-func (s *study) rlSection() (section, error) {
-	out := section{Title: "Reinforcement learning", Text: []string{
+func (s *study) rlSection() (page.Section, error) {
+	out := page.Section{Title: "Reinforcement learning", Text: []string{
 		"Thought space: the ratios of thoughts and text; token space: GRPO on the words of explicit CoT. Both have seen the number of rollouts that the table gives."}}
-	t := pageTable{Header: []string{"", "seeds", "rollouts", "k", "before, %", "after, %", "difference, points", "paper: mean pass@1, %"}}
-	var curves []figure.Series
+	t := page.Table{Header: []string{"", "seeds", "rollouts", "k", "before, %", "after, %", "difference, points", "paper: mean pass@1, %"}}
+	var curves []page.Series
 	for _, g := range s.scored("rl") {
 		before := s.before(g)
 		style := s.style(g.before)
 		if before != nil && len(before.evaluated()) > 0 {
 			c := s.curve(before, before.name, style)
-			c.Stroke = figure.Dashed
+			c.Stroke = page.Dashed
 			curves = append(curves, c)
 		} else {
 			before = &group{name: g.before}
 		}
 		after := s.curve(g, g.name, style)
-		after.Stroke = figure.Solid
+		after.Stroke = page.Solid
 		curves = append(curves, after)
 		for _, p := range g.passOver(ks(g)) {
 			k := p.K
@@ -464,10 +460,10 @@ func (s *study) rlSection() (section, error) {
 		}
 	}
 	if len(t.Rows) > 0 {
-		out.Tables = []pageTable{t.withoutEmpty()}
-		out.Figures = append(out.Figures, &figure.Figure{Name: "rl_pass_at_k",
+		out.Tables = []page.Table{t.WithoutEmpty()}
+		out.Figures = append(out.Figures, &page.Figure{Name: "rl_pass_at_k",
 			Title:  "pass@k before (dashed) and after reinforcement learning, mean over seeds with 95 % intervals",
-			Panels: []figure.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, Series: curves}}})
+			Panels: []page.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, Series: curves}}})
 	}
 	if f := s.rlFigure(); f != nil {
 		out.Figures = append(out.Figures, f)
@@ -488,8 +484,8 @@ func (g *group) rollouts() string {
 }
 
 // rlFigure draws the course of every run of part rl, of the first seed.
-func (s *study) rlFigure() *figure.Figure {
-	f := &figure.Figure{Name: "rl_curves", Title: "Reinforcement learning, first seed", Columns: 2}
+func (s *study) rlFigure() *page.Figure {
+	f := &page.Figure{Name: "rl_curves", Title: "Reinforcement learning, first seed", Columns: 2}
 	for _, p := range []struct {
 		title, label   string
 		thoughts, text string // keys of metrics.jsonl
@@ -499,7 +495,7 @@ func (s *study) rlFigure() *figure.Figure {
 		{"entropy of text", "nats a token", "entropy_text", ""},
 		{"clipped ratios (text dashed)", "share", "clip_thoughts", "clip_text"},
 	} {
-		panel := figure.Panel{Title: p.title, X: "step", Y: p.label}
+		panel := page.Panel{Title: p.title, X: "step", Y: p.label}
 		for _, g := range s.groups["rl"] {
 			t := g.first()
 			if t == nil {
@@ -507,8 +503,8 @@ func (s *study) rlFigure() *figure.Figure {
 			}
 			for i, key := range []string{p.thoughts, p.text} {
 				line := t.line(key)
-				if slices.ContainsFunc(line, func(q figure.Point) bool { return q.Y != 0 }) { // a method without thoughts has no ratio of them
-					panel.Series = append(panel.Series, figure.Series{Name: g.name, Style: s.style(g.before), Stroke: figure.Solid + figure.Stroke(i), Points: line})
+				if slices.ContainsFunc(line, func(q page.Point) bool { return q.Y != 0 }) { // a method without thoughts has no ratio of them
+					panel.Series = append(panel.Series, page.Series{Name: g.name, Style: s.style(g.before), Stroke: page.Solid + page.Stroke(i), Points: line})
 				}
 			}
 		}
@@ -522,14 +518,14 @@ func (s *study) rlFigure() *figure.Figure {
 	return f
 }
 
-func (s *study) curveSection() (section, error) {
-	out := section{Title: "Accuracy against budget"}
+func (s *study) curveSection() (page.Section, error) {
+	out := page.Section{Title: "Accuracy against budget"}
 	unit := "training TFLOP"
 	if x := s.groups["curve"][0].x; x != "" {
 		unit = x
 	}
-	t := pageTable{Header: []string{"method", "seed", unit, "pass@1, %"}}
-	lines := map[string]*figure.Series{}
+	t := page.Table{Header: []string{"method", "seed", unit, "pass@1, %"}}
+	lines := map[string]*page.Series{}
 	var names []string
 	for _, g := range s.scored("curve") {
 		for _, m := range g.members {
@@ -540,35 +536,35 @@ func (s *study) curveSection() (section, error) {
 			budget := m.training.flops / 1e12
 			t.Rows = append(t.Rows, []string{g.name, fmt.Sprint(m.seed), fmt.Sprintf("%.3g", budget), interval(e)})
 			if lines[g.name] == nil {
-				lines[g.name] = &figure.Series{Name: g.name, Style: s.style(g.name)}
+				lines[g.name] = &page.Series{Name: g.name, Style: s.style(g.name)}
 				names = append(names, g.name)
 			}
-			lines[g.name].Points = append(lines[g.name].Points, figure.Point{X: budget, Y: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High})
+			lines[g.name].Points = append(lines[g.name].Points, page.Point{X: budget, Y: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High})
 		}
 	}
-	var series []figure.Series
+	var series []page.Series
 	for _, name := range names {
-		slices.SortFunc(lines[name].Points, func(a, b figure.Point) int { return int(math.Copysign(1, a.X-b.X)) })
+		slices.SortFunc(lines[name].Points, func(a, b page.Point) int { return int(math.Copysign(1, a.X-b.X)) })
 		series = append(series, *lines[name])
 	}
 	if len(series) > 0 {
-		out.Tables = []pageTable{t}
-		out.Figures = []*figure.Figure{{Name: "budget", Title: "pass@1 against the FLOPs of training, with 95 % intervals over problems",
-			Panels: []figure.Panel{{X: unit, Y: "pass@1, %", LogX: true, Series: series}}}}
+		out.Tables = []page.Table{t}
+		out.Figures = []*page.Figure{{Name: "budget", Title: "pass@1 against the FLOPs of training, with 95 % intervals over problems",
+			Panels: []page.Panel{{X: unit, Y: "pass@1, %", LogX: true, Series: series}}}}
 	}
 	return out, nil
 }
 
-func (s *study) ablationSection() (section, error) {
-	out := section{Title: "Ablations"}
+func (s *study) ablationSection() (page.Section, error) {
+	out := page.Section{Title: "Ablations"}
 	reference := s.reference()
 	name := ""
 	if reference != nil {
 		name = " to " + reference.name
 	}
-	t := pageTable{Header: []string{"ablation", "seeds", "pass@1, %", "difference" + name + ", points", "paper: points, HumanEval / HumanEval+ / LiveCodeBench v6"}}
+	t := page.Table{Header: []string{"ablation", "seeds", "pass@1, %", "difference" + name + ", points", "paper: points, HumanEval / HumanEval+ / LiveCodeBench v6"}}
 	zero := 0.0
-	panel := figure.Panel{X: "difference of pass@1" + name + ", points", Line: &zero}
+	panel := page.Panel{X: "difference of pass@1" + name + ", points", Line: &zero}
 	for _, g := range s.scored("ablations") {
 		difference, err := against(g, reference, 1)
 		if err != nil {
@@ -581,14 +577,14 @@ func (s *study) ablationSection() (section, error) {
 		t.Rows = append(t.Rows, []string{g.name, g.seeds(), interval(g.over(passAt(1))), difference, paper})
 		if p, err := pair(g, reference); err == nil && len(p.a) > 0 {
 			e := p.difference(passAt(1))
-			panel.Rows = append(panel.Rows, figure.Row{Name: g.name, Value: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High})
+			panel.Rows = append(panel.Rows, page.Row{Name: g.name, Value: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High})
 		}
 	}
 	if len(t.Rows) > 0 {
-		out.Tables = []pageTable{t.withoutEmpty()}
+		out.Tables = []page.Table{t.WithoutEmpty()}
 	}
 	if len(panel.Rows) > 0 {
-		out.Figures = []*figure.Figure{{Name: "ablations", Title: "Ablations: what changing one thing does, with 95 % intervals, paired by seed and problem", Panels: []figure.Panel{panel}}}
+		out.Figures = []*page.Figure{{Name: "ablations", Title: "Ablations: what changing one thing does, with 95 % intervals, paired by seed and problem", Panels: []page.Panel{panel}}}
 	}
 	return out, nil
 }
@@ -597,19 +593,19 @@ func (s *study) ablationSection() (section, error) {
 // of verdicts, exact match of texts.
 var paperPerturbation = map[float64][4]string{0: {"-", "86.0", "-", "-"}, 3: {"0.116", "83.6", "0.888", "0.278"}}
 
-func (s *study) perturbSection() (section, error) {
-	out := section{Title: "Noise on thoughts", Text: []string{"Means over seeds, with their range where there are several."}}
-	t := pageTable{Header: []string{"", "scale", "cosine", "pass@1, %", "verdicts that stay", "texts that stay", "paper: cosine, pass@1, verdicts, texts"}}
-	f := &figure.Figure{Name: "perturb", Title: "Noise added to thoughts: means over seeds, with their range", Columns: 2, Panels: []figure.Panel{
+func (s *study) perturbSection() (page.Section, error) {
+	out := page.Section{Title: "Noise on thoughts", Text: []string{"Means over seeds, with their range where there are several."}}
+	t := page.Table{Header: []string{"", "scale", "cosine", "pass@1, %", "verdicts that stay", "texts that stay", "paper: cosine, pass@1, verdicts, texts"}}
+	f := &page.Figure{Name: "perturb", Title: "Noise added to thoughts: means over seeds, with their range", Columns: 2, Panels: []page.Panel{
 		{Title: "cosine similarity of thoughts", X: "scale of the noise", Y: "cosine", YMax: 1},
 		{Title: "accuracy", X: "scale of the noise", Y: "pass@1, %", YMax: 100},
 		{Title: "same verdict", X: "scale of the noise", Y: "share of samples", YMax: 1},
 		{Title: "same text", X: "scale of the noise", Y: "share of samples", YMax: 1},
 	}}
 	for _, g := range s.groups["perturb"] {
-		lines := make([]figure.Series, 4)
+		lines := make([]page.Series, 4)
 		for i := range lines {
-			lines[i] = figure.Series{Name: g.name, Style: s.style(g.name)}
+			lines[i] = page.Series{Name: g.name, Style: s.style(g.name)}
 		}
 		for _, scale := range g.scales() {
 			row := []string{g.name, fmt.Sprint(scale)}
@@ -641,7 +637,7 @@ func (s *study) perturbSection() (section, error) {
 			f.Panels[i].Series = append(f.Panels[i].Series, lines[i])
 		}
 	}
-	out.Tables, out.Figures = []pageTable{t.withoutEmpty()}, []*figure.Figure{f}
+	out.Tables, out.Figures = []page.Table{t.WithoutEmpty()}, []*page.Figure{f}
 	return out, nil
 }
 
@@ -660,8 +656,8 @@ func (g *group) scales() (all []float64) {
 
 // probed is the mean over seeds of a number at a scale, and the range of it; n is
 // the number of seeds.
-func (g *group) probed(scale float64, of func(perturbedScale) float64) (point figure.Point, n int) {
-	point = figure.Point{X: scale, Low: math.Inf(1), High: math.Inf(-1)}
+func (g *group) probed(scale float64, of func(perturbedScale) float64) (point page.Point, n int) {
+	point = page.Point{X: scale, Low: math.Inf(1), High: math.Inf(-1)}
 	for _, m := range g.members {
 		if m.probe == nil {
 			continue

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/page"
 )
 
 // reportOf runs nfcot report on a study.
@@ -111,7 +112,7 @@ func TestStudyWithGaps(t *testing.T) {
 	}
 	var report struct {
 		Claims   []claim
-		Sections []section
+		Sections []page.Section
 	}
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 		t.Fatal(err)

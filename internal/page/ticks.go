@@ -1,4 +1,4 @@
-package figure
+package page
 
 import (
 	"math"
@@ -80,4 +80,25 @@ func (l logarithmic) Ticks(low, high float64) []plot.Tick {
 		ticks = append(ticks, plot.Tick{Value: high, Label: number(high, 0)})
 	}
 	return ticks
+}
+
+// widen leaves room around the data.
+func widen(a *plot.Axis) {
+	room := margin * (a.Max - a.Min)
+	if a.Min != 0 {
+		a.Min -= room
+	}
+	a.Max += room
+}
+
+// settle gives an axis without data, or with a single value, a width.
+func settle(a *plot.Axis) {
+	switch {
+	case a.Min > a.Max:
+		a.Min, a.Max = 0, 1
+	case a.Min == a.Max && a.Min > 0:
+		a.Min, a.Max = a.Min/2, a.Max*1.5
+	case a.Min == a.Max:
+		a.Min, a.Max = a.Min-1, a.Max+1
+	}
 }

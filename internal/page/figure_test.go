@@ -1,4 +1,4 @@
-package figure
+package page
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func figures() []*Figure {
 			{Title: "third", X: "x", Y: "y", Scattered: true, Series: []Series{{Name: "left", Points: line[:1]}, {Name: "right", Style: 1, Points: line[:1]}}},
 		}},
 		{Name: "rows", Title: "rows", Panels: []Panel{{X: "points", Line: &zero, Rows: []Row{{"first row", 1, 0, 2}, {"second & last", nan, 0, 0}, {"third", -3, -3, -3}}}}},
-		{Name: "bars", Title: "bars", Panels: []Panel{{X: "ms", Parts: []string{"thinking", "answering"}, Bars: []Bar{{"short", []float64{0, 0}}, {"long", []float64{3, inf}}}}}},
+		{Name: "bars", Title: "bars", Panels: []Panel{{X: "ms", Stack: []string{"thinking", "answering"}, Bars: []Bar{{"short", []float64{0, 0}}, {"long", []float64{3, inf}}}}}},
 	}
 }
 
@@ -72,7 +72,7 @@ func TestFigures(t *testing.T) {
 				for _, b := range p.Bars {
 					names = append(names, b.Name)
 				}
-				for _, name := range append(names, p.Parts...) {
+				for _, name := range append(names, p.Stack...) {
 					if !strings.Contains(text, name) {
 						t.Errorf("%s: the figure does not say %q", f.Name, name)
 					}
