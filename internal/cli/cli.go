@@ -12,10 +12,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -127,10 +125,11 @@ func (e *env) app() *cli.App {
 		Usage:       "train and run latent reasoning with normalizing flows, on CPUs",
 		Description: "A language model that thinks in continuous thoughts with exact likelihoods (NF-CoT, arXiv 2606.06447).\nStart with: nfcot demo",
 		Commands: []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.rl(), e.fuse(), e.sample(), e.score(), e.eval(), e.merge(), e.report(),
-			e.probe(), e.sandbox(), e.inspect(), e.methods(), e.bench()},
+			e.probe(), e.sandbox(), e.inspect(), e.methods(), e.bench(), e.completion(), e.man()},
 		Writer:                    e.stdout,
 		ErrWriter:                 e.stderr,
 		HideHelpCommand:           true,
+		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              usageError,
@@ -159,64 +158,11 @@ func version() string {
 	return info.Main.Version
 }
 
-// usageError says in our words what package flag found wrong.
-func usageError(c *cli.Context, err error, _ bool) error {
-	what := err.Error()
-	if unknown, ok := strings.CutPrefix(what, "flag provided but not defined: -"); ok {
-		what = "there is no flag " + dashed(unknown)
-	} else if bare, ok := strings.CutPrefix(what, "flag needs an argument: -"); ok {
-		what = dashed(bare) + " needs a value"
-	} else if bad := badValue.FindStringSubmatch(what); bad != nil {
-		what = fmt.Sprintf("%s is %s; want %s", dashed(bad[2]), bad[1], wanted(c.Command.Flags, bad[2]))
-	}
-	return inputf("%s%s; see %s --help", where(c.Command), what, c.Command.HelpName)
-}
-
-// badValue is package flag's error of a value; it quotes the value.
-var badValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^\s:]+): `)
-
-// where begins an error of usage with the command it is about.
-func where(c *cli.Command) string {
-	if name, ok := strings.CutPrefix(c.HelpName, "nfcot "); ok {
-		return name + ": "
-	}
-	return ""
-}
-
-// dashed is a flag as it is usually written.
-func dashed(flag string) string {
-	if len(flag) == 1 {
-		return "-" + flag
-	}
-	return "--" + flag
-}
-
-// wanted says which values a flag takes.
-func wanted(flags []cli.Flag, name string) string {
-	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
-	if i >= 0 {
-		switch flags[i].(type) {
-		case *cli.IntFlag:
-			return "a whole number"
-		case *cli.Uint64Flag:
-			return "a whole number that is not negative"
-		case *cli.Float64Flag:
-			return "a number"
-		case *cli.DurationFlag:
-			return "a time with its unit, like 3s"
-		}
-	}
-	return "true or false"
-}
-
 // command fills in what all commands share: common flags, errors of usage, and
 // the refusal of arguments that would silently be ignored. Commands whose
 // ArgsUsage is empty take no arguments.
 func (e *env) command(c *cli.Command) *cli.Command {
-	c.Flags = append(c.Flags,
-		&cli.BoolFlag{Name: "quiet", Usage: "no progress on stderr", Destination: &e.quiet},
-		&cli.BoolFlag{Name: "json", Usage: "results as JSON", Destination: &e.json},
-		&cli.IntFlag{Name: "threads", Usage: "worker `threads`; results do not depend on it; 0: one for each core that the process may use", Destination: &e.threads})
+	c.Flags = append(c.Flags, e.commonFlags()...)
 	c.OnUsageError = usageError
 	c.HideHelpCommand = true
 	run := c.Action
@@ -236,6 +182,15 @@ func (e *env) command(c *cli.Command) *cli.Command {
 		return run(x)
 	}
 	return c
+}
+
+// commonFlags are those of all commands.
+func (e *env) commonFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "quiet", Usage: "no progress on stderr", Destination: &e.quiet},
+		&cli.BoolFlag{Name: "json", Usage: "results as JSON", Destination: &e.json},
+		&cli.IntFlag{Name: "threads", Usage: "worker `threads`; results do not depend on it; 0: one for each core that the process may use", Destination: &e.threads},
+	}
 }
 
 // defaultThreads is the number of threads when nobody asks for one: that of the
