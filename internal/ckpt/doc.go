@@ -1,5 +1,6 @@
 // Package ckpt is how anything gets into and out of files: safetensors
-// (header.go, file.go, model.go, write.go, half.go), output that appears whole
+// (header.go, file.go, model.go, write.go, half.go), files under a memory map
+// (mapped.go), output that appears whole
 // or not at all (atomic.go), text and JSON lines (text.go), logs that survive
 // an interruption (log.go) and TensorBoard event files (events.go).
 //

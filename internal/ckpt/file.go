@@ -1,24 +1,17 @@
 package ckpt
 
 // Reading safetensors. Tensor data stays in a read-only memory map until a
-// tensor is asked for, and is then copied out, converted. Every size is read
-// once, when the file is opened; a file that shrinks afterwards is an error of
-// the call that meets it, not a crash.
+// tensor is asked for, and is then copied out, converted.
 
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
-
-	"github.com/edsrzf/mmap-go"
 )
 
 // maxHeader is the limit of the reference implementation.
@@ -43,20 +36,15 @@ type located struct {
 // shard is one open safetensors file.
 type shard struct {
 	path     string
-	size     int64
+	file     *Mapped
+	dataAt   int     // where the data section begins
 	entries  []entry // in the order of the data
 	metadata map[string]string
-	all      []byte // the whole file
-	data     []byte // its data section
-	// Set while all is a memory map, nil when it is an ordinary copy.
-	mapped *os.File
 }
 
 // Open opens one safetensors file and checks all of its header. The caller
 // closes it.
 func Open(path string) (*File, error) { return open(path, mapFile) }
-
-func mapFile(f *os.File) ([]byte, error) { return mmap.Map(f, mmap.RDONLY, 0) }
 
 // open is Open with the memory map as an argument, for file systems without.
 func open(path string, mapFile func(*os.File) ([]byte, error)) (*File, error) {
@@ -83,114 +71,54 @@ func (f *File) add(s *shard) error {
 }
 
 func openShard(path string, mapFile func(*os.File) ([]byte, error)) (*shard, error) {
-	file, size, err := openRegular(path)
+	m, err := openMapped(path, "a safetensors file", mapFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	s := &shard{path: path, size: size}
-	err = s.load(file, mapFile)
-	if s.mapped == nil {
-		file.Close()
-	}
-	if err != nil {
+	s := &shard{path: path, file: m}
+	if err := s.parse(); err != nil {
+		m.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
 }
 
-// openRegular looks before it opens: opening a pipe would wait for its other end.
-func openRegular(path string) (*os.File, int64, error) {
-	stat, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, reason(err)
-	}
-	if !stat.Mode().IsRegular() {
-		return nil, 0, errors.New("is not a regular file, expected a safetensors file")
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, 0, reason(err)
-	}
-	return file, stat.Size(), nil
-}
-
-// load reads and checks the header and makes the data accessible.
-func (s *shard) load(file *os.File, mapFile func(*os.File) ([]byte, error)) error {
-	header, err := readHeader(file, s.size)
+// parse reads and checks the header.
+func (s *shard) parse() error {
+	header, err := readHeader(s.file)
 	if err != nil {
 		return err
 	}
-	dataAt := 8 + len(header)
-	if s.entries, s.metadata, err = parseHeader(header, int(s.size)-dataAt); err != nil {
-		return err
-	}
-	if s.all, err = mapFile(file); err == nil {
-		s.mapped = file
-	} else if s.all, err = io.ReadAll(io.NewSectionReader(file, 0, s.size)); err != nil {
-		return reason(err)
-	}
-	if int64(len(s.all)) != s.size {
-		length := len(s.all)
-		return cmp.Or(s.close(), fmt.Errorf("changed from %d to %d bytes while being opened", s.size, length))
-	}
-	s.data = s.all[dataAt:]
-	return nil
+	s.dataAt = 8 + len(header)
+	s.entries, s.metadata, err = parseHeader(header, int(s.file.size)-s.dataAt)
+	return err
 }
 
-// readHeader returns the JSON header of a safetensors file of the given size.
-func readHeader(file io.ReaderAt, size int64) ([]byte, error) {
+// readHeader returns the JSON header of a safetensors file.
+func readHeader(file *Mapped) ([]byte, error) {
 	var prefix [8]byte
-	if size < int64(len(prefix)) {
-		return nil, fmt.Errorf("has %d bytes, too few for a safetensors file", size)
+	if file.size < int64(len(prefix)) {
+		return nil, fmt.Errorf("has %d bytes, too few for a safetensors file", file.size)
 	}
-	if _, err := file.ReadAt(prefix[:], 0); err != nil {
-		return nil, reason(err)
+	if err := file.ReadAt(prefix[:], 0); err != nil {
+		return nil, err
 	}
 	length := binary.LittleEndian.Uint64(prefix[:])
-	if length > uint64(size-8) {
-		return nil, fmt.Errorf("header of %d bytes in a file of %d; truncated, or not a safetensors file", length, size)
+	if length > uint64(file.size-8) {
+		return nil, fmt.Errorf("header of %d bytes in a file of %d; truncated, or not a safetensors file", length, file.size)
 	}
 	if length > maxHeader {
 		return nil, fmt.Errorf("header of %d bytes, the format allows %d", length, maxHeader)
 	}
 	header := make([]byte, length)
-	if _, err := file.ReadAt(header, 8); err != nil {
-		return nil, reason(err)
-	}
-	return header, nil
-}
-
-func (s *shard) close() error {
-	if s.mapped == nil {
-		s.all, s.data = nil, nil
-		return nil
-	}
-	m := mmap.MMap(s.all)
-	err := cmp.Or(m.Unmap(), s.mapped.Close())
-	s.all, s.data, s.mapped = nil, nil, nil
-	return err
-}
-
-// unchanged fails when the file under a memory map has been cut or grown.
-func (s *shard) unchanged() error {
-	if s.mapped == nil {
-		return nil
-	}
-	stat, err := s.mapped.Stat()
-	if err != nil {
-		return reason(err)
-	}
-	if stat.Size() != s.size {
-		return fmt.Errorf("the file changed from %d to %d bytes while open", s.size, stat.Size())
-	}
-	return nil
+	return header, file.ReadAt(header, 8)
 }
 
 // Close releases the files. What Raw returned must not be touched after it.
 func (f *File) Close() error {
 	var err error
 	for _, s := range f.shards {
-		err = cmp.Or(err, s.close())
+		err = cmp.Or(err, s.file.Close())
 	}
 	f.shards, f.tensors, f.byName = nil, nil, nil
 	return err
@@ -257,7 +185,7 @@ func (f *File) Weights(dst []float32, name string, from int) error {
 		buffer := buffers.Get().(*[]byte)
 		defer buffers.Put(buffer)
 		*buffer = slices.Grow((*buffer)[:0], len(dst)*width)[:len(dst)*width]
-		if err = t.shard.readAt(*buffer, t.begin+from*width); err == nil {
+		if err = t.shard.file.ReadAt(*buffer, int64(t.shard.dataAt+t.begin+from*width)); err == nil {
 			widen(dst, t.DType, *buffer)
 		}
 	}
@@ -273,20 +201,6 @@ func (f *File) Weights(dst []float32, name string, from int) error {
 
 // buffers are where Weights reads to.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// readAt copies bytes of the data section. It reads the file, since what is read
-// once is read faster so than page by page through a memory map, and the pages do
-// not count as memory of this process.
-func (s *shard) readAt(b []byte, at int) error {
-	if s.mapped == nil {
-		copy(b, s.data[at:])
-		return nil
-	}
-	if _, err := s.mapped.ReadAt(b, int64(len(s.all)-len(s.data)+at)); err != nil {
-		return cmp.Or(s.unchanged(), reason(err))
-	}
-	return nil
-}
 
 // finite says whether no number is infinite or NaN: whether no exponent is all
 // ones, which adding one to would carry into the sign.
@@ -322,7 +236,7 @@ func (f *File) Raw(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.shard.unchanged(); err != nil {
+	if err := t.shard.file.Unchanged(); err != nil {
 		return nil, fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
 	}
 	return t.bytes(), nil
@@ -336,7 +250,7 @@ func (f *File) find(name string) (located, error) {
 	return t, nil
 }
 
-func (t located) bytes() []byte { return t.shard.data[t.begin:t.end:t.end] }
+func (t located) bytes() []byte { return t.shard.file.bytes[t.shard.dataAt:][t.begin:t.end:t.end] }
 
 // read copies a tensor out through decode, which returns nil for a dtype or a
 // value it does not convert; expected then says what it does.
@@ -345,7 +259,10 @@ func read[T any](f *File, name, expected string, decode func(DType, []byte) []T)
 	if err != nil {
 		return nil, nil, err
 	}
-	values, err = copyOut(t, decode)
+	err = t.shard.file.Guard(func() error {
+		values = decode(t.DType, t.bytes())
+		return nil
+	})
 	if err == nil && values == nil {
 		err = fmt.Errorf("is %s, expected %s", t.DType, expected)
 	}
@@ -353,26 +270,6 @@ func read[T any](f *File, name, expected string, decode func(DType, []byte) []T)
 		return nil, nil, fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
 	}
 	return values, slices.Clone(t.Shape), nil
-}
-
-// copyOut runs decode over mapped memory. Touching a page beyond the end of a
-// file that was cut meanwhile is a memory fault, which ends the program unless
-// it is caught here; bytes cut within the last page read as zeros without one,
-// hence the second look at the size.
-func copyOut[T any](t located, decode func(DType, []byte) []T) (values []T, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			if _, isFault := p.(interface{ Addr() uintptr }); !isFault {
-				panic(p)
-			}
-			if err = t.shard.unchanged(); err == nil {
-				err = errors.New("the file cannot be read through its memory map")
-			}
-		}
-	}()
-	values = decode(t.DType, t.bytes())
-	return values, t.shard.unchanged()
 }
 
 // floatWidth is the width in bytes of the types that are read as float32.
