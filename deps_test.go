@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"internal/transformer":   {"internal/tensor", "internal/tensor/kernel"},
 	"internal/nfhead":        {"internal/tensor", "internal/transformer"},
 	"internal/ckpt":          {},
+	"internal/ckpt/gguf":     {"internal/ckpt"},
 	"internal/eval":          {},
 	"internal/page":          {"internal/ckpt"},
 	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not

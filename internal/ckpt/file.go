@@ -186,12 +186,13 @@ func (f *File) Weights(dst []float32, name string, from int) error {
 		defer buffers.Put(buffer)
 		*buffer = slices.Grow((*buffer)[:0], len(dst)*width)[:len(dst)*width]
 		if err = t.shard.file.ReadAt(*buffer, int64(t.shard.dataAt+t.begin+from*width)); err == nil {
-			widen(dst, t.DType, *buffer)
+			Widen(dst, t.DType, *buffer)
 		}
 	}
-	if err == nil && !finite(dst) {
-		i := slices.IndexFunc(dst, func(x float32) bool { return !finite([]float32{x}) })
-		err = fmt.Errorf("number %d is %v, expected finite weights", from+i, dst[i])
+	if err == nil {
+		if i := NotFinite(dst); i >= 0 {
+			err = fmt.Errorf("number %d is %v, expected finite weights", from+i, dst[i])
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
@@ -201,6 +202,14 @@ func (f *File) Weights(dst []float32, name string, from int) error {
 
 // buffers are where Weights reads to.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// NotFinite is the index of the first number that is infinite or NaN, -1 if none is.
+func NotFinite(x []float32) int {
+	if finite(x) {
+		return -1
+	}
+	return slices.IndexFunc(x, func(v float32) bool { return !finite([]float32{v}) })
+}
 
 // finite says whether no number is infinite or NaN: whether no exponent is all
 // ones, which adding one to would carry into the sign.
@@ -283,12 +292,12 @@ func decodeFloat32(dtype DType, b []byte) []float32 {
 		return nil
 	}
 	values := make([]float32, len(b)/width)
-	widen(values, dtype, b)
+	Widen(values, dtype, b)
 	return values
 }
 
-// widen converts the elements of b, of a type in floatWidth.
-func widen(dst []float32, dtype DType, b []byte) {
+// Widen converts the little-endian elements of b, of type F32, F16, BF16 or F64 (rounded to nearest).
+func Widen(dst []float32, dtype DType, b []byte) {
 	le := binary.LittleEndian
 	switch dtype {
 	case F32:
