@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not
 	"internal/eval/cpython":  {"internal/eval", "internal/eval/sandbox"},
 	"internal/eval/sandbox":  {},
+	"internal/eval/starlark": {"internal/eval"},
 	"internal/tokenizer":     {},
 	"internal/cot": {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},
@@ -60,7 +61,7 @@ var homes = map[string][]string{
 	"github.com/klauspost/compress":     {"internal/ckpt"},
 	"github.com/schollz/progressbar/v3": {"internal/cli"},
 	"github.com/urfave/cli/v2":          {"internal/cli"},
-	"go.starlark.net":                   {"internal/eval"},
+	"go.starlark.net":                   {"internal/eval/starlark"},
 	"go.yaml.in/yaml/v4":                {"internal/cot/train"},
 	"golang.org/x/sys":                  {"internal/tensor/kernel", "internal/ckpt", "internal/eval/sandbox"}, // cpu; unix; unix
 	"golang.org/x/term":                 {"internal/cli"},

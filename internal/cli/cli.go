@@ -21,7 +21,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/train"
-	"nfcot/internal/eval"
+	"nfcot/internal/eval/starlark"
 	"nfcot/internal/tensor/kernel"
 )
 
@@ -60,16 +60,10 @@ type env struct {
 	threads int
 }
 
-// Hidden commands, for processes that this program starts for eval.
-const (
-	workerCommand  = "__starlark-worker" // runs programs in Starlark
-	SandboxCommand = "__sandbox"         // calls sandbox.Main, from the main function
-)
-
 // Main runs the program and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 2 && args[1] == workerCommand {
-		if err := eval.WorkerMain(stdin, stdout); err != nil {
+	if len(args) == 2 && args[1] == starlark.Subcommand {
+		if err := starlark.WorkerMain(stdin, stdout); err != nil {
 			fmt.Fprintln(stderr, "nfcot:", err)
 			return exitFailed
 		}

@@ -15,6 +15,7 @@ import (
 
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/starlark"
 )
 
 type evalOptions struct {
@@ -176,7 +177,7 @@ func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, as
 	if x.Report, err = eval.Summarize(o.shard.of(problems), inOrder, ks); err != nil {
 		return x, input(err)
 	}
-	structures, err := eval.Structures(e.ctx, assemble, o.shard.of(problems), inOrder)
+	structures, err := starlark.Structures(e.ctx, assemble, o.shard.of(problems), inOrder)
 	if err != nil {
 		return x, err
 	}

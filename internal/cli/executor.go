@@ -16,6 +16,7 @@ import (
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/cpython"
 	"nfcot/internal/eval/sandbox"
+	"nfcot/internal/eval/starlark"
 )
 
 // The executors by name.
@@ -76,7 +77,7 @@ type executorInfo struct {
 // The default limits of memory, and what a worker of either executor needs to
 // start and run small programs.
 const (
-	memoryStarlark = eval.DefaultMemory
+	memoryStarlark = starlark.DefaultMemory
 	memoryCPython  = 4096 << 20
 	leastMemory    = 64 << 20
 )
@@ -154,9 +155,9 @@ func openStarlark(o executorOptions, problems []eval.Problem) (*executor, error)
 	}
 	timeout := o.timeout
 	if timeout == 0 {
-		timeout = eval.DefaultTimeout
+		timeout = starlark.DefaultTimeout
 	}
-	x := &eval.Starlark{Command: []string{self, workerCommand}, Timeout: timeout, Memory: memory}
+	x := &starlark.Executor{Command: []string{self, starlark.Subcommand}, Timeout: timeout, Memory: memory}
 	return &executor{x, executorInfo{Executor: executorStarlark, Timeout: timeout.Seconds(), Memory: memory}, x.Close, noSanitizer}, nil
 }
 
@@ -187,7 +188,7 @@ func noSanitizer(context.Context, string, string) (string, error) {
 // sandboxOptions are those of a sandbox whose confined half is this program.
 func sandboxOptions(unsafe bool) (sandbox.Options, error) {
 	self, err := os.Executable()
-	return sandbox.Options{Command: []string{self, SandboxCommand}, Unsafe: unsafe}, err
+	return sandbox.Options{Command: []string{self, sandbox.Subcommand}, Unsafe: unsafe}, err
 }
 
 // refusal marks an error for which the user has the remedy.

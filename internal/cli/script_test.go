@@ -31,7 +31,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"nfcot": func() {
-		if len(os.Args) > 1 && os.Args[1] == cli.SandboxCommand {
+		if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
 			os.Exit(sandbox.Main(os.Args[2:]))
 		}
 		os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))

@@ -1,7 +1,8 @@
-// Package eval runs programs against tests and counts which ones pass. It
-// knows problems, samples, verdicts, how to run a program where it can do no
-// harm, and the statistics of pass@k. It knows nothing of models: what it
-// judges comes from files, and its verdicts go to files.
+// Package eval has programs run against tests and counts which ones pass. It
+// knows problems, samples, verdicts, the order in which samples are judged, and
+// the statistics of pass@k. It does not run a program itself: that is an
+// Executor's work (packages starlark and cpython). It knows neither models nor
+// the files of an evaluation.
 package eval
 
 import (
@@ -99,6 +100,15 @@ type Executor interface {
 // recipe's last step. It is not asked about a sample with a Solution.
 type Assemble func(ctx context.Context, p Problem, s Sample) (program string, err error)
 
+// Program is what to run for a sample: its solution, which is a whole program, or
+// what a makes of its completion.
+func (a Assemble) Program(ctx context.Context, p Problem, s Sample) (string, error) {
+	if s.Solution != nil {
+		return *s.Solution, nil
+	}
+	return a(ctx, p, s)
+}
+
 // Concatenate is HumanEval's Assemble: the completion continues the prompt.
 func Concatenate(_ context.Context, p Problem, s Sample) (string, error) {
 	return p.Prompt + s.Completion, nil
@@ -122,16 +132,16 @@ func Remember(assemble Assemble) Assemble {
 	}
 }
 
-// maxDetail bounds the detail of an outcome, in characters before escaping.
-const maxDetail = 300
+// MaxDetail bounds the detail of an outcome, in characters before escaping.
+const MaxDetail = 300
 
-// OneLine makes untrusted text fit for a verdict: at most maxDetail
+// OneLine makes untrusted text fit for a verdict: at most MaxDetail
 // characters, with everything unprintable (line breaks and invalid UTF-8 too)
 // escaped as in a Go string.
 func OneLine(text string) string {
 	var out strings.Builder
 	for count := 0; text != ""; count++ {
-		if count == maxDetail {
+		if count == MaxDetail {
 			out.WriteString("...")
 			break
 		}

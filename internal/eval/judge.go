@@ -61,7 +61,7 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 		if !ok {
 			return unknownTask(s.Index, s.TaskID, len(problems))
 		}
-		program, err := programOf(ctx, assemble, p, s.Sample)
+		program, err := assemble.Program(ctx, p, s.Sample)
 		if err != nil {
 			return err
 		}
@@ -108,15 +108,6 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 		}
 	}
 	return context.Cause(ctx)
-}
-
-// programOf is what to run for a sample: its solution, which is a whole program,
-// or what assemble makes of its completion.
-func programOf(ctx context.Context, assemble Assemble, p Problem, s Sample) (string, error) {
-	if s.Solution != nil {
-		return *s.Solution, nil
-	}
-	return assemble(ctx, p, s)
 }
 
 // A queue is a first-in-first-out channel without a bound: who draws samples

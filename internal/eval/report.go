@@ -110,6 +110,30 @@ func Summarize(problems []Problem, verdicts []Verdict, ks []int) (Report, error)
 	return r, nil
 }
 
+// A Structure says how alike the programs of a problem are (docs/method.md section 8).
+type Structure struct {
+	TaskID     string   `json:"task_id"`
+	Similarity *float64 `json:"similarity"` // mean over pairs of programs, 0 to 1; nil where fewer than 2 can be parsed
+	Unparsed   int      `json:"unparsed"`   // programs that are not in Starlark's grammar, left out
+}
+
+// AddStructures adds to a report what the structures of its problems' programs say.
+func (r *Report) AddStructures(structures []Structure) {
+	sum, n := 0.0, 0
+	r.Unparsed = 0
+	for _, s := range structures {
+		r.Unparsed += s.Unparsed
+		if s.Similarity != nil {
+			sum += *s.Similarity
+			n++
+		}
+	}
+	if r.StructuralSimilarity = nil; n > 0 {
+		mean := sum / float64(n)
+		r.StructuralSimilarity = &mean
+	}
+}
+
 // Compare estimates pass@k of run a minus that of run b on the same problems,
 // with a paired bootstrap over problems. Every problem needs k samples of both.
 func Compare(problems []Problem, a, b []Verdict, k int) (Estimate, error) {

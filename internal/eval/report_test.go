@@ -194,3 +194,15 @@ func TestPlottedKs(t *testing.T) {
 		}
 	}
 }
+
+func TestAddStructures(t *testing.T) {
+	half, whole := 0.5, 1.0
+	r := Report{}
+	r.AddStructures([]Structure{{"0", &half, 1}, {"1", nil, 2}, {"2", &whole, 0}})
+	if r.StructuralSimilarity == nil || *r.StructuralSimilarity != 0.75 || r.Unparsed != 3 {
+		t.Errorf("similarity %v, %d left out; want 0.75 and 3", r.StructuralSimilarity, r.Unparsed)
+	}
+	if r.AddStructures([]Structure{{"1", nil, 2}}); r.StructuralSimilarity != nil || r.Unparsed != 2 {
+		t.Errorf("similarity %v, %d left out; want none and 2", r.StructuralSimilarity, r.Unparsed)
+	}
+}

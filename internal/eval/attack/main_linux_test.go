@@ -28,9 +28,9 @@ import (
 
 // The test binary plays the parts of other processes, by its first argument.
 const (
-	modeSandbox = "__sandbox" // the launcher and the confined half
-	modeEval    = "__eval"    // the evaluation under attack
-	modeBare    = "__bare"    // makes namespaces impossible and goes on as the evaluation
+	modeSandbox = sandbox.Subcommand // the launcher and the confined half
+	modeEval    = "__eval"           // the evaluation under attack
+	modeBare    = "__bare"           // makes namespaces impossible and goes on as the evaluation
 )
 
 func TestMain(m *testing.M) {

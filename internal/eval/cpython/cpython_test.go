@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "__sandbox" {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
 		os.Exit(sandbox.Main(os.Args[2:]))
 	}
 	os.Exit(m.Run())
@@ -75,7 +75,7 @@ func decode[T any](t testing.TB, line json.RawMessage) T {
 // testOptions adds the interpreter of $NFCOT_PYTHON and this program's confined half.
 func testOptions(o Options) Options {
 	o.Python = os.Getenv("NFCOT_PYTHON")
-	o.Sandbox.Command = []string{os.Args[0], "__sandbox"}
+	o.Sandbox.Command = []string{os.Args[0], sandbox.Subcommand}
 	return o
 }
 

@@ -20,6 +20,10 @@ import (
 	"time"
 )
 
+// Subcommand is the first argument with which a program is asked to call Main, with
+// the arguments that follow.
+const Subcommand = "__sandbox"
+
 // Options say how to open a sandbox.
 type Options struct {
 	// Command starts this program's confined half: a program that calls Main

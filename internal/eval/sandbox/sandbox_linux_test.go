@@ -25,7 +25,7 @@ import (
 // The test binary is its own launcher and confined half, and, by its first
 // argument, other programs.
 const (
-	modeSandbox = "__sandbox"
+	modeSandbox = Subcommand
 	modeBusy    = "__busy" // starts programs until it is killed
 )
 

@@ -1,5 +1,5 @@
 //go:build race
 
-package eval
+package starlark
 
 func init() { raceDetector = true }

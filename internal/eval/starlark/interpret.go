@@ -1,4 +1,4 @@
-package eval
+package starlark
 
 // This file runs one program in this process: the candidate as one Starlark
 // module, its test as another. It bounds steps but neither memory nor time;
@@ -10,6 +10,8 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"nfcot/internal/eval"
 )
 
 // dialect brings Starlark as near to Python as it goes: while, statements and
@@ -32,10 +34,10 @@ const (
 // has nothing of it, and nothing the candidate defines is visible to the test.
 var testBuiltins = starlark.StringDict{"assert": starlark.NewBuiltin("assert", assert)}
 
-// runStarlark runs a candidate's source, then the test's source, then
+// interpret runs a candidate's source, then the test's source, then
 // check(candidate) with the candidate's entry point. The program passes if all
 // of that ends without an error, within the given number of interpreter steps.
-func runStarlark(source, entryPoint, test string, steps uint64) Outcome {
+func interpret(source, entryPoint, test string, steps uint64) eval.Outcome {
 	thread := &starlark.Thread{
 		Name:  candidateFile,
 		Print: func(*starlark.Thread, string) {}, // printing is allowed and goes nowhere
@@ -49,11 +51,11 @@ func runStarlark(source, entryPoint, test string, steps uint64) Outcome {
 	err := check(thread, source, entryPoint, test)
 	switch {
 	case outOfSteps:
-		return Outcome{Kind: TimedOut}
+		return eval.Outcome{Kind: eval.TimedOut}
 	case err != nil:
-		return Outcome{Kind: Failed, Detail: OneLine(describe(err))}
+		return eval.Outcome{Kind: eval.Failed, Detail: eval.OneLine(describe(err))}
 	}
-	return Outcome{Kind: Passed}
+	return eval.Outcome{Kind: eval.Passed}
 }
 
 func check(thread *starlark.Thread, source, entryPoint, test string) error {

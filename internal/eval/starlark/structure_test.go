@@ -1,21 +1,21 @@
-package eval
+package starlark
 
 import (
-	"context"
-	"errors"
 	"math"
 	"strings"
 	"testing"
+
+	"nfcot/internal/eval"
 )
 
 // structureOf is the structure of programs sampled for one problem.
-func structureOf(t *testing.T, programs ...string) Structure {
+func structureOf(t *testing.T, programs ...string) eval.Structure {
 	t.Helper()
-	var verdicts []Verdict
+	var verdicts []eval.Verdict
 	for _, p := range programs {
-		verdicts = append(verdicts, NewVerdict(Sample{TaskID: "0", Completion: p}, Outcome{Kind: Passed}))
+		verdicts = append(verdicts, eval.NewVerdict(eval.Sample{TaskID: "0", Completion: p}, eval.Outcome{Kind: eval.Passed}))
 	}
-	s, err := Structures(t.Context(), Concatenate, tasks(1), verdicts)
+	s, err := Structures(t.Context(), eval.Concatenate, []eval.Problem{{TaskID: "0"}}, verdicts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,49 +86,5 @@ func TestStructuralSimilarity(t *testing.T) {
 	}
 	if s := structureOf(t, "def f(x):\n    return x\n\n"+strings.Repeat("(", maxParsed-100)); s.Unparsed != 1 {
 		t.Error("a deeply nested program was parsed")
-	}
-}
-
-func TestAddStructures(t *testing.T) {
-	half, whole := 0.5, 1.0
-	r := Report{}
-	r.AddStructures([]Structure{{"0", &half, 1}, {"1", nil, 2}, {"2", &whole, 0}})
-	if r.StructuralSimilarity == nil || *r.StructuralSimilarity != 0.75 || r.Unparsed != 3 {
-		t.Errorf("similarity %v, %d left out; want 0.75 and 3", r.StructuralSimilarity, r.Unparsed)
-	}
-	if r.AddStructures([]Structure{{"1", nil, 2}}); r.StructuralSimilarity != nil || r.Unparsed != 2 {
-		t.Errorf("similarity %v, %d left out; want none and 2", r.StructuralSimilarity, r.Unparsed)
-	}
-}
-
-// What is remembered is a program, by problem and completion; not an error.
-func TestRemember(t *testing.T) {
-	asked := map[string]int{}
-	assemble := Remember(func(_ context.Context, p Problem, s Sample) (string, error) {
-		name := p.TaskID + s.Completion
-		asked[name]++
-		if s.Completion == "bad" {
-			return "", errors.New("bad")
-		}
-		return name, nil
-	})
-	for range 2 {
-		for _, p := range tasks(2) {
-			for _, completion := range []string{"x", "y", "bad"} {
-				got, err := assemble(t.Context(), p, Sample{Completion: completion})
-				if want := p.TaskID + completion; (err == nil) != (completion != "bad") || err == nil && got != want {
-					t.Errorf("%q: %q, %v", want, got, err)
-				}
-			}
-		}
-	}
-	for name, n := range asked {
-		want := 1
-		if strings.HasSuffix(name, "bad") {
-			want = 2
-		}
-		if n != want {
-			t.Errorf("%s was assembled %d times, want %d", name, n, want)
-		}
 	}
 }

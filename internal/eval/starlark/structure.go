@@ -1,4 +1,4 @@
-package eval
+package starlark
 
 // This file says how alike the programs are that were sampled for one problem.
 
@@ -13,21 +13,16 @@ import (
 
 	"go.starlark.net/resolve"
 	"go.starlark.net/syntax"
-)
 
-// A Structure says how alike the programs of a problem are (docs/method.md section 8).
-type Structure struct {
-	TaskID     string   `json:"task_id"`
-	Similarity *float64 `json:"similarity"` // mean over pairs of programs, 0 to 1; nil where fewer than 2 can be parsed
-	Unparsed   int      `json:"unparsed"`   // programs that are not in Starlark's grammar, left out
-}
+	"nfcot/internal/eval"
+)
 
 // Structures compares the programs of each problem's verdicts pair by pair: half the
 // cosine of the counts of (parent, child) node types in their syntax trees, and half
 // whether the trees are equal but for the names of variables and for docstrings.
 // Docstrings count in neither.
-func Structures(ctx context.Context, assemble Assemble, problems []Problem, verdicts []Verdict) ([]Structure, error) {
-	all := make([]Structure, len(problems))
+func Structures(ctx context.Context, assemble eval.Assemble, problems []eval.Problem, verdicts []eval.Verdict) ([]eval.Structure, error) {
+	all := make([]eval.Structure, len(problems))
 	trees := make([]map[string]*tree, len(problems)) // by what they are equal in
 	index := make(map[string]int, len(problems))
 	for i, p := range problems {
@@ -38,7 +33,7 @@ func Structures(ctx context.Context, assemble Assemble, problems []Problem, verd
 		if !ok {
 			return nil, fmt.Errorf("task_id %q is not among the %d problems", v.TaskID, len(problems))
 		}
-		program, err := programOf(ctx, assemble, problems[i], v.Sample)
+		program, err := assemble.Program(ctx, problems[i], v.Sample)
 		if err != nil {
 			return nil, err
 		}
@@ -56,23 +51,6 @@ func Structures(ctx context.Context, assemble Assemble, problems []Problem, verd
 		all[i].Similarity = similarity(trees[i])
 	}
 	return all, nil
-}
-
-// AddStructures adds to a report what the structures of its problems' programs say.
-func (r *Report) AddStructures(structures []Structure) {
-	sum, n := 0.0, 0
-	r.Unparsed = 0
-	for _, s := range structures {
-		r.Unparsed += s.Unparsed
-		if s.Similarity != nil {
-			sum += *s.Similarity
-			n++
-		}
-	}
-	if r.StructuralSimilarity = nil; n > 0 {
-		mean := sum / float64(n)
-		r.StructuralSimilarity = &mean
-	}
 }
 
 // A tree is what is compared of a program's syntax tree.

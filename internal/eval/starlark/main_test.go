@@ -1,4 +1,4 @@
-package eval
+package starlark
 
 // The test binary is its own worker: with a mode as first argument it plays
 // the part of a process instead of running tests.
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nfcot/internal/eval"
 )
 
 const (
@@ -38,7 +40,7 @@ func TestMain(m *testing.M) {
 	case modeBroken:
 		exit(fmt.Errorf("this is\nno worker"))
 	case modeParent:
-		s := newStarlark(modeWorker)
+		s := newExecutor(modeWorker)
 		s.Timeout = time.Hour
 		_, err := s.Execute(context.Background(), identity, identity.Prompt+blocking)
 		exit(err)
@@ -89,14 +91,14 @@ func forge(stdin io.Reader, stdout io.Writer) error {
 	return fmt.Errorf("caught")
 }
 
-// newStarlark is an executor whose workers are this test binary.
-func newStarlark(mode string) *Starlark {
-	return &Starlark{Command: []string{os.Args[0], mode}}
+// newExecutor is an executor whose workers are this test binary.
+func newExecutor(mode string) *Executor {
+	return &Executor{Command: []string{os.Args[0], mode}}
 }
 
-// startStarlark is newStarlark that is closed when the test ends.
-func startStarlark(t testing.TB, mode string) *Starlark {
-	s := newStarlark(mode)
+// startExecutor is newExecutor that is closed when the test ends.
+func startExecutor(t testing.TB, mode string) *Executor {
+	s := newExecutor(mode)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -106,7 +108,7 @@ func startStarlark(t testing.TB, mode string) *Starlark {
 }
 
 // identity is a problem that `def f(x): return x` solves.
-var identity = Problem{
+var identity = eval.Problem{
 	TaskID:            "identity",
 	EntryPoint:        "f",
 	CanonicalSolution: "def f(x):\n    return x\n",

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package eval
+package starlark
 
 import "syscall"
 

@@ -1,17 +1,19 @@
-package eval
+package starlark
 
 import (
 	"strings"
 	"testing"
+
+	"nfcot/internal/eval"
 )
 
 // run runs a program in this process.
-func run(p Problem, completion string) string {
-	return runStarlark(p.Prompt+completion, p.EntryPoint, p.Test, 100_000).Result()
+func run(p eval.Problem, completion string) string {
+	return interpret(p.Prompt+completion, p.EntryPoint, p.Test, 100_000).Result()
 }
 
 func TestProgramsAndResults(t *testing.T) {
-	sum := Problem{
+	sum := eval.Problem{
 		TaskID:            "sum",
 		Prompt:            "def total(xs):\n    \"\"\"The sum of xs.\n    >>> total([1, 2])\n    3\n    \"\"\"\n",
 		EntryPoint:        "total",
@@ -54,7 +56,7 @@ func TestBrokenProblems(t *testing.T) {
 		{"f", "def check(candidate):\n    assert candidate(1) ==\n", "failed: test:2:28: got ')', want primary expression"},
 		{"f", "def check(candidate):\n    assert\n", "failed: test:2:11: assert: got 0 arguments, want at least 1"},
 	} {
-		if got := run(Problem{EntryPoint: tt.entryPoint, Test: tt.test}, solution); got != tt.want {
+		if got := run(eval.Problem{EntryPoint: tt.entryPoint, Test: tt.test}, solution); got != tt.want {
 			t.Errorf("%q:\n got %q\nwant %q", tt.test, got, tt.want)
 		}
 	}
@@ -62,7 +64,7 @@ func TestBrokenProblems(t *testing.T) {
 
 // The message of an assert is computed only if the assertion fails.
 func TestAssertMessageIsLazy(t *testing.T) {
-	p := Problem{EntryPoint: "f", Test: "def check(candidate):\n    assert candidate(0) == 0, [][5]\n"}
+	p := eval.Problem{EntryPoint: "f", Test: "def check(candidate):\n    assert candidate(0) == 0, [][5]\n"}
 	if got := run(p, "def f(x): return x\n"); got != "passed" {
 		t.Errorf("got %q, want passed", got)
 	}
@@ -85,23 +87,9 @@ func TestForgeries(t *testing.T) {
 		"f = print\n",
 		"def f(x): fail('passed')\n",
 	} {
-		got := run(Problem{EntryPoint: "f", Test: "def check(candidate):\n    assert candidate(7) == 49\n"}, candidate)
+		got := run(eval.Problem{EntryPoint: "f", Test: "def check(candidate):\n    assert candidate(7) == 49\n"}, candidate)
 		if !strings.HasPrefix(got, "failed: ") {
 			t.Errorf("%q: got %q, want failed", candidate, got)
-		}
-	}
-}
-
-func TestOneLine(t *testing.T) {
-	for _, tt := range []struct{ text, want string }{
-		{"plain: naïve 日本", "plain: naïve 日本"},
-		{"a\nb\r\t\x00\x1b[31m", `a\nb\r\t\x00\x1b[31m`},
-		{"\xff\u202e\ufffd", "\\xff\\u202e\ufffd"},
-		{strings.Repeat("é", maxDetail), strings.Repeat("é", maxDetail)},
-		{strings.Repeat("é", maxDetail+1), strings.Repeat("é", maxDetail) + "..."},
-	} {
-		if got := OneLine(tt.text); got != tt.want {
-			t.Errorf("OneLine(%q)\n got %q\nwant %q", tt.text, got, tt.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package eval
+package starlark
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nfcot/internal/eval"
 )
 
 // childrenOf lists the processes of a parent, dead ones nobody waited for included.
@@ -56,13 +58,13 @@ func TestNoProcessIsLeft(t *testing.T) {
 	if left := childrenOf(t, os.Getpid()); len(left) > 0 {
 		t.Fatalf("processes %v are left from other tests", left)
 	}
-	s := newStarlark(modeWorker)
+	s := newExecutor(modeWorker)
 	s.Timeout, s.Memory = 200*time.Millisecond, 64<<20
-	var samples []Sample
+	var samples []eval.Sample
 	for _, completion := range []string{identity.CanonicalSolution, blocking, "x = [0] * (1 << 29)\n", "list(range(1 << 62))\n"} {
-		samples = append(samples, Sample{TaskID: identity.TaskID, Completion: completion})
+		samples = append(samples, eval.Sample{TaskID: identity.TaskID, Completion: completion})
 	}
-	collect(t, s, []Problem{identity}, samples, 3)
+	collect(t, s, []eval.Problem{identity}, samples, 3)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,7 @@ func TestNoProcessIsLeft(t *testing.T) {
 }
 
 func TestWorkerLimits(t *testing.T) {
-	s := startStarlark(t, modeWorker)
+	s := startExecutor(t, modeWorker)
 	judgeOne(t, s, identity.CanonicalSolution)
 	proc := fmt.Sprintf("/proc/%d/", s.idle[0].cmd.Process.Pid)
 

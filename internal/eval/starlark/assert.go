@@ -1,4 +1,4 @@
-package eval
+package starlark
 
 // This file makes Python's assert statement available to tests in Starlark,
 // which has none, but allows "assert" as the name of a function. It knows just

@@ -1,8 +1,8 @@
-package eval
+package starlark
 
 // This file is the inside of a worker process: it reads jobs from a pipe, runs
 // them, writes replies, and watches its own memory. The parent's side is in
-// pool.go.
+// executor.go.
 //
 // The protocol is one JSON value a line. The parent's first line is a hello;
 // the worker answers it with an empty reply once its limits are in force. Then
@@ -20,6 +20,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"nfcot/internal/eval"
 )
 
 type hello struct {
@@ -38,12 +40,15 @@ type job struct {
 type reply struct {
 	Secret string
 	Number int // 0 answers the hello, jobs count from 1
-	Kind   Kind
+	Kind   eval.Kind
 	Detail string
 }
 
 // exitOutOfMemory is the exit status of a worker that found itself over its limit.
 const exitOutOfMemory = 97
+
+// Subcommand is the argument with which a program is asked to call WorkerMain.
+const Subcommand = "__starlark-worker"
 
 // WorkerMain is the main function of a worker process of the Starlark
 // executor. It limits the memory of the whole process, runs the jobs that come
@@ -83,7 +88,7 @@ func WorkerMain(stdin io.Reader, stdout io.Writer) error {
 		}
 		// In a goroutine, to see the end of stdin while the job is running.
 		go func() {
-			o := runStarlark(j.Source, j.EntryPoint, j.Test, h.Steps)
+			o := interpret(j.Source, j.EntryPoint, j.Test, h.Steps)
 			send(reply{Number: j.Number, Kind: o.Kind, Detail: o.Detail})
 		}()
 	}

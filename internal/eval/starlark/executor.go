@@ -1,4 +1,8 @@
-package eval
+// Package starlark judges programs in an interpreter of Starlark that is part of
+// this program. It knows the language, the processes that programs run in with
+// their limits of steps, time and memory, and how alike two syntax trees are. It
+// knows nothing of where programs and verdicts come from or go.
+package starlark
 
 // This file is the parent's side of the worker processes: the executor that
 // hands jobs to them, and the handle of one process. What happens inside a
@@ -19,15 +23,17 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"nfcot/internal/eval"
 )
 
-// Starlark is the Executor for programs in Starlark, a small language that
+// Executor is the eval.Executor for programs in Starlark, a small language that
 // looks like Python and reaches nothing outside itself. Programs run in worker
 // processes, each of which handles one program at a time and many in turn. As
 // many workers are started as there are concurrent calls of Execute.
 //
 // The zero value of a limit means its default.
-type Starlark struct {
+type Executor struct {
 	Command []string      // starts a worker: a program that calls WorkerMain, and its arguments
 	Timeout time.Duration // wall-clock limit of a program with its test
 	Steps   uint64        // limit of interpreter steps of a program with its test
@@ -37,7 +43,7 @@ type Starlark struct {
 	idle []*worker
 }
 
-// Limits of the Starlark executor unless others are given. The steps take about
+// Limits of the executor unless others are given. The steps take about
 // half a second, so that an endless loop meets this limit, which is the same on
 // every machine, before it meets the wall clock.
 const (
@@ -55,27 +61,27 @@ var errWallClock = errors.New("wall-clock limit")
 // Execute runs a program in a worker. A worker that dies is believed only if
 // the program is the first it ran: otherwise the program gets another chance in
 // a new one, so that no outcome depends on what ran before.
-func (s *Starlark) Execute(ctx context.Context, p Problem, program string) (Outcome, error) {
+func (s *Executor) Execute(ctx context.Context, p eval.Problem, program string) (eval.Outcome, error) {
 	// The interpreter would take a NUL for the end of the source.
 	if !utf8.ValidString(program) || strings.Contains(program, "\x00") {
-		return Outcome{Kind: Failed, Detail: candidateFile + ": the source is not text in UTF-8"}, nil
+		return eval.Outcome{Kind: eval.Failed, Detail: candidateFile + ": the source is not text in UTF-8"}, nil
 	}
 	j := job{Source: program, EntryPoint: p.EntryPoint, Test: p.Test}
 	if w := s.takeIdle(); w != nil {
 		o, err := s.runIn(ctx, w, j)
-		if err != nil || o.Kind != OutOfMemory && o.Kind != Crashed {
+		if err != nil || o.Kind != eval.OutOfMemory && o.Kind != eval.Crashed {
 			return o, err
 		}
 	}
 	w, err := s.start(ctx)
 	if err != nil {
-		return Outcome{}, err
+		return eval.Outcome{}, err
 	}
 	return s.runIn(ctx, w, j)
 }
 
 // runIn runs a program in the given worker and takes the worker back, if it lives.
-func (s *Starlark) runIn(ctx context.Context, w *worker, j job) (Outcome, error) {
+func (s *Executor) runIn(ctx context.Context, w *worker, j job) (eval.Outcome, error) {
 	start := time.Now()
 	o, err := w.run(ctx, j, cmp.Or(s.Timeout, DefaultTimeout))
 	o.Seconds = time.Since(start).Seconds()
@@ -88,7 +94,7 @@ func (s *Starlark) runIn(ctx context.Context, w *worker, j job) (Outcome, error)
 }
 
 // takeIdle gives out an idle worker, nil if there is none.
-func (s *Starlark) takeIdle() *worker {
+func (s *Executor) takeIdle() *worker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.idle) == 0 {
@@ -100,7 +106,7 @@ func (s *Starlark) takeIdle() *worker {
 	return w
 }
 
-func (s *Starlark) start(ctx context.Context) (*worker, error) {
+func (s *Executor) start(ctx context.Context) (*worker, error) {
 	return startWorker(ctx, s.Command, hello{
 		Memory: cmp.Or(s.Memory, DefaultMemory),
 		Steps:  cmp.Or(s.Steps, DefaultSteps),
@@ -108,7 +114,7 @@ func (s *Starlark) start(ctx context.Context) (*worker, error) {
 }
 
 // Close ends the idle workers. No call of Execute may be running.
-func (s *Starlark) Close() error {
+func (s *Executor) Close() error {
 	for _, w := range s.idle {
 		w.end()
 	}
@@ -159,23 +165,23 @@ func startWorker(ctx context.Context, command []string, h hello) (*worker, error
 		return nil, fmt.Errorf("starlark worker: %q does not answer within %v", command, startTimeout)
 	case err != nil:
 		return nil, fmt.Errorf("starlark worker: %q ended before it was ready (%s): %s",
-			command, w.cmd.ProcessState, OneLine(w.stderr.String()))
+			command, w.cmd.ProcessState, eval.OneLine(w.stderr.String()))
 	}
 	return w, nil
 }
 
 // run has the worker run one program. The error is the context's.
-func (w *worker) run(ctx context.Context, j job, timeout time.Duration) (Outcome, error) {
+func (w *worker) run(ctx context.Context, j job, timeout time.Duration) (eval.Outcome, error) {
 	w.sent++
 	j.Number = w.sent
 	r, err := w.ask(ctx, j, j.Number, timeout)
 	switch {
 	case err == nil:
-		return Outcome{Kind: r.Kind, Detail: r.Detail}, nil
+		return eval.Outcome{Kind: r.Kind, Detail: r.Detail}, nil
 	case ctx.Err() != nil:
-		return Outcome{}, context.Cause(ctx)
+		return eval.Outcome{}, context.Cause(ctx)
 	case errors.Is(err, errWallClock):
-		return Outcome{Kind: TimedOut, WallClock: true}, nil
+		return eval.Outcome{Kind: eval.TimedOut, WallClock: true}, nil
 	}
 	return w.causeOfDeath(), nil
 }
@@ -247,20 +253,20 @@ func (w *worker) end() {
 
 // causeOfDeath says why a worker died that nobody killed. The Go runtime, when
 // it gives up, says why on stderr.
-func (w *worker) causeOfDeath() Outcome {
+func (w *worker) causeOfDeath() eval.Outcome {
 	if w.cmd.ProcessState.ExitCode() == exitOutOfMemory {
-		return Outcome{Kind: OutOfMemory}
+		return eval.Outcome{Kind: eval.OutOfMemory}
 	}
 	for line := range strings.Lines(w.stderr.String()) {
 		if !strings.HasPrefix(line, "fatal error: ") && !strings.HasPrefix(line, "panic: ") {
 			continue
 		}
 		if strings.Contains(line, "out of memory") || strings.Contains(line, "cannot allocate memory") {
-			return Outcome{Kind: OutOfMemory}
+			return eval.Outcome{Kind: eval.OutOfMemory}
 		}
-		return Outcome{Kind: Crashed, Detail: OneLine(strings.TrimSpace(line))}
+		return eval.Outcome{Kind: eval.Crashed, Detail: eval.OneLine(strings.TrimSpace(line))}
 	}
-	return Outcome{Kind: Crashed, Detail: w.cmd.ProcessState.String()}
+	return eval.Outcome{Kind: eval.Crashed, Detail: w.cmd.ProcessState.String()}
 }
 
 // A head is a writer that keeps the first 4 KiB.
