@@ -289,7 +289,7 @@ func (s *speedometer) prefill(m *speaker, format kernel.Format) error {
 
 // decode measures how fast streams that continue one prompt grow together, and
 // counts the tokens of all of them. For a token of each, every weight is read once,
-// and so are the keys and values of all their pasts. Its parts are short, so that
+// and so are the keys and values of all their caches. Its parts are short, so that
 // the peak is measured often.
 func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) error {
 	const prompt, tokens, part = 32, 128, 8
@@ -298,9 +298,9 @@ func (s *speedometer) decode(m *speaker, format kernel.Format, streams int) erro
 	if streams == 1 {
 		name = fmt.Sprintf("%v decode %d", format, tokens)
 	}
-	rows := prompt + streams*(tokens+1)/2 // of pasts, on average
-	pasts := 4 * 2 * m.lm.Layers * m.lm.KVHeads * m.lm.HeadDim * rows
-	bytes := float64(part * (m.lm.PackedBytes() + pasts))
+	rows := prompt + streams*(tokens+1)/2 // in caches, on average
+	cached := 4 * 2 * m.lm.Layers * m.lm.KVHeads * m.lm.HeadDim * rows
+	bytes := float64(part * (m.lm.PackedBytes() + cached))
 	var caches []*transformer.Cache
 	said := tokens
 	return s.add("model", name, "tokens/s", float64(streams*part), s.bandwidth, bytes, func() {

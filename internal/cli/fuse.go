@@ -12,7 +12,7 @@ func (e *env) fuse() *cli.Command {
 	var model, out string
 	return e.command(&cli.Command{
 		Name:  "fuse",
-		Usage: "write a run with adapters (train --lora) as a whole model, in which they are merged into the matrices",
+		Usage: "write a run with adapters (train --lora) as a whole model, in which they are fused into the matrices",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "model", Usage: "`RUN` folder with adapters", Destination: &model},
 			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &out},
@@ -24,7 +24,7 @@ func (e *env) fuse() *cli.Command {
 			if err := emptyFolder(out); err != nil {
 				return err
 			}
-			run, err := train.OpenMerged(model)
+			run, err := train.OpenFused(model)
 			if err != nil {
 				return input(err)
 			}

@@ -56,7 +56,7 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
 		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
 		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
-		&cli.BoolFlag{Name: "denoise", Usage: "draw thoughts without the dequantisation noise that a run of nfcot learnt them with: of sigma² only what exceeds it", Destination: &o.denoise},
+		&cli.BoolFlag{Name: "denoise", Usage: "draw thoughts without the dequantisation noise that a run of nfcot trained them with: of sigma² only what exceeds it", Destination: &o.denoise},
 		&cli.IntFlag{Name: "denoise-steps", Usage: "`N` steps from noise to thoughts, for ladir (default: the experiment's diffusion.steps)", Destination: &o.denoiseSteps},
 		&cli.StringFlag{Name: "thinking", Usage: "think by this `RULE` with a run of cot, in place of drawing tokens: soft feeds back the mean of the tokens' embeddings, weighted by their probabilities at --temp; gumbel weighs with a Gumbel-softmax of these at --thought-temp", Destination: &o.thinking},
 		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},

@@ -133,7 +133,7 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 		x.Precision = o.precision
 	}
 	if o.lora != 0 {
-		x.LoRA.Rank, x.LoRA.Merged = o.lora, false
+		x.LoRA.Rank, x.LoRA.Fused = o.lora, false
 	}
 	if x.Method == "" {
 		return x, need("method", "")

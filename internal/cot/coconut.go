@@ -26,7 +26,7 @@ type Coconut struct {
 	// and after them, all lines are replaced.
 	First, Steps int
 
-	track *transformer.Track
+	cache *transformer.TrainCache
 }
 
 // CoconutOptions are Coconut's settings.
@@ -51,7 +51,7 @@ func (o CoconutOptions) Check() error {
 
 // NewCoconut is a language model that thinks so. It has no parameters of its own.
 func NewCoconut(lm *transformer.LM, special Special, o CoconutOptions) *Coconut {
-	return &Coconut{LM: lm, Special: special, Options: o, track: new(transformer.Track)}
+	return &Coconut{LM: lm, Special: special, Options: o, cache: new(transformer.TrainCache)}
 }
 
 // replaced is the number of lines that states stand for in a step of training: the
@@ -99,7 +99,7 @@ func (m *Coconut) rows(ex Encoded, replaced int) (opening, rest int) {
 
 // Loss is the cross-entropy of the words that are left and of the answer, in nats per
 // token. The states are made one after the other, each for all examples at once, and
-// the gradient goes back through all of them: every row is computed once, over the
+// the gradient flows back through all of them: every row is computed once, over the
 // keys of the rows before it.
 func (m *Coconut) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
 	replaced := m.replaced(draws.Step)
@@ -120,7 +120,7 @@ func (m *Coconut) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws)
 // forward thinks, and reads the words. It returns the hidden states of the last state
 // that is fed back and of the words, and their layout.
 func (m *Coconut) forward(t *tensor.Tape, batch []Encoded, replaced int) (*tensor.Tensor, stream) {
-	m.track.Start(m.LM.Trunk, len(batch))
+	m.cache.Start(m.LM.Trunk, len(batch))
 	more, tokens, last := t.Ints(len(batch)), 0, t.Ints(len(batch))
 	for _, ex := range batch {
 		more = append(more, len(ex.Prompt)+1)
@@ -131,20 +131,20 @@ func (m *Coconut) forward(t *tensor.Tape, batch []Encoded, replaced int) (*tenso
 	for _, ex := range batch {
 		opening = append(append(opening, ex.Prompt...), m.Special.BOT)
 	}
-	state := t.Gather(m.LM.Extend(t, m.track, more, m.LM.Embed(t, opening)), last)
+	state := t.Gather(m.LM.StepGrad(t, m.cache, more, m.LM.Embed(t, opening)), last)
 	n := replaced * m.Options.PerLine
 	for i := range more {
 		more[i] = 1
 	}
 	for range n - 1 {
-		state = m.LM.Extend(t, m.track, more, m.feed(t, state))
+		state = m.LM.StepGrad(t, m.cache, more, m.feed(t, state))
 	}
 	s := m.words(t, batch, replaced, more)
 	in := m.LM.Embed(t, s.tokens)
 	if n > 0 {
 		in = interleave(t, in, m.feed(t, state), s.order)
 	}
-	return m.LM.Extend(t, m.track, more, in), s
+	return m.LM.StepGrad(t, m.cache, more, in), s
 }
 
 // feed makes inputs of the backbone out of its states.   h [n, H] → [n, H]

@@ -219,7 +219,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 
 	for _, held := range []bool{true, false} {
 		w = weightsOf(t, nfParams)
-		got = loss(Stage{NFCoT: nf, HoldFlow: held})
+		got = loss(Stage{NFCoT: nf, FreezeFlow: held})
 		flow := 0
 		if !held {
 			flow = w.codes()
@@ -228,7 +228,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 		checkFLOPs(t, fmt.Sprintf("nfcot, the rest, flow held: %v", held), got.Extra, 3*len(batch)*(K*(w.predict+w.project)+flow))
 
 		w = weightsOf(t, dualParams)
-		got = loss(Stage{NFCoT: dual, HoldFlow: held})
+		got = loss(Stage{NFCoT: dual, FreezeFlow: held})
 		thoughts := backbone(w, func(ex Encoded) (rows, tokens int) { return len(ex.Prompt) + K, 0 }) // the last one is read by no one
 		checkFLOPs(t, "nfcot-dual", got.FLOPs, backbone(w, thinking)+thoughts)
 		checkFLOPs(t, fmt.Sprintf("nfcot-dual, the rest, flow held: %v", held), got.Extra, 3*len(batch)*(K*(w.predict+2*w.project)+flow))

@@ -141,7 +141,7 @@ func TestGoldenJointLoss(t *testing.T) {
 		{"loss_raw", "grad_raw.", Size{Dims: n, Tokens: n}, tensortest.FlowGradient}, // nats, a mean over the batch
 	} {
 		t.Run(tt.loss, func(t *testing.T) {
-			p.Learn(func(string) bool { return true })
+			p.SetTrainable(func(string) bool { return true })
 			noisy := rowsOf(g.Param("e_tilde"))
 			tape := new(tensor.Tape)
 			loss := stage.loss(tape, batch, tt.whole, rowsOf(g.Tensor("e")), noisy)

@@ -167,9 +167,9 @@ func sameInts(t *testing.T, what string, got, want []int) {
 	}
 }
 
-// gradients are those of all parameters after going back from a loss.
+// gradients are those of all parameters after the backward pass from a loss.
 func gradients(p *tensor.Params, losses ...func(t *tensor.Tape) *tensor.Tensor) []float32 {
-	p.Learn(func(string) bool { return true })
+	p.SetTrainable(func(string) bool { return true })
 	tape := new(tensor.Tape)
 	for _, loss := range losses {
 		tape.Reset()

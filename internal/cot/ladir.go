@@ -120,9 +120,9 @@ func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) stream {
 		opening := len(ex.Prompt) + 1
 		for r := s.start; r < len(s.order); r++ {
 			if at := r - s.start; at < K {
-				s.rows.Pos[r], s.rows.See[r].To = opening+at, s.start+K+opening
+				s.rows.Pos[r], s.rows.Spans[r].To = opening+at, s.start+K+opening
 			} else {
-				s.rows.Pos[r], s.rows.See[r].From = at-K, s.start+K
+				s.rows.Pos[r], s.rows.Spans[r].From = at-K, s.start+K
 			}
 		}
 	}
@@ -232,7 +232,7 @@ func (m *LaDiR) denoise(t *tensor.Tape, caches []*transformer.Cache, x *tensor.T
 		t.Reset()
 		at := t.New(1, 1)
 		at.Data[0] = float32(levels[i].time)
-		h := m.LM.Peek(t, caches, m.noisyInput(t, x, at))
+		h := m.LM.StepBlock(t, caches, m.noisyInput(t, x, at))
 		denoise(m.process, x.Data, m.predict(t, h).Data, levels[i], levels[i+1])
 	}
 }

@@ -28,23 +28,23 @@ func learners() map[string]struct {
 	m, p := shakenNFCoT(nfOptions)
 	add("nfcot", Stage{NFCoT: m}, p)
 	m, p = shakenNFCoT(nfOptions)
-	add("nfcot, flow held", Stage{NFCoT: m, HoldFlow: true}, p)
+	add("nfcot, flow held", Stage{NFCoT: m, FreezeFlow: true}, p)
 	expected := nfOptions
 	expected.Expectation = true
 	m, p = shakenNFCoT(expected)
-	add("nfcot, flow held, expectation", Stage{NFCoT: m, HoldFlow: true}, p)
+	add("nfcot, flow held, expectation", Stage{NFCoT: m, FreezeFlow: true}, p)
 	guided := nfOptions
 	guided.MeanWeight = 0.2
 	m, p = shakenNFCoT(guided)
-	add("nfcot, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
+	add("nfcot, flow held, means weighted", Stage{NFCoT: m, FreezeFlow: true}, p)
 	mixed := expected
 	mixed.Components = 3
 	m, p = shakenNFCoT(mixed)
-	add("nfcot, flow held, mixture", Stage{NFCoT: m, HoldFlow: true}, p)
+	add("nfcot, flow held, mixture", Stage{NFCoT: m, FreezeFlow: true}, p)
 	m, p = shakenDual(nfOptions)
 	add("nfcot-dual", Stage{NFCoT: m}, p)
 	m, p = shakenDual(guided)
-	add("nfcot-dual, flow held, means weighted", Stage{NFCoT: m, HoldFlow: true}, p)
+	add("nfcot-dual, flow held, means weighted", Stage{NFCoT: m, FreezeFlow: true}, p)
 	regressing, p := shakenLaVAE(guided)
 	add("lavae", regressing, p)
 	for _, process := range []string{"flow", "ddim"} {
@@ -506,7 +506,7 @@ func TestRows(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
 	dual, _ := shakenDual(nfOptions)
 	for _, m := range []*NFCoT{nf, dual} {
-		if got, want := m.Rows(batch, Draws{}), len(m.layout(nil, batch).rows.See); got != want {
+		if got, want := m.Rows(batch, Draws{}), len(m.layout(nil, batch).rows.Spans); got != want {
 			t.Errorf("twice %v: %d rows, want %d", m.twice, got, want)
 		}
 	}
@@ -517,7 +517,7 @@ func TestRows(t *testing.T) {
 			for _, ex := range batch {
 				m.lay(&s, ex.Prompt, ex.Steps, m.chain(nil, ex, draws), true, ex.Answer, m.Special.EOS)
 			}
-			if got, want := m.Rows(batch, draws), len(s.rows.See); got != want {
+			if got, want := m.Rows(batch, draws), len(s.rows.Spans); got != want {
 				t.Errorf("%+v, step %d: %d rows, want %d", m, step, got, want)
 			}
 		}

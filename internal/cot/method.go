@@ -122,7 +122,7 @@ type Diagnoser interface {
 // Options of sampling.
 type Options struct {
 	ThoughtTemp float64 // T_z; 0 takes the mean
-	// Denoise draws thoughts without the dequantisation noise that their codes were learnt
+	// Denoise draws thoughts without the dequantisation noise that their codes were trained
 	// with: from N(mu, T_z² (sigma² - noise²)). What is drawn is a code only while the flow
 	// is the identity.
 	Denoise    bool

@@ -19,7 +19,7 @@ type NFCoT struct {
 	Flow *nfhead.Flow
 	Head *nfhead.Head
 
-	HoldSigma bool // scores have no gradient through sigma: only the means of thoughts move
+	FreezeSigma bool // scores have no gradient through sigma: only the means of thoughts move
 }
 
 // NewNFCoT makes the parts that NF-CoT adds to a language model: proj_in, the
@@ -35,7 +35,7 @@ func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead
 // A Stage is NFCoT as it learns: with its flow held at the identity, or free.
 type Stage struct {
 	*NFCoT
-	HoldFlow bool
+	FreezeFlow bool
 }
 
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
@@ -51,7 +51,7 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	u, logDet := noisy, (*tensor.Tensor)(nil)
 	target, noise := u, 0.0
 	switch {
-	case !m.HoldFlow:
+	case !m.FreezeFlow:
 		u, logDet = m.Flow.Forward(t, noisy, nil)
 		target = u
 	case m.Options.Expectation:
@@ -69,12 +69,12 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)),
 		FLOPs: s.trainingFLOPs(m.LM), Extra: 3 * (float64(u.Rows())*m.Head.FLOPs() + float64(in.Rows())*m.projectFLOPs())}
-	if !m.HoldFlow {
+	if !m.FreezeFlow {
 		loss.Extra += 3 * float64(len(batch)) * m.Flow.FLOPs()
 	}
 	loss.Parts.Add("flow_nats_per_dim", float64(flow.Data[0]))
 	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
-	if o.MeanWeight > 0 && m.HoldFlow {
+	if o.MeanWeight > 0 && m.FreezeFlow {
 		// The likelihood's own gradient divides errors by sigma², so that what the head is
 		// still unsure of is neglected (Seitzer et al., 2022). The targets must be codes: a
 		// flow that moves could make any target easy.
@@ -108,7 +108,7 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (th
 		owner[j] = j / m.Options.K
 	}
 	next, logText := m.forward(t, s, in, temp.Text)
-	if m.HoldSigma {
+	if m.FreezeSigma {
 		next.LogSigma = t.Detach(next.LogSigma)
 	}
 	logThoughts := next.At(t, temp.Thought).LogProb(t, u, 0)
@@ -198,11 +198,11 @@ func (m *NFCoT) FromCodes(e *tensor.Tensor) *tensor.Tensor {
 // Diagnose looks at each thought of a batch: the standard deviation that the head
 // predicts, and the negative log-likelihood, the flow's log-determinant left out,
 // both averages over batch and dimensions. A sigma near the dequantisation noise,
-// and an NLL near that of the noise alone, say that a thought is learnt.
+// and an NLL near that of the noise alone, say that a thought is learned.
 func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
 	_, noisy := m.codes(t, batch, draws)
 	u := noisy
-	if !m.HoldFlow {
+	if !m.FreezeFlow {
 		u, _ = m.Flow.Forward(t, noisy, nil)
 	}
 	K, D := m.Options.K, m.Options.D

@@ -264,7 +264,7 @@ func TestLossIsReplay(t *testing.T) {
 			tokens += len(words)
 		}
 		flow, text = flow/float64(len(u.Data)), text/float64(tokens)
-		s := Stage{NFCoT: m, HoldFlow: hold}
+		s := Stage{NFCoT: m, FreezeFlow: hold}
 		loss := s.Loss(nil, batch, s.Size(batch), draws)
 		rounding.CheckScalar(t, fmt.Sprintf("hold %v: flow", hold), loss.part(t, "flow_nats_per_dim"), flow)
 		rounding.CheckScalar(t, fmt.Sprintf("hold %v: text", hold), loss.part(t, "text_nats_per_token"), text)

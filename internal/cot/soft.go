@@ -10,7 +10,7 @@ import (
 )
 
 // Soft is soft thinking (Zhang et al., 2025): a rule for sampling from a language model
-// that has learnt to think in words. While it thinks, what is fed back is not the
+// that was trained to think in words. While it thinks, what is fed back is not the
 // embedding of a token but the mean of all of them, weighted by the probabilities that
 // they would be drawn with: softmax(logits/T_x), truncated. The chain is over when the
 // token with the greatest weight ends it; the answer is drawn as usual.

@@ -38,8 +38,8 @@ func prefill(lm *transformer.LM, prompts [][]int, n int, o Options, opening ...i
 	}
 	h := lm.Step(nil, streams, lm.Embed(nil, tokens))
 	for p := range prompts {
-		past := streams[last[p*n]]
-		for i, c := range past.Fork(n) {
+		cache := streams[last[p*n]]
+		for i, c := range cache.Fork(n) {
 			s := speakers[p*n+i]
 			s.cache = c
 			s.words = tensor.Rand(o.Seed, "words", append(slices.Clone(s.Prompt), i)...)

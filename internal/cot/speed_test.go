@@ -22,7 +22,7 @@ func allocations(t *testing.T, steps int, step func()) float64 {
 	return testing.AllocsPerRun(steps, step)
 }
 
-// A token of many samples allocates nothing: an answer and a past that have no
+// A token of many samples allocates nothing: an answer and a cache that have no
 // room left grow to twice their size, and these have room.
 func TestSpokenTokenAllocatesNothing(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
@@ -80,7 +80,7 @@ func TestThoughtAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A step of training allocates nothing: loss, way back and optimizer, for every
+// A step of training allocates nothing: loss, backward pass and optimizer, for every
 // learner.
 func TestTrainingStepAllocatesNothing(t *testing.T) {
 	batch := examples(9)

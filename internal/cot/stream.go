@@ -24,7 +24,7 @@ type stream struct {
 // newStream returns an empty stream with room on t for n rows.
 func newStream(t *tensor.Tape, n int) stream {
 	return stream{
-		rows:   transformer.Layout{Pos: t.Ints(n), See: t.Spans(n)},
+		rows:   transformer.Layout{Pos: t.Ints(n), Spans: t.Spans(n)},
 		tokens: t.Ints(n), order: t.Ints(n), thinkAt: t.Ints(n), speakAt: t.Ints(n), target: t.Ints(n), owner: t.Ints(n),
 	}
 }
@@ -105,7 +105,7 @@ func (s *stream) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tenso
 // forward and (twice as many) backward.
 func (s *stream) trainingFLOPs(lm *transformer.LM) float64 {
 	seen := 0
-	for _, see := range s.rows.See {
+	for _, see := range s.rows.Spans {
 		seen += see.To - see.From
 	}
 	return 3 * lm.FLOPs(len(s.order), seen, len(s.target))

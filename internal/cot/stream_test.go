@@ -82,15 +82,15 @@ func TestStreams(t *testing.T) {
 			at := 0
 			for _, n := range tt.rows {
 				for i := range n {
-					pos, see, want := s.rows.Pos[at+i], s.rows.See[at+i], tensor.Span{From: at, To: at + i + 1}
+					pos, see, want := s.rows.Pos[at+i], s.rows.Spans[at+i], tensor.Span{From: at, To: at + i + 1}
 					if pos != i || see != want {
 						t.Errorf("row %d is at position %d and sees %v, want %d and %v", at+i, pos, see, i, want)
 					}
 				}
 				at += n
 			}
-			if len(s.rows.Pos) != at || len(s.rows.See) != at {
-				t.Errorf("%d positions and %d spans, want %d", len(s.rows.Pos), len(s.rows.See), at)
+			if len(s.rows.Pos) != at || len(s.rows.Spans) != at {
+				t.Errorf("%d positions and %d spans, want %d", len(s.rows.Pos), len(s.rows.Spans), at)
 			}
 		})
 	}

@@ -101,13 +101,13 @@ func TestTemperedScoreOfMixture(t *testing.T) {
 	}
 }
 
-// With HoldSigma the score is the same, and moves means alone.
-func TestHoldSigma(t *testing.T) {
+// With FreezeSigma the score is the same, and moves means alone.
+func TestFreezeSigma(t *testing.T) {
 	m, p := shakenNFCoT(nfOptions)
 	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 0.9, TextTemp: 0.6, MaxTokens: 5})...)
 	temp := Temperatures{0.9, 0.6}
 	free, _ := m.LogProb(nil, samples, temp)
-	m.HoldSigma = true
+	m.FreezeSigma = true
 	held, _ := m.LogProb(nil, samples, temp)
 	same(t, "score", held.Data, free.Data)
 	gradients(p, func(t *tensor.Tape) *tensor.Tensor {

@@ -152,6 +152,6 @@ func LoadVAE(path string) (*VAE, error) {
 			return nil, err
 		}
 	}
-	v.Params.Learn(func(string) bool { return false })
+	v.Params.SetTrainable(func(string) bool { return false })
 	return v, nil
 }

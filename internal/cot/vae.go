@@ -25,7 +25,7 @@ type VAEConfig struct {
 
 // Encoders are the kinds of VAE encoder:
 //
-//	linear: code k is the sum, over the tokens of segment k, of a vector learnt
+//	linear: code k is the sum, over the tokens of segment k, of a vector trained
 //	        for (position in the segment, token); the decoder is local
 //	local:  a transformer reads segment k alone, and then memory slot k
 //	causal: a transformer reads the segments one after the other, slot k after segment k

@@ -131,7 +131,7 @@ func TestVAELossComposes(t *testing.T) {
 	})
 }
 
-// Every token is learnt once, and EOS after each stretch that the decoder reads.
+// Every token is trained once, and EOS after each stretch that the decoder reads.
 func TestVAETargets(t *testing.T) {
 	for _, tt := range []struct {
 		encoder string

@@ -131,17 +131,17 @@ func (f *Flow) Forward(t *tensor.Tape, e *tensor.Tensor, cond []*tensor.Tensor) 
 }
 
 // context says what the rows of a block look at: each other, as mask lets them,
-// or what the thoughts remember of the rows before (past[layer][thought]).
+// or what the thoughts remember of the rows before (caches[layer][thought]).
 type context struct {
-	mask tensor.Mask
-	past [][]*tensor.Past
+	mask   tensor.Mask
+	caches [][]*tensor.KVCache
 }
 
 func (c context) mix(t *tensor.Tape, layer int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
-	if c.past == nil {
+	if c.caches == nil {
 		return t.Attention(q, k, v, c.mask, hd)
 	}
-	return t.Attend(q, k, v, c.past[layer], hd, false)
+	return t.Attend(q, k, v, c.caches[layer], hd, false)
 }
 
 func condOf(cond []*tensor.Tensor, block int) *tensor.Tensor {
@@ -160,10 +160,10 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 	for i, b := range slices.Backward(f.blocks) {
 		order := f.order(t, n, b.flip)
 		w := t.Gather(u, order)
-		past := make([][]*tensor.Past, len(b.layers)) // [layer][thought]
-		for l := range past {
+		caches := make([][]*tensor.KVCache, len(b.layers)) // [layer][thought]
+		for l := range caches {
 			for range n {
-				past[l] = append(past[l], new(tensor.Past))
+				caches[l] = append(caches[l], new(tensor.KVCache))
 			}
 		}
 		var a, shift *tensor.Tensor // for row k, from the rows before it
@@ -183,7 +183,7 @@ func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 					}
 				}
 			}
-			a, shift = b.affineRow(t.Gather(w, rows), k, condOf(cond, i), context{past: past})
+			a, shift = b.affineRow(t.Gather(w, rows), k, condOf(cond, i), context{caches: caches})
 		}
 		u = t.Gather(w, order)
 	}
@@ -214,7 +214,7 @@ func (b *metaBlock) affine(t *tensor.Tape, w, cond *tensor.Tensor, in context) (
 }
 
 // affineRow is affine for row k of every thought, which sees the rows before it
-// in its past and is added to it.
+// in its cache and is added to it.
 func (b *metaBlock) affineRow(w *tensor.Tensor, k int, cond *tensor.Tensor, in context) (a, shift *tensor.Tensor) {
 	return b.transform(nil, w, slices.Repeat([]int{b.original(k)}, w.Rows()), cond, in)
 }

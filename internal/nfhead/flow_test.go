@@ -286,12 +286,12 @@ func TestFrozenFlow(t *testing.T) {
 		return e.Grad
 	}
 	want := gradient()
-	p.Learn(func(string) bool { return false })
+	p.SetTrainable(func(string) bool { return false })
 	if got := gradient(); !slices.Equal(got, want) {
 		t.Errorf("gradient of the codes is %v, want %v", got, want)
 	}
 	if u, logDet := f.Forward(new(tensor.Tape), random(1, 6, 2), nil); u.Grad != nil || logDet.Grad != nil {
-		t.Error("nothing learns, and there is a gradient")
+		t.Error("nothing is trainable, and there is a gradient")
 	}
 }
 

@@ -124,7 +124,7 @@ func TestGoldenFlows(t *testing.T) {
 	}
 }
 
-// checkJacobian goes back from every number of u, which gives the Jacobian row
+// checkJacobian runs backward from every number of u, which gives the Jacobian row
 // by row, and compares its determinant with the one that Forward claims.
 func checkJacobian(t *testing.T, g *tensortest.Golden, f *Flow, cond []*tensor.Tensor, logDet *tensor.Tensor) {
 	t.Helper()

@@ -90,7 +90,7 @@ func (p Prediction) At(t *tensor.Tape, temp float64) Prediction {
 
 // Draw writes a sample for row r to u, of N(mu, temp²·(sigma² - noise²)), where mu is the
 // mean of a component that is drawn with its weight to the power 1/temp: at temperature 0
-// of the likeliest. Thoughts that were learnt with Gaussian noise on them are drawn without it,
+// of the likeliest. Thoughts that were trained with Gaussian noise on them are drawn without it,
 // as far as sigma says that there is anything else; noise 0 draws from the density
 // itself.   u has D numbers
 func (p Prediction) Draw(u []float32, r int, temp, noise float64, rng *rand.Rand) {

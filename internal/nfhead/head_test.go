@@ -103,7 +103,7 @@ func TestDrawHasItsDensity(t *testing.T) {
 	}
 }
 
-// Without the noise that thoughts were learnt with, what is left of sigma² is drawn, and
+// Without the noise that thoughts were trained with, what is left of sigma² is drawn, and
 // nothing where sigma is no larger than the noise.
 func TestDrawWithoutNoise(t *testing.T) {
 	mu, logSigma := []float32{3, -2, 0.5}, []float32{float32(math.Log(0.5)), float32(math.Log(0.3)), -3}

@@ -12,7 +12,7 @@ type AdamW struct {
 	Beta1, Beta2, Eps, Decay float64
 	Scale                    func(name string) float64 // of the learning rate of a parameter; nil is 1
 
-	Moments []Moments // of the parameters being learnt, in their order
+	Moments []Moments // of the parameters being trained, in their order
 	Steps   int       // taken so far
 
 	pieces []piece
@@ -29,7 +29,7 @@ type Moments struct {
 // with the usual constants of language models: β = (0.9, 0.95), ε = 1e-8.
 func NewAdamW(p *Params) *AdamW {
 	o := &AdamW{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8}
-	for q := range p.Learnt() {
+	for q := range p.Trainable() {
 		o.Moments = append(o.Moments, Moments{q, kernel.Floats(len(q.Data)), kernel.Floats(len(q.Data))})
 	}
 	return o

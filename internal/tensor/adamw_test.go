@@ -89,9 +89,9 @@ func TestAdamWSkipsFrozenParameters(t *testing.T) {
 	p := tensor.NewParams(1)
 	p.Const("frozen", 1, 1, 1)
 	moving := p.Const("moving", 1, 1, 1)
-	p.Learn(func(name string) bool { return name == "moving" })
+	p.SetTrainable(func(name string) bool { return name == "moving" })
 	o := tensor.NewAdamW(p)
 	if len(o.Moments) != 1 || o.Moments[0].Tensor != moving {
-		t.Errorf("%d moments, want those of the one parameter that learns", len(o.Moments))
+		t.Errorf("%d moments, want those of the one trainable parameter", len(o.Moments))
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
-// Rows of a table that are learnt get the gradient that they get when all of it
-// is learnt, and the others do not move.
-func TestLearnRows(t *testing.T) {
+// Rows of a table that are trained get the gradient that they get when all of it
+// is trained, and the others do not move.
+func TestSetTrainableRows(t *testing.T) {
 	const from = 5
 	build := func() (*tensor.Params, *mat, func(tp *tape) *mat) {
 		p := tensor.NewParams(1)
@@ -26,8 +26,8 @@ func TestLearnRows(t *testing.T) {
 	tp.Backward(loss(tp))
 	p, table, loss := build()
 	before := slices.Clone(table.Data)
-	p.Learn(func(name string) bool { return name == "w" })
-	p.LearnRows("table", from)
+	p.SetTrainable(func(name string) bool { return name == "w" })
+	p.SetTrainableRows("table", from)
 	o := tensor.NewAdamW(p)
 	tp = new(tape)
 	tp.Backward(loss(tp))
@@ -36,23 +36,23 @@ func TestLearnRows(t *testing.T) {
 	}
 	o.Step(0.1, 0)
 	if !slices.Equal(table.Data[:from*3], before[:from*3]) {
-		t.Error("rows that are not learnt have moved")
+		t.Error("rows that are not trained have moved")
 	}
 	for i := from * 3; i < len(before); i++ {
 		if table.Data[i] == before[i] {
-			t.Errorf("number %d of the learnt rows has not moved", i)
+			t.Errorf("number %d of the trained rows has not moved", i)
 		}
 	}
 	if len(o.Moments) != 2 || len(o.Moments[0].M) != 3*3 {
 		t.Errorf("%d moments, of the table %d; want 2 and 9", len(o.Moments), len(o.Moments[0].M))
 	}
-	p.Learn(func(name string) bool { return true })
+	p.SetTrainable(func(name string) bool { return true })
 	if len(table.Grad) != len(table.Data) {
-		t.Errorf("learnt again, the table has %d gradients", len(table.Grad))
+		t.Errorf("trainable again, the table has %d gradients", len(table.Grad))
 	}
 }
 
-// A matrix that does not learn may be packed: in the precision of bfloat16 values
+// A frozen matrix may be packed: in the precision of bfloat16 values
 // and gradients keep their bits, since products round their factors anyway.
 func TestPackedMatricesPassGradientsOn(t *testing.T) {
 	run := func(pack bool) (y, dx []float32) {
@@ -60,7 +60,7 @@ func TestPackedMatricesPassGradientsOn(t *testing.T) {
 		w, table := p.Normal("w", 1, 70, 33), p.Normal("table", 1, 40, 70)
 		x := random(2, 9, 33)
 		x.Grad = make([]float32, len(x.Data))
-		p.Learn(func(string) bool { return false })
+		p.SetTrainable(func(string) bool { return false })
 		if pack {
 			p.Pack(kernel.BF16, w, table)
 		}

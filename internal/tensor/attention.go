@@ -119,7 +119,7 @@ type Span struct{ From, To int }
 // Attention mixes values: row r of q looks at the rows of k and v that mask
 // lets it see, with weights softmax(q k / sqrt(hd)). Heads of q share heads of k and v in groups.
 //
-// Weights exist for a block of queries at a time, and the way back computes them
+// Weights exist for a block of queries at a time, and the backward pass computes them
 // again: nothing is kept that grows with the square of a stream (Dao et al.,
 // 2022).
 // q [R, nh·hd], k and v [S, nkv·hd] → y [R, nh·hd]
@@ -143,7 +143,7 @@ func (t *Tape) Attention(q, k, v Cols, mask Mask, hd int) *Tensor {
 			s := attentionScratch.Get().(*scratch)
 			defer attentionScratch.Put(s)
 			for task := lo; task < hi; task++ {
-				o.attendBack(s, task)
+				o.attendBackward(s, task)
 			}
 		})
 	})
@@ -174,7 +174,7 @@ type block struct{ from, to, firstKey, keys int }
 func (o *op) blockAt(from, end int) block {
 	b := block{from: from, to: min(from+queryBlock, end), firstKey: math.MaxInt}
 	last := 0
-	for _, s := range o.mask.See[b.from:b.to] {
+	for _, s := range o.mask.Spans[b.from:b.to] {
 		if s.To > s.From {
 			b.firstKey, last = min(b.firstKey, s.From), max(last, s.To)
 		}
@@ -210,7 +210,7 @@ func (o *op) attend(s *scratch, task int) {
 		for h := kv * group; h < (kv+1)*group; h++ {
 			kernel.Gemm(w, b.keys, o.q.head(o.q.Data, b.from, h, hd), k, n, b.keys, hd, false)
 			for i := range n {
-				row, see := w[i*b.keys:(i+1)*b.keys], o.mask.See[b.from+i]
+				row, see := w[i*b.keys:(i+1)*b.keys], o.mask.Spans[b.from+i]
 				lo, hi := see.From-b.firstKey, see.To-b.firstKey
 				if hi <= lo {
 					clear(row)
@@ -226,8 +226,8 @@ func (o *op) attend(s *scratch, task int) {
 	}
 }
 
-// attendBack is the way back of attend.
-func (o *op) attendBack(s *scratch, task int) {
+// attendBackward is the backward pass of attend.
+func (o *op) attendBackward(s *scratch, task int) {
 	hd, nkv := o.n, o.k.N/o.n
 	group, kv := o.q.N/hd/nkv, task%nkv
 	stream := o.mask.streams[task/nkv]
@@ -247,7 +247,7 @@ func (o *op) attendBack(s *scratch, task int) {
 			kernel.Gemm(w, b.keys, q, transposed(k), n, b.keys, hd, false)
 			kernel.Gemm(dw, b.keys, dy, transposed(v), n, b.keys, hd, false)
 			for i := range n {
-				row, drow, see := w[i*b.keys:(i+1)*b.keys], dw[i*b.keys:(i+1)*b.keys], o.mask.See[b.from+i]
+				row, drow, see := w[i*b.keys:(i+1)*b.keys], dw[i*b.keys:(i+1)*b.keys], o.mask.Spans[b.from+i]
 				lo, hi := see.From-b.firstKey, see.To-b.firstKey
 				if hi <= lo {
 					clear(row)
@@ -273,7 +273,7 @@ func (o *op) attendBack(s *scratch, task int) {
 
 // A Mask says which rows each query sees.
 type Mask struct {
-	See     []Span
+	Spans   []Span
 	streams []Span // of queries, such that no two streams see a row in common
 }
 

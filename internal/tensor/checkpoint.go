@@ -6,7 +6,7 @@ package tensor
 type Segment func(t *Tape, x *Tensor, pos []int, mask Mask) *Tensor
 
 // Checkpoint is f, of whose results t keeps only the last: what lies between x
-// and it is computed again on the way back (Chen et al., 2016). The bits of
+// and it is computed again in the backward pass (Chen et al., 2016). The bits of
 // values and gradients are those of f itself.
 func (t *Tape) Checkpoint(f Segment, x *Tensor, pos []int, mask Mask) *Tensor {
 	if t == nil || t.Inference {
@@ -26,7 +26,7 @@ func (t *Tape) Checkpoint(f Segment, x *Tensor, pos []int, mask Mask) *Tensor {
 		x := inner.alias(*o.x) // its gradient may come to lie in inner's memory
 		y := o.segment(inner, x, o.idx, o.mask)
 		y.Grad, y.stale = o.y.Grad, false
-		inner.goBack()
+		inner.backward()
 		copy(o.x.Grad, x.Grad)
 		o.x.stale = x.stale
 		inner.Reset()

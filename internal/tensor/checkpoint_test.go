@@ -8,7 +8,7 @@ import (
 )
 
 // A segment that is computed again has the values and gradients of one that is
-// kept, bit for bit, wherever it stands and whatever of it learns.
+// kept, bit for bit, wherever it stands and whatever of it is trainable.
 func TestCheckpoint(t *testing.T) {
 	const R, C = 5, 4
 	w, v := random(1, C, C), random(2, C, C)
@@ -28,15 +28,15 @@ func TestCheckpoint(t *testing.T) {
 		},
 	}
 	for name, f := range segments {
-		for learns := range 4 { // bit 0: the input, bit 1: the weights
+		for trainable := range 4 { // bit 0: the input, bit 1: the weights
 			run := func(apply func(t *tensor.Tape, x *tensor.Tensor, pos []int, mask tensor.Mask) *tensor.Tensor) (numbers []float32) {
 				x, scale := random(3, R, C), random(4, R, C)
-				grads := []*tensor.Tensor{scale} // learns always, so that there is a way back
-				if learns&1 != 0 {
+				grads := []*tensor.Tensor{scale} // always trainable, so that there is a backward pass
+				if trainable&1 != 0 {
 					grads = append(grads, x)
 				}
 				w.Grad, v.Grad = nil, nil
-				if learns&2 != 0 {
+				if trainable&2 != 0 {
 					grads = append(grads, w, v)
 				}
 				for _, p := range grads {
@@ -67,14 +67,14 @@ func TestCheckpoint(t *testing.T) {
 				return t.Checkpoint(f, x, pos, mask)
 			})
 			if !slices.Equal(got, want) {
-				t.Errorf("%s, learning %02b: %v, want %v", name, learns, got, want)
+				t.Errorf("%s, trainable %02b: %v, want %v", name, trainable, got, want)
 			}
 		}
 	}
 	x := random(5, R, C)
 	for _, tape := range []*tensor.Tape{nil, {Inference: true}} {
 		if got, want := tape.Checkpoint(segments["plain"], x, nil, tensor.Mask{}), segments["plain"](nil, x, nil, tensor.Mask{}); !slices.Equal(got.Data, want.Data) {
-			t.Errorf("without a way back: %v, want %v", got.Data, want.Data)
+			t.Errorf("without a backward pass: %v, want %v", got.Data, want.Data)
 		}
 	}
 }

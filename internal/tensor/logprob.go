@@ -12,7 +12,7 @@ const vocabularyRows = 256
 
 // CategoricalLogProb returns log softmax(h[r] wᵀ)[target[r]] for every row, in
 // nats; a row whose target is negative is ignored and gets 0. The logits exist
-// for some rows at a time, and are computed again on the way back: kept for all
+// for some rows at a time, and are computed again in the backward pass: kept for all
 // rows, they would be the largest array of a training step.
 // h [R, H], w [V, H] → y [R, 1]
 func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {

@@ -17,7 +17,7 @@ func edge(t *testing.T) *tensortest.Golden {
 	return tensortest.Open(t, "numerics", "edge.safetensors")
 }
 
-// contract goes back from Σ y ⊙ c.
+// contract runs backward from Σ y ⊙ c.
 func contract(tp *tape, y, c *mat) { tp.Backward(tp.Sum(tp.Mul(y, c))) }
 
 func TestSoftmax(t *testing.T) {

@@ -22,7 +22,7 @@ func (t *Tape) Linear(x, w, b *Tensor) *Tensor {
 	}
 	o.project(b != nil)
 	return o.done(func(o *op) {
-		o.projectBack()
+		o.projectBackward()
 		if o.b != nil && o.b.Grad != nil {
 			o.addOverRows(o.b.grad(), o.y.Rows(), addRows)
 		}
@@ -47,7 +47,7 @@ func (t *Tape) AddLinear(a, x, w *Tensor) *Tensor {
 	o.elements(len(a.Data), func(o *op, lo, hi int) { copy(o.y.Data[lo:hi], o.b.Data[lo:hi]) })
 	o.project(true)
 	return o.done(func(o *op) {
-		o.projectBack()
+		o.projectBackward()
 		o.passOn(o.b, 1)
 	})
 }
@@ -79,8 +79,8 @@ func (o *op) gemm(c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate
 	}
 }
 
-// projectBack pushes y's gradient to x and w.
-func (o *op) projectBack() {
+// projectBackward pushes y's gradient to x and w.
+func (o *op) projectBackward() {
 	x, w := o.x, o.w
 	R, O, I := x.Rows(), w.Rows(), x.Cols()
 	if x.Grad != nil { // dx += dy w
@@ -105,7 +105,7 @@ func (o *op) numbers(w *Tensor) []float32 {
 }
 
 // AddProduct adds h bᵀ to columns of y: a matrix of low rank, say, to one that
-// does not learn. The result takes y's memory: y must not be used any more.
+// is frozen. The result takes y's memory: y must not be used any more.
 // y [R, O of them], h [R, I of them], b [O, I] → y
 func (t *Tape) AddProduct(y, h Cols, b *Tensor) *Tensor {
 	if y.Rows() != h.Rows() || y.N != b.Rows() || h.N != b.Cols() {

@@ -202,7 +202,7 @@ func forEachOp(t *testing.T, f func(t *testing.T, tt opTest, x []*mat)) {
 // Every operation has a row in the table.
 func TestEveryOperationIsTested(t *testing.T) {
 	tested := map[string]bool{"Attend": true, "Checkpoint": true} // in past_test.go, checkpoint_test.go
-	for _, name := range []string{"Reset", "Backward", "Bytes", "Limit", "New", "Ints", "Spans", "Pasts", "Rand", "Mask"} {
+	for _, name := range []string{"Reset", "Backward", "Bytes", "Limit", "New", "Ints", "Spans", "KVCaches", "Rand", "Mask"} {
 		tested[name] = true // the tape itself
 	}
 	for _, tt := range opTests() {
@@ -252,11 +252,11 @@ func TestGradients(t *testing.T) {
 // An input without a gradient is left alone and changes nothing for the others.
 func TestFrozenInputs(t *testing.T) {
 	forEachOp(t, func(t *testing.T, tt opTest, x []*mat) {
-		// gradients of the inputs that learn, contracted with numbers that differ
-		gradients := func(learns func(i int) bool) (grads [][]float32) {
+		// gradients of the inputs that are trainable, contracted with numbers that differ
+		gradients := func(trainable func(i int) bool) (grads [][]float32) {
 			for i := range x {
 				x[i].Grad = nil
-				if learns(i) {
+				if trainable(i) {
 					x[i].Grad = make([]float32, len(x[i].Data))
 				}
 			}

@@ -14,7 +14,7 @@ import (
 type Params struct {
 	// Initial, if not nil, may set the values of a parameter as it is made, and
 	// returns whether it did: those of a checkpoint, in place of the usual ones.
-	// Parameters have no gradients then until Learn gives them some.
+	// Parameters have no gradients then until SetTrainable gives them some.
 	Initial func(name string, x *Tensor) bool
 
 	prefix  string
@@ -23,7 +23,7 @@ type Params struct {
 	outline bool // parameters have no numbers
 }
 
-// A Param is a named tensor that is learnt.
+// A Param is a named tensor that can be trained.
 type Param struct {
 	Name string
 	*Tensor
@@ -119,7 +119,7 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 
 // Pack stores matrices made through p, or stacks of them, in a format for
 // decoding: Linear, Gather and CategoricalLogProb take them as before, forward
-// and back, but they cannot be learnt, saved or changed any more.
+// and backward, but they cannot be trained, saved or changed any more.
 func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 	for _, x := range matrices {
 		x.packed = kernel.Pack(x.Data, x.Rows(), x.Cols(), format)
@@ -151,10 +151,10 @@ func (p *Params) Bytes() int {
 	return n
 }
 
-// LoadPacked reads the parameters of an outline from a source: matrices made
+// LoadPacked reads the parameters of an outline from a checkpoint: matrices made
 // through p, or stacks of them, into a format for decoding (see Pack), without a
 // float32 copy of any; all others as they are.
-func (p *Params) LoadPacked(from Source, format kernel.Format, matrices ...*Tensor) error {
+func (p *Params) LoadPacked(from WeightReader, format kernel.Format, matrices ...*Tensor) error {
 	parts := map[*Tensor][]Param{} // of each matrix, in the order of its rows
 	for q := range p.All() {
 		home := q.Tensor
@@ -189,7 +189,7 @@ func (p *Params) LoadPacked(from Source, format kernel.Format, matrices ...*Tens
 }
 
 // readRows reads numbers [at, at+len(dst)) of a matrix of parts one under the other.
-func readRows(dst []float32, from Source, parts []Param, at int) error {
+func readRows(dst []float32, from WeightReader, parts []Param, at int) error {
 	for _, q := range parts {
 		if in := at - q.from; in >= 0 && in < size(q.Shape) && len(dst) > 0 {
 			n := min(len(dst), size(q.Shape)-in)
@@ -216,7 +216,7 @@ func (p *Params) All() iter.Seq[Param] {
 	}
 }
 
-// Count is the number of learnt numbers under p's prefix.
+// Count is the number of numbers under p's prefix.
 func (p *Params) Count() int {
 	n := 0
 	for q := range p.All() {
@@ -225,10 +225,10 @@ func (p *Params) Count() int {
 	return n
 }
 
-// Learn gives gradients, all zero, to the parameters for which wanted says so
+// SetTrainable gives gradients, all zero, to the parameters for which wanted says so
 // and takes them from the others: the tape then skips the work, and optimizers
 // skip the parameter.
-func (p *Params) Learn(wanted func(name string) bool) {
+func (p *Params) SetTrainable(wanted func(name string) bool) {
 	for q := range p.All() {
 		if q.stack != nil {
 			q.stack.Grad = nil // until a part of it wants one
@@ -247,7 +247,7 @@ func (p *Params) Learn(wanted func(name string) bool) {
 			q.Grad = nil
 			continue
 		case len(home.Data) == 0:
-			panic("tensor: Learn: parameter " + q.Name + " has no numbers")
+			panic("tensor: SetTrainable: parameter " + q.Name + " has no numbers")
 		case home.Grad == nil:
 			home.Grad = kernel.Floats(len(home.Data))
 		case q.stack == nil:
@@ -257,10 +257,10 @@ func (p *Params) Learn(wanted func(name string) bool) {
 	}
 }
 
-// LearnRows gives gradients to the rows of a matrix from row from on, and takes
-// them from the rows before: only those rows are learnt, until Learn is called
+// SetTrainableRows gives gradients to the rows of a matrix from row from on, and takes
+// them from the rows before: only those rows are trained, until SetTrainable is called
 // again.
-func (p *Params) LearnRows(name string, from int) {
+func (p *Params) SetTrainableRows(name string, from int) {
 	for q := range p.All() {
 		if q.Name == name {
 			q.fixed = from
@@ -269,9 +269,9 @@ func (p *Params) LearnRows(name string, from int) {
 	}
 }
 
-// Learnt yields what is learnt of the parameters under p's prefix: those with a
+// Trainable yields what is trained of the parameters under p's prefix: those with a
 // gradient, or the rows of them that have one.
-func (p *Params) Learnt() iter.Seq[Param] {
+func (p *Params) Trainable() iter.Seq[Param] {
 	return func(yield func(Param) bool) {
 		for q := range p.All() {
 			if q.fixed > 0 {
@@ -286,9 +286,9 @@ func (p *Params) Learnt() iter.Seq[Param] {
 	}
 }
 
-// A Source gives tensors by name: a checkpoint file. Its errors name the file,
+// A WeightReader gives tensors by name: a checkpoint file. Its errors name the file,
 // and so does its String.
-type Source interface {
+type WeightReader interface {
 	fmt.Stringer
 	Shape(name string) ([]int, error)
 	// Weights copies numbers [from, from+len(dst)) of a tensor, counted row-major;
@@ -296,9 +296,9 @@ type Source interface {
 	Weights(dst []float32, name string, from int) error
 }
 
-// Load copies the tensors of a source, named prefix and the parameter's name,
+// Load copies the tensors of a checkpoint, named prefix and the parameter's name,
 // into the parameters under p. Each must be there with the parameter's shape.
-func (p *Params) Load(from Source, prefix string) error {
+func (p *Params) Load(from WeightReader, prefix string) error {
 	for q := range p.All() {
 		if err := LoadInto(q.Data, q.Shape, from, prefix+q.Name); err != nil {
 			return err
@@ -307,15 +307,15 @@ func (p *Params) Load(from Source, prefix string) error {
 	return nil
 }
 
-// LoadInto copies a tensor of the given shape from a source.
-func LoadInto(dst []float32, shape []int, from Source, name string) error {
+// LoadInto copies a tensor of the given shape from a checkpoint.
+func LoadInto(dst []float32, shape []int, from WeightReader, name string) error {
 	if err := checkShape(shape, from, name); err != nil {
 		return err
 	}
 	return from.Weights(dst, name, 0)
 }
 
-func checkShape(want []int, from Source, name string) error {
+func checkShape(want []int, from WeightReader, name string) error {
 	got, err := from.Shape(name)
 	if err == nil && !slices.Equal(got, want) {
 		err = fmt.Errorf("%s: tensor %q: has shape %v; expected %v", from, name, got, want)

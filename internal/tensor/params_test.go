@@ -63,7 +63,7 @@ func TestParamsInitialValues(t *testing.T) {
 	}
 }
 
-func TestLearnFreezesAndThaws(t *testing.T) {
+func TestSetTrainableFreezesAndThaws(t *testing.T) {
 	p := tensor.NewParams(1)
 	x, w := p.Normal("x", 1, 2, 3), p.Sub("sub").Normal("w", 1, 4, 3)
 	loss := func() {
@@ -74,7 +74,7 @@ func TestLearnFreezesAndThaws(t *testing.T) {
 	loss()
 	gradient := slices.Clone(w.Grad)
 
-	p.Learn(func(name string) bool { return name == "sub.w" })
+	p.SetTrainable(func(name string) bool { return name == "sub.w" })
 	if x.Grad != nil || len(w.Grad) != 12 || slices.ContainsFunc(w.Grad, func(g float32) bool { return g != 0 }) {
 		t.Fatalf("gradients %v and %v, want none, and zeros", x.Grad, w.Grad)
 	}
@@ -82,10 +82,10 @@ func TestLearnFreezesAndThaws(t *testing.T) {
 	if x.Grad != nil || !slices.Equal(w.Grad, gradient) {
 		t.Error("freezing x makes a difference to w, or x is not frozen")
 	}
-	p.Sub("sub").Learn(func(string) bool { return false })
-	p.Learn(func(name string) bool { return name == "x" })
+	p.Sub("sub").SetTrainable(func(string) bool { return false })
+	p.SetTrainable(func(name string) bool { return name == "x" })
 	loss()
 	if len(x.Grad) != 6 || x.Grad[0] == 0 || w.Grad != nil {
-		t.Error("x does not learn again")
+		t.Error("x is not trainable again")
 	}
 }

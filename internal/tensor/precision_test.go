@@ -26,15 +26,15 @@ func closeTo(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// learnt returns a tensor with a gradient.
-func learnt(data []float32, shape ...int) *tensor.Tensor {
+// trainable returns a tensor with a gradient.
+func trainable(data []float32, shape ...int) *tensor.Tensor {
 	x := tensor.From(data, shape...)
 	x.Grad = make([]float32, len(data))
 	return x
 }
 
 // A tape in bfloat16 rounds the factors of the products with weights, forward and
-// back, and nothing else: what it does is what a tape in float32 does with rounded
+// backward, and nothing else: what it does is what a tape in float32 does with rounded
 // factors.
 func TestBF16(t *testing.T) {
 	rng := tensor.Rand(1, "bf16")
@@ -49,12 +49,12 @@ func TestBF16(t *testing.T) {
 	x, w, a, c := numbers(R*I), numbers(O*I), numbers(R*O), numbers(R*O)
 
 	half := &tensor.Tape{BF16: true}
-	hx, hw, ha := learnt(x, R, I), learnt(w, O, I), learnt(a, R, O)
+	hx, hw, ha := trainable(x, R, I), trainable(w, O, I), trainable(a, R, O)
 	hy := half.AddLinear(ha, hx, hw)
 	half.Backward(half.Sum(half.Mul(hy, tensor.From(c, R, O))))
 
 	full := new(tensor.Tape)
-	fx, fw := learnt(bf16(x), R, I), learnt(bf16(w), O, I)
+	fx, fw := trainable(bf16(x), R, I), trainable(bf16(w), O, I)
 	fy := full.AddLinear(tensor.From(a, R, O), fx, fw)
 	full.Backward(full.Sum(full.Mul(fy, tensor.From(bf16(c), R, O))))
 
@@ -63,11 +63,11 @@ func TestBF16(t *testing.T) {
 	closeTo(t, "dw", hw.Grad, fw.Grad)
 	closeTo(t, "da", ha.Grad, c)
 
-	// The vocabulary: the way back rounds the gradient of the logits too, so it is compared less strictly.
+	// The vocabulary: the backward pass rounds the gradient of the logits too, so it is compared less strictly.
 	target := []int{0, 1, -1, 3, 4, 2, 0}
 	half.Reset()
 	full.Reset()
-	hx, hw, fx, fw = learnt(x, R, I), learnt(w, O, I), learnt(bf16(x), R, I), learnt(bf16(w), O, I)
+	hx, hw, fx, fw = trainable(x, R, I), trainable(w, O, I), trainable(bf16(x), R, I), trainable(bf16(w), O, I)
 	hp, fp := half.CategoricalLogProb(hx, hw, target), full.CategoricalLogProb(fx, fw, target)
 	closeTo(t, "log p", hp.Data, fp.Data)
 	half.Backward(half.Sum(hp))
@@ -81,6 +81,6 @@ func TestBF16(t *testing.T) {
 		}
 	}
 	if !rounded {
-		t.Error("the way back rounds nothing")
+		t.Error("the backward pass rounds nothing")
 	}
 }

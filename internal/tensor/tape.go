@@ -7,26 +7,26 @@ import (
 )
 
 // A Tape records operations in the order they run; that order is already
-// topological, so going back is a loop. It owns the memory of every result it
+// topological, so the backward pass is a loop. It owns the memory of every result it
 // made: Reset takes it back, and a loop that resets its tape once a step
 // reaches a state in which no step allocates anything.
 //
 // The zero Tape is ready for use.
 type Tape struct {
 	Inference bool // lend memory, but record nothing: results have no gradients
-	BF16      bool // round the operands of products with weights, on the way back too, to bfloat16; sums stay float32
+	BF16      bool // round the operands of products with weights, in the backward pass too, to bfloat16; sums stay float32
 
-	back    []*op
-	ops     arena[op]
-	tensors arena[Tensor]
-	numbers arena[float32]
-	ints    arena[int]
-	spans   arena[Span]
-	pasts   arena[*Past]
-	spare   [][]float32 // gradients that Backward is done with
-	randoms arena[random]
-	inner   *Tape     // of the segment under way (Checkpoint)
-	wide    []float32 // room for a packed matrix, widened
+	recorded []*op
+	ops      arena[op]
+	tensors  arena[Tensor]
+	numbers  arena[float32]
+	ints     arena[int]
+	spans    arena[Span]
+	kvCaches arena[*KVCache]
+	spare    [][]float32 // gradients that Backward is done with
+	randoms  arena[random]
+	inner    *Tape     // of the segment under way (Checkpoint)
+	wide     []float32 // room for a packed matrix, widened
 
 	allocate func(n int) []float32 // of the numbers; kernel.Floats if nil
 }
@@ -72,13 +72,13 @@ const (
 // Reset forgets what was recorded and takes back the memory of all results:
 // tensors returned by t's operations must not be used any more.
 func (t *Tape) Reset() {
-	t.back = t.back[:0]
+	t.recorded = t.recorded[:0]
 	t.ops.reset()
 	t.tensors.reset()
 	t.numbers.reset()
 	t.ints.reset()
 	t.spans.reset()
-	t.pasts.reset()
+	t.kvCaches.reset()
 	t.spare = t.spare[:0]
 	t.randoms.reset()
 }
@@ -148,12 +148,12 @@ func (t *Tape) Spans(n int) []Span {
 	return t.spans.take(n, chunkSize, makeSlice[Span])[:0]
 }
 
-// Pasts is Ints for pasts.
-func (t *Tape) Pasts(n int) []*Past {
+// KVCaches is Ints for caches.
+func (t *Tape) KVCaches(n int) []*KVCache {
 	if t == nil {
-		return make([]*Past, 0, n)
+		return make([]*KVCache, 0, n)
 	}
-	return t.pasts.take(n, chunkSize, makeSlice[*Past])[:0]
+	return t.kvCaches.take(n, chunkSize, makeSlice[*KVCache])[:0]
 }
 
 func makeSlice[T any](n int) []T { return make([]T, n) }
@@ -185,7 +185,7 @@ func (t *Tape) alias(x Tensor) *Tensor {
 	return y
 }
 
-// An op is an operation under way, and what its way back has to know. Its
+// An op is an operation under way, and what its backward pass has to know. Its
 // functions get it as an argument and capture nothing, because a closure would
 // have to be allocated.
 type op struct {
@@ -193,18 +193,18 @@ type op struct {
 	y       *Tensor   // the result
 	x, w, b *Tensor   // inputs
 	q, k, v Cols      // inputs of attention, or of SwiGLU (k, v)
-	kept    []float32 // numbers that the way back needs
+	kept    []float32 // numbers that the backward pass needs
 	idx     []int
 	mask    Mask
-	past    []*Past
+	caches  []*KVCache
 	rotary  *Rotary
 	segment Segment
 	c       float64 // a constant of the operation
 	n       int     // likewise
 	fresh   bool    // the gradient being written holds nothing yet
 
-	back func(o *op)
-	f    func(y, slope, x []float32) // of an elementwise operation
+	backward func(o *op)
+	f        func(y, slope, x []float32) // of an elementwise operation
 
 	loop     func(o *op, lo, hi int)                    // the parallel loop under way
 	sum      func(o *op, partial []float32, lo, hi int) // of addOverRows
@@ -238,10 +238,10 @@ var wanted = []float32{}
 
 // done records how to push the result's gradient to the inputs, and returns the
 // result.
-func (o *op) done(back func(o *op)) *Tensor {
+func (o *op) done(backward func(o *op)) *Tensor {
 	if o.y.Grad != nil {
-		o.back = back
-		o.t.back = append(o.t.back, o)
+		o.backward = backward
+		o.t.recorded = append(o.t.recorded, o)
 	}
 	return o.y
 }
@@ -255,25 +255,25 @@ func (t *Tape) Backward(loss *Tensor) {
 	}
 	t.lend(loss)
 	loss.Grad[0], loss.stale = 1, false
-	t.goBack()
+	t.backward()
 }
 
-// goBack undoes what was recorded, the last operation first, and clears the
+// backward undoes what was recorded, the last operation first, and clears the
 // record.
-func (t *Tape) goBack() {
-	for i := len(t.back) - 1; i >= 0; i-- {
-		o := t.back[i]
+func (t *Tape) backward() {
+	for i := len(t.recorded) - 1; i >= 0; i-- {
+		o := t.recorded[i]
 		if !o.y.stale { // something depends on its result
 			for _, x := range [...]*Tensor{o.x, o.w, o.b, o.q.Tensor, o.k.Tensor, o.v.Tensor} {
 				t.lend(x)
 			}
-			o.back(o)
+			o.backward(o)
 		}
 		if len(o.y.Grad) > 0 {
 			t.spare = append(t.spare, o.y.Grad)
 		}
 	}
-	t.back = t.back[:0]
+	t.recorded = t.recorded[:0]
 }
 
 // lend gives x memory for its gradient, if it wants one and has none yet. Few

@@ -43,8 +43,8 @@ func TestResetReusesMemory(t *testing.T) {
 			t.Fatal("a tape that was reset gives another gradient: its memory is not clean")
 		}
 	}
-	if len(tape.back) != 0 {
-		t.Errorf("%d operations are still recorded after Backward", len(tape.back))
+	if len(tape.recorded) != 0 {
+		t.Errorf("%d operations are still recorded after Backward", len(tape.recorded))
 	}
 }
 
@@ -80,8 +80,8 @@ func TestInferenceRecordsNothing(t *testing.T) {
 	forward := func(t *Tape) *Tensor { return t.Sum(t.Mul(t.Tanh(t.Linear(x, x, nil)), x)) }
 	tape := &Tape{Inference: true}
 	y := forward(tape)
-	if y.Grad != nil || len(tape.back) != 0 {
-		t.Errorf("%d operations are recorded", len(tape.back))
+	if y.Grad != nil || len(tape.recorded) != 0 {
+		t.Errorf("%d operations are recorded", len(tape.recorded))
 	}
 	if want := forward(new(Tape)).Data[0]; y.Data[0] != want {
 		t.Errorf("the result is %v, with gradients %v", y.Data[0], want)

@@ -3,7 +3,7 @@
 //
 // There are two nouns. A Tensor holds numbers and, if anyone wants it, their
 // gradient. A Tape is where operations happen: its methods compute, and it
-// remembers how to go back. A nil *Tape computes and remembers nothing, so
+// remembers how to differentiate. A nil *Tape computes and remembers nothing, so
 // training and inference share one forward pass; a Tape for Inference does too,
 // in memory that is used again.
 package tensor
@@ -24,7 +24,7 @@ type Tensor struct {
 
 	dims  [2]int // where Shape points to in a tape's tensors
 	stale bool   // Grad holds nothing yet: what is added to it first overwrites it
-	fixed int    // rows, the first ones, that are not learnt: Grad has those after them (Params.LearnRows)
+	fixed int    // rows, the first ones, that are not trained: Grad has those after them (Params.SetTrainableRows)
 
 	packed *kernel.Packed // in place of Data: see Params.Pack
 }

@@ -2,12 +2,12 @@ package transformer
 
 import "nfcot/internal/tensor"
 
-// A Cache is the past of one stream: the keys and values of its rows, for every
+// A Cache is the KV cache of one stream: the keys and values of its rows, for every
 // layer.
-type Cache struct{ layers []tensor.Past }
+type Cache struct{ layers []tensor.KVCache }
 
 // NewCache returns an empty stream.
-func (tr *Trunk) NewCache() *Cache { return &Cache{make([]tensor.Past, tr.Layers)} }
+func (tr *Trunk) NewCache() *Cache { return &Cache{make([]tensor.KVCache, tr.Layers)} }
 
 // Len is the number of rows in the stream.
 func (c *Cache) Len() int { return c.layers[0].Len() }
@@ -17,7 +17,7 @@ func (c *Cache) Len() int { return c.layers[0].Len() }
 func (c *Cache) Fork(n int) []*Cache {
 	forks := make([]*Cache, n)
 	for i := range forks {
-		forks[i] = &Cache{make([]tensor.Past, len(c.layers))}
+		forks[i] = &Cache{make([]tensor.KVCache, len(c.layers))}
 		for l := range c.layers {
 			forks[i].layers[l] = c.layers[l].Fork()
 		}
@@ -26,17 +26,17 @@ func (c *Cache) Fork(n int) []*Cache {
 }
 
 // Step appends row i of x to stream cs[i]; rows of one stream follow each other.
-// All rows go through the weights together, and each looks at its own past
+// All rows go through the weights together, and each looks at its own cache
 // alone: a row's hidden state has the same bits whatever other rows there are.
 // x [R, H] → h [R, H]
 func (tr *Trunk) Step(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
 	return tr.run(t, x, rows{pos: positions(t, cs), caches: cs})
 }
 
-// Peek is Step for rows that see each other in both directions, within a stream, and
+// StepBlock is Step for rows that see each other in both directions, within a stream, and
 // that the streams do not remember.
 // x [R, H] → h [R, H]
-func (tr *Trunk) Peek(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
+func (tr *Trunk) StepBlock(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
 	h := tr.run(t, x, rows{pos: positions(t, cs), caches: cs, both: true})
 	for _, c := range cs {
 		for l := range c.layers {

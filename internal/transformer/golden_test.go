@@ -125,7 +125,7 @@ func checkLayers(t *testing.T, m *LM, g *tensortest.Golden, b textBatch) {
 	if !g.Has("debug.layer0.q_rope") {
 		return
 	}
-	pos, see := b.rows.Pos, b.rows.See
+	pos, see := b.rows.Pos, b.rows.Spans
 	block, hd := m.blocks[0], m.HeadDim
 	queries, keys := m.Heads*hd, m.KVHeads*hd
 	qkv := nilTape.Linear(nilTape.RMSNorm(x, block.attnNorm, m.NormEps), block.qkv, nil)

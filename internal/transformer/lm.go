@@ -40,7 +40,7 @@ func (m *LM) Pack(p *tensor.Params, format kernel.Format) { p.Pack(format, m.mat
 
 // LoadPacked reads the parameters of m, which are p's and only an outline, with
 // the matrices in a format for decoding.
-func (m *LM) LoadPacked(p *tensor.Params, from tensor.Source, format kernel.Format) error {
+func (m *LM) LoadPacked(p *tensor.Params, from tensor.WeightReader, format kernel.Format) error {
 	return p.LoadPacked(from, format, m.matrices()...)
 }
 

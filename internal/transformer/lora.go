@@ -11,17 +11,17 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
-// LoRA is how matrices of the blocks are adapted while they themselves do not
-// learn: by y = x Wᵀ + Alpha/Rank · (x Aᵀ) Bᵀ (Hu et al., 2021).
+// LoRA is how matrices of the blocks are adapted while they themselves are
+// frozen: by y = x Wᵀ + Alpha/Rank · (x Aᵀ) Bᵀ (Hu et al., 2021).
 type LoRA struct {
 	Rank    int     `yaml:"rank"`    // of the changes; 0: no adapters
 	Alpha   float64 `yaml:"alpha"`   // the changes are scaled by alpha / rank
 	Targets string  `yaml:"targets"` // the matrices with adapters, separated by commas, or "all"
-	Merged  bool    `yaml:"merged"`  // the adapters are in the matrices by now
+	Fused   bool    `yaml:"merged"`  // the adapters are in the matrices by now
 }
 
 // On says whether there are adapters.
-func (c LoRA) On() bool { return c.Rank > 0 && !c.Merged }
+func (c LoRA) On() bool { return c.Rank > 0 && !c.Fused }
 
 // linearLayers are the matrices of a block, as Hugging Face calls them.
 var linearLayers = []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
@@ -93,7 +93,7 @@ func (ad *adapters) add(t *tensor.Tape, y, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // AddLoRA makes adapters for m, whose parameters are p's. A starts normal and B at
-// zero: the model is the same one until they learn.
+// zero: the model is the same one until they are trained.
 func (m *LM) AddLoRA(p *tensor.Params, c LoRA) {
 	targets := c.TargetList()
 	rows := map[string]int{
@@ -126,7 +126,7 @@ func (m *LM) AddLoRA(p *tensor.Params, c LoRA) {
 	}
 }
 
-// PackBlocks stores the matrices of the blocks in a format: they do not learn any
+// PackBlocks stores the matrices of the blocks in a format: they are not trained any
 // more, but gradients pass through them.
 func (m *LM) PackBlocks(p *tensor.Params, format kernel.Format) {
 	for _, b := range m.blocks {
@@ -137,15 +137,15 @@ func (m *LM) PackBlocks(p *tensor.Params, format kernel.Format) {
 // BlockNumbers counts the numbers in the matrices of the blocks.
 func (m *LM) BlockNumbers() int { return int(m.blockWeights()) }
 
-// An AdapterSource gives adapters by name: an adapter file.
-type AdapterSource interface {
-	tensor.Source
+// An AdapterReader gives adapters by name: an adapter file.
+type AdapterReader interface {
+	tensor.WeightReader
 	Names() []string
 }
 
-// Merge adds the changes that adapters make to the matrices of p. The names in
-// the source are those of the parameters after prefix.
-func (c LoRA) Merge(p *tensor.Params, from AdapterSource, prefix string) error {
+// Fuse adds the changes that adapters make to the matrices of p. The names in
+// the file are those of the parameters after prefix.
+func (c LoRA) Fuse(p *tensor.Params, from AdapterReader, prefix string) error {
 	rest := map[string]bool{}
 	for _, name := range from.Names() {
 		rest[name] = true

@@ -74,8 +74,8 @@ func adapterFiles(p *tensor.Params, prefix string) files {
 	return f
 }
 
-// Merged into the matrices, adapters give the same model but for rounding.
-func TestLoRAMerges(t *testing.T) {
+// Fused into the matrices, adapters give the same model but for rounding.
+func TestLoRAFuses(t *testing.T) {
 	for _, targets := range []string{"all", "k_proj,down_proj", "gate_proj"} {
 		c := LoRA{Rank: 3, Alpha: 6, Targets: targets}
 		m, p := adapted(c, true)
@@ -83,14 +83,14 @@ func TestLoRAMerges(t *testing.T) {
 		plainP := tensor.NewParams(3)
 		plain := NewLM(plainP, small)
 		before := run(nil, plain)
-		if err := c.Merge(plainP, adapterFiles(p, "base."), "base."); err != nil {
+		if err := c.Fuse(plainP, adapterFiles(p, "base."), "base."); err != nil {
 			t.Fatal(err)
 		}
 		got := run(nil, plain)
 		moved := 0.0
 		for i, v := range want.Data {
 			if math.Abs(float64(got.Data[i]-v)) > 2e-5 {
-				t.Fatalf("%s: number %d is %g merged, %g with adapters", targets, i, got.Data[i], v)
+				t.Fatalf("%s: number %d is %g fused, %g with adapters", targets, i, got.Data[i], v)
 			}
 			moved = max(moved, math.Abs(float64(v-before.Data[i])))
 		}
@@ -101,7 +101,7 @@ func TestLoRAMerges(t *testing.T) {
 }
 
 // What is no adapter of the model is not passed over in silence.
-func TestLoRAMergeErrors(t *testing.T) {
+func TestLoRAFuseErrors(t *testing.T) {
 	_, p := adapted(allMatrices, true)
 	for what, change := range map[string]func(f files){
 		"is no part of an adapter for a matrix of this model": func(f files) { f["base.model.layers.9.mlp.up_proj.lora_A.weight"] = tensor.New(3, small.Hidden) },
@@ -112,38 +112,38 @@ func TestLoRAMergeErrors(t *testing.T) {
 		change(f)
 		q := tensor.NewParams(3)
 		NewLM(q, small)
-		if err := allMatrices.Merge(q, f, "base."); err == nil || !strings.Contains(err.Error(), what) {
+		if err := allMatrices.Fuse(q, f, "base."); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("error %v, want %q", err, what)
 		}
 	}
 }
 
-// The gradients of adapters, alone and with the base learning too, are those of
+// The gradients of adapters, alone and with the base trainable too, are those of
 // finite differences.
 func TestLoRAGradients(t *testing.T) {
 	m, p := adapted(allMatrices, true)
-	p.Learn(IsAdapter)
-	var learnt []*tensor.Tensor
+	p.SetTrainable(IsAdapter)
+	var trainable []*tensor.Tensor
 	for q := range p.All() {
 		if strings.Contains(q.Name, "layers.1.") && IsAdapter(q.Name) {
-			learnt = append(learnt, q.Tensor)
+			trainable = append(trainable, q.Tensor)
 		}
 	}
-	if len(learnt) != 14 {
-		t.Fatalf("%d adapters in a block, want 7 pairs", len(learnt))
+	if len(trainable) != 14 {
+		t.Fatalf("%d adapters in a block, want 7 pairs", len(trainable))
 	}
 	f := func(tp *tensor.Tape) *tensor.Tensor { return run(tp, m) }
-	tensortest.GradCheck(t, f, learnt...)
+	tensortest.GradCheck(t, f, trainable...)
 	m.Recompute = true
-	tensortest.GradCheck(t, f, learnt...)
+	tensortest.GradCheck(t, f, trainable...)
 }
 
-// Matrices that do not learn have no gradients, and nothing else changes when
+// Frozen matrices have no gradients, and nothing else changes when
 // they are packed in the precision of the products.
 func TestLoRAOverPackedMatrices(t *testing.T) {
 	gradients := func(pack, recompute bool) (all []float32) {
 		m, p := adapted(allMatrices, true)
-		p.Learn(IsAdapter)
+		p.SetTrainable(IsAdapter)
 		m.Recompute = recompute
 		if pack {
 			m.PackBlocks(p, kernel.BF16)

@@ -115,7 +115,7 @@ func TestLoadPacked(t *testing.T) {
 	}
 }
 
-// memory is a source of the parameters of a model.
+// memory is a WeightReader of the parameters of a model.
 type memory struct {
 	*tensor.Params
 	damaged string // the tensor that cannot be read

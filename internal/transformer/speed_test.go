@@ -88,7 +88,7 @@ func TestTrainingStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-// To compute blocks again on the way back saves memory and changes no bit.
+// To compute blocks again in the backward pass saves memory and changes no bit.
 func TestRecompute(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	c := sizes[0]
@@ -115,7 +115,7 @@ func TestRecompute(t *testing.T) {
 }
 
 // A token of each of several streams allocates nothing: its operations take the
-// memory of the token before, and the pasts have room.
+// memory of the token before, and the caches have room.
 func TestDecodedTokenAllocatesNothing(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes sync.Pool forget")
@@ -130,7 +130,7 @@ func TestDecodedTokenAllocatesNothing(t *testing.T) {
 		streams := append(prompt.Fork(5), lm.NewCache())
 		tokens := []int{1, 2, 3, 4, 5, 6}
 		tape := &tensor.Tape{Inference: true}
-		n := testing.AllocsPerRun(30, func() { // as many as a past has room for at first
+		n := testing.AllocsPerRun(30, func() { // as many as a cache has room for at first
 			tape.Reset()
 			lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
 		})

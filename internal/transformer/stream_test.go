@@ -79,9 +79,9 @@ func TestForkIsCopy(t *testing.T) {
 	tr, _ := shaken()
 	const shared, more, tail = 7, 4, 6
 	prompt := random(1, shared)
-	past := tr.NewCache()
-	tr.Step(nil, slices.Repeat([]*Cache{past}, shared), prompt)
-	first := past.Fork(2)
+	cache := tr.NewCache()
+	tr.Step(nil, slices.Repeat([]*Cache{cache}, shared), prompt)
+	first := cache.Fork(2)
 	middle := []*tensor.Tensor{random(2, more), random(3, more)}
 	for i, c := range first {
 		tr.Step(nil, slices.Repeat([]*Cache{c}, more), middle[i])
@@ -109,7 +109,7 @@ func TestForkIsCopy(t *testing.T) {
 			t.Errorf("leaf %d has %d rows, want %d", i, leaves[i].Len(), n)
 		}
 	}
-	if past.Len() != shared || first[0].Len() != shared+more {
+	if cache.Len() != shared || first[0].Len() != shared+more {
 		t.Error("a fork changes the stream it came from")
 	}
 }
@@ -168,7 +168,7 @@ func TestPackedIsAlone(t *testing.T) {
 	}
 }
 
-// inputGradient runs x forward and Σ h² back, and returns h.
+// inputGradient runs x forward and Σ h² backward, and returns h.
 func inputGradient(tr *Trunk, x *tensor.Tensor, rows Layout) *tensor.Tensor {
 	tape := new(tensor.Tape)
 	h := tr.Forward(tape, x, rows)
@@ -200,7 +200,7 @@ func TestBidirectionalBlock(t *testing.T) {
 	tr, _ := shaken()
 	rows := Causal(Layout{}, 6)
 	for r := 2; r < 5; r++ {
-		rows.See[r].To = 5
+		rows.Spans[r].To = 5
 	}
 	before := tr.Forward(nil, random(1, 6), rows)
 	x := random(1, 6)

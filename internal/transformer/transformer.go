@@ -12,8 +12,8 @@ import (
 
 // A Layout places the rows of an input in their streams.
 type Layout struct {
-	Pos []int         // rotary position of each row
-	See []tensor.Span // the rows it may attend to
+	Pos   []int         // rotary position of each row
+	Spans []tensor.Span // the rows it may attend to
 }
 
 // Causal appends n rows to a layout: a stream of its own, in which every row
@@ -21,7 +21,7 @@ type Layout struct {
 func Causal(l Layout, n int) Layout {
 	from := len(l.Pos)
 	for i := range n {
-		l.Pos, l.See = append(l.Pos, i), append(l.See, tensor.Span{From: from, To: from + i + 1})
+		l.Pos, l.Spans = append(l.Pos, i), append(l.Spans, tensor.Span{From: from, To: from + i + 1})
 	}
 	return l
 }
@@ -30,7 +30,7 @@ func Causal(l Layout, n int) Layout {
 type Trunk struct {
 	Config
 	// Recompute keeps only the input of each block in training and runs the block
-	// again on the way back: less memory for about a third more work.
+	// again in the backward pass: less memory for about a third more work.
 	Recompute bool
 
 	blocks []block
@@ -88,29 +88,29 @@ func NewTrunk(p *tensor.Params, c Config) *Trunk {
 type rows struct {
 	pos    []int
 	mask   tensor.Mask
-	caches []*Cache // nil in training
-	track  *Track   // in training: streams that the rows continue
-	both   bool     // with caches: new rows of a stream see each other in both directions
+	caches []*Cache    // nil in training
+	train  *TrainCache // in training: streams that the rows continue
+	both   bool        // with caches: new rows of a stream see each other in both directions
 }
 
 // mix lets the rows of layer l look at each other.
 func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Tensor {
-	if r.track != nil {
-		k, v = r.track.add(t, l, k, v)
+	if r.train != nil {
+		k, v = r.train.add(t, l, k, v)
 	}
 	if r.caches == nil {
 		return t.Attention(q, k, v, r.mask, hd)
 	}
-	past := t.Pasts(len(r.caches))
+	caches := t.KVCaches(len(r.caches))
 	for _, c := range r.caches {
-		past = append(past, &c.layers[l])
+		caches = append(caches, &c.layers[l])
 	}
-	return t.Attend(q, k, v, past, hd, r.both)
+	return t.Attend(q, k, v, caches, hd, r.both)
 }
 
 func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
 	for l := range tr.blocks {
-		if tr.Recompute && r.caches == nil && r.track == nil {
+		if tr.Recompute && r.caches == nil && r.train == nil {
 			x = t.Checkpoint(tr.blocks[l].segment, x, r.pos, r.mask)
 		} else {
 			x = tr.block(t, l, x, r)
@@ -138,5 +138,5 @@ func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r rows) *tensor.
 // the final norm. The layout must stay as it is until t is reset.
 // x [R, H] → h [R, H]
 func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout Layout) *tensor.Tensor {
-	return tr.run(t, x, rows{pos: layout.Pos, mask: t.Mask(layout.See)})
+	return tr.run(t, x, rows{pos: layout.Pos, mask: t.Mask(layout.Spans)})
 }

@@ -66,8 +66,8 @@ func (r *Run) saveAdapters() error {
 	return ckpt.Write(filepath.Join(r.Dir, adapterFile), tensors, map[string]string{"format": "pt"})
 }
 
-// mergeAdapters adds the adapters in the folder dir to the matrices of p.
-func mergeAdapters(p *tensor.Params, dir string) error {
+// fuseAdapters adds the adapters in the folder dir to the matrices of p.
+func fuseAdapters(p *tensor.Params, dir string) error {
 	path := filepath.Join(dir, adapterConfig)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -85,5 +85,5 @@ func mergeAdapters(p *tensor.Params, dir string) error {
 		return err
 	}
 	defer f.Close()
-	return transformer.LoRA{Rank: c.Rank, Alpha: c.Alpha}.Merge(p, f, adapterPrefix)
+	return transformer.LoRA{Rank: c.Rank, Alpha: c.Alpha}.Fuse(p, f, adapterPrefix)
 }

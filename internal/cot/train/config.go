@@ -24,13 +24,13 @@ type Config struct {
 	Coconut   cot.CoconutOptions `yaml:"coconut"`   // coconut
 	LoRA      transformer.LoRA   `yaml:"lora"`      // the backbone's blocks learn through adapters alone
 
-	// NewTokens is the first of the tokens that were added to a pretrained model's; 0: none were. Their embeddings are learnt
+	// NewTokens is the first of the tokens that were added to a pretrained model's; 0: none were. Their embeddings are trained
 	// in every stage, also where the backbone is frozen.
 	NewTokens int `yaml:"new_tokens"`
 
 	Batch      int     `yaml:"batch"`      // examples a step
 	Accumulate int     `yaml:"accumulate"` // parts that a batch is cut into, one after the other, to save memory
-	Recompute  bool    `yaml:"recompute"`  // keep only the input of each block of the backbone and compute the rest again on the way back, to save memory
+	Recompute  bool    `yaml:"recompute"`  // keep only the input of each block of the backbone and compute the rest again in the backward pass, to save memory
 	Precision  string  `yaml:"precision"`  // of the factors of products with weights, f32 or bf16; all else, and every sum, is f32
 	Clip       float64 `yaml:"clip"`       // largest norm of the gradient
 	Decay      float64 `yaml:"decay"`      // AdamW's weight decay
@@ -59,11 +59,11 @@ func (s *Stages) List() []*Stage { return []*Stage{&s.Text, &s.Heads, &s.Joint, 
 // A Stage is a stretch of training with its own optimizer and rate: warm-up,
 // then cosine.
 type Stage struct {
-	Steps    int     `yaml:"steps"` // 0 leaves the stage out
-	LR       float64 `yaml:"lr"`
-	Warmup   int     `yaml:"warmup"`    // steps
-	FlowLR   float64 `yaml:"flow_lr"`   // scale of the learning rate of the flow's parameters
-	HoldFlow bool    `yaml:"hold_flow"` // leave the flow out: thoughts are the codes themselves
+	Steps      int     `yaml:"steps"` // 0 leaves the stage out
+	LR         float64 `yaml:"lr"`
+	Warmup     int     `yaml:"warmup"`    // steps
+	FlowLR     float64 `yaml:"flow_lr"`   // scale of the learning rate of the flow's parameters
+	FreezeFlow bool    `yaml:"hold_flow"` // leave the flow out: thoughts are the codes themselves
 }
 
 // Default is the experiment that a method's name stands for: the setting of the
@@ -80,9 +80,9 @@ func Default(method string) Config {
 		Batch:     32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
 		Stages: Stages{
-			Text:  Stage{LR: 3e-3, Warmup: 100, FlowLR: 1, HoldFlow: true},
-			Heads: Stage{LR: 2e-3, Warmup: 50, FlowLR: 1, HoldFlow: true},
-			Joint: Stage{LR: 4e-3, Warmup: 100, FlowLR: 1, HoldFlow: true},
+			Text:  Stage{LR: 3e-3, Warmup: 100, FlowLR: 1, FreezeFlow: true},
+			Heads: Stage{LR: 2e-3, Warmup: 50, FlowLR: 1, FreezeFlow: true},
+			Joint: Stage{LR: 4e-3, Warmup: 100, FlowLR: 1, FreezeFlow: true},
 			Flow:  Stage{LR: 1e-3, Warmup: 50, FlowLR: 0.3},
 		},
 	}

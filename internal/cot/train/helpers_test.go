@@ -16,7 +16,7 @@ var special = cot.Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}
 
 // tiny is a small experiment in which the method's own stage has some steps.
 func tiny(method string) Config {
-	stage := Stage{LR: 5e-3, Warmup: 1, FlowLR: 1, HoldFlow: true}
+	stage := Stage{LR: 5e-3, Warmup: 1, FlowLR: 1, FreezeFlow: true}
 	c := Config{
 		Method: method, Seed: 5,
 		Model:     transformer.Config{Hidden: 16, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8, FFN: 24, Vocab: 20, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 48},
@@ -31,7 +31,7 @@ func tiny(method string) Config {
 		c.NF.MeanWeight = 1
 	}
 	c.Stages.Joint.Steps = 5
-	c.Stages.Flow.HoldFlow = false
+	c.Stages.Flow.FreezeFlow = false
 	return c
 }
 

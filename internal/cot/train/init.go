@@ -70,16 +70,16 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// sources are the files that a model's parameters are in, the first that has one
-// counts: a run with adapters holds what it learnt, and what it started from the
+// checkpoints are the files that a model's parameters are in, the first that has one
+// counts: a run with adapters holds what it trained, and what it started from the
 // rest.
-type sources struct {
+type checkpoints struct {
 	files    []*ckpt.File
-	adapters []string // folders of adapters to merge, the last one first
+	adapters []string // folders of adapters to fuse, the last one first
 }
 
-func openSources(dir string) (_ *sources, err error) {
-	w := new(sources)
+func openCheckpoints(dir string) (_ *checkpoints, err error) {
+	w := new(checkpoints)
 	defer func() {
 		if err != nil {
 			w.close()
@@ -103,14 +103,14 @@ func openSources(dir string) (_ *sources, err error) {
 	}
 }
 
-func (w *sources) close() {
+func (w *checkpoints) close() {
 	for _, f := range w.files {
 		f.Close()
 	}
 }
 
 // file returns the file that has a parameter, nil if none has.
-func (w *sources) file(name string) *ckpt.File {
+func (w *checkpoints) file(name string) *ckpt.File {
 	for _, f := range w.files {
 		if _, ok := f.Info(name); ok {
 			return f
@@ -125,7 +125,7 @@ func (w *sources) file(name string) *ckpt.File {
 // parameter that is there must have its shape, except that rows for tokens may be
 // missing from a table.
 func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
-	w, err := openSources(dir)
+	w, err := openCheckpoints(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 		err = (&Run{Model: m}).checkNames(w.files[0])
 	}
 	for i := len(w.adapters) - 1; i >= 0 && err == nil; i-- {
-		err = mergeAdapters(m.Params, w.adapters[i])
+		err = fuseAdapters(m.Params, w.adapters[i])
 	}
 	if err != nil {
 		return nil, err

@@ -166,7 +166,7 @@ type stageRun struct {
 }
 
 func (l *Loop) newStageRun(number int) *stageRun {
-	l.Model.learn(number)
+	l.Model.setTrainable(number)
 	s := &stageRun{Loop: l, stage: *l.Config.Stages.List()[number], learner: l.Model.learner(number),
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, number, len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
 	s.tape.BF16 = l.Config.Precision == "bf16"
@@ -197,7 +197,7 @@ func (s *stageRun) take(at position) cot.Draws {
 	return cot.Draws{Seed: s.Config.Seed, Step: at.Total}
 }
 
-// part is what goes forward and back at a time: part i of the batch.
+// part is what goes forward and backward at a time: part i of the batch.
 func (s *stageRun) part(i int) []cot.Encoded {
 	n, parts := len(s.batch), s.Config.Accumulate
 	return s.batch[i*n/parts : (i+1)*n/parts]

@@ -127,7 +127,7 @@ func TestResumeIsUndisturbed(t *testing.T) {
 	}
 }
 
-// To compute the backbone's blocks again on the way back changes no byte.
+// To compute the backbone's blocks again in the backward pass changes no byte.
 func TestRecompute(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	for _, c := range []Config{allStages(), tiny("cot")} {
@@ -303,7 +303,7 @@ func TestStagesTrainWhatTheyShould(t *testing.T) {
 		{3, true, [][]string{backbone, heads}, [][]string{flow}},
 	} {
 		c := allStages()
-		c.Stages.List()[tt.stage].HoldFlow = tt.hold
+		c.Stages.List()[tt.stage].FreezeFlow = tt.hold
 		before := NewModel(c, special)
 		l, reports := trainer(c, examples(15))
 		l.Only = tt.stage
@@ -492,7 +492,7 @@ func TestMethodsLearn(t *testing.T) {
 	for _, m := range trained() {
 		t.Run(m.Name, func(t *testing.T) {
 			c := tiny(m.Name)
-			c.Stages.Joint = Stage{Steps: 250, LR: 2e-2, Warmup: 10, FlowLR: 1, HoldFlow: true}
+			c.Stages.Joint = Stage{Steps: 250, LR: 2e-2, Warmup: 10, FlowLR: 1, FreezeFlow: true}
 			if m.Codes {
 				c.Stages.Flow = Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
 			}
@@ -559,7 +559,7 @@ func TestSettingsMatter(t *testing.T) {
 		"lr":           func(c *Config) { c.Stages.Heads.LR *= 2 },
 		"warmup":       func(c *Config) { c.Stages.Joint.Warmup = 3 },
 		"flow_lr":      func(c *Config) { c.Stages.Flow.FlowLR = 0.5 },
-		"hold_flow":    func(c *Config) { c.Stages.Joint.HoldFlow = false },
+		"hold_flow":    func(c *Config) { c.Stages.Joint.FreezeFlow = false },
 	} {
 		c := allStages()
 		change(&c)

@@ -23,7 +23,7 @@ func withAdapters(precision string) Config {
 	return c
 }
 
-// frozen copies what must not learn: matrices, norms, and the rows of old tokens.
+// frozen copies what must stay frozen: matrices, norms, and the rows of old tokens.
 func frozen(m *Model) (all []float32) {
 	for p := range m.Params.All() {
 		switch {
@@ -37,7 +37,7 @@ func frozen(m *Model) (all []float32) {
 }
 
 // With adapters the backbone keeps its bytes through every stage, while adapters,
-// heads and the rows of new tokens learn; and no memory goes to what is frozen.
+// heads and the rows of new tokens are trained; and no memory goes to what is frozen.
 func TestAdaptersAloneLearn(t *testing.T) {
 	c := withAdapters("f32")
 	l, _ := trainer(c, examples(15))
@@ -49,11 +49,11 @@ func TestAdaptersAloneLearn(t *testing.T) {
 		t.Error("what is frozen has moved")
 	}
 	if slices.Equal(weights(l.Model, "nf_head.", "proj_in."), heads) || slices.Equal(weights(l.Model, transformer.EmbeddingName), table) {
-		t.Error("heads or new tokens have not learnt")
+		t.Error("heads or new tokens were not trained")
 	}
 	for p := range l.Model.Params.All() {
 		if strings.HasSuffix(p.Name, "lora_B.weight") && !slices.ContainsFunc(p.Data, func(v float32) bool { return v != 0 }) {
-			t.Errorf("%s has not learnt", p.Name)
+			t.Errorf("%s was not trained", p.Name)
 		}
 		if isBackbone(p.Name) && !transformer.IsAdapter(p.Name) && !transformer.IsTable(p.Name) && p.Grad != nil {
 			t.Errorf("%s has a gradient", p.Name)
@@ -126,10 +126,10 @@ func keptOf(m *Model) (all []float32) {
 	return all
 }
 
-// Matrices packed under adapters change no byte of what is learnt in the
+// Matrices packed under adapters change no byte of what is trained in the
 // precision of bfloat16.
 func TestPackedUnderAdapters(t *testing.T) {
-	learnt := func(pack bool) []float32 {
+	trained := func(pack bool) []float32 {
 		l, _ := trainer(withAdapters("bf16"), examples(15))
 		if pack {
 			l.Model.pack()
@@ -139,7 +139,7 @@ func TestPackedUnderAdapters(t *testing.T) {
 		}
 		return keptOf(l.Model)
 	}
-	if !slices.Equal(learnt(true), learnt(false)) {
+	if !slices.Equal(trained(true), trained(false)) {
 		t.Error("packed matrices train to other adapters")
 	}
 }

@@ -14,7 +14,7 @@ type Memory struct {
 	Parameters int
 	Gradients  int
 	Optimizer  int // its moments
-	Step       int // what the largest step computes and keeps for its way back, or evaluation if that is more
+	Step       int // what the largest step computes and keeps for its backward pass, or evaluation if that is more
 }
 
 // All is the sum.
@@ -50,7 +50,7 @@ func (c Config) Standing(only int) Memory {
 	l := Loop{Config: c, Only: only}
 	for i := range c.Stages.List() {
 		if l.runs(i) {
-			n := m.learnt(i)
+			n := m.countTrainable(i)
 			memory.Gradients, memory.Optimizer = max(memory.Gradients, 4*n), max(memory.Optimizer, 8*n)
 		}
 	}
@@ -81,7 +81,7 @@ func (l *Loop) plan(at position) (Memory, error) {
 
 // reserve makes room on the tape for every step that the stage has still to go
 // through from position at on, and for evaluation: it goes through the largest step,
-// forward and back, and before it through the largest part of the held-out examples
+// forward and backward, and before it through the largest part of the held-out examples
 // if that has more rows. So whatever a method computes, keeps or computes again counts as what it is,
 // and no formula has to follow the code. Other steps fit, since on a tape
 // everything finds room where something larger was.
@@ -121,11 +121,11 @@ func (s *stageRun) reserve(at position) (err error) {
 
 // standing is what the stage takes beside its steps.
 func (s *stageRun) standing() Memory {
-	learnt := 0
+	trainable := 0
 	for _, p := range s.optimizer.Moments {
-		learnt += len(p.Data)
+		trainable += len(p.Data)
 	}
-	return Memory{Parameters: s.Model.Params.Bytes(), Gradients: 4 * learnt, Optimizer: 8 * learnt}
+	return Memory{Parameters: s.Model.Params.Bytes(), Gradients: 4 * trainable, Optimizer: 8 * trainable}
 }
 
 // largest returns the part of a batch with the most rows of all that the stage

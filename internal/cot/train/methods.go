@@ -40,7 +40,7 @@ type parts struct {
 var Methods = []Method{
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
-	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, learnt line by line, then the answer", steps: 800,
+	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, trained line by line, then the answer", steps: 800,
 		check: func(c Config) error { return c.Coconut.Check() },
 		fit: func(c *Config, data []cot.Encoded) {
 			for _, ex := range data {
@@ -91,7 +91,7 @@ func words(chain bool) func(Config, *tensor.Params, *transformer.LM, cot.Special
 func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config, cot.NFOptions) *cot.NFCoT) func(Config, *tensor.Params, *transformer.LM, cot.Special) parts {
 	return func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := of(p, lm, special, c.Flow, c.NF)
-		return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, HoldFlow: c.Stages.List()[stage].HoldFlow} }}
+		return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.List()[stage].FreezeFlow} }}
 	}
 }
 

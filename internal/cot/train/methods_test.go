@@ -22,7 +22,7 @@ func TestMethodsAreWhatTheySay(t *testing.T) {
 		if (model.Coder() != nil) != m.Codes {
 			t.Errorf("%s: coder %v", m.Name, model.Coder())
 		}
-		if heads := model.learnt(1) > 0; heads != m.Codes {
+		if heads := model.countTrainable(1) > 0; heads != m.Codes {
 			t.Errorf("%s: stage 1 has parameters to train: %v", m.Name, heads)
 		}
 	}

@@ -55,7 +55,7 @@ func (m *Model) Coder() cot.Coder {
 	return c
 }
 
-// Soften makes the model, which must have learnt to think in words, think in mixtures
+// Soften makes the model, which must have been trained to think in words, think in mixtures
 // of tokens from now on, with Gumbel noise in them or without (cot.Soft).
 func (m *Model) Soften(gumbel bool) error {
 	soft, err := FindMethod(softThinking)
@@ -69,7 +69,7 @@ func (m *Model) Soften(gumbel bool) error {
 	return nil
 }
 
-// learner is the model as it learns in a stage.
+// learner is the model as a stage trains it.
 func (m *Model) learner(stage int) cot.Learner {
 	if stage == 0 {
 		return &cot.Text{LM: m.LM, Special: m.Special, Chain: true, DirectShare: m.config.DirectShare}
@@ -77,15 +77,15 @@ func (m *Model) learner(stage int) cot.Learner {
 	return m.parts.learner(stage)
 }
 
-// learns says whether a stage trains a parameter.
-func (m *Model) learns(stage int, name string) bool {
+// trainable says whether a stage trains a parameter.
+func (m *Model) trainable(stage int, name string) bool {
 	switch {
 	case isBackbone(name) && m.config.LoRA.On() && !transformer.IsAdapter(name):
 		return false
 	case stage == 0:
 		return isBackbone(name)
 	case isFlow(name):
-		return stage != reinforced && !m.config.Stages.List()[stage].HoldFlow
+		return stage != reinforced && !m.config.Stages.List()[stage].FreezeFlow
 	case stage == 1:
 		return !isBackbone(name)
 	}
@@ -96,30 +96,30 @@ func isBackbone(name string) bool {
 	return strings.HasPrefix(name, "model.") || strings.HasPrefix(name, "lm_head.")
 }
 
-// learnsRows says whether a stage trains the rows of new tokens alone of a
+// trainableRows says whether a stage trains the rows of new tokens alone of a
 // parameter.
-func (m *Model) learnsRows(stage int, name string) bool {
-	return m.config.NewTokens > 0 && transformer.IsTable(name) && !m.learns(stage, name)
+func (m *Model) trainableRows(stage int, name string) bool {
+	return m.config.NewTokens > 0 && transformer.IsTable(name) && !m.trainable(stage, name)
 }
 
-// learn gives gradients to what a stage trains, and to nothing else.
-func (m *Model) learn(stage int) {
-	m.Params.Learn(func(name string) bool { return m.learns(stage, name) })
+// setTrainable gives gradients to what a stage trains, and to nothing else.
+func (m *Model) setTrainable(stage int) {
+	m.Params.SetTrainable(func(name string) bool { return m.trainable(stage, name) })
 	for p := range m.Params.All() {
-		if m.learnsRows(stage, p.Name) {
-			m.Params.LearnRows(p.Name, m.config.NewTokens)
+		if m.trainableRows(stage, p.Name) {
+			m.Params.SetTrainableRows(p.Name, m.config.NewTokens)
 		}
 	}
 }
 
-// learnt counts the numbers that a stage trains.
-func (m *Model) learnt(stage int) int {
+// countTrainable counts the numbers that a stage trains.
+func (m *Model) countTrainable(stage int) int {
 	n := 0
 	for p := range m.Params.All() {
 		switch {
-		case m.learns(stage, p.Name):
+		case m.trainable(stage, p.Name):
 			n += p.Rows() * p.Cols()
-		case m.learnsRows(stage, p.Name):
+		case m.trainableRows(stage, p.Name):
 			n += (p.Rows() - m.config.NewTokens) * p.Cols()
 		}
 	}
@@ -127,9 +127,9 @@ func (m *Model) learnt(stage int) int {
 }
 
 // keeps says whether a parameter is kept with the run: all are, but with adapters
-// what never learns stays where it came from.
+// what is never trained stays where it came from.
 func (m *Model) keeps(name string) bool {
-	return !m.config.LoRA.On() || m.learns(2, name) || !isBackbone(name) || m.learnsRows(2, name)
+	return !m.config.LoRA.On() || m.trainable(2, name) || !isBackbone(name) || m.trainableRows(2, name)
 }
 
 // kept yields the parameters that are kept with the run.

@@ -24,7 +24,7 @@ type RL struct {
 	Group       int     `yaml:"group"`       // rollouts a prompt, whose rewards are compared
 	Epochs      int     `yaml:"epochs"`      // over the rollouts of a step
 	Minibatches int     `yaml:"minibatches"` // an epoch, each of which moves the parameters once
-	Part        int     `yaml:"part"`        // rollouts that go forward and back at a time
+	Part        int     `yaml:"part"`        // rollouts that go forward and backward at a time
 	LR          float64 `yaml:"lr"`
 	Warmup      int     `yaml:"warmup"` // steps, after which the rate stays
 
@@ -33,8 +33,8 @@ type RL struct {
 	TextTemp    float64 `yaml:"temp"`
 	MaxTokens   int     `yaml:"max_tokens"` // of a rollout
 
-	HoldSigma bool `yaml:"hold_sigma"` // only the means of thoughts learn from the thoughts' ratio, not their spread
-	Objective GRPO `yaml:"objective"`
+	FreezeSigma bool `yaml:"hold_sigma"` // only the means of thoughts learn from the thoughts' ratio, not their spread
+	Objective   GRPO `yaml:"objective"`
 }
 
 // DefaultRL is the setting for models of the embedded benchmark's size.
@@ -180,7 +180,7 @@ func (l *Reinforcement) Run(ctx context.Context) error {
 			return err
 		}
 		m := b.metrics
-		if err := s.learn(b, &m); err != nil {
+		if err := s.update(b, &m); err != nil {
 			return err
 		}
 		at.Done, at.Total = at.Done+1, at.Total+1
@@ -212,8 +212,8 @@ type policyRun struct {
 }
 
 func (l *Reinforcement) newRun() (*policyRun, error) {
-	l.Model.learn(reinforced)
-	l.Reference.Params.Learn(func(string) bool { return false })
+	l.Model.setTrainable(reinforced)
+	l.Reference.Params.SetTrainable(func(string) bool { return false })
 	s := &policyRun{Reinforcement: l, objective: l.RL.Objective, temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.TextTemp},
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, reinforced, len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
 	s.optimizer.Decay = l.Config.Decay
@@ -225,7 +225,7 @@ func (l *Reinforcement) newRun() (*policyRun, error) {
 		return nil, err
 	}
 	if nf, ok := s.policy.(*cot.NFCoT); ok {
-		nf.HoldSigma = l.RL.HoldSigma
+		nf.FreezeSigma = l.RL.FreezeSigma
 	}
 	return s, nil
 }
@@ -288,9 +288,9 @@ func (s *policyRun) logProbs(scorer cot.Scorer, samples []cot.Sample) (p []LogPr
 	return p
 }
 
-// learn goes through the rollouts of a step, epoch by epoch in minibatches of an order
+// update goes through the rollouts of a step, epoch by epoch in minibatches of an order
 // of their own.
-func (s *policyRun) learn(b *rollouts, m *RLMetrics) error {
+func (s *policyRun) update(b *rollouts, m *RLMetrics) error {
 	c := s.RL
 	m.LR = c.LR * min(1, float64(b.step+1)/float64(max(1, c.Warmup)))
 	updates, n := float64(c.Epochs*c.Minibatches), len(b.samples)

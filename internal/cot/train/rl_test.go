@@ -173,7 +173,7 @@ func TestPolicyGradient(t *testing.T) {
 	for _, method := range reinforcedMethods {
 		for _, joint := range []bool{false, true} {
 			c := tinyRL()
-			c.HoldSigma = false
+			c.FreezeSigma = false
 			c.Objective.KL, c.Objective.Joint, c.Objective.Thought = 0.3, joint, 0.5
 			l, _ := reinforcement(method, c, func(s cot.Sample) float64 { return float64(len(s.Answer) + len(s.Chain)%3) })
 			s, err := l.newRun()
@@ -203,7 +203,7 @@ func TestPolicyGradient(t *testing.T) {
 				}
 				return sum
 			}
-			for p := range l.Model.Params.Learnt() {
+			for p := range l.Model.Params.Trainable() {
 				direction, rng := make([]float32, len(p.Data)), tensor.Rand(1, p.Name)
 				var slope float64
 				for i := range direction {

@@ -205,7 +205,7 @@ func openRun(dir string, format *kernel.Format) (*Run, error) {
 		return nil, err
 	}
 	if r.Experiment.LoRA.On() {
-		if err := r.merge(special); err != nil {
+		if err := r.fuse(special); err != nil {
 			return nil, err
 		}
 		if format == nil {
@@ -222,21 +222,21 @@ func openRun(dir string, format *kernel.Format) (*Run, error) {
 	return r, r.load(f, special, format)
 }
 
-// OpenMerged reads a run with adapters, and merges them into the matrices.
-func OpenMerged(dir string) (*Run, error) {
+// OpenFused reads a run with adapters, and fuses them into the matrices.
+func OpenFused(dir string) (*Run, error) {
 	r, special, err := readRun(dir)
 	if err != nil {
 		return nil, err
 	}
 	if !r.Experiment.LoRA.On() {
-		return nil, fmt.Errorf("%s: the run has no adapters to merge", dir)
+		return nil, fmt.Errorf("%s: the run has no adapters to fuse", dir)
 	}
-	return r, r.merge(special)
+	return r, r.fuse(special)
 }
 
-// merge makes the whole model of a run with adapters.
-func (r *Run) merge(special cot.Special) (err error) {
-	r.Experiment.LoRA.Merged = true
+// fuse makes the whole model of a run with adapters.
+func (r *Run) fuse(special cot.Special) (err error) {
+	r.Experiment.LoRA.Fused = true
 	r.Model, err = LoadModel(r.Dir, r.Experiment.Config, special)
 	return err
 }

@@ -145,7 +145,7 @@ func softmax(x []float32, alpha float32) (shift, sum float32) {
 	return shift, sum
 }
 
-// SoftmaxBackward is the way back of p = SoftmaxScaled(x, alpha): it replaces ds, the gradient of p, by that of x, given mean,
+// SoftmaxBackward is the backward pass of p = SoftmaxScaled(x, alpha): it replaces ds, the gradient of p, by that of x, given mean,
 // the sum over i of p[i]*ds[i]: ds[i] = alpha * p[i] * (ds[i] - mean).
 func SoftmaxBackward(ds, p []float32, mean, alpha float32) {
 	checkEqual("SoftmaxBackward", len(ds), len(p))
@@ -153,7 +153,7 @@ func SoftmaxBackward(ds, p []float32, mean, alpha float32) {
 }
 
 // RMSNorm scales each of the len(inv) rows of len(w) elements of x to unit root mean square, then by w (Zhang and Sennrich,
-// Root Mean Square Layer Normalization, 2019): y = x*inv*w, where inv = 1/sqrt(mean(x^2) + eps) is kept for the way back.
+// Root Mean Square Layer Normalization, 2019): y = x*inv*w, where inv = 1/sqrt(mean(x^2) + eps) is kept for the backward pass.
 // Squares are summed as Dots sums. y may be x.
 func RMSNorm(y, x, w, inv []float32, eps float32) {
 	checkEqual("RMSNorm", len(y), len(x))
@@ -178,7 +178,7 @@ func RMSNormBackward(dx, dw, dy, x, w, inv []float32) {
 
 // LayerNorm centres each of the len(inv) rows of len(w) elements of x, scales it to unit variance, then applies w and b (Ba,
 // Kiros and Hinton, Layer Normalization, 2016): y = (x-means)*inv*w + b, where inv = 1/sqrt(variance + eps). The means and inv
-// are kept for the way back. Sums run as in Dots; a second pass corrects the mean by what rounding left of it, so that rows far
+// are kept for the backward pass. Sums run as in Dots; a second pass corrects the mean by what rounding left of it, so that rows far
 // from 0 lose no more digits than they must (Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, 1983).
 // y may be x.
 func LayerNorm(y, x, w, b, means, inv []float32, eps float32) {

@@ -543,7 +543,7 @@ func TestSoftmaxScaled(t *testing.T) {
 	})
 }
 
-// The norms against their formulas in float64; their ways back against differences of the way there.
+// The norms against their formulas in float64; their backward passes against differences of the way there.
 func TestNorms(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		rng := newRand()

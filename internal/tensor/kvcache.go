@@ -6,10 +6,10 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
-// A Past is what attention remembers of a stream: the keys and values of its
+// A KVCache is what attention remembers of a stream: the keys and values of its
 // rows. It may continue another one, which several can share.
-type Past struct {
-	before *Past
+type KVCache struct {
+	before *KVCache
 	n      int // rows in all
 	own    int // rows since before
 	cols   int // nkv·hd
@@ -19,13 +19,13 @@ type Past struct {
 }
 
 // Len is the number of rows.
-func (p *Past) Len() int { return p.n }
+func (p *KVCache) Len() int { return p.n }
 
 // Fork returns an empty continuation of p, which must not grow any more.
-func (p *Past) Fork() Past { return Past{before: p, n: p.n} }
+func (p *KVCache) Fork() KVCache { return KVCache{before: p, n: p.n} }
 
 // Rows returns copies of the keys and values.   → [n, nkv·hd] each
-func (p *Past) Rows() (k, v *Tensor) {
+func (p *KVCache) Rows() (k, v *Tensor) {
 	k, v = New(p.n, p.cols), New(p.n, p.cols)
 	for q := p; q != nil; q = q.before {
 		for i := range q.own {
@@ -39,12 +39,12 @@ func (p *Past) Rows() (k, v *Tensor) {
 	return k, v
 }
 
-// pastRoom is the number of rows that a past makes room for at first. To grow
+// kvCapacity is the number of rows that a cache makes room for at first. To grow
 // costs more than to leave room unused.
-const pastRoom = 128
+const kvCapacity = 128
 
 // add appends rows from to to.
-func (p *Past) add(k, v Cols, from, to int) {
+func (p *KVCache) add(k, v Cols, from, to int) {
 	n := to - from
 	if p.own+n > p.room {
 		p.grow(k.N, p.own+n)
@@ -58,7 +58,7 @@ func (p *Past) add(k, v Cols, from, to int) {
 }
 
 // Drop forgets the last n rows, which must be p's own.
-func (p *Past) Drop(n int) {
+func (p *KVCache) Drop(n int) {
 	if n > p.own {
 		panic("tensor: Drop: these rows are shared")
 	}
@@ -67,8 +67,8 @@ func (p *Past) Drop(n int) {
 }
 
 // grow makes room for rows rows.
-func (p *Past) grow(cols, rows int) {
-	room := max(pastRoom, 2*p.room, rows)
+func (p *KVCache) grow(cols, rows int) {
+	room := max(kvCapacity, 2*p.room, rows)
 	both := kernel.Floats(2 * room * cols) // a large array is faster to read than two small ones
 	k, v := both[:room*cols], both[room*cols:]
 	for i := range cols {
@@ -78,19 +78,19 @@ func (p *Past) grow(cols, rows int) {
 	p.k, p.v, p.room, p.cols = k, v, room, cols
 }
 
-// Attend is Attention for rows that continue streams, and without a way back:
-// what decoding needs. Row r of k and v is added to past[r], and row r of q sees
-// all of that past then. Consecutive rows may belong to one stream; with both, they
+// Attend is Attention for rows that continue streams, and without a backward pass:
+// what decoding needs. Row r of k and v is added to caches[r], and row r of q sees
+// all of that cache then. Consecutive rows may belong to one stream; with both, they
 // see each other in both directions. Every row of the result has the bits that
 // Attention gives it, whatever other rows there are.
 // q [R, nh·hd], k and v [R, nkv·hd] → y [R, nh·hd]
-func (t *Tape) Attend(q, k, v Cols, past []*Past, hd int, both bool) *Tensor {
+func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tensor {
 	o := t.op(q.Rows(), q.N)
-	o.q, o.k, o.v, o.past, o.n, o.c = q, k, v, past, hd, 1/math.Sqrt(float64(hd))
-	o.idx = t.Ints(len(past))
-	for from := 0; from < len(past); {
-		p, to := past[from], from+1
-		for to < len(past) && past[to] == p {
+	o.q, o.k, o.v, o.caches, o.n, o.c = q, k, v, caches, hd, 1/math.Sqrt(float64(hd))
+	o.idx = t.Ints(len(caches))
+	for from := 0; from < len(caches); {
+		p, to := caches[from], from+1
+		for to < len(caches) && caches[to] == p {
 			to++
 		}
 		for r := from; r < to; r++ {
@@ -117,10 +117,10 @@ func (t *Tape) Attend(q, k, v Cols, past []*Past, hd int, both bool) *Tensor {
 // groups cuts the rows into blocks of queries that share what lies before their
 // own rows.
 func (o *op) groups() {
-	groups := o.t.Spans(len(o.past))
-	for r, p := range o.past {
+	groups := o.t.Spans(len(o.caches))
+	for r, p := range o.caches {
 		last := len(groups) - 1
-		if last < 0 || r-groups[last].From == queryBlock || p != o.past[r-1] && (p.before == nil || p.before != o.past[r-1].before) {
+		if last < 0 || r-groups[last].From == queryBlock || p != o.caches[r-1] && (p.before == nil || p.before != o.caches[r-1].before) {
 			groups = append(groups, Span{r, r})
 			last++
 		}
@@ -129,7 +129,7 @@ func (o *op) groups() {
 	o.mask.streams = groups
 }
 
-// attendGroup computes the result for a group and a head of keys. The pasts that
+// attendGroup computes the result for a group and a head of keys. The caches that
 // all of it sees meet all its queries at once, each stream's own rows only its
 // own.
 func (o *op) attendGroup(s *scratch, task int) {
@@ -144,8 +144,8 @@ func (o *op) attendGroup(s *scratch, task int) {
 	w := s.weights
 	for h := kv * group; h < (kv+1)*group; h++ {
 		q, y := o.q.head(o.q.Data, rows.From, h, hd), o.y.All().head(o.y.Data, rows.From, h, hd)
-		scores(w, keys, q, o.past[rows.From].before, n, kv, hd)
-		o.ownRows(rows, func(p *Past, i, n, own int) {
+		scores(w, keys, q, o.caches[rows.From].before, n, kv, hd)
+		o.ownRows(rows, func(p *KVCache, i, n, own int) {
 			product(w[i*keys+p.n-p.own:], keys, offset(q, i), kernel.Mat{Data: p.k[kv*hd*p.room:], Stride: p.room}, n, own, hd, false)
 		})
 		for i := range n {
@@ -154,8 +154,8 @@ func (o *op) attendGroup(s *scratch, task int) {
 			kernel.SoftmaxScaled(row[:seen], float32(o.c))
 			clear(row[seen:])
 		}
-		started := values(y, w, keys, o.past[rows.From].before, n, kv, hd)
-		o.ownRows(rows, func(p *Past, i, n, own int) {
+		started := values(y, w, keys, o.caches[rows.From].before, n, kv, hd)
+		o.ownRows(rows, func(p *KVCache, i, n, own int) {
 			to := offset(y, i)
 			product(to.Data, to.Stride, kernel.Mat{Data: w[i*keys+p.n-p.own:], Stride: keys}, kernel.Mat{Data: p.v[kv*hd:], Stride: p.cols}, n, hd, own, started)
 		})
@@ -163,21 +163,21 @@ func (o *op) attendGroup(s *scratch, task int) {
 }
 
 // ownRows calls f for each stretch of rows of one stream: n rows from i on, which
-// see own rows of their past's own.
-func (o *op) ownRows(rows Span, f func(p *Past, i, n, own int)) {
+// see own rows of their cache's own.
+func (o *op) ownRows(rows Span, f func(p *KVCache, i, n, own int)) {
 	for from := rows.From; from < rows.To; {
 		to := from + 1
-		for to < rows.To && o.past[to] == o.past[from] {
+		for to < rows.To && o.caches[to] == o.caches[from] {
 			to++
 		}
-		p := o.past[from]
+		p := o.caches[from]
 		f(p, from-rows.From, to-from, o.idx[to-1]-(p.n-p.own))
 		from = to
 	}
 }
 
 // scores computes the scores of n queries against all of p, oldest first.
-func scores(w []float32, stride int, q kernel.Mat, p *Past, n, kv, hd int) {
+func scores(w []float32, stride int, q kernel.Mat, p *KVCache, n, kv, hd int) {
 	if p == nil {
 		return
 	}
@@ -187,7 +187,7 @@ func scores(w []float32, stride int, q kernel.Mat, p *Past, n, kv, hd int) {
 
 // values adds up the values of all of p, oldest first, and returns whether there
 // were any.
-func values(y kernel.Mat, w []float32, stride int, p *Past, n, kv, hd int) (started bool) {
+func values(y kernel.Mat, w []float32, stride int, p *KVCache, n, kv, hd int) (started bool) {
 	if p == nil {
 		return false
 	}
