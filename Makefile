@@ -9,8 +9,8 @@ help: ## this list
 build: ## the program, as ./nfcot
 	go build -o nfcot .
 
-test: ## all tests
-	go test ./...
+test: ## all tests, and which were skipped
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && .ci/test "$$log" ./...
 
 lint: ## gofmt, go vet, staticcheck, go.mod
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }

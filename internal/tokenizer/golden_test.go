@@ -22,25 +22,99 @@ type goldenCase struct {
 	DecodedSkipSpecial *string `json:"decoded_skip_special"`
 }
 
+// goldenCases reads the texts and the sequences of ids of a vocabulary.
+func goldenCases(t *testing.T, name string) []goldenCase {
+	t.Helper()
+	texts := readLines[goldenCase](t, filepath.Join(fixtures(t), name+".jsonl"))
+	ids := readLines[goldenCase](t, filepath.Join(fixtures(t), name+"_decode.jsonl"))
+	if len(texts) == 0 || len(ids) == 0 {
+		t.Fatalf("%d texts and %d sequences of ids", len(texts), len(ids))
+	}
+	return append(texts, ids...)
+}
+
+// checkDecoded compares what ids decode to with the text wanted.
+func (c *goldenCase) checkDecoded(t *testing.T, tok *Tokenizer, ids []int) {
+	t.Helper()
+	checkDecode(t, tok, ids, false, c.Decoded)
+	if c.DecodedSkipSpecial != nil {
+		checkDecode(t, tok, ids, true, *c.DecodedSkipSpecial)
+	}
+}
+
+// What the cases say of any vocabulary: normalization, added tokens, bytes that are no text. The first 256 tokens of both
+// are the bytes, so ids that are bytes and added tokens need no other.
 func TestGolden(t *testing.T) {
 	for _, name := range []string{"gpt2", "qwen3"} {
 		t.Run(name, func(t *testing.T) {
-			tok := realTokenizer(t, name)
-			cases := readLines[goldenCase](t, filepath.Join(fixtures(t), name+".jsonl"))
-			cases = append(cases, readLines[goldenCase](t, filepath.Join(fixtures(t), name+"_decode.jsonl"))...)
-			if len(cases) == 0 {
-				t.Fatal("no cases")
+			tok := wordless(t, name)
+			bare := 0
+			for i, c := range goldenCases(t, name) {
+				isBare := !slices.ContainsFunc(c.IDs, func(id int) bool { return tok.Token(id) == "" })
+				if isBare {
+					bare++
+					c.checkDecoded(t, tok, c.IDs)
+				}
+				if c.Text != nil {
+					ids := tok.Encode(*c.Text)
+					c.checkDecoded(t, tok, ids)
+					if isBare && !slices.Equal(ids, c.IDs) {
+						t.Errorf("case %d (%s): Encode(%q)\n got %v\nwant %v", i, c.Kind, *c.Text, ids, c.IDs)
+					}
+				}
 			}
-			for i, c := range cases {
+			if bare < 2 {
+				t.Errorf("%d cases of bytes and added tokens alone", bare)
+			}
+		})
+	}
+}
+
+// wordless is a tokenizer with the pipeline and the added tokens of GPT-2 or Qwen3, and no tokens of several bytes.
+func wordless(t *testing.T, name string) *Tokenizer {
+	t.Helper()
+	doc := byteDocument()
+	if name == "gpt2" {
+		doc.AddedTokens = []addedToken{newSpecial(50256, "<|endoftext|>")}
+		return build(t, doc)
+	}
+	doc.Normalizer = []byte(`{"type":"NFC"}`)
+	doc.PreTokenizer = []byte(sequence(split(qwenPattern), noRegex))
+	id := 151643
+	for _, word := range strings.Fields("endoftext im_start im_end object_ref_start object_ref_end box_start box_end quad_start quad_end " +
+		"vision_start vision_end vision_pad image_pad video_pad") {
+		doc.AddedTokens = append(doc.AddedTokens, newSpecial(id, "<|"+word+"|>"))
+		id++
+	}
+	for _, content := range strings.Fields("<tool_call> </tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> <|repo_name|> " +
+		"<|file_sep|> <tool_response> </tool_response> <think> </think>") {
+		doc.AddedTokens = append(doc.AddedTokens, flagged(id, content, ""))
+		id++
+	}
+	return build(t, doc)
+}
+
+// TestPublished holds what needs the vocabularies themselves.
+func TestPublished(t *testing.T) {
+	vocabularies(t)
+	t.Run("golden", testPublishedGolden)
+	t.Run("llama.cpp", testLlamaCppVectors)
+	t.Run("save", testSaveOfPublishedFile)
+	t.Run("sizes", testSizesOfVocabularies)
+	t.Run("concurrent", testConcurrentUse)
+}
+
+func testPublishedGolden(t *testing.T) {
+	for _, name := range []string{"gpt2", "qwen3"} {
+		t.Run(name, func(t *testing.T) {
+			tok := realTokenizer(t, name)
+			for i, c := range goldenCases(t, name) {
 				if c.Text != nil {
 					if got := tok.Encode(*c.Text); !slices.Equal(got, c.IDs) {
 						t.Errorf("case %d (%s): Encode(%q)\n got %v\nwant %v", i, c.Kind, *c.Text, got, c.IDs)
 					}
 				}
-				checkDecode(t, tok, c.IDs, false, c.Decoded)
-				if c.DecodedSkipSpecial != nil {
-					checkDecode(t, tok, c.IDs, true, *c.DecodedSkipSpecial)
-				}
+				c.checkDecoded(t, tok, c.IDs)
 			}
 		})
 	}
@@ -70,7 +144,7 @@ func checkDecode(t *testing.T, tok *Tokenizer, ids []int, skipSpecial bool, want
 }
 
 // The vectors of llama.cpp: cases parted by a line, and a line of ids each.
-func TestLlamaCppVectors(t *testing.T) {
+func testLlamaCppVectors(t *testing.T) {
 	for name, file := range map[string]string{"gpt2": "llamacpp_gpt2_vectors", "qwen3": "llamacpp_qwen2_vectors"} {
 		t.Run(name, func(t *testing.T) {
 			tok := realTokenizer(t, name)
@@ -104,7 +178,7 @@ func TestLlamaCppVectors(t *testing.T) {
 }
 
 // A file of Hugging Face's that is loaded and saved is the same file.
-func TestSaveOfPublishedFile(t *testing.T) {
+func testSaveOfPublishedFile(t *testing.T) {
 	got, err := realTokenizer(t, "qwen3").JSON()
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +188,7 @@ func TestSaveOfPublishedFile(t *testing.T) {
 	}
 }
 
-func TestVocabularyOfRealTokenizers(t *testing.T) {
+func testSizesOfVocabularies(t *testing.T) {
 	for name, want := range map[string]struct {
 		size, id int
 		token    string
@@ -136,7 +210,7 @@ func TestVocabularyOfRealTokenizers(t *testing.T) {
 }
 
 // Goroutines that share a tokenizer get what one alone gets.
-func TestConcurrentUse(t *testing.T) {
+func testConcurrentUse(t *testing.T) {
 	tok := realTokenizer(t, "gpt2")
 	cases := readLines[goldenCase](t, filepath.Join(fixtures(t), "gpt2.jsonl"))
 	var group sync.WaitGroup

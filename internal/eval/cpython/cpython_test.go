@@ -2,7 +2,6 @@ package cpython
 
 import (
 	"bufio"
-	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/sandbox"
+	"nfcot/internal/shared"
 )
 
 func TestMain(m *testing.M) {
@@ -29,11 +29,7 @@ func TestMain(m *testing.M) {
 // dataFile is a file of the folder with benchmark data.
 func dataFile(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join(cmp.Or(os.Getenv("NFCOT_DATA"), "../../../../shared/data"), name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no benchmark data: %v", err)
-	}
-	return path
+	return filepath.Join(shared.Data(t), name)
 }
 
 // lines returns the lines of a file of JSON lines.

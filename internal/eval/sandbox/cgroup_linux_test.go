@@ -297,7 +297,7 @@ func TestCgroup(t *testing.T) {
 // TestInsideCgroup is one of those that TestCgroup runs.
 func TestInsideCgroup(t *testing.T) {
 	if _, ok := os.LookupEnv(testControllers); !ok {
-		t.Skip("no cgroup")
+		return
 	}
 	dir, err := ownCgroup()
 	if err != nil {

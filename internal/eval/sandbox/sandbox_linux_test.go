@@ -219,11 +219,12 @@ func publicBinary(t *testing.T) string {
 	return binary
 }
 
+// TestWalls is one of those that TestEnvironments runs, which knows what must stand there.
 func TestWalls(t *testing.T) {
 	var want []Wall
 	text := os.Getenv(wanted)
 	if text == "" {
-		t.Skip("we cannot know which must stand here")
+		return
 	}
 	if err := json.Unmarshal([]byte(text), &want); err != nil {
 		t.Fatal(err)

@@ -96,9 +96,20 @@ func (p *tileProblem) check(t *testing.T, tile tileFunc, steps int) {
 	}
 }
 
-// Small integers make every sum exact, whatever its order; other numbers show the rounding.
-func TestAMXTile(t *testing.T) {
+func TestAMX(t *testing.T) {
 	needAMX(t)
+	t.Run("tile", testAMXTile)
+	t.Run("invariance", testAMXTileInvariance)
+	t.Run("environment", func(t *testing.T) {
+		t.Setenv("NFCOT_ISA", "avx512")
+		if hasAMX() {
+			t.Error("NFCOT_ISA=avx512 leaves AMX on")
+		}
+	})
+}
+
+// Small integers make every sum exact, whatever its order; other numbers show the rounding.
+func testAMXTile(t *testing.T) {
 	rng := newRand()
 	integer := func() float32 { return float32(rng.IntN(17) - 8) }
 	gauss := func() float32 { return float32(rng.NormFloat64()) }
@@ -117,8 +128,7 @@ func TestAMXTile(t *testing.T) {
 }
 
 // A row of C has the same bits alone and among others, and a column in a tile that is narrower.
-func TestAMXTileInvariance(t *testing.T) {
-	needAMX(t)
+func testAMXTileInvariance(t *testing.T) {
 	rng := newRand()
 	all := newTileProblem(rng, 32, 32, 64, false, func() float32 { return float32(rng.NormFloat64()) })
 	all.run(amxTile(32))
@@ -135,14 +145,6 @@ func TestAMXTileInvariance(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestAMXFollowsEnvironment(t *testing.T) {
-	needAMX(t)
-	t.Setenv("NFCOT_ISA", "avx512")
-	if hasAMX() {
-		t.Error("NFCOT_ISA=avx512 leaves AMX on")
 	}
 }
 
