@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"internal/tokenizer":     {},
 	"internal/cot": {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},
-	"internal/cot/minicode": {"internal/cot"},
+	"internal/cot/minicode": {"internal/cot", "internal/eval", "internal/eval/bench"},
 	"internal/cot/train": {"internal/cot", "internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},
 	"internal/cli":         {anything},

@@ -52,7 +52,7 @@ func (e *env) runData(o dataOptions) error {
 		for _, ex := range examples {
 			var line any = ex
 			if o.split == "test" {
-				line = problemOf(ex)
+				line = minicode.Problem(ex)
 			}
 			if !yield(line) {
 				return

@@ -123,7 +123,7 @@ func (e *env) demoMethod(o demoOptions, number int, method, name string) (demoRo
 		return demoRow{}, err
 	}
 	v := defaultEval()
-	v.bench, v.model, v.out, v.seed = in("test.jsonl"), in(method), in("eval-"+method), o.seed
+	v.bench, v.model, v.out, v.Seed = in("test.jsonl"), in(method), in("eval-"+method), o.seed
 	x, err := quiet.runEval(v)
 	return demoRow{name, x.Report}, err
 }

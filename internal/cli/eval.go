@@ -80,18 +80,18 @@ func (e *env) chooseShard(o *evalOptions, flag string, getenv func(string) strin
 }
 
 func (e *env) runEval(o evalOptions) (evaluation, error) {
-	x := evaluation{settings: settings{Bench: o.bench, Seed: o.seed}}
+	x := evaluation{settings: settings{Bench: o.bench, Seed: o.Seed}}
 	ks, err := o.checkAll()
 	if err != nil {
 		return x, err
 	}
-	b, err := o.benchmark()
+	b, err := o.benchmark(o.Seed)
 	if err != nil {
 		return x, err
 	}
 	problems := b.Problems
 	var exec *executor // opened below, before anything is assembled
-	recipe, err := o.recipeOf(b, func(ctx context.Context, text, entryPoint string) (string, error) {
+	recipe, err := recipeOf(b, o.recipe, o.Stops, func(ctx context.Context, text, entryPoint string) (string, error) {
 		return exec.sanitize(ctx, text, entryPoint)
 	})
 	if err != nil {

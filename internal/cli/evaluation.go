@@ -40,18 +40,10 @@ type settings struct {
 
 // sampling is what drawn samples depend on, beside the problems and the seed.
 type sampling struct {
-	Model        string  `json:"model_sha256"`
-	Weights      string  `json:"weights"`
-	N            int     `json:"n"`
-	ThoughtTemp  float64 `json:"thought_temp"`
-	Temp         float64 `json:"temp"`
-	Denoise      bool    `json:"denoise,omitempty"`
-	DenoiseSteps int     `json:"denoise_steps,omitempty"`
-	Thinking     string  `json:"thinking,omitempty"`
-	cot.Truncation
-	RepeatPenalty float64  `json:"repeat_penalty,omitempty"`
-	Stops         []string `json:"stops,omitempty"` // beside the recipe's
-	MaxTokens     int      `json:"max_tokens"`
+	Model   string `json:"model_sha256"`
+	Weights string `json:"weights"`
+	N       int    `json:"n"`
+	cot.Sampling
 }
 
 // An evaluation is what eval reports: the numbers, and where they come from.

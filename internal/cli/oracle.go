@@ -61,7 +61,7 @@ func (e *env) runOracle(o probeOptions) error {
 			return inputf("%s: its chains of thought are not known, or do not fit into the model's thoughts; want problems of minicode like those the model was trained on", p.TaskID)
 		}
 	}
-	x := oracle{Model: o.model, Bench: o.bench, Samples: o.n, Seed: o.seed}
+	x := oracle{Model: o.model, Bench: o.bench, Samples: o.n, Seed: o.Seed}
 	u, err := l.thoughts()
 	if err != nil {
 		return err

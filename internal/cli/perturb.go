@@ -73,7 +73,7 @@ func (e *env) runPerturb(o perturbOptions) error {
 	if err != nil {
 		return err
 	}
-	p := perturbation{Model: o.model, Bench: o.bench, Samples: o.n, Seed: o.seed, ThoughtRMS: rootMeanSquare(u)}
+	p := perturbation{Model: o.model, Bench: o.bench, Samples: o.n, Seed: o.Seed, ThoughtRMS: rootMeanSquare(u)}
 	for _, scale := range scales {
 		moved := func(j int) *tensor.Tensor {
 			var t *tensor.Tape

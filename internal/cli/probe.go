@@ -124,7 +124,7 @@ func (e *env) openLab(o probeOptions) (*lab, error) {
 		return nil, err
 	}
 	l := &lab{e: e, probeOptions: o}
-	b, err := o.benchmark()
+	b, err := o.benchmark(o.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (e *env) openLab(o probeOptions) (*lab, error) {
 		return nil, inputf("%s: %w", o.bench, err)
 	}
 	l.problems = b.Problems
-	if l.recipe, err = o.recipeOf(b, func(ctx context.Context, text, entryPoint string) (string, error) {
+	if l.recipe, err = recipeOf(b, o.recipe, o.Stops, func(ctx context.Context, text, entryPoint string) (string, error) {
 		return l.exec.sanitize(ctx, text, entryPoint)
 	}); err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (l *lab) passOne(verdicts []eval.Verdict) (passOne, error) {
 func (l *lab) noise(j int) *tensor.Tensor {
 	prompt := l.run.Tokenizer.EncodePrompt(l.recipe.Prompt(l.problems[j/l.n]))
 	eps := tensor.New(l.run.Experiment.NF.K, l.run.Experiment.NF.D)
-	rng := tensor.Rand(l.seed, "perturb", append(slices.Clone(prompt), j%l.n)...)
+	rng := tensor.Rand(l.Seed, "perturb", append(slices.Clone(prompt), j%l.n)...)
 	for i := range eps.Data {
 		eps.Data[i] = float32(rng.NormFloat64())
 	}

@@ -85,7 +85,7 @@ func (e *env) runRead(o readOptions) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := o.recipeOf(b, nil)
+	recipe, err := recipeOf(b, o.recipe, o.Stops, nil)
 	if err != nil {
 		return err
 	}

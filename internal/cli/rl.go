@@ -58,8 +58,8 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return err
 	}
-	sampling := samplingOptions{bench: x.RL.Bench, data: x.RL.Data, split: "train", seed: x.Seed, problems: x.RL.Problems}
-	b, err := sampling.benchmark()
+	problems := problemOptions{bench: x.RL.Bench, data: x.RL.Data, split: "train", problems: x.RL.Problems}
+	b, err := problems.benchmark(x.Seed)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (e *env) runRL(o rlOptions) error {
 		return inputf("%s: %w", x.Source.Init, err)
 	}
 	var exec *executor // opened below, before anything is assembled
-	recipe, err := sampling.recipeOf(b, func(ctx context.Context, text, entryPoint string) (string, error) {
+	recipe, err := recipeOf(b, "", x.RL.Stops, func(ctx context.Context, text, entryPoint string) (string, error) {
 		return exec.sanitize(ctx, text, entryPoint)
 	})
 	if err != nil {

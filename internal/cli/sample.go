@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -18,127 +17,17 @@ import (
 	"nfcot/internal/tensor"
 )
 
-// samplingOptions are those that sample and eval share.
-type samplingOptions struct {
-	modelOption
-	bench         string
-	data          string
-	split         string // of minicode
-	recipe        string
-	problems      int
-	n             int
-	thoughtTemp   float64
-	denoiseSteps  int // of ladir; 0: those of its settings
-	temp          float64
-	thinking      string
-	denoise       bool
-	topK          int
-	topP          float64
-	minP          float64
-	repeatPenalty float64
-	stops         cli.StringSlice
-	maxTokens     int
-	seed          uint64
-	streams       int
-	logProbs      int // alternatives to record for each token; negative: record none, nor the token
-}
-
-func defaultSampling() samplingOptions {
-	return samplingOptions{bench: "minicode", split: "test", problems: 200, n: 8, thoughtTemp: 0.9, temp: 0.6, topP: 1, repeatPenalty: 1, maxTokens: 256, seed: 1, streams: 256, logProbs: -1}
-}
-
-func (o *samplingOptions) flags() []cli.Flag {
-	return append(o.modelOption.flags(),
-		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one (" + strings.Join(bench.Names(), ", ") + "), or a file of problems in the format of one of those", Value: o.bench, Destination: &o.bench},
-		&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.data},
-		&cli.StringFlag{Name: "recipe", Usage: "`HARNESS` whose prompt, stops and way to a program to follow; default: the benchmark's own", Destination: &o.recipe},
-		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems of minicode", Value: o.problems, Destination: &o.problems},
-		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
-		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.thoughtTemp, Destination: &o.thoughtTemp},
-		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.temp, Destination: &o.temp},
-		&cli.BoolFlag{Name: "denoise", Usage: "draw thoughts without the dequantisation noise that a run of nfcot trained them with: of sigma² only what exceeds it", Destination: &o.denoise},
-		&cli.IntFlag{Name: "denoise-steps", Usage: "`N` steps from noise to thoughts, for ladir (default: the experiment's diffusion.steps)", Destination: &o.denoiseSteps},
-		&cli.StringFlag{Name: "thinking", Usage: "think by this `RULE` with a run of cot, in place of drawing tokens: soft feeds back the mean of the tokens' embeddings, weighted by their probabilities at --temp; gumbel weighs with a Gumbel-softmax of these at --thought-temp", Destination: &o.thinking},
-		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.topK, Destination: &o.topK},
-		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.topP, Destination: &o.topP},
-		&cli.Float64Flag{Name: "min-p", Usage: "draw only from tokens that have this `share` of the likeliest one's probability, at --temp", Value: o.minP, Destination: &o.minP},
-		&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide by this `number` the logits, where positive, of tokens that prompt and answer have so far, and multiply others; 1: none", Value: o.repeatPenalty, Destination: &o.repeatPenalty},
-		&cli.StringSliceFlag{Name: "stop", Usage: "end an answer before this `TEXT`, beside what ends it anyway; may be given several times", Destination: &o.stops},
-		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.maxTokens, Destination: &o.maxTokens},
-		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.seed, Destination: &o.seed},
-		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams})
-}
-
-func (o *samplingOptions) check() error {
-	switch {
-	case o.n < 1 || o.problems < 1 || o.streams < 1 || o.maxTokens < 1:
-		return inputf("-n is %d, --problems %d, --streams %d, --max-tokens %d; each must be at least 1", o.n, o.problems, o.streams, o.maxTokens)
-	case !(o.temp >= 0 && o.thoughtTemp >= 0) || math.IsInf(o.temp+o.thoughtTemp, 0):
-		return inputf("--temp is %g and --thought-temp %g; they must be 0 or more", o.temp, o.thoughtTemp)
-	case o.denoiseSteps < 0 || o.denoiseSteps > 1000:
-		return inputf("--denoise-steps is %d; want 1 to 1000, or 0 for the experiment's", o.denoiseSteps)
-	case o.topK < 0 || !(o.topP > 0 && o.topP <= 1) || !(o.minP >= 0 && o.minP <= 1):
-		return inputf("--top-k is %d, --top-p %g, --min-p %g; want 0 or more, more than 0 up to 1, and 0 to 1", o.topK, o.topP, o.minP)
-	case !(o.repeatPenalty > 0) || math.IsInf(o.repeatPenalty, 0):
-		return inputf("--repeat-penalty is %g; want more than 0, and 1 for none", o.repeatPenalty)
-	case o.thinking != "" && o.thinking != "soft" && o.thinking != "gumbel":
-		return inputf("--thinking is %q; want soft or gumbel", o.thinking)
-	case slices.Contains(o.stops.Value(), ""):
-		return inputf("--stop is empty; give the text that ends an answer")
-	}
-	return nil
-}
-
-// open reads the model and makes it think as the flags say.
-func (o *samplingOptions) open() (*train.Run, error) {
-	run, err := o.modelOption.open()
-	if err != nil {
-		return nil, err
-	}
-	if x := run.Experiment; o.denoise && !(run.Model.Method.Codes && run.Model.Method.Scores && x.Stages.Flow.Steps == 0) {
-		return nil, inputf("%s: --denoise: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage 3", o.model)
-	}
-	if _, ok := run.Model.Sampler().(*cot.LaDiR); o.denoiseSteps > 0 && !ok {
-		return nil, inputf("%s: --denoise-steps: only a run of ladir makes thoughts in steps, and this is one of %s", o.model, run.Model.Method.Name)
-	}
-	if o.thinking == "" {
-		return run, nil
-	}
-	if err := run.Model.Soften(o.thinking == "gumbel"); err != nil {
-		return nil, inputf("%s: --thinking %s: %w", o.model, o.thinking, err)
-	}
-	return run, nil
-}
-
-// recipeOf is the recipe of a benchmark that the flags say, with their stops beside its own.
-func (o *samplingOptions) recipeOf(b *bench.Benchmark, sanitize bench.Sanitizer) (*bench.Recipe, error) {
-	recipe, err := b.Recipe(o.recipe, sanitize)
-	if err != nil {
-		return nil, input(err)
-	}
-	recipe.Stops = slices.Concat(recipe.Stops, o.stops.Value())
-	return recipe, nil
-}
-
-// truncation is what the flags say of it, without the top-p of 1 that keeps all.
-func (o *samplingOptions) truncation() cot.Truncation {
-	c := cot.Truncation{TopK: o.topK, MinP: o.minP}
-	if o.topP < 1 {
-		c.TopP = o.topP
-	}
-	return c
-}
-
 type sampleOptions struct {
 	samplingOptions
 	chatOptions
 	prompt       string
 	showThoughts bool
+	logProbs     int // alternatives to record for each token; negative: record none, nor the token
 	out          string
 }
 
 func (e *env) sample() *cli.Command {
-	o := sampleOptions{samplingOptions: defaultSampling()}
+	o := sampleOptions{samplingOptions: defaultSampling(), logProbs: -1}
 	return e.command(&cli.Command{
 		Name:  "sample",
 		Usage: "draw samples: of one prompt as text, or of a benchmark as JSON lines",
@@ -183,7 +72,7 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := o.recipeOf(b, nil)
+	recipe, err := recipeOf(b, o.recipe, o.Stops, nil)
 	if err != nil {
 		return err
 	}
@@ -191,7 +80,9 @@ func (e *env) runSample(o sampleOptions) error {
 		return e.printSamples(run, b.Problems, recipe, o)
 	}
 	var lines []any
-	err = e.drawSamples(run, b.Problems, recipe, o.samplingOptions, func(_ eval.Problem, s eval.Sample) error {
+	options := o.options(run, recipe)
+	options.LogProbs, options.TopLogProbs = o.logProbs >= 0, max(0, o.logProbs)
+	err = e.drawSamples(run, b.Problems, recipe, o.samplingOptions, options, func(_ eval.Problem, s eval.Sample) error {
 		lines = append(lines, s)
 		return nil
 	})
@@ -210,7 +101,7 @@ func (e *env) runSample(o sampleOptions) error {
 // promptsOf is what to sample: the prompt given, or a benchmark's problems.
 func (e *env) promptsOf(run *train.Run, o sampleOptions) (*bench.Benchmark, error) {
 	if o.prompt == "" {
-		return o.benchmark()
+		return o.benchmark(o.Seed)
 	}
 	prompt := o.prompt
 	if prompt == "-" {
@@ -231,7 +122,7 @@ func (e *env) promptsOf(run *train.Run, o sampleOptions) (*bench.Benchmark, erro
 			return nil, err
 		}
 	}
-	return plainBenchmark("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
+	return bench.Plain("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
 }
 
 // printSamples answers one prompt on stdout: a single sample as it comes,
@@ -314,10 +205,10 @@ func decoded(run *train.Run, u *tensor.Tensor) []string {
 
 // drawSamples draws samples of problems with progress and yields them, problem
 // by problem, as they go into samples.jsonl.
-func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, yield func(eval.Problem, eval.Sample) error) error {
+func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, eval.Sample) error) error {
 	bar := e.progress("sample "+run.Model.Method.Name, "samples", 0, len(problems)*o.n)
 	done, finished := 0, 0
-	err := e.sampleBatches(run, problems, recipe, o, o.options(run, recipe), func(p eval.Problem, s cot.Sample) error {
+	err := e.sampleBatches(run, problems, recipe, o, options, func(p eval.Problem, s cot.Sample) error {
 		line, err := sampleLine(run, p, recipe, s, o)
 		if err != nil {
 			return err
@@ -338,8 +229,7 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 
 // options are those of a run's sampler under a recipe.
 func (o *samplingOptions) options(run *train.Run, recipe *bench.Recipe) cot.Options {
-	return cot.Options{ThoughtTemp: o.thoughtTemp, Denoise: o.denoise, DenoiseSteps: o.denoiseSteps, TextTemp: o.temp, Truncation: o.truncation(),
-		RepeatPenalty: o.repeatPenalty, MaxTokens: o.maxTokens, Seed: o.seed, LogProbs: o.logProbs >= 0, TopLogProbs: max(0, o.logProbs), Stop: stopper(run, recipe)}
+	return cot.Options{Sampling: o.Sampling, Stop: stopper(run, recipe)}
 }
 
 // sampleBatches samples as many problems at a time as the number of streams
@@ -453,12 +343,12 @@ func logProbsOf(run *train.Run, said []cot.SaidToken) *logProbs {
 func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Sample, o samplingOptions) (eval.Sample, error) {
 	completion, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
 	line := eval.Sample{
-		TaskID: p.TaskID, Completion: completion, Seed: int64(o.seed),
+		TaskID: p.TaskID, Completion: completion, Seed: int64(o.Seed),
 		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished || stopped,
 		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
 	}
 	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
-		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished, Thinking: o.thinking}
+		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished, Thinking: o.Thinking}
 	if s.Said != nil {
 		t.LogProbs = logProbsOf(run, s.Said)
 	}

@@ -44,7 +44,7 @@ func TestStopsEndSamples(t *testing.T) {
 	e := &env{ctx: context.Background(), stdout: io.Discard, stderr: io.Discard, quiet: true}
 	problem := eval.Problem{TaskID: "a", Prompt: "x = 1\n"} // the prompt holds a stop
 	o := defaultSampling()
-	o.n, o.maxTokens, o.temp = 40, 30, 1
+	o.n, o.MaxTokens, o.Temp = 40, 30, 1
 	draw := func(stops ...string) (samples []cot.Sample, lines []eval.Sample) {
 		r := &bench.Recipe{Prompt: func(p eval.Problem) string { return p.Prompt }, Stops: stops}
 		err := e.sampleBatches(run, []eval.Problem{problem}, r, o, o.options(run, r), func(p eval.Problem, s cot.Sample) error {
@@ -91,7 +91,7 @@ func TestStopsEndPrintedSamples(t *testing.T) {
 	problems := []eval.Problem{{TaskID: "a", Prompt: "x = 1\n"}}
 	cut := &bench.Recipe{Stops: []string{"x", "re", "us", "o"}}
 	o := sampleOptions{samplingOptions: defaultSampling()}
-	o.n, o.maxTokens, o.temp = 1, 30, 1
+	o.n, o.MaxTokens, o.Temp = 1, 30, 1
 	print := func(stops ...string) (stdout, stderr string) {
 		var out, log strings.Builder
 		e := &env{ctx: context.Background(), stdout: &out, stderr: &log}
@@ -102,18 +102,18 @@ func TestStopsEndPrintedSamples(t *testing.T) {
 		return out.String(), log.String()
 	}
 	stopped := 0
-	for o.seed = range 60 {
+	for o.Seed = range 60 {
 		plain, _ := print()
 		want, isStopped := cut.Cut(plain)
 		got, log := print(cut.Stops...)
 		if isStopped {
 			stopped++
 			if strings.Contains(log, "cut off") {
-				t.Errorf("seed %d: a sample that was stopped is said to be cut off", o.seed)
+				t.Errorf("seed %d: a sample that was stopped is said to be cut off", o.Seed)
 			}
 		}
 		if strings.TrimSuffix(got, "\n") != strings.TrimSuffix(want, "\n") {
-			t.Errorf("seed %d: printed %q, want %q of %q", o.seed, got, want, plain)
+			t.Errorf("seed %d: printed %q, want %q of %q", o.Seed, got, want, plain)
 		}
 	}
 	if stopped < 10 {

@@ -51,10 +51,7 @@ func (e *env) openSource(o evalOptions, problems []eval.Problem, recipe *bench.R
 		return nil, err
 	}
 	x.Method = run.Model.Method.Name
-	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, ThoughtTemp: o.thoughtTemp, Temp: o.temp, Denoise: o.denoise, DenoiseSteps: o.denoiseSteps, Thinking: o.thinking, Truncation: o.truncation(), Stops: o.stops.Value(), MaxTokens: o.maxTokens}
-	if o.repeatPenalty != 1 {
-		x.Sampling.RepeatPenalty = o.repeatPenalty
-	}
+	x.Sampling = &sampling{Model: hash, Weights: o.weights, N: o.n, Sampling: o.Canonical()}
 	return &drawn{e: e, run: run, problems: problems, recipe: recipe, options: o}, nil
 }
 

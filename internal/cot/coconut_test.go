@@ -73,7 +73,7 @@ func TestCoconutCurriculum(t *testing.T) {
 // Thinking feeds back states at every temperature, and the answer follows Ans.
 func TestCoconutThinks(t *testing.T) {
 	m, _ := shakenCoconut()
-	for i, x := range slices.Concat(m.Sample(prompts(4), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 6, Seed: 2})...) {
+	for i, x := range slices.Concat(m.Sample(prompts(4), 3, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 6, Seed: 2}})...) {
 		at := fmt.Sprintf("sample %d", i)
 		const n = 6
 		w, states := thinkAlone(m, x.Prompt, n)

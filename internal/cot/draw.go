@@ -10,19 +10,6 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
-// Truncation says which tokens may be drawn, of softmax(logits/T_x): those that pass
-// top-k, then top-p of what top-k has left, renormalised, then min-p. This is the
-// order of Hugging Face's transformers and of llama.cpp, which differ in the
-// temperature: here, as in the former, it comes first. Of equally likely tokens those
-// of smaller ids come first, and the likeliest always stays. The zero value keeps all.
-//
-// Log-probabilities of samples know nothing of it: they are the model's own.
-type Truncation struct {
-	TopK int     `json:"top_k,omitempty"` // keeps the k likeliest; 0 keeps all
-	TopP float64 `json:"top_p,omitempty"` // keeps the likeliest that together have at least this probability, and no more; 0 or 1 keeps all
-	MinP float64 `json:"min_p,omitempty"` // keeps those of at least this share of the greatest probability; 0 keeps all
-}
-
 func (c Truncation) keepsAll() bool {
 	return c.TopK <= 0 && (c.TopP <= 0 || c.TopP >= 1) && c.MinP <= 0
 }
@@ -42,7 +29,7 @@ var allDice = sync.Pool{New: func() any { return new(dice) }}
 func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int) (id int, logp float64) {
 	target := rng.Float64()
 	id = d.weigh(logits, o, past)
-	if o.TextTemp > 0 {
+	if o.Temp > 0 {
 		switch {
 		case o.keepsAll():
 			id = pick(d.p, target, id)
@@ -62,8 +49,8 @@ func (d *dice) weigh(logits []float32, o *Options, past [][]int) (likeliest int)
 		d.penalise(logits, o.RepeatPenalty, past)
 	}
 	likeliest = argmax(d.p)
-	if o.TextTemp > 0 {
-		kernel.SoftmaxScaled(d.p, float32(1/o.TextTemp))
+	if o.Temp > 0 {
+		kernel.SoftmaxScaled(d.p, float32(1/o.Temp))
 	}
 	return likeliest
 }

@@ -45,7 +45,7 @@ func TestTruncation(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", c.Truncation), func(t *testing.T) {
 			rng, d, counts := tensor.Rand(1, "words"), new(dice), make([]float64, len(p))
 			for range n {
-				id, logp := d.draw(logits, &Options{TextTemp: 1, Truncation: c.Truncation}, rng)
+				id, logp := d.draw(logits, &Options{Sampling: Sampling{Temp: 1, Truncation: c.Truncation}}, rng)
 				counts[id]++
 				rounding.CheckScalar(t, "log-probability", logp, math.Log(p[id]))
 			}
@@ -72,7 +72,7 @@ func TestTruncationComesAfterTemperature(t *testing.T) {
 	drawn := func(temp float64) int {
 		rng, d, seen := tensor.Rand(1, "words"), new(dice), map[int]bool{}
 		for range 2000 {
-			id, _ := d.draw(logits, &Options{TextTemp: temp, Truncation: Truncation{TopP: 0.8}}, rng)
+			id, _ := d.draw(logits, &Options{Sampling: Sampling{Temp: temp, Truncation: Truncation{TopP: 0.8}}}, rng)
 			seen[id] = true
 		}
 		return len(seen)
@@ -130,7 +130,7 @@ func TestRanking(t *testing.T) {
 // Scoring gives truncated and penalised samples the log-probabilities that they were drawn with.
 func TestTruncatedSamplesScore(t *testing.T) {
 	for name, m := range scorers() {
-		o := Options{ThoughtTemp: 1, TextTemp: 0.8, MaxTokens: 9, Truncation: Truncation{TopK: 5, TopP: 0.9}, RepeatPenalty: 1.3}
+		o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 0.8, MaxTokens: 9, Truncation: Truncation{TopK: 5, TopP: 0.9}, RepeatPenalty: 1.3}}
 		samples := slices.Concat(m.Sample(prompts(4), 4, o)...)
 		_, text := m.LogProb(nil, samples, untempered)
 		for i, x := range samples {
@@ -155,7 +155,7 @@ func TestRepeatPenalty(t *testing.T) {
 		z += math.Exp(l / temp)
 		plain += math.Exp(float64(logits[i]))
 	}
-	o := Options{TextTemp: temp, RepeatPenalty: 1.6}
+	o := Options{Sampling: Sampling{Temp: temp, RepeatPenalty: 1.6}}
 	rng, d, counts := tensor.Rand(1, "words"), new(dice), make([]float64, len(logits))
 	for range n {
 		id, logp := d.draw(logits, &o, rng, past...)
@@ -168,7 +168,7 @@ func TestRepeatPenalty(t *testing.T) {
 			t.Errorf("token %d drawn %g times of %d, want about %g", id, counts[id], n, n*p)
 		}
 	}
-	if id, _ := d.draw(logits, &Options{RepeatPenalty: 3}, rng, past...); id != 1 {
+	if id, _ := d.draw(logits, &Options{Sampling: Sampling{RepeatPenalty: 3}}, rng, past...); id != 1 {
 		t.Errorf("at T_x 0 token %d, want 1, the likeliest that was not said", id)
 	}
 }
@@ -180,7 +180,7 @@ func TestRepeatPenaltyKnowsThePast(t *testing.T) {
 	m.Special.EOS, m.Special.MoreEOS = -1, nil // is never drawn
 	repeats := func(penalty float64) int {
 		n := 0
-		for _, x := range slices.Concat(m.Sample(prompts(9), 1, Options{MaxTokens: 4, RepeatPenalty: penalty})...) {
+		for _, x := range slices.Concat(m.Sample(prompts(9), 1, Options{Sampling: Sampling{MaxTokens: 4, RepeatPenalty: penalty}})...) {
 			all := append(slices.Clone(x.Prompt), x.Answer...)
 			for i := len(x.Prompt); i < len(all); i++ {
 				if slices.Contains(all[:i], all[i]) {
@@ -199,7 +199,7 @@ func TestRepeatPenaltyKnowsThePast(t *testing.T) {
 func TestTruncationOfNaN(t *testing.T) {
 	nan := float32(math.NaN())
 	for _, c := range []Truncation{{}, {TopK: 1}, {TopP: 0.5}, {MinP: 0.1}} {
-		if id, _ := new(dice).draw([]float32{nan, nan, 1}, &Options{TextTemp: 1, Truncation: c}, tensor.Rand(1, "words")); id != 2 {
+		if id, _ := new(dice).draw([]float32{nan, nan, 1}, &Options{Sampling: Sampling{Temp: 1, Truncation: c}}, tensor.Rand(1, "words")); id != 2 {
 			t.Errorf("%+v: token %d, want 2", c, id)
 		}
 	}

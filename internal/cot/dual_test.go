@@ -32,7 +32,7 @@ func TestReplayDual(t *testing.T) {
 // The thoughts of two passes are those of one; the answers are others, unless the flow
 // is the identity. Then all is the same, and it costs more.
 func TestDualIsUnifiedAtIdentity(t *testing.T) {
-	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 9, Seed: 3}
+	o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 9, Seed: 3}}
 	batch, draws := examples(5), Draws{Seed: 1}
 	for _, identity := range []bool{false, true} {
 		unified, p := shakenNFCoT(nfOptions)

@@ -90,7 +90,7 @@ func TestSamplersCountWhatTheyDo(t *testing.T) {
 	ladir, ladirParams := shakenLaDiR(nfOptions, "flow")
 	direct, directParams := shakenText(false)
 	chain, chainParams := shakenText(true)
-	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 12, Seed: 2}
+	o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 12, Seed: 2}}
 
 	// tokens counts the multiplications for the tokens of a sample, the first of which the
 	// last of past rows predicts. Each is drawn from logits; but for the last, whom no one

@@ -219,9 +219,7 @@ func TestGoldenRollout(t *testing.T) {
 	// place of drawn ones. EOS does not stop the fixture.
 	m.Special.EOS = -1
 	goldenU := rowsOf(g.Tensor("u"))
-	samples := slices.Concat(m.Sample(slices.Repeat([][]int{prompt}, n), 1, Options{
-		MaxTokens: perSample, Replace: func(p, _ int) *tensor.Tensor { return rowRange(goldenU, p*K, (p+1)*K) },
-	})...)
+	samples := slices.Concat(m.Sample(slices.Repeat([][]int{prompt}, n), 1, Options{Sampling: Sampling{MaxTokens: perSample}, Replace: func(p, _ int) *tensor.Tensor { return rowRange(goldenU, p*K, (p+1)*K) }})...)
 	thoughts, text := m.LogProb(nil, samples, untempered)
 	logPU, logPX, total := g.Floats("logp_u"), g.Floats("logp_x"), g.Floats("logp_total")
 	for b, s := range samples {

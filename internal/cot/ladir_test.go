@@ -104,7 +104,7 @@ func TestLaDiRSamplesAsItLearns(t *testing.T) {
 	for _, process := range []string{"flow", "ddim"} {
 		m, _ := shakenLaDiR(nfOptions, process)
 		K, D := m.Options.K, m.Options.D
-		for i, x := range slices.Concat(m.Sample(prompts(5), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 6, Seed: 3})...) {
+		for i, x := range slices.Concat(m.Sample(prompts(5), 2, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 6, Seed: 3}})...) {
 			at := fmt.Sprintf("%s, sample %d", process, i)
 			codes := tensor.New(K, D)
 			rng := tensor.Rand(3, "thoughts", append(slices.Clone(x.Prompt), i%2)...)
@@ -134,7 +134,7 @@ func TestLaDiRSamplesAsItLearns(t *testing.T) {
 // More steps are another block, from the same noise; replaced codes are read as they are.
 func TestLaDiROptions(t *testing.T) {
 	m, _ := shakenLaDiR(nfOptions, "flow")
-	o := Options{ThoughtTemp: 1, MaxTokens: 3}
+	o := Options{Sampling: Sampling{ThoughtTemp: 1, MaxTokens: 3}}
 	sample := func(o Options) Sample { return m.Sample(prompts(1), 1, o)[0][0] }
 	default4, same4, more := sample(o), o, o
 	same4.DenoiseSteps, more.DenoiseSteps = 4, 8

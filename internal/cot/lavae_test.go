@@ -16,7 +16,7 @@ func TestLaVAEThoughtsAreRegressed(t *testing.T) {
 	m, _ := shakenLaVAE(nfOptions)
 	for _, temp := range temperatures {
 		answers := map[string]bool{}
-		for p, xs := range m.Sample(prompts(3), 8, Options{ThoughtTemp: temp.thoughts, TextTemp: temp.text, MaxTokens: 6, Seed: 2}) {
+		for p, xs := range m.Sample(prompts(3), 8, Options{Sampling: Sampling{ThoughtTemp: temp.thoughts, Temp: temp.text, MaxTokens: 6, Seed: 2}}) {
 			for i, x := range xs {
 				at := fmt.Sprintf("T_z %g, T_x %g, prompt %d, sample %d", temp.thoughts, temp.text, p, i)
 				w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)

@@ -119,40 +119,6 @@ type Diagnoser interface {
 	Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part
 }
 
-// Options of sampling.
-type Options struct {
-	ThoughtTemp float64 // T_z; 0 takes the mean
-	// Denoise draws thoughts without the dequantisation noise that their codes were trained
-	// with: from N(mu, T_z² (sigma² - noise²)). What is drawn is a code only while the flow
-	// is the identity.
-	Denoise    bool
-	TextTemp   float64 // T_x; 0 takes the likeliest token
-	Truncation         // which tokens may be drawn
-	// RepeatPenalty makes tokens less likely that the prompt, the chain or the answer
-	// has so far: their logits are divided by it where they are positive and multiplied
-	// by it where they are not (Keskar et al. 2019, as in Hugging Face's transformers),
-	// before the temperature. 0 or 1 changes nothing. As with Truncation,
-	// log-probabilities know nothing of it.
-	RepeatPenalty float64
-	DenoiseSteps  int // of LaDiR; 0: those of its settings
-	MaxTokens     int // text tokens of a sample at most, explicit thinking included
-	Seed          uint64
-	// LogProbs keeps the log-probability of each token in Sample.Said, with those of
-	// the TopLogProbs likeliest tokens in its place.
-	LogProbs    bool
-	TopLogProbs int
-	// Replace, if not nil, gives the thoughts [K, D] of sample i of prompt p instead
-	// of sampling them: accuracy with the true thoughts separates the prior's
-	// mistakes from the answer's. Tokens are drawn as they are without it.
-	Replace func(p, i int) *tensor.Tensor
-	// Heard, if not nil, is told each token of an answer as it is drawn, with the
-	// sample so far: its thinking is complete by then.
-	Heard func(s *Sample, token int)
-	// Stop, if not nil, is shown an answer after each of its tokens and says whether
-	// it ends there, although EOS was not drawn: base models go on and on.
-	Stop func(answer []int) bool
-}
-
 // A Sample is one answer to a prompt, with what was thought on the way.
 type Sample struct {
 	Prompt   []int

@@ -110,7 +110,7 @@ func checkReplay(t *testing.T, m *NFCoT, replay func(m *NFCoT, x Sample) (though
 	t.Helper()
 	var finished, cut int
 	for _, temp := range temperatures {
-		samples := slices.Concat(m.Sample(prompts(4), 5, Options{ThoughtTemp: temp.thoughts, TextTemp: temp.text, MaxTokens: 9, Seed: 1})...)
+		samples := slices.Concat(m.Sample(prompts(4), 5, Options{Sampling: Sampling{ThoughtTemp: temp.thoughts, Temp: temp.text, MaxTokens: 9, Seed: 1}})...)
 		thoughts, text := m.LogProb(nil, samples, untempered)
 		taped, tapedText := m.LogProb(new(tensor.Tape), samples, untempered)
 		same(t, "thoughts scored with a tape", taped.Data, thoughts.Data)
@@ -166,7 +166,7 @@ func TestReplayText(t *testing.T) {
 		m, _ := shakenText(chain)
 		kinds := map[[2]bool]int{} // thought, finished
 		for _, temp := range temperatures[:4] {
-			samples := slices.Concat(m.Sample(prompts(4), 8, Options{TextTemp: temp.text, MaxTokens: 12, Seed: 1})...)
+			samples := slices.Concat(m.Sample(prompts(4), 8, Options{Sampling: Sampling{Temp: temp.text, MaxTokens: 12, Seed: 1}})...)
 			thoughts, text := m.LogProb(nil, samples, untempered)
 			same(t, "score of no thoughts", thoughts.Data, make([]float32, len(samples)))
 			for i, x := range samples {
@@ -209,7 +209,7 @@ func TestReplayMoreEOS(t *testing.T) {
 		"nfcot": {nf, nf, func(x Sample) []float32 { _, words := replayNF(nf, x); return words }},
 	} {
 		endedBy := map[int]int{}
-		samples := slices.Concat(m.Sample(prompts(4), 16, Options{ThoughtTemp: 1, TextTemp: 1.5, MaxTokens: 12, Seed: 1})...)
+		samples := slices.Concat(m.Sample(prompts(4), 16, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1.5, MaxTokens: 12, Seed: 1}})...)
 		_, text := m.LogProb(nil, samples, untempered)
 		for i, x := range samples {
 			words := m.replay(x)
@@ -234,7 +234,7 @@ func TestPositionsRunOut(t *testing.T) {
 	m.Special.EOS = -1 // is never drawn
 	prompt := make([]int, 10)
 	most := m.LM.MaxTokens - (len(prompt) + 1 + nfOptions.K) + 1 // the last token needs no position
-	x := m.Sample([][]int{prompt}, 1, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 1000})[0][0]
+	x := m.Sample([][]int{prompt}, 1, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 1000}})[0][0]
 	if len(x.Answer) != most || x.Finished {
 		t.Errorf("%d tokens, finished %v, want %d", len(x.Answer), x.Finished, most)
 	}

@@ -65,7 +65,7 @@ func sameSample(t *testing.T, what string, a, b Sample) {
 func TestSampleDependsOnSeedPromptAndNumber(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	kernel.SetThreads(1)
-	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 11}
+	o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 8, Seed: 11}}
 	for name, m := range samplers() {
 		t.Run(name, func(t *testing.T) {
 			qs := prompts(5)
@@ -110,7 +110,7 @@ func TestSampleDependsOnSeedPromptAndNumber(t *testing.T) {
 // What a sample is among 64 others, all drawn from one prompt or each from its
 // own, it is alone, byte for byte as it would be written.
 func TestSampleAmong64(t *testing.T) {
-	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 12}
+	o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 8, Seed: 12}}
 	for name, m := range samplers() {
 		qs := prompts(64)
 		siblings, strangers := m.Sample(qs[:1], 64, o)[0], m.Sample(qs, 1, o)
@@ -129,7 +129,7 @@ func TestSampleAmong64(t *testing.T) {
 // it, is byte for byte what it is when drawn by itself, with a prefill and a cache of
 // its own, token by token: with weights as they are packed to be sampled from.
 func TestForkedSamplesAreSeparateSamples(t *testing.T) {
-	o := Options{ThoughtTemp: 1, TextTemp: 1, Truncation: Truncation{TopP: 0.95}, RepeatPenalty: 1.1, MaxTokens: 12, Seed: 5}
+	o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, Truncation: Truncation{TopP: 0.95}, RepeatPenalty: 1.1, MaxTokens: 12, Seed: 5}}
 	type separate func(prompt []int, i int) Sample
 	methods := map[string]func(kernel.Format) (Sampler, separate){
 		"nfcot": func(format kernel.Format) (Sampler, separate) {
@@ -212,7 +212,7 @@ func sampleBytes(s Sample) []byte {
 // One thread and four, with streams enough for every operation to be shared out.
 func TestThreadsChangeNoSample(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
-	o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 5}
+	o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 5}}
 	for name, m := range samplers() {
 		kernel.SetThreads(1)
 		want := slices.Concat(m.Sample(prompts(30), 20, o)...)
@@ -227,7 +227,7 @@ func TestThreadsChangeNoSample(t *testing.T) {
 // every token the likeliest.
 func TestTemperatureZero(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
-	for _, xs := range m.Sample(prompts(4), 2, Options{MaxTokens: 6}) {
+	for _, xs := range m.Sample(prompts(4), 2, Options{Sampling: Sampling{MaxTokens: 6}}) {
 		sameSample(t, "two samples without noise", xs[0], xs[1])
 		x := xs[0]
 		w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
@@ -252,7 +252,7 @@ func TestThoughtTemperature(t *testing.T) {
 	q := prompts(1)
 	const n = 1000
 	first := func(temp float64) (u []float32) {
-		for _, x := range m.Sample(q, n, Options{ThoughtTemp: temp, Seed: 3})[0] {
+		for _, x := range m.Sample(q, n, Options{Sampling: Sampling{ThoughtTemp: temp, Seed: 3}})[0] {
 			u = append(u, x.Thoughts.Row(0)...)
 		}
 		return u
@@ -288,7 +288,7 @@ func TestThoughtsAreIndependent(t *testing.T) {
 	const n = 2000
 	size := 2 * m.Options.K * m.Options.D
 	covariance := make([]float64, size*size)
-	samples := m.Sample(prompts(2), n, Options{ThoughtTemp: 1, Seed: 4})
+	samples := m.Sample(prompts(2), n, Options{Sampling: Sampling{ThoughtTemp: 1, Seed: 4}})
 	for s := range n {
 		z := slices.Concat(samples[0][s].Thoughts.Data, samples[1][s].Thoughts.Data)
 		for i, a := range z {
@@ -330,7 +330,7 @@ func TestDrawHasItsDistribution(t *testing.T) {
 		rng := tensor.Rand(1, "words")
 		counts := make([]float64, len(logits))
 		for range n {
-			id, logp := new(dice).draw(logits, &Options{TextTemp: temp}, rng)
+			id, logp := new(dice).draw(logits, &Options{Sampling: Sampling{Temp: temp}}, rng)
 			counts[id]++
 			rounding.CheckScalar(t, "log-probability", logp, math.Log(plain[id]))
 		}
@@ -358,7 +358,7 @@ func TestLogProbsOfTokens(t *testing.T) {
 			special = text.Special
 		}
 		_, soft := m.(*Soft)
-		o := Options{ThoughtTemp: 0.9, TextTemp: 0.7, Truncation: Truncation{TopK: 7}, RepeatPenalty: 1.2, MaxTokens: 12, Seed: 2}
+		o := Options{Sampling: Sampling{ThoughtTemp: 0.9, Temp: 0.7, Truncation: Truncation{TopK: 7}, RepeatPenalty: 1.2, MaxTokens: 12, Seed: 2}}
 		plain := slices.Concat(m.Sample(prompts(3), 6, o)...)
 		o.LogProbs, o.TopLogProbs = true, top
 		finished := 0
@@ -417,7 +417,7 @@ func TestLogProbsOfTokens(t *testing.T) {
 func TestReplacedThoughts(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
 	given := func(p, i int) *tensor.Tensor { return random(uint64(10*p+i), nfOptions.K, nfOptions.D) }
-	for p, xs := range m.Sample(prompts(2), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4, Replace: given}) {
+	for p, xs := range m.Sample(prompts(2), 3, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 4}, Replace: given}) {
 		for i, x := range xs {
 			same(t, "thoughts", x.Thoughts.Data, given(p, i).Data)
 			u, _ := replayNF(m, x)
@@ -436,7 +436,7 @@ func TestOwnThoughtsReplaced(t *testing.T) {
 		if _, ok := m.(Coder); !ok {
 			continue
 		}
-		o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 8, Seed: 5}
+		o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 8, Seed: 5}}
 		want := m.Sample(prompts(3), 4, o)
 		o.Replace = func(p, i int) *tensor.Tensor { return want[p][i].Thoughts }
 		for p, xs := range m.Sample(prompts(3), 4, o) {
@@ -452,7 +452,7 @@ func TestOwnThoughtsReplaced(t *testing.T) {
 func TestScoresPackedAreScoresAlone(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	for name, m := range scorers() {
-		samples := slices.Concat(m.Sample(prompts(9), 3, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 7})...)
+		samples := slices.Concat(m.Sample(prompts(9), 3, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 7}})...)
 		for _, threads := range []int{1, 4} {
 			kernel.SetThreads(threads)
 			thoughts, text := m.LogProb(nil, samples, untempered)
@@ -480,7 +480,7 @@ func TestScoreGradient(t *testing.T) {
 
 func checkScoreGradient(t *testing.T, m *NFCoT, p *tensor.Params) {
 	t.Helper()
-	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 5})...)
+	samples := slices.Concat(m.Sample(prompts(3), 2, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 5}})...)
 	gradients(p, func(t *tensor.Tape) *tensor.Tensor {
 		thoughts, text := m.LogProb(t, samples, untempered)
 		return t.Sum(t.Add(thoughts, text))
@@ -499,7 +499,7 @@ func TestHeard(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
 	words, _ := shakenText(true)
 	for name, m := range map[string]Sampler{"nfcot": nf, "cot": words} {
-		o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 12, Seed: 3}
+		o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 12, Seed: 3}}
 		want := m.Sample(prompts(3), 4, o)
 		heard := map[*Sample][]int{}
 		o.Heard = func(s *Sample, token int) {
@@ -535,7 +535,7 @@ func TestStop(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
 	words, _ := shakenText(true)
 	for name, m := range map[string]Sampler{"nfcot": nf, "cot": words} {
-		o := Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 12, Seed: 3}
+		o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 12, Seed: 3}}
 		want := m.Sample(prompts(3), 4, o)
 		stop := func(answer []int) bool { return answer[len(answer)-1]%3 == 0 }
 		o.Stop = stop
@@ -563,7 +563,7 @@ func TestStop(t *testing.T) {
 // The sigma of each thought of samples is the one that it was drawn with.
 func TestSigmas(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
-	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 4})...)
+	samples := slices.Concat(m.Sample(prompts(3), 2, Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 4}})...)
 	for i, sigmas := range m.Sigmas(samples) {
 		w := walk(m.LM, append(slices.Clone(samples[i].Prompt), m.Special.BOT)...)
 		for k, sigma := range sigmas {

@@ -48,7 +48,7 @@ func (m *Soft) Sample(prompts [][]int, n int, o Options) [][]Sample {
 // think makes the speaker's mixture and returns the token of greatest weight.
 func (m *Soft) think(d *dice, logits []float32, s *speaker, o *Options) int {
 	top := d.weigh(logits, o, [][]int{s.Prompt, s.Chain})
-	if o.TextTemp == 0 {
+	if o.Temp == 0 {
 		s.mixture = append(s.mixture[:0], share{top, 1})
 		return top
 	}

@@ -37,7 +37,7 @@ func TestReplaySoft(t *testing.T) {
 	near := tensortest.Tolerance{Rel: 1e-5, Abs: 1e-5}
 	thought, cut := 0, 0
 	for _, temp := range []float64{1, 0.6, 2, 0} {
-		for p, xs := range m.Sample(prompts(12), 3, Options{TextTemp: temp, MaxTokens: most, Seed: 1}) {
+		for p, xs := range m.Sample(prompts(12), 3, Options{Sampling: Sampling{Temp: temp, MaxTokens: most, Seed: 1}}) {
 			for i, x := range xs {
 				at := fmt.Sprintf("T_x %g, prompt %d, sample %d", temp, p, i)
 				w := walk(m.LM, append(slices.Clone(x.Prompt), special.CoT)...)
@@ -103,7 +103,7 @@ func TestGumbelAtZeroDrawsTokens(t *testing.T) {
 	text := &Text{LM: m.LM, Special: special, Chain: true}
 	logits := m.LM.Logits(nil, walk(m.LM, append(slices.Clone(q[0]), special.CoT)...).h)
 	counts := make([]float64, logits.Cols())
-	for _, x := range m.Sample(q, n, Options{TextTemp: temp, MaxTokens: 4, Seed: 6})[0] {
+	for _, x := range m.Sample(q, n, Options{Sampling: Sampling{Temp: temp, MaxTokens: 4, Seed: 6}})[0] {
 		words := replayText(text, x)
 		rounding.CheckScalar(t, "LogText", x.LogText, float64Sum(words[min(len(words), len(x.Chain)+1):]))
 		counts[said(x, special)[0]]++
@@ -133,14 +133,14 @@ func TestMixtures(t *testing.T) {
 			rounding.CheckScalar(t, fmt.Sprintf("%s, token %d", what, i), got[i], want[i])
 		}
 	}
-	got, top := mixture(false, Options{TextTemp: 0.7})
+	got, top := mixture(false, Options{Sampling: Sampling{Temp: 0.7}})
 	want := probabilities(logits, 0.7)
 	want[3] = 0 // too little to make a difference
 	check("plain", got, want)
 	if top != 4 {
 		t.Errorf("the likeliest is %d", top)
 	}
-	got, _ = mixture(false, Options{TextTemp: 0.7, Truncation: Truncation{TopK: 2}})
+	got, _ = mixture(false, Options{Sampling: Sampling{Temp: 0.7, Truncation: Truncation{TopK: 2}}})
 	both := want[1] + want[4]
 	check("the two likeliest", got, []float64{0, want[1] / both, 0, 0, want[4] / both})
 	got, _ = mixture(false, Options{})
@@ -151,7 +151,7 @@ func TestMixtures(t *testing.T) {
 	for i, p := range probabilities(logits, 0.7) {
 		perturbed[i] = float32(math.Log(p) - math.Log(-math.Log(noise.Float64())))
 	}
-	got, top = mixture(true, Options{TextTemp: 0.7, ThoughtTemp: 0.4})
+	got, top = mixture(true, Options{Sampling: Sampling{Temp: 0.7, ThoughtTemp: 0.4}})
 	near := tensortest.Tolerance{Rel: 1e-5, Abs: 1e-6}
 	for i, p := range probabilities(perturbed, 0.4) {
 		near.CheckScalar(t, fmt.Sprintf("Gumbel, token %d", i), got[i], p)

@@ -38,7 +38,7 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 		"gumbel":    {text.LM, text.Special.CoT, Truncation{}},
 		"truncated": {nf.LM, nf.Special.BOT, Truncation{TopK: 9, TopP: 0.9, MinP: 0.01}},
 	} {
-		o := Options{TextTemp: 1, MaxTokens: steps + 1, Truncation: m.Truncation, RepeatPenalty: 1.1}
+		o := Options{Sampling: Sampling{Temp: 1, MaxTokens: steps + 1, Truncation: m.Truncation, RepeatPenalty: 1.1}}
 		silent := special
 		silent.EOS = -1 // is never drawn
 		speakers, h := prefill(m.lm, prompts(3), 4, o, m.first)
@@ -70,7 +70,9 @@ func TestThoughtAllocatesNothing(t *testing.T) {
 	speakers, h := prefill(m.LM, prompts(3), n, Options{}, m.Special.BOT)
 	tape, k := &tensor.Tape{Inference: true}, 0
 	c := m.newThinkers(tape, speakers, h)
-	draw := func(h, u *tensor.Tensor, k int) { m.draw(tape, speakers, h, u, k, n, Options{ThoughtTemp: 1}) }
+	draw := func(h, u *tensor.Tensor, k int) {
+		m.draw(tape, speakers, h, u, k, n, Options{Sampling: Sampling{ThoughtTemp: 1}})
+	}
 	allocs := allocations(t, steps, func() {
 		c.step(k, 0, draw)
 		k++

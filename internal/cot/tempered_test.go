@@ -47,7 +47,7 @@ func TestTemperedScoreIsThatOfTheSampler(t *testing.T) {
 	loose := rounding
 	loose.Abs = 2e-5 // (u-mu)/sigma of a u rounded to float32
 	for _, temp := range []Temperatures{{0.9, 0.6}, {2, 1.5}, {0.5, 1}, {1, 0.8}} {
-		o := Options{ThoughtTemp: temp.Thought, TextTemp: temp.Text, MaxTokens: 9, Seed: seed}
+		o := Options{Sampling: Sampling{ThoughtTemp: temp.Thought, Temp: temp.Text, MaxTokens: 9, Seed: seed}}
 		m, _ := shakenNFCoT(nfOptions)
 		samples := slices.Concat(m.Sample(prompts(4), n, o)...)
 		thoughts, text := m.LogProb(nil, samples, temp)
@@ -75,7 +75,7 @@ func TestTemperedScoreOfMixture(t *testing.T) {
 	o.Components = 3
 	m, _ := shakenNFCoT(o)
 	for _, temp := range []float64{0.4, 0.9, 2} {
-		samples := slices.Concat(m.Sample(prompts(3), 3, Options{ThoughtTemp: temp, TextTemp: 1, MaxTokens: 4, Seed: 1})...)
+		samples := slices.Concat(m.Sample(prompts(3), 3, Options{Sampling: Sampling{ThoughtTemp: temp, Temp: 1, MaxTokens: 4, Seed: 1}})...)
 		thoughts, _ := m.LogProb(nil, samples, Temperatures{temp, 1})
 		for i, x := range samples {
 			w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
@@ -104,7 +104,7 @@ func TestTemperedScoreOfMixture(t *testing.T) {
 // With FreezeSigma the score is the same, and moves means alone.
 func TestFreezeSigma(t *testing.T) {
 	m, p := shakenNFCoT(nfOptions)
-	samples := slices.Concat(m.Sample(prompts(3), 2, Options{ThoughtTemp: 0.9, TextTemp: 0.6, MaxTokens: 5})...)
+	samples := slices.Concat(m.Sample(prompts(3), 2, Options{Sampling: Sampling{ThoughtTemp: 0.9, Temp: 0.6, MaxTokens: 5}})...)
 	temp := Temperatures{0.9, 0.6}
 	free, _ := m.LogProb(nil, samples, temp)
 	m.FreezeSigma = true

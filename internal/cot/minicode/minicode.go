@@ -16,7 +16,8 @@
 // (hence `s[ 3]`), and the tokens of a chain line sit at the same positions in
 // the line whatever the values, which is what a linear encoder of lines needs.
 //
-// The package knows neither tokenizers nor models nor how programs are run.
+// The package knows neither tokenizers nor models nor how programs are run; what it
+// makes to be judged are the problems of package eval.
 package minicode
 
 import (

@@ -507,7 +507,7 @@ func TestMethodsLearn(t *testing.T) {
 			for i, ex := range data {
 				prompts[i] = ex.Prompt
 			}
-			for i, xs := range model.Sampler().Sample(prompts, 1, cot.Options{MaxTokens: 20}) {
+			for i, xs := range model.Sampler().Sample(prompts, 1, cot.Options{Sampling: cot.Sampling{MaxTokens: 20}}) {
 				x, ex := xs[0], data[i]
 				if !x.Finished || !slices.Equal(x.Answer, ex.Answer) {
 					t.Errorf("example %d: answer %v, finished %v, want %v", i, x.Answer, x.Finished, ex.Answer)

@@ -28,10 +28,8 @@ type RL struct {
 	LR          float64 `yaml:"lr"`
 	Warmup      int     `yaml:"warmup"` // steps, after which the rate stays
 
-	// The temperatures of the rollouts, which are those of the densities that are optimised.
-	ThoughtTemp float64 `yaml:"thought_temp"`
-	TextTemp    float64 `yaml:"temp"`
-	MaxTokens   int     `yaml:"max_tokens"` // of a rollout
+	// How rollouts are drawn, at the temperatures of the densities that are optimised. The seed is each step's own.
+	cot.Sampling `yaml:",inline"`
 
 	FreezeSigma bool `yaml:"hold_sigma"` // only the means of thoughts learn from the thoughts' ratio, not their spread
 	Objective   GRPO `yaml:"objective"`
@@ -40,7 +38,7 @@ type RL struct {
 // DefaultRL is the setting for models of the embedded benchmark's size.
 func DefaultRL() RL {
 	return RL{Bench: "minicode", Problems: 4000, Steps: 120, Prompts: 16, Group: 8, Epochs: 1, Minibatches: 1, Part: 64, LR: 5e-5, Warmup: 20,
-		ThoughtTemp: 0.9, TextTemp: 0.6, MaxTokens: 256, Objective: GRPO{Trust: 0.2, Thought: 1, Text: 1}}
+		Sampling: cot.Sampling{ThoughtTemp: 0.9, Temp: 0.6, MaxTokens: 256}, Objective: GRPO{Trust: 0.2, Thought: 1, Text: 1}}
 }
 
 // Check says what is wrong with the settings, if anything is.
@@ -48,21 +46,19 @@ func (c RL) Check() error {
 	positive := func(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
 	g := c.Objective
 	switch {
-	case c.Steps < 1 || c.Prompts < 1 || c.Epochs < 1 || c.Minibatches < 1 || c.Part < 1 || c.MaxTokens < 1 || c.Problems < 1 || c.Warmup < 0:
-		return fmt.Errorf("rl has %d steps, %d prompts, %d epochs, %d minibatches, parts of %d, %d max_tokens, %d problems and a warmup of %d; each must be at least 1, and warmup 0",
-			c.Steps, c.Prompts, c.Epochs, c.Minibatches, c.Part, c.MaxTokens, c.Problems, c.Warmup)
+	case c.Steps < 1 || c.Prompts < 1 || c.Epochs < 1 || c.Minibatches < 1 || c.Part < 1 || c.Problems < 1 || c.Warmup < 0:
+		return fmt.Errorf("rl has %d steps, %d prompts, %d epochs, %d minibatches, parts of %d, %d problems and a warmup of %d; each must be at least 1, and warmup 0",
+			c.Steps, c.Prompts, c.Epochs, c.Minibatches, c.Part, c.Problems, c.Warmup)
 	case c.Group < 2:
 		return fmt.Errorf("rl.group is %d; rollouts of a prompt are compared, which takes at least 2", c.Group)
 	case c.Minibatches > c.Prompts*c.Group:
 		return fmt.Errorf("rl.minibatches is %d, and a step has %d rollouts", c.Minibatches, c.Prompts*c.Group)
-	case !positive(c.ThoughtTemp) || !positive(c.TextTemp):
-		return fmt.Errorf("rl.thought_temp is %g and rl.temp %g; rollouts are drawn from densities, which takes temperatures above 0", c.ThoughtTemp, c.TextTemp)
 	case !positive(c.LR):
 		return fmt.Errorf("rl.lr is %g; it must be positive", c.LR)
 	case !(g.Trust > 0) || !(g.KL >= 0) || !(g.Thought >= 0) || !(g.Text >= 0):
 		return fmt.Errorf("rl.objective has trust %g, kl %g, thought %g and text %g; trust must be positive and none of the others negative", g.Trust, g.KL, g.Thought, g.Text)
 	}
-	return nil
+	return c.CheckDensity(func(key string) string { return "rl." + key })
 }
 
 // reinforced is the number of the stage that reinforcement learning is: everything
@@ -214,7 +210,7 @@ type policyRun struct {
 func (l *Reinforcement) newRun() (*policyRun, error) {
 	l.Model.setTrainable(reinforced)
 	l.Reference.Params.SetTrainable(func(string) bool { return false })
-	s := &policyRun{Reinforcement: l, objective: l.RL.Objective, temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.TextTemp},
+	s := &policyRun{Reinforcement: l, objective: l.RL.Objective, temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.Temp},
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, reinforced, len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
 	s.optimizer.Decay = l.Config.Decay
 	var err error
@@ -249,8 +245,9 @@ func (s *policyRun) roll(ctx context.Context, step int) (*rollouts, error) {
 		problems[i] = s.order.at(step*c.Prompts + i)
 		prompts[i] = s.Prompts[problems[i]]
 	}
-	groups := s.Model.Sampler().Sample(prompts, c.Group, cot.Options{ThoughtTemp: c.ThoughtTemp, TextTemp: c.TextTemp, MaxTokens: c.MaxTokens,
-		Seed: tensor.Rand(s.Config.Seed, "rollouts", step).Uint64(), Stop: s.Stop})
+	o := cot.Options{Sampling: c.Sampling, Stop: s.Stop}
+	o.Seed = tensor.Rand(s.Config.Seed, "rollouts", step).Uint64()
+	groups := s.Model.Sampler().Sample(prompts, c.Group, o)
 	rewards, err := s.Reward(ctx, problems, groups)
 	if err != nil {
 		return nil, err

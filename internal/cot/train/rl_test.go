@@ -68,7 +68,7 @@ func likelihood(t *testing.T, m *Model, c RL, samples []cot.Sample) (sum float64
 	if err != nil {
 		t.Fatal(err)
 	}
-	thoughts, text := scorer.LogProb(nil, samples, cot.Temperatures{Thought: c.ThoughtTemp, Text: c.TextTemp})
+	thoughts, text := scorer.LogProb(nil, samples, cot.Temperatures{Thought: c.ThoughtTemp, Text: c.Temp})
 	for i := range samples {
 		sum += float64(thoughts.Data[i]) + float64(text.Data[i])
 	}
@@ -274,7 +274,7 @@ func TestRLCheck(t *testing.T) {
 	}
 	for want, spoil := range map[string]func(c *RL){
 		"rl.thought_temp is 0":    func(c *RL) { c.ThoughtTemp = 0 },
-		"temperatures above 0":    func(c *RL) { c.TextTemp = 0 },
+		"temperatures above 0":    func(c *RL) { c.Temp = 0 },
 		"rl.group is 1":           func(c *RL) { c.Group = 1 },
 		"0 epochs":                func(c *RL) { c.Epochs = 0 },
 		"rl.lr is NaN":            func(c *RL) { c.LR = math.NaN() },

@@ -108,7 +108,7 @@ func TestRunRoundTrip(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", m.Name, back.Experiment, r.Experiment)
 		}
 		prompts := [][]int{r.Tokenizer.Encode("def f(x):"), {7, 8}}
-		o := cot.Options{ThoughtTemp: 1, TextTemp: 1, MaxTokens: 9, Seed: 2}
+		o := cot.Options{Sampling: cot.Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 9, Seed: 2}}
 		var all []cot.Sample
 		for p, xs := range back.Model.Sampler().Sample(prompts, 3, o) {
 			all = append(all, xs...)

@@ -77,6 +77,12 @@ func Help() string {
 	return b.String()
 }
 
+// Plain is a benchmark of programs to continue, for models that end their answers
+// themselves.
+func Plain(name string, problems ...eval.Problem) *Benchmark {
+	return &Benchmark{Name: name, Problems: problems, DefaultRecipe: "plain"}
+}
+
 // Load reads a published set from data: its file, or a folder that holds it,
 // beside others or in the set's own folder; empty if the user named none. Any
 // other name is that of a file in the format of HumanEval, MBPP, EvalPlus or

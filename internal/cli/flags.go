@@ -1,0 +1,191 @@
+package cli
+
+// The flags that several commands share, each group once.
+
+import (
+	"cmp"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/minicode"
+	"nfcot/internal/cot/train"
+	"nfcot/internal/eval/bench"
+	"nfcot/internal/tensor/kernel"
+)
+
+// flagOf is the flag of a setting that records know by its key.
+func flagOf(key string) string {
+	if key == "stops" {
+		key = "stop" // one at a time
+	}
+	return "--" + strings.ReplaceAll(key, "_", "-")
+}
+
+// A modelOption says which trained model to run, and how its weights are kept.
+type modelOption struct {
+	model   string
+	weights string
+}
+
+func (o *modelOption) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR`: folder of a trained model, or of a Qwen3 language model as Hugging Face has them (config.json, tokenizer.json, safetensors)", Destination: &o.model},
+		&cli.StringFlag{Name: "weights", Usage: "`FORMAT` of the backbone's matrices in memory: f32, exact; bf16, half the size; int8, blocks of 32 with a scale, a quarter. Fewer bytes decode faster, and the model is a little another one; default: bf16 if the file has bf16, else f32", Destination: &o.weights},
+	}
+}
+
+// open reads the model.
+func (o *modelOption) open() (*train.Run, error) {
+	var format *kernel.Format
+	if o.weights != "" {
+		f, ok := kernel.ParseFormat(o.weights)
+		if !ok {
+			return nil, inputf("--weights is %q; want f32, bf16 or int8", o.weights)
+		}
+		format = &f
+	}
+	run, err := train.Open(o.model, format)
+	return run, input(err)
+}
+
+// problemOptions say which problems there are.
+type problemOptions struct {
+	bench    string
+	data     string
+	split    string // of minicode
+	problems int    // of minicode
+}
+
+func (o *problemOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one (" + strings.Join(bench.Names(), ", ") + "), or a file of problems in the format of one of those", Value: o.bench, Destination: &o.bench},
+		&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.data},
+		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems of minicode", Value: o.problems, Destination: &o.problems},
+	}
+}
+
+// open reads the problems: some of the embedded benchmark, which are made by the seed,
+// those of a public one, or those of a file.
+func (o *problemOptions) benchmark(seed uint64) (*bench.Benchmark, error) {
+	public := slices.Contains(bench.Names(), o.bench)
+	if o.data != "" && !public {
+		return nil, inputf("--data goes with a public benchmark (%s), and --bench is %s", strings.Join(bench.Names(), ", "), o.bench)
+	}
+	if minicode.IsName(o.bench) {
+		b, err := minicode.Benchmark(o.bench, o.split, seed, o.problems)
+		return b, input(err)
+	}
+	if _, err := os.Stat(o.bench); err != nil && !public && o.bench != ckpt.Stdin {
+		return nil, inputf("--bench %s: there is no such file, and no benchmark of that name; want minicode[:FAMILY,...[:LEVEL]], %s, or a file", o.bench, strings.Join(bench.Names(), ", "))
+	}
+	b, err := bench.Load(o.bench, cmp.Or(o.data, os.Getenv("NFCOT_DATA")))
+	return b, input(err)
+}
+
+// samplingOptions say what samples are drawn of, and how.
+type samplingOptions struct {
+	modelOption
+	problemOptions
+	recipe string
+	n      int
+	cot.Sampling
+	streams int
+}
+
+func defaultSampling() samplingOptions {
+	return samplingOptions{problemOptions: problemOptions{bench: "minicode", split: "test", problems: 200}, n: 8, Sampling: cot.DefaultSampling(), streams: 256}
+}
+
+func (o *samplingOptions) flags() []cli.Flag {
+	return slices.Concat(o.modelOption.flags(), o.problemOptions.flags(), []cli.Flag{
+		&cli.StringFlag{Name: "recipe", Usage: "`HARNESS` whose prompt, stops and way to a program to follow; default: the benchmark's own", Destination: &o.recipe},
+		&cli.IntFlag{Name: "n", Usage: "`samples` a problem", Value: o.n, Destination: &o.n},
+		&cli.Float64Flag{Name: "thought-temp", Usage: "`temperature` of thoughts; 0 takes their mean", Value: o.ThoughtTemp, Destination: &o.ThoughtTemp},
+		&cli.Float64Flag{Name: "temp", Usage: "`temperature` of text; 0 takes the likeliest token", Value: o.Temp, Destination: &o.Temp},
+		&cli.BoolFlag{Name: "denoise", Usage: "draw thoughts without the dequantisation noise that a run of nfcot trained them with: of sigma² only what exceeds it", Destination: &o.Denoise},
+		&cli.IntFlag{Name: "denoise-steps", Usage: "`N` steps from noise to thoughts, for ladir (default: the experiment's diffusion.steps)", Destination: &o.DenoiseSteps},
+		&cli.StringFlag{Name: "thinking", Usage: "think by this `RULE` with a run of cot, in place of drawing tokens: soft feeds back the mean of the tokens' embeddings, weighted by their probabilities at --temp; gumbel weighs with a Gumbel-softmax of these at --thought-temp", Destination: &o.Thinking},
+		&cli.IntFlag{Name: "top-k", Usage: "draw only from the `k` likeliest tokens; 0: from all", Value: o.TopK, Destination: &o.TopK},
+		&cli.Float64Flag{Name: "top-p", Usage: "draw only from the likeliest tokens, as few as have this `probability` together, at --temp and after --top-k", Value: o.TopP, Destination: &o.TopP},
+		&cli.Float64Flag{Name: "min-p", Usage: "draw only from tokens that have this `share` of the likeliest one's probability, at --temp", Value: o.MinP, Destination: &o.MinP},
+		&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide by this `number` the logits, where positive, of tokens that prompt and answer have so far, and multiply others; 1: none", Value: o.RepeatPenalty, Destination: &o.RepeatPenalty},
+		&cli.StringSliceFlag{Name: "stop", Usage: "end an answer before this `TEXT`, beside what ends it anyway; may be given several times", Action: func(_ *cli.Context, stops []string) error {
+			o.Stops = stops
+			return nil
+		}},
+		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.MaxTokens, Destination: &o.MaxTokens},
+		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.Seed, Destination: &o.Seed},
+		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams}})
+}
+
+func (o *samplingOptions) check() error {
+	if o.n < 1 || o.problems < 1 || o.streams < 1 {
+		return inputf("-n is %d, --problems %d, --streams %d; each must be at least 1", o.n, o.problems, o.streams)
+	}
+	return input(o.Check(flagOf))
+}
+
+// open reads the model and makes it think as the flags say.
+func (o *samplingOptions) open() (*train.Run, error) {
+	run, err := o.modelOption.open()
+	if err != nil {
+		return nil, err
+	}
+	if x := run.Experiment; o.Denoise && !(run.Model.Method.Codes && run.Model.Method.Scores && x.Stages.Flow.Steps == 0) {
+		return nil, inputf("%s: --denoise: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage 3", o.model)
+	}
+	if _, ok := run.Model.Sampler().(*cot.LaDiR); o.DenoiseSteps > 0 && !ok {
+		return nil, inputf("%s: --denoise-steps: only a run of ladir makes thoughts in steps, and this is one of %s", o.model, run.Model.Method.Name)
+	}
+	if o.Thinking == "" {
+		return run, nil
+	}
+	if err := run.Model.Soften(o.Thinking == "gumbel"); err != nil {
+		return nil, inputf("%s: --thinking %s: %w", o.model, o.Thinking, err)
+	}
+	return run, nil
+}
+
+// recipeOf is the recipe of a benchmark that has a name, or its own, with more stops.
+func recipeOf(b *bench.Benchmark, name string, stops []string, sanitize bench.Sanitizer) (*bench.Recipe, error) {
+	recipe, err := b.Recipe(name, sanitize)
+	if err != nil {
+		return nil, input(err)
+	}
+	recipe.Stops = slices.Concat(recipe.Stops, stops)
+	return recipe, nil
+}
+
+// executorOptions say what runs programs, and under which limits.
+type executorOptions struct {
+	executor string
+	timeout  time.Duration // 0: the format's own
+	memory   string        // empty: the executor's own
+	python   string
+	sandbox  string
+	unsafe   bool
+	workers  int
+}
+
+func defaultExecutor() executorOptions {
+	return executorOptions{executor: executorAuto, sandbox: "auto", workers: runtime.GOMAXPROCS(0)}
+}
+
+func (o *executorOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "executor", Usage: "`NAME` of what runs programs: starlark, the embedded interpreter of a subset of Python; cpython; auto: starlark for minicode's problems, cpython for all others", Value: o.executor, Destination: &o.executor},
+		&cli.DurationFlag{Name: "timeout", Usage: "`time` a program and its test may take; default: what the benchmark's own harness gives, 3s in starlark", Destination: &o.timeout},
+		&cli.StringFlag{Name: "memory", Usage: "`bytes` a program may use (with KiB, MiB or GiB); default: 4096MiB in cpython, 512MiB in starlark", Destination: &o.memory},
+		&cli.StringFlag{Name: "python", Usage: "`PATH` of the CPython, 3.8 to 3.13, that runs programs; default: python3 or the newest python3.N there is", Destination: &o.python},
+		&cli.StringFlag{Name: "sandbox", Usage: "walls around cpython: auto, the best that this machine has, or a refusal; `none`, only with --unsafe-run-untrusted-code", Value: o.sandbox, Destination: &o.sandbox},
+		&cli.BoolFlag{Name: "unsafe-run-untrusted-code", Usage: "with --sandbox none: programs of the model run with all of your rights", Destination: &o.unsafe},
+		&cli.IntFlag{Name: "workers", Usage: "`programs` run at a time; verdicts do not depend on it", Value: o.workers, DefaultText: "one for each core", Destination: &o.workers},
+	}
+}
