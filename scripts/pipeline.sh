@@ -6,8 +6,8 @@
 #   SIZE=full       the sizes of "nfcot demo" (the default), or
 #   SIZE=quick      those of "nfcot demo --quick"
 #   SEED=1          random seed
-#   COMPARE=DEMO    fail unless models and reports are those of the demo in the folder DEMO;
-#                   timings and the names of folders do not count
+#   COMPARE=DEMO    fail unless weights, samples, verdicts and reports are those of the demo in the
+#                   folder DEMO, as scripts/sums.sh counts them
 #   NFCOT=PROGRAM   default: one is built
 set -eu
 
@@ -18,18 +18,6 @@ die() { say "pipeline: $*"; exit 2; }
 run() {
 	say "nfcot $*"
 	"$nfcot" "$@"
-}
-
-# numbers is a report without what may differ between two runs.
-numbers() { grep -v -e '"bench":' -e '_seconds":' -e '"peak_memory_bytes":' "$1"; }
-
-# same wants a method's model and report to be the demo's.
-same() {
-	cmp "$1/model.safetensors" "$COMPARE/$1/model.safetensors" >&2 || return 1
-	numbers "eval-$1/report.json" >"$scratch/ours"
-	numbers "$COMPARE/eval-$1/report.json" >"$scratch/theirs"
-	diff "$scratch/theirs" "$scratch/ours" >&2 || return 1
-	say "pipeline: $1 is the same as in $COMPARE"
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -78,9 +66,5 @@ for method in direct cot nfcot; do
 done
 
 if [ -n "${COMPARE:-}" ]; then
-	failed=0
-	for method in direct cot nfcot; do
-		same "$method" || { say "pipeline: $method differs from that in $COMPARE"; failed=1; }
-	done
-	exit $failed
+	"$root/scripts/sums.sh" . "$COMPARE"
 fi
