@@ -29,6 +29,20 @@ func Goldens(t testing.TB) string { t.Helper(); return beside(t, "NFCOT_GOLDENS"
 // default ../shared/data. The test is skipped where there is none.
 func Data(t testing.TB) string { t.Helper(); return beside(t, "NFCOT_DATA", "data") }
 
+// SmolLM2 returns the GGUF file of SmolLM2-135M-Instruct: $NFCOT_SMOLLM2, by default where
+// scripts/get_smollm2.sh puts it. The test is skipped where there is none.
+func SmolLM2(t testing.TB) string {
+	t.Helper()
+	file := os.Getenv("NFCOT_SMOLLM2")
+	if cache, err := os.UserCacheDir(); file == "" && err == nil {
+		file = filepath.Join(cache, "nfcot", "smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Skipf("needs the file that scripts/get_smollm2.sh gets and $NFCOT_SMOLLM2 names; there is no %s", file)
+	}
+	return file
+}
+
 // beside is a folder beside the repository, without which a test is skipped. What
 // it says then is summed up by .ci/skipped.
 func beside(t testing.TB, variable, name string) string {

@@ -3,6 +3,7 @@ package shared_test
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"nfcot/internal/shared"
@@ -28,6 +29,37 @@ func TestFolders(t *testing.T) {
 			t.Errorf("$%s is relative: found %q, want %q", variable, got, want)
 		}
 	}
+}
+
+// The model of others is where a variable says, or in the user's cache.
+func TestSmolLM2(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "nfcot", "smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NFCOT_SMOLLM2", file)
+	if got := shared.SmolLM2(t); got != file {
+		t.Errorf("found %q, want %q", got, file)
+	}
+	if runtime.GOOS == "linux" {
+		t.Setenv("NFCOT_SMOLLM2", "")
+		t.Setenv("XDG_CACHE_HOME", filepath.Dir(filepath.Dir(filepath.Dir(file))))
+		if got := shared.SmolLM2(t); got != file {
+			t.Errorf("in the cache: found %q, want %q", got, file)
+		}
+	}
+	t.Run("absent", func(t *testing.T) {
+		defer func() {
+			if !t.Skipped() {
+				t.Error("not skipped without the file")
+			}
+		}()
+		t.Setenv("NFCOT_SMOLLM2", filepath.Join(t.TempDir(), "absent"))
+		shared.SmolLM2(t)
+	})
 }
 
 // The repository has golden numbers of its own.
