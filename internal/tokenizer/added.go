@@ -45,7 +45,7 @@ func (a *addedToken) check() error {
 // addedTokens finds added tokens in a text: at the first place where one begins, the longest one. It is a trie of their
 // contents; an empty one finds nothing.
 type addedTokens struct {
-	root  *trieNode
+	root  trieNode
 	first [256]bool // bytes with which a token begins
 }
 
@@ -54,22 +54,33 @@ type trieNode struct {
 	token *addedToken // that ends here
 }
 
-// newAddedTokens builds the finder for the text as given and the one for normalized text.
-func newAddedTokens(list []addedToken, normalize func(string) string) (raw, normalized addedTokens) {
-	raw.root, normalized.root = &trieNode{}, &trieNode{}
-	for i := range list {
-		if a := &list[i]; *a.Normalized {
-			normalized.insert(normalize(a.Content), a)
-		} else {
-			raw.insert(a.Content, a)
+// findAdded builds the finder for the text as given and the one for normalized text.
+func (t *Tokenizer) findAdded() error {
+	special := map[string]bool{}
+	for i := range t.doc.AddedTokens {
+		a := &t.doc.AddedTokens[i]
+		special[a.Content] = special[a.Content] || *a.Special
+		if !*a.Normalized {
+			t.addedRaw.insert(a.Content, a)
+			continue
 		}
+		content := t.normalize(a.Content)
+		if content == "" {
+			return fmt.Errorf("added_tokens: nothing is left of %q once it is normalized", a.Content)
+		}
+		t.addedNormalized.insert(content, a)
+		t.tokens[a.ID].decoded = content
 	}
-	return raw, normalized
+	for i := range t.doc.AddedTokens { // decoding knows special tokens by their text
+		tok := &t.tokens[t.doc.AddedTokens[i].ID]
+		tok.special = special[tok.decoded]
+	}
+	return nil
 }
 
 func (f *addedTokens) insert(content string, token *addedToken) {
 	f.first[content[0]] = true
-	node := f.root
+	node := &f.root
 	for i := range len(content) {
 		child := node.next[content[i]]
 		if child == nil {
@@ -88,7 +99,7 @@ func (f *addedTokens) insert(content string, token *addedToken) {
 
 // longest returns the longest token that text begins with, nil if there is none, and its end in text.
 func (f *addedTokens) longest(text string) (token *addedToken, end int) {
-	node := f.root
+	node := &f.root
 	for i := 0; i < len(text); i++ {
 		node = node.next[text[i]]
 		if node == nil {
@@ -106,6 +117,7 @@ type textPart struct {
 	isToken bool
 	id      int
 	text    string
+	start   int // of text
 }
 
 // split cuts text at the added tokens. Parts of text are never empty.
@@ -133,7 +145,7 @@ func (f *addedTokens) split(text string) iter.Seq[textPart] {
 			if *token.RStrip {
 				end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
 			}
-			if done < start && !yield(textPart{text: text[done:start]}) {
+			if done < start && !yield(textPart{text: text[done:start], start: done}) {
 				return
 			}
 			if !yield(textPart{isToken: true, id: token.ID}) {
@@ -142,7 +154,7 @@ func (f *addedTokens) split(text string) iter.Seq[textPart] {
 			done = end
 		}
 		if done < len(text) {
-			yield(textPart{text: text[done:]})
+			yield(textPart{text: text[done:], start: done})
 		}
 	}
 }

@@ -1,19 +1,34 @@
 package tokenizer
 
 import (
-	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
-// Merging inside one pre-token. The pre-token starts as the tokens of its bytes; again and again the adjacent pair that
-// stands earliest in the merge list (the leftmost one on a tie) becomes one token, until no adjacent pair is in the list.
+// Merging inside one pre-token. The pre-token starts as the tokens of its characters, or of its bytes; again and again the
+// adjacent pair that stands earliest in the merge list (the leftmost one on a tie) becomes one token, until no adjacent
+// pair is in the list.
 
 // A bpe holds the tables of the model. It is read-only.
 type bpe struct {
-	bytes [256]int32     // id of the token of each byte
+	byteLevel bool           // the letters are bytes
+	bytes     [256]int32     // byteLevel: the token of each byte; none: it gives no token
+	chars     map[rune]int32 // else: the token of each character
+	fallback  *[256]int32    // byte_fallback: the tokens <0x00> to <0xFF> of the bytes of unknown characters, or none
+	unknown   int32          // the token of other unknown characters; none: they give no token
+	fuse      bool           // one such token for unknown characters in a row
+
 	rules map[pair]merge // what each mergeable pair becomes
-	whole map[string]int // with ignore_merges: bytes of every token -> id, else nil
+	made  []int32        // what the merge of each rank makes
+	whole map[string]int // with ignore_merges: every token -> id, else nil
+	words bool           // no merge crosses the beginning of a word marked with wordMark
 }
+
+// none stands for a token that the vocabulary lacks.
+const none = -1
+
+// wordMark stands for the space before a word in vocabularies of the kind of SentencePiece.
+const wordMark = "▁"
 
 // A pair is two adjacent tokens: the left id in the upper half, the right id in the lower.
 type pair uint64
@@ -25,42 +40,6 @@ func (p pair) right() int32 { return int32(uint32(p)) }
 
 // A merge is a line of the merge list: its position in the list and the token it makes.
 type merge struct{ rank, id int32 }
-
-// setMerges builds the model's tables from the document.
-func (t *Tokenizer) setMerges() error {
-	model := &t.doc.Model
-	if err := model.checkOptions(); err != nil {
-		return fmt.Errorf("model: %w", err)
-	}
-	for b, r := range byteSpelling {
-		id, ok := model.Vocab[string(r)]
-		if !ok {
-			return fmt.Errorf("model: vocab has no token %q for the byte 0x%02X; a byte-level vocabulary needs all 256", string(r), b)
-		}
-		t.bpe.bytes[b] = int32(id)
-	}
-	t.bpe.rules = make(map[pair]merge, len(model.Merges))
-	for i, m := range model.Merges {
-		var ids [3]int
-		for j, text := range [3]string{m[0], m[1], m[0] + m[1]} {
-			id, ok := model.Vocab[text]
-			if !ok {
-				return fmt.Errorf("model: merge %d (%q, %q): %q is not in the vocabulary", i, m[0], m[1], text)
-			}
-			ids[j] = id
-		}
-		t.bpe.rules[makePair(int32(ids[0]), int32(ids[1]))] = merge{rank: int32(i), id: int32(ids[2])}
-	}
-	if model.IgnoreMerges {
-		t.bpe.whole = make(map[string]int, len(model.Vocab))
-		for text, id := range model.Vocab {
-			if bytes, ok := unspell(text); ok {
-				t.bpe.whole[bytes] = id
-			}
-		}
-	}
-	return nil
-}
 
 // An encoder is the working memory of one Encode call. Encoders are pooled, so their caches stay warm.
 type encoder struct {
@@ -75,7 +54,7 @@ type encoder struct {
 	cached []int
 }
 
-// A symbol is a token of the pre-token in work, at the position of its first byte; symbols form a linked list.
+// A symbol is a token of the word in work, at the position of its first letter; symbols form a linked list.
 type symbol struct {
 	id         int32
 	prev, next int32 // positions, -1 at the ends
@@ -93,45 +72,79 @@ func newEncoder(b *bpe) *encoder { return &encoder{bpe: b, cache: map[string][2]
 
 // encodePiece appends the ids of one pre-token to e.out.
 func (e *encoder) encodePiece(piece string) {
-	if len(piece) == 1 {
-		e.out = append(e.out, int(e.bytes[piece[0]]))
-		return
-	}
 	if id, ok := e.whole[piece]; ok {
 		e.out = append(e.out, id)
 		return
 	}
-	if len(piece) > maxCachedPieceLen {
-		e.out = e.appendMerged(e.out, piece)
+	if !e.words {
+		e.encodeWord(piece)
 		return
 	}
-	found, ok := e.cache[piece]
+	for piece != "" {
+		n := wordEnd(piece)
+		e.encodeWord(piece[:n])
+		piece = piece[n:]
+	}
+}
+
+// wordEnd is where the word that text begins with ends: before a wordMark that follows something else.
+func wordEnd(text string) int {
+	start := 0
+	for strings.HasPrefix(text[start:], wordMark) {
+		start += len(wordMark)
+	}
+	if i := strings.Index(text[start:], wordMark); i >= 0 {
+		return start + i
+	}
+	return len(text)
+}
+
+// encodeWord appends the ids that the merges leave of a word, from the cache if it came before.
+func (e *encoder) encodeWord(word string) {
+	if len(word) == 1 && e.byteLevel {
+		if id := e.bytes[word[0]]; id != none {
+			e.out = append(e.out, int(id))
+		}
+		return
+	}
+	if len(word) > maxCachedPieceLen {
+		e.out = e.appendMerged(e.out, word)
+		return
+	}
+	found, ok := e.cache[word]
 	if !ok {
 		if len(e.cache) == maxCachedPieces {
 			clear(e.cache)
 			e.cached = e.cached[:0]
 		}
 		found[0] = len(e.cached)
-		e.cached = e.appendMerged(e.cached, piece)
+		e.cached = e.appendMerged(e.cached, word)
 		found[1] = len(e.cached)
-		e.cache[strings.Clone(piece)] = found
+		e.cache[strings.Clone(word)] = found
 	}
 	e.out = append(e.out, e.cached[found[0]:found[1]]...)
 }
 
-// appendMerged runs the merges on piece and appends the ids that remain.
-func (e *encoder) appendMerged(out []int, piece string) []int {
+// appendMerged runs the merges on a word and appends the ids that remain.
+func (e *encoder) appendMerged(out []int, word string) []int {
 	e.symbols = e.symbols[:0]
-	for i := range len(piece) {
-		e.symbols = append(e.symbols, symbol{id: e.bytes[piece[i]], prev: int32(i - 1), next: int32(i + 1)})
+	if e.byteLevel {
+		e.addBytes(word)
+	} else {
+		e.addCharacters(word)
 	}
-	e.symbols[len(piece)-1].next = -1
+	if len(e.symbols) == 0 {
+		return out
+	}
+	e.symbols[len(e.symbols)-1].next = -1
 	for i := range e.symbols {
 		e.findMerge(int32(i))
 	}
 	for len(e.queue) > 0 {
 		rank, pos := e.queue.pop()
-		if e.symbols[pos].with.rank == rank { // else a neighbour was merged since, and this pair is no more
+		// A neighbour may have been merged since. The pair that is there now may have another rank; what counts is that it
+		// makes the token that was queued, as in Hugging Face's library.
+		if with := e.symbols[pos].with; with.rank != noMerge && with.id == e.made[rank] {
 			e.mergeAt(pos)
 		}
 	}
@@ -139,6 +152,63 @@ func (e *encoder) appendMerged(out []int, piece string) []int {
 		out = append(out, int(e.symbols[pos].id))
 	}
 	return out
+}
+
+// addBytes adds the letters of a word of bytes.
+func (e *encoder) addBytes(word string) {
+	for i := range len(word) {
+		if id := e.bytes[word[i]]; id != none {
+			e.addSymbol(id)
+		}
+	}
+}
+
+// addCharacters adds the letters of a word of characters. A byte that is not UTF-8 is an unknown character. Unknown
+// tokens are held back until a known character comes, and the bytes of a fallback overtake them, as in Hugging Face's
+// library.
+func (e *encoder) addCharacters(word string) {
+	held := false
+	for i := 0; i < len(word); {
+		r, size := utf8.DecodeRuneInString(word[i:])
+		char := word[i : i+size]
+		i += size
+		if id, ok := e.chars[r]; ok && (r != utf8.RuneError || size > 1) {
+			if held {
+				e.addSymbol(e.unknown)
+				held = false
+			}
+			e.addSymbol(id)
+		} else if !e.addFallback(char) && e.unknown != none {
+			if held && !e.fuse {
+				e.addSymbol(e.unknown)
+			}
+			held = true
+		}
+	}
+	if held {
+		e.addSymbol(e.unknown)
+	}
+}
+
+// addFallback adds the tokens of the bytes of a character, if it has one for each.
+func (e *encoder) addFallback(char string) bool {
+	if e.fallback == nil {
+		return false
+	}
+	for i := range len(char) {
+		if e.fallback[char[i]] == none {
+			return false
+		}
+	}
+	for i := range len(char) {
+		e.addSymbol(e.fallback[char[i]])
+	}
+	return true
+}
+
+func (e *encoder) addSymbol(id int32) {
+	n := int32(len(e.symbols))
+	e.symbols = append(e.symbols, symbol{id: id, prev: n - 1, next: n + 1})
 }
 
 // findMerge looks up the pair that starts at pos and queues it.

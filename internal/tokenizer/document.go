@@ -43,22 +43,6 @@ type modelDocument struct {
 	Merges                  mergeList  `json:"merges"`
 }
 
-// checkOptions refuses what would change the result. The options for unknown characters (unk_token, fuse_unk,
-// byte_fallback) cannot: a byte-level vocabulary knows every byte.
-func (m *modelDocument) checkOptions() error {
-	switch {
-	case m.Type != "BPE":
-		return fmt.Errorf("found type %q, only BPE is supported", m.Type)
-	case m.Dropout != nil && *m.Dropout != 0:
-		return fmt.Errorf("found dropout %v, only null is supported", *m.Dropout)
-	case m.ContinuingSubwordPrefix != nil && *m.ContinuingSubwordPrefix != "":
-		return fmt.Errorf("found continuing_subword_prefix %q, only an empty one is supported", *m.ContinuingSubwordPrefix)
-	case m.EndOfWordSuffix != nil && *m.EndOfWordSuffix != "":
-		return fmt.Errorf("found end_of_word_suffix %q, only an empty one is supported", *m.EndOfWordSuffix)
-	}
-	return nil
-}
-
 // A vocabulary maps the text of a token to its id; it is written in the order of ids.
 type vocabulary map[string]int
 
@@ -128,14 +112,6 @@ func parseMerges(lines []string) (mergeList, error) {
 		list = append(list, [2]string{a, b})
 	}
 	return list, nil
-}
-
-// byteLevel is a ByteLevel component, which can stand as pre-tokenizer, post-processor and decoder.
-type byteLevel struct {
-	Type           string `json:"type"`
-	AddPrefixSpace *bool  `json:"add_prefix_space"`
-	TrimOffsets    *bool  `json:"trim_offsets"` // of no effect on ids or text
-	UseRegex       *bool  `json:"use_regex"`    // true when missing
 }
 
 // Load reads a tokenizer.json: path is that file or the folder that holds it. An error names the file, the part of it that
@@ -236,136 +212,10 @@ func sequenceOf(raw json.RawMessage, field string) ([]json.RawMessage, error) {
 		return nil, err
 	}
 	var list []json.RawMessage
-	if json.Unmarshal(sequence[field], &list) != nil || len(list) == 0 || len(sequence) != 2 {
+	if json.Unmarshal(sequence[field], &list) != nil || list == nil || len(sequence) != 2 {
 		return nil, fmt.Errorf("a Sequence wants the fields type and %s, which is a list", field)
 	}
 	return list, nil
-}
-
-// checkFixedParts checks the parts of a document that leave no choice: they must be there or absent, or be of no effect.
-func (t *Tokenizer) checkFixedParts() error {
-	for name, raw := range map[string]json.RawMessage{"truncation": t.doc.Truncation, "padding": t.doc.Padding} {
-		if !isNull(raw) {
-			return fmt.Errorf("%s: only null is supported", name)
-		}
-	}
-	kind, err := typeOf(t.doc.Decoder)
-	if err == nil && kind != "ByteLevel" {
-		err = fmt.Errorf("found type %q, only ByteLevel is supported", kind)
-	}
-	if err == nil {
-		err = decodeStrictly(t.doc.Decoder, new(byteLevel))
-	}
-	if err != nil {
-		return fmt.Errorf("decoder: %w", err)
-	}
-	return nil
-}
-
-// setPostProcessor takes from the post-processor the tokens that stand around a text. One that only trims offsets, which
-// Encode does not have, is of no effect.
-func (t *Tokenizer) setPostProcessor() error {
-	if isNull(t.doc.PostProcessor) {
-		return nil
-	}
-	if err := t.addPostProcessor(t.doc.PostProcessor, true); err != nil {
-		return fmt.Errorf("post_processor: %w", err)
-	}
-	return nil
-}
-
-func (t *Tokenizer) addPostProcessor(raw json.RawMessage, mayBeSequence bool) error {
-	kind, err := typeOf(raw)
-	if err != nil {
-		return err
-	}
-	switch {
-	case kind == "ByteLevel":
-		return decodeStrictly(raw, new(byteLevel))
-	case kind == "TemplateProcessing":
-		return t.addTemplate(raw)
-	case kind == "Sequence" && mayBeSequence:
-		list, err := sequenceOf(raw, "processors")
-		for _, processor := range list {
-			if err == nil {
-				err = t.addPostProcessor(processor, false)
-			}
-		}
-		return err
-	}
-	return fmt.Errorf("found type %q, only ByteLevel, TemplateProcessing and a Sequence of these are supported", kind)
-}
-
-// A template is a TemplateProcessing: what a text, or a pair of texts, becomes.
-type template struct {
-	Type          string                     `json:"type"`
-	Single        []templatePiece            `json:"single"`
-	Pair          json.RawMessage            `json:"pair"` // not used: a text comes alone
-	SpecialTokens map[string]templateSpecial `json:"special_tokens"`
-}
-
-// A templatePiece is the text, which is called A, or some tokens.
-type templatePiece struct {
-	Sequence     *pieceName `json:"Sequence"`
-	SpecialToken *pieceName `json:"SpecialToken"`
-}
-
-type pieceName struct {
-	ID     string `json:"id"`
-	TypeID int    `json:"type_id"` // of no effect on ids
-}
-
-// A templateSpecial says which tokens a name in a template stands for.
-type templateSpecial struct {
-	ID     string   `json:"id"`
-	IDs    []int    `json:"ids"`
-	Tokens []string `json:"tokens"`
-}
-
-func (t *Tokenizer) addTemplate(raw json.RawMessage) error {
-	var tmpl template
-	if err := decodeStrictly(raw, &tmpl); err != nil {
-		return err
-	}
-	if t.around != nil {
-		return errors.New("only one TemplateProcessing is supported")
-	}
-	t.around = new([2][]int)
-	end := 0 // before the text, or after
-	for i, piece := range tmpl.Single {
-		switch {
-		case (piece.Sequence == nil) == (piece.SpecialToken == nil):
-			return fmt.Errorf("single: piece %d: want either a Sequence or a SpecialToken", i)
-		case piece.SpecialToken != nil:
-			ids, err := t.templateTokens(tmpl, piece.SpecialToken.ID)
-			if err != nil {
-				return fmt.Errorf("single: piece %d: %w", i, err)
-			}
-			t.around[end] = append(t.around[end], ids...)
-		case piece.Sequence.ID != "A" || end > 0:
-			return fmt.Errorf("single: piece %d: found Sequence %q, want the text, A, once", i, piece.Sequence.ID)
-		default:
-			end = 1
-		}
-	}
-	if end == 0 {
-		return errors.New("single: it lacks the text: no piece is Sequence A")
-	}
-	return nil
-}
-
-// templateTokens are the tokens that a name in a template stands for.
-func (t *Tokenizer) templateTokens(tmpl template, name string) ([]int, error) {
-	special, ok := tmpl.SpecialTokens[name]
-	if !ok || len(special.IDs) == 0 || len(special.IDs) != len(special.Tokens) {
-		return nil, fmt.Errorf("special_tokens has no ids and tokens for %q", name)
-	}
-	for i, id := range special.IDs {
-		if text := t.Token(id); text == "" || text != special.Tokens[i] {
-			return nil, fmt.Errorf("special_tokens: %q has id %d, which is %q in the vocabulary", special.Tokens[i], id, text)
-		}
-	}
-	return special.IDs, nil
 }
 
 // JSON returns the tokenizer as a tokenizer.json, which Hugging Face's library can load. The same tokenizer always gives

@@ -28,6 +28,11 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(data)
 	f.Add([]byte(`{"version":"1.0","model":{"merges":["a b"],"vocab":{"a":0}}}`))
+	for i, c := range readLines[randomCase](f, "testdata/random_tokenizers.jsonl") {
+		if i%8 == 0 {
+			f.Add([]byte(c.Tokenizer))
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := Parse(data)
 		if err != nil {

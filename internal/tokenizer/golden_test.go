@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -263,6 +264,36 @@ func BenchmarkLoadQwen3(b *testing.B) {
 	for b.Loop() {
 		if _, err := Parse(data); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// The tokenizers of the golden models load, and the texts of the golden chats become the ids wanted.
+func TestGoldenFolders(t *testing.T) {
+	goldens := shared.Goldens(t)
+	files, err := filepath.Glob(filepath.Join(goldens, "models", "*", "tokenizer.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tokenizers in %s: %v", goldens, err)
+	}
+	for _, file := range files {
+		if tok, err := Load(file); err != nil {
+			t.Error(err)
+		} else if got := tok.Decode(tok.Encode("x = 10\n"), false); got != "x = 10\n" {
+			t.Errorf("%s: got %q", file, got)
+		}
+	}
+	tok, err := Load(filepath.Join(goldens, "sft", "tokenizer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var masks struct{ Cases []goldenCase }
+	data, err := os.ReadFile(filepath.Join(goldens, "sft", "masks.json"))
+	if err != nil || json.Unmarshal(data, &masks) != nil || len(masks.Cases) == 0 {
+		t.Fatalf("masks.json: %v, %d cases", err, len(masks.Cases))
+	}
+	for _, c := range masks.Cases {
+		if got := tok.Encode(*c.Text); !slices.Equal(got, c.IDs) {
+			t.Errorf("Encode(%q)\n got %v\nwant %v", *c.Text, got, c.IDs)
 		}
 	}
 }

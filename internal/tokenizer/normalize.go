@@ -2,98 +2,176 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-func (t *Tokenizer) setNormalizer() error {
-	if isNull(t.doc.Normalizer) {
-		return nil
-	}
-	var n struct {
-		Type string `json:"type"`
-	}
-	if err := decodeStrictly(t.doc.Normalizer, &n); err != nil {
-		return fmt.Errorf("normalizer: %w", err)
-	}
-	if n.Type != "NFC" {
-		return fmt.Errorf("normalizer: found type %q, only NFC or null is supported", n.Type)
-	}
-	t.nfc = true
-	return nil
-}
+// Normalization changes the text between added tokens before anything else does. It is a list of steps.
+
+// A normalizer is one step. It never turns an empty text into one that is not.
+type normalizer func(text string) string
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 func (t *Tokenizer) normalize(text string) string {
-	if t.nfc {
-		return nfc(text)
+	for _, step := range t.normalizers {
+		text = step(text)
 	}
 	return text
 }
 
-// graphemeJoiner is what x/text inserts after 30 combining marks in a row (Unicode's "stream-safe text format", UAX 15).
-const graphemeJoiner = "\u034F"
-
-// nfc is Unicode normalization form C. It uses x/text, but for text whose runs of marks that package would break up (there
-// alone, bytes that are not UTF-8 become U+FFFD).
-func nfc(text string) string {
-	out := norm.NFC.String(text)
-	if strings.Count(out, graphemeJoiner) == strings.Count(text, graphemeJoiner) {
-		return out
+func (t *Tokenizer) setNormalizer() error {
+	if isNull(t.doc.Normalizer) {
+		return nil
 	}
-	return compose(decompose(text))
+	if err := t.addNormalizer(t.doc.Normalizer); err != nil {
+		return fmt.Errorf("normalizer: %w", err)
+	}
+	return nil
 }
 
-// decompose replaces every character by its canonical decomposition and sorts the marks by combining class.
-func decompose(text string) []rune {
-	var out []rune
-	for i := 0; i < len(text); {
-		_, size := utf8.DecodeRuneInString(text[i:])
-		out = append(out, []rune(norm.NFD.String(text[i:i+size]))...)
-		i += size
+func (t *Tokenizer) addNormalizer(raw json.RawMessage) error {
+	kind, err := typeOf(raw)
+	if err != nil {
+		return err
 	}
-	for start := 0; start < len(out); {
-		end := start
-		for end < len(out) && combiningClass(out[end]) != 0 {
-			end++
-		}
-		slices.SortStableFunc(out[start:end], func(a, b rune) int { return combiningClass(a) - combiningClass(b) })
-		start = end + 1
-	}
-	return out
-}
-
-// compose joins each mark to the last starter where the pair has a composed form and no mark between blocks it.
-func compose(runes []rune) string {
-	var out []rune
-	starter, lastClass := -1, 0 // position in out, class of the mark before
-	for _, r := range runes {
-		class := combiningClass(r)
-		adjacent := starter == len(out)-1
-		if starter >= 0 && (adjacent || lastClass < class) {
-			if composed, ok := composePair(out[starter], r); ok {
-				out[starter] = composed
-				continue
+	if kind == "Sequence" {
+		list, err := sequenceOf(raw, "normalizers")
+		for _, part := range list {
+			if err == nil {
+				err = t.addNormalizer(part)
 			}
 		}
-		if class == 0 {
-			starter = len(out)
-		}
-		lastClass = class
-		out = append(out, r)
+		return err
 	}
-	return string(out)
+	parse, ok := normalizerParsers[kind]
+	if !ok {
+		return fmt.Errorf("found type %q, which is not supported", kind)
+	}
+	step, movesStart, err := parse(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", kind, err)
+	}
+	t.normalizers = append(t.normalizers, step)
+	t.movesStart = t.movesStart || movesStart
+	return nil
 }
 
-func composePair(starter, next rune) (rune, bool) {
-	joined := norm.NFC.String(string(starter) + string(next))
-	r, size := utf8.DecodeRuneInString(joined)
-	return r, size == len(joined)
+// normalizerParsers are the normalizers by their type. movesStart says that the first character that comes out may not
+// be what the first one of the text became.
+var normalizerParsers = map[string]func(raw json.RawMessage) (step normalizer, movesStart bool, err error){
+	"NFC":       plainNormalizer(nfc),
+	"NFD":       plainNormalizer(func(text string) string { return unicodeForm(norm.NFD, text) }),
+	"NFKC":      plainNormalizer(func(text string) string { return unicodeForm(norm.NFKC, text) }),
+	"NFKD":      plainNormalizer(func(text string) string { return unicodeForm(norm.NFKD, text) }),
+	"Lowercase": plainNormalizer(lowercase),
+	"Prepend":   parsePrepend,
+	"Replace":   parseReplace,
+	"Strip":     parseStrip,
 }
 
-func combiningClass(r rune) int { return int(norm.NFD.PropertiesString(string(r)).CCC()) }
+// plainNormalizer is a normalizer without settings.
+func plainNormalizer(step normalizer) func(json.RawMessage) (normalizer, bool, error) {
+	return func(raw json.RawMessage) (normalizer, bool, error) {
+		var plain struct {
+			Type string `json:"type"`
+		}
+		return step, false, decodeStrictly(raw, &plain)
+	}
+}
+
+func parsePrepend(raw json.RawMessage) (normalizer, bool, error) {
+	var p struct {
+		Type    string  `json:"type"`
+		Prepend *string `json:"prepend"`
+	}
+	if err := decodeStrictly(raw, &p); err != nil {
+		return nil, false, err
+	}
+	if p.Prepend == nil {
+		return nil, false, errors.New("prepend is missing")
+	}
+	return func(text string) string {
+		if text == "" {
+			return text
+		}
+		return *p.Prepend + text
+	}, true, nil
+}
+
+// A replace is a Replace component, which can stand as normalizer and decoder.
+type replace struct {
+	Type    string  `json:"type"`
+	Pattern pattern `json:"pattern"`
+	Content *string `json:"content"`
+}
+
+// newReplace reads a component and makes its function.
+func newReplace(raw json.RawMessage) (r replace, apply func(string) string, err error) {
+	if err := decodeStrictly(raw, &r); err != nil {
+		return r, nil, err
+	}
+	if r.Content == nil {
+		return r, nil, errors.New("content is missing")
+	}
+	apply, err = r.Pattern.replacer(*r.Content)
+	return r, apply, err
+}
+
+func parseReplace(raw json.RawMessage) (normalizer, bool, error) {
+	r, apply, err := newReplace(raw)
+	if err != nil {
+		return nil, false, err
+	}
+	if re := r.Pattern.Regex; re != nil && (strings.Contains(*re, "(?") || apply("") != "") {
+		return nil, false, fmt.Errorf("pattern %q: a pattern that may match nothing at all, or has groups like (?, is not supported here", *re)
+	}
+	oneForOne := r.Pattern.String != nil && isSingle(*r.Pattern.String) && *r.Content != ""
+	return apply, !oneForOne, nil
+}
+
+func parseStrip(raw json.RawMessage) (normalizer, bool, error) {
+	var s struct {
+		Type  string `json:"type"`
+		Left  *bool  `json:"strip_left"`
+		Right *bool  `json:"strip_right"`
+	}
+	if err := decodeStrictly(raw, &s); err != nil {
+		return nil, false, err
+	}
+	if s.Left == nil || s.Right == nil {
+		return nil, false, errors.New("strip_left or strip_right is missing")
+	}
+	return func(text string) string {
+		if *s.Left {
+			text = strings.TrimLeftFunc(text, unicode.IsSpace)
+		}
+		if *s.Right {
+			text = strings.TrimRightFunc(text, unicode.IsSpace)
+		}
+		return text
+	}, *s.Left, nil
+}
+
+// lowercase is Unicode's full lower case of each character by itself. Bytes that are not UTF-8 stay.
+func lowercase(text string) string {
+	var out strings.Builder
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError:
+			out.WriteString(text[i : i+size])
+		case r == 'İ': // the only one whose lower case is two characters
+			out.WriteString("i\u0307")
+		default:
+			out.WriteRune(unicode.ToLower(r))
+		}
+		i += size
+	}
+	return out.String()
+}

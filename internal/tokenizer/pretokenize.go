@@ -8,370 +8,139 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/dlclark/regexp2/v2"
 )
 
-// Pre-tokenization cuts the text with a regular expression; merges never cross a cut. The patterns of GPT-2, Qwen and
-// Llama-3 have scanners written by hand, some fifty times faster than a general engine. Other patterns run on regexp2,
-// if they keep to syntax that means the same there and in Oniguruma, the engine the files are written for.
+// Pre-tokenization cuts the text; merges never cross a cut. It is a list of stages, each of which takes the pieces that
+// the one before it made.
 
-const (
-	gpt2Pattern   = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
-	qwenPattern   = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-)
-
-// A splitter cuts text into pieces which, put together, are the text. No piece is empty.
-type splitter func(text string) iter.Seq[string]
-
-// scanners are the splitters written by hand.
-var scanners = map[string]splitter{
-	gpt2Pattern:   scanner(nextGPT2),
-	qwenPattern:   scanner(func(text string, pos int) int { return nextGPT4(text, pos, 1) }),
-	llama3Pattern: scanner(func(text string, pos int) int { return nextGPT4(text, pos, 3) }),
-}
-
-// scanner makes a splitter of a function that returns the end of the piece that starts at pos.
-func scanner(next func(text string, pos int) int) splitter {
-	return func(text string) iter.Seq[string] {
-		return func(yield func(string) bool) {
-			for pos := 0; pos < len(text); {
-				end := next(text, pos)
-				if !yield(text[pos:end]) {
-					return
-				}
-				pos = end
-			}
-		}
-	}
-}
-
-// A class is one of the four kinds of characters the patterns tell apart.
-type class uint8
-
-const (
-	other  class = iota
-	letter       // \p{L}
-	number       // \p{N}
-	space        // \s
-	end          // past the last character
-)
-
-var asciiClass = func() (table [utf8.RuneSelf]class) {
-	for r := range rune(utf8.RuneSelf) {
-		table[r] = runeClass(r)
-	}
-	return table
-}()
-
-func runeClass(r rune) class {
-	switch {
-	case unicode.IsLetter(r):
-		return letter
-	case unicode.IsNumber(r):
-		return number
-	case unicode.IsSpace(r):
-		return space
-	}
-	return other
-}
-
-// classAt returns the class and the size of the character at pos. A byte that is not UTF-8 is of class other.
-func classAt(text string, pos int) (class, int) {
-	if pos >= len(text) {
-		return end, 0
-	}
-	if b := text[pos]; b < utf8.RuneSelf {
-		return asciiClass[b], 1
-	}
-	r, size := utf8.DecodeRuneInString(text[pos:])
-	return runeClass(r), size
-}
-
-// skip returns the end of the run of class c that starts at pos.
-func skip(text string, pos int, c class) int {
-	for {
-		found, size := classAt(text, pos)
-		if found != c {
-			return pos
-		}
-		pos += size
-	}
-}
-
-// nextGPT2 is gpt2Pattern.
-func nextGPT2(text string, pos int) int {
-	if n := contraction(text[pos:], false); n > 0 {
-		return pos + n
-	}
-	start := pos
-	if text[pos] == ' ' {
-		start++
-	}
-	if c, size := classAt(text, start); c == letter || c == number || c == other {
-		return skip(text, start+size, c)
-	}
-	return endOfSpaces(text, pos, skip(text, pos, space))
-}
-
-// nextGPT4 is qwenPattern and llama3Pattern, which differ in how many digits make a piece.
-func nextGPT4(text string, pos, maxDigits int) int {
-	if n := contraction(text[pos:], true); n > 0 {
-		return pos + n
-	}
-	c, size := classAt(text, pos)
-	if c == letter {
-		return skip(text, pos+size, letter)
-	}
-	if c == number {
-		for range maxDigits {
-			if c, size = classAt(text, pos); c == number {
-				pos += size
-			}
-		}
-		return pos
-	}
-	next, nextSize := classAt(text, pos+size)
-	if next == letter && text[pos] != '\r' && text[pos] != '\n' {
-		return skip(text, pos+size+nextSize, letter)
-	}
-	if c == other || text[pos] == ' ' && next == other {
-		end := skip(text, pos+size, other)
-		for end < len(text) && (text[end] == '\r' || text[end] == '\n') {
-			end++
-		}
-		return end
-	}
-	spaces := skip(text, pos, space)
-	if i := strings.LastIndexAny(text[pos:spaces], "\r\n"); i >= 0 {
-		return pos + i + 1
-	}
-	return endOfSpaces(text, pos, spaces)
-}
-
-// endOfSpaces is \s+(?!\S)|\s+ on a run of white space: its last character goes with what follows, unless it is the only
-// one or nothing follows.
-func endOfSpaces(text string, pos, end int) int {
-	if end == len(text) {
-		return end
-	}
-	_, size := utf8.DecodeLastRuneInString(text[pos:end])
-	if end-size > pos {
-		return end - size
-	}
-	return end
-}
-
-// contraction returns the length of 's, 't, 're, 've, 'm, 'll or 'd at the start of text, 0 if there is none.
-func contraction(text string, ignoreCase bool) int {
-	if len(text) < 2 || text[0] != '\'' {
-		return 0
-	}
-	lower := byte(0)
-	if ignoreCase {
-		lower = 'a' - 'A'
-		if strings.HasPrefix(text[1:], "ſ") { // U+017F, the other lower case of S
-			return 1 + len("ſ")
-		}
-	}
-	first := text[1] | lower
-	switch first {
-	case 's', 't', 'm', 'd':
-		return 2
-	}
-	if len(text) < 3 {
-		return 0
-	}
-	second := text[2] | lower
-	if second == 'e' && (first == 'r' || first == 'v') || first == 'l' && second == 'l' {
-		return 3
-	}
-	return 0
-}
-
-// regexpSplitter makes a splitter of a pattern: every match is a piece, and so is the text between matches.
-func regexpSplitter(pattern string) (splitter, error) {
-	if err := checkPortable(pattern); err != nil {
-		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
-	}
-	re, err := regexp2.Compile(pattern, regexp2.OptionMaxBacktrackingStackSize(-1))
-	if err != nil {
-		return nil, fmt.Errorf("pattern %q: %s", pattern, strings.ReplaceAll(err.Error(), "\n", `\n`)) // it quotes the pattern as it is
-	}
-	return func(text string) iter.Seq[string] {
-		return func(yield func(string) bool) {
-			matches, err := re.FindAllStringIndex(text, -1)
-			if err != nil {
-				panic(err) // there is neither a time nor a stack limit, and nothing else fails
-			}
-			done := 0
-			for _, m := range matches {
-				if done < m[0] && !yield(text[done:m[0]]) || m[0] < m[1] && !yield(text[m[0]:m[1]]) {
-					return
-				}
-				done = m[1]
-			}
-			if done < len(text) {
-				yield(text[done:])
-			}
-		}
-	}, nil
-}
-
-const contractions = `(?i:'s|'t|'re|'ve|'m|'ll|'d)`
-
-// checkPortable refuses syntax that regexp2 reads otherwise than Oniguruma, or that was not compared.
-func checkPortable(pattern string) error {
-	inClass := false
-	for i := 0; i < len(pattern); {
-		rest := pattern[i:]
-		i++
-		switch c := rest[0]; {
-		case c == '\\':
-			n, err := portableEscape(rest)
-			if err != nil {
-				return err
-			}
-			i += n - 1
-		case inClass && (c == '[' || strings.HasPrefix(rest, "&&")):
-			return errors.New("sets inside sets are not supported")
-		case c == ']':
-			inClass = false
-		case inClass:
-		case c == '[':
-			inClass = true
-		case c == '^' || c == '$':
-			return fmt.Errorf("the anchor %c is not supported", c)
-		case strings.HasPrefix(rest, contractions):
-			i += len(contractions) - 1
-		case strings.HasPrefix(rest, "(?") && !hasAnyPrefix(rest, "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>"):
-			return fmt.Errorf("the group %.4s is not supported", rest)
-		case hasAnyPrefix(rest, "}+", "}?", "{,"):
-			return fmt.Errorf("the quantifier %.2s is not supported", rest)
-		}
-	}
-	return nil
-}
-
-// portableEscape returns the length of the escape that text begins with.
-func portableEscape(text string) (int, error) {
-	if len(text) < 2 {
-		return 0, errors.New("ends in a backslash")
-	}
-	switch c := text[1]; {
-	case c == 'p' || c == 'P':
-		name, _, ok := strings.Cut(strings.TrimPrefix(text[2:], "{"), "}")
-		if !ok || text[2] != '{' || unicode.Categories[name] == nil && unicode.Scripts[name] == nil {
-			return 0, fmt.Errorf("the property %.12q is not supported", text)
-		}
-		return len(`\p{}`) + len(name), nil
-	case strings.IndexByte("sSdDrntfu", c) >= 0, asciiClass[c&0x7F] == other && c < utf8.RuneSelf:
-		return 2, nil
-	}
-	return 0, fmt.Errorf("the escape %.2q is not supported", text)
-}
-
-func hasAnyPrefix(text string, prefixes ...string) bool {
-	for _, p := range prefixes {
-		if strings.HasPrefix(text, p) {
-			return true
-		}
-	}
-	return false
-}
-
-// A stage is one step of pre-tokenization.
+// A stage is one step of pre-tokenization: it changes a piece, cuts it, or both.
 type stage struct {
-	prefixSpace bool     // first put a space before text that does not begin with one
-	split       splitter // nil: no cut
+	change    func(piece string, first bool) string // nil: no change; first: the piece begins the whole text
+	split     splitter                              // nil: no cut
+	byteLevel bool                                  // the pieces must be spelled as bytes after it
 }
 
-// preTokenize runs text, which is not empty, through the stages and hands out the pieces.
-func preTokenize(text string, stages []stage, emit func(piece string)) {
+// preTokenize runs text, which is not empty, through the stages and hands out the pieces. first says that the text
+// begins the whole one.
+func preTokenize(text string, first bool, stages []stage, emit func(piece string)) {
 	if len(stages) == 0 {
 		emit(text)
 		return
 	}
-	if stages[0].prefixSpace && text[0] != ' ' {
-		text = " " + text
+	if stages[0].change != nil {
+		text = stages[0].change(text, first)
 	}
 	if stages[0].split == nil {
-		preTokenize(text, stages[1:], emit)
+		preTokenize(text, first, stages[1:], emit)
 		return
 	}
-	for piece := range stages[0].split(text) {
-		preTokenize(piece, stages[1:], emit)
+	for pos, piece := range stages[0].split(text) {
+		preTokenize(piece, first && pos == 0, stages[1:], emit)
 	}
 }
 
+// setPreTokenizer makes the stages. A ByteLevel at their end leaves it to the model to read bytes (bpe.byteLevel); any
+// other spells them.
 func (t *Tokenizer) setPreTokenizer() error {
-	list := []json.RawMessage{t.doc.PreTokenizer}
-	kind, err := typeOf(t.doc.PreTokenizer)
-	if err == nil && kind == "Sequence" {
-		list, err = sequenceOf(t.doc.PreTokenizer, "pretokenizers")
-	}
-	if err != nil {
+	if err := t.addPreTokenizer(t.doc.PreTokenizer, true); err != nil {
 		return fmt.Errorf("pre_tokenizer: %w", err)
 	}
-	for i, raw := range list {
-		s, isByteLevel, err := parseStage(raw)
-		if err == nil && isByteLevel != (i == len(list)-1) {
-			err = errors.New("want any number of Split, then one ByteLevel")
+	last := len(t.stages) - 1
+	for i := last; i >= 0; i-- {
+		if !t.stages[i].byteLevel {
+			continue
 		}
-		if err != nil {
-			return fmt.Errorf("pre_tokenizer: %w", err)
+		if i == last && t.bpe.setByteLevel(&t.doc.Model) {
+			continue
 		}
-		t.stages = append(t.stages, s)
+		spelling := stage{change: func(piece string, _ bool) string { return spell(piece) }}
+		t.stages = append(t.stages[:i+1], append([]stage{spelling}, t.stages[i+1:]...)...)
 	}
 	return nil
 }
 
-func parseStage(raw json.RawMessage) (s stage, isByteLevel bool, err error) {
+func (t *Tokenizer) addPreTokenizer(raw json.RawMessage, mayBeNull bool) error {
+	if isNull(raw) && mayBeNull {
+		return nil
+	}
 	kind, err := typeOf(raw)
 	if err != nil {
-		return stage{}, false, err
+		return err
 	}
-	switch kind {
-	case "Split":
-		s, err = parseSplit(raw)
-	case "ByteLevel":
-		s, err = parseByteLevel(raw)
-	default:
-		return stage{}, false, fmt.Errorf("found type %q, only ByteLevel, Split and a Sequence of these are supported", kind)
+	if kind == "Sequence" {
+		list, err := sequenceOf(raw, "pretokenizers")
+		for _, part := range list {
+			if err == nil {
+				err = t.addPreTokenizer(part, false)
+			}
+		}
+		return err
 	}
+	parse, ok := stageParsers[kind]
+	if !ok {
+		return fmt.Errorf("found type %q, which is not supported", kind)
+	}
+	s, err := parse(raw)
 	if err != nil {
-		return stage{}, false, fmt.Errorf("%s: %w", kind, err)
+		return fmt.Errorf("%s: %w", kind, err)
 	}
-	return s, kind == "ByteLevel", nil
+	if kind == "Metaspace" {
+		err = t.checkFirst(raw)
+	}
+	t.stages = append(t.stages, s)
+	return err
+}
+
+// stageParsers are the pre-tokenizers by their type.
+var stageParsers = map[string]func(raw json.RawMessage) (stage, error){
+	"ByteLevel":       parseByteLevel,
+	"Digits":          parseDigits,
+	"Metaspace":       parseMetaspace,
+	"Split":           parseSplit,
+	"Whitespace":      plainStage(splitWords),
+	"WhitespaceSplit": plainStage(splitter(splitSpaces)),
+}
+
+// plainStage is a pre-tokenizer without settings.
+func plainStage(split splitter) func(json.RawMessage) (stage, error) {
+	return func(raw json.RawMessage) (stage, error) {
+		var plain struct {
+			Type string `json:"type"`
+		}
+		return stage{split: split}, decodeStrictly(raw, &plain)
+	}
 }
 
 func parseSplit(raw json.RawMessage) (stage, error) {
 	var split struct {
-		Type    string `json:"type"`
-		Pattern struct {
-			Regex *string
-		} `json:"pattern"`
-		Behavior string `json:"behavior"`
-		Invert   bool   `json:"invert"` // swaps matches and the text between; Isolated treats both alike
+		Type     string  `json:"type"`
+		Pattern  pattern `json:"pattern"`
+		Behavior string  `json:"behavior"`
+		Invert   bool    `json:"invert"`
 	}
 	if err := decodeStrictly(raw, &split); err != nil {
 		return stage{}, err
 	}
-	if split.Behavior != "Isolated" {
-		return stage{}, fmt.Errorf("found behavior %q, only Isolated is supported", split.Behavior)
-	}
-	if split.Pattern.Regex == nil {
-		return stage{}, errors.New("the pattern has no Regex")
-	}
-	cut, ok := scanners[*split.Pattern.Regex]
-	if !ok {
-		var err error
-		if cut, err = regexpSplitter(*split.Pattern.Regex); err != nil {
-			return stage{}, err
+	wholePieces := split.Behavior == "Isolated" || split.Behavior == "Removed" && split.Invert
+	if split.Pattern.Regex != nil && wholePieces {
+		if scan, ok := scanners[*split.Pattern.Regex]; ok {
+			return stage{split: scan}, nil
 		}
 	}
-	return stage{split: cut}, nil
+	find, err := split.Pattern.finder()
+	if err != nil {
+		return stage{}, err
+	}
+	cut, err := splitAt(find, split.Behavior, split.Invert)
+	return stage{split: cut}, err
+}
+
+// byteLevel is a ByteLevel component, which can stand as pre-tokenizer, post-processor and decoder.
+type byteLevel struct {
+	Type           string `json:"type"`
+	AddPrefixSpace *bool  `json:"add_prefix_space"`
+	TrimOffsets    *bool  `json:"trim_offsets"` // of no effect on ids or text
+	UseRegex       *bool  `json:"use_regex"`    // true when missing
 }
 
 func parseByteLevel(raw json.RawMessage) (stage, error) {
@@ -382,9 +151,150 @@ func parseByteLevel(raw json.RawMessage) (stage, error) {
 	if level.AddPrefixSpace == nil {
 		return stage{}, errors.New("add_prefix_space is missing")
 	}
-	s := stage{prefixSpace: *level.AddPrefixSpace}
+	s := stage{byteLevel: true}
+	if *level.AddPrefixSpace {
+		s.change = prependSpace
+	}
 	if level.UseRegex == nil || *level.UseRegex {
 		s.split = scanners[gpt2Pattern]
 	}
 	return s, nil
 }
+
+// prependSpace puts a space before text that does not begin with one.
+func prependSpace(piece string, _ bool) string {
+	if piece[0] == ' ' {
+		return piece
+	}
+	return " " + piece
+}
+
+func parseDigits(raw json.RawMessage) (stage, error) {
+	var digits struct {
+		Type       string `json:"type"`
+		Individual *bool  `json:"individual_digits"`
+	}
+	if err := decodeStrictly(raw, &digits); err != nil {
+		return stage{}, err
+	}
+	if digits.Individual == nil {
+		return stage{}, errors.New("individual_digits is missing")
+	}
+	behavior := "Contiguous"
+	if *digits.Individual {
+		behavior = "Isolated"
+	}
+	cut, err := splitAt(findRunes(unicode.IsNumber), behavior, false)
+	return stage{split: cut}, err
+}
+
+// metaspace is a Metaspace component: as pre-tokenizer it writes another character for a space, as decoder it goes back.
+type metaspace struct {
+	Type           string   `json:"type"`
+	Replacement    jsonRune `json:"replacement"`
+	AddPrefixSpace *bool    `json:"add_prefix_space"` // of old files; must agree with the scheme
+	PrependScheme  *string  `json:"prepend_scheme"`   // always when missing
+	Split          *bool    `json:"split"`            // true when missing
+	StrRep         *string  `json:"str_rep"`          // of old files, of no effect
+}
+
+// newMetaspace reads a component and returns its scheme: always, first or never.
+func newMetaspace(raw json.RawMessage) (m metaspace, scheme string, err error) {
+	if err := decodeStrictly(raw, &m); err != nil {
+		return m, "", err
+	}
+	if m.Replacement == 0 {
+		return m, "", errors.New("replacement is missing")
+	}
+	scheme = "always"
+	if m.PrependScheme != nil {
+		scheme = *m.PrependScheme
+	}
+	if scheme != "always" && scheme != "first" && scheme != "never" {
+		return m, "", fmt.Errorf("found prepend_scheme %q, want always, first or never", scheme)
+	}
+	if m.AddPrefixSpace != nil && !*m.AddPrefixSpace && scheme != "never" {
+		return m, "", fmt.Errorf("add_prefix_space is false, but prepend_scheme is %s", scheme)
+	}
+	return m, scheme, nil
+}
+
+func parseMetaspace(raw json.RawMessage) (stage, error) {
+	m, scheme, err := newMetaspace(raw)
+	if err != nil {
+		return stage{}, err
+	}
+	mark := string(rune(m.Replacement))
+	s := stage{change: func(piece string, first bool) string {
+		piece = strings.ReplaceAll(piece, " ", mark)
+		if (scheme == "always" || scheme == "first" && first) && !strings.HasPrefix(piece, mark) {
+			piece = mark + piece
+		}
+		return piece
+	}}
+	if m.Split == nil || *m.Split {
+		s.split, err = splitAt(findText(mark), "MergedWithNext", false)
+	}
+	return s, err
+}
+
+// checkFirst refuses a Metaspace that asks whether a piece begins the text where other components may have changed the
+// beginning: what Hugging Face's library finds then depends on its bookkeeping of positions.
+func (t *Tokenizer) checkFirst(raw json.RawMessage) error {
+	_, scheme, _ := newMetaspace(raw)
+	switch {
+	case scheme != "first":
+		return nil
+	case len(t.stages) > 0:
+		return errors.New("Metaspace: prepend_scheme first is only supported for the first pre-tokenizer")
+	case t.movesStart:
+		return errors.New("Metaspace: prepend_scheme first is not supported behind a normalizer that adds, removes or joins characters")
+	}
+	return nil
+}
+
+// splitSpaces yields what stands between white space.
+func splitSpaces(text string) iter.Seq2[int, string] {
+	return splitKinds(text, func(r rune) int {
+		if unicode.IsSpace(r) {
+			return 0
+		}
+		return 1
+	})
+}
+
+// splitWords yields the words, and what is neither word nor white space: \w+|[^\w\s]+.
+func splitWords(text string) iter.Seq2[int, string] {
+	return splitKinds(text, func(r rune) int {
+		switch {
+		case isWord(r):
+			return 1
+		case unicode.IsSpace(r):
+			return 0
+		}
+		return 2
+	})
+}
+
+// splitKinds yields the runs of characters of one kind, but not those of kind 0.
+func splitKinds(text string, kind func(rune) int) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		start, running := 0, 0
+		for pos, r := range text {
+			k := kind(r)
+			if k == running {
+				continue
+			}
+			if running != 0 && !yield(start, text[start:pos]) {
+				return
+			}
+			start, running = pos, k
+		}
+		if running != 0 {
+			yield(start, text[start:])
+		}
+	}
+}
+
+// isSingle tells whether text is one character.
+func isSingle(text string) bool { return utf8.RuneCountInString(text) == 1 }

@@ -1,12 +1,12 @@
-// Package tokenizer is byte-level byte-pair encoding in the form of Hugging Face's tokenizer.json: it loads such files
-// (GPT-2, Qwen2 to Qwen3, Llama-3), encodes, decodes, trains new vocabularies and saves them.
+// Package tokenizer is byte-pair encoding in the form of Hugging Face's tokenizer.json: it loads such files (GPT-2, Llama 2
+// and 3, SmolLM2, Mistral, Qwen2 to Qwen3 and their kin), encodes, decodes, trains new byte-level vocabularies and saves them.
 //
 // Encoding runs in this order, and each step has one file:
 //
 //	added tokens   added.go        cut out of the text first, each is one id
-//	normalization  normalize.go    none or NFC
-//	pre-tokens     pretokenize.go  a pattern cuts the text into words, numbers, punctuation, spaces
-//	merges         bpe.go          inside a pre-token: bytes, joined pair by pair in the order of the merge list
+//	normalization  normalize.go    Unicode forms, replacements, a mark before the text
+//	pre-tokens     pretokenize.go  patterns cut the text into words, numbers, punctuation, spaces
+//	merges         bpe.go          inside a pre-token: letters, joined pair by pair in the order of the merge list
 //
 // Encode adds no beginning- or end-of-text tokens; EncodePrompt adds those of the file's post_processor. A part of a file that it does not
 // understand is an error of Load, since a tokenizer that is nearly right is worse than none.
@@ -25,8 +25,10 @@ type Tokenizer struct {
 	ids    map[string]int32 // text of a token -> id
 	bpe    bpe
 
-	nfc    bool
-	stages []stage // of pre-tokenization
+	normalizers []normalizer
+	movesStart  bool    // a normalizer may put other characters at the beginning of a text
+	stages      []stage // of pre-tokenization
+	decoder     decoder
 
 	// added tokens that are looked for before and after normalization
 	addedRaw, addedNormalized addedTokens
@@ -40,7 +42,8 @@ type Tokenizer struct {
 // A token is one entry of the vocabulary.
 type token struct {
 	text    string // as the file spells it
-	bytes   string // what it decodes to
+	decoded string // what the decoder gets: text, or what normalization makes of an added token
+	bytes   string // what it decodes to inside a text
 	special bool
 }
 
@@ -53,25 +56,23 @@ func newTokenizer(doc document) (*Tokenizer, error) {
 	doc.AddedTokens = append([]addedToken{}, doc.AddedTokens...) // an empty list is saved as [], not as null
 	doc.Model.Merges = append(mergeList{}, doc.Model.Merges...)
 	t := &Tokenizer{doc: doc, ids: make(map[string]int32, len(doc.Model.Vocab)+len(doc.AddedTokens))}
-	for _, check := range []func() error{
-		t.setVocabulary, t.setAddedTokens, t.setMerges, t.setNormalizer, t.setPreTokenizer, t.checkFixedParts, t.setPostProcessor,
+	if err := doc.Model.checkOptions(); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	for _, set := range []func() error{
+		t.setVocabulary, t.setAddedTokens, t.setNormalizer, t.setPreTokenizer, t.setModel, t.setPostProcessor, t.findAdded, t.setDecoder,
 	} {
-		if err := check(); err != nil {
+		if err := set(); err != nil {
 			return nil, err
 		}
 	}
-	t.addedRaw, t.addedNormalized = newAddedTokens(doc.AddedTokens, t.normalize)
 	t.encoders.New = func() any { return newEncoder(&t.bpe) }
 	return t, nil
 }
 
 func (t *Tokenizer) setVocabulary() error {
 	for text, id := range t.doc.Model.Vocab {
-		bytes, ok := unspell(text)
-		if !ok {
-			bytes = text // not a byte-level token: no merge can form it, and it decodes to itself
-		}
-		if err := t.addToken(token{text: text, bytes: bytes}, id); err != nil {
+		if err := t.addToken(token{text: text, decoded: text}, id); err != nil {
 			return fmt.Errorf("model: vocab: %w", err)
 		}
 	}
@@ -89,7 +90,7 @@ func (t *Tokenizer) setAddedTokens() error {
 			return fmt.Errorf("added_tokens: %q is listed twice", added.Content)
 		}
 		seen[added.Content] = true
-		tok := token{text: added.Content, bytes: added.Content, special: *added.Special}
+		tok := token{text: added.Content, decoded: added.Content, special: *added.Special}
 		if id, inVocab := t.ids[added.Content]; inVocab {
 			if int(id) != added.ID {
 				return fmt.Errorf("added_tokens: %q has id %d, but %d in the vocabulary", added.Content, added.ID, id)
@@ -123,7 +124,8 @@ func (t *Tokenizer) addToken(tok token, id int) error {
 }
 
 // Encode returns the ids of text, which is never nil. Added tokens that occur in the text become their ids; no others
-// (beginning or end of text) are added. Bytes that are not UTF-8 are kept, as the tokens of these bytes.
+// (beginning or end of text) are added. Bytes that are not UTF-8 are kept, as the tokens of these bytes, if the vocabulary
+// has any.
 func (t *Tokenizer) Encode(text string) []int {
 	e := t.encoders.Get().(*encoder)
 	defer t.encoders.Put(e)
@@ -133,12 +135,13 @@ func (t *Tokenizer) Encode(text string) []int {
 			e.out = append(e.out, part.id)
 			continue
 		}
+		start := part.start
 		for part := range t.addedNormalized.split(t.normalize(part.text)) {
 			if part.isToken {
 				e.out = append(e.out, part.id)
 				continue
 			}
-			preTokenize(part.text, t.stages, e.encodePiece)
+			preTokenize(part.text, start == 0 && part.start == 0, t.stages, e.encodePiece)
 		}
 	}
 	out := e.out

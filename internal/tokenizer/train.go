@@ -42,14 +42,17 @@ func Train(texts iter.Seq[string], vocabSize int, special []string) (*Tokenizer,
 
 // countPieces counts the pre-tokens of the texts.
 func countPieces(texts iter.Seq[string], special []addedToken) map[string]int {
-	specials, _ := newAddedTokens(special, nil)
+	var specials addedTokens
+	for i := range special {
+		specials.insert(special[i].Content, &special[i])
+	}
 	counts := map[string]int{}
 	for text := range texts {
 		for part := range specials.split(text) {
 			if part.isToken {
 				continue
 			}
-			for piece := range scanners[gpt2Pattern](part.text) {
+			for _, piece := range scanners[gpt2Pattern](part.text) {
 				counts[piece]++
 			}
 		}
