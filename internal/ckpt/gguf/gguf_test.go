@@ -15,6 +15,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/shared"
+	"nfcot/internal/tensor/kernel"
 )
 
 // golden is a path below the goldens of this format.
@@ -89,6 +90,22 @@ func TestTypes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Blocks of Q8_0 are blocks of the 8-bit kernels: packing them rounds nothing, as their largest numbers are 127 times the scale.
+func TestQ8_0IsInt8(t *testing.T) {
+	f := mustOpen(t, golden(t, "types", "Q8_0.gguf"))
+	shape, err := f.Shape("quantised")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := all(t, f, "quantised")
+	packed := kernel.Pack(want, shape[0], shape[1], kernel.Int8)
+	for i := range shape[0] {
+		row := make([]float32, shape[1])
+		packed.Row(row, i)
+		checkBits(t, fmt.Sprintf("row %d", i), row, want[i*shape[1]:][:shape[1]])
 	}
 }
 
