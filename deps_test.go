@@ -25,12 +25,13 @@ const anything = "*"
 
 // mayImport says which of our packages a package may import.
 var mayImport = map[string][]string{
-	"internal/tensor/kernel": {},
+	"internal/tensor/kernel": {"internal/ckpt/half"},
 	"internal/tensor":        {"internal/tensor/kernel"},
 	"internal/transformer":   {"internal/tensor", "internal/tensor/kernel"},
 	"internal/nfhead":        {"internal/tensor", "internal/transformer"},
-	"internal/ckpt":          {},
-	"internal/ckpt/gguf":     {"internal/ckpt"},
+	"internal/ckpt":          {"internal/ckpt/half"},
+	"internal/ckpt/half":     {},
+	"internal/ckpt/gguf":     {"internal/ckpt", "internal/ckpt/half"},
 	"internal/eval":          {},
 	"internal/page":          {"internal/ckpt"},
 	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/cot/train": {"internal/cot", "internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead", "internal/ckpt",
 		"internal/tokenizer"},
 	"internal/cli":         {anything},
-	"scripts/random_model": {"internal/ckpt", "internal/tensor", "internal/transformer"},
+	"scripts/random_model": {"internal/ckpt", "internal/ckpt/half", "internal/tensor", "internal/transformer"},
 	".":                    {"internal/cli", "internal/eval/sandbox"},
 
 	// Help for tests, which no program imports.

@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"nfcot/internal/ckpt/half"
 )
 
 // maxHeader is the limit of the reference implementation.
@@ -114,7 +116,7 @@ func readHeader(file *Mapped) ([]byte, error) {
 	return header, file.ReadAt(header, 8)
 }
 
-// Close releases the files. What Raw returned must not be touched after it.
+// Close releases the files.
 func (f *File) Close() error {
 	var err error
 	for _, s := range f.shards {
@@ -136,13 +138,6 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Sorted lists the tensors in the order of their names.
-func (f *File) Sorted() []string {
-	names := f.Names()
-	slices.Sort(names)
-	return names
-}
-
 // Info describes a tensor; false means that there is none of this name.
 func (f *File) Info(name string) (Info, bool) {
 	t, ok := f.byName[name]
@@ -161,8 +156,24 @@ func (f *File) Metadata() map[string]string {
 
 // Float32 copies a tensor of F32, F16, BF16 or F64 (rounded to nearest) and
 // returns its values, row-major, and its shape.
-func (f *File) Float32(name string) ([]float32, []int, error) {
-	return read(f, name, floatTypes, decodeFloat32)
+func (f *File) Float32(name string) (values []float32, shape []int, err error) {
+	t, err := f.find(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if width, ok := floatWidth[t.DType]; !ok {
+		err = fmt.Errorf("is %s, expected %s", t.DType, floatTypes)
+	} else {
+		values = make([]float32, (t.end-t.begin)/width)
+		err = t.shard.file.Guard(func() error {
+			Widen(values, t.DType, t.bytes())
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
+	}
+	return values, slices.Clone(t.Shape), nil
 }
 
 // Shape is the shape of a tensor.
@@ -222,35 +233,6 @@ func finite(x []float32) bool {
 	return carry>>31 == 0
 }
 
-// Float64 copies a tensor of F64, F32, F16 or BF16, exactly.
-func (f *File) Float64(name string) ([]float64, []int, error) {
-	return read(f, name, "F64, F32, F16 or BF16", decodeFloat64)
-}
-
-// Int64 copies a tensor of integers or of BOOL (0 and 1). A U64 above the
-// range of int64 is an error.
-func (f *File) Int64(name string) ([]int64, []int, error) {
-	return read(f, name, "an integer type that fits int64", decodeInt64)
-}
-
-// BF16Bits copies a BF16 tensor as bit patterns, see FromBF16.
-func (f *File) BF16Bits(name string) ([]uint16, []int, error) {
-	return read(f, name, "BF16", decodeBF16)
-}
-
-// Raw is the tensor's bytes, of any dtype, without a copy: read-only, valid
-// until Close, and only as long as nobody cuts the file short.
-func (f *File) Raw(name string) ([]byte, error) {
-	t, err := f.find(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.shard.file.Unchanged(); err != nil {
-		return nil, fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
-	}
-	return t.bytes(), nil
-}
-
 func (f *File) find(name string) (located, error) {
 	t, ok := f.byName[name]
 	if !ok {
@@ -261,40 +243,10 @@ func (f *File) find(name string) (located, error) {
 
 func (t located) bytes() []byte { return t.shard.file.bytes[t.shard.dataAt:][t.begin:t.end:t.end] }
 
-// read copies a tensor out through decode, which returns nil for a dtype or a
-// value it does not convert; expected then says what it does.
-func read[T any](f *File, name, expected string, decode func(DType, []byte) []T) (values []T, shape []int, err error) {
-	t, err := f.find(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	err = t.shard.file.Guard(func() error {
-		values = decode(t.DType, t.bytes())
-		return nil
-	})
-	if err == nil && values == nil {
-		err = fmt.Errorf("is %s, expected %s", t.DType, expected)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: tensor %q: %w", t.shard.path, name, err)
-	}
-	return values, slices.Clone(t.Shape), nil
-}
-
 // floatWidth is the width in bytes of the types that are read as float32.
 var floatWidth = map[DType]int{F32: 4, F16: 2, BF16: 2, F64: 8}
 
 const floatTypes = "F32, F16, BF16 or F64"
-
-func decodeFloat32(dtype DType, b []byte) []float32 {
-	width, ok := floatWidth[dtype]
-	if !ok {
-		return nil
-	}
-	values := make([]float32, len(b)/width)
-	Widen(values, dtype, b)
-	return values
-}
 
 // Widen converts the little-endian elements of b, of type F32, F16, BF16 or F64 (rounded to nearest).
 func Widen(dst []float32, dtype DType, b []byte) {
@@ -313,73 +265,15 @@ func Widen(dst []float32, dtype DType, b []byte) {
 			dst[3] = math.Float32frombits(uint32(four>>32) & 0xffff0000)
 		}
 		for i := range dst {
-			dst[i] = FromBF16(le.Uint16(b[2*i:]))
+			dst[i] = half.FromBF16(le.Uint16(b[2*i:]))
 		}
 	case F16:
 		for i := range dst {
-			dst[i] = FromF16(le.Uint16(b[2*i:]))
+			dst[i] = half.FromF16(le.Uint16(b[2*i:]))
 		}
 	case F64:
 		for i := range dst {
 			dst[i] = float32(math.Float64frombits(le.Uint64(b[8*i:])))
 		}
 	}
-}
-
-func decodeFloat64(dtype DType, b []byte) []float64 {
-	le := binary.LittleEndian
-	switch dtype {
-	case F64:
-		return each(b, 8, func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) })
-	case F32:
-		return each(b, 4, func(b []byte) float64 { return float64(math.Float32frombits(le.Uint32(b))) })
-	case BF16:
-		return each(b, 2, func(b []byte) float64 { return float64(FromBF16(le.Uint16(b))) })
-	case F16:
-		return each(b, 2, func(b []byte) float64 { return float64(FromF16(le.Uint16(b))) })
-	}
-	return nil
-}
-
-func decodeInt64(dtype DType, b []byte) []int64 {
-	le := binary.LittleEndian
-	switch dtype {
-	case I64:
-		return each(b, 8, func(b []byte) int64 { return int64(le.Uint64(b)) })
-	case I32:
-		return each(b, 4, func(b []byte) int64 { return int64(int32(le.Uint32(b))) })
-	case I16:
-		return each(b, 2, func(b []byte) int64 { return int64(int16(le.Uint16(b))) })
-	case I8:
-		return each(b, 1, func(b []byte) int64 { return int64(int8(b[0])) })
-	case U64:
-		values := each(b, 8, func(b []byte) int64 { return int64(le.Uint64(b)) })
-		if len(values) > 0 && slices.Min(values) < 0 { // above the range of int64
-			return nil
-		}
-		return values
-	case U32:
-		return each(b, 4, func(b []byte) int64 { return int64(le.Uint32(b)) })
-	case U16:
-		return each(b, 2, func(b []byte) int64 { return int64(le.Uint16(b)) })
-	case U8, Bool:
-		return each(b, 1, func(b []byte) int64 { return int64(b[0]) })
-	}
-	return nil
-}
-
-func decodeBF16(dtype DType, b []byte) []uint16 {
-	if dtype != BF16 {
-		return nil
-	}
-	return each(b, 2, binary.LittleEndian.Uint16)
-}
-
-// each converts elements of the given width in bytes.
-func each[T any](b []byte, width int, convert func([]byte) T) []T {
-	values := make([]T, len(b)/width)
-	for i := range values {
-		values[i] = convert(b[i*width:][:width])
-	}
-	return values
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"nfcot/internal/ckpt/half"
 )
 
 // A Tensor is what Write stores under a name.
@@ -21,7 +23,7 @@ type Tensor struct {
 	Data any
 	// DType, unless it is empty, is the type to store: F32, BF16 or F16 of []float32,
 	// rounded to nearest; any of []uint8, which then are the little-endian bytes
-	// of this type, as File.Raw gives them.
+	// of this type.
 	DType DType
 }
 
@@ -143,9 +145,9 @@ func writeData(w io.Writer, t Tensor) error {
 	case []float32:
 		switch t.DType {
 		case BF16:
-			return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint16(b, ToBF16(x)) })
+			return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint16(b, half.ToBF16(x)) })
 		case F16:
-			return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint16(b, ToF16(x)) })
+			return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint16(b, half.ToF16(x)) })
 		}
 		return writeEach(w, data, func(b []byte, x float32) []byte { return le.AppendUint32(b, math.Float32bits(x)) })
 	case []float64:

@@ -9,6 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/half"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
 	"nfcot/internal/transformer"
@@ -34,7 +35,7 @@ func randomModel(ts *testscript.TestScript, neg bool, args []string) {
 	for q := range p.All() {
 		bits := make([]uint16, len(q.Data))
 		for i, v := range q.Data {
-			bits[i] = ckpt.ToBF16(v)
+			bits[i] = half.ToBF16(v)
 		}
 		tensors = append(tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: bits})
 	}

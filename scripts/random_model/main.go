@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/half"
 	"nfcot/internal/tensor"
 	"nfcot/internal/transformer"
 )
@@ -66,7 +67,7 @@ func weights(c transformer.Config, seed uint64) []ckpt.Tensor {
 	var normal [1 << 16]uint16 // quantiles: a number of 16 random bits becomes a normal one
 	for i := range normal {
 		share := (float64(i) + 0.5) / float64(len(normal))
-		normal[i] = ckpt.ToBF16(float32(0.02 * math.Sqrt2 * math.Erfinv(2*share-1)))
+		normal[i] = half.ToBF16(float32(0.02 * math.Sqrt2 * math.Erfinv(2*share-1)))
 	}
 	rng := rand.NewPCG(seed, 0)
 	var tensors []ckpt.Tensor
@@ -84,7 +85,7 @@ func weights(c transformer.Config, seed uint64) []ckpt.Tensor {
 			data[i] = normal[bits&0xffff]
 			bits >>= 16
 			if len(q.Shape) == 1 {
-				data[i] = ckpt.ToBF16(1)
+				data[i] = half.ToBF16(1)
 			}
 		}
 		tensors = append(tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: data})

@@ -10,7 +10,7 @@ package gguf
 import (
 	"encoding/binary"
 
-	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/half"
 )
 
 // blocks repeats a function of one block, of so many numbers in so many bytes.
@@ -22,12 +22,12 @@ func blocks(numbers, bytes int, decode func(dst []float32, src []byte)) func(dst
 	}
 }
 
-// half reads a scale.
-func half(b []byte) float32 { return ckpt.FromF16(binary.LittleEndian.Uint16(b)) }
+// scale16 reads a scale.
+func scale16(b []byte) float32 { return half.FromF16(binary.LittleEndian.Uint16(b)) }
 
 // decodeQ4_0: scale, 32 of 4 bits, less 8.
 func decodeQ4_0(dst []float32, src []byte) {
-	d := half(src)
+	d := scale16(src)
 	for i, q := range src[2:] {
 		dst[i] = d * float32(int(q&15)-8)
 		dst[i+16] = d * float32(int(q>>4)-8)
@@ -36,7 +36,7 @@ func decodeQ4_0(dst []float32, src []byte) {
 
 // decodeQ4_1: scale, offset, 32 of 4 bits.
 func decodeQ4_1(dst []float32, src []byte) {
-	d, offset := half(src), half(src[2:])
+	d, offset := scale16(src), scale16(src[2:])
 	for i, q := range src[4:] {
 		dst[i] = float32(d*float32(q&15)) + offset
 		dst[i+16] = float32(d*float32(q>>4)) + offset
@@ -45,7 +45,7 @@ func decodeQ4_1(dst []float32, src []byte) {
 
 // decodeQ5_0: scale, 32 fifth bits, 32 of 4 bits; less 16.
 func decodeQ5_0(dst []float32, src []byte) {
-	d, high := half(src), binary.LittleEndian.Uint32(src[2:])
+	d, high := scale16(src), binary.LittleEndian.Uint32(src[2:])
 	for i, q := range src[6:] {
 		dst[i] = d * float32(int(q&15)+int(high>>i&1)<<4-16)
 		dst[i+16] = d * float32(int(q>>4)+int(high>>(i+16)&1)<<4-16)
@@ -54,7 +54,7 @@ func decodeQ5_0(dst []float32, src []byte) {
 
 // decodeQ5_1: scale, offset, 32 fifth bits, 32 of 4 bits.
 func decodeQ5_1(dst []float32, src []byte) {
-	d, offset, high := half(src), half(src[2:]), binary.LittleEndian.Uint32(src[4:])
+	d, offset, high := scale16(src), scale16(src[2:]), binary.LittleEndian.Uint32(src[4:])
 	for i, q := range src[8:] {
 		dst[i] = float32(d*float32(int(q&15)+int(high>>i&1)<<4)) + offset
 		dst[i+16] = float32(d*float32(int(q>>4)+int(high>>(i+16)&1)<<4)) + offset
@@ -63,7 +63,7 @@ func decodeQ5_1(dst []float32, src []byte) {
 
 // decodeQ8_0: scale, 32 signed bytes.
 func decodeQ8_0(dst []float32, src []byte) {
-	d := half(src)
+	d := scale16(src)
 	for i, q := range src[2:] {
 		dst[i] = d * float32(int8(q))
 	}
@@ -73,7 +73,7 @@ func decodeQ8_0(dst []float32, src []byte) {
 // two scales of the block multiply.
 func decodeQ2_K(dst []float32, src []byte) {
 	groups, q := src[:16], src[16:80]
-	d, dmin := half(src[80:]), half(src[82:])
+	d, dmin := scale16(src[80:]), scale16(src[82:])
 	for g, s := range groups {
 		scale, offset := d*float32(s&15), dmin*float32(s>>4)
 		part, shift := q[g/8*32+g%2*16:][:16], g%8/2*2
@@ -86,7 +86,7 @@ func decodeQ2_K(dst []float32, src []byte) {
 // decodeQ3_K: 16 groups of 16 numbers of 3 bits, the highest of which says not to subtract 4; scales of 6 bits, less 32.
 func decodeQ3_K(dst []float32, src []byte) {
 	high, q, scales := src[:32], src[32:96], src[96:108]
-	d := half(src[108:])
+	d := scale16(src[108:])
 	for g := range 16 {
 		low := scales[g%8] >> (g / 8 * 4) & 15
 		scale := d * float32(int(low|scales[8+g%4]>>(g/4*2)&3<<4)-32)
@@ -111,7 +111,7 @@ func sixBits(b []byte, g int) (scale, offset float32) {
 
 // decodeQ4_K: 8 groups of 32 numbers of 4 bits, with scale and offset.
 func decodeQ4_K(dst []float32, src []byte) {
-	d, dmin := half(src), half(src[2:])
+	d, dmin := scale16(src), scale16(src[2:])
 	for g := range 8 {
 		scale, offset := sixBits(src[4:16], g)
 		scale, offset = d*scale, dmin*offset
@@ -124,7 +124,7 @@ func decodeQ4_K(dst []float32, src []byte) {
 
 // decodeQ5_K: Q4_K with fifth bits before the others.
 func decodeQ5_K(dst []float32, src []byte) {
-	d, dmin, high := half(src), half(src[2:]), src[16:48]
+	d, dmin, high := scale16(src), scale16(src[2:]), src[16:48]
 	for g := range 8 {
 		scale, offset := sixBits(src[4:16], g)
 		scale, offset = d*scale, dmin*offset
@@ -138,7 +138,7 @@ func decodeQ5_K(dst []float32, src []byte) {
 // decodeQ6_K: 16 groups of 16 numbers of 6 bits, less 32; scales are signed bytes.
 func decodeQ6_K(dst []float32, src []byte) {
 	low, high, scales := src[:128], src[128:192], src[192:208]
-	d := half(src[208:])
+	d := scale16(src[208:])
 	for g, s := range scales {
 		scale := d * float32(int8(s))
 		at, quarter := g%2*16, g%8/2 // of the numbers of half a block
@@ -155,7 +155,7 @@ var iq4 = [16]float32{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 5
 
 // decodeIQ4_NL: scale, 32 of 4 bits.
 func decodeIQ4_NL(dst []float32, src []byte) {
-	d := half(src)
+	d := scale16(src)
 	for i, q := range src[2:] {
 		dst[i] = d * iq4[q&15]
 		dst[i+16] = d * iq4[q>>4]
@@ -164,7 +164,7 @@ func decodeIQ4_NL(dst []float32, src []byte) {
 
 // decodeIQ4_XS: 8 groups of 32 numbers of 4 bits; scales of 6 bits, less 32.
 func decodeIQ4_XS(dst []float32, src []byte) {
-	d, high := half(src), binary.LittleEndian.Uint16(src[2:])
+	d, high := scale16(src), binary.LittleEndian.Uint16(src[2:])
 	for g := range 8 {
 		low := src[4+g/2] >> (g % 2 * 4) & 15
 		scale := d * float32(int(low)|int(high>>(2*g)&3)<<4-32)

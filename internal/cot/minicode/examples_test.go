@@ -213,8 +213,13 @@ func TestText(t *testing.T) {
 				shapes[shape(line)] = true
 			}
 		}
-		if lines != s.MaxLines() {
-			t.Errorf("%s: longest chain has %d lines, MaxLines is %d", s, lines, s.MaxLines())
+		steps := 0
+		for _, name := range s.Families {
+			_, sc := lookup(name, s.Level)
+			steps = max(steps, sc.maxSteps)
+		}
+		if lines != 1+steps {
+			t.Errorf("%s: the longest chain has %d lines, want a plan and %d steps", s, lines, steps)
 		}
 		if len(shapes) != 1 {
 			t.Errorf("%s: chain lines of several shapes: %q", s, slices.Sorted(maps.Keys(shapes)))

@@ -109,20 +109,6 @@ func (s Spec) String() string {
 	return benchmark + ":" + strings.Join(s.Families, ",") + ":" + s.Level
 }
 
-// MaxLines returns the largest number of lines a chain of thought of the Spec
-// can have, the plan included; 0 for a Spec that names nothing known.
-func (s Spec) MaxLines() int {
-	if s.validate() != nil {
-		return 0
-	}
-	steps := 0
-	for _, name := range s.Families {
-		_, sc := lookup(name, s.Level)
-		steps = max(steps, sc.maxSteps)
-	}
-	return 1 + steps
-}
-
 // validate reports the first thing in s that is not part of the benchmark.
 func (s Spec) validate() error {
 	if len(s.Families) == 0 {

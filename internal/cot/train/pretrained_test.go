@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -173,12 +172,14 @@ func TestPretrainedRoundTrip(t *testing.T) {
 		defer again.Close()
 		n := 0
 		for q := range p.All() {
-			want, err := f.Raw(q.Name)
+			want, _, err := f.Float32(q.Name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := again.Raw(q.Name); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("%s: %s has changed: %v", name, q.Name, err)
+			of, _ := f.Info(q.Name)
+			in, _ := again.Info(q.Name)
+			if got, _, err := again.Float32(q.Name); err != nil || !slices.Equal(got, want) || in.DType != of.DType {
+				t.Errorf("%s: %s has changed: %v, %v", name, q.Name, in, err)
 			}
 			n++
 		}

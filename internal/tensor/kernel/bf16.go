@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"nfcot/internal/ckpt/half"
+)
 
 // Products of numbers rounded to bfloat16, the upper half of a float32, and summed in float32. This file knows how operands are
 // rounded; their product is computed as in gemm.go.
@@ -131,7 +135,7 @@ func (r *rounder) across(dst, src []float32, n int) {
 				continue
 			}
 			for j, v := range src[(i^1)*r.from.Stride:][:n] {
-				row[j] = roundBF16(v)
+				row[j] = half.RoundBF16(v)
 			}
 		}
 	}
@@ -144,24 +148,13 @@ func (r *rounder) across(dst, src []float32, n int) {
 	}
 }
 
-// roundBF16 rounds to the nearest bfloat16, ties to even. A NaN loses its payload, so that it stays one.
-func roundBF16(x float32) float32 {
-	if x != x {
-		return math.Float32frombits(quietNaN)
-	}
-	bits := math.Float32bits(x)
-	return math.Float32frombits((bits + 0x7FFF + bits>>16&1) &^ 0xFFFF)
-}
-
-const quietNaN = 0x7FC00000
-
 // pair is the word that holds two numbers, rounded.
 func pair(low, high float32) float32 {
-	return math.Float32frombits(math.Float32bits(roundBF16(low))>>16 | math.Float32bits(roundBF16(high)))
+	return math.Float32frombits(math.Float32bits(half.RoundBF16(low))>>16 | math.Float32bits(half.RoundBF16(high)))
 }
 
-// half returns the low (0) or high (1) number of a pair.
-func half(pair float32, which int) float32 {
+// halfOf returns the low (0) or high (1) number of a pair.
+func halfOf(pair float32, which int) float32 {
 	return math.Float32frombits(math.Float32bits(pair) >> (16 * which) << 16)
 }
 
@@ -169,11 +162,11 @@ func half(pair float32, which int) float32 {
 func roundExchanged(dst, src []float32) {
 	n := len(src) &^ 1
 	for i := 0; i < n; i += 2 {
-		dst[i], dst[i+1] = roundBF16(src[i+1]), roundBF16(src[i])
+		dst[i], dst[i+1] = half.RoundBF16(src[i+1]), half.RoundBF16(src[i])
 	}
 	clear(dst[n:])
 	if n < len(src) {
-		dst[n+1] = roundBF16(src[n])
+		dst[n+1] = half.RoundBF16(src[n])
 	}
 }
 
@@ -224,7 +217,7 @@ func pairUpGeneric(dst []float32, width int, src []float32, stride, cols, n int)
 func widenPairsGeneric(dst, src []float32, width, n int) {
 	for i := range n {
 		for j, v := range src[i*width:][:width] {
-			dst[2*i*width+j], dst[(2*i+1)*width+j] = half(v, 1), half(v, 0)
+			dst[2*i*width+j], dst[(2*i+1)*width+j] = halfOf(v, 1), halfOf(v, 0)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (p *Packed) Row(dst []float32, i int) {
 		case F32:
 			dst[k] = words[k*width+i]
 		case BF16:
-			dst[k] = half(words[k/2*width+i], k%2)
+			dst[k] = halfOf(words[k/2*width+i], k%2)
 		case Int8:
 			block := words[k/int8Block*int8Words(p.wide.width):]
 			dst[k] = int8At(block[width:], k%int8Block*width+i) * block[i]

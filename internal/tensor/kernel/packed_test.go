@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"nfcot/internal/ckpt/half"
 )
 
 var formats = []Format{F32, BF16, Int8}
@@ -30,7 +32,7 @@ func TestRoundBF16(t *testing.T) {
 			bits = bits&^0xFFFF | 0x8000 // a tie
 		}
 		x := math.Float32frombits(bits)
-		got := roundBF16(x)
+		got := half.RoundBF16(x)
 		switch {
 		case x != x:
 			if got == got {
@@ -335,7 +337,7 @@ func TestGemmBF16Rounding(t *testing.T) {
 				for at, got := range c {
 					sum, scale := 0.0, 0.0
 					for p := range k {
-						v := float64(roundBF16(float32(ae(at/n, p)))) * float64(roundBF16(float32(be(p, at%n))))
+						v := float64(half.RoundBF16(float32(ae(at/n, p)))) * float64(half.RoundBF16(float32(be(p, at%n))))
 						sum, scale = sum+v, scale+math.Abs(v)
 					}
 					near(t, fmt.Sprint(shape), float64(got), sum, eps*float64(k+1)*scale)

@@ -1,28 +1,33 @@
-package ckpt
+// Package half holds the two 16-bit floating-point formats, as bit patterns in a
+// uint16. Going to 16 bits rounds to nearest, ties to even; going back is exact.
+package half
 
 import "math"
 
-// The two 16-bit floating-point formats, as bit patterns in a uint16. Going to
-// 16 bits rounds to nearest, ties to even; going back is exact. A NaN stays a
-// NaN: it keeps its sign and top bits, and becomes quiet.
+// nan is the bfloat16 that every NaN becomes, quiet and without sign or payload.
+const nan = 0x7FC0
 
-// ToBF16 rounds to bfloat16: 1 sign, 8 exponent, 7 fraction bits, that is, the
-// upper half of a float32.
-func ToBF16(x float32) uint16 {
-	b := math.Float32bits(x)
+// RoundBF16 rounds to the nearest bfloat16. A NaN loses its payload, so that it stays one.
+func RoundBF16(x float32) float32 {
 	if x != x {
-		return uint16(b>>16) | 0x40
+		return FromBF16(nan)
 	}
 	// Adding just under half a unit of the last kept bit, or exactly half where
 	// that bit is odd, carries into it when rounding up is due.
-	return uint16((b + 0x7fff + b>>16&1) >> 16)
+	bits := math.Float32bits(x)
+	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
 }
+
+// ToBF16 rounds to bfloat16: 1 sign, 8 exponent, 7 fraction bits, that is, the
+// upper half of a float32. Every NaN becomes 0x7FC0.
+func ToBF16(x float32) uint16 { return uint16(math.Float32bits(RoundBF16(x)) >> 16) }
 
 // FromBF16 is the float32 with the same value.
 func FromBF16(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
 
 // ToF16 rounds to IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits.
-// Magnitudes from 65520 become infinite, up to 2^-25 they become zero.
+// Magnitudes from 65520 become infinite, up to 2^-25 they become zero. A NaN keeps
+// its sign and top bits, and becomes quiet.
 func ToF16(x float32) uint16 {
 	b := math.Float32bits(x)
 	sign := uint16(b >> 16 & 0x8000)
