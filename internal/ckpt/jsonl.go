@@ -157,6 +157,19 @@ func WriteJSONL[T any](path string, rows iter.Seq[T]) error {
 	})
 }
 
+// WriteJSON writes a value as indented JSON, for people and programs, whole or not
+// at all (see WriteFile).
+func WriteJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
 // compress chooses the encoder by the name of the output. Both encoders give
 // the same bytes every time.
 func compress(path string, w io.Writer) (io.WriteCloser, error) {

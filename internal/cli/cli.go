@@ -21,6 +21,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/train"
+	"nfcot/internal/eval/harness"
 	"nfcot/internal/eval/starlark"
 	"nfcot/internal/tensor/kernel"
 )
@@ -40,10 +41,15 @@ func (b badInput) Unwrap() error { return b.error }
 
 // input marks err, if there is one, as bad input.
 func input(err error) error {
-	if err == nil || errors.Is(err, train.ErrInterrupted) || errors.Is(err, context.Canceled) {
+	if err == nil || interrupted(err) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return badInput{err}
+}
+
+// interrupted says whether the user interrupted work that was saved.
+func interrupted(err error) bool {
+	return errors.Is(err, train.ErrInterrupted) || errors.Is(err, harness.ErrInterrupted)
 }
 
 // inputf makes an error of bad input.
@@ -86,9 +92,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "nfcot: "+oneLine(err))
 	switch {
-	case errors.Is(err, train.ErrInterrupted):
+	case interrupted(err):
 		return exitInterrupted
-	case errors.As(err, new(badInput)):
+	case errors.As(err, new(badInput)), errors.As(err, new(harness.InputError)):
 		return exitBadInput
 	}
 	return exitFailed

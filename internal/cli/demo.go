@@ -125,7 +125,10 @@ func (e *env) demoMethod(o demoOptions, number int, method, name string) (demoRo
 	v := defaultEval()
 	v.bench, v.model, v.out, v.Seed = in("test.jsonl"), in(method), in("eval-"+method), o.seed
 	x, err := quiet.runEval(v)
-	return demoRow{name, x.Report}, err
+	if err != nil {
+		return demoRow{}, err
+	}
+	return demoRow{name, x.Report}, nil
 }
 
 // discard is a stdout nobody reads.
@@ -145,7 +148,7 @@ func (e *env) printDemo(o demoOptions, rows []demoRow) error {
 	var cells [][]string
 	for _, r := range rows {
 		seconds := *r.ThinkSeconds + *r.AnswerSeconds
-		cells = append(cells, []string{r.Method, percent(r.PassAtK[0]), percent(r.PassAtK[1]), number(r.ReasoningPositions, "%.1f"), fmt.Sprintf("%.4f", seconds)})
+		cells = append(cells, []string{r.Method, r.PassAtK[0].Percent(), r.PassAtK[1].Percent(), number(r.ReasoningPositions, "%.1f"), fmt.Sprintf("%.4f", seconds)})
 	}
 	fmt.Fprintln(e.stdout)
 	e.printTable([]string{"method", "pass@1 [95 % interval]", "pass@8", "reasoning positions", "seconds a sample"}, cells)

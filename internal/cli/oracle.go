@@ -54,7 +54,7 @@ func (e *env) runOracle(o probeOptions) error {
 	if err != nil {
 		return err
 	}
-	defer l.exec.close()
+	defer l.exec.Close()
 	chains := make([][]chain, len(l.problems))
 	for i, p := range l.problems {
 		if chains[i] = chainsOf(l.run, p); chains[i] == nil {

@@ -60,7 +60,7 @@ func (e *env) runPerturb(o perturbOptions) error {
 	if err != nil {
 		return err
 	}
-	defer l.exec.close()
+	defer l.exec.Close()
 	u, err := l.thoughts()
 	if err != nil {
 		return err

@@ -3,16 +3,17 @@ package cli
 // Probes look into the thoughts of a model. This file has what they share.
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
 	"github.com/urfave/cli/v2"
 
+	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
+	"nfcot/internal/eval/harness"
 	"nfcot/internal/tensor"
 )
 
@@ -69,7 +70,7 @@ func (o *probeOptions) flags() []cli.Flag {
 // as JSON, or as print does.
 func (e *env) printProbe(out string, found any, print func()) error {
 	if out != "" {
-		if err := writeReport(out, found); err != nil {
+		if err := ckpt.WriteJSON(out, found); err != nil {
 			return err
 		}
 	}
@@ -98,7 +99,7 @@ type passOne struct {
 }
 
 func (p passOne) String() string {
-	return percent(eval.PassEstimate{Estimate: eval.Estimate{Value: p.Pass1, Low: p.Low, High: p.High}})
+	return eval.Estimate{Value: p.Pass1, Low: p.Low, High: p.High}.Percent()
 }
 
 // A lab has what it takes to answer a benchmark from given thoughts and to run the
@@ -108,7 +109,7 @@ type lab struct {
 	run      *train.Run
 	problems []eval.Problem
 	recipe   *bench.Recipe
-	exec     *executor
+	exec     *harness.Executor
 	probeOptions
 }
 
@@ -132,16 +133,17 @@ func (e *env) openLab(o probeOptions) (*lab, error) {
 		return nil, inputf("%s: %w", o.bench, err)
 	}
 	l.problems = b.Problems
-	if l.recipe, err = recipeOf(b, o.recipe, o.Stops, func(ctx context.Context, text, entryPoint string) (string, error) {
-		return l.exec.sanitize(ctx, text, entryPoint)
-	}); err != nil {
-		return nil, err
-	}
 	if l.run, err = o.openThinker(); err != nil {
 		return nil, err
 	}
-	l.exec, err = e.openExecutor(o.executorOptions, l.problems)
-	return l, err
+	if l.exec, err = o.openExecutor(e.ctx, l.problems); err != nil {
+		return nil, err
+	}
+	if l.recipe, err = recipeOf(b, o.recipe, o.Stops, l.exec.Sanitize); err != nil {
+		l.exec.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // thoughts are those of all samples. No word is drawn for them.
@@ -192,7 +194,7 @@ func (l *lab) answer(u func(j int) *tensor.Tensor, label string) ([]eval.Verdict
 	if err != nil {
 		return nil, err
 	}
-	verdicts, err := l.e.judgeAll(l.exec.run, l.recipe.Assemble, l.problems, samples, l.workers)
+	verdicts, err := eval.JudgeAll(l.e.ctx, l.exec, l.recipe.Assemble, l.problems, samples, l.workers)
 	passed := 0
 	for _, v := range verdicts {
 		if v.Passed {

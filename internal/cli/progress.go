@@ -8,6 +8,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"nfcot/internal/eval/harness"
 )
 
 // A progress shows how long work goes: a bar on a terminal, plain log lines
@@ -103,5 +105,38 @@ func mebibytes(bytes int) string { return fmt.Sprintf("%.1f MiB", float64(bytes)
 func (e *env) say(format string, args ...any) {
 	if !e.quiet {
 		fmt.Fprintf(e.stderr, format+"\n", args...)
+	}
+}
+
+// A judging shows how far an evaluation is: its sampling, as long as that lasts,
+// with what is judged meanwhile, then the rest of the judging.
+type judging struct {
+	e        *env
+	label    string    // of the sampling
+	sampling *progress // nil before
+	judged   *progress
+}
+
+// watch shows the progress of an evaluation.
+func (j *judging) watch(p harness.Progress) {
+	passed := fmt.Sprintf("%.1f %% passed", 100*float64(p.Passed)/float64(max(1, p.Judged)))
+	finished := fmt.Sprintf("%.1f %% finished", 100*float64(p.Finished)/float64(max(1, p.Drawn)))
+	if j.judged == nil {
+		j.judged = j.e.progress("judge", "programs", p.Judged, p.Samples)
+	}
+	if j.sampling == nil && p.Missing > 0 {
+		j.sampling = j.e.progress(j.label, "samples", p.Samples-p.Missing, p.Samples)
+	}
+	if drawn := p.Samples - p.Missing + p.Drawn; j.sampling != nil && j.sampling.done < p.Samples {
+		j.sampling.set(drawn, fmt.Sprintf("%s, %d judged, %s", finished, p.Judged, passed))
+		if drawn == p.Samples {
+			j.sampling.end(finished)
+		}
+	} else {
+		j.judged.set(p.Judged, passed)
+	}
+	j.judged.done = p.Judged
+	if p.Judged == p.Samples {
+		j.judged.end(passed)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
+	"nfcot/internal/eval/harness"
 )
 
 type rlOptions struct {
@@ -73,10 +74,12 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return inputf("%s: %w", x.Source.Init, err)
 	}
-	var exec *executor // opened below, before anything is assembled
-	recipe, err := recipeOf(b, "", x.RL.Stops, func(ctx context.Context, text, entryPoint string) (string, error) {
-		return exec.sanitize(ctx, text, entryPoint)
-	})
+	exec, err := o.openExecutor(e.ctx, b.Problems)
+	if err != nil {
+		return err
+	}
+	defer exec.Close()
+	recipe, err := recipeOf(b, "", x.RL.Stops, exec.Sanitize)
 	if err != nil {
 		return err
 	}
@@ -84,16 +87,12 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return err
 	}
-	if exec, err = e.openExecutor(o.executorOptions, b.Problems); err != nil {
-		return err
-	}
-	defer exec.close()
 	if !o.resume {
 		if err := run.Start(); err != nil {
 			return err
 		}
 	}
-	judge := &rewarder{e: e, run: run, problems: b.Problems, recipe: recipe, exec: exec.run, workers: o.workers}
+	judge := &rewarder{e: e, run: run, problems: b.Problems, recipe: recipe, exec: exec, workers: o.workers}
 	loop := &train.Reinforcement{Config: x.Config, RL: *x.RL, Model: run.Model, Reference: reference, Prompts: prompts,
 		Stop: stopper(run, recipe), Reward: judge.reward, Dir: o.out}
 	if err := e.rlLoop(loop, o.resume); err != nil {
@@ -149,7 +148,7 @@ func settle(x *train.Experiment, b *bench.Benchmark, dir string) error {
 	if err != nil {
 		return input(err)
 	}
-	problems, err := hashProblems(b.Problems)
+	problems, err := harness.HashProblems(b.Problems)
 	if err != nil {
 		return err
 	}

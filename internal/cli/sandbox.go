@@ -5,7 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"nfcot/internal/eval/sandbox"
+	"nfcot/internal/eval/harness"
 )
 
 func (e *env) sandbox() *cli.Command {
@@ -38,13 +38,9 @@ type probe struct {
 }
 
 func (e *env) runSandboxCheck() error {
-	o, err := sandboxOptions(false)
+	box, err := harness.OpenSandbox(e.ctx)
 	if err != nil {
 		return err
-	}
-	box, err := sandbox.Open(e.ctx, o)
-	if err != nil {
-		return refusal(err)
 	}
 	defer box.Close()
 	found, err := box.Probes(e.ctx)

@@ -18,6 +18,7 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/harness"
 )
 
 const studyFile = "study.jsonl"
@@ -64,7 +65,7 @@ type member struct {
 
 // A studyEvaluation is an evaluation with what is computed from its verdicts.
 type studyEvaluation struct {
-	compared
+	harness.Evaluation
 	tasks []eval.TaskReport // in the order of the names of the tasks
 }
 
@@ -202,20 +203,15 @@ func readJSON(path string, into any) error {
 }
 
 func readStudyEvaluation(dir string) (*studyEvaluation, error) {
-	c, err := readEvaluation(dir)
+	c, err := harness.ReadEvaluation(dir)
 	if err != nil {
 		return nil, err
 	}
-	x := &studyEvaluation{compared: c}
-	report, err := eval.Summarize(c.problems(), c.verdicts, nil)
-	if err != nil {
-		return nil, inputf("%s: %w", dir, err)
+	x := &studyEvaluation{Evaluation: *c}
+	if x.MinSamples == 0 {
+		return nil, inputf("%s: the evaluation lacks samples of %d problems", dir, len(x.Unattempted))
 	}
-	if report.MinSamples == 0 {
-		return nil, inputf("%s: the evaluation lacks samples of %d problems", dir, len(report.Unattempted))
-	}
-	x.Report.Tasks = report.Tasks
-	x.tasks = slices.SortedFunc(slices.Values(report.Tasks), func(a, b eval.TaskReport) int { return strings.Compare(a.TaskID, b.TaskID) })
+	x.tasks = slices.SortedFunc(slices.Values(x.Tasks), func(a, b eval.TaskReport) int { return strings.Compare(a.TaskID, b.TaskID) })
 	return x, nil
 }
 
@@ -279,8 +275,8 @@ func (x *studyEvaluation) perProblem(q quantity) []float64 {
 		at[t.TaskID] = i
 	}
 	means := make([]float64, len(x.tasks))
-	for i := range x.verdicts {
-		v := &x.verdicts[i]
+	for i := range x.Verdicts {
+		v := &x.Verdicts[i]
 		task := at[v.TaskID]
 		means[task] += q(v) / float64(x.tasks[task].Samples)
 	}

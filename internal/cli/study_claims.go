@@ -98,7 +98,7 @@ func (f finding) String() string {
 	case f.unit == "times":
 		return fmt.Sprintf("%s: %.2f times [%.2f, %.2f], wanted more than %g", f.What, f.Estimate.Value, f.Estimate.Low, f.Estimate.High, f.Threshold)
 	}
-	return f.What + ": " + points(*f.Estimate) + " points"
+	return f.What + ": " + f.Estimate.Points() + " points"
 }
 
 // claims decides on every claim.

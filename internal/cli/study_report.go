@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/harness"
 	"nfcot/internal/page"
 )
 
@@ -146,9 +147,9 @@ func against(g, reference *group, k int) (string, error) {
 	}
 	e := p.difference(passAt(k))
 	if e.Low <= 0 && e.High >= 0 {
-		return points(e) + " ~", nil
+		return e.Points() + " ~", nil
 	}
-	return points(e), nil
+	return e.Points(), nil
 }
 
 // seeds lists the seeds under which a group was evaluated.
@@ -233,7 +234,7 @@ func (s *study) methodSection() (page.Section, error) {
 
 // curve is pass@k of a group over the k that a figure wants.
 func (s *study) curve(g *group, name string, style int) page.Series {
-	return passCurve(name, style, g.passOver(eval.PlottedKs(fewest(g))))
+	return harness.PassCurve(name, style, g.passOver(eval.PlottedKs(fewest(g))))
 }
 
 // first is the training of the group's first seed that has one.

@@ -246,7 +246,7 @@ func TestClaims(t *testing.T) {
 		for i := range x.tasks {
 			x.tasks[i].TaskID = string(rune('a' + i))
 			for range x.tasks[i].Samples {
-				x.verdicts = append(x.verdicts, eval.Verdict{Sample: eval.Sample{TaskID: x.tasks[i].TaskID, ReasoningPositions: positions, ThinkSeconds: seconds, ThinkFLOPs: seconds}})
+				x.Verdicts = append(x.Verdicts, eval.Verdict{Sample: eval.Sample{TaskID: x.tasks[i].TaskID, ReasoningPositions: positions, ThinkSeconds: seconds, ThinkFLOPs: seconds}})
 			}
 		}
 		return x

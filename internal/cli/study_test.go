@@ -12,6 +12,7 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/harness"
 )
 
 // A fakeMethod is what fakeStudy makes up about a method.
@@ -85,7 +86,7 @@ func fakeStudy(t testing.TB, dir string) {
 			scales = append(scales, perturbedScale{s, 1 / math.Sqrt(1+s*s*9), passOne{0.82 - 0.03*s - jitter, 0.78 - 0.03*s, 0.86 - 0.03*s}, 1 - 0.04*s - jitter, 1 - 0.22*s - jitter})
 		}
 		probe["scales"] = scales
-		if err := writeReport(filepath.Join(dir, in("perturb.json")), probe); err != nil {
+		if err := ckpt.WriteJSON(filepath.Join(dir, in("perturb.json")), probe); err != nil {
 			t.Fatal(err)
 		}
 		add(map[string]any{"part": "perturb", "name": "NF-CoT", "seed": seed, "probe": in("perturb.json")})
@@ -126,11 +127,11 @@ func fakeEvaluation(t testing.TB, dir string, m fakeMethod, seed int, pass, spre
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	x := evaluation{settings: settings{Method: m.method, Bench: "fake", ProblemsHash: fmt.Sprint("problems ", seed)}, Report: report}
-	if err := ckpt.WriteJSONL(filepath.Join(dir, verdictsFile), slices.Values(verdicts)); err != nil {
+	x := harness.Evaluation{Settings: harness.Settings{Method: m.method, Bench: "fake", ProblemsHash: fmt.Sprint("problems ", seed)}, Report: report}
+	if err := ckpt.WriteJSONL(filepath.Join(dir, "verdicts.jsonl"), slices.Values(verdicts)); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeReport(filepath.Join(dir, reportFile), x); err != nil {
+	if err := ckpt.WriteJSON(filepath.Join(dir, "report.json"), x); err != nil {
 		t.Fatal(err)
 	}
 }

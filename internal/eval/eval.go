@@ -52,6 +52,9 @@ const (
 	Crashed     Kind = "crashed"
 )
 
+// Kinds are all kinds, in the order in which tables have them.
+var Kinds = []Kind{Passed, Failed, TimedOut, OutOfMemory, Crashed}
+
 // KindOf is the kind of a verdict's result: the text before the first colon.
 func KindOf(result string) Kind {
 	kind, _, _ := strings.Cut(result, ":")

@@ -110,6 +110,16 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 	return context.Cause(ctx)
 }
 
+// JudgeAll returns the verdicts of samples in their order, see Judge.
+func JudgeAll(ctx context.Context, exec Executor, assemble Assemble, problems []Problem, samples []Sample, workers int) ([]Verdict, error) {
+	verdicts := make([]Verdict, len(samples))
+	err := Judge(ctx, exec, assemble, problems, Numbering(samples), workers, func(i int, v Verdict) error {
+		verdicts[i] = v
+		return nil
+	})
+	return verdicts, err
+}
+
 // A queue is a first-in-first-out channel without a bound: who draws samples
 // does not wait for who judges them.
 type queue struct {

@@ -4,6 +4,7 @@ package eval
 // intervals for its mean over problems.
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -38,6 +39,16 @@ type Estimate struct {
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 	Method string  `json:"method"` // how the interval was made: "bootstrap" or "wilson"
+}
+
+// Percent writes a fraction in percent, with its interval.
+func (e Estimate) Percent() string {
+	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*e.Value, 100*e.Low, 100*e.High)
+}
+
+// Points writes a difference of two fractions in percentage points, with its interval.
+func (e Estimate) Points() string {
+	return fmt.Sprintf("%+.1f [%+.1f, %+.1f]", 100*e.Value, 100*e.Low, 100*e.High)
 }
 
 const (

@@ -1,4 +1,4 @@
-package cli
+package harness
 
 import (
 	"bytes"
@@ -38,8 +38,8 @@ type entry[T any] struct {
 
 // openJournal opens or creates the journal of some work, which is described by
 // everything that its rows depend on, as an object. A journal of other work, or a
-// damaged one, is begun anew, and e says so.
-func openJournal[T any](e *env, path string, work any) (*journal[T], error) {
+// damaged one, is begun anew, and logf is told so.
+func openJournal[T any](path string, work any, logf func(string, ...any)) (*journal[T], error) {
 	text, err := json.Marshal(work)
 	if err != nil {
 		return nil, err
@@ -55,9 +55,9 @@ func openJournal[T any](e *env, path string, work any) (*journal[T], error) {
 		return j, nil
 	case errors.Is(err, ckpt.ErrEmpty):
 	case err != nil:
-		e.say("eval: beginning anew: %v", err)
+		logf("eval: beginning anew: %v", err)
 	default:
-		e.say("eval: beginning anew: %s is of %s", path, difference)
+		logf("eval: beginning anew: %s is of %s", path, difference)
 	}
 	clear(j.rows)
 	j.circumstances = nil

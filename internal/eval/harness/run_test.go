@@ -1,4 +1,4 @@
-package cli
+package harness
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -18,8 +17,8 @@ import (
 	"pgregory.net/rapid"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
 )
 
 // hashed is an executor whose outcomes depend on the program alone. It ends a
@@ -39,7 +38,7 @@ func (h hashed) Execute(ctx context.Context, p eval.Problem, program string) (ev
 		}
 	}
 	digest := sha256.Sum256([]byte(p.TaskID + program))
-	o := eval.Outcome{Kind: kinds[int(digest[0])%len(kinds)], WallClock: digest[1]%4 == 0, InProcess: digest[2]%8 == 0, Seconds: rand.Float64()}
+	o := eval.Outcome{Kind: eval.Kinds[int(digest[0])%len(eval.Kinds)], WallClock: digest[1]%4 == 0, InProcess: digest[2]%8 == 0, Seconds: rand.Float64()}
 	if o.Kind == eval.Failed || o.Kind == eval.Crashed {
 		o.Detail = fmt.Sprintf("<%x>", digest[:3])
 	}
@@ -49,12 +48,12 @@ func (h hashed) Execute(ctx context.Context, p eval.Problem, program string) (ev
 	return o, nil
 }
 
-// An attempt is a call of eval on the samples of a file.
+// An attempt is a call of Run on given samples.
 type attempt struct {
 	dir      string
 	problems []eval.Problem
-	samples  string
-	shard    shard
+	samples  []eval.Sample
+	shard    Shard
 	workers  int
 	runs     int // after which it is interrupted; negative: never
 }
@@ -63,17 +62,6 @@ type attempt struct {
 func (a attempt) do(t *rapid.T) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	e := &env{ctx: ctx, stdout: io.Discard, stderr: io.Discard, quiet: true}
-	o := defaultEval()
-	o.samples, o.out, o.shard, o.workers = a.samples, a.dir, a.shard, a.workers
-	x := evaluation{settings: settings{Bench: "b", Format: a.problems[0].Format}}
-	if a.shard != whole {
-		x.Shard = a.shard.String()
-	}
-	source, err := e.openSource(o, a.problems, nil, &x.settings)
-	if err == nil {
-		err = os.MkdirAll(a.dir, 0o755)
-	}
 	exec := hashed{stop: cancel}
 	if a.runs >= 0 {
 		exec.runs = make(chan struct{}, a.runs)
@@ -81,10 +69,9 @@ func (a attempt) do(t *rapid.T) bool {
 			exec.runs <- struct{}{}
 		}
 	}
-	if err == nil {
-		_, err = e.judgeAndReport(o, x, exec, eval.Concatenate, a.problems, source, []int{1, 2})
-	}
-	if errors.Is(err, train.ErrInterrupted) {
+	_, err := Run(ctx, Plan{Bench: "b", Problems: a.problems, Recipe: &bench.Recipe{Assemble: eval.Concatenate}, Executor: &Executor{Executor: exec},
+		K: []int{1, 2}, Workers: a.workers, Shard: a.shard, Given: a.samples, Out: a.dir, Logf: func(string, ...any) {}})
+	if errors.Is(err, ErrInterrupted) {
 		return false
 	}
 	if err != nil {
@@ -136,25 +123,26 @@ func TestAnyInterleavingEndsTheSame(t *testing.T) {
 		for i := range rapid.IntRange(1, 6).Draw(t, "problems") {
 			problems = append(problems, eval.Problem{TaskID: fmt.Sprint("t/", i), Prompt: "p", EntryPoint: "f", Test: "t", Format: format})
 		}
-		var lines bytes.Buffer
+		var samples []eval.Sample
 		for i := range rapid.IntRange(1, 25).Draw(t, "samples") {
-			fmt.Fprintf(&lines, `{"task_id":"t/%d","completion":"<é>\n%d","x": 1.0}`+"\n", rapid.IntRange(0, len(problems)-1).Draw(t, "task"), i)
+			var s eval.Sample
+			line := fmt.Sprintf(`{"task_id":"t/%d","completion":"<é>\n%d","x": 1.0}`, rapid.IntRange(0, len(problems)-1).Draw(t, "task"), i)
+			if err := s.UnmarshalJSON([]byte(line)); err != nil {
+				t.Fatal(err)
+			}
+			samples = append(samples, s)
 		}
-		samples := filepath.Join(dir, "given.jsonl")
-		if err := os.WriteFile(samples, lines.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		undisturbed := attempt{filepath.Join(dir, "whole"), problems, samples, whole, 1, -1}
+		undisturbed := attempt{filepath.Join(dir, "whole"), problems, samples, Whole, 1, -1}
 		undisturbed.do(t)
 		want := files(t, undisturbed.dir)
 
 		a := attempt{problems: problems, samples: samples}
 		count := rapid.IntRange(1, 4).Draw(t, "shards")
-		merge := mergeOptions{out: filepath.Join(dir, "merged")}
+		var dirs []string
 		for i := range count {
-			a.shard = shard{i, count}
-			a.dir = filepath.Join(dir, a.shard.folder())
-			merge.dirs = append(merge.dirs, a.dir)
+			a.shard = Shard{i, count}
+			a.dir = filepath.Join(dir, a.shard.Folder())
+			dirs = append(dirs, a.dir)
 			for ended := false; !ended; {
 				a.workers = rapid.IntRange(1, 4).Draw(t, "workers")
 				a.runs = rapid.IntRange(-1, 12).Draw(t, "runs")
@@ -164,11 +152,11 @@ func TestAnyInterleavingEndsTheSame(t *testing.T) {
 		}
 		got := files(t, a.dir)
 		if count > 1 {
-			e := &env{ctx: context.Background(), stdout: io.Discard, stderr: io.Discard}
-			if err := e.runMerge(merge); err != nil {
+			merged := filepath.Join(dir, "merged")
+			if _, err := Merge(dirs, merged); err != nil {
 				t.Fatal(err)
 			}
-			got = files(t, merge.out)
+			got = files(t, merged)
 		}
 		for name, text := range want {
 			if got[name] != text {
@@ -197,11 +185,11 @@ func TestJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	type work struct{ A, B int }
 	var said bytes.Buffer
-	e := &env{stderr: &said}
+	logf := func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) }
 	open := func(w work, rows int, say string) {
 		t.Helper()
 		said.Reset()
-		j, err := openJournal[string](e, path, w)
+		j, err := openJournal[string](path, w, logf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +223,7 @@ func TestJournal(t *testing.T) {
 	}
 	// Circumstances are kept, each once.
 	for range 2 {
-		j, err := openJournal[string](e, path, work{1, 3})
+		j, err := openJournal[string](path, work{1, 3}, logf)
 		if err != nil {
 			t.Fatal(err)
 		}

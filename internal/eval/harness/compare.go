@@ -1,0 +1,154 @@
+package harness
+
+// This file reads evaluations and lays them side by side.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/eval"
+	"nfcot/internal/page"
+)
+
+// ReadEvaluation reads what Run or Merge left in a folder.
+func ReadEvaluation(dir string) (*Evaluation, error) {
+	x := &Evaluation{}
+	path := filepath.Join(dir, reportFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, inputf("%s: not the folder of a finished evaluation: it has no %s", dir, reportFile)
+	}
+	if err != nil {
+		return nil, input(err)
+	}
+	if err := json.Unmarshal(text, x); err != nil {
+		return nil, inputf("%s: %w", path, err)
+	}
+	x.Dir = dir
+	path = filepath.Join(dir, verdictsFile)
+	x.Verdicts, err = ckpt.ReadAllJSONL[eval.Verdict](path)
+	if err != nil && !errors.Is(err, ckpt.ErrEmpty) {
+		return nil, input(err)
+	}
+	if len(x.Verdicts) != x.Samples {
+		return nil, inputf("%s: found %d verdicts, expected the %d of %s", path, len(x.Verdicts), x.Samples, reportFile)
+	}
+	counted, err := eval.Summarize(x.problems(), x.Verdicts, nil)
+	if err != nil {
+		return nil, inputf("%s: %w", path, err)
+	}
+	x.Tasks = counted.Tasks
+	return x, nil
+}
+
+// problems are those of an evaluation that was read, as far as its verdicts say.
+func (x *Evaluation) problems() []eval.Problem {
+	var problems []eval.Problem
+	seen := map[string]bool{}
+	for _, v := range x.Verdicts {
+		if !seen[v.TaskID] {
+			seen[v.TaskID] = true
+			problems = append(problems, eval.Problem{TaskID: v.TaskID})
+		}
+	}
+	for _, task := range x.Unattempted {
+		problems = append(problems, eval.Problem{TaskID: task})
+	}
+	return problems
+}
+
+// A Compared evaluation has its differences to the first of several.
+type Compared struct {
+	Dir string `json:"dir"`
+	*Evaluation
+	Differences []eval.PassEstimate `json:"differences,omitempty"` // of pass@k, this one minus the first
+}
+
+// Compare compares evaluations of the same problems with the first of them, paired
+// by problem, for the k that both have.
+func Compare(all []*Evaluation) ([]Compared, error) {
+	var compared []Compared
+	for i, x := range all {
+		c := Compared{Dir: x.Dir, Evaluation: x}
+		if i > 0 {
+			if err := c.compare(all[0]); err != nil {
+				return nil, err
+			}
+		}
+		compared = append(compared, c)
+	}
+	return compared, nil
+}
+
+// compare adds the differences to the first evaluation.
+func (c *Compared) compare(first *Evaluation) error {
+	if c.ProblemsHash != first.ProblemsHash || c.Shard != first.Shard {
+		return inputf("%s and %s are evaluations of different problems and cannot be compared", first.Dir, c.Dir)
+	}
+	for _, p := range c.PassAtK {
+		if p.K > first.MinSamples {
+			continue
+		}
+		difference, err := eval.Compare(first.problems(), c.Verdicts, first.Verdicts, p.K)
+		if err != nil {
+			return inputf("%s and %s: %w", first.Dir, c.Dir, err)
+		}
+		c.Differences = append(c.Differences, eval.PassEstimate{K: p.K, Estimate: difference})
+	}
+	return nil
+}
+
+// name is what tables and plots call an evaluation.
+func (c *Compared) name() string {
+	if c.Method == "" {
+		return c.Dir
+	}
+	return c.Dir + " (" + c.Method + ")"
+}
+
+// SideBySide is the table of evaluations: a line for each and each k.
+func SideBySide(all []Compared) page.Table {
+	table := page.Table{Header: []string{"evaluation", "benchmark", "recipe", "problems", "samples", "k", "pass@k, %"}}
+	base := slices.ContainsFunc(all, func(c Compared) bool { return c.BasePassAtK != nil })
+	if base {
+		table.Header = append(table.Header, "base tests alone, %")
+	}
+	table.Header = append(table.Header, "difference to the first, points")
+	for _, c := range all {
+		for i, p := range c.PassAtK {
+			row := []string{c.name(), c.Bench, c.Recipe, fmt.Sprint(c.Problems), fmt.Sprint(c.Samples), fmt.Sprint(p.K), p.Percent()}
+			if c.BasePassAtK != nil {
+				row = append(row, c.BasePassAtK[i].Percent())
+			} else if base {
+				row = append(row, "")
+			}
+			difference := ""
+			for _, d := range c.Differences {
+				if d.K == p.K {
+					difference = d.Points()
+				}
+			}
+			table.Rows = append(table.Rows, append(row, difference))
+		}
+	}
+	return table
+}
+
+// Document is a page of evaluations: the table and their curves of pass@k, then the
+// problems of each.
+func Document(all []Compared) page.Document {
+	summary := page.Section{Title: "Evaluations", Tables: []page.Table{SideBySide(all)}}
+	var problems []page.Section
+	var curves []page.Series
+	for _, c := range all {
+		curves = append(curves, c.curves(c.name(), len(curves))...)
+		problems = append(problems, page.Section{Title: c.name(), Tables: []page.Table{c.TaskTable()}})
+	}
+	summary.Figures = []*page.Figure{passFigure(curves)}
+	return page.Document{Title: "pass@k", Sections: append([]page.Section{summary}, problems...)}
+}

@@ -1,0 +1,164 @@
+package harness
+
+// This file opens what runs programs.
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
+	"nfcot/internal/eval/cpython"
+	"nfcot/internal/eval/sandbox"
+	"nfcot/internal/eval/starlark"
+)
+
+// The executors by name.
+const (
+	Auto     = "auto" // Starlark for minicode's problems, CPython for all others
+	Starlark = "starlark"
+	CPython  = "cpython"
+)
+
+// Limits of memory, in bytes: those of the executors unless others are given, and
+// what a worker of either needs to start and run small programs.
+const (
+	memoryStarlark = starlark.DefaultMemory
+	memoryCPython  = 4096 << 20
+	LeastMemory    = 64 << 20
+)
+
+// ExecutorOptions say what runs programs, and under which limits.
+type ExecutorOptions struct {
+	Name    string        // of an executor
+	Timeout time.Duration // of a program with its test; 0: what the benchmark's own harness gives, 3 s in Starlark
+	Memory  int64         // bytes a program may use; 0: 4 GiB in CPython, 512 MiB in Starlark
+	Python  string        // path of the CPython; empty: python3 or the newest python3.N there is
+	Unsafe  bool          // no sandbox around CPython
+	Workers int           // programs run at a time
+}
+
+// ExecutorInfo is what a report says of an executor: everything that verdicts
+// may depend on, and what stood between the programs and the machine.
+type ExecutorInfo struct {
+	Executor    string  `json:"executor"`
+	Python      string  `json:"python,omitempty"`          // version
+	Sandbox     string  `json:"sandbox,omitempty"`         // the walls that stood
+	Unsandboxed bool    `json:"unsandboxed,omitempty"`     // ExecutorOptions.Unsafe
+	Timeout     float64 `json:"timeout_seconds,omitempty"` // absent: what the benchmark's own harness gives
+	Memory      int64   `json:"memory_bytes"`
+}
+
+// An Executor runs programs; it has to be closed.
+type Executor struct {
+	eval.Executor
+	Info ExecutorInfo
+
+	sanitize bench.Sanitizer
+	close    func() error
+}
+
+// OpenExecutor makes ready what runs the programs of the problems. Its workers and
+// the confined half of its sandbox are this program, called with the hidden
+// subcommands of packages starlark and sandbox.
+func OpenExecutor(ctx context.Context, o ExecutorOptions, problems []eval.Problem) (*Executor, error) {
+	if o.Name == Auto {
+		o.Name = executorFor(problems)
+	}
+	switch o.Name {
+	case Starlark:
+		return openStarlark(o, problems)
+	case CPython:
+		return openCPython(ctx, o)
+	}
+	return nil, inputf("--executor is %q; want auto, starlark or cpython", o.Name)
+}
+
+// executorFor is the executor of problems unless the user chooses: Starlark for
+// those of minicode, also out of a file.
+func executorFor(problems []eval.Problem) string {
+	for _, p := range problems {
+		if !strings.HasPrefix(p.TaskID, "minicode/") {
+			return CPython
+		}
+	}
+	return Starlark
+}
+
+// openStarlark is the embedded interpreter.
+func openStarlark(o ExecutorOptions, problems []eval.Problem) (*Executor, error) {
+	for _, p := range problems {
+		if p.Format != eval.HumanEval {
+			return nil, inputf("--executor starlark: the tests of %s are not in HumanEval's format; use --executor cpython", p.TaskID)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	x := &starlark.Executor{
+		Command: []string{self, starlark.Subcommand},
+		Timeout: cmp.Or(o.Timeout, starlark.DefaultTimeout),
+		Memory:  cmp.Or(o.Memory, memoryStarlark),
+	}
+	info := ExecutorInfo{Executor: Starlark, Timeout: x.Timeout.Seconds(), Memory: x.Memory}
+	return &Executor{x, info, noSanitizer, x.Close}, nil
+}
+
+// openCPython is the interpreter that public benchmarks are written for.
+func openCPython(ctx context.Context, o ExecutorOptions) (*Executor, error) {
+	memory := cmp.Or(o.Memory, memoryCPython)
+	box, err := sandboxOptions(o.Unsafe)
+	if err != nil {
+		return nil, err
+	}
+	x, err := cpython.Open(ctx, cpython.Options{Python: o.Python, Sandbox: box, Memory: memory, Timeout: o.Timeout, Workers: o.Workers})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	info := ExecutorInfo{
+		Executor: CPython, Python: x.Version(), Sandbox: x.Walls(), Unsandboxed: o.Unsafe, Timeout: o.Timeout.Seconds(), Memory: memory,
+	}
+	return &Executor{x, info, x.Sanitize, x.Close}, nil
+}
+
+// OpenSandbox opens a sandbox with nothing in it, for its checks.
+func OpenSandbox(ctx context.Context) (*sandbox.Sandbox, error) {
+	o, err := sandboxOptions(false)
+	if err != nil {
+		return nil, err
+	}
+	box, err := sandbox.Open(ctx, o)
+	return box, refusal(err)
+}
+
+// sandboxOptions are those of a sandbox whose confined half is this program.
+func sandboxOptions(unsafe bool) (sandbox.Options, error) {
+	self, err := os.Executable()
+	return sandbox.Options{Command: []string{self, sandbox.Subcommand}, Unsafe: unsafe}, err
+}
+
+// Close ends the executor's processes. No call of Execute may be running.
+func (x *Executor) Close() error { return x.close() }
+
+// Sanitize is EvalPlus's sanitiser, for recipes that need one. Only CPython has it.
+func (x *Executor) Sanitize(ctx context.Context, text, entryPoint string) (string, error) {
+	return x.sanitize(ctx, text, entryPoint)
+}
+
+// noSanitizer stands for EvalPlus's where there is no CPython.
+func noSanitizer(context.Context, string, string) (string, error) {
+	return "", inputf("recipe evalplus needs CPython; give another --recipe, or --executor cpython")
+}
+
+// refusal marks an error for which the user has the remedy.
+func refusal(err error) error {
+	if errors.As(err, new(*sandbox.Refused)) || errors.As(err, new(*cpython.NotFound)) {
+		return input(err)
+	}
+	return err
+}

