@@ -62,10 +62,8 @@ func (e *env) eval() *cli.Command {
 func (e *env) chooseShard(o *evalOptions, flag string, getenv func(string) string) error {
 	var err error
 	if flag != "" {
-		if o.shard, err = harness.ParseShard(flag, getenv); err != nil {
-			return inputf("--shard is %q; %w", flag, err)
-		}
-		return nil
+		o.shard, err = harness.ParseShard(flag, getenv)
+		return err
 	}
 	var variable string
 	if o.shard, variable = harness.JobShard(getenv); variable != "" {

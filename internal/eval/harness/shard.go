@@ -2,7 +2,6 @@ package harness
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -44,21 +43,21 @@ func ParseShard(text string, getenv func(string) string) (Shard, error) {
 	first, second, ok := strings.Cut(text, "/")
 	count, err := strconv.Atoi(second)
 	if !ok || err != nil || count < 1 {
-		return Whole, errors.New("want i/n, shard i of n, counted from 0, like 0/4")
+		return Whole, inputf("--shard is %q; want i/n, shard i of n, counted from 0, like 0/4", text)
 	}
 	if first == "" {
 		index, variable := jobIndex(getenv)
 		if variable == "" {
-			return Whole, errors.New("none of JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID and OMPI_COMM_WORLD_RANK says which; want i/n, counted from 0, like 0/4")
+			return Whole, inputf("--shard %s: none of JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID and OMPI_COMM_WORLD_RANK says which; want i/n, counted from 0, like 0/4", text)
 		}
 		if index < 0 || index >= count {
-			return Whole, fmt.Errorf("%s is %s, which makes shard %d; there are shards 0 to %d", variable, getenv(variable), index, count-1)
+			return Whole, inputf("--shard %s: %s is %s, which makes shard %d; there are shards 0 to %d", text, variable, getenv(variable), index, count-1)
 		}
 		return Shard{index, count}, nil
 	}
 	index, err := strconv.Atoi(first)
 	if err != nil || index < 0 || index >= count {
-		return Whole, fmt.Errorf("shards of %d are counted from 0/%d to %d/%d", count, count, count-1, count)
+		return Whole, inputf("--shard is %q; shards of %d are counted from 0/%d to %d/%d", text, count, count, count-1, count)
 	}
 	return Shard{index, count}, nil
 }
