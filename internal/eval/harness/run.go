@@ -12,47 +12,8 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/eval"
-	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/starlark"
 )
-
-// A Plan is one evaluation, or one shard of it. Samples are given, or Draw makes
-// them.
-type Plan struct {
-	Bench    string // name of the benchmark, or its file
-	Seed     uint64 // of the samples and of generated problems: recorded only
-	Problems []eval.Problem
-	Recipe   *bench.Recipe
-	Executor *Executor
-	K        []int // of pass@k
-	Workers  int   // programs run at a time
-	Shard    Shard // Whole for all problems
-
-	Given []eval.Sample
-
-	// Draw yields the samples of the numbers in missing, which rise: sample i is
-	// number i%N of those of problem i/N. Each depends on Sampling, its problem and
-	// its number alone, so that what is missing can be drawn later.
-	Draw       func(ctx context.Context, missing []int) iter.Seq2[eval.Numbered, error]
-	N          int             // samples of each problem
-	Method     string          // that draws them
-	Sampling   json.RawMessage // an object of all that they depend on beside problems, recipe and seed
-	PeakMemory func() int64    // bytes that this process held at most; 0 if not known
-
-	Out     string // folder for all files
-	Results string // file for the verdicts; empty: verdicts.jsonl in Out
-
-	Watch func(Progress)       // is told of every sample and verdict; calls do not overlap. nil: nobody watches
-	Logf  func(string, ...any) // lines for the user
-}
-
-// Progress says how far an evaluation, or a shard of it, is.
-type Progress struct {
-	Samples         int // of the evaluation
-	Missing         int // that had to be drawn when the drawing began; 0 before, and where none had
-	Drawn, Finished int // of the missing: those that are drawn, and of these those that came to their end
-	Judged, Passed  int // of all, earlier calls of Run included
-}
 
 // A run is an evaluation under way. Until all files are there, it keeps journals of
 // the samples drawn and of the verdicts.
@@ -212,14 +173,6 @@ func (r *run) judge(ctx context.Context) error {
 	})
 }
 
-// add counts a verdict.
-func (p *Progress) add(v eval.Verdict) {
-	p.Judged++
-	if v.Passed {
-		p.Passed++
-	}
-}
-
 // report changes the progress and tells who watches.
 func (r *run) report(change func(*Progress)) {
 	r.mu.Lock()
@@ -334,24 +287,4 @@ func (r *run) remove() error {
 		return r.verdicts.remove()
 	}
 	return errors.Join(r.samples.remove(), r.verdicts.remove())
-}
-
-// FailingSolutions runs the canonical solutions of those problems that have one, and
-// returns how many these are and the verdicts of those that fail. In an interpreter
-// of a part of Python, samples for these problems fail too, whatever they are worth.
-func (p *Plan) FailingSolutions(ctx context.Context) (solved int, failed []eval.Verdict, err error) {
-	problems := p.Shard.of(p.Problems)
-	var solutions []eval.Sample
-	for _, q := range problems {
-		if q.CanonicalSolution != "" {
-			solutions = append(solutions, eval.Sample{TaskID: q.TaskID, Completion: q.CanonicalSolution})
-		}
-	}
-	verdicts, err := eval.JudgeAll(ctx, p.Executor, eval.Concatenate, problems, solutions, p.Workers)
-	for _, v := range verdicts {
-		if !v.Passed {
-			failed = append(failed, v)
-		}
-	}
-	return len(solutions), failed, err
 }
