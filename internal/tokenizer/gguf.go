@@ -185,9 +185,18 @@ func (g *GGUF) setGPT2(doc *document) (addBOS bool, err error) {
 	if !known {
 		return false, fmt.Errorf("tokenizer.ggml.pre is %.40q, which is not known here", g.Pre)
 	}
-	if doc.Model.Merges, err = parseMerges(g.Merges); err != nil {
+	merges, err := parseMerges(g.Merges)
+	if err != nil {
 		return false, fmt.Errorf("tokenizer.ggml.merges: %w", err)
 	}
+	doc.Model.Merges = slices.DeleteFunc(merges, func(m [2]string) bool { // merges of and to what is no token come to nothing
+		for _, text := range []string{m[0], m[1], m[0] + m[1]} {
+			if _, ok := doc.Model.Vocab[text]; !ok {
+				return true
+			}
+		}
+		return false
+	})
 	doc.Model.IgnoreMerges = pre.ignoreMerges
 	if pre.nfc {
 		doc.Normalizer = mustMarshal(part{"type": "NFC"})
