@@ -1,11 +1,10 @@
 package cli
 
 import (
+	"nfcot/internal/cot/experiment"
 	"slices"
 
 	"github.com/urfave/cli/v2"
-
-	"nfcot/internal/cot/train"
 )
 
 // The tokens of Qwen3's chat format.
@@ -34,7 +33,7 @@ func (o *chatOptions) flags() []cli.Flag {
 // frame is the prompt that has text as the user's turn and begins the assistant's,
 // letter for letter as the chat template of Qwen3's tokenizer_config.json does. It fails
 // for models that do not have the format.
-func (o *chatOptions) frame(run *train.Run, text string) (string, error) {
+func (o *chatOptions) frame(run *experiment.Run, text string) (string, error) {
 	for _, token := range []string{turnStart, turnEnd} {
 		if _, ok := run.Tokenizer.TokenID(token); !ok {
 			return "", inputf("%s: its tokenizer has no token %s; --chat needs a model with Qwen3's chat format", run.Dir, token)
@@ -45,7 +44,7 @@ func (o *chatOptions) frame(run *train.Run, text string) (string, error) {
 	}
 	special := run.Model.Special
 	if id, _ := run.Tokenizer.TokenID(turnEnd); id != special.EOS && !slices.Contains(special.MoreEOS, id) {
-		return "", inputf("%s: %s does not end its answers; --chat needs a chat model, whose eos_token_id in %s has this token", run.Dir, turnEnd, train.GenerationFile)
+		return "", inputf("%s: %s does not end its answers; --chat needs a chat model, whose eos_token_id in %s has this token", run.Dir, turnEnd, experiment.GenerationFile)
 	}
 	prompt := ""
 	if o.system != "" {

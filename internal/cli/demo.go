@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 )
@@ -110,7 +111,7 @@ func (e *env) demoMethod(o demoOptions, number int, method, name string) (demoRo
 	t.method, t.source.Thoughts, t.out = method, in("thoughts"), in(method)
 	t.set = []string{fmt.Sprintf("seed=%d", o.seed)}
 	if o.quick {
-		stages := train.Default(method).Stages
+		stages := experiment.Default(method).Stages
 		for i, s := range stages.List() {
 			if s.Steps > 0 {
 				t.set = append(t.set, fmt.Sprintf("stages.%d.steps=%d", i, s.Steps/20))
@@ -158,7 +159,7 @@ func (e *env) printDemo(o demoOptions, rows []demoRow) error {
 // showSample shows one problem as the model thought about it: the first sample
 // that was judged.
 func (e *env) showSample(model, verdicts string) error {
-	run, err := train.Open(model, nil)
+	run, err := experiment.Open(model, nil)
 	if err != nil {
 		return err
 	}

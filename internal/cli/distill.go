@@ -10,6 +10,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
@@ -90,7 +91,7 @@ func (e *env) runDistill(o distillOptions) error {
 		DistillConfig: o.DistillConfig, Examples: len(examples), Parameters: vae.Params.Count(), ActiveDims: vae.ActiveDims(),
 		Reconstruction: train.Reconstruct(vae, tensor.From(codes.Data[:n*o.VAE.K*o.VAE.D], n*o.VAE.K, o.VAE.D), chains[:n], o.Seed, 0, 0.3),
 	}
-	thoughts := cot.Thoughts{Tokenizer: tok, VAE: vae, Examples: examples, Codes: codes, Report: report}
+	thoughts := data.Thoughts{Tokenizer: tok, VAE: vae, Examples: examples, Codes: codes, Report: report}
 	if err := thoughts.Save(o.out); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"iter"
 
 	"nfcot/internal/cot"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 )
@@ -22,7 +22,7 @@ type sampling struct {
 }
 
 // record is what a report says of the sampling with a model.
-func (o *samplingOptions) record(run *train.Run) (json.RawMessage, error) {
+func (o *samplingOptions) record(run *experiment.Run) (json.RawMessage, error) {
 	hash, err := hashModel(o.model, run.Experiment)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ var errEnough = errors.New("enough samples")
 
 // drawMissing returns what draws the samples of an evaluation: number i is i%n of
 // problem i/n.
-func (e *env) drawMissing(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions) func(context.Context, []int) iter.Seq2[eval.Numbered, error] {
+func (e *env) drawMissing(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions) func(context.Context, []int) iter.Seq2[eval.Numbered, error] {
 	return func(_ context.Context, missing []int) iter.Seq2[eval.Numbered, error] {
 		return func(yield func(eval.Numbered, error) bool) {
 			wanted := map[int]bool{}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 )
@@ -86,7 +86,7 @@ func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
 	}
 	plan := harness.Plan{Bench: o.bench, Seed: o.Seed, Problems: b.Problems, K: ks, Workers: o.workers, Shard: o.shard,
 		Out: o.out, Results: o.results, Logf: e.say}
-	var run *train.Run // nil where samples are given
+	var run *experiment.Run // nil where samples are given
 	if o.samples != "" {
 		plan.Given, err = o.readGiven(b.Problems)
 	} else {
@@ -128,7 +128,7 @@ func (o *evalOptions) readGiven(problems []eval.Problem) ([]eval.Sample, error) 
 }
 
 // openDrawer opens the model that draws samples.
-func (o *evalOptions) openDrawer(problems []eval.Problem) (*train.Run, error) {
+func (o *evalOptions) openDrawer(problems []eval.Problem) (*experiment.Run, error) {
 	if err := eval.CheckSamples(problems, nil); err != nil {
 		return nil, inputf("%s: %w", o.bench, err)
 	}

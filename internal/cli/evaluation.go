@@ -7,17 +7,16 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"nfcot/internal/cot/experiment"
 	"os"
 	"path/filepath"
 	"slices"
-
-	"nfcot/internal/cot/train"
 )
 
 // hashModel tells the model of one folder from another: by its configuration,
 // without the names of what it was made from, its tokenizer and its weights.
 // Adapters are as good as what they are beside.
-func hashModel(dir string, x train.Experiment) (string, error) {
+func hashModel(dir string, x experiment.Experiment) (string, error) {
 	h := sha256.New()
 	config, err := json.Marshal(x.Config)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/minicode"
-	"nfcot/internal/cot/train"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tensor/kernel"
 )
@@ -40,7 +40,7 @@ func (o *modelOption) flags() []cli.Flag {
 }
 
 // open reads the model.
-func (o *modelOption) open() (*train.Run, error) {
+func (o *modelOption) open() (*experiment.Run, error) {
 	var format *kernel.Format
 	if o.weights != "" {
 		f, ok := kernel.ParseFormat(o.weights)
@@ -49,7 +49,7 @@ func (o *modelOption) open() (*train.Run, error) {
 		}
 		format = &f
 	}
-	run, err := train.Open(o.model, format)
+	run, err := experiment.Open(o.model, format)
 	return run, input(err)
 }
 
@@ -131,7 +131,7 @@ func (o *samplingOptions) check() error {
 }
 
 // open reads the model and makes it think as the flags say.
-func (o *samplingOptions) open() (*train.Run, error) {
+func (o *samplingOptions) open() (*experiment.Run, error) {
 	run, err := o.modelOption.open()
 	if err != nil {
 		return nil, err

@@ -2,10 +2,9 @@ package cli
 
 import (
 	"errors"
+	"nfcot/internal/cot/experiment"
 
 	"github.com/urfave/cli/v2"
-
-	"nfcot/internal/cot/train"
 )
 
 func (e *env) fuse() *cli.Command {
@@ -24,7 +23,7 @@ func (e *env) fuse() *cli.Command {
 			if err := emptyFolder(out); err != nil {
 				return err
 			}
-			run, err := train.OpenFused(model)
+			run, err := experiment.OpenFused(model)
 			if err != nil {
 				return input(err)
 			}

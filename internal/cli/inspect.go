@@ -8,8 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/data"
+	"nfcot/internal/cot/experiment"
 )
 
 // A tensorInfo is a line of inspect.
@@ -79,7 +79,7 @@ func (e *env) runInspect(path string) error {
 	}
 	e.printTable([]string{"tensor", "file", "type", "shape"}, rows)
 	fmt.Fprintf(e.stdout, "%d tensors, %d numbers\n", len(tensors), numbers)
-	for _, name := range []string{train.ConfigFile, cot.ConfigFile, train.GenerationFile} {
+	for _, name := range []string{experiment.ConfigFile, data.ConfigFile, experiment.GenerationFile} {
 		if text, err := os.ReadFile(filepath.Join(path, name)); err == nil {
 			fmt.Fprintf(e.stdout, "\n%s:\n%s", name, indent(string(text)))
 		}

@@ -2,10 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"nfcot/internal/cot/experiment"
 
 	"github.com/urfave/cli/v2"
-
-	"nfcot/internal/cot/train"
 )
 
 // A methodInfo is a line of methods.
@@ -28,7 +27,7 @@ func (e *env) methods() *cli.Command {
 func (e *env) printMethods() error {
 	var rows [][]string
 	var cannot []error
-	for _, m := range train.Methods {
+	for _, m := range experiment.Methods {
 		// What samples with an exact likelihood can be reinforced.
 		line := methodInfo{Name: m.Name, What: m.What, Samples: true, Scores: m.Scores, Reinforces: m.Scores}
 		if e.json {

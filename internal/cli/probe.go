@@ -10,7 +10,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/harness"
@@ -29,7 +29,7 @@ func (e *env) probe() *cli.Command {
 }
 
 // openThinker reads a model whose thoughts can be probed.
-func (o *modelOption) openThinker() (*train.Run, error) {
+func (o *modelOption) openThinker() (*experiment.Run, error) {
 	run, err := o.open()
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (o *modelOption) openThinker() (*train.Run, error) {
 
 // sigmasOf are the standard deviations that the head gave the thoughts of samples, mean
 // over dimensions; nil for methods whose thoughts have none.   → [n][K]
-func sigmasOf(run *train.Run, samples []cot.Sample) [][]float64 {
+func sigmasOf(run *experiment.Run, samples []cot.Sample) [][]float64 {
 	nf, ok := run.Model.Sampler().(*cot.NFCoT)
 	if !ok {
 		return nil
@@ -82,7 +82,7 @@ func (e *env) printProbe(out string, found any, print func()) error {
 }
 
 // samplesOf are all samples of problems, problem by problem.
-func (e *env) samplesOf(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options) ([]cot.Sample, error) {
+func (e *env) samplesOf(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options) ([]cot.Sample, error) {
 	var samples []cot.Sample
 	err := e.sampleBatches(run, problems, recipe, o, options, func(_ eval.Problem, s cot.Sample) error {
 		samples = append(samples, s)
@@ -106,7 +106,7 @@ func (p passOne) String() string {
 // programs. Sample j of all is sample j%n of problem j/n.
 type lab struct {
 	e        *env
-	run      *train.Run
+	run      *experiment.Run
 	problems []eval.Problem
 	recipe   *bench.Recipe
 	exec     *harness.Executor

@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/minicode"
-	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tensor"
@@ -106,7 +106,7 @@ func (e *env) runRead(o readOptions) error {
 }
 
 // read samples a problem, and what lies between its first two samples.
-func (e *env) read(run *train.Run, p eval.Problem, recipe *bench.Recipe, o readOptions) (reading, error) {
+func (e *env) read(run *experiment.Run, p eval.Problem, recipe *bench.Recipe, o readOptions) (reading, error) {
 	r := reading{TaskID: p.TaskID, Prompt: recipe.Prompt(p)}
 	samples, err := e.samplesOf(run, []eval.Problem{p}, recipe, o.samplingOptions, o.options(run, recipe))
 	if err != nil {
@@ -136,7 +136,7 @@ func (e *env) read(run *train.Run, p eval.Problem, recipe *bench.Recipe, o readO
 }
 
 // readSamplesOf reads the thoughts of samples of one problem.
-func readSamplesOf(run *train.Run, recipe *bench.Recipe, samples []cot.Sample, chains []chain) []readSample {
+func readSamplesOf(run *experiment.Run, recipe *bench.Recipe, samples []cot.Sample, chains []chain) []readSample {
 	sigmas := sigmasOf(run, samples)
 	var all []readSample
 	for i, s := range samples {
@@ -193,7 +193,7 @@ type chain struct {
 
 // chainsOf are the chains of thought that a problem may have; none if they are not
 // known, or are longer than the VAE was made for.
-func chainsOf(run *train.Run, p eval.Problem) []chain {
+func chainsOf(run *experiment.Run, p eval.Problem) []chain {
 	var chains []chain
 	for _, text := range minicode.Chains(p.TaskID, p.Prompt) {
 		segments, err := run.VAE.Config.Cut(cot.Encode(run.VAEWords, cot.Example{CoT: text}, 0).Steps)

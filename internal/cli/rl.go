@@ -11,6 +11,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
@@ -70,7 +71,7 @@ func (e *env) runRL(o rlOptions) error {
 	if err := settle(&x, b, o.out); err != nil {
 		return err
 	}
-	run, reference, err := train.Reinforced(x.Source.Init, x, o.out)
+	run, reference, err := experiment.Reinforced(x.Source.Init, x, o.out)
 	if err != nil {
 		return inputf("%s: %w", x.Source.Init, err)
 	}
@@ -103,25 +104,25 @@ func (e *env) runRL(o rlOptions) error {
 
 // experiment settles what is to be done: what the run to resume says, or the
 // experiment of the run to start from with the user's changes.
-func (o rlOptions) experiment() (train.Experiment, error) {
+func (o rlOptions) experiment() (experiment.Experiment, error) {
 	if o.resume {
 		if o.init+o.bench+o.data != "" || len(o.set) > 0 {
-			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
+			return experiment.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, experiment.ConfigFile))
 		}
 		return resumed(o.out, "rl")
 	}
 	if err := need("init", o.init); err != nil {
-		return train.Experiment{}, err
+		return experiment.Experiment{}, err
 	}
 	if err := emptyFolder(o.out); err != nil {
-		return train.Experiment{}, err
+		return experiment.Experiment{}, err
 	}
-	x, err := train.ReadConfig(o.init)
+	x, err := experiment.ReadConfig(o.init)
 	if err != nil {
 		return x, input(err)
 	}
-	c := train.DefaultRL()
-	x.RL, x.Source = &c, train.Source{Init: o.init, Stage: -1}
+	c := experiment.DefaultRL()
+	x.RL, x.Source = &c, experiment.Source{Init: o.init, Stage: -1}
 	// Likelihoods are those of sampling, which rounds nothing; a decay would be a pull nobody asked for.
 	x.Precision, x.Decay, x.SaveEvery = "f32", 0, 20
 	if o.bench != "" {
@@ -133,14 +134,14 @@ func (o rlOptions) experiment() (train.Experiment, error) {
 
 // settle checks an experiment and fills in what it is made from, which for a run that
 // is resumed must be the same.
-func settle(x *train.Experiment, b *bench.Benchmark, dir string) error {
+func settle(x *experiment.Experiment, b *bench.Benchmark, dir string) error {
 	if err := errors.Join(x.Check(), x.RL.Check()); err != nil {
 		return inputf("experiment: %w", err)
 	}
 	if x.RL.Prompts > len(b.Problems) {
 		return inputf("rl.prompts is %d, and %s has %d problems", x.RL.Prompts, x.RL.Bench, len(b.Problems))
 	}
-	from, err := train.ReadConfig(x.Source.Init)
+	from, err := experiment.ReadConfig(x.Source.Init)
 	if err != nil {
 		return input(err)
 	}
@@ -168,7 +169,7 @@ func settle(x *train.Experiment, b *bench.Benchmark, dir string) error {
 
 // rlLoop goes through the steps with progress, metrics.jsonl and TensorBoard events.
 func (e *env) rlLoop(loop *train.Reinforcement, resume bool) (err error) {
-	log, err := ckpt.OpenLog(filepath.Join(loop.Dir, train.MetricsFile))
+	log, err := ckpt.OpenLog(filepath.Join(loop.Dir, experiment.MetricsFile))
 	if err != nil {
 		return err
 	}
@@ -214,7 +215,7 @@ func (e *env) rlLoop(loop *train.Reinforcement, resume bool) (err error) {
 // A rewarder runs the programs of rollouts.
 type rewarder struct {
 	e        *env
-	run      *train.Run
+	run      *experiment.Run
 	problems []eval.Problem
 	recipe   *bench.Recipe
 	exec     eval.Executor

@@ -11,6 +11,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
@@ -99,7 +100,7 @@ func (e *env) runSample(o sampleOptions) error {
 }
 
 // promptsOf is what to sample: the prompt given, or a benchmark's problems.
-func (e *env) promptsOf(run *train.Run, o sampleOptions) (*bench.Benchmark, error) {
+func (e *env) promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark, error) {
 	if o.prompt == "" {
 		return o.benchmark(o.Seed)
 	}
@@ -127,7 +128,7 @@ func (e *env) promptsOf(run *train.Run, o sampleOptions) (*bench.Benchmark, erro
 
 // printSamples answers one prompt on stdout: a single sample as it comes,
 // several one after the other.
-func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o sampleOptions) error {
+func (e *env) printSamples(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o sampleOptions) error {
 	var shown int // samples whose thinking is on stdout
 	stream := run.Tokenizer.NewStream(true)
 	pending := "" // text that may begin a stop
@@ -178,7 +179,7 @@ func (e *env) printSamples(run *train.Run, problems []eval.Problem, recipe *benc
 }
 
 // thinking is what a sample thought, as text, a comment line a step.
-func thinking(run *train.Run, s cot.Sample) string {
+func thinking(run *experiment.Run, s cot.Sample) string {
 	text := run.Tokenizer.Decode(s.Chain, true)
 	if s.Thoughts != nil && run.Model.Coder() != nil {
 		text = ""
@@ -195,7 +196,7 @@ func thinking(run *train.Run, s cot.Sample) string {
 
 // decoded is what the VAE's decoder reads in each thought, without the line's end.
 // u [K, D] → [K]
-func decoded(run *train.Run, u *tensor.Tensor) []string {
+func decoded(run *experiment.Run, u *tensor.Tensor) []string {
 	var lines []string
 	for _, ids := range run.VAE.Read(run.Model.Coder().ToCodes(u)) {
 		lines = append(lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
@@ -205,7 +206,7 @@ func decoded(run *train.Run, u *tensor.Tensor) []string {
 
 // drawSamples draws samples of problems with progress and yields them, problem
 // by problem, as they go into samples.jsonl.
-func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, eval.Sample) error) error {
+func (e *env) drawSamples(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, eval.Sample) error) error {
 	bar := e.progress("sample "+run.Model.Method.Name, "samples", 0, len(problems)*o.n)
 	done, finished := 0, 0
 	err := e.sampleBatches(run, problems, recipe, o, options, func(p eval.Problem, s cot.Sample) error {
@@ -228,13 +229,13 @@ func (e *env) drawSamples(run *train.Run, problems []eval.Problem, recipe *bench
 }
 
 // options are those of a run's sampler under a recipe.
-func (o *samplingOptions) options(run *train.Run, recipe *bench.Recipe) cot.Options {
+func (o *samplingOptions) options(run *experiment.Run, recipe *bench.Recipe) cot.Options {
 	return cot.Options{Sampling: o.Sampling, Stop: stopper(run, recipe)}
 }
 
 // sampleBatches samples as many problems at a time as the number of streams
 // allows, n of each. Replace of the sampler's options counts all problems.
-func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, cot.Sample) error) error {
+func (e *env) sampleBatches(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, cot.Sample) error) error {
 	sampler := run.Model.Sampler()
 	prompts, err := encodePrompts(run, problems, recipe)
 	if err != nil {
@@ -262,7 +263,7 @@ func (e *env) sampleBatches(run *train.Run, problems []eval.Problem, recipe *ben
 }
 
 // encodePrompts makes tokens of what a recipe asks, if the model has room to answer.
-func encodePrompts(run *train.Run, problems []eval.Problem, recipe *bench.Recipe) ([][]int, error) {
+func encodePrompts(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe) ([][]int, error) {
 	room := run.Experiment.Model.MaxTokens - max(run.Experiment.NF.K, run.Experiment.Coconut.States()) - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {
@@ -277,7 +278,7 @@ func encodePrompts(run *train.Run, problems []eval.Problem, recipe *bench.Recipe
 // stopper looks for a recipe's stops in the text of an answer whose last token is
 // new; nil where there are none. A stop ends within that token, so it has no more
 // tokens than bytes.
-func stopper(run *train.Run, recipe *bench.Recipe) func(answer []int) bool {
+func stopper(run *experiment.Run, recipe *bench.Recipe) func(answer []int) bool {
 	reach := recipe.LongestStop()
 	if reach == 0 {
 		return nil
@@ -321,7 +322,7 @@ type tokenLogProb struct {
 	LogProb float64 `json:"logprob"` // nats
 }
 
-func logProbsOf(run *train.Run, said []cot.SaidToken) *logProbs {
+func logProbsOf(run *experiment.Run, said []cot.SaidToken) *logProbs {
 	line := func(t cot.TokenLogProb) tokenLogProb {
 		l := tokenLogProb{t.ID, run.Tokenizer.Decode([]int{t.ID}, false), []int{}, t.LogProb}
 		for _, b := range []byte(run.Tokenizer.TokenBytes(t.ID)) {
@@ -340,7 +341,7 @@ func logProbsOf(run *train.Run, said []cot.SaidToken) *logProbs {
 }
 
 // sampleLine is a sample as it goes into samples.jsonl.
-func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Sample, o samplingOptions) (eval.Sample, error) {
+func sampleLine(run *experiment.Run, p eval.Problem, recipe *bench.Recipe, s cot.Sample, o samplingOptions) (eval.Sample, error) {
 	completion, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
 	line := eval.Sample{
 		TaskID: p.TaskID, Completion: completion, Seed: int64(o.Seed),
@@ -377,7 +378,7 @@ func sampleLine(run *train.Run, p eval.Problem, recipe *bench.Recipe, s cot.Samp
 }
 
 // sampleOf reads a sample back from a line of samples.jsonl.
-func sampleOf(run *train.Run, line eval.Sample) (cot.Sample, error) {
+func sampleOf(run *experiment.Run, line eval.Sample) (cot.Sample, error) {
 	var t trace
 	for _, f := range line.Extra {
 		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs,

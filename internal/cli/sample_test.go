@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"nfcot/internal/cot"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 )
 
 // freshRun is a tiny model that has learned next to nothing: it says anything.
-func freshRun(t *testing.T) *train.Run {
+func freshRun(t *testing.T) *experiment.Run {
 	t.Helper()
 	dir := t.TempDir()
 	for _, line := range []string{
@@ -30,7 +30,7 @@ func freshRun(t *testing.T) *train.Run {
 			t.Fatalf("%s: exit code %d\n%s", line, code, stderr.String())
 		}
 	}
-	run, err := train.Open(filepath.Join(dir, "run"), nil)
+	run, err := experiment.Open(filepath.Join(dir, "run"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 )
@@ -30,7 +30,7 @@ var studyParts = []string{"methods", "cost", "before", "rl", "curve", "ablations
 type studyEntry struct {
 	Part   string `json:"part"`   // one of studyParts
 	Name   string `json:"name"`   // entries of a part with one name differ in their seeds alone
-	Method string `json:"method"` // see train.Methods
+	Method string `json:"method"` // see experiment.Methods
 	Seed   uint64 `json:"seed"`
 	Before string `json:"before"` // rl, ablations: name of the entry that it is compared with, of before or methods, or of ablations
 	X      string `json:"x"`      // curve: what the budget is measured in
@@ -217,7 +217,7 @@ func readStudyEvaluation(dir string) (*studyEvaluation, error) {
 
 func readTraining(dir string) (*training, error) {
 	t := &training{}
-	path := filepath.Join(dir, train.MetricsFile)
+	path := filepath.Join(dir, experiment.MetricsFile)
 	rows, err := ckpt.ReadAllJSONL[map[string]any](path)
 	if err != nil {
 		return nil, input(err)
@@ -236,7 +236,7 @@ func readTraining(dir string) (*training, error) {
 		t.seconds += line["seconds"]
 		t.peakMemory = max(t.peakMemory, line["peak_memory_bytes"])
 	}
-	path = filepath.Join(dir, train.ModelFile)
+	path = filepath.Join(dir, experiment.ModelFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return t, nil // not ended, or the weights were deleted to save room
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 )
@@ -154,7 +154,7 @@ func fakeRun(t testing.TB, dir string, m fakeMethod, steps int, rng *rand.Rand) 
 		lines = append(lines, line)
 	}
 	writeRun(t, dir, lines)
-	if err := ckpt.Write(filepath.Join(dir, train.ModelFile), []ckpt.Tensor{{Name: "w", Shape: []int{100, 3}, Data: make([]float32, 300)}}, nil); err != nil {
+	if err := ckpt.Write(filepath.Join(dir, experiment.ModelFile), []ckpt.Tensor{{Name: "w", Shape: []int{100, 3}, Data: make([]float32, 300)}}, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -179,7 +179,7 @@ func writeRun(t testing.TB, dir string, lines []map[string]any) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := ckpt.WriteJSONL(filepath.Join(dir, train.MetricsFile), slices.Values(lines)); err != nil {
+	if err := ckpt.WriteJSONL(filepath.Join(dir, experiment.MetricsFile), slices.Values(lines)); err != nil {
 		t.Fatal(err)
 	}
 }

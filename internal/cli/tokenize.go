@@ -15,6 +15,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/tokenizer"
 )
 
@@ -104,7 +105,7 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	path := filepath.Join(o.out, cot.TokenizerFile)
+	path := filepath.Join(o.out, data.TokenizerFile)
 	if err := ckpt.WriteFile(path, tok.Save); err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/tokenizer"
 )
@@ -22,7 +24,7 @@ import (
 type trainOptions struct {
 	method    string
 	precision string
-	source    train.Source
+	source    experiment.Source
 	config    string   // YAML file
 	set       []string // key=value
 	lora      int
@@ -31,7 +33,7 @@ type trainOptions struct {
 	out       string
 }
 
-func defaultTrain() trainOptions { return trainOptions{source: train.Source{Stage: -1}} }
+func defaultTrain() trainOptions { return trainOptions{source: experiment.Source{Stage: -1}} }
 
 func (e *env) train() *cli.Command {
 	o := defaultTrain()
@@ -93,19 +95,19 @@ func (e *env) runTrain(o trainOptions) error {
 
 // experiment settles what is to be trained: that of the run to resume, or a
 // method's default with the user's changes. The data's part is filled in later.
-func (o trainOptions) experiment() (train.Experiment, error) {
+func (o trainOptions) experiment() (experiment.Experiment, error) {
 	if o.resume {
 		if o.method != "" || o.precision != "" || o.lora != 0 || o.config != "" || len(o.set) > 0 || o.source.Thoughts+o.source.Data+o.source.Init != "" {
-			return train.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, train.ConfigFile))
+			return experiment.Experiment{}, inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(o.out, experiment.ConfigFile))
 		}
 		return resumed(o.out, "train")
 	}
 	if err := emptyFolder(o.out); err != nil {
-		return train.Experiment{}, err
+		return experiment.Experiment{}, err
 	}
-	x := train.Experiment{Config: train.Default(o.method), Source: o.source}
+	x := experiment.Experiment{Config: experiment.Default(o.method), Source: o.source}
 	if o.source.Init != "" {
-		from, err := train.OpenOrigin(o.source.Init)
+		from, err := experiment.OpenOrigin(o.source.Init)
 		if err != nil {
 			return x, input(err)
 		}
@@ -145,11 +147,11 @@ func (o trainOptions) experiment() (train.Experiment, error) {
 }
 
 // resumed is the experiment of the unfinished run in a folder, which a command began.
-func resumed(dir, command string) (train.Experiment, error) {
-	if _, err := os.Stat(filepath.Join(dir, train.ModelFile)); err == nil {
-		return train.Experiment{}, inputf("%s: the run is complete; there is nothing to resume", dir)
+func resumed(dir, command string) (experiment.Experiment, error) {
+	if _, err := os.Stat(filepath.Join(dir, experiment.ModelFile)); err == nil {
+		return experiment.Experiment{}, inputf("%s: the run is complete; there is nothing to resume", dir)
 	}
-	x, err := train.ReadConfig(dir)
+	x, err := experiment.ReadConfig(dir)
 	if err == nil && x.Command() != command {
 		return x, inputf("%s: the run was begun by nfcot %s; continue it with nfcot %s --resume -o %s", dir, x.Command(), x.Command(), dir)
 	}
@@ -157,7 +159,7 @@ func resumed(dir, command string) (train.Experiment, error) {
 }
 
 // change makes the changes that --set asks for.
-func change(x *train.Experiment, set []string) error {
+func change(x *experiment.Experiment, set []string) error {
 	for _, s := range set {
 		key, value, ok := strings.Cut(s, "=")
 		if !ok || key == "" || value == "" {
@@ -182,7 +184,7 @@ func emptyFolder(dir string) error {
 }
 
 // overlay is the source that a config file names, with what flags say instead.
-func overlay(file, flags train.Source) train.Source {
+func overlay(file, flags experiment.Source) experiment.Source {
 	x := flags
 	if flags.Thoughts+flags.Data+flags.Tokenizer == "" {
 		x = file
@@ -204,7 +206,7 @@ var (
 // explainYAML says in our words what is wrong with an experiment's YAML.
 func explainYAML(err error) string {
 	s := strings.TrimPrefix(oneLine(err), "yaml: construct errors: ")
-	s = yamlUnknown.ReplaceAllString(s, "there is no setting $1; their names are those in a run's "+train.ConfigFile)
+	s = yamlUnknown.ReplaceAllString(s, "there is no setting $1; their names are those in a run's "+experiment.ConfigFile)
 	s = yamlType.ReplaceAllString(s, "found $1, expected $2")
 	return strings.NewReplacer("expected int", "expected a whole number", "expected uint64", "expected a whole number that is not negative",
 		"expected float64", "expected a number", "expected bool", "expected true or false").Replace(s)
@@ -237,11 +239,11 @@ func (o trainOptions) memoryLimit() (int, error) {
 
 // prepare reads the data of an experiment and makes its model, if it fits into
 // memory.
-func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []cot.Encoded, error) {
-	run := &train.Run{Dir: dir}
+func (e *env) prepare(x experiment.Experiment, dir string, limit int) (*experiment.Run, []cot.Encoded, error) {
+	run := &experiment.Run{Dir: dir}
 	var added []string // tokens
 	if x.Source.Init != "" {
-		from, err := train.OpenOrigin(x.Source.Init)
+		from, err := experiment.OpenOrigin(x.Source.Init)
 		if err == nil {
 			err = from.LoadTokenizer()
 		}
@@ -266,7 +268,7 @@ func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []
 		x.NF.K, x.NF.D = run.VAE.Config.K, run.VAE.Config.D
 	}
 	x.Fit(data)
-	fingerprint := train.Fingerprint(data)
+	fingerprint := experiment.Fingerprint(data)
 	if x.Source.SHA256 != "" && x.Source.SHA256 != fingerprint {
 		return nil, nil, inputf("%s: the data are not those the run began with; expected sha256 %s, found %s", dir, x.Source.SHA256, fingerprint)
 	}
@@ -275,12 +277,12 @@ func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []
 		return nil, nil, err
 	}
 	if need := x.Standing(x.Source.Stage); limit > 0 && need.All() > limit {
-		return nil, nil, input(train.TooLarge{Memory: need, Limit: limit})
+		return nil, nil, input(experiment.TooLarge{Memory: need, Limit: limit})
 	}
 	run.Experiment = x
 	if x.Source.Init == "" {
-		run.Model = train.NewModel(x.Config, special)
-	} else if run.Model, err = train.LoadModel(x.Source.Init, x.Config, special); err != nil {
+		run.Model = experiment.NewModel(x.Config, special)
+	} else if run.Model, err = experiment.LoadModel(x.Source.Init, x.Config, special); err != nil {
 		return nil, nil, input(err)
 	}
 	if len(added) > 0 {
@@ -293,14 +295,14 @@ func (e *env) prepare(x train.Experiment, dir string, limit int) (*train.Run, []
 }
 
 // check refuses what cannot be trained, before any work is done.
-func check(x train.Experiment, data []cot.Encoded, codes bool) error {
+func check(x experiment.Experiment, data []cot.Encoded, codes bool) error {
 	if err := x.Check(); err != nil {
 		return inputf("experiment: %w", err)
 	}
 	if x.LoRA.On() && x.Source.Init == "" {
 		return inputf("adapters (--lora) need a model to adapt; give --init")
 	}
-	if method, _ := train.FindMethod(x.Method); method.Codes && !codes {
+	if method, _ := experiment.FindMethod(x.Method); method.Codes && !codes {
 		return inputf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", x.Method)
 	}
 	if err := checkStages(x); err != nil {
@@ -318,14 +320,14 @@ func check(x train.Experiment, data []cot.Encoded, codes bool) error {
 }
 
 // checkStages refuses a run without a single step.
-func checkStages(x train.Experiment) error {
+func checkStages(x experiment.Experiment) error {
 	stages := x.Stages.List()
 	switch only := x.Source.Stage; {
 	case only < -1 || only >= len(stages):
 		return inputf("--stage is %d; want 0 to %d, or -1 for all", only, len(stages)-1)
 	case only >= 0 && stages[only].Steps == 0:
 		return inputf("--stage %d: the stage has no steps; give it some with --set stages.%d.steps=N", only, only)
-	case !slices.ContainsFunc(stages, func(s *train.Stage) bool { return s.Steps > 0 }):
+	case !slices.ContainsFunc(stages, func(s *experiment.Stage) bool { return s.Steps > 0 }):
 		return inputf("no stage has steps; give one some, with --set stages.2.steps=N for example")
 	}
 	return nil
@@ -333,10 +335,10 @@ func checkStages(x train.Experiment) error {
 
 // readCorpus reads the examples of a source, in tokens, and notes in run which
 // tokenizer, unless it has one, and VAE go with them.
-func readCorpus(s train.Source, run *train.Run) ([]cot.Encoded, error) {
+func readCorpus(s experiment.Source, run *experiment.Run) ([]cot.Encoded, error) {
 	switch {
 	case s.Thoughts != "":
-		x, err := cot.LoadThoughts(s.Thoughts)
+		x, err := data.LoadThoughts(s.Thoughts)
 		if err != nil {
 			return nil, input(err)
 		}
@@ -367,13 +369,13 @@ func readCorpus(s train.Source, run *train.Run) ([]cot.Encoded, error) {
 }
 
 // trainLoop trains with progress, metrics.jsonl and TensorBoard events.
-func (e *env) trainLoop(run *train.Run, data []cot.Encoded, limit int, resume bool) (err error) {
+func (e *env) trainLoop(run *experiment.Run, data []cot.Encoded, limit int, resume bool) (err error) {
 	x := run.Experiment
 	loop := train.Loop{
 		Config: x.Config, Model: run.Model, Only: x.Source.Stage, Dir: run.Dir,
 		Limit: limit, Data: data[:len(data)-x.HeldOut], Held: data[len(data)-x.HeldOut:],
 	}
-	log, err := ckpt.OpenLog(filepath.Join(run.Dir, train.MetricsFile))
+	log, err := ckpt.OpenLog(filepath.Join(run.Dir, experiment.MetricsFile))
 	if err != nil {
 		return err
 	}
@@ -395,7 +397,7 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, limit int, resume bo
 	}
 	e.say("train %s: %d examples and %d held out (held_out), %.3g M parameters", x.Method, len(loop.Data), len(loop.Held), float64(run.Model.Params.Count())/1e6)
 	var bar *progress
-	loop.Plan = func(m train.Memory) {
+	loop.Plan = func(m experiment.Memory) {
 		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
 		bar = e.progress("train "+x.Method, "steps", done, loop.Steps())
 	}
@@ -427,7 +429,7 @@ func (e *env) trainLoop(run *train.Run, data []cot.Encoded, limit int, resume bo
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(limit)))
 	}
 	if err := loop.Run(e.ctx); err != nil {
-		if errors.As(err, new(train.TooLarge)) {
+		if errors.As(err, new(experiment.TooLarge)) {
 			return input(err)
 		}
 		if errors.Is(err, train.ErrInterrupted) {

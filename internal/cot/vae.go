@@ -56,10 +56,10 @@ func (c VAEConfig) Check() error {
 type VAE struct {
 	Params    *tensor.Params
 	Config    VAEConfig
+	Vocab     int // of its tokenizer
 	EOS       int
 	Mean, Std []float32 // [D], of the posterior means over the training set
 
-	vocab int
 	// The linear encoder.
 	table, tableBias, tableLogVar *tensor.Tensor // [Length·V, D], [D], [D]
 	// The transformer encoders.
@@ -72,7 +72,7 @@ type VAE struct {
 
 // NewVAE makes the parameters of a VAE over a vocabulary.
 func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int) *VAE {
-	v := &VAE{Params: p, Config: c, EOS: eos, vocab: vocab, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
+	v := &VAE{Params: p, Config: c, EOS: eos, Vocab: vocab, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
 	hd := c.Hidden / c.Heads
 	shape := transformer.Config{Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.Heads, HeadDim: hd, FFN: 2 * c.Hidden,
 		Vocab: vocab, Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}
@@ -154,7 +154,7 @@ func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tenso
 		var at, owner []int
 		for i, p := range v.parts(chains) {
 			for pos, id := range p.tokens {
-				at, owner = append(at, pos*v.vocab+id), append(owner, i)
+				at, owner = append(at, pos*v.Vocab+id), append(owner, i)
 			}
 		}
 		sum := t.SumBy(t.Gather(v.table, at), owner, n)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 )
 
@@ -50,8 +51,7 @@ func Distill(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos 
 	v := cot.NewVAE(params, c.VAE, vocab, eos)
 	optimizer := tensor.NewAdamW(params)
 	optimizer.Decay = 0.01
-	schedule := Config{MinLR: 0.05}
-	stage := Stage{Steps: c.Steps, LR: c.LR, Warmup: min(50, c.Steps/4)}
+	stage := experiment.Stage{Steps: c.Steps, LR: c.LR, Warmup: min(50, c.Steps/4)}
 	order := newOrder(c.Seed, -1, len(chains))
 	tape := new(tensor.Tape)
 	for step := range c.Steps {
@@ -66,7 +66,7 @@ func Distill(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos 
 		tape.Reset()
 		loss := v.Loss(tape, batch, index, cot.Draws{Seed: c.Seed, Step: step})
 		tape.Backward(loss.Total)
-		if norm := optimizer.Step(schedule.rate(stage, step), 1); math.IsNaN(norm) || math.IsInf(norm, 0) {
+		if norm := optimizer.Step(rate(stage, 0.05, step), 1); math.IsNaN(norm) || math.IsInf(norm, 0) {
 			return nil, nil, fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate", step+1, loss.Total.Data[0])
 		}
 		report(step+1, loss)

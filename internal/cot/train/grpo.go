@@ -1,16 +1,14 @@
 package train
 
-import "math"
+import (
+	"math"
 
-// GRPO is the objective of reinforcement learning (docs/method.md section 10), in
+	"nfcot/internal/cot/experiment"
+)
+
+// objective works the loss of reinforcement learning out (docs/method.md section 10), in
 // float64: ratios are exponentials of differences of long sums.
-type GRPO struct {
-	Trust   float64 `yaml:"trust"`   // c: ratios count within 1±c
-	KL      float64 `yaml:"kl"`      // weight of the divergence from the reference model
-	Thought float64 `yaml:"thought"` // weight of the term of the thoughts
-	Text    float64 `yaml:"text"`    // weight of the term of the text
-	Joint   bool    `yaml:"joint"`   // one ratio for thoughts and text together instead of one each; it has weight 1
-}
+type objective experiment.GRPO
 
 const (
 	// ratioLimit is the largest logarithm of a ratio that is told from larger ones.
@@ -60,7 +58,7 @@ type term struct {
 //	k3 = exp(d) - d - 1,  d = ref - now
 //
 // with both differences within ±20; beyond that nothing has a slope.
-func (g GRPO) term(advantage, now, old, ref float64) term {
+func (g objective) term(advantage, now, old, ref float64) term {
 	difference, counts := within(now - old)
 	r := math.Exp(difference)
 	free := r * advantage
@@ -93,7 +91,7 @@ func within(logRatio float64) (float64, bool) {
 
 // rollout returns the terms of a rollout, of its thoughts and of its text; its loss is
 // their sum. With Joint they are one term, whose loss is counted with the text.
-func (g GRPO) rollout(advantage float64, now, old, ref LogProbs) (thoughts, text term) {
+func (g objective) rollout(advantage float64, now, old, ref LogProbs) (thoughts, text term) {
 	if g.Joint {
 		text = g.term(advantage, now.Thoughts+now.Text, old.Thoughts+old.Text, ref.Thoughts+ref.Text)
 		return term{slope: text.slope, clipped: text.clipped}, text

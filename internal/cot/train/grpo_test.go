@@ -14,7 +14,7 @@ var grpoExact = tensortest.Tolerance{Rel: 1e-6, Abs: 1e-6}
 type grpoGolden struct {
 	*tensortest.Golden
 	groups, size, K, L  int
-	g                   GRPO
+	g                   objective
 	adv                 []float64
 	uNow, uOld, uRef    []float64 // [groups·size·K]
 	xNow, xOld, xRef, m []float64 // [groups·size·L], and which tokens there are
@@ -23,7 +23,7 @@ type grpoGolden struct {
 func openGRPO(t *testing.T, name string) grpoGolden {
 	f := tensortest.Open(t, "grpo", name)
 	x := grpoGolden{Golden: f, groups: f.Shape("rewards")[0], size: f.Shape("rewards")[1], K: f.Shape("logp_u_new")[2], L: f.Shape("logp_x_new")[2],
-		g:    GRPO{Trust: f.Scalar("clip"), KL: f.Scalar("beta"), Thought: 1, Text: 1},
+		g:    objective{Trust: f.Scalar("clip"), KL: f.Scalar("beta"), Thought: 1, Text: 1},
 		uNow: f.Floats("logp_u_new"), uOld: f.Floats("logp_u_old"), uRef: f.Floats("logp_u_ref"),
 		xNow: f.Floats("logp_x_new"), xOld: f.Floats("logp_x_old"), xRef: f.Floats("logp_x_ref"), m: f.Floats("mask")}
 	if limit := f.Scalar("log_ratio_limit"); limit != ratioLimit {
@@ -73,7 +73,7 @@ func TestGoldenGRPO(t *testing.T) {
 			x := openGRPO(t, name)
 			x.close(t, "adv_population", x.adv)
 			n := x.groups * x.size
-			for mode, g := range map[string]GRPO{
+			for mode, g := range map[string]objective{
 				"joint":     {Trust: x.g.Trust, KL: x.g.KL, Joint: true},
 				"split":     {Trust: x.g.Trust, KL: x.g.KL, Thought: 1, Text: 1},
 				"text_only": {Trust: x.g.Trust, KL: x.g.KL, Text: 1},
@@ -144,7 +144,7 @@ func (x grpoGolden) elements(t *testing.T) {
 
 // What a term is at values that can be worked out by hand.
 func TestTermByHand(t *testing.T) {
-	g := GRPO{Trust: 0.2}
+	g := objective{Trust: 0.2}
 	for _, c := range []struct {
 		adv, ratio  float64
 		loss, slope float64

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/transformer"
@@ -15,9 +16,9 @@ import (
 var special = cot.Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}
 
 // tiny is a small experiment in which the method's own stage has some steps.
-func tiny(method string) Config {
-	stage := Stage{LR: 5e-3, Warmup: 1, FlowLR: 1, FreezeFlow: true}
-	c := Config{
+func tiny(method string) experiment.Config {
+	stage := experiment.Stage{LR: 5e-3, Warmup: 1, FlowLR: 1, FreezeFlow: true}
+	c := experiment.Config{
 		Method: method, Seed: 5,
 		Model:     transformer.Config{Hidden: 16, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8, FFN: 24, Vocab: 20, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 48},
 		NF:        cot.NFOptions{K: 2, D: 2, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
@@ -25,7 +26,7 @@ func tiny(method string) Config {
 		Coconut:   cot.CoconutOptions{PerLine: 1, Lines: 2, Last: 0.4, Scale: 1},
 		Diffusion: cot.Diffusion{Process: "flow", Steps: 3, Shift: 1},
 		Batch:     6, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
-		Stages: Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},
+		Stages: experiment.Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},
 	}
 	if method == "lavae" {
 		c.NF.MeanWeight = 1
@@ -36,12 +37,23 @@ func tiny(method string) Config {
 }
 
 // allStages is nfcot with some steps in each of its stages.
-func allStages() Config {
+func allStages() experiment.Config {
 	c := tiny("nfcot")
 	for i, s := range c.Stages.List() {
 		s.Steps = 3 + i%2
 	}
 	return c
+}
+
+// codes says whether an experiment's method thinks in codes.
+func codes(c experiment.Config) bool {
+	m, err := experiment.FindMethod(c.Method)
+	return err == nil && m.Codes
+}
+
+// trained are the methods that are trained.
+func trained() []experiment.Method {
+	return slices.DeleteFunc(slices.Clone(experiment.Methods), func(m experiment.Method) bool { return m.Of != "" })
 }
 
 // examples draws n examples in tokens, with codes.
@@ -65,8 +77,8 @@ func examples(n int) []cot.Encoded {
 }
 
 // trainer makes a loop that keeps what it reports.
-func trainer(c Config, data []cot.Encoded) (*Loop, *[]Metrics) {
-	l := &Loop{Config: c, Model: NewModel(c, special), Data: data, Only: -1}
+func trainer(c experiment.Config, data []cot.Encoded) (*Loop, *[]Metrics) {
+	l := &Loop{Config: c, Model: experiment.NewModel(c, special), Data: data, Only: -1}
 	reports := new([]Metrics)
 	l.Report = func(m Metrics) error {
 		m.Time = 0
@@ -77,7 +89,7 @@ func trainer(c Config, data []cot.Encoded) (*Loop, *[]Metrics) {
 }
 
 // run trains to the end.
-func run(t *testing.T, c Config, data []cot.Encoded) (*Model, []Metrics) {
+func run(t *testing.T, c experiment.Config, data []cot.Encoded) (*experiment.Model, []Metrics) {
 	t.Helper()
 	l, reports := trainer(c, data)
 	if err := l.Run(context.Background()); err != nil {
@@ -88,7 +100,7 @@ func run(t *testing.T, c Config, data []cot.Encoded) (*Model, []Metrics) {
 
 // weights copies the parameters whose names begin with one of the prefixes, all
 // of them if there is none.
-func weights(m *Model, prefixes ...string) (all []float32) {
+func weights(m *experiment.Model, prefixes ...string) (all []float32) {
 	for p := range m.Params.All() {
 		if len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) }) {
 			all = append(all, p.Data...)
@@ -98,7 +110,7 @@ func weights(m *Model, prefixes ...string) (all []float32) {
 }
 
 // sameWeights compares two models bit for bit.
-func sameWeights(t *testing.T, what string, got, want *Model) {
+func sameWeights(t *testing.T, what string, got, want *experiment.Model) {
 	t.Helper()
 	other := map[string][]float32{}
 	for p := range want.Params.All() {

@@ -1,3 +1,6 @@
+// Package train trains: stages of supervised training, reinforcement learning
+// (GRPO), and the VAE that distils chains. It knows how a run continues exactly
+// where it was interrupted; what a run is made from is package experiment's.
 package train
 
 import (
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 )
 
@@ -18,15 +22,15 @@ var ErrInterrupted = errors.New("interrupted")
 
 // A Loop trains a model on data.
 type Loop struct {
-	Config Config
-	Model  *Model
+	Config experiment.Config
+	Model  *experiment.Model
 	Data   []cot.Encoded // training examples
 	Held   []cot.Encoded // held-out examples
 	Only   int           // the one stage to run; -1 for all
 	Dir    string        // the run's folder, for its state; "" keeps none
 	Report func(Metrics) error
-	Plan   func(Memory) // is told what training will take, before the first step
-	Limit  int          // of the memory that training may take, in bytes; 0: none
+	Plan   func(experiment.Memory) // is told what training will take, before the first step
+	Limit  int                     // of the memory that training may take, in bytes; 0: none
 
 	saved *state // to continue from; nil for a fresh start
 }
@@ -94,7 +98,7 @@ func (l *Loop) Run(ctx context.Context) error {
 }
 
 func (l *Loop) runs(stage int) bool {
-	return (l.Only < 0 || l.Only == stage) && l.Config.Stages.List()[stage].Steps > 0
+	return l.Config.Stages.Runs(stage, l.Only)
 }
 
 // Steps is the number of steps of all stages to run.
@@ -157,7 +161,7 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 // A stageRun is a stage being run. Its steps use the same memory.
 type stageRun struct {
 	*Loop
-	stage     Stage
+	stage     experiment.Stage
 	learner   cot.Learner
 	optimizer *tensor.AdamW
 	order     *order
@@ -166,13 +170,13 @@ type stageRun struct {
 }
 
 func (l *Loop) newStageRun(number int) *stageRun {
-	l.Model.setTrainable(number)
-	s := &stageRun{Loop: l, stage: *l.Config.Stages.List()[number], learner: l.Model.learner(number),
+	l.Model.SetTrainable(number)
+	s := &stageRun{Loop: l, stage: *l.Config.Stages.List()[number], learner: l.Model.Learner(number),
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, number, len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
 	s.tape.BF16 = l.Config.Precision == "bf16"
 	s.optimizer.Decay = l.Config.Decay
 	s.optimizer.Scale = func(name string) float64 {
-		if isFlow(name) {
+		if experiment.IsFlow(name) {
 			return s.stage.FlowLR
 		}
 		return 1
@@ -183,7 +187,7 @@ func (l *Loop) newStageRun(number int) *stageRun {
 // step moves the parameters once.
 func (s *stageRun) step(at position) Metrics {
 	draws := s.take(at)
-	m := Metrics{Step: at.Total + 1, Stage: at.Stage, LR: s.Config.rate(s.stage, at.Done)}
+	m := Metrics{Step: at.Total + 1, Stage: at.Stage, LR: rate(s.stage, s.Config.MinLR, at.Done)}
 	s.backward(draws, &m)
 	m.Norm = s.optimizer.Step(m.LR, s.Config.Clip)
 	return m

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tensor/tensortest"
@@ -27,7 +28,7 @@ func TestThreadsChangeNoByte(t *testing.T) {
 		c := tiny(m.Name)
 		c.Model.Hidden, c.Model.FFN, c.Model.HeadDim, c.Flow.Width, c.Batch = 48, 96, 16, 32, 24
 		c.Stages.Text.Steps, c.Stages.Joint.Steps = 20, 30
-		if c.method().Codes {
+		if codes(c) {
 			c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 5, 13, 12
 		}
 		c.SaveEvery = 11 // and so once in the last stage
@@ -38,14 +39,14 @@ func TestThreadsChangeNoByte(t *testing.T) {
 			if err := l.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			state, err := os.ReadFile(filepath.Join(l.Dir, stateDir, stateFile))
+			state, err := os.ReadFile(filepath.Join(l.Dir, experiment.StateDir, stateFile))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := (&Run{Dir: l.Dir, Model: l.Model}).Finish(); err != nil {
+			if err := (&experiment.Run{Dir: l.Dir, Model: l.Model}).Finish(); err != nil {
 				t.Fatal(err)
 			}
-			if model, err = os.ReadFile(filepath.Join(l.Dir, ModelFile)); err != nil {
+			if model, err = os.ReadFile(filepath.Join(l.Dir, experiment.ModelFile)); err != nil {
 				t.Fatal(err)
 			}
 			return state, model, *r
@@ -83,7 +84,7 @@ func interrupted(t *testing.T, l *Loop, at int) {
 }
 
 // resumed makes a new loop that continues the run in dir.
-func resumed(t *testing.T, c Config, data []cot.Encoded, dir string, done int) (*Loop, *[]Metrics) {
+func resumed(t *testing.T, c experiment.Config, data []cot.Encoded, dir string, done int) (*Loop, *[]Metrics) {
 	t.Helper()
 	l, reports := trainer(c, data)
 	l.Dir = dir
@@ -130,7 +131,7 @@ func TestResumeIsUndisturbed(t *testing.T) {
 // To compute the backbone's blocks again in the backward pass changes no byte.
 func TestRecompute(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
-	for _, c := range []Config{allStages(), tiny("cot")} {
+	for _, c := range []experiment.Config{allStages(), tiny("cot")} {
 		for _, threads := range []int{1, 4} {
 			kernel.SetThreads(threads)
 			want, reports := run(t, c, examples(15))
@@ -148,7 +149,7 @@ func TestRecompute(t *testing.T) {
 
 // Every method, interrupted after every single step.
 func TestResumeAgainAndAgain(t *testing.T) {
-	configs := []Config{allStages()}
+	configs := []experiment.Config{allStages()}
 	for _, m := range trained() {
 		configs = append(configs, tiny(m.Name))
 	}
@@ -225,7 +226,7 @@ func TestResumeErrors(t *testing.T) {
 		l, _ := trainer(c, data)
 		l.Dir = t.TempDir()
 		interrupted(t, l, 2)
-		state := filepath.Join(l.Dir, stateDir)
+		state := filepath.Join(l.Dir, experiment.StateDir)
 		if err := tt.damage(state); err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +305,7 @@ func TestStagesTrainWhatTheyShould(t *testing.T) {
 	} {
 		c := allStages()
 		c.Stages.List()[tt.stage].FreezeFlow = tt.hold
-		before := NewModel(c, special)
+		before := experiment.NewModel(c, special)
 		l, reports := trainer(c, examples(15))
 		l.Only = tt.stage
 		if err := l.Run(context.Background()); err != nil {
@@ -331,14 +332,14 @@ func TestStagesTrainWhatTheyShould(t *testing.T) {
 
 // flow_lr scales the steps of the flow's parameters and of no others.
 func TestFlowLR(t *testing.T) {
-	after := func(flowLR float64) *Model {
+	after := func(flowLR float64) *experiment.Model {
 		c := tiny("nfcot")
 		c.Stages.Joint.Steps, c.Stages.Flow.Steps = 0, 1 // one step: what follows depends on the flow
 		c.Stages.Flow.FlowLR = flowLR
 		m, _ := run(t, c, examples(15))
 		return m
 	}
-	before := weights(NewModel(tiny("nfcot"), special), "flow.")
+	before := weights(experiment.NewModel(tiny("nfcot"), special), "flow.")
 	full, half, none := after(1), after(0.5), after(0)
 	rest := []string{"model.", "nf_head.", "proj_in."}
 	if !slices.Equal(weights(half, rest...), weights(full, rest...)) || !slices.Equal(weights(none, rest...), weights(full, rest...)) {
@@ -396,7 +397,7 @@ func TestReports(t *testing.T) {
 		for done := range s.Steps {
 			m := reports[step]
 			step++
-			if m.Step != step || m.Steps != 14 || m.Stage != stage || m.LR != c.rate(*s, done) || m.Norm <= 0 || m.Tokens <= 0 || m.FLOPs <= 0 || len(m.Held) > 0 {
+			if m.Step != step || m.Steps != 14 || m.Stage != stage || m.LR != rate(*s, c.MinLR, done) || m.Norm <= 0 || m.Tokens <= 0 || m.FLOPs <= 0 || len(m.Held) > 0 {
 				t.Errorf("step %d of stage %d is reported as %+v", done, stage, m)
 			}
 		}
@@ -412,9 +413,9 @@ func TestStepsByHand(t *testing.T) {
 		s.LR = 1e-30
 	}
 	_, reports := run(t, c, data)
-	model, step := NewModel(c, special), 0
+	model, step := experiment.NewModel(c, special), 0
 	for stage, s := range c.Stages.List() {
-		learner, order := model.learner(stage), newOrder(c.Seed, stage, len(data))
+		learner, order := model.Learner(stage), newOrder(c.Seed, stage, len(data))
 		for done := range s.Steps {
 			var batch []cot.Encoded
 			for i := range c.Batch {
@@ -450,7 +451,7 @@ func TestEvaluation(t *testing.T) {
 		}
 	}
 	last := (*reports)[13]
-	learner := l.Model.learner(3)
+	learner := l.Model.Learner(3)
 	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.Draws{Seed: c.Seed, Step: -1})
 	diagnosis := learner.(cot.Diagnoser).Diagnose(nil, l.Held, cot.Draws{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
@@ -492,9 +493,9 @@ func TestMethodsLearn(t *testing.T) {
 	for _, m := range trained() {
 		t.Run(m.Name, func(t *testing.T) {
 			c := tiny(m.Name)
-			c.Stages.Joint = Stage{Steps: 250, LR: 2e-2, Warmup: 10, FlowLR: 1, FreezeFlow: true}
+			c.Stages.Joint = experiment.Stage{Steps: 250, LR: 2e-2, Warmup: 10, FlowLR: 1, FreezeFlow: true}
 			if m.Codes {
-				c.Stages.Flow = Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
+				c.Stages.Flow = experiment.Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
 			}
 			model, reports := run(t, c, data)
 			first, last := reports[0].Parts.All(), reports[len(reports)-1].Parts.All()
@@ -540,26 +541,26 @@ func TestSettingsMatter(t *testing.T) {
 	want, _ := run(t, allStages(), data)
 	again, _ := run(t, allStages(), data)
 	sameWeights(t, "the same run again", again, want)
-	for name, change := range map[string]func(c *Config){
-		"seed":         func(c *Config) { c.Seed++ },
-		"batch":        func(c *Config) { c.Batch++ },
-		"clip":         func(c *Config) { c.Clip = 0.1 },
-		"precision":    func(c *Config) { c.Precision = "bf16" },
-		"decay":        func(c *Config) { c.Decay = 0.5 },
-		"min_lr":       func(c *Config) { c.MinLR = 0.5 },
-		"direct_share": func(c *Config) { c.DirectShare = 0.8 },
-		"noise":        func(c *Config) { c.NF.Noise = 0.1 },
-		"lambda_flow":  func(c *Config) { c.NF.LambdaFlow = 3 },
-		"lambda_text":  func(c *Config) { c.NF.LambdaText = 3 },
-		"sigma limit":  func(c *Config) { c.NF.SigmaLimit = 0.01 },
-		"expectation":  func(c *Config) { c.NF.Expectation = false },
-		"mean_weight":  func(c *Config) { c.NF.MeanWeight = 1 },
-		"permutation":  func(c *Config) { c.Flow.Permute = "identity" },
-		"rope_theta":   func(c *Config) { c.Model.Theta = 100 },
-		"lr":           func(c *Config) { c.Stages.Heads.LR *= 2 },
-		"warmup":       func(c *Config) { c.Stages.Joint.Warmup = 3 },
-		"flow_lr":      func(c *Config) { c.Stages.Flow.FlowLR = 0.5 },
-		"hold_flow":    func(c *Config) { c.Stages.Joint.FreezeFlow = false },
+	for name, change := range map[string]func(c *experiment.Config){
+		"seed":         func(c *experiment.Config) { c.Seed++ },
+		"batch":        func(c *experiment.Config) { c.Batch++ },
+		"clip":         func(c *experiment.Config) { c.Clip = 0.1 },
+		"precision":    func(c *experiment.Config) { c.Precision = "bf16" },
+		"decay":        func(c *experiment.Config) { c.Decay = 0.5 },
+		"min_lr":       func(c *experiment.Config) { c.MinLR = 0.5 },
+		"direct_share": func(c *experiment.Config) { c.DirectShare = 0.8 },
+		"noise":        func(c *experiment.Config) { c.NF.Noise = 0.1 },
+		"lambda_flow":  func(c *experiment.Config) { c.NF.LambdaFlow = 3 },
+		"lambda_text":  func(c *experiment.Config) { c.NF.LambdaText = 3 },
+		"sigma limit":  func(c *experiment.Config) { c.NF.SigmaLimit = 0.01 },
+		"expectation":  func(c *experiment.Config) { c.NF.Expectation = false },
+		"mean_weight":  func(c *experiment.Config) { c.NF.MeanWeight = 1 },
+		"permutation":  func(c *experiment.Config) { c.Flow.Permute = "identity" },
+		"rope_theta":   func(c *experiment.Config) { c.Model.Theta = 100 },
+		"lr":           func(c *experiment.Config) { c.Stages.Heads.LR *= 2 },
+		"warmup":       func(c *experiment.Config) { c.Stages.Joint.Warmup = 3 },
+		"flow_lr":      func(c *experiment.Config) { c.Stages.Flow.FlowLR = 0.5 },
+		"hold_flow":    func(c *experiment.Config) { c.Stages.Joint.FreezeFlow = false },
 	} {
 		c := allStages()
 		change(&c)

@@ -10,26 +10,30 @@ import (
 	"strings"
 	"testing"
 
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/transformer"
 )
 
+// newTokens is the first token that was added in withAdapters.
+const newTokens = 17
+
 // withAdapters is nfcot through all of its stages with adapters, and with new
 // tokens.
-func withAdapters(precision string) Config {
+func withAdapters(precision string) experiment.Config {
 	c := allStages()
 	c.LoRA = transformer.LoRA{Rank: 2, Alpha: 4, Targets: "all"}
-	c.Precision, c.NewTokens = precision, 17
+	c.Precision, c.NewTokens = precision, newTokens
 	return c
 }
 
 // frozen copies what must stay frozen: matrices, norms, and the rows of old tokens.
-func frozen(m *Model) (all []float32) {
+func frozen(m *experiment.Model) (all []float32) {
 	for p := range m.Params.All() {
 		switch {
 		case transformer.IsTable(p.Name):
-			all = append(all, p.Data[:m.config.NewTokens*p.Cols()]...)
-		case isBackbone(p.Name) && !transformer.IsAdapter(p.Name):
+			all = append(all, p.Data[:newTokens*p.Cols()]...)
+		case experiment.IsBackbone(p.Name) && !transformer.IsAdapter(p.Name):
 			all = append(all, p.Data...)
 		}
 	}
@@ -55,13 +59,13 @@ func TestAdaptersAloneLearn(t *testing.T) {
 		if strings.HasSuffix(p.Name, "lora_B.weight") && !slices.ContainsFunc(p.Data, func(v float32) bool { return v != 0 }) {
 			t.Errorf("%s was not trained", p.Name)
 		}
-		if isBackbone(p.Name) && !transformer.IsAdapter(p.Name) && !transformer.IsTable(p.Name) && p.Grad != nil {
+		if experiment.IsBackbone(p.Name) && !transformer.IsAdapter(p.Name) && !transformer.IsTable(p.Name) && p.Grad != nil {
 			t.Errorf("%s has a gradient", p.Name)
 		}
 	}
 }
 
-// Stage 1 leaves the backbone alone but for new tokens, adapters or not.
+// experiment.Stage 1 leaves the backbone alone but for new tokens, adapters or not.
 func TestStageOneKeepsTheBackbone(t *testing.T) {
 	c := tiny("nfcot")
 	c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.NewTokens = 4, 0, 17
@@ -84,7 +88,7 @@ func TestAdaptersResume(t *testing.T) {
 		data := examples(15)
 		start := func() *Loop {
 			l, _ := trainer(c, data)
-			l.Model.pack()
+			l.Model.Pack()
 			return l
 		}
 		whole := start()
@@ -97,7 +101,7 @@ func TestAdaptersResume(t *testing.T) {
 			l := start()
 			l.Dir = t.TempDir()
 			interrupted(t, l, at)
-			state, err := os.ReadFile(filepath.Join(l.Dir, stateDir, stateFile))
+			state, err := os.ReadFile(filepath.Join(l.Dir, experiment.StateDir, stateFile))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,8 +123,8 @@ func TestAdaptersResume(t *testing.T) {
 	}
 }
 
-func keptOf(m *Model) (all []float32) {
-	for p := range m.kept() {
+func keptOf(m *experiment.Model) (all []float32) {
+	for p := range m.Kept() {
 		all = append(all, p.Data...)
 	}
 	return all
@@ -132,7 +136,7 @@ func TestPackedUnderAdapters(t *testing.T) {
 	trained := func(pack bool) []float32 {
 		l, _ := trainer(withAdapters("bf16"), examples(15))
 		if pack {
-			l.Model.pack()
+			l.Model.Pack()
 		}
 		if err := l.Run(context.Background()); err != nil {
 			t.Fatal(err)
@@ -146,9 +150,9 @@ func TestPackedUnderAdapters(t *testing.T) {
 
 // What training takes beside its steps is known from the experiment alone.
 func TestStanding(t *testing.T) {
-	for name, c := range map[string]Config{"all": allStages(), "adapters": withAdapters("f32"), "packed adapters": withAdapters("bf16")} {
+	for name, c := range map[string]experiment.Config{"all": allStages(), "adapters": withAdapters("f32"), "packed adapters": withAdapters("bf16")} {
 		l, _ := trainer(c, examples(15))
-		l.Model.pack()
+		l.Model.Pack()
 		want := planned(t, l)
 		got := c.Standing(-1)
 		if got.Gradients != want.Gradients || got.Optimizer != want.Optimizer || got.Step != 0 {
@@ -169,7 +173,7 @@ func TestTooLarge(t *testing.T) {
 		l, reports := large("cot")
 		l.Limit = limit
 		err := l.Run(context.Background())
-		var e TooLarge
+		var e experiment.TooLarge
 		if fits != (err == nil) || !fits && (!errors.As(err, &e) || e.Limit != limit || e.All() <= limit || len(*reports) > 0) {
 			t.Errorf("limit %d, plan %+v: error %v after %d steps", limit, plan, err, len(*reports))
 		}

@@ -1,66 +1,18 @@
 package train
 
 import (
-	"fmt"
 	"runtime/debug"
 	"slices"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 )
 
-// Memory is what training takes, in bytes.
-type Memory struct {
-	Parameters int
-	Gradients  int
-	Optimizer  int // its moments
-	Step       int // what the largest step computes and keeps for its backward pass, or evaluation if that is more
-}
-
-// All is the sum.
-func (m Memory) All() int { return m.Parameters + m.Gradients + m.Optimizer + m.Step }
-
-// A TooLarge error says that training does not fit into memory. It takes at least
-// what is known: its step is what had been asked for when the limit was reached, 0
-// if it was not even begun.
-type TooLarge struct {
-	Memory
-	Limit int // bytes
-}
-
-func (e TooLarge) Error() string {
-	mib := func(bytes int) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
-	step := ""
-	if e.Step > 0 {
-		step = ", a step " + mib(e.Step)
-	}
-	return fmt.Sprintf("training takes at least %s MiB of memory (parameters %s, gradients %s, optimizer %s%s), and %s are available (--memory-limit); "+
-		"take smaller parts of a batch (--set accumulate=N), --set recompute=true, or adapters (--lora RANK)",
-		mib(e.All()), mib(e.Parameters), mib(e.Gradients), mib(e.Optimizer), step, mib(e.Limit))
-}
-
-// Standing is what the stages of an experiment (only, or all if it is negative)
-// take beside their steps. It is known without making the model.
-func (c Config) Standing(only int) Memory {
-	m := newModel(tensor.NewOutline(), c, cot.Special{})
-	memory := Memory{Parameters: 4 * m.Params.Count()}
-	if m.packs() {
-		memory.Parameters -= 2 * m.LM.BlockNumbers()
-	}
-	l := Loop{Config: c, Only: only}
-	for i := range c.Stages.List() {
-		if l.runs(i) {
-			n := m.countTrainable(i)
-			memory.Gradients, memory.Optimizer = max(memory.Gradients, 4*n), max(memory.Optimizer, 8*n)
-		}
-	}
-	return memory
-}
-
 // plan is what the stages from position at on will take, each by itself: the
 // largest of them counts. It fails with TooLarge if that is more than the limit.
-func (l *Loop) plan(at position) (Memory, error) {
-	m := Memory{Parameters: l.Model.Params.Bytes()}
+func (l *Loop) plan(at position) (experiment.Memory, error) {
+	m := experiment.Memory{Parameters: l.Model.Params.Bytes()}
 	for i := range l.Config.Stages.List() {
 		if i < at.Stage || !l.runs(i) {
 			continue
@@ -98,7 +50,7 @@ func (s *stageRun) reserve(at position) (err error) {
 			case nil:
 			case tensor.OverLimit:
 				standing.Step = over.Bytes
-				err = TooLarge{standing, s.Limit}
+				err = experiment.TooLarge{Memory: standing, Limit: s.Limit}
 			default:
 				panic(over)
 			}
@@ -120,12 +72,12 @@ func (s *stageRun) reserve(at position) (err error) {
 }
 
 // standing is what the stage takes beside its steps.
-func (s *stageRun) standing() Memory {
+func (s *stageRun) standing() experiment.Memory {
 	trainable := 0
 	for _, p := range s.optimizer.Moments {
 		trainable += len(p.Data)
 	}
-	return Memory{Parameters: s.Model.Params.Bytes(), Gradients: 4 * trainable, Optimizer: 8 * trainable}
+	return experiment.Memory{Parameters: s.Model.Params.Bytes(), Gradients: 4 * trainable, Optimizer: 8 * trainable}
 }
 
 // largest returns the part of a batch with the most rows of all that the stage

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"nfcot/internal/cot/experiment"
 	"runtime"
 	"slices"
 	"testing"
@@ -14,7 +15,7 @@ func large(method string) (*Loop, *[]Metrics) {
 	c.Model.Layers, c.Model.Hidden, c.Model.FFN, c.Model.MaxTokens, c.Flow.Width = 4, 32, 512, 64, 32
 	c.Batch = 64
 	c.Stages.Text.Steps, c.Stages.Joint.Steps = 3, 3
-	if c.method().Codes {
+	if codes(c) {
 		c.Stages.Heads.Steps, c.Stages.Flow.Steps = 3, 3
 	}
 	data := examples(100)
@@ -26,7 +27,7 @@ func large(method string) (*Loop, *[]Metrics) {
 }
 
 // planned is the plan from the beginning.
-func planned(t *testing.T, l *Loop) Memory {
+func planned(t *testing.T, l *Loop) experiment.Memory {
 	t.Helper()
 	m, err := l.plan(position{})
 	if err != nil {
@@ -110,7 +111,7 @@ func TestMemoryOfEvaluation(t *testing.T) {
 		}{{4, 1, false}, {0, 3, true}, {60, 3, false}} {
 			l, _ := large(m.Name)
 			l.Config.Model.MaxTokens, l.Config.Accumulate, l.Config.Recompute = 256, c.accumulate, c.recompute
-			l.Model = NewModel(l.Config, special)
+			l.Model = experiment.NewModel(l.Config, special)
 			plain := planned(t, l).Step
 			l.Config.EvalEvery = 1
 			for _, ex := range l.Data[:70] {
@@ -158,7 +159,7 @@ func TestMemoryCanBeSaved(t *testing.T) {
 	}
 	l, _ = large("cot")
 	l.Config.Recompute = true
-	l.Model = NewModel(l.Config, special)
+	l.Model = experiment.NewModel(l.Config, special)
 	if recomputing := planned(t, l).Step; float64(recomputing) > 0.8*float64(whole) {
 		t.Errorf("recomputing takes %d bytes, keeping %d", recomputing, whole)
 	}
@@ -171,9 +172,9 @@ func TestPlanComesFirst(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
-	var plans []Memory
+	var plans []experiment.Memory
 	listen := func(l *Loop, reports *[]Metrics) {
-		l.Plan = func(m Memory) {
+		l.Plan = func(m experiment.Memory) {
 			if len(*reports) > 0 {
 				t.Error("the plan comes after the first step")
 			}

@@ -3,56 +3,7 @@ package train
 import (
 	"slices"
 	"testing"
-
-	"nfcot/internal/cot"
 )
-
-// What the registry says of a method is what its model can do, and stage 1 has
-// something to train exactly where it may have steps.
-func TestMethodsAreWhatTheySay(t *testing.T) {
-	for _, m := range trained() {
-		model := NewModel(tiny(m.Name), special)
-		if _, can := model.Sampler().(cot.Scorer); can != m.Scores {
-			t.Errorf("%s: scores is %v, its model says %v", m.Name, m.Scores, can)
-		}
-		scorer, err := model.Scorer()
-		if (scorer != nil) != m.Scores || (err == nil) != m.Scores {
-			t.Errorf("%s: scorer %v, %v", m.Name, scorer, err)
-		}
-		if (model.Coder() != nil) != m.Codes {
-			t.Errorf("%s: coder %v", m.Name, model.Coder())
-		}
-		if heads := model.countTrainable(1) > 0; heads != m.Codes {
-			t.Errorf("%s: stage 1 has parameters to train: %v", m.Name, heads)
-		}
-	}
-	if err := (Method{Name: "x"}).CheckScores("reinforced"); err == nil || err.Error() != "x cannot be reinforced because it has no exact likelihood" {
-		t.Error(err)
-	}
-}
-
-// Methods are compared at the same size: with the flow left out, which no stage trains
-// then, the number of parameters differs by less than 5 % in the setting of
-// scripts/compare.sh.
-func TestMethodsHaveTheSameSize(t *testing.T) {
-	least, most := 0, 0
-	for _, m := range trained() {
-		c := Default(m.Name)
-		c.Model.Hidden, c.Model.Heads, c.Model.KVHeads, c.Model.FFN, c.Model.Vocab = 96, 3, 3, 192, 400
-		c.NF.K, c.NF.D, c.Flow.Blocks = 7, 64, 0
-		if err := c.Check(); err != nil {
-			t.Fatal(err)
-		}
-		n := NewModel(c, special).Params.Count()
-		if least == 0 || n < least {
-			least = n
-		}
-		most = max(most, n)
-	}
-	if float64(most) > 1.05*float64(least) {
-		t.Errorf("from %d to %d parameters", least, most)
-	}
-}
 
 // A flow without blocks is the identity, in every stage.
 func TestNoFlow(t *testing.T) {

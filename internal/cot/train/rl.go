@@ -9,88 +9,17 @@ import (
 	"time"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 )
-
-// RL are the settings of reinforcement learning: section rl of a run's config.yaml.
-type RL struct {
-	Bench    string `yaml:"bench"`          // whose problems are answered
-	Data     string `yaml:"data,omitempty"` // of a public benchmark
-	Problems int    `yaml:"problems"`       // of minicode; a file has its own number
-	Init     string `yaml:"init_sha256"`    // of the run that it starts from, which stays the reference
-
-	Steps       int     `yaml:"steps"`
-	Prompts     int     `yaml:"prompts"`     // a step
-	Group       int     `yaml:"group"`       // rollouts a prompt, whose rewards are compared
-	Epochs      int     `yaml:"epochs"`      // over the rollouts of a step
-	Minibatches int     `yaml:"minibatches"` // an epoch, each of which moves the parameters once
-	Part        int     `yaml:"part"`        // rollouts that go forward and backward at a time
-	LR          float64 `yaml:"lr"`
-	Warmup      int     `yaml:"warmup"` // steps, after which the rate stays
-
-	// How rollouts are drawn, at the temperatures of the densities that are optimised. The seed is each step's own.
-	cot.Sampling `yaml:",inline"`
-
-	FreezeSigma bool `yaml:"hold_sigma"` // only the means of thoughts learn from the thoughts' ratio, not their spread
-	Objective   GRPO `yaml:"objective"`
-}
-
-// DefaultRL is the setting for models of the embedded benchmark's size.
-func DefaultRL() RL {
-	return RL{Bench: "minicode", Problems: 4000, Steps: 120, Prompts: 16, Group: 8, Epochs: 1, Minibatches: 1, Part: 64, LR: 5e-5, Warmup: 20,
-		Sampling: cot.Sampling{ThoughtTemp: 0.9, Temp: 0.6, MaxTokens: 256}, Objective: GRPO{Trust: 0.2, Thought: 1, Text: 1}}
-}
-
-// Check says what is wrong with the settings, if anything is.
-func (c RL) Check() error {
-	positive := func(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
-	g := c.Objective
-	switch {
-	case c.Steps < 1 || c.Prompts < 1 || c.Epochs < 1 || c.Minibatches < 1 || c.Part < 1 || c.Problems < 1 || c.Warmup < 0:
-		return fmt.Errorf("rl has %d steps, %d prompts, %d epochs, %d minibatches, parts of %d, %d problems and a warmup of %d; each must be at least 1, and warmup 0",
-			c.Steps, c.Prompts, c.Epochs, c.Minibatches, c.Part, c.Problems, c.Warmup)
-	case c.Group < 2:
-		return fmt.Errorf("rl.group is %d; rollouts of a prompt are compared, which takes at least 2", c.Group)
-	case c.Minibatches > c.Prompts*c.Group:
-		return fmt.Errorf("rl.minibatches is %d, and a step has %d rollouts", c.Minibatches, c.Prompts*c.Group)
-	case !positive(c.LR):
-		return fmt.Errorf("rl.lr is %g; it must be positive", c.LR)
-	case !(g.Trust > 0) || !(g.KL >= 0) || !(g.Thought >= 0) || !(g.Text >= 0):
-		return fmt.Errorf("rl.objective has trust %g, kl %g, thought %g and text %g; trust must be positive and none of the others negative", g.Trust, g.KL, g.Thought, g.Text)
-	}
-	return c.CheckDensity(func(key string) string { return "rl." + key })
-}
-
-// reinforced is the number of the stage that reinforcement learning is: everything
-// learns but the flow, which neither sampling nor scoring goes through.
-const reinforced = -1
-
-// Reinforced makes the run that x, which continues the run init, is to become: its
-// model, and the reference that the model starts as. It fails for methods without
-// exact likelihoods.
-func Reinforced(init string, x Experiment, dir string) (r *Run, reference *Model, err error) {
-	from, special, err := readRun(init)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := x.method().CheckScores("reinforced"); err != nil {
-		return nil, nil, err
-	}
-	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAEWords: from.VAEWords}
-	if r.Model, err = LoadModel(init, x.Config, special); err != nil {
-		return nil, nil, err
-	}
-	reference, err = LoadModel(init, x.Config, special)
-	return r, reference, err
-}
 
 // A Reinforcement improves a model by comparing its answers to the same prompts
 // (GRPO, docs/method.md section 10).
 type Reinforcement struct {
-	Config    Config
-	RL        RL
-	Model     *Model
-	Reference *Model
+	Config    experiment.Config
+	RL        experiment.RL
+	Model     *experiment.Model
+	Reference *experiment.Model
 	Prompts   [][]int                 // of the problems
 	Stop      func(answer []int) bool // see cot.Options
 	// Reward says what the rollouts of each of the given problems are worth.
@@ -153,7 +82,7 @@ func (l *Reinforcement) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	at := position{Stage: reinforced}
+	at := position{Stage: experiment.PolicyStage}
 	if l.saved != nil {
 		at = l.saved.position
 		if err := l.saved.restore(s.optimizer); err != nil {
@@ -199,7 +128,7 @@ func (l *Reinforcement) Run(ctx context.Context) error {
 type policyRun struct {
 	*Reinforcement
 	policy, reference cot.Scorer
-	objective         GRPO
+	objective         objective
 	temp              cot.Temperatures
 	optimizer         *tensor.AdamW
 	order             *order
@@ -208,10 +137,10 @@ type policyRun struct {
 }
 
 func (l *Reinforcement) newRun() (*policyRun, error) {
-	l.Model.setTrainable(reinforced)
+	l.Model.SetTrainable(experiment.PolicyStage)
 	l.Reference.Params.SetTrainable(func(string) bool { return false })
-	s := &policyRun{Reinforcement: l, objective: l.RL.Objective, temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.Temp},
-		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, reinforced, len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
+	s := &policyRun{Reinforcement: l, objective: objective(l.RL.Objective), temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.Temp},
+		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, experiment.PolicyStage, len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
 	s.optimizer.Decay = l.Config.Decay
 	var err error
 	if s.policy, err = l.Model.Scorer(); err != nil {

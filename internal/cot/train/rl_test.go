@@ -6,18 +6,18 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tensor/tensortest"
 )
 
 // tinyRL are settings for tiny models and short answers.
-func tinyRL() RL {
-	c := DefaultRL()
+func tinyRL() experiment.RL {
+	c := experiment.DefaultRL()
 	c.Steps, c.Prompts, c.Group, c.MaxTokens, c.LR, c.Warmup, c.Part = 6, 3, 4, 6, 3e-3, 2, 5
 	return c
 }
@@ -31,10 +31,10 @@ func wantsToken(s cot.Sample) float64 {
 }
 
 // reinforcement makes a loop that keeps what it reports.
-func reinforcement(method string, c RL, reward func(cot.Sample) float64) (*Reinforcement, *[]RLMetrics) {
+func reinforcement(method string, c experiment.RL, reward func(cot.Sample) float64) (*Reinforcement, *[]RLMetrics) {
 	config := tiny(method)
 	config.Decay = 0
-	l := &Reinforcement{Config: config, RL: c, Model: NewModel(config, special), Reference: NewModel(config, special)}
+	l := &Reinforcement{Config: config, RL: c, Model: experiment.NewModel(config, special), Reference: experiment.NewModel(config, special)}
 	for _, ex := range examples(5) {
 		l.Prompts = append(l.Prompts, ex.Prompt)
 	}
@@ -62,7 +62,7 @@ func reinforcement(method string, c RL, reward func(cot.Sample) float64) (*Reinf
 var reinforcedMethods = []string{"direct", "cot", "nfcot", "nfcot-dual"}
 
 // likelihood is the log-probability of all that was drawn of samples, summed.
-func likelihood(t *testing.T, m *Model, c RL, samples []cot.Sample) (sum float64) {
+func likelihood(t *testing.T, m *experiment.Model, c experiment.RL, samples []cot.Sample) (sum float64) {
 	t.Helper()
 	scorer, err := m.Scorer()
 	if err != nil {
@@ -143,7 +143,7 @@ func TestRewardRises(t *testing.T) {
 			if !slices.Equal(weights(l.Model, "flow."), flow) {
 				t.Errorf("%s: the flow has moved", method)
 			}
-			sameWeights(t, method+": the reference", l.Reference, NewModel(l.Config, special))
+			sameWeights(t, method+": the reference", l.Reference, experiment.NewModel(l.Config, special))
 		}
 	}
 }
@@ -264,38 +264,6 @@ func TestReinforcementResumes(t *testing.T) {
 		sameWeights(t, "resumed", rest.Model, whole.Model)
 		if all := append(*got, *more...); !reflect.DeepEqual(all, *want) {
 			t.Errorf("stopped at %d: reports\n%+v, want\n%+v", stop, all, *want)
-		}
-	}
-}
-
-func TestRLCheck(t *testing.T) {
-	if err := DefaultRL().Check(); err != nil {
-		t.Error(err)
-	}
-	for want, spoil := range map[string]func(c *RL){
-		"rl.thought_temp is 0":    func(c *RL) { c.ThoughtTemp = 0 },
-		"temperatures above 0":    func(c *RL) { c.Temp = 0 },
-		"rl.group is 1":           func(c *RL) { c.Group = 1 },
-		"0 epochs":                func(c *RL) { c.Epochs = 0 },
-		"rl.lr is NaN":            func(c *RL) { c.LR = math.NaN() },
-		"trust 0":                 func(c *RL) { c.Objective.Trust = 0 },
-		"kl -1":                   func(c *RL) { c.Objective.KL = -1 },
-		"rl.minibatches is 10000": func(c *RL) { c.Minibatches = 10000 },
-	} {
-		c := DefaultRL()
-		spoil(&c)
-		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("want %q, got %v", want, err)
-		}
-	}
-}
-
-// What cannot be scored cannot be reinforced.
-func TestReinforcedNeedsLikelihoods(t *testing.T) {
-	for _, m := range Methods {
-		err := m.CheckScores("reinforced")
-		if m.Scores != (err == nil) || err != nil && err.Error() != m.Name+" cannot be reinforced because it has no exact likelihood" {
-			t.Errorf("%s: %v", m.Name, err)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		c.Recompute = method == "nfcot"
 		c.NF.Components, c.NF.MeanWeight = 2, 1
 		for stage := range c.Stages.List() {
-			if stage == 1 && !c.method().Codes { // nothing to learn
+			if stage == 1 && !codes(c) { // nothing to learn
 				continue
 			}
 			l, _ := trainer(c, data)

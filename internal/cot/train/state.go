@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 )
-
-func isFlow(name string) bool { return strings.HasPrefix(name, "flow.") }
 
 // A state is what an interrupted run needs to continue: where it stands and the
 // optimizer's moments. Random draws and the order of data follow from the
@@ -23,7 +21,6 @@ type state struct {
 }
 
 const (
-	stateDir   = "state"
 	stateFile  = "state.safetensors"
 	whereFile  = "position.json"
 	paramsName = "param."
@@ -36,13 +33,13 @@ func (l *Loop) save(at position, o *tensor.AdamW) error { return saveState(l.Dir
 
 // saveState writes a state into a run's folder in one piece: parameters, moments,
 // position. Without a folder ("") it does nothing.
-func saveState(dir string, m *Model, at position, o *tensor.AdamW) error {
+func saveState(dir string, m *experiment.Model, at position, o *tensor.AdamW) error {
 	if dir == "" {
 		return nil
 	}
-	return ckpt.WriteDir(filepath.Join(dir, stateDir), func(dir string) error {
+	return ckpt.WriteDir(filepath.Join(dir, experiment.StateDir), func(dir string) error {
 		var tensors []ckpt.Tensor
-		for p := range m.kept() {
+		for p := range m.Kept() {
 			tensors = append(tensors, ckpt.Tensor{Name: paramsName + p.Name, Shape: p.Shape, Data: p.Data})
 		}
 		for _, m := range o.Moments {
@@ -62,21 +59,21 @@ func saveState(dir string, m *Model, at position, o *tensor.AdamW) error {
 }
 
 // loadState reads a run's state and puts its parameters into m.
-func loadState(dir string, m *Model) (*state, error) {
-	path := filepath.Join(dir, stateDir, whereFile)
+func loadState(dir string, m *experiment.Model) (*state, error) {
+	path := filepath.Join(dir, experiment.StateDir, whereFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: no saved state to resume from", filepath.Join(dir, stateDir))
+		return nil, fmt.Errorf("%s: no saved state to resume from", filepath.Join(dir, experiment.StateDir))
 	}
 	s := new(state)
 	if err := json.Unmarshal(data, &s.position); err != nil {
 		return nil, fmt.Errorf("%s: invalid JSON: %w", path, err)
 	}
-	if s.file, err = ckpt.Open(filepath.Join(dir, stateDir, stateFile)); err != nil {
+	if s.file, err = ckpt.Open(filepath.Join(dir, experiment.StateDir, stateFile)); err != nil {
 		return nil, err
 	}
 	s.steps = s.Done
-	for p := range m.kept() {
+	for p := range m.Kept() {
 		if err := tensor.LoadInto(p.Data, p.Shape, s.file, paramsName+p.Name); err != nil {
 			return nil, err
 		}

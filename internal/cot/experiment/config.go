@@ -1,7 +1,7 @@
-// Package train is the one training loop, for every learner there is: batch,
-// loss, backward, rate, step, report. It also knows what a run folder holds and
-// how a run continues exactly where it was interrupted.
-package train
+// Package experiment knows what a run is made from and what its folder holds:
+// the experiment (config.yaml), the methods that there are, the model that an
+// experiment describes, and where its first parameters come from. It does not train.
+package experiment
 
 import (
 	"fmt"
@@ -55,6 +55,12 @@ type Stages struct {
 
 // List returns the stages by number.
 func (s *Stages) List() []*Stage { return []*Stage{&s.Text, &s.Heads, &s.Joint, &s.Flow} }
+
+// Runs says whether a stage is run: it has steps, and is the only one asked for if
+// only is not negative.
+func (s *Stages) Runs(stage, only int) bool {
+	return (only < 0 || only == stage) && s.List()[stage].Steps > 0
+}
 
 // A Stage is a stretch of training with its own optimizer and rate: warm-up,
 // then cosine.
@@ -150,16 +156,4 @@ func (c Config) Check() error {
 		return fmt.Errorf("stage 1 has %d steps, but method %s has no heads to train in it; give it none", c.Stages.Heads.Steps, c.Method)
 	}
 	return nil
-}
-
-// rate is the learning rate of step s (from 0) of a stage: linear warm-up to LR,
-// then a cosine to the share MinLR of it.
-func (c Config) rate(s Stage, step int) float64 {
-	t := float64(step + 1)
-	warm, total := float64(s.Warmup), float64(s.Steps)
-	if t <= warm {
-		return s.LR * t / warm
-	}
-	low := s.LR * c.MinLR
-	return low + (s.LR-low)/2*(1+math.Cos(math.Pi*(t-warm)/(total-warm)))
 }

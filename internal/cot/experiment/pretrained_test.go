@@ -1,4 +1,4 @@
-package train
+package experiment
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/shared"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
@@ -203,12 +204,12 @@ func TestEndTokens(t *testing.T) {
 		{"", `{"eos_token_id": null}`, nil, ""},
 		{"", `{}`, nil, ""},
 		{`{"eos_token_id": -1}`, "{}", nil, GenerationFile + ": eos_token_id -1 is not in the vocabulary of 20"},
-		{"", `{"eos_token_id": [3, 20]}`, nil, cot.ConfigFile + ": eos_token_id 20 is not in the vocabulary of 20"},
+		{"", `{"eos_token_id": [3, 20]}`, nil, data.ConfigFile + ": eos_token_id 20 is not in the vocabulary of 20"},
 		{`{"eos_token_id": 1.5}`, "{}", nil, GenerationFile + ": eos_token_id is 1.5; expected a token id or a list of them"},
 		{`{"eos_token_id": [`, "{}", nil, GenerationFile + ": invalid JSON"},
 	} {
 		dir := t.TempDir()
-		for name, text := range map[string]string{GenerationFile: tt.generation, cot.ConfigFile: tt.config} {
+		for name, text := range map[string]string{GenerationFile: tt.generation, data.ConfigFile: tt.config} {
 			if text != "" {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 					t.Fatal(err)

@@ -1,4 +1,4 @@
-package train
+package experiment
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
 	"nfcot/internal/transformer"
@@ -60,14 +61,14 @@ func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 		return nil, err
 	}
 	if n := r.Tokenizer.VocabSize(); n > r.Experiment.Model.Vocab {
-		return nil, fmt.Errorf("%s: %s has ids up to %d, but vocab_size in %s is %d", dir, cot.TokenizerFile, n-1, cot.ConfigFile, r.Experiment.Model.Vocab)
+		return nil, fmt.Errorf("%s: %s has ids up to %d, but vocab_size in %s is %d", dir, data.TokenizerFile, n-1, data.ConfigFile, r.Experiment.Model.Vocab)
 	}
 	return r, nil
 }
 
 // ReadModelConfig reads the config.json of a folder of Hugging Face's.
 func ReadModelConfig(dir string) (transformer.Config, error) {
-	path := filepath.Join(dir, cot.ConfigFile)
+	path := filepath.Join(dir, data.ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return transformer.Config{}, err
@@ -82,7 +83,7 @@ func ReadModelConfig(dir string) (transformer.Config, error) {
 // endTokens are the tokens that end an answer: what generation_config.json says,
 // or else config.json; none if neither does.
 func endTokens(dir string, vocab int) ([]int, error) {
-	for _, name := range []string{GenerationFile, cot.ConfigFile} {
+	for _, name := range []string{GenerationFile, data.ConfigFile} {
 		path := filepath.Join(dir, name)
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +125,7 @@ func (r *Run) checkNames(f *ckpt.File) error {
 	}
 	for _, name := range f.Names() {
 		if !known[name] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
-			return fmt.Errorf("%s: tensor %q: a %s of this %s has none of this name", f, name, transformer.ModelType, cot.ConfigFile)
+			return fmt.Errorf("%s: tensor %q: a %s of this %s has none of this name", f, name, transformer.ModelType, data.ConfigFile)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package train
+package experiment
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
 	"nfcot/internal/transformer"
@@ -35,8 +36,8 @@ func OpenOrigin(dir string) (*Origin, error) {
 		o.Model, o.NewTokens = x.Model, x.NewTokens
 		return o, err
 	}
-	if !exists(filepath.Join(dir, cot.ConfigFile)) {
-		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, cot.ConfigFile)
+	if !exists(filepath.Join(dir, data.ConfigFile)) {
+		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, data.ConfigFile)
 	}
 	var err error
 	o.Model, err = ReadModelConfig(dir)
@@ -136,10 +137,10 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 		f := w.file(name)
 		switch {
 		case err != nil: // there will be no model
-		case f == nil && (isRun || !isBackbone(name) || transformer.IsAdapter(name)):
+		case f == nil && (isRun || !IsBackbone(name) || transformer.IsAdapter(name)):
 			return false
 		case f == nil:
-			err = fmt.Errorf("%s: has no tensor %q, which %s promises", dir, name, cot.ConfigFile)
+			err = fmt.Errorf("%s: has no tensor %q, which %s promises", dir, name, data.ConfigFile)
 		case transformer.IsTable(name) && c.NewTokens > 0 && !isRun:
 			err = loadTable(x, f, name, c.NewTokens)
 		default:
@@ -157,7 +158,7 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.pack()
+	m.Pack()
 	return m, nil
 }
 

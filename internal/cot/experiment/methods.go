@@ -1,8 +1,7 @@
-package train
+package experiment
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"nfcot/internal/cot"
@@ -148,9 +147,4 @@ func (c Config) method() Method {
 		panic("train: " + err.Error())
 	}
 	return m
-}
-
-// trained are the methods that are trained.
-func trained() []Method {
-	return slices.DeleteFunc(slices.Clone(Methods), func(m Method) bool { return m.Of != "" })
 }

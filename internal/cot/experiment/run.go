@@ -1,10 +1,9 @@
-package train
+package experiment
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -15,6 +14,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
@@ -26,6 +26,7 @@ const (
 	ConfigFile  = "config.yaml"
 	ModelFile   = "model.safetensors"
 	MetricsFile = "metrics.jsonl"
+	StateDir    = "state" // of a run that has not ended: what it needs to continue
 
 	vaeWordsFile = "vae_tokenizer.json" // where it is not the run's
 )
@@ -56,10 +57,10 @@ type Source struct {
 	SHA256    string `yaml:"sha256"`              // of tokens and codes
 }
 
-// Fingerprint identifies data: a run can only continue on the same.
-func Fingerprint(data []cot.Encoded) string {
+// Fingerprint identifies examples: a run can only continue on the same.
+func Fingerprint(examples []cot.Encoded) string {
 	h := sha256.New()
-	for _, ex := range data {
+	for _, ex := range examples {
 		fmt.Fprint(h, ex.Prompt, ex.Steps, ex.Answer)
 		if ex.Codes != nil {
 			fmt.Fprint(h, ex.Codes.Data)
@@ -96,9 +97,9 @@ func (r *Run) Start() error {
 	if err != nil {
 		return err
 	}
-	write := func(name string, data []byte) error {
+	write := func(name string, text []byte) error {
 		return ckpt.WriteFile(filepath.Join(r.Dir, name), func(w io.Writer) error {
-			_, err := w.Write(data)
+			_, err := w.Write(text)
 			return err
 		})
 	}
@@ -106,10 +107,10 @@ func (r *Run) Start() error {
 		return err
 	}
 	eos := r.Model.Special.EOS
-	if err := write(cot.ConfigFile, r.Experiment.Model.JSON("float32", eos, eos)); err != nil {
+	if err := write(data.ConfigFile, r.Experiment.Model.JSON("float32", eos, eos)); err != nil {
 		return err
 	}
-	if err := ckpt.WriteFile(filepath.Join(r.Dir, cot.TokenizerFile), r.Tokenizer.Save); err != nil {
+	if err := ckpt.WriteFile(filepath.Join(r.Dir, data.TokenizerFile), r.Tokenizer.Save); err != nil {
 		return err
 	}
 	if r.VAE == nil {
@@ -120,7 +121,7 @@ func (r *Run) Start() error {
 			return err
 		}
 	}
-	return r.VAE.Save(filepath.Join(r.Dir, cot.VAEFile))
+	return data.SaveVAE(filepath.Join(r.Dir, data.VAEFile), r.VAE)
 }
 
 // sameTokenizer says whether two tokenizers are saved as the same file.
@@ -142,7 +143,7 @@ func (r *Run) Finish() error {
 		}
 	}
 	others := func(yield func(tensor.Param) bool) {
-		for p := range r.Model.kept() {
+		for p := range r.Model.Kept() {
 			if !transformer.IsAdapter(p.Name) && !yield(p) {
 				return
 			}
@@ -151,7 +152,7 @@ func (r *Run) Finish() error {
 	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), others, ckpt.F32); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(r.Dir, stateDir))
+	return os.RemoveAll(filepath.Join(r.Dir, StateDir))
 }
 
 // SaveWeights writes parameters as transformers reads them, as F32, BF16 or F16.
@@ -193,10 +194,10 @@ func Open(dir string, format *kernel.Format) (*Run, error) {
 	switch {
 	case has(ConfigFile):
 		return openRun(dir, format)
-	case has(cot.ConfigFile) && !has(cot.ThoughtsFile):
+	case has(data.ConfigFile) && !has(data.ThoughtsFile):
 		return openPretrained(dir, format)
 	}
-	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s", dir, ConfigFile, cot.ConfigFile)
+	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s", dir, ConfigFile, data.ConfigFile)
 }
 
 func openRun(dir string, format *kernel.Format) (*Run, error) {
@@ -255,7 +256,7 @@ func readRun(dir string) (*Run, cot.Special, error) {
 		return nil, special, fmt.Errorf("%s: %w", dir, err)
 	}
 	if r.Experiment.method().Codes {
-		if r.VAE, err = cot.LoadVAE(filepath.Join(dir, cot.VAEFile)); err != nil {
+		if r.VAE, err = data.LoadVAE(filepath.Join(dir, data.VAEFile)); err != nil {
 			return nil, special, err
 		}
 		r.VAEWords = r.Tokenizer
@@ -281,22 +282,4 @@ func (r *Run) load(f *ckpt.File, special cot.Special, format *kernel.Format) err
 	}
 	r.Model = newModel(tensor.NewOutline(), r.Experiment.Config, special)
 	return r.Model.LM.LoadPacked(r.Model.Params, f, *format)
-}
-
-// MarshalJSON writes the metrics as a line of metrics.jsonl.
-func (m Metrics) MarshalJSON() ([]byte, error) {
-	line := map[string]any{
-		"step": m.Step, "stage": m.Stage, "loss": m.Loss, "lr": m.LR, "grad_norm": m.Norm, "backbone_flops": m.FLOPs, "flops": m.FLOPs + m.Extra,
-		"tokens_per_second": float64(m.Tokens) / m.Time.Seconds(), "seconds": m.Time.Seconds(),
-	}
-	if m.PeakMemory > 0 {
-		line["peak_memory_bytes"] = m.PeakMemory
-	}
-	for _, p := range m.Parts.All() {
-		line[p.Name] = p.Value
-	}
-	for _, p := range m.Held {
-		line["held_out_"+p.Name] = p.Value
-	}
-	return json.Marshal(line)
 }

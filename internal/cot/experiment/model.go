@@ -1,4 +1,4 @@
-package train
+package experiment
 
 import (
 	"fmt"
@@ -69,8 +69,8 @@ func (m *Model) Soften(gumbel bool) error {
 	return nil
 }
 
-// learner is the model as a stage trains it.
-func (m *Model) learner(stage int) cot.Learner {
+// Learner is the model as a stage trains it.
+func (m *Model) Learner(stage int) cot.Learner {
 	if stage == 0 {
 		return &cot.Text{LM: m.LM, Special: m.Special, Chain: true, DirectShare: m.config.DirectShare}
 	}
@@ -80,19 +80,23 @@ func (m *Model) learner(stage int) cot.Learner {
 // trainable says whether a stage trains a parameter.
 func (m *Model) trainable(stage int, name string) bool {
 	switch {
-	case isBackbone(name) && m.config.LoRA.On() && !transformer.IsAdapter(name):
+	case IsBackbone(name) && m.config.LoRA.On() && !transformer.IsAdapter(name):
 		return false
 	case stage == 0:
-		return isBackbone(name)
-	case isFlow(name):
-		return stage != reinforced && !m.config.Stages.List()[stage].FreezeFlow
+		return IsBackbone(name)
+	case IsFlow(name):
+		return stage != PolicyStage && !m.config.Stages.List()[stage].FreezeFlow
 	case stage == 1:
-		return !isBackbone(name)
+		return !IsBackbone(name)
 	}
 	return true
 }
 
-func isBackbone(name string) bool {
+// IsFlow says whether a parameter is the flow's.
+func IsFlow(name string) bool { return strings.HasPrefix(name, "flow.") }
+
+// IsBackbone says whether a parameter is one of the language model's own.
+func IsBackbone(name string) bool {
 	return strings.HasPrefix(name, "model.") || strings.HasPrefix(name, "lm_head.")
 }
 
@@ -102,8 +106,8 @@ func (m *Model) trainableRows(stage int, name string) bool {
 	return m.config.NewTokens > 0 && transformer.IsTable(name) && !m.trainable(stage, name)
 }
 
-// setTrainable gives gradients to what a stage trains, and to nothing else.
-func (m *Model) setTrainable(stage int) {
+// SetTrainable gives gradients to what a stage trains, and to nothing else.
+func (m *Model) SetTrainable(stage int) {
 	m.Params.SetTrainable(func(name string) bool { return m.trainable(stage, name) })
 	for p := range m.Params.All() {
 		if m.trainableRows(stage, p.Name) {
@@ -129,11 +133,11 @@ func (m *Model) countTrainable(stage int) int {
 // keeps says whether a parameter is kept with the run: all are, but with adapters
 // what is never trained stays where it came from.
 func (m *Model) keeps(name string) bool {
-	return !m.config.LoRA.On() || m.trainable(2, name) || !isBackbone(name) || m.trainableRows(2, name)
+	return !m.config.LoRA.On() || m.trainable(2, name) || !IsBackbone(name) || m.trainableRows(2, name)
 }
 
-// kept yields the parameters that are kept with the run.
-func (m *Model) kept() iter.Seq[tensor.Param] {
+// Kept yields the parameters that are kept with the run.
+func (m *Model) Kept() iter.Seq[tensor.Param] {
 	return func(yield func(tensor.Param) bool) {
 		for p := range m.Params.All() {
 			if m.keeps(p.Name) && !yield(p) {
@@ -143,9 +147,9 @@ func (m *Model) kept() iter.Seq[tensor.Param] {
 	}
 }
 
-// pack stores the matrices that adapters stand in for in bfloat16, if products
+// Pack stores the matrices that adapters stand in for in bfloat16, if products
 // round them to it anyway.
-func (m *Model) pack() {
+func (m *Model) Pack() {
 	if m.packs() {
 		m.LM.PackBlocks(m.Params, kernel.BF16)
 	}

@@ -1,4 +1,6 @@
-package cot
+// Package data reads what training learns from: files of examples, and thoughts
+// folders, in which their chains have been distilled to codes.
+package data
 
 import (
 	"encoding/json"
@@ -8,6 +10,7 @@ import (
 	"slices"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
 )
@@ -16,8 +19,8 @@ import (
 // thoughts folder.
 type Thoughts struct {
 	Tokenizer *tokenizer.Tokenizer
-	VAE       *VAE
-	Examples  []Example
+	VAE       *cot.VAE
+	Examples  []cot.Example
 	Codes     *tensor.Tensor // standardised, [n·K, D]
 	Report    any            // of the distillation, for config.json
 }
@@ -43,7 +46,7 @@ func (x *Thoughts) Save(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := x.VAE.Save(filepath.Join(dir, VAEFile)); err != nil {
+		if err := SaveVAE(filepath.Join(dir, VAEFile), x.VAE); err != nil {
 			return err
 		}
 		if err := ckpt.WriteJSONL(filepath.Join(dir, ExamplesFile), slices.Values(x.Examples)); err != nil {
@@ -53,8 +56,8 @@ func (x *Thoughts) Save(dir string) error {
 			return err
 		}
 		config, err := json.MarshalIndent(struct {
-			VAE    VAEConfig `json:"vae"`
-			Report any       `json:"report"`
+			VAE    cot.VAEConfig `json:"vae"`
+			Report any           `json:"report"`
 		}{c, x.Report}, "", "  ")
 		if err != nil {
 			return err
@@ -73,7 +76,7 @@ func LoadThoughts(dir string) (*Thoughts, error) {
 	if x.VAE, err = LoadVAE(filepath.Join(dir, VAEFile)); err != nil {
 		return nil, err
 	}
-	if x.Examples, err = ckpt.ReadAllJSONL[Example](filepath.Join(dir, ExamplesFile)); err != nil {
+	if x.Examples, err = ckpt.ReadAllJSONL[cot.Example](filepath.Join(dir, ExamplesFile)); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, ThoughtsFile)
@@ -95,18 +98,18 @@ func LoadThoughts(dir string) (*Thoughts, error) {
 
 // Encoded returns the examples with their codes, in the tokens of a tokenizer, which
 // need not be that of the VAE.
-func (x *Thoughts) Encoded(tok Tokenizer) []Encoded {
+func (x *Thoughts) Encoded(tok cot.Tokenizer) []cot.Encoded {
 	c := x.VAE.Config
-	data := make([]Encoded, len(x.Examples))
+	data := make([]cot.Encoded, len(x.Examples))
 	for i, ex := range x.Examples {
-		data[i] = Encode(tok, ex, i)
+		data[i] = cot.Encode(tok, ex, i)
 		data[i].Codes = tensor.From(x.Codes.Data[i*c.K*c.D:(i+1)*c.K*c.D], c.K, c.D)
 	}
 	return data
 }
 
-// Save writes the VAE as one safetensors file; the metadata hold its shape.
-func (v *VAE) Save(path string) error {
+// SaveVAE writes a VAE as one safetensors file; the metadata hold its shape.
+func SaveVAE(path string, v *cot.VAE) error {
 	tensors := []ckpt.Tensor{
 		{Name: "mean", Shape: []int{v.Config.D}, Data: v.Mean},
 		{Name: "std", Shape: []int{v.Config.D}, Data: v.Std},
@@ -118,18 +121,18 @@ func (v *VAE) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	return ckpt.Write(path, tensors, map[string]string{"vae": string(config), "vocab": fmt.Sprint(v.vocab), "eos": fmt.Sprint(v.EOS)})
+	return ckpt.Write(path, tensors, map[string]string{"vae": string(config), "vocab": fmt.Sprint(v.Vocab), "eos": fmt.Sprint(v.EOS)})
 }
 
-// LoadVAE reads what Save wrote.
-func LoadVAE(path string) (*VAE, error) {
+// LoadVAE reads what SaveVAE wrote.
+func LoadVAE(path string) (*cot.VAE, error) {
 	f, err := ckpt.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	meta := f.Metadata()
-	var c VAEConfig
+	var c cot.VAEConfig
 	var vocab, eos int
 	if err := json.Unmarshal([]byte(meta["vae"]), &c); err != nil {
 		return nil, fmt.Errorf("%s: metadata: no VAE is described; expected a file written by nfcot distill", path)
@@ -143,7 +146,7 @@ func LoadVAE(path string) (*VAE, error) {
 	if c.Length < 1 || vocab < 1 || eos < 0 || eos >= vocab {
 		return nil, fmt.Errorf("%s: metadata: length is %d, vocab %d and eos %d; expected a positive length and an eos below the vocab", path, c.Length, vocab, eos)
 	}
-	v := NewVAE(tensor.NewParams(0), c, vocab, eos)
+	v := cot.NewVAE(tensor.NewParams(0), c, vocab, eos)
 	if err := v.Params.Load(f, ""); err != nil {
 		return nil, err
 	}

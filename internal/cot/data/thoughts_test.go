@@ -1,19 +1,19 @@
-package cot
+package data
 
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
 )
 
-var written = []Example{
+var written = []cot.Example{
 	{TaskID: "a/0", Prompt: "def f(x):\n", CoT: "plan first\n1) times 3", Answer: "    return x * 3\n", EntryPoint: "f", Test: "assert f(1) == 3"},
 	{TaskID: "a/1", Prompt: "def g(y):\n", CoT: "plan last", Answer: "    return y\n"},
 	{TaskID: "a/2", Prompt: "def f(x):\n", CoT: "plan first\n1) plus 3\n2) minus 1", Answer: "    return x + 2\n"},
@@ -25,46 +25,11 @@ func newTokenizer(t *testing.T) *tokenizer.Tokenizer {
 	for _, ex := range written {
 		texts = append(texts, ex.Prompt+ex.CoT+ex.Answer)
 	}
-	tok, err := tokenizer.Train(slices.Values(texts), 280, SpecialTokens)
+	tok, err := tokenizer.Train(slices.Values(texts), 280, cot.SpecialTokens)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tok
-}
-
-func TestEncode(t *testing.T) {
-	tok := newTokenizer(t)
-	e := Encode(tok, written[2], 7)
-	if e.Index != 7 || e.Codes != nil {
-		t.Errorf("index %d, codes %v", e.Index, e.Codes)
-	}
-	sameInts(t, "prompt", e.Prompt, tok.Encode(written[2].Prompt))
-	sameInts(t, "answer", e.Answer, tok.Encode(written[2].Answer))
-	for i, line := range []string{"plan first\n", "1) plus 3\n", "2) minus 1\n"} { // the last line too has an end
-		if i >= len(e.Steps) || tok.Decode(e.Steps[i], false) != line {
-			t.Fatalf("steps %v: step %d is not %q", e.Steps, i, line)
-		}
-	}
-	if len(e.Steps) != 3 {
-		t.Errorf("%d steps, want 3", len(e.Steps))
-	}
-	if e := Encode(tok, Example{Prompt: "x"}, 0); len(e.Steps) != 0 || len(e.Answer) != 0 {
-		t.Errorf("no chain gives steps %v, no answer %v", e.Steps, e.Answer)
-	}
-}
-
-func TestFindSpecial(t *testing.T) {
-	special, err := FindSpecial(newTokenizer(t))
-	if want := (Special{EOS: 0, BOT: 1, CoT: 2, Ans: 3}); err != nil || !reflect.DeepEqual(special, want) {
-		t.Errorf("%+v, %v, want %+v", special, err, want)
-	}
-	tok, err := tokenizer.Train(slices.Values([]string{"ab"}), 260, SpecialTokens[:3])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := FindSpecial(tok); err == nil || !strings.Contains(err.Error(), SpecialTokens[3]) {
-		t.Errorf("error %v, want one that names %q", err, SpecialTokens[3])
-	}
 }
 
 // distilled makes thoughts of the written examples with a VAE that is not
@@ -72,13 +37,17 @@ func TestFindSpecial(t *testing.T) {
 func distilled(t *testing.T, encoder string) (*Thoughts, [][][]int) {
 	t.Helper()
 	tok := newTokenizer(t)
-	c := vaeConfig(encoder, "lines")
-	c.Length = 12
-	v := NewVAE(tensor.NewParams(4), c, tok.VocabSize(), special.EOS)
-	shake(v.Params)
+	c := cot.VAEConfig{K: 3, D: 2, Encoder: encoder, Segments: "lines", Length: 12, Noise: 0.3, Beta: 0.1, Hidden: 8, Layers: 1, Heads: 2}
+	v := cot.NewVAE(tensor.NewParams(4), c, tok.VocabSize(), 0)
+	rng := tensor.Rand(2, "shake")
+	for p := range v.Params.All() { // what starts as zeros would not show
+		for i := range p.Data {
+			p.Data[i] += float32(0.2 * rng.NormFloat64())
+		}
+	}
 	var chains [][][]int
 	for i, ex := range written {
-		segments, err := c.Cut(Encode(tok, ex, i).Steps)
+		segments, err := c.Cut(cot.Encode(tok, ex, i).Steps)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +58,7 @@ func distilled(t *testing.T, encoder string) (*Thoughts, [][][]int) {
 }
 
 func TestThoughtsRoundTrip(t *testing.T) {
-	for _, encoder := range Encoders {
+	for _, encoder := range cot.Encoders {
 		x, chains := distilled(t, encoder)
 		dir := filepath.Join(t.TempDir(), "thoughts")
 		if err := x.Save(dir); err != nil {
@@ -106,14 +75,14 @@ func TestThoughtsRoundTrip(t *testing.T) {
 		if y.VAE.Config != x.VAE.Config || y.VAE.EOS != x.VAE.EOS || !slices.Equal(y.Examples, x.Examples) {
 			t.Errorf("%+v, EOS %d, %+v, want %+v, %d, %+v", y.VAE.Config, y.VAE.EOS, y.Examples, x.VAE.Config, x.VAE.EOS, x.Examples)
 		}
-		K := x.VAE.Config.K
+		K, D := x.VAE.Config.K, x.VAE.Config.D
 		for i, ex := range y.Encoded(y.Tokenizer) {
-			e := rowRange(x.Codes, i*K, (i+1)*K)
+			e := tensor.From(x.Codes.Data[i*K*D:(i+1)*K*D], K, D)
 			same(t, "codes of an example", ex.Codes.Data, e.Data)
 			if got, want := y.VAE.Read(ex.Codes), x.VAE.Read(e); !slices.EqualFunc(got, want, slices.Equal) {
 				t.Errorf("%s: chain %d is read as %v, was as %v", encoder, i, got, want)
 			}
-			want := Encode(x.Tokenizer, written[i], i)
+			want := cot.Encode(x.Tokenizer, written[i], i)
 			if ex.Index != i || !slices.Equal(ex.Prompt, want.Prompt) || !slices.EqualFunc(ex.Steps, want.Steps, slices.Equal) || !slices.Equal(ex.Answer, want.Answer) {
 				t.Errorf("example %d is %+v, want %+v", i, ex, want)
 			}
@@ -241,5 +210,12 @@ func TestDamagedThoughts(t *testing.T) {
 	}
 	if _, err := LoadThoughts(filepath.Join(t.TempDir(), "nowhere")); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a folder that is not there gives %v", err)
+	}
+}
+
+func same(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s is %v, want %v", what, got, want)
 	}
 }

@@ -1,0 +1,39 @@
+package experiment
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestRLCheck(t *testing.T) {
+	if err := DefaultRL().Check(); err != nil {
+		t.Error(err)
+	}
+	for want, spoil := range map[string]func(c *RL){
+		"rl.thought_temp is 0":    func(c *RL) { c.ThoughtTemp = 0 },
+		"temperatures above 0":    func(c *RL) { c.Temp = 0 },
+		"rl.group is 1":           func(c *RL) { c.Group = 1 },
+		"0 epochs":                func(c *RL) { c.Epochs = 0 },
+		"rl.lr is NaN":            func(c *RL) { c.LR = math.NaN() },
+		"trust 0":                 func(c *RL) { c.Objective.Trust = 0 },
+		"kl -1":                   func(c *RL) { c.Objective.KL = -1 },
+		"rl.minibatches is 10000": func(c *RL) { c.Minibatches = 10000 },
+	} {
+		c := DefaultRL()
+		spoil(&c)
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+// What cannot be scored cannot be reinforced.
+func TestReinforcedNeedsLikelihoods(t *testing.T) {
+	for _, m := range Methods {
+		err := m.CheckScores("reinforced")
+		if m.Scores != (err == nil) || err != nil && err.Error() != m.Name+" cannot be reinforced because it has no exact likelihood" {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+	}
+}
