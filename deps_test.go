@@ -47,9 +47,12 @@ var mayImport = map[string][]string{
 		"internal/nfhead", "internal/tokenizer", "internal/ckpt"},
 	"internal/cot/minicode": {"internal/cot", "internal/eval", "internal/eval/bench"},
 	"internal/cot/train":    {"internal/cot", "internal/cot/data", "internal/cot/experiment", "internal/tensor", "internal/ckpt"},
-	"internal/cli":          {anything},
-	"scripts/random_model":  {"internal/ckpt", "internal/ckpt/half", "internal/tensor", "internal/transformer"},
-	".":                     {"internal/cli", "internal/eval/sandbox"},
+	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/eval", "internal/eval/bench", "internal/tensor"},
+	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/eval", "internal/eval/bench",
+		"internal/tensor"},
+	"internal/cli":         {anything},
+	"scripts/random_model": {"internal/ckpt", "internal/ckpt/half", "internal/tensor", "internal/transformer"},
+	".":                    {"internal/cli", "internal/eval/sandbox"},
 
 	// Help for tests, which no program imports.
 	"internal/shared":            {},

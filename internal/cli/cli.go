@@ -20,6 +20,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"nfcot/internal/cot/generate"
+	"nfcot/internal/cot/probe"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/eval/starlark"
@@ -94,7 +96,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case interrupted(err):
 		return exitInterrupted
-	case errors.As(err, new(badInput)), errors.As(err, new(harness.InputError)):
+	case errors.As(err, new(badInput)), errors.As(err, new(harness.InputError)), errors.As(err, new(generate.TooLong)), errors.As(err, new(probe.Unknown)):
 		return exitBadInput
 	}
 	return exitFailed

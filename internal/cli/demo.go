@@ -10,6 +10,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 )
@@ -167,12 +168,12 @@ func (e *env) showSample(model, verdicts string) error {
 		if err != nil {
 			return err
 		}
-		s, err := sampleOf(run, v.Sample)
+		s, err := generate.Parse(run, v.Sample)
 		if err != nil {
 			return fmt.Errorf("%s: %w", verdicts, err)
 		}
 		fmt.Fprintf(e.stdout, "\nOne problem, %s: the thoughts are vectors, read back here by the VAE's decoder.\n\n%s", v.TaskID, indent(run.Tokenizer.Decode(s.Prompt, true)))
-		fmt.Fprintf(e.stdout, "%s%s\n    verdict: %s\n", indent(thinking(run, s)), indent(strings.TrimSuffix(v.Completion, "\n")), v.Result)
+		fmt.Fprintf(e.stdout, "%s%s\n    verdict: %s\n", indent(generate.Thinking(run, s)), indent(strings.TrimSuffix(v.Completion, "\n")), v.Result)
 		break
 	}
 	return nil

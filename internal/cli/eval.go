@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 )
@@ -99,17 +103,20 @@ func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
 		return nil, err
 	}
 	defer plan.Executor.Close()
-	if plan.Recipe, err = recipeOf(b, o.recipe, o.Stops, plan.Executor.Sanitize); err != nil {
-		return nil, err
+	if plan.Recipe, err = b.Recipe(o.recipe, plan.Executor.Sanitize); err != nil {
+		return nil, input(err)
 	}
 	show := judging{e: e}
 	plan.Watch = show.watch
 	if run != nil {
-		if plan.Sampling, err = o.record(run); err != nil {
+		g := generate.New(run, plan.Recipe, o.Sampling, o.n, o.streams)
+		if plan.Sampling, err = o.record(g); err != nil {
 			return nil, err
 		}
 		plan.Method, plan.N, plan.PeakMemory = run.Model.Method.Name, o.n, peakMemory
-		plan.Draw = e.drawMissing(run, b.Problems, plan.Recipe, o.samplingOptions)
+		plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Numbered, error] {
+			return g.Draw(ctx, b.Problems, missing)
+		}
 		show.label = "sample " + plan.Method
 	}
 	return e.judge(plan, o.perProblem)
@@ -133,6 +140,16 @@ func (o *evalOptions) openDrawer(problems []eval.Problem) (*experiment.Run, erro
 		return nil, inputf("%s: %w", o.bench, err)
 	}
 	return o.open()
+}
+
+// record is what the samples that a generator draws depend on, beside problems, recipe
+// and seed.
+func (o *evalOptions) record(g *generate.Generator) (json.RawMessage, error) {
+	hash, err := hashModel(o.model, g.Run.Experiment)
+	if err != nil {
+		return nil, err
+	}
+	return g.Record(hash, o.weights).JSON()
 }
 
 // judge carries out an evaluation and prints it.

@@ -13,6 +13,7 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/minicode"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tensor/kernel"
@@ -151,12 +152,26 @@ func (o *samplingOptions) open() (*experiment.Run, error) {
 	return run, nil
 }
 
-// recipeOf is the recipe of a benchmark that has a name, or its own, with more stops.
-func recipeOf(b *bench.Benchmark, name string, stops []string, sanitize bench.Sanitizer) (*bench.Recipe, error) {
-	recipe, err := b.Recipe(name, sanitize)
+// generator makes a model sample a benchmark, by the recipe that the flags say.
+func (o *samplingOptions) generator(run *experiment.Run, b *bench.Benchmark, sanitize bench.Sanitizer) (*generate.Generator, error) {
+	recipe, err := b.Recipe(o.recipe, sanitize)
 	if err != nil {
 		return nil, input(err)
 	}
-	recipe.Stops = slices.Concat(recipe.Stops, stops)
-	return recipe, nil
+	return generate.New(run, recipe, o.Sampling, o.n, o.streams), nil
+}
+
+// chatOptions say how a prompt becomes a chat.
+type chatOptions struct {
+	chat   bool
+	system string
+	think  bool
+}
+
+func (o *chatOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "chat", Usage: "take --prompt for the user's turn in Qwen3's chat format, and answer as the assistant, without thinking before", Destination: &o.chat},
+		&cli.StringFlag{Name: "system", Usage: "`TEXT` of the system's turn before the user's, with --chat", Destination: &o.system},
+		&cli.BoolFlag{Name: "think", Usage: "let the assistant think before it answers, with --chat", Destination: &o.think},
+	}
 }

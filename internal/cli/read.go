@@ -1,21 +1,13 @@
 package cli
 
-// Thoughts as text, and which of them are wrong.
-
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"nfcot/internal/cot"
-	"nfcot/internal/cot/experiment"
-	"nfcot/internal/cot/minicode"
-	"nfcot/internal/eval"
-	"nfcot/internal/eval/bench"
-	"nfcot/internal/tensor"
+	"nfcot/internal/cot/probe"
 )
 
 type readOptions struct {
@@ -51,115 +43,41 @@ func (e *env) probeRead() *cli.Command {
 	})
 }
 
-// A reading is what a model thinks about a problem.
-type reading struct {
-	TaskID  string       `json:"task_id"`
-	Prompt  string       `json:"prompt"`
-	Samples []readSample `json:"samples"`
-	Between []readSample `json:"between,omitempty"` // the first two samples
-}
-
-// A readSample is what is thought and answered.
-type readSample struct {
-	Share    float64       `json:"share"` // of the second sample's thoughts, between two
-	Thoughts []readThought `json:"thoughts"`
-	Answer   string        `json:"answer"`
-}
-
-// A readThought is a thought as text.
-type readThought struct {
-	Sigma *float64 `json:"sigma,omitempty"` // that the head gave it, mean over dimensions; nil where no head does
-	Text  string   `json:"text"`
-	Right *bool    `json:"right"` // nil where no chain of thought is known
-}
-
 func (e *env) runRead(o readOptions) error {
 	if err := errors.Join(need("model", o.model), o.check()); err != nil {
 		return err
 	}
-	run, err := o.openThinker()
+	run, err := o.open()
 	if err != nil {
 		return err
+	}
+	if err := probe.Check(run); err != nil {
+		return input(err)
 	}
 	b, err := e.promptsOf(run, sampleOptions{samplingOptions: o.samplingOptions, prompt: o.prompt})
 	if err != nil {
 		return err
 	}
-	recipe, err := recipeOf(b, o.recipe, o.Stops, nil)
+	g, err := o.generator(run, b, nil)
 	if err != nil {
 		return err
 	}
-	for _, p := range b.Problems {
-		r, err := e.read(run, p, recipe, o)
+	p := &probe.Probe{Generator: g, Bench: b}
+	for _, problem := range b.Problems {
+		r, err := p.Read(e.ctx, problem, o.steps)
 		if err != nil {
 			return err
 		}
-		if e.json {
-			if err := e.printJSON(r); err != nil {
-				return err
-			}
-			continue
+		if !e.json {
+			e.printReading(r)
+		} else if err := e.printJSON(r); err != nil {
+			return err
 		}
-		e.printReading(r)
 	}
 	return nil
 }
 
-// read samples a problem, and what lies between its first two samples.
-func (e *env) read(run *experiment.Run, p eval.Problem, recipe *bench.Recipe, o readOptions) (reading, error) {
-	r := reading{TaskID: p.TaskID, Prompt: recipe.Prompt(p)}
-	samples, err := e.samplesOf(run, []eval.Problem{p}, recipe, o.samplingOptions, o.options(run, recipe))
-	if err != nil {
-		return r, err
-	}
-	chains := chainsOf(run, p)
-	r.Samples = readSamplesOf(run, recipe, samples, chains)
-	if len(samples) < 2 || o.steps == 0 {
-		return r, nil
-	}
-	share := func(step int) float64 { return float64(step+1) / float64(o.steps+1) }
-	options, one := o.options(run, recipe), o.samplingOptions
-	one.n = 1
-	options.Replace = func(step, _ int) *tensor.Tensor {
-		var t *tensor.Tape
-		s := float32(share(step))
-		return t.Add(t.Scale(1-s, samples[0].Thoughts), t.Scale(s, samples[1].Thoughts))
-	}
-	if samples, err = e.samplesOf(run, slices.Repeat([]eval.Problem{p}, o.steps), recipe, one, options); err != nil {
-		return r, err
-	}
-	r.Between = readSamplesOf(run, recipe, samples, chains)
-	for step := range r.Between {
-		r.Between[step].Share = share(step)
-	}
-	return r, nil
-}
-
-// readSamplesOf reads the thoughts of samples of one problem.
-func readSamplesOf(run *experiment.Run, recipe *bench.Recipe, samples []cot.Sample, chains []chain) []readSample {
-	sigmas := sigmasOf(run, samples)
-	var all []readSample
-	for i, s := range samples {
-		var x readSample
-		x.Answer, _ = recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
-		lines := decoded(run, s.Thoughts)
-		right := judgeThoughts(lines, chains)
-		for k, line := range lines {
-			thought := readThought{Text: line}
-			if sigmas != nil {
-				thought.Sigma = &sigmas[i][k]
-			}
-			if right != nil {
-				thought.Right = &right[k]
-			}
-			x.Thoughts = append(x.Thoughts, thought)
-		}
-		all = append(all, x)
-	}
-	return all
-}
-
-func (e *env) printReading(r reading) {
+func (e *env) printReading(r probe.Reading) {
 	fmt.Fprintf(e.stdout, "# %s\n%s", r.TaskID, indent(strings.TrimSuffix(r.Prompt, "\n")+"\n"))
 	for i, s := range r.Samples {
 		fmt.Fprintf(e.stdout, "# sample %d of %d\n", i+1, len(r.Samples))
@@ -171,7 +89,7 @@ func (e *env) printReading(r reading) {
 	}
 }
 
-func (e *env) printReadSample(s readSample) {
+func (e *env) printReadSample(s probe.ReadSample) {
 	for k, thought := range s.Thoughts {
 		label := fmt.Sprintf("thought %d", k+1)
 		if thought.Sigma != nil {
@@ -183,51 +101,4 @@ func (e *env) printReadSample(s readSample) {
 		fmt.Fprintf(e.stdout, "# [%s] %s\n", label, strings.ReplaceAll(thought.Text, "\n", "; "))
 	}
 	fmt.Fprintln(e.stdout, strings.TrimSuffix(s.Answer, "\n"))
-}
-
-// A chain is a chain of thought as thoughts would have it.
-type chain struct {
-	lines    []string // what is to be read in each thought: [K]
-	segments [][]int  // the same in the VAE's tokens
-}
-
-// chainsOf are the chains of thought that a problem may have; none if they are not
-// known, or are longer than the VAE was made for.
-func chainsOf(run *experiment.Run, p eval.Problem) []chain {
-	var chains []chain
-	for _, text := range minicode.Chains(p.TaskID, p.Prompt) {
-		segments, err := run.VAE.Config.Cut(cot.Encode(run.VAEWords, cot.Example{CoT: text}, 0).Steps)
-		if err != nil {
-			return nil
-		}
-		c := chain{segments: segments}
-		read := segments
-		if run.VAE.Config.Encoder == "full" { // it reads the whole chain in the first thought
-			read = make([][]int, len(segments))
-			read[0] = slices.Concat(segments...)
-		}
-		for _, ids := range read {
-			c.lines = append(c.lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
-		}
-		chains = append(chains, c)
-	}
-	return chains
-}
-
-// judgeThoughts says which thoughts are those of a chain, of the one that has most of
-// them; nil if there is none.
-func judgeThoughts(lines []string, chains []chain) (right []bool) {
-	most := -1
-	for _, c := range chains {
-		same, n := make([]bool, len(lines)), 0
-		for k := range lines {
-			if same[k] = lines[k] == c.lines[k]; same[k] {
-				n++
-			}
-		}
-		if n > most {
-			most, right = n, same
-		}
-	}
-	return right
 }

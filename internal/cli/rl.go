@@ -1,17 +1,15 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
@@ -80,11 +78,12 @@ func (e *env) runRL(o rlOptions) error {
 		return err
 	}
 	defer exec.Close()
-	recipe, err := recipeOf(b, "", x.RL.Stops, exec.Sanitize)
+	recipe, err := b.Recipe("", exec.Sanitize)
 	if err != nil {
-		return err
+		return input(err)
 	}
-	prompts, err := encodePrompts(run, b.Problems, recipe)
+	g := generate.New(run, recipe, x.RL.Sampling, x.RL.Group, 0)
+	prompts, err := g.Prompts(b.Problems)
 	if err != nil {
 		return err
 	}
@@ -93,9 +92,9 @@ func (e *env) runRL(o rlOptions) error {
 			return err
 		}
 	}
-	judge := &rewarder{e: e, run: run, problems: b.Problems, recipe: recipe, exec: exec, workers: o.workers}
+	warn := func(format string, args ...any) { fmt.Fprintf(e.stderr, "rl: warning: "+format+"\n", args...) }
 	loop := &train.Reinforcement{Config: x.Config, RL: *x.RL, Model: run.Model, Reference: reference, Prompts: prompts,
-		Stop: stopper(run, recipe), Reward: judge.reward, Dir: o.out}
+		Stop: g.Options().Stop, Reward: generate.PassReward(g, exec, b.Problems, o.workers, warn), Dir: o.out}
 	if err := e.rlLoop(loop, o.resume); err != nil {
 		return err
 	}
@@ -210,50 +209,4 @@ func (e *env) rlLoop(loop *train.Reinforcement, resume bool) (err error) {
 	}
 	bar.end(last)
 	return nil
-}
-
-// A rewarder runs the programs of rollouts.
-type rewarder struct {
-	e        *env
-	run      *experiment.Run
-	problems []eval.Problem
-	recipe   *bench.Recipe
-	exec     eval.Executor
-	workers  int
-	warned   sync.Once
-}
-
-// reward is 1 for a rollout whose program passes all tests of its problem, else 0.
-func (r *rewarder) reward(ctx context.Context, problems []int, rollouts [][]cot.Sample) ([][]float64, error) {
-	rewards := make([][]float64, len(problems))
-	type place struct{ group, rollout int }
-	var places []place
-	var samples []eval.Sample
-	for i, p := range problems {
-		rewards[i] = make([]float64, len(rollouts[i]))
-		for j, s := range rollouts[i] {
-			completion, _ := r.recipe.Cut(r.run.Tokenizer.Decode(s.Answer, true))
-			places, samples = append(places, place{i, j}), append(samples, eval.Sample{TaskID: r.problems[p].TaskID, Completion: completion})
-		}
-	}
-	err := eval.Judge(ctx, r, r.recipe.Assemble, r.problems, eval.Numbering(samples), r.workers, func(i int, v eval.Verdict) error {
-		if v.Passed {
-			rewards[places[i].group][places[i].rollout] = 1
-		}
-		return nil
-	})
-	return rewards, err
-}
-
-// Execute runs a program. That it could not be run must not end the learning: it is
-// then as good as one that crashed.
-func (r *rewarder) Execute(ctx context.Context, p eval.Problem, program string) (eval.Outcome, error) {
-	o, err := r.exec.Execute(ctx, p, program)
-	if err == nil || ctx.Err() != nil {
-		return o, err
-	}
-	r.warned.Do(func() {
-		fmt.Fprintf(r.e.stderr, "rl: warning: a program for %s could not be run, which earns nothing: %s\n", p.TaskID, oneLine(err))
-	})
-	return eval.Outcome{Kind: eval.Crashed, Detail: eval.OneLine(err.Error())}, nil
 }

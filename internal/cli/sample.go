@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,10 +11,10 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
-	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer"
 )
 
 type sampleOptions struct {
@@ -40,25 +39,33 @@ func (e *env) sample() *cli.Command {
 			&cli.IntFlag{Name: "logprobs", Usage: "write the log-probability (nats, the model's own at temperature 1) of each token of the text, and those of the `number` likeliest in its place, into the JSON lines; 0: of the token only; -1: nothing", Value: o.logProbs, Destination: &o.logProbs},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
 		Action: func(c *cli.Context) error {
-			switch {
-			case c.IsSet("prompt") && c.IsSet("bench"):
-				return inputf("sample: --prompt and --bench exclude each other")
-			case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
-				return inputf("sample: --data and --recipe go with --bench, not with --prompt")
-			case o.chat && !c.IsSet("prompt"):
-				return inputf("sample: --chat goes with --prompt; what a model is asked in a benchmark is its recipe's (--recipe)")
-			case o.logProbs < -1:
-				return inputf("sample: --logprobs is %d; want a number of tokens, 0 for those that are drawn only, or -1 for none", o.logProbs)
-			case o.logProbs >= 0 && o.prompt != "" && o.out == "" && !e.json:
-				return inputf("sample: --logprobs goes into JSON lines; add --json or -o FILE")
-			case !o.chat && (o.think || c.IsSet("system")):
-				return inputf("sample: --system and --think go with --chat")
-			case c.IsSet("prompt") && o.prompt == "":
-				return inputf("sample: --prompt is empty; give a text, or leave it out to sample a benchmark")
+			if err := o.checkPrompt(c, e.json); err != nil {
+				return err
 			}
 			return e.runSample(o)
 		},
 	})
+}
+
+// checkPrompt finds flags that do not go together.
+func (o *sampleOptions) checkPrompt(c *cli.Context, json bool) error {
+	switch {
+	case c.IsSet("prompt") && c.IsSet("bench"):
+		return inputf("sample: --prompt and --bench exclude each other")
+	case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
+		return inputf("sample: --data and --recipe go with --bench, not with --prompt")
+	case o.chat && !c.IsSet("prompt"):
+		return inputf("sample: --chat goes with --prompt; what a model is asked in a benchmark is its recipe's (--recipe)")
+	case o.logProbs < -1:
+		return inputf("sample: --logprobs is %d; want a number of tokens, 0 for those that are drawn only, or -1 for none", o.logProbs)
+	case o.logProbs >= 0 && o.prompt != "" && o.out == "" && !json:
+		return inputf("sample: --logprobs goes into JSON lines; add --json or -o FILE")
+	case !o.chat && (o.think || c.IsSet("system")):
+		return inputf("sample: --system and --think go with --chat")
+	case c.IsSet("prompt") && o.prompt == "":
+		return inputf("sample: --prompt is empty; give a text, or leave it out to sample a benchmark")
+	}
+	return nil
 }
 
 func (e *env) runSample(o sampleOptions) error {
@@ -73,28 +80,22 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := recipeOf(b, o.recipe, o.Stops, nil)
+	g, err := o.generator(run, b, nil)
 	if err != nil {
 		return err
 	}
 	if o.prompt != "" && o.out == "" && !e.json {
-		return e.printSamples(run, b.Problems, recipe, o)
+		return e.printSamples(g, b.Problems, o.showThoughts)
 	}
-	var lines []any
-	options := o.options(run, recipe)
-	options.LogProbs, options.TopLogProbs = o.logProbs >= 0, max(0, o.logProbs)
-	err = e.drawSamples(run, b.Problems, recipe, o.samplingOptions, options, func(_ eval.Problem, s eval.Sample) error {
-		lines = append(lines, s)
-		return nil
-	})
+	lines, err := e.sampleLines(g, b.Problems, o.logProbs)
 	if err != nil {
 		return err
 	}
-	if recipe.Sampling != "" {
-		e.say("sample: recipe %s, whose harness samples with %s", recipe.Name, recipe.Sampling)
+	if g.Recipe.Sampling != "" {
+		e.say("sample: recipe %s, whose harness samples with %s", g.Recipe.Name, g.Recipe.Sampling)
 	}
 	if o.out == "" {
-		o.out = "-"
+		o.out = ckpt.Stdin
 	}
 	return e.writeLines(o.out, slices.Values(lines))
 }
@@ -105,9 +106,9 @@ func (e *env) promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark,
 		return o.benchmark(o.Seed)
 	}
 	prompt := o.prompt
-	if prompt == "-" {
+	if prompt == ckpt.Stdin {
 		var b strings.Builder
-		for line, err := range textLines("-") {
+		for line, err := range textLines(ckpt.Stdin) {
 			if err != nil {
 				return nil, input(err)
 			}
@@ -119,54 +120,73 @@ func (e *env) promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark,
 	}
 	if o.chat {
 		var err error
-		if prompt, err = o.frame(run, prompt); err != nil {
-			return nil, err
+		if prompt, err = generate.ChatPrompt(run, o.system, prompt, o.think); err != nil {
+			return nil, inputf("%w; --chat needs a chat model, with Qwen3's format and an eos_token_id in %s that ends its turns", err, experiment.GenerationFile)
 		}
 	}
 	return bench.Plain("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
 }
 
+// sampleLines draws samples with progress, as they go into samples.jsonl.
+func (e *env) sampleLines(g *generate.Generator, problems []eval.Problem, logProbs int) ([]any, error) {
+	o := g.Options()
+	o.LogProbs, o.TopLogProbs = logProbs >= 0, max(0, logProbs)
+	bar := e.progress("sample "+g.Run.Model.Method.Name, "samples", 0, len(problems)*g.N)
+	var lines []any
+	finished := 0
+	err := g.Each(e.ctx, problems, o, func(p eval.Problem, s cot.Sample) error {
+		line, err := g.Line(p, s)
+		if err != nil {
+			return err
+		}
+		if line.Finished {
+			finished++
+		}
+		lines = append(lines, line)
+		bar.set(len(lines), fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(len(lines))))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	bar.end(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(len(lines))))
+	return lines, nil
+}
+
 // printSamples answers one prompt on stdout: a single sample as it comes,
 // several one after the other.
-func (e *env) printSamples(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o sampleOptions) error {
+func (e *env) printSamples(g *generate.Generator, problems []eval.Problem, showThoughts bool) error {
 	var shown int // samples whose thinking is on stdout
-	stream := run.Tokenizer.NewStream(true)
-	pending := "" // text that may begin a stop
 	think := func(s *cot.Sample) {
 		shown++
-		if o.n > 1 {
-			fmt.Fprintf(e.stdout, "# sample %d of %d\n", shown, o.n)
+		if g.N > 1 {
+			fmt.Fprintf(e.stdout, "# sample %d of %d\n", shown, g.N)
 		}
-		if o.showThoughts {
-			fmt.Fprint(e.stdout, thinking(run, *s))
+		if showThoughts {
+			fmt.Fprint(e.stdout, generate.Thinking(g.Run, *s))
 		}
 	}
-	options := o.options(run, recipe)
-	if o.n == 1 {
-		options.Heard = func(s *cot.Sample, token int) {
+	o := g.Options()
+	live := liveText{g: g, stream: g.Run.Tokenizer.NewStream(true)}
+	if g.N == 1 {
+		o.Heard = func(s *cot.Sample, token int) {
 			if shown == 0 {
 				think(s)
 			}
-			pending += stream.Next(token)
-			safe, stopped := recipe.Cut(pending)
-			if !stopped {
-				safe = pending[:len(pending)-recipe.Partial(pending)]
-				pending = pending[len(safe):]
-			}
-			fmt.Fprint(e.stdout, safe)
+			fmt.Fprint(e.stdout, live.next(token))
 		}
 	}
 	done := 0
-	return e.sampleBatches(run, problems, recipe, o.samplingOptions, options, func(_ eval.Problem, s cot.Sample) error {
+	return g.Each(e.ctx, problems, o, func(_ eval.Problem, s cot.Sample) error {
 		if done++; shown < done {
 			think(&s)
 		}
-		answer, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
+		answer, stopped := g.Answer(s)
 		switch {
-		case options.Heard == nil:
+		case g.N > 1:
 			fmt.Fprint(e.stdout, answer)
 		case !stopped:
-			fmt.Fprint(e.stdout, pending+stream.Flush())
+			fmt.Fprint(e.stdout, live.rest())
 		}
 		if !strings.HasSuffix(answer, "\n") {
 			fmt.Fprintln(e.stdout)
@@ -178,259 +198,26 @@ func (e *env) printSamples(run *experiment.Run, problems []eval.Problem, recipe 
 	})
 }
 
-// thinking is what a sample thought, as text, a comment line a step.
-func thinking(run *experiment.Run, s cot.Sample) string {
-	text := run.Tokenizer.Decode(s.Chain, true)
-	if s.Thoughts != nil && run.Model.Coder() != nil {
-		text = ""
-		for k, line := range decoded(run, s.Thoughts) {
-			text += fmt.Sprintf("[thought %d] %s\n", k+1, line)
-		}
-	}
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString("# " + strings.TrimSuffix(line, "\n") + "\n")
-	}
-	return b.String()
+// A liveText is an answer that is printed as its tokens come.
+type liveText struct {
+	g       *generate.Generator
+	stream  *tokenizer.Stream
+	pending string // text that may begin a stop
 }
 
-// decoded is what the VAE's decoder reads in each thought, without the line's end.
-// u [K, D] → [K]
-func decoded(run *experiment.Run, u *tensor.Tensor) []string {
-	var lines []string
-	for _, ids := range run.VAE.Read(run.Model.Coder().ToCodes(u)) {
-		lines = append(lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+// next is the text that is sure to belong to the answer once it has one more token.
+func (l *liveText) next(token int) string {
+	l.pending += l.stream.Next(token)
+	safe, stopped := l.g.Recipe.Cut(l.pending)
+	if !stopped {
+		safe = l.pending[:len(l.pending)-l.g.Recipe.Partial(l.pending)]
+		l.pending = l.pending[len(safe):]
 	}
-	return lines
+	return safe
 }
 
-// drawSamples draws samples of problems with progress and yields them, problem
-// by problem, as they go into samples.jsonl.
-func (e *env) drawSamples(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, eval.Sample) error) error {
-	bar := e.progress("sample "+run.Model.Method.Name, "samples", 0, len(problems)*o.n)
-	done, finished := 0, 0
-	err := e.sampleBatches(run, problems, recipe, o, options, func(p eval.Problem, s cot.Sample) error {
-		line, err := sampleLine(run, p, recipe, s, o)
-		if err != nil {
-			return err
-		}
-		done++
-		if line.Finished {
-			finished++
-		}
-		bar.set(done, fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(done)))
-		return yield(p, line)
-	})
-	if err != nil {
-		return err
-	}
-	bar.end(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(done)))
-	return nil
-}
-
-// options are those of a run's sampler under a recipe.
-func (o *samplingOptions) options(run *experiment.Run, recipe *bench.Recipe) cot.Options {
-	return cot.Options{Sampling: o.Sampling, Stop: stopper(run, recipe)}
-}
-
-// sampleBatches samples as many problems at a time as the number of streams
-// allows, n of each. Replace of the sampler's options counts all problems.
-func (e *env) sampleBatches(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe, o samplingOptions, options cot.Options, yield func(eval.Problem, cot.Sample) error) error {
-	sampler := run.Model.Sampler()
-	prompts, err := encodePrompts(run, problems, recipe)
-	if err != nil {
-		return err
-	}
-	replace := options.Replace
-	for from := 0; from < len(prompts); {
-		if e.ctx.Err() != nil {
-			return train.ErrInterrupted
-		}
-		to := min(from+max(1, o.streams/o.n), len(prompts))
-		if replace != nil {
-			options.Replace = func(p, i int) *tensor.Tensor { return replace(from+p, i) }
-		}
-		for i, samples := range sampler.Sample(prompts[from:to], o.n, options) {
-			for _, s := range samples {
-				if err := yield(problems[from+i], s); err != nil {
-					return err
-				}
-			}
-		}
-		from = to
-	}
-	return nil
-}
-
-// encodePrompts makes tokens of what a recipe asks, if the model has room to answer.
-func encodePrompts(run *experiment.Run, problems []eval.Problem, recipe *bench.Recipe) ([][]int, error) {
-	room := run.Experiment.Model.MaxTokens - max(run.Experiment.NF.K, run.Experiment.Coconut.States()) - 2
-	prompts := make([][]int, len(problems))
-	for i, p := range problems {
-		prompts[i] = run.Tokenizer.EncodePrompt(recipe.Prompt(p))
-		if len(prompts[i]) > room {
-			return nil, inputf("%s: the prompt has %d tokens; the model has room for %d", p.TaskID, len(prompts[i]), room)
-		}
-	}
-	return prompts, nil
-}
-
-// stopper looks for a recipe's stops in the text of an answer whose last token is
-// new; nil where there are none. A stop ends within that token, so it has no more
-// tokens than bytes.
-func stopper(run *experiment.Run, recipe *bench.Recipe) func(answer []int) bool {
-	reach := recipe.LongestStop()
-	if reach == 0 {
-		return nil
-	}
-	return func(answer []int) bool {
-		_, stopped := recipe.Cut(run.Tokenizer.Decode(answer[max(0, len(answer)-reach):], true))
-		return stopped
-	}
-}
-
-// trace is what a line of samples.jsonl tells beyond HumanEval's format, so that
-// score can give the exact likelihood of the very sample.
-type trace struct {
-	Prompt    string      `json:"prompt"`
-	Chain     string      `json:"chain,omitempty"`
-	ChainIDs  []int       `json:"chain_ids,omitempty"`
-	ChainEnds bool        `json:"chain_ends,omitempty"` // the chain came to its end
-	EndedBy   int         `json:"ended_by,omitempty"`   // which of several EOS tokens, when finished
-	AnswerIDs []int       `json:"answer_ids"`
-	Stopped   bool        `json:"stopped,omitempty"`  // a stop of the recipe, not EOS, ended the answer; the completion lacks it
-	Thoughts  [][]float32 `json:"thoughts,omitempty"` // u
-	Thinking  string      `json:"thinking,omitempty"` // the rule (--thinking), for which the chain has the tokens of greatest weight
-	LogProbs  *logProbs   `json:"logprobs,omitempty"`
-}
-
-// logProbs are the tokens that a sample said, chain and EOS included, in the shape of
-// OpenAI's chat completions, with ids as in llama.cpp's. Their sum is logp_text.
-type logProbs struct {
-	Content []saidToken `json:"content"`
-}
-
-type saidToken struct {
-	tokenLogProb
-	Top []tokenLogProb `json:"top_logprobs"`
-}
-
-type tokenLogProb struct {
-	ID      int     `json:"id"`
-	Token   string  `json:"token"` // as text; parts of characters are U+FFFD
-	Bytes   []int   `json:"bytes"`
-	LogProb float64 `json:"logprob"` // nats
-}
-
-func logProbsOf(run *experiment.Run, said []cot.SaidToken) *logProbs {
-	line := func(t cot.TokenLogProb) tokenLogProb {
-		l := tokenLogProb{t.ID, run.Tokenizer.Decode([]int{t.ID}, false), []int{}, t.LogProb}
-		for _, b := range []byte(run.Tokenizer.TokenBytes(t.ID)) {
-			l.Bytes = append(l.Bytes, int(b))
-		}
-		return l
-	}
-	all := logProbs{make([]saidToken, len(said))}
-	for i, s := range said {
-		all.Content[i] = saidToken{line(s.TokenLogProb), make([]tokenLogProb, len(s.Top))}
-		for j, alternative := range s.Top {
-			all.Content[i].Top[j] = line(alternative)
-		}
-	}
-	return &all
-}
-
-// sampleLine is a sample as it goes into samples.jsonl.
-func sampleLine(run *experiment.Run, p eval.Problem, recipe *bench.Recipe, s cot.Sample, o samplingOptions) (eval.Sample, error) {
-	completion, stopped := recipe.Cut(run.Tokenizer.Decode(s.Answer, true))
-	line := eval.Sample{
-		TaskID: p.TaskID, Completion: completion, Seed: int64(o.Seed),
-		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished || stopped,
-		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
-	}
-	t := trace{Prompt: recipe.Prompt(p), Chain: run.Tokenizer.Decode(s.Chain, true), ChainIDs: s.Chain, ChainEnds: s.Thought,
-		AnswerIDs: s.Answer, EndedBy: s.EndedBy, Stopped: stopped && !s.Finished, Thinking: o.Thinking}
-	if s.Said != nil {
-		t.LogProbs = logProbsOf(run, s.Said)
-	}
-	if s.Thoughts != nil {
-		if run.Model.Method.Scores {
-			line.LogPThoughts = &s.LogThoughts
-		}
-		for k := range s.Thoughts.Rows() {
-			t.Thoughts = append(t.Thoughts, s.Thoughts.Row(k))
-		}
-	}
-	text, err := json.Marshal(t)
-	if err != nil {
-		return line, err
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return line, err
-	}
-	for _, key := range []string{"prompt", "chain", "chain_ids", "chain_ends", "answer_ids", "ended_by", "stopped", "thoughts", "thinking", "logprobs"} {
-		if v, ok := fields[key]; ok {
-			line.Extra = append(line.Extra, eval.Field{Key: key, Value: v})
-		}
-	}
-	return line, nil
-}
-
-// sampleOf reads a sample back from a line of samples.jsonl.
-func sampleOf(run *experiment.Run, line eval.Sample) (cot.Sample, error) {
-	var t trace
-	for _, f := range line.Extra {
-		into := map[string]any{"prompt": &t.Prompt, "chain_ids": &t.ChainIDs, "chain_ends": &t.ChainEnds, "answer_ids": &t.AnswerIDs,
-			"ended_by": &t.EndedBy, "stopped": &t.Stopped, "thoughts": &t.Thoughts, "thinking": &t.Thinking}[f.Key]
-		if into == nil {
-			continue
-		}
-		if err := json.Unmarshal(f.Value, into); err != nil {
-			return cot.Sample{}, fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
-		}
-	}
-	s := cot.Sample{Prompt: run.Tokenizer.EncodePrompt(t.Prompt), Chain: t.ChainIDs, Thought: t.ChainEnds, Answer: t.AnswerIDs,
-		Finished: line.Finished && !t.Stopped, EndedBy: t.EndedBy}
-	switch {
-	case t.Prompt == "":
-		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")
-	case t.Thinking != "":
-		return s, fmt.Errorf("it was thought by --thinking %s, which has no exact likelihood", t.Thinking)
-	case t.EndedBy < 0 || t.EndedBy > len(run.Model.Special.MoreEOS):
-		return s, fmt.Errorf("ended_by is %d; the model has %d tokens that end an answer", t.EndedBy, 1+len(run.Model.Special.MoreEOS))
-	case s.Finished && run.Model.Special.EOS < 0:
-		return s, fmt.Errorf("it is finished, but the model has no token that ends an answer")
-	case t.AnswerIDs == nil:
-		s.Answer = run.Tokenizer.Encode(line.Completion)
-	}
-	for _, id := range slices.Concat(s.Chain, s.Answer) {
-		if id < 0 || id >= run.Experiment.Model.Vocab {
-			return s, fmt.Errorf("token %d is not in the model's vocabulary of %d", id, run.Experiment.Model.Vocab)
-		}
-	}
-	if o := run.Experiment.NF; run.Model.Method.Codes {
-		flat := slices.Concat(t.Thoughts...)
-		if len(t.Thoughts) != o.K || len(flat) != o.K*o.D {
-			return s, fmt.Errorf("it has %d thoughts with %d numbers in all; the model expects %d of %d each", len(t.Thoughts), len(flat), o.K, o.D)
-		}
-		s.Thoughts = tensor.From(flat, o.K, o.D)
-	}
-	if rows, room := positions(s), run.Experiment.Model.MaxTokens; rows > room {
-		return s, fmt.Errorf("it takes %d positions; the model has %d", rows, room)
-	}
-	return s, nil
-}
-
-// positions is the number of rows of the stream that scoring a sample reads: the
-// last token is predicted but read by no one.
-func positions(s cot.Sample) int {
-	rows := len(s.Prompt) + 1 + max(0, s.Drawn()-1)
-	if s.Thoughts != nil {
-		rows += s.Thoughts.Rows()
-	}
-	return rows
-}
+// rest is the end of an answer that no stop has ended.
+func (l *liveText) rest() string { return l.pending + l.stream.Flush() }
 
 // readSamples reads a samples file.
 func readSamples(path string) ([]eval.Sample, error) {

@@ -9,6 +9,7 @@ import (
 
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 )
@@ -37,66 +38,18 @@ func freshRun(t *testing.T) *experiment.Run {
 	return run
 }
 
-// TestStopsEndSamples compares samples with and without stops: a stop cuts the
-// text, ends the drawing, and leaves a line that can be scored as it was drawn.
-func TestStopsEndSamples(t *testing.T) {
-	run := freshRun(t)
-	e := &env{ctx: context.Background(), stdout: io.Discard, stderr: io.Discard, quiet: true}
-	problem := eval.Problem{TaskID: "a", Prompt: "x = 1\n"} // the prompt holds a stop
-	o := defaultSampling()
-	o.n, o.MaxTokens, o.Temp = 40, 30, 1
-	draw := func(stops ...string) (samples []cot.Sample, lines []eval.Sample) {
-		r := &bench.Recipe{Prompt: func(p eval.Problem) string { return p.Prompt }, Stops: stops}
-		err := e.sampleBatches(run, []eval.Problem{problem}, r, o, o.options(run, r), func(p eval.Problem, s cot.Sample) error {
-			line, err := sampleLine(run, p, r, s, o)
-			samples, lines = append(samples, s), append(lines, line)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return samples, lines
-	}
-	_, plain := draw()
-	samples, lines := draw("x", "re", "= 1")
-	stopped := 0
-	for i, line := range lines {
-		cut := &bench.Recipe{Stops: []string{"x", "re", "= 1"}}
-		want, stops := cut.Cut(plain[i].Completion)
-		if line.Completion != want || line.Finished != (plain[i].Finished || stops) {
-			t.Errorf("sample %d: %q, finished %v; want %q of %q", i, line.Completion, line.Finished, want, plain[i].Completion)
-		}
-		if !stops {
-			continue
-		}
-		stopped++
-		text := run.Tokenizer.Decode(samples[i].Answer[:len(samples[i].Answer)-1], true)
-		if _, early := cut.Cut(text); early {
-			t.Errorf("sample %d: more was drawn after the stop: %q", i, run.Tokenizer.Decode(samples[i].Answer, true))
-		}
-		back, err := sampleOf(run, line)
-		if err != nil || back.Finished || len(back.Answer) != len(samples[i].Answer) {
-			t.Errorf("sample %d: read back as %+v, %v", i, back, err)
-		}
-	}
-	if stopped < 5 || stopped == o.n {
-		t.Errorf("%d of %d samples were stopped: this test sees little", stopped, o.n)
-	}
-}
-
 // TestStopsEndPrintedSamples: neither a stop nor what follows it is ever printed as
 // a sample comes, and all that comes before is.
 func TestStopsEndPrintedSamples(t *testing.T) {
 	run := freshRun(t)
 	problems := []eval.Problem{{TaskID: "a", Prompt: "x = 1\n"}}
 	cut := &bench.Recipe{Stops: []string{"x", "re", "us", "o"}}
-	o := sampleOptions{samplingOptions: defaultSampling()}
-	o.n, o.MaxTokens, o.Temp = 1, 30, 1
+	o := cot.Sampling{ThoughtTemp: 0.9, Temp: 1, MaxTokens: 30}
 	print := func(stops ...string) (stdout, stderr string) {
 		var out, log strings.Builder
 		e := &env{ctx: context.Background(), stdout: &out, stderr: &log}
 		r := &bench.Recipe{Prompt: func(p eval.Problem) string { return p.Prompt }, Stops: stops}
-		if err := e.printSamples(run, problems, r, o); err != nil {
+		if err := e.printSamples(generate.New(run, r, o, 1, 1), problems, false); err != nil {
 			t.Fatal(err)
 		}
 		return out.String(), log.String()

@@ -27,11 +27,11 @@ func (e *env) sandbox() *cli.Command {
 
 // A sandboxCheck is what sandbox check finds.
 type sandboxCheck struct {
-	Sandbox string  `json:"sandbox"`
-	Probes  []probe `json:"probes"`
+	Sandbox string         `json:"sandbox"`
+	Probes  []sandboxProbe `json:"probes"`
 }
 
-type probe struct {
+type sandboxProbe struct {
 	Name string `json:"name"`
 	Held bool   `json:"held"`
 	Seen string `json:"seen"`
@@ -50,7 +50,7 @@ func (e *env) runSandboxCheck() error {
 	check := sandboxCheck{Sandbox: box.String()}
 	fallen := 0
 	for _, p := range found {
-		check.Probes = append(check.Probes, probe(p))
+		check.Probes = append(check.Probes, sandboxProbe(p))
 		if !p.Held {
 			fallen++
 		}

@@ -3,25 +3,15 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
-	"nfcot/internal/cot"
-	"nfcot/internal/cot/train"
+	"nfcot/internal/cot/generate"
 )
 
 type scoreOptions struct {
 	modelOption
 	samples string
-}
-
-// A score is the exact log-likelihood of one sample, in nats.
-type score struct {
-	TaskID   string   `json:"task_id"`
-	Thoughts *float64 `json:"logp_thoughts"` // null where the method has none
-	Text     float64  `json:"logp_text"`
-	Total    float64  `json:"logp_total"`
 }
 
 func (e *env) score() *cli.Command {
@@ -43,42 +33,22 @@ func (e *env) runScore(o scoreOptions) error {
 	if err != nil {
 		return err
 	}
-	scorer, err := run.Model.Scorer()
-	if err != nil {
+	if err := run.Model.Method.CheckScores("scored"); err != nil {
 		return inputf("%s: %w", o.model, err)
 	}
 	lines, err := readSamples(o.samples)
 	if err != nil {
 		return err
 	}
-	samples := make([]cot.Sample, len(lines))
-	for i, line := range lines {
-		if samples[i], err = sampleOf(run, line); err != nil {
-			return inputf("%s: sample %d (%s): %w", o.samples, i+1, line.TaskID, err)
-		}
-	}
-	var scores []score
-	bar := e.progress("score", "samples", 0, len(samples))
-	for batch := range slices.Chunk(samples, 64) {
-		if e.ctx.Err() != nil {
-			return train.ErrInterrupted
-		}
-		thoughts, text := scorer.LogProb(nil, batch, cot.Temperatures{Thought: 1, Text: 1})
-		for i := range batch {
-			s := score{TaskID: lines[len(scores)].TaskID, Text: float64(text.Data[i]), Total: float64(thoughts.Data[i]) + float64(text.Data[i])}
-			if batch[i].Thoughts != nil {
-				v := float64(thoughts.Data[i])
-				s.Thoughts = &v
-			}
-			scores = append(scores, s)
-		}
-		bar.set(len(scores), "")
+	bar := e.progress("score", "samples", 0, len(lines))
+	scores, err := generate.Score(e.ctx, run, lines, func(done int) { bar.set(done, "") })
+	if err != nil {
+		return input(fmt.Errorf("%s: %w", o.samples, err))
 	}
 	bar.end("")
 	return e.printScores(scores)
 }
-
-func (e *env) printScores(scores []score) error {
+func (e *env) printScores(scores []generate.LogLikelihood) error {
 	var rows [][]string
 	var sumThoughts, sumText float64
 	for _, s := range scores {

@@ -17,6 +17,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 )
@@ -60,7 +61,7 @@ type member struct {
 	seed     uint64
 	eval     *studyEvaluation
 	training *training
-	probe    *perturbation
+	probe    *probe.Perturbation
 }
 
 // A studyEvaluation is an evaluation with what is computed from its verdicts.
@@ -180,7 +181,7 @@ func (s *study) read(e studyEntry) (member, error) {
 		m.training = t
 	}
 	if path, ok := there(e.Probe); ok {
-		m.probe = new(perturbation)
+		m.probe = new(probe.Perturbation)
 		if err := readJSON(path, m.probe); err != nil {
 			return m, err
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
 )
 
@@ -224,7 +225,7 @@ func (s *study) perturbed() claim {
 			if m.probe == nil {
 				continue
 			}
-			none, most := m.probe.ends()
+			none, most := ends(m.probe)
 			agreement = append(agreement, []float64{most.Agreement - most.Exact})
 			if none.Pass1 > 0 {
 				kept = append(kept, []float64{most.Pass1/none.Pass1 - 0.5})
@@ -250,7 +251,7 @@ func (s *study) perturbed() claim {
 }
 
 // ends are the smallest and the largest scale.
-func (p *perturbation) ends() (none, most perturbedScale) {
+func ends(p *probe.Perturbation) (none, most probe.PerturbedScale) {
 	none, most = p.Scales[0], p.Scales[0]
 	for _, s := range p.Scales {
 		if s.Scale < none.Scale {

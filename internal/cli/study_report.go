@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/page"
@@ -610,11 +611,11 @@ func (s *study) perturbSection() (page.Section, error) {
 		}
 		for _, scale := range g.scales() {
 			row := []string{g.name, fmt.Sprint(scale)}
-			for i, of := range []func(perturbedScale) float64{
-				func(p perturbedScale) float64 { return p.Cosine },
-				func(p perturbedScale) float64 { return 100 * p.Pass1 },
-				func(p perturbedScale) float64 { return p.Agreement },
-				func(p perturbedScale) float64 { return p.Exact },
+			for i, of := range []func(probe.PerturbedScale) float64{
+				func(p probe.PerturbedScale) float64 { return p.Cosine },
+				func(p probe.PerturbedScale) float64 { return 100 * p.Pass1 },
+				func(p probe.PerturbedScale) float64 { return p.Agreement },
+				func(p probe.PerturbedScale) float64 { return p.Exact },
 			} {
 				point, n := g.probed(scale, of)
 				lines[i].Points = append(lines[i].Points, point)
@@ -657,7 +658,7 @@ func (g *group) scales() (all []float64) {
 
 // probed is the mean over seeds of a number at a scale, and the range of it; n is
 // the number of seeds.
-func (g *group) probed(scale float64, of func(perturbedScale) float64) (point page.Point, n int) {
+func (g *group) probed(scale float64, of func(probe.PerturbedScale) float64) (point page.Point, n int) {
 	point = page.Point{X: scale, Low: math.Inf(1), High: math.Inf(-1)}
 	for _, m := range g.members {
 		if m.probe == nil {

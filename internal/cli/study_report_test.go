@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
 	"nfcot/internal/page"
 )
@@ -252,7 +253,7 @@ func TestClaims(t *testing.T) {
 		return x
 	}
 	probe := func(agreement, exact float64) member {
-		return member{probe: &perturbation{Scales: []perturbedScale{{Scale: 3, passOne: passOne{Pass1: 0.8}, Agreement: agreement, Exact: exact}, {Scale: 0, passOne: passOne{Pass1: 0.8}, Agreement: 1, Exact: 1}}}}
+		return member{probe: &probe.Perturbation{Scales: []probe.PerturbedScale{{Scale: 3, PassOne: probe.PassOne{Pass1: 0.8}, Agreement: agreement, Exact: exact}, {Scale: 0, PassOne: probe.PassOne{Pass1: 0.8}, Agreement: 1, Exact: 1}}}}
 	}
 	growing, flat := evaluationOf("1000", "1000", "1000"), evaluationOf("1111", "1111", "0000")
 	s := &study{groups: map[string][]*group{

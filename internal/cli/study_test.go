@@ -11,6 +11,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 )
@@ -79,14 +80,17 @@ func fakeStudy(t testing.TB, dir string) {
 			fakeEvaluation(t, filepath.Join(dir, evaluation), m, seed, m.pass-loss, m.spread, rng)
 			add(map[string]any{"part": "ablations", "name": name, "method": "nfcot", "seed": seed, "eval": evaluation})
 		}
-		probe := map[string]any{"model": "m", "bench": "b", "samples": 100, "seed": seed}
-		var scales []perturbedScale
+		report := map[string]any{"model": "m", "bench": "b", "samples": 100, "seed": seed}
+		var scales []probe.PerturbedScale
 		for _, s := range []float64{0, 0.5, 1, 2, 3} {
 			jitter := 0.02 * rng.Float64() * s
-			scales = append(scales, perturbedScale{s, 1 / math.Sqrt(1+s*s*9), passOne{0.82 - 0.03*s - jitter, 0.78 - 0.03*s, 0.86 - 0.03*s}, 1 - 0.04*s - jitter, 1 - 0.22*s - jitter})
+			scales = append(scales, probe.PerturbedScale{
+				Scale: s, Cosine: 1 / math.Sqrt(1+s*s*9), PassOne: probe.PassOne{Pass1: 0.82 - 0.03*s - jitter, Low: 0.78 - 0.03*s, High: 0.86 - 0.03*s},
+				Agreement: 1 - 0.04*s - jitter, Exact: 1 - 0.22*s - jitter,
+			})
 		}
-		probe["scales"] = scales
-		if err := ckpt.WriteJSON(filepath.Join(dir, in("perturb.json")), probe); err != nil {
+		report["scales"] = scales
+		if err := ckpt.WriteJSON(filepath.Join(dir, in("perturb.json")), report); err != nil {
 			t.Fatal(err)
 		}
 		add(map[string]any{"part": "perturb", "name": "NF-CoT", "seed": seed, "probe": in("perturb.json")})

@@ -5,6 +5,7 @@ package cot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"nfcot/internal/tensor"
@@ -48,6 +49,9 @@ type Special struct {
 
 	MoreEOS []int // they end an answer too: models of others may have several such tokens
 }
+
+// Ends says whether a token ends answers.
+func (s Special) Ends(id int) bool { return id == s.EOS || slices.Contains(s.MoreEOS, id) }
 
 // end is the token that ended a sample: EOS, or one of MoreEOS; -1 if none did.
 func (s Special) end(x *Sample) int {

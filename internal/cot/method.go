@@ -114,6 +114,13 @@ type Coder interface {
 	FromCodes(e *tensor.Tensor) *tensor.Tensor
 }
 
+// A Spreader knows how far the thoughts that it draws spread.
+type Spreader interface {
+	// Sigmas returns the standard deviation that is predicted for each thought of each
+	// sample from the thoughts before it, mean over its dimensions.   → [n][K]
+	Sigmas(samples []Sample) [][]float64
+}
+
 // A Diagnoser has more to say of held-out examples than its loss: means over them.
 type Diagnoser interface {
 	Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part

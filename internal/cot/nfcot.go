@@ -131,8 +131,7 @@ func (m *NFCoT) replay(t *tensor.Tape, samples []Sample) (s stream, u, in *tenso
 	return s, u, m.reads(t, u, e)
 }
 
-// Sigmas returns the standard deviation that the head predicts for each thought of
-// each sample from the thoughts before it, mean over its dimensions.   → [n][K]
+// Sigmas returns what the head predicts (Spreader).
 func (m *NFCoT) Sigmas(samples []Sample) [][]float64 {
 	s, u, in := m.replay(nil, samples)
 	next, _ := m.forward(nil, s, in, 1)

@@ -1,0 +1,49 @@
+package generate
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/eval"
+)
+
+// errEnough stops the drawing of samples that nobody wants any more.
+var errEnough = errors.New("enough samples")
+
+// Draw yields the lines of the samples with the numbers in missing, which rise. Sample j
+// of problem i has number i·N+j. Each depends on the seed, its prompt and its place among
+// the N alone, so that what is missing can be drawn at any time.
+func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing []int) iter.Seq2[eval.Numbered, error] {
+	return func(yield func(eval.Numbered, error) bool) {
+		wanted := map[int]bool{}
+		var some []eval.Problem // that miss a sample
+		var first []int         // their first samples' numbers
+		for _, i := range missing {
+			wanted[i] = true
+			if begin := i - i%g.N; len(first) == 0 || first[len(first)-1] != begin {
+				first, some = append(first, begin), append(some, problems[i/g.N])
+			}
+		}
+		drawn := 0
+		err := g.Each(ctx, some, g.Options(), func(p eval.Problem, s cot.Sample) error {
+			i := first[drawn/g.N] + drawn%g.N
+			drawn++
+			if !wanted[i] {
+				return nil
+			}
+			line, err := g.Line(p, s)
+			if err != nil {
+				return err
+			}
+			if !yield(eval.Numbered{Index: i, Sample: line}, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(eval.Numbered{}, err)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+// Package generate makes samples of a model for the problems of a benchmark: prompts by
+// a recipe, samples in batches, and the lines of JSON that samples are kept as, which it
+// reads back and scores. It rewards samples for reinforcement learning. It does not judge
+// programs itself, and knows neither files nor the command line.
+package generate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
+	"nfcot/internal/tensor"
+)
+
+// A Generator draws samples of a model by a recipe.
+type Generator struct {
+	Run    *experiment.Run
+	Recipe *bench.Recipe
+	cot.Sampling
+	N     int // samples a problem
+	Batch int // samples drawn at a time, as far as those of a problem leave the choice; samples do not depend on it
+}
+
+// New returns a generator of n samples a problem. The stops of the settings end answers
+// beside those of the recipe.
+func New(run *experiment.Run, recipe *bench.Recipe, s cot.Sampling, n, batch int) *Generator {
+	own := *recipe
+	own.Stops = slices.Concat(recipe.Stops, s.Stops)
+	return &Generator{Run: run, Recipe: &own, Sampling: s, N: n, Batch: batch}
+}
+
+// A TooLong is the error of a problem that leaves the model no room to answer.
+type TooLong struct {
+	TaskID       string
+	Tokens, Room int // the prompt's; the most that it may have
+}
+
+func (e TooLong) Error() string {
+	return fmt.Sprintf("%s: the prompt has %d tokens; the model has room for %d", e.TaskID, e.Tokens, e.Room)
+}
+
+// Prompts makes tokens of what the recipe asks. It fails with TooLong if the model has
+// no room to answer.
+func (g *Generator) Prompts(problems []eval.Problem) ([][]int, error) {
+	x := g.Run.Experiment
+	room := x.Model.MaxTokens - max(x.NF.K, x.Coconut.States()) - 2
+	prompts := make([][]int, len(problems))
+	for i, p := range problems {
+		prompts[i] = g.prompt(p)
+		if len(prompts[i]) > room {
+			return nil, TooLong{p.TaskID, len(prompts[i]), room}
+		}
+	}
+	return prompts, nil
+}
+
+// prompt is what the recipe asks, in tokens.
+func (g *Generator) prompt(p eval.Problem) []int {
+	return g.Run.Tokenizer.EncodePrompt(g.Recipe.Prompt(p))
+}
+
+// Options are what the sampler is told: the settings, and the recipe's stops.
+func (g *Generator) Options() cot.Options {
+	return cot.Options{Sampling: g.Sampling, Stop: g.stopper()}
+}
+
+// stopper looks for the recipe's stops in the text of an answer whose last token is
+// new; nil where there are none. A stop ends within that token, so it has no more
+// tokens than bytes.
+func (g *Generator) stopper() func(answer []int) bool {
+	reach := g.Recipe.LongestStop()
+	if reach == 0 {
+		return nil
+	}
+	return func(answer []int) bool {
+		_, stopped := g.Recipe.Cut(g.Run.Tokenizer.Decode(answer[max(0, len(answer)-reach):], true))
+		return stopped
+	}
+}
+
+// Each draws the samples of problems in batches, and yields them problem by problem.
+// Replace of the options counts all problems. When ctx ends, so does it, with ctx's
+// error, after the batch under way.
+func (g *Generator) Each(ctx context.Context, problems []eval.Problem, o cot.Options, yield func(eval.Problem, cot.Sample) error) error {
+	prompts, err := g.Prompts(problems)
+	if err != nil {
+		return err
+	}
+	replace := o.Replace
+	for from := 0; from < len(prompts); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		to := min(from+max(1, g.Batch/g.N), len(prompts))
+		if replace != nil {
+			o.Replace = func(p, i int) *tensor.Tensor { return replace(from+p, i) }
+		}
+		for i, samples := range g.Run.Model.Sampler().Sample(prompts[from:to], g.N, o) {
+			for _, s := range samples {
+				if err := yield(problems[from+i], s); err != nil {
+					return err
+				}
+			}
+		}
+		from = to
+	}
+	return nil
+}
+
+// All returns the samples of Each.
+func (g *Generator) All(ctx context.Context, problems []eval.Problem, o cot.Options) ([]cot.Sample, error) {
+	var samples []cot.Sample
+	err := g.Each(ctx, problems, o, func(_ eval.Problem, s cot.Sample) error {
+		samples = append(samples, s)
+		return nil
+	})
+	return samples, err
+}
+
+// Answer is the text of a sample's answer as far as the recipe takes it, and says
+// whether one of its stops ended it.
+func (g *Generator) Answer(s cot.Sample) (text string, stopped bool) {
+	return g.Recipe.Cut(g.Run.Tokenizer.Decode(s.Answer, true))
+}

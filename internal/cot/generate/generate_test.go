@@ -1,0 +1,235 @@
+package generate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
+	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
+)
+
+// freshRun is a tiny model that has learned nothing: it says anything.
+func freshRun(t *testing.T, method string) *experiment.Run {
+	t.Helper()
+	tok, err := tokenizer.Train(slices.Values([]string{"def f(x):\n    return x + 1\n"}), 270, cot.SpecialTokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	special, err := cot.FindSpecial(tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := experiment.Default(method)
+	c.Model = transformer.Config{Hidden: 16, Layers: 1, Heads: 1, KVHeads: 1, HeadDim: 16, FFN: 16, Vocab: 270, Tied: true, Theta: 1e4, NormEps: 1e-6, MaxTokens: 128}
+	c.NF.K, c.NF.D = 3, 2
+	c.Flow.Blocks, c.Flow.Width, c.Flow.HeadDim = 1, 8, 4
+	return &experiment.Run{Dir: "fresh", Tokenizer: tok, Experiment: experiment.Experiment{Config: c}, Model: experiment.NewModel(c, special)}
+}
+
+// asIs is a recipe that asks what problems say, with stops.
+func asIs(stops ...string) *bench.Recipe {
+	return &bench.Recipe{Prompt: func(p eval.Problem) string { return p.Prompt }, Stops: stops, Assemble: eval.Concatenate}
+}
+
+// hot are settings by which a fresh model says all kinds of things.
+var hot = cot.Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 30, Seed: 1}
+
+func problems(names ...string) []eval.Problem {
+	var all []eval.Problem
+	for _, name := range names {
+		all = append(all, eval.Problem{TaskID: name, Prompt: name + " = 1\n", EntryPoint: name, Test: "pass"})
+	}
+	return all
+}
+
+// TestStopsEndSamples compares samples with and without stops: a stop, of the recipe or
+// of the settings, cuts the text, ends the drawing, and leaves a line that can be scored
+// as it was drawn.
+func TestStopsEndSamples(t *testing.T) {
+	run := freshRun(t, "nfcot")
+	const n = 40
+	draw := func(s cot.Sampling, stops ...string) (samples []cot.Sample, lines []eval.Sample) {
+		g := New(run, asIs(stops...), s, n, 256)
+		err := g.Each(context.Background(), problems("x"), g.Options(), func(p eval.Problem, s cot.Sample) error { // the prompt holds a stop
+			line, err := g.Line(p, s)
+			samples, lines = append(samples, s), append(lines, line)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return samples, lines
+	}
+	_, plain := draw(hot)
+	own := hot
+	own.Stops = []string{"x", "= 1"}
+	samples, lines := draw(own, "re", "a")
+	stopped := 0
+	for i, line := range lines {
+		cut := &bench.Recipe{Stops: []string{"x", "re", "a", "= 1"}}
+		want, stops := cut.Cut(plain[i].Completion)
+		if line.Completion != want || line.Finished != (plain[i].Finished || stops) {
+			t.Errorf("sample %d: %q, finished %v; want %q of %q", i, line.Completion, line.Finished, want, plain[i].Completion)
+		}
+		if !stops {
+			continue
+		}
+		stopped++
+		text := run.Tokenizer.Decode(samples[i].Answer[:len(samples[i].Answer)-1], true)
+		if _, early := cut.Cut(text); early {
+			t.Errorf("sample %d: more was drawn after the stop: %q", i, run.Tokenizer.Decode(samples[i].Answer, true))
+		}
+		back, err := Parse(run, line)
+		if err != nil || back.Finished || len(back.Answer) != len(samples[i].Answer) {
+			t.Errorf("sample %d: read back as %+v, %v", i, back, err)
+		}
+	}
+	if stopped < 5 || stopped == n {
+		t.Errorf("%d of %d samples were stopped: this test sees little", stopped, n)
+	}
+}
+
+// TestDrawWhatIsMissing: samples that are drawn later are those that would have been
+// drawn at once, whatever the batch, and none but those are yielded.
+func TestDrawWhatIsMissing(t *testing.T) {
+	run := freshRun(t, "direct")
+	all := problems("a", "b", "c")
+	draw := func(batch int, missing ...int) map[int]string {
+		g := New(run, asIs(), hot, 2, batch)
+		found := map[int]string{}
+		for s, err := range g.Draw(context.Background(), all, missing) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[s.Index] = s.Sample.TaskID + s.Sample.Completion
+		}
+		return found
+	}
+	whole := draw(6, 0, 1, 2, 3, 4, 5)
+	if len(whole) != 6 {
+		t.Fatalf("%d samples, want 6", len(whole))
+	}
+	for batch := range 4 {
+		some := draw(batch, 1, 4, 5)
+		if len(some) != 3 || some[1] != whole[1] || some[4] != whole[4] || some[5] != whole[5] {
+			t.Errorf("batch %d: drew %v of %v", batch, some, whole)
+		}
+	}
+	if none := draw(6); len(none) != 0 {
+		t.Errorf("drew %v, and nothing was missing", none)
+	}
+	for range New(run, asIs(), hot, 2, 2).Draw(context.Background(), all, []int{0, 1, 2}) {
+		break // must not draw on
+	}
+}
+
+func TestDrawEnds(t *testing.T) {
+	run := freshRun(t, "direct")
+	g := New(run, asIs(), hot, 1, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	n := 0
+	for _, err := range g.Draw(ctx, problems("a", "b"), []int{0, 1}) {
+		if n++; n == 1 {
+			cancel()
+		} else if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want that of the context", err)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d were yielded, want a sample and an error", n)
+	}
+	long := []eval.Problem{{TaskID: "long", Prompt: strings.Repeat("#", 130)}}
+	var tooLong TooLong
+	for _, err := range g.Draw(context.Background(), long, []int{0}) {
+		if !errors.As(err, &tooLong) || tooLong != (TooLong{"long", 130, 123}) {
+			t.Errorf("error %v, want that of a prompt that is too long", err)
+		}
+	}
+}
+
+// TestLines: a line has its keys in order, and tells what was drawn.
+func TestLines(t *testing.T) {
+	for method, keys := range map[string]string{
+		"direct": "prompt answer_ids",
+		"cot":    "prompt chain chain_ids answer_ids",
+		"nfcot":  "prompt answer_ids thoughts",
+	} {
+		run := freshRun(t, method)
+		g := New(run, asIs(), hot, 1, 1)
+		o := g.Options()
+		o.LogProbs, o.TopLogProbs = true, 2
+		samples, err := g.All(context.Background(), problems("x"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := samples[0]
+		s.Finished, s.Thought = false, false
+		line, err := g.Line(problems("x")[0], s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range line.Extra {
+			got = append(got, f.Key)
+		}
+		if want := keys + " logprobs"; strings.Join(got, " ") != want {
+			t.Errorf("%s: keys %q, want %q", method, got, want)
+		}
+		back, err := Parse(run, line)
+		if err != nil || !slices.Equal(back.Answer, s.Answer) || !slices.Equal(back.Chain, s.Chain) || !slices.Equal(back.Prompt, s.Prompt) {
+			t.Errorf("%s: read back as %+v, %v; want %+v", method, back, err, s)
+		}
+		if s.Thoughts != nil && !slices.Equal(back.Thoughts.Data, s.Thoughts.Data) {
+			t.Errorf("%s: thoughts read back as %v; want %v", method, back.Thoughts.Data, s.Thoughts.Data)
+		}
+	}
+}
+
+func TestRecordOfDrawing(t *testing.T) {
+	g := &Generator{Sampling: cot.DefaultSampling(), N: 8}
+	g.Stops = []string{"<a>"}
+	text, err := g.Record("abc", "bf16").JSON()
+	want := `{"model_sha256":"abc","weights":"bf16","n":8,"thought_temp":0.9,"temp":0.6,"stops":["<a>"],"max_tokens":256}`
+	if err != nil || string(text) != want {
+		t.Errorf("record %s, %v; want %s", text, err, want)
+	}
+}
+
+// runs is an executor that tells the programs that it is to run, and passes some.
+type runs func(program string) (eval.Outcome, error)
+
+func (r runs) Execute(_ context.Context, _ eval.Problem, program string) (eval.Outcome, error) {
+	return r(program)
+}
+
+// TestPassReward: what passes is worth 1, and a program that cannot be run nothing.
+func TestPassReward(t *testing.T) {
+	run := freshRun(t, "direct")
+	g := New(run, asIs("#"), hot, 2, 2)
+	answer := func(text string) cot.Sample { return cot.Sample{Answer: run.Tokenizer.Encode(text)} }
+	var warnings []string
+	reward := PassReward(g, runs(func(program string) (eval.Outcome, error) {
+		switch {
+		case strings.HasSuffix(program, "good"):
+			return eval.Outcome{Kind: eval.Passed}, nil
+		case strings.HasSuffix(program, "lost"):
+			return eval.Outcome{}, errors.New("no\nprocess")
+		}
+		return eval.Outcome{Kind: eval.Failed}, nil
+	}), problems("a", "b"), 2, func(format string, args ...any) { warnings = append(warnings, format) })
+	got, err := reward(context.Background(), []int{1, 0}, [][]cot.Sample{{answer("good"), answer("bad")}, {answer("lost"), answer("good#more")}})
+	if err != nil || len(got) != 2 || !slices.Equal(got[0], []float64{1, 0}) || !slices.Equal(got[1], []float64{0, 1}) {
+		t.Errorf("rewards %v, %v; want [[1 0] [0 1]]", got, err)
+	}
+	if len(warnings) != 1 {
+		t.Errorf("warnings %q, want one", warnings)
+	}
+}

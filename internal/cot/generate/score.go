@@ -1,0 +1,57 @@
+package generate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
+	"nfcot/internal/eval"
+)
+
+// A LogLikelihood is the exact one of a sample, in nats.
+type LogLikelihood struct {
+	TaskID   string   `json:"task_id"`
+	Thoughts *float64 `json:"logp_thoughts"` // null where the method has none
+	Text     float64  `json:"logp_text"`
+	Total    float64  `json:"logp_total"`
+}
+
+// scoredTogether is the number of samples that go through the model together.
+const scoredTogether = 64
+
+// Score returns the log-likelihoods of samples under a run's model at temperature 1. It
+// fails for lines that Parse does not read and for methods without a likelihood, and
+// with ctx's error when that ends. watch, if not nil, is told how many are done.
+func Score(ctx context.Context, run *experiment.Run, lines []eval.Sample, watch func(done int)) ([]LogLikelihood, error) {
+	scorer, err := run.Model.Scorer()
+	if err != nil {
+		return nil, err
+	}
+	samples := make([]cot.Sample, len(lines))
+	for i, line := range lines {
+		if samples[i], err = Parse(run, line); err != nil {
+			return nil, fmt.Errorf("sample %d (%s): %w", i+1, line.TaskID, err)
+		}
+	}
+	var scores []LogLikelihood
+	for batch := range slices.Chunk(samples, scoredTogether) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		thoughts, text := scorer.LogProb(nil, batch, cot.Temperatures{Thought: 1, Text: 1})
+		for i := range batch {
+			s := LogLikelihood{TaskID: lines[len(scores)].TaskID, Text: float64(text.Data[i]), Total: float64(thoughts.Data[i]) + float64(text.Data[i])}
+			if batch[i].Thoughts != nil {
+				v := float64(thoughts.Data[i])
+				s.Thoughts = &v
+			}
+			scores = append(scores, s)
+		}
+		if watch != nil {
+			watch(len(scores))
+		}
+	}
+	return scores, nil
+}

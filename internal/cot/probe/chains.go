@@ -1,0 +1,58 @@
+package probe
+
+import (
+	"slices"
+	"strings"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/minicode"
+	"nfcot/internal/eval"
+)
+
+// A chain is a chain of thought as thoughts would have it.
+type chain struct {
+	lines    []string // what is to be read in each thought: [K]
+	segments [][]int  // the same in the VAE's tokens
+}
+
+// chainsOf are the chains of thought that a problem may have; none if they are not
+// known, or are longer than the VAE was made for.
+func (p *Probe) chainsOf(problem eval.Problem) []chain {
+	run := p.Run
+	var chains []chain
+	for _, text := range minicode.Chains(problem.TaskID, problem.Prompt) {
+		segments, err := run.VAE.Config.Cut(cot.Encode(run.VAEWords, cot.Example{CoT: text}, 0).Steps)
+		if err != nil {
+			return nil
+		}
+		c := chain{segments: segments}
+		read := segments
+		if run.VAE.Config.Encoder == "full" { // it reads the whole chain in the first thought
+			read = make([][]int, len(segments))
+			read[0] = slices.Concat(segments...)
+		}
+		for _, ids := range read {
+			c.lines = append(c.lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+		}
+		chains = append(chains, c)
+	}
+	return chains
+}
+
+// judgeThoughts says which thoughts are those of a chain, of the one that has most of
+// them; nil if there is none.
+func judgeThoughts(lines []string, chains []chain) (right []bool) {
+	most := -1
+	for _, c := range chains {
+		same, n := make([]bool, len(lines)), 0
+		for k := range lines {
+			if same[k] = lines[k] == c.lines[k]; same[k] {
+				n++
+			}
+		}
+		if n > most {
+			most, right = n, same
+		}
+	}
+	return right
+}

@@ -1,0 +1,88 @@
+package probe
+
+import (
+	"context"
+	"slices"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/generate"
+	"nfcot/internal/eval"
+	"nfcot/internal/tensor"
+)
+
+// A Reading is what a model thinks about a problem.
+type Reading struct {
+	TaskID  string       `json:"task_id"`
+	Prompt  string       `json:"prompt"`
+	Samples []ReadSample `json:"samples"`
+	Between []ReadSample `json:"between,omitempty"` // the first two samples
+}
+
+// A ReadSample is what is thought and answered.
+type ReadSample struct {
+	Share    float64       `json:"share"` // of the second sample's thoughts, between two
+	Thoughts []ReadThought `json:"thoughts"`
+	Answer   string        `json:"answer"`
+}
+
+// A ReadThought is a thought as text.
+type ReadThought struct {
+	Sigma *float64 `json:"sigma,omitempty"` // that the head gave it, mean over dimensions; nil where no head does
+	Text  string   `json:"text"`
+	Right *bool    `json:"right"` // nil where no chain of thought is known
+}
+
+// Read samples a problem, and what lies in a number of steps between its first two samples.
+func (p *Probe) Read(ctx context.Context, problem eval.Problem, steps int) (Reading, error) {
+	r := Reading{TaskID: problem.TaskID, Prompt: p.Recipe.Prompt(problem)}
+	samples, err := p.All(ctx, []eval.Problem{problem}, p.Options())
+	if err != nil {
+		return r, err
+	}
+	chains := p.chainsOf(problem)
+	r.Samples = p.read(samples, chains)
+	if len(samples) < 2 || steps == 0 {
+		return r, nil
+	}
+	share := func(step int) float64 { return float64(step+1) / float64(steps+1) }
+	one, o := *p.Generator, p.Options()
+	one.N = 1
+	o.Replace = func(step, _ int) *tensor.Tensor {
+		var t *tensor.Tape
+		s := float32(share(step))
+		return t.Add(t.Scale(1-s, samples[0].Thoughts), t.Scale(s, samples[1].Thoughts))
+	}
+	between, err := one.All(ctx, slices.Repeat([]eval.Problem{problem}, steps), o)
+	if err != nil {
+		return r, err
+	}
+	r.Between = p.read(between, chains)
+	for step := range r.Between {
+		r.Between[step].Share = share(step)
+	}
+	return r, nil
+}
+
+// read reads the thoughts of samples of one problem.
+func (p *Probe) read(samples []cot.Sample, chains []chain) []ReadSample {
+	sigmas := p.sigmas(samples)
+	var all []ReadSample
+	for i, s := range samples {
+		var x ReadSample
+		x.Answer, _ = p.Answer(s)
+		lines := generate.Thoughts(p.Run, s.Thoughts)
+		right := judgeThoughts(lines, chains)
+		for k, line := range lines {
+			thought := ReadThought{Text: line}
+			if sigmas != nil {
+				thought.Sigma = &sigmas[i][k]
+			}
+			if right != nil {
+				thought.Right = &right[k]
+			}
+			x.Thoughts = append(x.Thoughts, thought)
+		}
+		all = append(all, x)
+	}
+	return all
+}
