@@ -131,23 +131,14 @@ func (o *samplingOptions) check() error {
 	return input(o.Check(flagOf))
 }
 
-// open reads the model and makes it think as the flags say.
+// open reads the model and makes it sample as the flags say.
 func (o *samplingOptions) open() (*experiment.Run, error) {
 	run, err := o.modelOption.open()
 	if err != nil {
 		return nil, err
 	}
-	if x := run.Experiment; o.Denoise && !(run.Model.Method.Codes && run.Model.Method.Scores && x.Stages.Flow.Steps == 0) {
-		return nil, inputf("%s: --denoise: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage 3", o.model)
-	}
-	if _, ok := run.Model.Sampler().(*cot.LaDiR); o.DenoiseSteps > 0 && !ok {
-		return nil, inputf("%s: --denoise-steps: only a run of ladir makes thoughts in steps, and this is one of %s", o.model, run.Model.Method.Name)
-	}
-	if o.Thinking == "" {
-		return run, nil
-	}
-	if err := run.Model.Soften(o.Thinking == "gumbel"); err != nil {
-		return nil, inputf("%s: --thinking %s: %w", o.model, o.Thinking, err)
+	if err := run.Model.SetSampling(o.Sampling, flagOf); err != nil {
+		return nil, inputf("%s: %w", o.model, err)
 	}
 	return run, nil
 }

@@ -96,7 +96,7 @@ func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config
 
 func checkFlow(c Config) error { return c.Flow.Check() }
 
-// softThinking is the method that a model samples by after Soften.
+// softThinking is the method that a model samples by which is told to think so (SetSampling).
 const softThinking = "softthinking"
 
 // LM is the method of a plain language model: the answer is what it says after the

@@ -55,17 +55,27 @@ func (m *Model) Coder() cot.Coder {
 	return c
 }
 
-// Soften makes the model, which must have been trained to think in words, think in mixtures
-// of tokens from now on, with Gumbel noise in them or without (cot.Soft).
-func (m *Model) Soften(gumbel bool) error {
+// SetSampling makes the model sample as the settings say, where that is more than its sampler
+// is told each time: thinking in mixtures of tokens (cot.Soft). It fails for settings that
+// mean nothing to the model's method. spell makes of a setting's key what its user calls it.
+func (m *Model) SetSampling(s cot.Sampling, spell func(key string) string) error {
+	if s.Denoise && !(m.Method.Codes && m.Method.Scores && m.config.Stages.Flow.Steps == 0) {
+		return fmt.Errorf("%s: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage 3", spell("denoise"))
+	}
+	if _, ok := m.parts.Sampler.(*cot.LaDiR); s.DenoiseSteps > 0 && !ok {
+		return fmt.Errorf("%s: only a run of ladir makes thoughts in steps, and this is one of %s", spell("denoise_steps"), m.Method.Name)
+	}
+	if s.Thinking == "" {
+		return nil
+	}
 	soft, err := FindMethod(softThinking)
 	if err != nil {
 		return err
 	}
 	if m.Method.Name != soft.Of {
-		return fmt.Errorf("%s samples from runs of %s, and the method of this one is %s", soft.Name, soft.Of, m.Method.Name)
+		return fmt.Errorf("%s %s: %s samples from runs of %s, and the method of this one is %s", spell("thinking"), s.Thinking, soft.Name, soft.Of, m.Method.Name)
 	}
-	m.Method, m.parts = soft, parts{Sampler: &cot.Soft{LM: m.LM, Special: m.Special, Gumbel: gumbel}}
+	m.Method, m.parts = soft, parts{Sampler: &cot.Soft{LM: m.LM, Special: m.Special, Gumbel: s.Thinking == "gumbel"}}
 	return nil
 }
 
