@@ -8,23 +8,33 @@ import (
 )
 
 // Rotary holds the angles of rotary position embeddings (Su et al., 2021), in
-// Hugging Face's convention: pair (j, j + HeadDim/2) of a head turns by
-// pos · theta^(-2j/HeadDim).
+// Hugging Face's convention: pair (j, j + HeadDim/2) of a head turns by pos times
+// the pair's frequency.
 type Rotary struct {
 	HeadDim  int
 	cos, sin []float32 // [position, HeadDim/2]
 }
 
-// NewRotary tabulates the angles of positions 0..positions-1.
-func NewRotary(headDim int, theta float64, positions int) *Rotary {
-	half := headDim / 2
-	r := &Rotary{headDim, make([]float32, positions*half), make([]float32, positions*half)}
-	for j := range half {
-		freq := math.Pow(theta, -float64(2*j)/float64(headDim))
+// Frequencies are those of the pairs of a head, in radians a position:
+// theta^(-2j/headDim).
+func Frequencies(headDim int, theta float64) []float64 {
+	freq := make([]float64, headDim/2)
+	for j := range freq {
+		freq[j] = math.Pow(theta, -float64(2*j)/float64(headDim))
+	}
+	return freq
+}
+
+// NewRotary tabulates the angles of positions 0..positions-1, for pairs of these
+// frequencies. What is turned is also multiplied by scale.
+func NewRotary(freq []float64, scale float64, positions int) *Rotary {
+	half := len(freq)
+	r := &Rotary{2 * half, make([]float32, positions*half), make([]float32, positions*half)}
+	for j, freq := range freq {
 		kernel.Parallel(positions, 1<<10, func(lo, hi int) {
 			for p := lo; p < hi; p++ {
 				sin, cos := math.Sincos(float64(p) * freq)
-				r.cos[p*half+j], r.sin[p*half+j] = float32(cos), float32(sin)
+				r.cos[p*half+j], r.sin[p*half+j] = float32(scale*cos), float32(scale*sin)
 			}
 		})
 	}
@@ -34,8 +44,8 @@ func NewRotary(headDim int, theta float64, positions int) *Rotary {
 // Positions is the number of positions tabulated.
 func (r *Rotary) Positions() int { return len(r.cos) / (r.HeadDim / 2) }
 
-// turn turns the heads of x by the angle of position pos, or back by it when
-// sign is -1.
+// turn turns (and scales) the heads of x by the angle of position pos, or back by
+// it when sign is -1.
 func (r *Rotary) turn(x []float32, pos int, sign float32) {
 	half := r.HeadDim / 2
 	kernel.Rope(x, r.cos[pos*half:(pos+1)*half], r.sin[pos*half:(pos+1)*half], sign)
@@ -43,21 +53,21 @@ func (r *Rotary) turn(x []float32, pos int, sign float32) {
 
 // Rope turns each head of row r by the angle of position pos[r].
 // x [R, nh·hd] → y [R, nh·hd]
-func (t *Tape) Rope(x *Tensor, pos []int, rot *Rotary) *Tensor {
-	o := t.op(x.Rows(), x.Cols(), x)
-	o.x, o.idx, o.rotary = x, pos, rot
-	o.rows(len(pos), x.Cols(), func(o *op, lo, hi int) {
+func (t *Tape) Rope(x Cols, pos []int, rot *Rotary) *Tensor {
+	o := t.op(x.Rows(), x.N, x.Tensor)
+	o.k, o.idx, o.rotary = x, pos, rot
+	o.rows(len(pos), x.N, func(o *op, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			copy(o.y.Row(r), o.x.Row(r))
+			copy(o.y.Row(r), o.k.row(r))
 			o.rotary.turn(o.y.Row(r), o.idx[r], 1)
 		}
 	})
 	return o.done(func(o *op) {
-		o.x.grad()
-		o.rows(len(o.idx), o.x.Cols(), func(o *op, lo, hi int) {
+		o.k.grad()
+		o.rows(len(o.idx), o.k.N, func(o *op, lo, hi int) {
 			for r := lo; r < hi; r++ {
 				o.rotary.turn(o.y.gradRow(r), o.idx[r], -1)
-				kernel.Axpy(1, o.y.gradRow(r), o.x.gradRow(r))
+				kernel.Axpy(1, o.y.gradRow(r), o.k.gradRow(r))
 			}
 		})
 	})

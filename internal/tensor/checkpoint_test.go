@@ -14,7 +14,7 @@ func TestCheckpoint(t *testing.T) {
 	w, v := random(1, C, C), random(2, C, C)
 	segments := map[string]tensor.Segment{
 		"residual": func(t *tensor.Tape, x *tensor.Tensor, _ []int, _ tensor.Mask) *tensor.Tensor {
-			return t.AddLinear(x, t.Tanh(t.Linear(x, w, nil)), v)
+			return t.AddLinear(x, t.Tanh(t.Linear(x, w, nil)), v, nil)
 		},
 		"plain": func(t *tensor.Tape, x *tensor.Tensor, _ []int, _ tensor.Mask) *tensor.Tensor {
 			return t.Tanh(t.Linear(t.Mul(x, x), w, nil))
@@ -23,7 +23,7 @@ func TestCheckpoint(t *testing.T) {
 			return t.Tanh(t.Add(x, t.Linear(x, w, nil)))
 		},
 		"attention": func(t *tensor.Tape, x *tensor.Tensor, pos []int, mask tensor.Mask) *tensor.Tensor {
-			q := t.Rope(x, pos, tensor.NewRotary(C, 1e4, R))
+			q := t.Rope(x.All(), pos, tensor.NewRotary(tensor.Frequencies(C, 1e4), 1, R))
 			return t.Add(x, t.Attention(q.All(), x.All(), t.Linear(x, w, nil).All(), mask, C))
 		},
 	}

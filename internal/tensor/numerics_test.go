@@ -172,7 +172,7 @@ func TestRotaryAngles(t *testing.T) {
 	g := edge(t)
 	pos := g.Ints("rope.positions")
 	half := g.Shape("rope.cos")[1]
-	rot := tensor.NewRotary(2*half, g.Scalar("rope.theta"), slices.Max(pos)+1)
+	rot := tensor.NewRotary(tensor.Frequencies(2*half, g.Scalar("rope.theta")), 1, slices.Max(pos)+1)
 	unit := tensor.New(len(pos), 2*half) // turns to (cos, sin)
 	for r := range pos {
 		for j := range half {
@@ -180,7 +180,7 @@ func TestRotaryAngles(t *testing.T) {
 		}
 	}
 	var tp *tape
-	turned := tp.Rope(unit, pos, rot)
+	turned := tp.Rope(unit.All(), pos, rot)
 	parts := []*mat{tp.Columns(turned.Part(0, half)), tp.Columns(turned.Part(half, half))}
 	for i, name := range []string{"rope.cos", "rope.sin"} {
 		tensortest.Tolerance{Abs: 0x1p-24}.Check(t, name, parts[i].Data, g.Floats(name))

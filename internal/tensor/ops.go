@@ -16,17 +16,24 @@ func (t *Tape) Linear(x, w, b *Tensor) *Tensor {
 	o := t.op(R, O, x, w, b)
 	o.x, o.w, o.b = x, w, b
 	if b != nil {
-		for r := range R {
-			copy(o.y.Row(r), b.Data)
-		}
+		o.rows(R, O, func(o *op, lo, hi int) {
+			for r := lo; r < hi; r++ {
+				copy(o.y.Row(r), o.b.Data)
+			}
+		})
 	}
 	o.project(b != nil)
 	return o.done(func(o *op) {
 		o.projectBackward()
-		if o.b != nil && o.b.Grad != nil {
-			o.addOverRows(o.b.grad(), o.y.Rows(), addRows)
-		}
+		o.biasBackward()
 	})
+}
+
+// biasBackward pushes y's gradient to the bias, if there is one that wants it.
+func (o *op) biasBackward() {
+	if o.b != nil && o.b.Grad != nil {
+		o.addOverRows(o.b.grad(), o.y.Rows(), addRows)
+	}
 }
 
 // addRows sums the gradients of the result's rows.
@@ -36,19 +43,27 @@ func addRows(o *op, partial []float32, lo, hi int) {
 	}
 }
 
-// AddLinear returns y = a + x wᵀ: what a branch adds to a residual stream.
-// a [R, O], x [R, I], w [O, I] → y [R, O]
-func (t *Tape) AddLinear(a, x, w *Tensor) *Tensor {
-	if a.Rows() != x.Rows() || a.Cols() != w.Rows() {
+// AddLinear returns y = a + x wᵀ + b: what a branch adds to a residual stream; b
+// may be nil.   a [R, O], x [R, I], w [O, I], b [O] → y [R, O]
+func (t *Tape) AddLinear(a, x, w, b *Tensor) *Tensor {
+	if a.Rows() != x.Rows() || a.Cols() != w.Rows() || b != nil && len(b.Data) != w.Rows() {
 		panic(fmt.Sprintf("tensor: AddLinear: shape %v against %v by %v", a.Shape, x.Shape, w.Shape))
 	}
-	o := t.op(a.Rows(), a.Cols(), a, x, w)
-	o.b, o.x, o.w = a, x, w
-	o.elements(len(a.Data), func(o *op, lo, hi int) { copy(o.y.Data[lo:hi], o.b.Data[lo:hi]) })
+	o := t.op(a.Rows(), a.Cols(), a, x, w, b)
+	o.k.Tensor, o.x, o.w, o.b = a, x, w, b
+	o.elements(len(a.Data), func(o *op, lo, hi int) { copy(o.y.Data[lo:hi], o.k.Data[lo:hi]) })
+	if b != nil {
+		o.rows(a.Rows(), a.Cols(), func(o *op, lo, hi int) {
+			for r := lo; r < hi; r++ {
+				kernel.Axpy(1, o.b.Data, o.y.Row(r))
+			}
+		})
+	}
 	o.project(true)
 	return o.done(func(o *op) {
 		o.projectBackward()
-		o.passOn(o.b, 1)
+		o.biasBackward()
+		o.passOn(o.k.Tensor, 1)
 	})
 }
 
@@ -220,8 +235,11 @@ func (t *Tape) Exp(x *Tensor) *Tensor {
 func (t *Tape) Tanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.Tanh) }
 
 // GELU returns x Φ(x), Φ being the normal distribution function (the exact
-// form, not the tanh approximation).
+// form).
 func (t *Tape) GELU(x *Tensor) *Tensor { return t.elementwise(x, kernel.GELU) }
+
+// GELUTanh returns GELU's approximation by tanh, GPT-2's: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.
+func (t *Tape) GELUTanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.GELUTanh) }
 
 // elementwise applies f, which also gives the derivative.
 func (t *Tape) elementwise(x *Tensor, f func(y, slope, x []float32)) *Tensor {

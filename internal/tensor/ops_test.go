@@ -87,6 +87,8 @@ func opTests() []opTest {
 		{"Tanh", "", single, func(t *tape, x []*mat) *mat { return t.Tanh(x[0]) }, one(math.Tanh)},
 		{"GELU", "", single, func(t *tape, x []*mat) *mat { return t.GELU(x[0]) },
 			one(func(v float64) float64 { return v * (1 + math.Erf(v/math.Sqrt2)) / 2 })},
+		{"GELUTanh", "", single, func(t *tape, x []*mat) *mat { return t.GELUTanh(x[0]) },
+			one(func(v float64) float64 { return v * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(v+0.044715*v*v*v))) / 2 })},
 		{"SwiGLU", "", pair, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0].All(), x[1].All()) },
 			two(func(gate, up float64) float64 { return gate / (1 + math.Exp(-gate)) * up })},
 		{"Sum", "", single, func(t *tape, x []*mat) *mat { return t.Sum(x[0]) }, func(x []rows) rows { return sumAll(x[0]) }},
@@ -113,11 +115,16 @@ func opTests() []opTest {
 			product := each(func(v ...float64) float64 { return v[0] * v[1] }, columns(x[0], 0, 2), columns(x[0], 4, 6))
 			return slices.Concat(columns(x[0], 2, 4), product)
 		}},
-		{"AddLinear", "", [][]int{{3, 5}, {3, 4}, {5, 4}}, func(t *tape, x []*mat) *mat { return t.AddLinear(x[0], x[1], x[2]) },
+		{"AddLinear", "", [][]int{{3, 5}, {3, 4}, {5, 4}}, func(t *tape, x []*mat) *mat { return t.AddLinear(x[0], x[1], x[2], nil) },
 			func(x []rows) rows { return sum(x[0], linear(x[1], x[2], nil)) }},
+		{"AddLinear", "with bias", [][]int{{3, 5}, {3, 4}, {5, 4}, {5}}, func(t *tape, x []*mat) *mat { return t.AddLinear(x[0], x[1], x[2], x[3]) },
+			func(x []rows) rows { return sum(x[0], linear(x[1], x[2], x[3][0])) }},
+		{"AddLinear", "with bias, and more rows than are summed at a time", [][]int{{300, 3}, {300, 2}, {3, 2}, {3}},
+			func(t *tape, x []*mat) *mat { return t.AddLinear(x[0], x[1], x[2], x[3]) },
+			func(x []rows) rows { return sum(x[0], linear(x[1], x[2], x[3][0])) }},
 		{"AddLinear", "a residual stream that is read again", [][]int{{3, 4}, {4, 4}}, func(t *tape, x []*mat) *mat {
 			h := t.Scale(2, x[0])
-			return t.Add(t.AddLinear(h, h, x[1]), h)
+			return t.Add(t.AddLinear(h, h, x[1], nil), h)
 		}, func(x []rows) rows {
 			h := sum(x[0], x[0])
 			return sum(sum(h, h), linear(h, x[1], nil))
@@ -132,8 +139,15 @@ func opTests() []opTest {
 			func(x []rows) rows { return layerNorm(x[0], x[1][0], x[2][0], 1e-5) }},
 		{"LayerNorm", "more rows than are summed at a time", [][]int{{300, 4}, {4}, {4}}, func(t *tape, x []*mat) *mat { return t.LayerNorm(x[0], x[1], x[2], 1e-1) },
 			func(x []rows) rows { return layerNorm(x[0], x[1][0], x[2][0], 1e-1) }},
-		{"Rope", "", [][]int{{3, 8}}, func(t *tape, x []*mat) *mat { return t.Rope(x[0], []int{0, 7, 3}, tensor.NewRotary(4, 100, 8)) },
+		{"Rope", "", [][]int{{3, 8}}, func(t *tape, x []*mat) *mat {
+			return t.Rope(x[0].All(), []int{0, 7, 3}, tensor.NewRotary(tensor.Frequencies(4, 100), 1, 8))
+		},
 			func(x []rows) rows { return rope(x[0], []int{0, 7, 3}, 4, 100) }},
+		{"Rope", "columns of one tensor, scaled", [][]int{{3, 11}}, func(t *tape, x []*mat) *mat {
+			return t.Rope(x[0].Part(2, 8), []int{0, 7, 3}, tensor.NewRotary(tensor.Frequencies(4, 100), 1.5, 8))
+		}, func(x []rows) rows {
+			return each(func(v ...float64) float64 { return 1.5 * v[0] }, rope(columns(x[0], 2, 10), []int{0, 7, 3}, 4, 100))
+		}},
 		{"SwiGLU", "of one tensor's columns", [][]int{{3, 7}}, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0].Part(4, 3), x[0].Part(1, 3)) },
 			func(x []rows) rows {
 				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 4, 7), columns(x[0], 1, 4))
@@ -143,7 +157,7 @@ func opTests() []opTest {
 				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 0, 3), columns(x[0], 3, 6))
 			}},
 		{"NormRope", "two heads of queries, one of keys, beside other columns", [][]int{{3, 14}, {4}, {4}}, func(t *tape, x []*mat) *mat {
-			return t.NormRope(x[0].Part(1, 12), 2, x[1], x[2], 1e-2, []int{0, 7, 3}, tensor.NewRotary(4, 100, 8))
+			return t.NormRope(x[0].Part(1, 12), 2, x[1], x[2], 1e-2, []int{0, 7, 3}, tensor.NewRotary(tensor.Frequencies(4, 100), 1, 8))
 		}, func(x []rows) rows {
 			q, k := rmsNorm(columns(x[0], 1, 9), x[1][0], 1e-2), rmsNorm(columns(x[0], 9, 13), x[2][0], 1e-2)
 			return rope(beside(q, k), []int{0, 7, 3}, 4, 100)
@@ -347,11 +361,12 @@ func TestGradientsAddUp(t *testing.T) {
 func TestShapesMustMatch(t *testing.T) {
 	var tp *tape
 	a, b := tensor.New(2, 3), tensor.New(2, 4)
-	rot := tensor.NewRotary(4, 1e4, 2)
+	rot := tensor.NewRotary(tensor.Frequencies(4, 1e4), 1, 2)
 	for name, f := range map[string]func(){
 		"From":      func() { tensor.From(make([]float32, 5), 2, 3) },
 		"Linear":    func() { tp.Linear(a, b, nil) },
 		"bias":      func() { tp.Linear(a, a, tensor.New(3)) },
+		"AddLinear": func() { tp.AddLinear(a, a, tensor.New(3, 3), tensor.New(2)) },
 		"Add":       func() { tp.Add(a, b) },
 		"Sub":       func() { tp.Sub(a, b) },
 		"Mul":       func() { tp.Mul(a, b) },
@@ -364,7 +379,7 @@ func TestShapesMustMatch(t *testing.T) {
 		"Gaussian":  func() { tp.GaussianLogProb(a, a, b, 0) },
 		"Mixture":   func() { tp.GaussianMixtureLogProb(a, a, a, tensor.New(2, 2), 0) },
 		"KL":        func() { tp.GaussianKL(a, b) },
-		"Rope":      func() { tp.Rope(b, []int{0, 2}, rot) },
+		"Rope":      func() { tp.Rope(b.All(), []int{0, 2}, rot) },
 		"Backward":  func() { new(tape).Backward(tensor.New(1, 1)) },
 	} {
 		func() {

@@ -89,16 +89,17 @@ func (p *Params) room(shape ...int) *Tensor {
 	return x
 }
 
-// Stack puts parameters made before, matrices with the same number of columns,
-// one under the other in the memory of a single tensor, so that one product
-// serves them all. They remain parameters of their own: their numbers and
-// gradients are rows of the stack's.
+// Stack puts parameters made before, matrices with the same number of columns or
+// else vectors, one after the other in the memory of a single tensor, so that one
+// product serves them all. They remain parameters of their own: their numbers and
+// gradients are rows of the stack's, or a stretch of it.
 func (p *Params) Stack(parts ...*Tensor) *Tensor {
-	rows := 0
+	shape := slices.Clone(parts[0].Shape)
+	shape[0] = 0
 	for _, x := range parts {
-		rows += x.Rows()
+		shape[0] += x.Shape[0]
 	}
-	stack := p.room(rows, parts[0].Cols())
+	stack := p.room(shape...)
 	from := 0
 	for _, x := range parts {
 		i := slices.IndexFunc(*p.all, func(q Param) bool { return q.Tensor == x })
@@ -168,10 +169,10 @@ func (p *Params) LoadPacked(from WeightReader, format kernel.Format, matrices ..
 			parts[home] = append(parts[home], q)
 			continue
 		}
-		if q.stack != nil {
-			panic(fmt.Sprintf("tensor: LoadPacked: %s is in a stack that is not packed", q.Name))
+		if len(home.Data) == 0 {
+			home.Data = kernel.Floats(size(home.Shape))
 		}
-		q.Data = kernel.Floats(size(q.Shape))
+		q.Data = home.Data[q.from : q.from+size(q.Shape)]
 		if err := from.Weights(q.Data, q.Name, 0); err != nil {
 			return err
 		}
@@ -287,7 +288,7 @@ func (p *Params) Trainable() iter.Seq[Param] {
 }
 
 // A WeightReader gives tensors by name: a checkpoint file. Its errors name the file,
-// and so does its String.
+// and so does its String. LoadPacked reads from many goroutines.
 type WeightReader interface {
 	fmt.Stringer
 	Shape(name string) ([]int, error)

@@ -50,12 +50,12 @@ func TestBF16(t *testing.T) {
 
 	half := &tensor.Tape{BF16: true}
 	hx, hw, ha := trainable(x, R, I), trainable(w, O, I), trainable(a, R, O)
-	hy := half.AddLinear(ha, hx, hw)
+	hy := half.AddLinear(ha, hx, hw, nil)
 	half.Backward(half.Sum(half.Mul(hy, tensor.From(c, R, O))))
 
 	full := new(tensor.Tape)
 	fx, fw := trainable(bf16(x), R, I), trainable(bf16(w), O, I)
-	fy := full.AddLinear(tensor.From(a, R, O), fx, fw)
+	fy := full.AddLinear(tensor.From(a, R, O), fx, fw, nil)
 	full.Backward(full.Sum(full.Mul(fy, tensor.From(bf16(c), R, O))))
 
 	closeTo(t, "y", hy.Data, fy.Data)

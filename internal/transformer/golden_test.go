@@ -119,7 +119,7 @@ func checkLayers(t *testing.T, m *LM, g *tensortest.Golden, b textBatch) {
 		upTo := *m.Trunk
 		upTo.blocks = m.blocks[:l+1]
 		name := "hidden.layer." + strconv.Itoa(l)
-		want := nilTape.RMSNorm(g.Tensor(name), m.norm, m.NormEps)
+		want := m.norm.apply(nil, g.Tensor(name))
 		tensortest.Forward.Check(t, name+" after the norm", upTo.Forward(nil, x, b.rows).Data, tensortest.Float64s(want.Data))
 	}
 	if !g.Has("debug.layer0.q_rope") {
@@ -128,7 +128,7 @@ func checkLayers(t *testing.T, m *LM, g *tensortest.Golden, b textBatch) {
 	pos, see := b.rows.Pos, b.rows.Spans
 	block, hd := m.blocks[0], m.HeadDim
 	queries, keys := m.Heads*hd, m.KVHeads*hd
-	qkv := nilTape.Linear(nilTape.RMSNorm(x, block.attnNorm, m.NormEps), block.qkv, nil)
+	qkv := block.qkv.apply(nil, block.attnNorm.apply(nil, x))
 	qk := nilTape.NormRope(qkv.Part(0, queries+keys), m.Heads, block.qNorm, block.kNorm, m.NormEps, pos, m.rotary)
 	q, k, v := qk.Part(0, queries), qk.Part(queries, keys), qkv.Part(queries+keys, keys)
 	y := nilTape.Attention(q, k, v, nilTape.Mask(see), hd)
@@ -137,7 +137,7 @@ func checkLayers(t *testing.T, m *LM, g *tensortest.Golden, b textBatch) {
 	tensortest.Forward.Check(t, "k_rope", headsFirst(nilTape.Columns(k), batch, hd), g.Floats("debug.layer0.k_rope"))
 	tensortest.Forward.Check(t, "v", headsFirst(nilTape.Columns(v), batch, hd), g.Floats("debug.layer0.v"))
 	tensortest.Forward.Check(t, "attn_heads", y.Data, g.Floats("debug.layer0.attn_heads"))
-	tensortest.Forward.Check(t, "attn_out", nilTape.Linear(y, block.o, nil).Data, g.Floats("debug.layer0.attn_out"))
+	tensortest.Forward.Check(t, "attn_out", block.o.apply(nil, y).Data, g.Floats("debug.layer0.attn_out"))
 }
 
 // headsFirst turns [batch·position, head·hd] into [batch, head, position, hd].

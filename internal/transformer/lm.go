@@ -23,7 +23,7 @@ const (
 // IsTable says whether a parameter has a row for each token.
 func IsTable(name string) bool { return name == EmbeddingName || name == LogitsName }
 
-// NewLM makes a language model's parameters under Hugging Face's names.
+// NewLM makes a language model's parameters (see NewTrunk).
 func NewLM(p *tensor.Params, c Config) *LM {
 	model := p.Sub("model")
 	m := &LM{embed: model.Normal("embed_tokens.weight", 0.05, c.Vocab, c.Hidden), Trunk: NewTrunk(model, c)}
@@ -63,9 +63,14 @@ func (m *LM) matrices() []*tensor.Tensor {
 		all = append(all, m.embed)
 	}
 	for _, b := range m.blocks {
-		all = append(all, b.qkv, b.o, b.gateUp, b.down)
+		all = append(all, b.matrices()...)
 	}
 	return all
+}
+
+// matrices are those of a block.
+func (b block) matrices() []*tensor.Tensor {
+	return []*tensor.Tensor{b.qkv.weight, b.o.weight, b.up.weight, b.down.weight}
 }
 
 // Embed returns the embeddings of tokens.   → [len(tokens), H]

@@ -23,19 +23,17 @@ type LoRA struct {
 // On says whether there are adapters.
 func (c LoRA) On() bool { return c.Rank > 0 && !c.Fused }
 
-// linearLayers are the matrices of a block, as Hugging Face calls them.
-var linearLayers = []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-
-// TargetList returns the names of the matrices with adapters.
-func (c LoRA) TargetList() []string {
+// TargetList returns the names of the matrices with adapters, as the family of the
+// model has them.
+func (c LoRA) TargetList(model Config) []string {
 	if c.Targets == "all" {
-		return slices.Clone(linearLayers)
+		return slices.Clone(model.family().modules)
 	}
 	return strings.Split(c.Targets, ",")
 }
 
-// Check says what is wrong with the settings, if anything is.
-func (c LoRA) Check() error {
+// Check says what is wrong with the settings for a model, if anything is.
+func (c LoRA) Check(model Config) error {
 	switch {
 	case c.Rank < 0:
 		return fmt.Errorf("lora.rank is %d; it must not be negative", c.Rank)
@@ -44,9 +42,10 @@ func (c LoRA) Check() error {
 	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
 		return fmt.Errorf("lora.alpha is %g; it must be positive", c.Alpha)
 	}
-	for _, name := range c.TargetList() {
-		if !slices.Contains(linearLayers, name) {
-			return fmt.Errorf("lora.targets has %q; want \"all\" or some of %s", name, strings.Join(linearLayers, ","))
+	modules := model.family().modules
+	for _, name := range c.TargetList(model) {
+		if !slices.Contains(modules, name) {
+			return fmt.Errorf("lora.targets has %q; want \"all\" or some of %s", name, strings.Join(modules, ","))
 		}
 	}
 	return nil
@@ -95,63 +94,64 @@ func (ad *adapters) add(t *tensor.Tape, y, x *tensor.Tensor) *tensor.Tensor {
 // AddLoRA makes adapters for m, whose parameters are p's. A starts normal and B at
 // zero: the model is the same one until they are trained.
 func (m *LM) AddLoRA(p *tensor.Params, c LoRA) {
-	targets := c.TargetList()
-	rows := map[string]int{
-		"q_proj": m.Heads * m.HeadDim, "k_proj": m.KVHeads * m.HeadDim, "v_proj": m.KVHeads * m.HeadDim, "o_proj": m.Hidden,
-		"gate_proj": m.FFN, "up_proj": m.FFN, "down_proj": m.Hidden,
+	targets, family := c.TargetList(m.Config), m.family()
+	adapt := func(l int, to *linear, parts ...matrix) {
+		p := p.Sub(fmt.Sprintf("model.layers.%d", l))
+		ad, from, inputs := &adapters{scale: c.scale()}, 0, to.weight.Cols()
+		var as []*tensor.Tensor
+		for _, q := range parts {
+			if slices.Contains(targets, family.module(q.name)) {
+				as = append(as, p.Normal(q.name+"."+loraA, 1/math.Sqrt(float64(inputs)), c.Rank, inputs))
+				ad.parts = append(ad.parts, adapter{p.Const(q.name+"."+loraB, 0, q.outputs, c.Rank), from})
+			}
+			from += q.outputs
+		}
+		if len(as) > 0 {
+			ad.a = p.Stack(as...)
+			to.lora = ad
+		}
 	}
 	for l := range m.blocks {
-		adapt := func(within string, inputs int, names ...string) *adapters {
-			p := p.Sub(fmt.Sprintf("model.layers.%d.%s", l, within))
-			ad, from := &adapters{scale: c.scale()}, 0
-			var as []*tensor.Tensor
-			for _, name := range names {
-				if slices.Contains(targets, name) {
-					as = append(as, p.Normal(name+"."+loraA, 1/math.Sqrt(float64(inputs)), c.Rank, inputs))
-					ad.parts = append(ad.parts, adapter{p.Const(name+"."+loraB, 0, rows[name], c.Rank), from})
-				}
-				from += rows[name]
-			}
-			if len(as) == 0 {
-				return nil
-			}
-			ad.a = p.Stack(as...)
-			return ad
-		}
 		b := &m.blocks[l]
-		b.qkvLoRA = adapt("self_attn", m.Hidden, "q_proj", "k_proj", "v_proj")
-		b.oLoRA = adapt("self_attn", m.Heads*m.HeadDim, "o_proj")
-		b.gateUpLoRA = adapt("mlp", m.Hidden, "gate_proj", "up_proj")
-		b.downLoRA = adapt("mlp", m.FFN, "down_proj")
+		adapt(l, &b.qkv, m.qkvMatrices()...)
+		adapt(l, &b.o, m.oMatrix())
+		adapt(l, &b.up, m.upMatrices()...)
+		adapt(l, &b.down, m.downMatrix())
 	}
+}
+
+// module is what LoRA's targets call a matrix of a block.
+func (f *family) module(name string) string {
+	for _, t := range f.tensors {
+		if t.ours == name {
+			name = t.theirs
+		}
+	}
+	return name[strings.LastIndex(name, ".")+1:]
 }
 
 // PackBlocks stores the matrices of the blocks in a format: they are not trained any
 // more, but gradients pass through them.
 func (m *LM) PackBlocks(p *tensor.Params, format kernel.Format) {
 	for _, b := range m.blocks {
-		p.Pack(format, b.qkv, b.o, b.gateUp, b.down)
+		p.Pack(format, b.matrices()...)
 	}
 }
 
 // BlockNumbers counts the numbers in the matrices of the blocks.
 func (m *LM) BlockNumbers() int { return int(m.blockWeights()) }
 
-// An AdapterReader gives adapters by name: an adapter file.
-type AdapterReader interface {
-	tensor.WeightReader
-	Names() []string
-}
-
-// Fuse adds the changes that adapters make to the matrices of p. The names in
-// the file are those of the parameters after prefix.
-func (c LoRA) Fuse(p *tensor.Params, from AdapterReader, prefix string) error {
+// Fuse adds the changes that adapters make to the matrices of p, the parameters of
+// a model. The file calls a matrix of the model prefix and the name that its family
+// has for it.
+func (c LoRA) Fuse(model Config, p *tensor.Params, from File, prefix string) error {
 	rest := map[string]bool{}
 	for _, name := range from.Names() {
 		rest[name] = true
 	}
 	for q := range p.All() {
-		stem := prefix + strings.TrimSuffix(q.Name, "weight")
+		theirs, _ := model.family().stored(q.Name)
+		stem := prefix + strings.TrimSuffix(theirs, "weight")
 		if !rest[stem+loraA] || !rest[stem+loraB] {
 			continue
 		}

@@ -83,7 +83,7 @@ func TestLoRAFuses(t *testing.T) {
 		plainP := tensor.NewParams(3)
 		plain := NewLM(plainP, small)
 		before := run(nil, plain)
-		if err := c.Fuse(plainP, adapterFiles(p, "base."), "base."); err != nil {
+		if err := c.Fuse(small, plainP, adapterFiles(p, "base."), "base."); err != nil {
 			t.Fatal(err)
 		}
 		got := run(nil, plain)
@@ -112,7 +112,7 @@ func TestLoRAFuseErrors(t *testing.T) {
 		change(f)
 		q := tensor.NewParams(3)
 		NewLM(q, small)
-		if err := allMatrices.Fuse(q, f, "base."); err == nil || !strings.Contains(err.Error(), what) {
+		if err := allMatrices.Fuse(small, q, f, "base."); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("error %v, want %q", err, what)
 		}
 	}
@@ -191,7 +191,7 @@ func TestLoRACheck(t *testing.T) {
 		"lora.alpha": {Rank: 1, Targets: "all"},
 		`"w_proj"`:   {Rank: 1, Alpha: 1, Targets: "q_proj,w_proj"},
 	} {
-		err := c.Check()
+		err := c.Check(small)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%+v: error %v, want %q", c, err, want)
 		}

@@ -1,6 +1,9 @@
-// Package transformer is a Qwen3-style decoder: embeddings in, hidden states
-// out. It does not know whether a row of its input is a token or a thought,
-// nor what is predicted from a row of its output.
+// Package transformer is a decoder of the kind that most language models are, with
+// one block for all of them: embeddings in, hidden states out. Config says what a
+// block has; the files of the families (llama.go, qwen.go, gpt2.go) know what
+// Hugging Face's transformers calls that in config.json, and its tensors in
+// checkpoints. The package does not know whether a row of its input is a token or a
+// thought, nor what is predicted from a row of its output; and it opens no files.
 package transformer
 
 import (
@@ -33,53 +36,148 @@ type Trunk struct {
 	// again in the backward pass: less memory for about a third more work.
 	Recompute bool
 
-	blocks []block
-	norm   *tensor.Tensor
-	rotary *tensor.Rotary
+	blocks    []block
+	norm      norm
+	rotary    *tensor.Rotary // nil: positions are
+	positions *tensor.Tensor // [positions, H], added to the input
 }
 
+// A block is attention and a feed-forward layer, each added to the residual stream.
 type block struct {
-	attnNorm, ffnNorm *tensor.Tensor // [H]
-	qkv               *tensor.Tensor // queries, keys and values: [(nh + 2 nkv)·hd, H]
-	o                 *tensor.Tensor // [H, nh·hd]
-	qNorm, kNorm      *tensor.Tensor // [hd]
-	gateUp            *tensor.Tensor // [2 F, H]
-	down              *tensor.Tensor // [H, F]
+	attnNorm, ffnNorm norm
+	qkv               linear         // queries, keys and values: (nh + 2 nkv)·hd outputs
+	qNorm, kNorm      *tensor.Tensor // [hd]; nil: queries and keys have no norms
+	o                 linear
+	up                linear // with a gate: 2 F outputs, the gate's first
+	down              linear
 	segment           tensor.Segment // the block over whole streams
-
-	qkvLoRA, oLoRA, gateUpLoRA, downLoRA *adapters // nil without them
 }
 
-// NewTrunk makes the parameters of a trunk, under Hugging Face's names. The
-// projections that write to the residual stream start smaller the more of them
-// there are (GPT-2's rule).
+// A norm is RMSNorm, or LayerNorm if there is a bias.
+type norm struct {
+	weight, bias *tensor.Tensor // [H]
+	eps          float64
+}
+
+func (n norm) apply(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	if n.bias != nil {
+		return t.LayerNorm(x, n.weight, n.bias, n.eps)
+	}
+	return t.RMSNorm(x, n.weight, n.eps)
+}
+
+// A linear layer is one matrix, or several one under the other, with what is added
+// to the product.
+type linear struct {
+	weight *tensor.Tensor // [O, I]
+	bias   *tensor.Tensor // [O]; nil without
+	lora   *adapters      // nil without
+}
+
+// apply returns the layer's outputs.   x [R, I] → [R, O]
+func (l *linear) apply(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	return l.lora.add(t, t.Linear(x, l.weight, l.bias), x)
+}
+
+// addTo adds them to a residual stream.   a [R, O], x [R, I] → [R, O]
+func (l *linear) addTo(t *tensor.Tape, a, x *tensor.Tensor) *tensor.Tensor {
+	return l.lora.add(t, t.AddLinear(a, x, l.weight, l.bias), x)
+}
+
+// NewTrunk makes the parameters of a trunk, under Llama's names of Hugging Face's
+// (what another family calls them only Checkpoint and Stored know). The projections
+// that write to the residual stream start smaller the more of them there are
+// (GPT-2's rule).
 func NewTrunk(p *tensor.Params, c Config) *Trunk {
-	tr := &Trunk{Config: c, rotary: tensor.NewRotary(c.HeadDim, c.Theta, c.MaxTokens)}
-	in := 1 / math.Sqrt(float64(c.Hidden))
-	residual := 1 / math.Sqrt(float64(2*c.Layers))
+	tr := &Trunk{Config: c}
+	if c.Learned {
+		tr.positions = p.Normal("embed_positions.weight", 0.02, c.MaxTokens, c.Hidden)
+	} else {
+		freq, scale := c.Rope.frequencies(c)
+		tr.rotary = tensor.NewRotary(freq, scale, c.MaxTokens)
+	}
 	for l := range c.Layers {
-		p := p.Sub(fmt.Sprintf("layers.%d", l))
-		var b block
-		b.attnNorm = p.Const("input_layernorm.weight", 1, c.Hidden)
-		b.qkv = p.Stack(
-			p.Normal("self_attn.q_proj.weight", in, c.Heads*c.HeadDim, c.Hidden),
-			p.Normal("self_attn.k_proj.weight", in, c.KVHeads*c.HeadDim, c.Hidden),
-			p.Normal("self_attn.v_proj.weight", in, c.KVHeads*c.HeadDim, c.Hidden))
-		b.o = p.Normal("self_attn.o_proj.weight", residual/math.Sqrt(float64(c.Heads*c.HeadDim)), c.Hidden, c.Heads*c.HeadDim)
-		b.qNorm = p.Const("self_attn.q_norm.weight", 1, c.HeadDim)
-		b.kNorm = p.Const("self_attn.k_norm.weight", 1, c.HeadDim)
-		b.ffnNorm = p.Const("post_attention_layernorm.weight", 1, c.Hidden)
-		b.gateUp = p.Stack(
-			p.Normal("mlp.gate_proj.weight", in, c.FFN, c.Hidden),
-			p.Normal("mlp.up_proj.weight", in, c.FFN, c.Hidden))
-		b.down = p.Normal("mlp.down_proj.weight", residual/math.Sqrt(float64(c.FFN)), c.Hidden, c.FFN)
+		b := c.newBlock(p.Sub(fmt.Sprintf("layers.%d", l)))
 		b.segment = func(t *tensor.Tape, x *tensor.Tensor, pos []int, mask tensor.Mask) *tensor.Tensor {
 			return tr.block(t, l, x, rows{pos: pos, mask: mask})
 		}
 		tr.blocks = append(tr.blocks, b)
 	}
-	tr.norm = p.Const("norm.weight", 1, c.Hidden)
+	tr.norm = c.newNorm(p, "norm")
 	return tr
+}
+
+// newBlock makes the parameters of a block.
+func (c Config) newBlock(p *tensor.Params) (b block) {
+	in := 1 / math.Sqrt(float64(c.Hidden))
+	residual := 1 / math.Sqrt(float64(2*c.Layers))
+	queries := c.Heads * c.HeadDim
+	b.attnNorm = c.newNorm(p, "input_layernorm")
+	b.qkv = newLinear(p, c.QKVBias, in, c.Hidden, c.qkvMatrices()...)
+	b.o = newLinear(p, c.OutputBias, residual/math.Sqrt(float64(queries)), queries, c.oMatrix())
+	if !c.PlainHeads {
+		b.qNorm = p.Const("self_attn.q_norm.weight", 1, c.HeadDim)
+		b.kNorm = p.Const("self_attn.k_norm.weight", 1, c.HeadDim)
+	}
+	b.ffnNorm = c.newNorm(p, "post_attention_layernorm")
+	b.up = newLinear(p, c.FFNBias, in, c.Hidden, c.upMatrices()...)
+	b.down = newLinear(p, c.FFNBias, residual/math.Sqrt(float64(c.FFN)), c.FFN, c.downMatrix())
+	return b
+}
+
+// A matrix is one of the matrices of a linear layer.
+type matrix struct {
+	name    string
+	outputs int
+}
+
+func (c Config) qkvMatrices() []matrix {
+	queries, keys := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	if c.FusedQKV {
+		return []matrix{{"self_attn.qkv_proj", queries + 2*keys}}
+	}
+	return []matrix{{"self_attn.q_proj", queries}, {"self_attn.k_proj", keys}, {"self_attn.v_proj", keys}}
+}
+
+func (c Config) oMatrix() matrix { return matrix{"self_attn.o_proj", c.Hidden} }
+
+func (c Config) upMatrices() []matrix {
+	if !c.gated() {
+		return []matrix{{"mlp.up_proj", c.FFN}}
+	}
+	return []matrix{{"mlp.gate_proj", c.FFN}, {"mlp.up_proj", c.FFN}}
+}
+
+func (c Config) downMatrix() matrix { return matrix{"mlp.down_proj", c.Hidden} }
+
+func (c Config) newNorm(p *tensor.Params, name string) norm {
+	n := norm{weight: p.Const(name+".weight", 1, c.Hidden), eps: c.NormEps}
+	if c.LayerNorm {
+		n.bias = p.Const(name+".bias", 0, c.Hidden)
+	}
+	return n
+}
+
+// newLinear makes the parameters of a linear layer.
+func newLinear(p *tensor.Params, bias bool, std float64, inputs int, parts ...matrix) (l linear) {
+	var weights, biases []*tensor.Tensor
+	for _, q := range parts {
+		weights = append(weights, p.Normal(q.name+".weight", std, q.outputs, inputs))
+		if bias {
+			biases = append(biases, p.Const(q.name+".bias", 0, q.outputs))
+		}
+	}
+	l.weight = weights[0]
+	if bias {
+		l.bias = biases[0]
+	}
+	if len(parts) > 1 {
+		l.weight = p.Stack(weights...)
+		if bias {
+			l.bias = p.Stack(biases...)
+		}
+	}
+	return l
 }
 
 // rows says where the rows of an input stand and what they look at: each other,
@@ -109,6 +207,9 @@ func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Te
 }
 
 func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
+	if tr.positions != nil {
+		x = t.Add(x, t.Gather(tr.positions, r.pos))
+	}
 	for l := range tr.blocks {
 		if tr.Recompute && r.caches == nil && r.train == nil {
 			x = t.Checkpoint(tr.blocks[l].segment, x, r.pos, r.mask)
@@ -116,22 +217,42 @@ func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
 			x = tr.block(t, l, x, r)
 		}
 	}
-	return t.RMSNorm(x, tr.norm, tr.NormEps)
+	return tr.norm.apply(t, x)
 }
 
 // block is layer l.   x [R, H] → [R, H]
 func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r rows) *tensor.Tensor {
 	b := &tr.blocks[l]
-	queries, keys, F := tr.Heads*tr.HeadDim, tr.KVHeads*tr.HeadDim, tr.FFN
-	in := t.RMSNorm(x, b.attnNorm, tr.NormEps)
-	qkv := b.qkvLoRA.add(t, t.Linear(in, b.qkv, nil), in)
-	qk := t.NormRope(qkv.Part(0, queries+keys), tr.Heads, b.qNorm, b.kNorm, tr.NormEps, r.pos, tr.rotary)
-	mixed := r.mix(t, l, qk.Part(0, queries), qk.Part(queries, keys), qkv.Part(queries+keys, keys), tr.HeadDim)
-	x = b.oLoRA.add(t, t.AddLinear(x, mixed, b.o), mixed)
-	in = t.RMSNorm(x, b.ffnNorm, tr.NormEps)
-	gateUp := b.gateUpLoRA.add(t, t.Linear(in, b.gateUp, nil), in)
-	gated := t.SwiGLU(gateUp.Part(0, F), gateUp.Part(F, F))
-	return b.downLoRA.add(t, t.AddLinear(x, gated, b.down), gated)
+	q, k, v := tr.heads(t, b, b.qkv.apply(t, b.attnNorm.apply(t, x)), r.pos)
+	x = b.o.addTo(t, x, r.mix(t, l, q, k, v, tr.HeadDim))
+	return b.down.addTo(t, x, tr.activate(t, b.up.apply(t, b.ffnNorm.apply(t, x))))
+}
+
+// heads makes of a projection the queries, keys and values that meet in attention.
+// qkv [R, (nh + 2 nkv)·hd] → [R, nh·hd], [R, nkv·hd] twice
+func (tr *Trunk) heads(t *tensor.Tape, b *block, qkv *tensor.Tensor, pos []int) (q, k, v tensor.Cols) {
+	queries, keys := tr.Heads*tr.HeadDim, tr.KVHeads*tr.HeadDim
+	v = qkv.Part(queries+keys, keys)
+	qk := qkv
+	switch {
+	case b.qNorm != nil:
+		qk = t.NormRope(qkv.Part(0, queries+keys), tr.Heads, b.qNorm, b.kNorm, tr.NormEps, pos, tr.rotary)
+	case tr.rotary != nil:
+		qk = t.Rope(qkv.Part(0, queries+keys), pos, tr.rotary)
+	}
+	return qk.Part(0, queries), qk.Part(queries, keys), v
+}
+
+// activate is what stands between the matrices of the feed-forward layer.
+// up [R, F], or [R, 2 F] with a gate → [R, F]
+func (tr *Trunk) activate(t *tensor.Tape, up *tensor.Tensor) *tensor.Tensor {
+	switch tr.Activation {
+	case "gelu":
+		return t.GELU(up)
+	case "gelu_new":
+		return t.GELUTanh(up)
+	}
+	return t.SwiGLU(up.Part(0, tr.FFN), up.Part(tr.FFN, tr.FFN))
 }
 
 // Forward runs the trunk over whole streams and returns the hidden states after

@@ -45,7 +45,7 @@ func (r *Run) saveAdapters() error {
 	lora := r.Experiment.LoRA
 	config, err := json.MarshalIndent(peftConfig{
 		Type: "LORA", Task: "CAUSAL_LM", Base: r.Experiment.Source.Init, Rank: lora.Rank, Alpha: lora.Alpha, Bias: "none",
-		Targets: lora.TargetList(), Inference: true, RankPattern: struct{}{}, AlphaPattern: struct{}{},
+		Targets: lora.TargetList(r.Experiment.Model), Inference: true, RankPattern: struct{}{}, AlphaPattern: struct{}{},
 	}, "", "  ")
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (r *Run) saveAdapters() error {
 }
 
 // fuseAdapters adds the adapters in the folder dir to the matrices of p.
-func fuseAdapters(p *tensor.Params, dir string) error {
+func fuseAdapters(model transformer.Config, p *tensor.Params, dir string) error {
 	path := filepath.Join(dir, adapterConfig)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -85,5 +85,5 @@ func fuseAdapters(p *tensor.Params, dir string) error {
 		return err
 	}
 	defer f.Close()
-	return transformer.LoRA{Rank: c.Rank, Alpha: c.Alpha}.Fuse(p, f, adapterPrefix)
+	return transformer.LoRA{Rank: c.Rank, Alpha: c.Alpha}.Fuse(model, p, f, adapterPrefix)
 }

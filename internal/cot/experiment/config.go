@@ -123,7 +123,7 @@ func (c Config) Check() error {
 	if err := c.Model.Check(); err != nil {
 		return err
 	}
-	if err := c.LoRA.Check(); err != nil {
+	if err := c.LoRA.Check(c.Model); err != nil {
 		return err
 	}
 	if method.check != nil {

@@ -153,7 +153,7 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 		err = (&Run{Model: m}).checkNames(w.files[0])
 	}
 	for i := len(w.adapters) - 1; i >= 0 && err == nil; i-- {
-		err = fuseAdapters(m.Params, w.adapters[i])
+		err = fuseAdapters(c.Model, m.Params, w.adapters[i])
 	}
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func (r *Run) checkNames(f *ckpt.File) error {
 	}
 	for _, name := range f.Names() {
 		if !known[name] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
-			return fmt.Errorf("%s: tensor %q: a %s of this %s has none of this name", f, name, transformer.ModelType, data.ConfigFile)
+			return fmt.Errorf("%s: tensor %q: a model of this %s has none of this name", f, name, data.ConfigFile)
 		}
 	}
 	return nil

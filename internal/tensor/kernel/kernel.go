@@ -107,6 +107,30 @@ func GELU(y, slope, x []float32) {
 	gelu(y, slopeOr("GELU", slope, y), x)
 }
 
+// GELUTanh sets y[i] = x[i] (1 + tanh u) / 2, u = √(2/π) (x[i] + 0.044715 x[i]³), the approximation of GELU by the same paper,
+// with an error of at most 2e-7 |x[i]|, and, unless slope is nil, slope[i] to the derivative there, with an error of at most
+// 1e-6. y must not be x.
+func GELUTanh(y, slope, x []float32) {
+	checkEqual("GELUTanh", len(y), len(x))
+	const (
+		c     = 0.7978845608028654 // √(2/π)
+		cubic = 0.044715
+	)
+	most := func(v float32) float32 { return min(max(v, -30), 30) } // where tanh is ±1, and nothing overflows
+	for i, v := range x {
+		v = most(v)
+		y[i] = c * v * (1 + cubic*v*v)
+	}
+	Tanh(y, slope, y)
+	for i, v := range x {
+		if slope != nil {
+			w := most(v)
+			slope[i] = (1 + y[i] + w*slope[i]*c*(1+3*cubic*w*w)) / 2
+		}
+		y[i] = v * ((1 + y[i]) / 2)
+	}
+}
+
 // slopeOr returns slope, or y when no slope is wanted: the kernels write an element of the slope before that of y.
 func slopeOr(name string, slope, y []float32) []float32 {
 	if slope == nil {

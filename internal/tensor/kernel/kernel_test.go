@@ -475,6 +475,33 @@ func TestTanh(t *testing.T) {
 	})
 }
 
+func TestGELUTanh(t *testing.T) {
+	x := functionArguments()
+	eachISA(t, func(t *testing.T) {
+		y, slope := make([]float32, len(x)), make([]float32, len(x))
+		GELUTanh(y, slope, x)
+		for i, v := range x {
+			v := float64(v)
+			if math.IsNaN(v) {
+				if y[i] == y[i] || slope[i] == slope[i] {
+					t.Errorf("GELUTanh of NaN: %v, slope %v", y[i], slope[i])
+				}
+				continue
+			}
+			root := math.Sqrt(2 / math.Pi)
+			th, cosh := math.Tanh(root*(v+0.044715*v*v*v)), math.Cosh(min(math.Abs(root*(v+0.044715*v*v*v)), 300))
+			near(t, fmt.Sprintf("GELUTanh(%v)", v), float64(y[i]), v*(1+th)/2, 2e-7*math.Abs(v))
+			inner := v * root * (1 + 3*0.044715*v*v) / cosh / cosh
+			near(t, fmt.Sprintf("slope of GELUTanh at %v", v), float64(slope[i]), (1+th+inner)/2, 1e-6)
+		}
+		alone := make([]float32, len(x))
+		GELUTanh(alone, nil, x)
+		if !sameBits(alone, y) {
+			t.Error("without a slope, differs")
+		}
+	})
+}
+
 func TestGELU(t *testing.T) {
 	x := functionArguments()
 	eachISA(t, func(t *testing.T) {

@@ -30,6 +30,12 @@ func Open(t testing.TB, path ...string) *Golden {
 	return of(t)(ckpt.Open(filepath.Join(shared.Fixtures(t), filepath.Join(path...))))
 }
 
+// OpenPath opens a safetensors file that is somewhere else.
+func OpenPath(t testing.TB, path string) *Golden {
+	t.Helper()
+	return of(t)(ckpt.Open(path))
+}
+
 // OpenModel opens the weights of a model folder of the fixtures.
 func OpenModel(t testing.TB, path ...string) *Golden {
 	t.Helper()
@@ -46,6 +52,9 @@ func of(t testing.TB) func(*ckpt.File, error) *Golden {
 		return &Golden{t, f}
 	}
 }
+
+// Names lists the tensors.
+func (g *Golden) Names() []string { return g.file.Names() }
 
 // Has tells whether there is a tensor of this name.
 func (g *Golden) Has(name string) bool {

@@ -1,0 +1,200 @@
+package transformer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
+)
+
+// A File is a checkpoint that says which tensors it has.
+type File interface {
+	tensor.WeightReader
+	Names() []string
+}
+
+// A tensorName is what a family calls a tensor, or the beginning of its name.
+type tensorName struct {
+	ours, theirs string
+	transposed   bool // its matrix is [inputs, outputs] (Conv1D)
+}
+
+// stored is what the family calls a parameter or an adapter of ours, and whether
+// its matrix lies transposed in checkpoints.
+func (f *family) stored(name string) (theirs string, transposed bool) {
+	within, rest := "", name
+	if in, ok := strings.CutPrefix(name, "model.layers."); ok {
+		var number string
+		number, rest, _ = strings.Cut(in, ".")
+		within = f.layers + "." + number + "."
+	}
+	for _, t := range f.tensors {
+		if end, ok := strings.CutPrefix(rest, t.ours+"."); ok {
+			return within + t.theirs + "." + end, t.transposed && end == "weight"
+		}
+	}
+	return within + rest, false
+}
+
+// Stored is a parameter as checkpoints of c's family have it.
+func (c Config) Stored(p tensor.Param) (name string, shape []int, data []float32) {
+	name, transposed := c.family().stored(p.Name)
+	if !transposed {
+		return name, p.Shape, p.Data
+	}
+	rows, cols := p.Rows(), p.Cols()
+	data = make([]float32, len(p.Data))
+	kernel.Transpose(data, rows, p.Data, cols, rows, cols)
+	return name, []int{cols, rows}, data
+}
+
+// A Checkpoint reads tensors by the names of the parameters that they are for, from
+// a file that has them under the names of its family. It may be read from many
+// goroutines.
+type Checkpoint struct {
+	file   File
+	family *family
+	has    map[string]bool // the names in the file
+	tied   bool
+
+	mu       sync.Mutex
+	last     []float32 // see turned
+	turnedOf string
+}
+
+// Open looks at the tensors of a file. Only the shape knows what they are called;
+// the shape that is returned is c, corrected as transformers does: a tied model
+// with a table of logits of its own is not tied.
+func (c Config) Open(f File) (*Checkpoint, Config, error) {
+	k := &Checkpoint{file: f, family: c.family(), has: map[string]bool{}, tied: c.Tied}
+	for _, name := range f.Names() {
+		k.has[name] = true
+	}
+	_, embeds := k.find(EmbeddingName)
+	if _, logits := k.find(LogitsName); c.Tied && embeds && logits {
+		same, err := k.same(EmbeddingName, LogitsName, c.Hidden)
+		if err != nil {
+			return nil, c, err
+		}
+		c.Tied, k.tied = same, same
+	}
+	return k, c, nil
+}
+
+// same says whether two tables are the same one.
+func (k *Checkpoint) same(a, b string, cols int) (bool, error) {
+	shapeA, errA := k.Shape(a)
+	shapeB, errB := k.Shape(b)
+	if errA != nil || errB != nil || !slices.Equal(shapeA, shapeB) || len(shapeA) != 2 {
+		return false, nil
+	}
+	const rows = 256
+	x, y := make([]float32, rows*shapeA[1]), make([]float32, rows*shapeA[1])
+	for at, n := 0, shapeA[0]*shapeA[1]; at < n; at += len(x) {
+		x, y = x[:min(len(x), n-at)], y[:min(len(y), n-at)]
+		if err := k.Weights(x, a, at); err != nil {
+			return false, err
+		}
+		if err := k.Weights(y, b, at); err != nil {
+			return false, err
+		}
+		if !slices.Equal(x, y) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// find is what the file calls a parameter, which it may have without the prefix of
+// the trunk. The embeddings of a tied model may be there as the table of logits.
+func (k *Checkpoint) find(name string) (theirs string, ok bool) {
+	theirs, _ = k.family.stored(name)
+	if k.has[theirs] {
+		return theirs, true
+	}
+	if bare := strings.TrimPrefix(theirs, k.family.prefix); k.has[bare] {
+		return bare, true
+	}
+	if name == EmbeddingName && k.tied && k.has[LogitsName] {
+		return LogitsName, true
+	}
+	return theirs, false
+}
+
+// Has says whether the file has a parameter.
+func (k *Checkpoint) Has(name string) bool {
+	_, ok := k.find(name)
+	return ok
+}
+
+// Stranger is a tensor that is none of the given parameters, "" if there is none:
+// the model of such a file computes something else.
+func (k *Checkpoint) Stranger(p *tensor.Params) string {
+	known := map[string]bool{}
+	if k.tied {
+		known[LogitsName] = true
+	}
+	for q := range p.All() {
+		if theirs, ok := k.find(q.Name); ok {
+			known[theirs] = true
+		}
+	}
+	for _, name := range k.file.Names() {
+		ignored := slices.ContainsFunc(k.family.ignored, func(end string) bool { return strings.HasSuffix("."+name, end) })
+		if !known[name] && !ignored {
+			return name
+		}
+	}
+	return ""
+}
+
+func (k *Checkpoint) String() string { return k.file.String() }
+
+// Shape is the shape of a parameter.
+func (k *Checkpoint) Shape(name string) ([]int, error) {
+	theirs, _ := k.find(name)
+	shape, err := k.file.Shape(theirs)
+	if _, transposed := k.family.stored(name); transposed && len(shape) == 2 {
+		shape = []int{shape[1], shape[0]}
+	}
+	return shape, err
+}
+
+// Weights copies numbers [from, from+len(dst)) of a parameter.
+func (k *Checkpoint) Weights(dst []float32, name string, from int) error {
+	theirs, _ := k.find(name)
+	if _, transposed := k.family.stored(name); !transposed {
+		return k.file.Weights(dst, theirs, from)
+	}
+	rows, err := k.turned(theirs)
+	if err != nil {
+		return err
+	}
+	copy(dst, rows[from:])
+	return nil
+}
+
+// turned is a matrix of the file, transposed. The last one is kept: it is asked for
+// row by row.
+func (k *Checkpoint) turned(name string) ([]float32, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.turnedOf == name {
+		return k.last, nil
+	}
+	shape, err := k.file.Shape(name)
+	if err != nil || len(shape) != 2 {
+		return nil, fmt.Errorf("%s: tensor %q: has shape %v; expected a matrix", k.file, name, shape)
+	}
+	in, out := shape[0], shape[1]
+	there := make([]float32, in*out)
+	if err := k.file.Weights(there, name, 0); err != nil {
+		return nil, err
+	}
+	k.last, k.turnedOf = make([]float32, in*out), name
+	kernel.Transpose(k.last, in, there, out, in, out)
+	return k.last, nil
+}
