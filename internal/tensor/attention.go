@@ -164,7 +164,10 @@ const queryBlock = 48
 
 // A scratch is where a worker puts the weights of a block of queries, and their
 // gradients.
-type scratch struct{ weights, grads []float32 }
+type scratch struct {
+	weights, grads []float32
+	mean           [1]float32
+}
 
 var attentionScratch = sync.Pool{New: func() any { return new(scratch) }}
 
@@ -270,8 +273,8 @@ func (o *op) attendBackward(s *scratch, task int) {
 				clear(drow[hi:])
 				kernel.SoftmaxScaled(row[lo:hi], float32(o.c))
 				// The mean of a weight's gradient is dy · y: no sum over the keys is needed.
-				mean := kernel.Dot(o.y.gradRow(b.from + i)[h*hd:(h+1)*hd], o.y.Row(b.from + i)[h*hd:(h+1)*hd])
-				kernel.SoftmaxBackward(drow[lo:hi], row[lo:hi], mean, float32(o.c))
+				kernel.Dots(s.mean[:], o.y.gradRow(b.from + i)[h*hd:(h+1)*hd], o.y.Row(b.from + i)[h*hd:(h+1)*hd], hd)
+				kernel.SoftmaxBackward(drow[lo:hi], row[lo:hi], s.mean[0], float32(o.c))
 			}
 			weights, grads := kernel.Mat{Data: w, Stride: b.keys}, kernel.Mat{Data: dw, Stride: b.keys}
 			kernel.Gemm(dq.Data, dq.Stride, grads, k, n, hd, b.keys, true)

@@ -173,7 +173,7 @@ func roundExchanged(dst, src []float32) {
 // roundPairs rounds src to pairs and fills dst up with zeros.
 func roundPairs(dst, src []float32) {
 	n := len(src) &^ (2*lanes - 1)
-	roundWords(dst[:n/2], src[:n])
+	use().roundWords(dst[:n/2], src[:n])
 	roundPairsGeneric(dst[n/2:], src[n:])
 }
 
@@ -192,7 +192,7 @@ func roundPairsGeneric(dst, src []float32) {
 // lanes columns are written.
 func pairRows(dst []float32, width int, src []float32, stride, cols, k int) {
 	n := k / 2
-	pairUp(dst, width, src, stride, cols, n)
+	use().pairUp(dst, width, src, stride, cols, n)
 	if 2*n < k {
 		row := dst[n*width:][:lanes]
 		clear(row)

@@ -29,20 +29,17 @@ func dotsGeneric(dst, q, k []float32, stride int) {
 	}
 }
 
+func axpyGeneric(alpha float32, x, y []float32) {
+	for i, v := range x {
+		y[i] += alpha * v
+	}
+}
+
 func axpysGeneric(y, w, x []float32, stride int) {
 	for j, a := range w {
 		row := x[j*stride:][:len(y)]
 		for i, v := range row {
 			y[i] += a * v
-		}
-	}
-}
-
-func outersGeneric(x []float32, stride int, w, y []float32) {
-	for j, a := range w {
-		row := x[j*stride:][:len(y)]
-		for i, v := range y {
-			row[i] += a * v
 		}
 	}
 }

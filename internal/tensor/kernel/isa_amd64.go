@@ -67,14 +67,63 @@ var avx2Tiles = tiles{
 	singles: [...]*singleFuncs{{singleF321AVX2, singleF322AVX2}, {singleBF161AVX2, singleBF162AVX2}, {singleInt81AVX2, singleInt82AVX2}},
 }
 
-func tilesOf(l level) *tiles {
-	switch l {
-	case avx512:
-		return &avx512Tiles
-	case avx2:
-		return &avx2Tiles
-	}
-	return &genericTiles
+// sets are the kernels by level.
+var sets = [...]kernels{
+	generic: definitions,
+	avx2: {
+		tiles:             &avx2Tiles,
+		dots:              dotsAVX2,
+		axpy:              axpyAVX2,
+		axpys:             axpysAVX2,
+		maximum:           maximumAVX2,
+		expSum:            expSumAVX2,
+		scale:             scaleAVX2,
+		swiglu:            swigluAVX2,
+		swigluBackward:    swigluBackwardAVX2,
+		sumSquares:        sumSquaresAVX2,
+		adamw:             adamwAVX2,
+		fmas:              fmasAVX2,
+		add:               addAVX2,
+		mul:               mulAVX2,
+		mulAdd:            mulAddAVX2,
+		tanh:              tanhAVX2,
+		gelu:              geluAVX2,
+		softmaxBackward:   softmaxBackwardAVX2,
+		rmsNorm:           rmsNormAVX2,
+		rmsNormBackward:   rmsNormBackwardAVX2,
+		layerNorm:         layerNormAVX2,
+		layerNormBackward: layerNormBackwardAVX2,
+		rope:              ropeAVX2,
+		roundWords:        roundPairsAVX2,
+		pairUp:            pairUpAVX2,
+	},
+	avx512: {
+		tiles:             &avx512Tiles,
+		dots:              dotsAVX512,
+		axpy:              axpyAVX512,
+		axpys:             axpysAVX512,
+		maximum:           maximumAVX512,
+		expSum:            expSumAVX512,
+		scale:             scaleAVX512,
+		swiglu:            swigluAVX512,
+		swigluBackward:    swigluBackwardAVX512,
+		sumSquares:        sumSquaresAVX512,
+		adamw:             adamwAVX512,
+		fmas:              fmasAVX512,
+		add:               addAVX512,
+		mul:               mulAVX512,
+		mulAdd:            mulAddAVX512,
+		tanh:              tanhAVX512,
+		gelu:              geluAVX512,
+		softmaxBackward:   softmaxBackwardAVX512,
+		rmsNorm:           rmsNormAVX512,
+		rmsNormBackward:   rmsNormBackwardAVX512,
+		layerNorm:         layerNormAVX512,
+		layerNormBackward: layerNormBackwardAVX512,
+		rope:              ropeAVX512,
+		roundWords:        roundPairsAVX512,
+		pairUp:            pairUpAVX512,
+	},
 }
 
 // transpose is transposeGeneric; the assembly does whole blocks of 8 x 8.
@@ -92,270 +141,6 @@ func transpose(dst []float32, width int, src []float32, stride, rows, n int) {
 	}
 	if rows8 < rows {
 		transposeGeneric(dst[rows8:], width, src[rows8*stride:], stride, rows-rows8, n)
-	}
-}
-
-func dots(dst, q, k []float32, stride int) {
-	switch isa {
-	case avx512:
-		dotsAVX512(dst, q, k, stride)
-	case avx2:
-		dotsAVX2(dst, q, k, stride)
-	default:
-		dotsGeneric(dst, q, k, stride)
-	}
-}
-
-func axpys(y, w, x []float32, stride int) {
-	switch isa {
-	case avx512:
-		axpysAVX512(y, w, x, stride)
-	case avx2:
-		axpysAVX2(y, w, x, stride)
-	default:
-		axpysGeneric(y, w, x, stride)
-	}
-}
-
-func outers(x []float32, stride int, w, y []float32) {
-	switch isa {
-	case avx512:
-		outersAVX512(x, stride, w, y)
-	case avx2:
-		outersAVX2(x, stride, w, y)
-	default:
-		outersGeneric(x, stride, w, y)
-	}
-}
-
-func maximum(x []float32) float32 {
-	switch isa {
-	case avx512:
-		return maximumAVX512(x)
-	case avx2:
-		return maximumAVX2(x)
-	default:
-		return maximumGeneric(x)
-	}
-}
-
-func expSum(dst, x []float32, shift, alpha float32) float32 {
-	switch isa {
-	case avx512:
-		return expSumAVX512(dst, x, shift, alpha)
-	case avx2:
-		return expSumAVX2(dst, x, shift, alpha)
-	default:
-		return expSumGeneric(dst, x, shift, alpha)
-	}
-}
-
-func scale(dst []float32, alpha float32, x []float32) {
-	switch isa {
-	case avx512:
-		scaleAVX512(dst, alpha, x)
-	case avx2:
-		scaleAVX2(dst, alpha, x)
-	default:
-		scaleGeneric(dst, alpha, x)
-	}
-}
-
-func swiglu(dst, gate, up []float32) {
-	switch isa {
-	case avx512:
-		swigluAVX512(dst, gate, up)
-	case avx2:
-		swigluAVX2(dst, gate, up)
-	default:
-		swigluGeneric(dst, gate, up)
-	}
-}
-
-func swigluBackward(dgate, dup, dy, gate, up []float32, accumulate bool) {
-	switch isa {
-	case avx512:
-		swigluBackwardAVX512(dgate, dup, dy, gate, up, accumulate)
-	case avx2:
-		swigluBackwardAVX2(dgate, dup, dy, gate, up, accumulate)
-	default:
-		swigluBackwardGeneric(dgate, dup, dy, gate, up, accumulate)
-	}
-}
-
-func sumSquares(x []float32) float64 {
-	switch isa {
-	case avx512:
-		return sumSquaresAVX512(x)
-	case avx2:
-		return sumSquaresAVX2(x)
-	default:
-		return sumSquaresGeneric(x)
-	}
-}
-
-func adamw(p, g, m, v []float32, gscale, decay, b1, a1, b2, a2, step, rc2, eps float32) {
-	switch isa {
-	case avx512:
-		adamwAVX512(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
-	case avx2:
-		adamwAVX2(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
-	default:
-		adamwGeneric(p, g, m, v, gscale, decay, b1, a1, b2, a2, step, rc2, eps)
-	}
-}
-
-func fmas(n int) {
-	switch isa {
-	case avx512:
-		fmasAVX512(n)
-	case avx2:
-		fmasAVX2(n)
-	default:
-		fmasGeneric(n)
-	}
-}
-
-func add(dst, a, b []float32) {
-	switch isa {
-	case avx512:
-		addAVX512(dst, a, b)
-	case avx2:
-		addAVX2(dst, a, b)
-	default:
-		addGeneric(dst, a, b)
-	}
-}
-
-func mul(dst, a, b []float32) {
-	switch isa {
-	case avx512:
-		mulAVX512(dst, a, b)
-	case avx2:
-		mulAVX2(dst, a, b)
-	default:
-		mulGeneric(dst, a, b)
-	}
-}
-
-func mulAdd(dst, a, b []float32) {
-	switch isa {
-	case avx512:
-		mulAddAVX512(dst, a, b)
-	case avx2:
-		mulAddAVX2(dst, a, b)
-	default:
-		mulAddGeneric(dst, a, b)
-	}
-}
-
-func tanh(y, slope, x []float32) {
-	switch isa {
-	case avx512:
-		tanhAVX512(y, slope, x)
-	case avx2:
-		tanhAVX2(y, slope, x)
-	default:
-		tanhGeneric(y, slope, x)
-	}
-}
-
-func gelu(y, slope, x []float32) {
-	switch isa {
-	case avx512:
-		geluAVX512(y, slope, x)
-	case avx2:
-		geluAVX2(y, slope, x)
-	default:
-		geluGeneric(y, slope, x)
-	}
-}
-
-func softmaxBackward(ds, p []float32, mean, alpha float32) {
-	switch isa {
-	case avx512:
-		softmaxBackwardAVX512(ds, p, mean, alpha)
-	case avx2:
-		softmaxBackwardAVX2(ds, p, mean, alpha)
-	default:
-		softmaxBackwardGeneric(ds, p, mean, alpha)
-	}
-}
-
-func rmsNorm(y, x, w, inv []float32, eps float32) {
-	switch isa {
-	case avx512:
-		rmsNormAVX512(y, x, w, inv, eps)
-	case avx2:
-		rmsNormAVX2(y, x, w, inv, eps)
-	default:
-		rmsNormGeneric(y, x, w, inv, eps)
-	}
-}
-
-func rmsNormBackward(dx, dw, dy, x, w, inv []float32) {
-	switch isa {
-	case avx512:
-		rmsNormBackwardAVX512(dx, dw, dy, x, w, inv)
-	case avx2:
-		rmsNormBackwardAVX2(dx, dw, dy, x, w, inv)
-	default:
-		rmsNormBackwardGeneric(dx, dw, dy, x, w, inv)
-	}
-}
-
-func layerNorm(y, x, w, b, means, inv []float32, eps float32) {
-	switch isa {
-	case avx512:
-		layerNormAVX512(y, x, w, b, means, inv, eps)
-	case avx2:
-		layerNormAVX2(y, x, w, b, means, inv, eps)
-	default:
-		layerNormGeneric(y, x, w, b, means, inv, eps)
-	}
-}
-
-func layerNormBackward(dx, dw, db, dy, x, w, means, inv []float32) {
-	switch isa {
-	case avx512:
-		layerNormBackwardAVX512(dx, dw, db, dy, x, w, means, inv)
-	case avx2:
-		layerNormBackwardAVX2(dx, dw, db, dy, x, w, means, inv)
-	default:
-		layerNormBackwardGeneric(dx, dw, db, dy, x, w, means, inv)
-	}
-}
-
-func rope(x, cos, sin []float32, sign float32) {
-	switch isa {
-	case avx512:
-		ropeAVX512(x, cos, sin, sign)
-	case avx2:
-		ropeAVX2(x, cos, sin, sign)
-	default:
-		ropeGeneric(x, cos, sin, sign)
-	}
-}
-
-func roundWords(dst, src []float32) {
-	switch isa {
-	case avx512:
-		roundPairsAVX512(dst, src)
-	case avx2:
-		roundPairsAVX2(dst, src)
-	default:
-		roundPairsGeneric(dst, src)
-	}
-}
-
-func pairUp(dst []float32, width int, src []float32, stride, cols, n int) {
-	switch isa {
-	case avx512:
-		pairUpAVX512(dst, width, src, stride, cols, n)
-	case avx2:
-		pairUpAVX2(dst, width, src, stride, cols, n)
-	default:
-		pairUpGeneric(dst, width, src, stride, cols, n)
 	}
 }
 

@@ -14,19 +14,10 @@ import (
 	"math"
 )
 
-// Dot returns sum_i x[i]*y[i], summed as Dots sums.
-func Dot(x, y []float32) float32 {
-	var s [1]float32
-	checkEqual("Dot", len(x), len(y))
-	Dots(s[:], x, y, len(y))
-	return s[0]
-}
-
-// Axpy adds alpha*x to y.
+// Axpy adds alpha*x to y, one fused multiply-add for each element.
 func Axpy(alpha float32, x, y []float32) {
 	checkEqual("Axpy", len(x), len(y))
-	w := [1]float32{alpha}
-	Axpys(y, w[:], x, len(x))
+	use().axpy(alpha, x, y)
 }
 
 // Dots sets dst[j] = sum_i q[i]*k[j*stride+i]: the scores of one query against the len(dst) keys that lie stride apart in k.
@@ -35,20 +26,14 @@ func Axpy(alpha float32, x, y []float32) {
 // and l+1. So a score depends on its key alone, not on how many keys there are.
 func Dots(dst, q, k []float32, stride int) {
 	checkRows("Dots", len(k), stride, len(dst), len(q))
-	dots(dst, q, k, stride)
+	use().dots(dst, q, k, stride)
 }
 
 // Axpys adds to y the len(w) rows of x that lie stride apart, weighted by w: y[i] += w[j]*x[j*stride+i], one fused
 // multiply-add for each j in ascending order.
 func Axpys(y, w, x []float32, stride int) {
 	checkRows("Axpys", len(x), stride, len(w), len(y))
-	axpys(y, w, x, stride)
-}
-
-// Outers adds the outer product of w and y to the len(w) rows of x that lie stride apart: x[j*stride+i] += w[j]*y[i].
-func Outers(x []float32, stride int, w, y []float32) {
-	checkRows("Outers", len(x), stride, len(w), len(y))
-	outers(x, stride, w, y)
+	use().axpys(y, w, x, stride)
 }
 
 // Transpose sets dst[j*width+i] = x[i*stride+j] for rows rows of x and cols columns.
@@ -62,41 +47,41 @@ func Transpose(dst []float32, width int, x []float32, stride, rows, cols int) {
 func Add(dst, a, b []float32) {
 	checkEqual("Add", len(dst), len(a))
 	checkEqual("Add", len(dst), len(b))
-	add(dst, a, b)
+	use().add(dst, a, b)
 }
 
 // Mul sets dst[i] = a[i] * b[i]. dst may be a or b.
 func Mul(dst, a, b []float32) {
 	checkEqual("Mul", len(dst), len(a))
 	checkEqual("Mul", len(dst), len(b))
-	mul(dst, a, b)
+	use().mul(dst, a, b)
 }
 
 // MulAdd adds a[i]*b[i] to dst[i]. dst may be a or b.
 func MulAdd(dst, a, b []float32) {
 	checkEqual("MulAdd", len(dst), len(a))
 	checkEqual("MulAdd", len(dst), len(b))
-	mulAdd(dst, a, b)
+	use().mulAdd(dst, a, b)
 }
 
 // Scale sets dst[i] = alpha*x[i]. dst may be x.
 func Scale(dst []float32, alpha float32, x []float32) {
 	checkEqual("Scale", len(dst), len(x))
-	scale(dst, alpha, x)
+	use().scale(dst, alpha, x)
 }
 
 // Exp sets dst[i] = e^x[i], with a relative error of at most 1e-6 for every argument. e^-Inf is 0, e^+Inf is +Inf, e^NaN is
 // NaN; results below 1e-38 may be 0. dst may be x.
 func Exp(dst, x []float32) {
 	checkEqual("Exp", len(dst), len(x))
-	expSum(dst, x, 0, 1)
+	use().expSum(dst, x, 0, 1)
 }
 
 // Tanh sets y[i] = tanh x[i] and, unless slope is nil, slope[i] to the derivative there, both with a relative error of at most
 // 1e-6 (results below 1e-37 may be 0). y may be x.
 func Tanh(y, slope, x []float32) {
 	checkEqual("Tanh", len(y), len(x))
-	tanh(y, slopeOr("Tanh", slope, y), x)
+	use().tanh(y, slopeOr("Tanh", slope, y), x)
 }
 
 // GELU sets y[i] = x[i] Φ(x[i]), Φ being the normal distribution function (Hendrycks and Gimpel, Gaussian Error Linear Units,
@@ -104,7 +89,7 @@ func Tanh(y, slope, x []float32) {
 // with an error of at most 2e-7. Results below 1e-36 may be 0. y may be x.
 func GELU(y, slope, x []float32) {
 	checkEqual("GELU", len(y), len(x))
-	gelu(y, slopeOr("GELU", slope, y), x)
+	use().gelu(y, slopeOr("GELU", slope, y), x)
 }
 
 // GELUTanh sets y[i] = x[i] (1 + tanh u) / 2, u = √(2/π) (x[i] + 0.044715 x[i]³), the approximation of GELU by the same paper,
@@ -141,7 +126,7 @@ func slopeOr(name string, slope, y []float32) []float32 {
 }
 
 // Max returns the greatest element of x, NaNs passed over; -Inf when there is none.
-func Max(x []float32) float32 { return maximum(x) }
+func Max(x []float32) float32 { return use().maximum(x) }
 
 // Softmax replaces x by e^x[i] / sum_j e^x[j] and returns log sum_j e^x[j] of the input. The greatest element is taken off
 // first, so nothing overflows. Elements that are -Inf get probability 0; when all are (or x is empty), the result is 0
@@ -162,9 +147,9 @@ func softmax(x []float32, alpha float32) (shift, sum float32) {
 	if math.IsInf(float64(shift), -1) {
 		shift = 0
 	}
-	sum = expSum(x, x, shift, alpha)
+	sum = use().expSum(x, x, shift, alpha)
 	if sum != 0 {
-		scale(x, 1/sum, x)
+		use().scale(x, 1/sum, x)
 	}
 	return shift, sum
 }
@@ -173,7 +158,7 @@ func softmax(x []float32, alpha float32) (shift, sum float32) {
 // the sum over i of p[i]*ds[i]: ds[i] = alpha * p[i] * (ds[i] - mean).
 func SoftmaxBackward(ds, p []float32, mean, alpha float32) {
 	checkEqual("SoftmaxBackward", len(ds), len(p))
-	softmaxBackward(ds, p, mean, alpha)
+	use().softmaxBackward(ds, p, mean, alpha)
 }
 
 // RMSNorm scales each of the len(inv) rows of len(w) elements of x to unit root mean square, then by w (Zhang and Sennrich,
@@ -182,7 +167,7 @@ func SoftmaxBackward(ds, p []float32, mean, alpha float32) {
 func RMSNorm(y, x, w, inv []float32, eps float32) {
 	checkEqual("RMSNorm", len(y), len(x))
 	checkEqual("RMSNorm", len(x), len(inv)*len(w))
-	rmsNorm(y, x, w, inv, eps)
+	use().rmsNorm(y, x, w, inv, eps)
 }
 
 // RMSNormBackward adds to dx, unless it is nil, and to dw the gradients of RMSNorm's input and weight, given the gradient dy of
@@ -197,7 +182,7 @@ func RMSNormBackward(dx, dw, dy, x, w, inv []float32) {
 	if dx != nil {
 		checkEqual("RMSNormBackward", len(dx), len(x))
 	}
-	rmsNormBackward(dx, dw, dy, x, w, inv)
+	use().rmsNormBackward(dx, dw, dy, x, w, inv)
 }
 
 // LayerNorm centres each of the len(inv) rows of len(w) elements of x, scales it to unit variance, then applies w and b (Ba,
@@ -210,7 +195,7 @@ func LayerNorm(y, x, w, b, means, inv []float32, eps float32) {
 	checkEqual("LayerNorm", len(w), len(b))
 	checkEqual("LayerNorm", len(inv), len(means))
 	checkEqual("LayerNorm", len(x), len(inv)*len(w))
-	layerNorm(y, x, w, b, means, inv, eps)
+	use().layerNorm(y, x, w, b, means, inv, eps)
 }
 
 // LayerNormBackward adds to dx, unless it is nil, dw and db the gradients of LayerNorm's input, weight and bias, given the
@@ -228,7 +213,7 @@ func LayerNormBackward(dx, dw, db, dy, x, w, means, inv []float32) {
 	if dx != nil {
 		checkEqual("LayerNormBackward", len(dx), len(x))
 	}
-	layerNormBackward(dx, dw, db, dy, x, w, means, inv)
+	use().layerNormBackward(dx, dw, db, dy, x, w, means, inv)
 }
 
 // Rope turns the heads that follow each other in x, each of 2*len(cos) elements, by rotary position embedding (Su et al.,
@@ -239,14 +224,14 @@ func Rope(x, cos, sin []float32, sign float32) {
 	if head := 2 * len(cos); len(x) > 0 && (head == 0 || len(x)%head != 0) {
 		panic(fmt.Sprintf("kernel: Rope: %d elements are no heads of %d", len(x), head))
 	}
-	rope(x, cos, sin, sign)
+	use().rope(x, cos, sin, sign)
 }
 
 // SwiGLU sets dst[i] = silu(gate[i])*up[i], where silu(g) = g/(1+e^-g). dst may be gate or up.
 func SwiGLU(dst, gate, up []float32) {
 	checkEqual("SwiGLU", len(dst), len(gate))
 	checkEqual("SwiGLU", len(dst), len(up))
-	swiglu(dst, gate, up)
+	use().swiglu(dst, gate, up)
 }
 
 // SwiGLUBackward sets dgate and dup to the gradients of SwiGLU's inputs, given the gradient dy of its output, or adds them if
@@ -256,7 +241,7 @@ func SwiGLUBackward(dgate, dup, dy, gate, up []float32, accumulate bool) {
 	checkEqual("SwiGLUBackward", len(dy), len(dup))
 	checkEqual("SwiGLUBackward", len(dy), len(gate))
 	checkEqual("SwiGLUBackward", len(dy), len(up))
-	swigluBackward(dgate, dup, dy, gate, up, accumulate)
+	use().swigluBackward(dgate, dup, dy, gate, up, accumulate)
 }
 
 // AdamW makes one optimizer step on the parameters p with gradients g and the moments m and v (Loshchilov and Hutter,
@@ -273,12 +258,12 @@ func AdamW(p, g, m, v []float32, gscale, lr, wd, b1, b2, eps, c1, c2 float32) {
 	checkEqual("AdamW", len(p), len(g))
 	checkEqual("AdamW", len(p), len(m))
 	checkEqual("AdamW", len(p), len(v))
-	adamw(p, g, m, v, gscale, lr*wd, b1, 1-b1, b2, 1-b2, lr/c1, 1/c2, eps)
+	use().adamw(p, g, m, v, gscale, lr*wd, b1, 1-b1, b2, 1-b2, lr/c1, 1/c2, eps)
 }
 
 // SumSquares returns the sum of the squares of x in float64: the sixteen partial sums of Dots, each square exact.
 func SumSquares(x []float32) float64 {
-	return sumSquares(x)
+	return use().sumSquares(x)
 }
 
 func checkEqual(name string, a, b int) {

@@ -84,9 +84,6 @@ var operations = []struct {
 	tolerance func(n, rows int) float64
 	slack     float64 // a further difference allowed where terms cancel, as a multiple of eps
 }{
-	{"Dot", func(n, _ int) []int { return []int{n, n} },
-		func(a [][]float32, _, _ int) float64 { return float64(Dot(a[0], a[1])) },
-		func(n, _ int) float64 { return float64(n/16 + 6) }, 0},
 	{"Axpy", func(n, _ int) []int { return []int{n, n} },
 		func(a [][]float32, _, _ int) float64 { Axpy(0.7, a[0], a[1]); return 0 },
 		func(int, int) float64 { return 2 }, 0},
@@ -96,9 +93,6 @@ var operations = []struct {
 	{"Axpys", func(n, rows int) []int { return []int{n, rows, span(n, rows)} },
 		func(a [][]float32, n, _ int) float64 { Axpys(a[0], a[1], a[2], n+3); return 0 },
 		func(_, rows int) float64 { return float64(rows + 1) }, 0},
-	{"Outers", func(n, rows int) []int { return []int{n, rows, span(n, rows)} },
-		func(a [][]float32, n, _ int) float64 { Outers(a[2], n+3, a[1], a[0]); return 0 },
-		func(int, int) float64 { return 2 }, 0},
 	{"Transpose", func(n, rows int) []int { return []int{span(rows, n), span(n, rows)} },
 		func(a [][]float32, n, rows int) float64 { Transpose(a[0], rows+3, a[1], n+3, rows, n); return 0 },
 		func(int, int) float64 { return 0 }, 0},
@@ -285,13 +279,6 @@ func TestRowsExact(t *testing.T) {
 		Axpys(y, []float32{2, 3, 4}, k, 4)
 		if !slices.Equal(y, []float32{7, 8, 5}) {
 			t.Error("Axpys:", y)
-		}
-		Outers(k, 4, []float32{1, 0, 2}, q)
-		if !slices.Equal(k, []float32{2, 2, 3, 9, 0, 1, 0, 9, 3, 5, 7}) {
-			t.Error("Outers:", k)
-		}
-		if s := Dot(q, q); s != 14 {
-			t.Error("Dot:", s)
 		}
 		Axpy(-2, q, q[:3:3])
 		if !slices.Equal(q, []float32{-1, -2, -3}) {
@@ -730,12 +717,10 @@ func TestSumSquares(t *testing.T) {
 func TestWrongLengthsPanic(t *testing.T) {
 	x := make([]float32, 10)
 	for name, f := range map[string]func(){
-		"Dot":               func() { Dot(x, x[:9]) },
 		"Axpy":              func() { Axpy(1, x[:9], x) },
 		"Dots":              func() { Dots(x[:3], x[:4], x, 4) },
 		"Dots, stride":      func() { Dots(x[:3], x[:1], x, -1) },
 		"Axpys":             func() { Axpys(x[:4], x[:3], x, 4) },
-		"Outers":            func() { Outers(x, 4, x[:3], x[:4]) },
 		"Exp":               func() { Exp(x, x[:9]) },
 		"SwiGLU":            func() { SwiGLU(x, x, x[:9]) },
 		"SwiGLUBackward":    func() { SwiGLUBackward(x, x, x[:9], x, x, true) },
@@ -812,10 +797,8 @@ func BenchmarkVector(b *testing.B) {
 		{"SwiGLUBackward", 28 * n, func() { SwiGLUBackward(z, v, u, x, y, true) }},
 		{"AdamW", 28 * n, func() { AdamW(z, x, v, u, 1, 1e-9, 0, 0.9, 0.99, 1, 1, 1) }},
 		{"SumSquares", 4 * n, func() { SumSquares(x) }},
-		{"Dot", 8 * n, func() { Dot(x, y) }},
 		{"Dots/32x40", 4 * keys * d, func() { Dots(s, q, k, d) }},
 		{"Axpys/32x40", 4 * keys * d, func() { Axpys(q, s, k, d) }},
-		{"Outers/32x40", 8 * keys * d, func() { clear(s); Outers(k, d, s, q) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(c.bytes))

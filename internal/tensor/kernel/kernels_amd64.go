@@ -86,10 +86,10 @@ func copyRows32AVX512(dst []float32, src []float32, stride int, cols int, n int)
 func dotsAVX512(dst []float32, q []float32, k []float32, stride int)
 
 //go:noescape
-func axpysAVX512(y []float32, w []float32, x []float32, stride int)
+func axpyAVX512(alpha float32, x []float32, y []float32)
 
 //go:noescape
-func outersAVX512(x []float32, stride int, w []float32, y []float32)
+func axpysAVX512(y []float32, w []float32, x []float32, stride int)
 
 //go:noescape
 func maximumAVX512(x []float32) (most float32)
@@ -194,10 +194,10 @@ func copyRows16AVX2(dst []float32, src []float32, stride int, cols int, n int)
 func dotsAVX2(dst []float32, q []float32, k []float32, stride int)
 
 //go:noescape
-func axpysAVX2(y []float32, w []float32, x []float32, stride int)
+func axpyAVX2(alpha float32, x []float32, y []float32)
 
 //go:noescape
-func outersAVX2(x []float32, stride int, w []float32, y []float32)
+func axpysAVX2(y []float32, w []float32, x []float32, stride int)
 
 //go:noescape
 func maximumAVX2(x []float32) (most float32)

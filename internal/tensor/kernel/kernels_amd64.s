@@ -5989,6 +5989,42 @@ end:
 	VZEROUPPER
 	RET
 
+// func axpyAVX512(alpha float32, x []float32, y []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
+	MOVQ         x_base+8(FP), AX
+	MOVQ         y_base+32(FP), CX
+	MOVQ         x_len+16(FP), DX
+	VBROADCASTSS alpha+0(FP), Z0
+	CMPQ         DX, $0x10
+	JLT          partial
+
+full:
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         full
+
+partial:
+	TESTQ       DX, DX
+	JZ          end
+	MOVQ        $-1, BX
+	BZHIQ       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (CX)
+
+end:
+	VZEROUPPER
+	RET
+
 // func axpysAVX512(y []float32, w []float32, x []float32, stride int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·axpysAVX512(SB), NOSPLIT, $0-80
@@ -6111,138 +6147,6 @@ partialRow:
 partialDone:
 	VMOVUPS Z0, K1, (AX)
 
-end:
-	VZEROUPPER
-	RET
-
-// func outersAVX512(x []float32, stride int, w []float32, y []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·outersAVX512(SB), NOSPLIT, $0-80
-	MOVQ y_base+56(FP), AX
-	MOVQ y_len+64(FP), CX
-	MOVQ x_base+0(FP), DX
-	MOVQ stride+24(FP), BX
-	SHLQ $0x02, BX
-
-four:
-	CMPQ    CX, $0x40
-	JLT     fourEnd
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	MOVQ    w_base+32(FP), SI
-	MOVQ    w_len+40(FP), DI
-	MOVQ    DX, R8
-	TESTQ   DI, DI
-	JZ      fourDone
-
-fourRow:
-	VBROADCASTSS (SI), Z8
-	VMOVUPS      (R8), Z9
-	VFMADD231PS  Z0, Z8, Z9
-	VMOVUPS      Z9, (R8)
-	VMOVUPS      64(R8), Z9
-	VFMADD231PS  Z1, Z8, Z9
-	VMOVUPS      Z9, 64(R8)
-	VMOVUPS      128(R8), Z9
-	VFMADD231PS  Z2, Z8, Z9
-	VMOVUPS      Z9, 128(R8)
-	VMOVUPS      192(R8), Z9
-	VFMADD231PS  Z3, Z8, Z9
-	VMOVUPS      Z9, 192(R8)
-	ADDQ         $0x04, SI
-	ADDQ         BX, R8
-	DECQ         DI
-	JNZ          fourRow
-
-fourDone:
-	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, DX
-	SUBQ $0x40, CX
-	JMP  four
-
-fourEnd:
-two:
-	CMPQ    CX, $0x20
-	JLT     twoEnd
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	MOVQ    w_base+32(FP), SI
-	MOVQ    w_len+40(FP), DI
-	MOVQ    DX, R8
-	TESTQ   DI, DI
-	JZ      twoDone
-
-twoRow:
-	VBROADCASTSS (SI), Z8
-	VMOVUPS      (R8), Z9
-	VFMADD231PS  Z0, Z8, Z9
-	VMOVUPS      Z9, (R8)
-	VMOVUPS      64(R8), Z9
-	VFMADD231PS  Z1, Z8, Z9
-	VMOVUPS      Z9, 64(R8)
-	ADDQ         $0x04, SI
-	ADDQ         BX, R8
-	DECQ         DI
-	JNZ          twoRow
-
-twoDone:
-	ADDQ $0x00000080, AX
-	ADDQ $0x00000080, DX
-	SUBQ $0x20, CX
-	JMP  two
-
-twoEnd:
-one:
-	CMPQ    CX, $0x10
-	JLT     oneEnd
-	VMOVUPS (AX), Z0
-	MOVQ    w_base+32(FP), SI
-	MOVQ    w_len+40(FP), DI
-	MOVQ    DX, R8
-	TESTQ   DI, DI
-	JZ      oneDone
-
-oneRow:
-	VBROADCASTSS (SI), Z8
-	VMOVUPS      (R8), Z9
-	VFMADD231PS  Z0, Z8, Z9
-	VMOVUPS      Z9, (R8)
-	ADDQ         $0x04, SI
-	ADDQ         BX, R8
-	DECQ         DI
-	JNZ          oneRow
-
-oneDone:
-	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, DX
-	SUBQ $0x10, CX
-	JMP  one
-
-oneEnd:
-	TESTQ     CX, CX
-	JZ        end
-	MOVQ      $-1, SI
-	BZHIQ     CX, SI, SI
-	KMOVW     SI, K1
-	VMOVUPS.Z (AX), K1, Z0
-	MOVQ      w_base+32(FP), AX
-	MOVQ      w_len+40(FP), CX
-	TESTQ     CX, CX
-	JZ        partialDone
-
-partialRow:
-	VBROADCASTSS (AX), Z8
-	VMOVUPS.Z    (DX), K1, Z9
-	VFMADD231PS  Z0, Z8, Z9
-	VMOVUPS      Z9, K1, (DX)
-	ADDQ         $0x04, AX
-	ADDQ         BX, DX
-	DECQ         CX
-	JNZ          partialRow
-
-partialDone:
 end:
 	VZEROUPPER
 	RET
@@ -9981,6 +9885,52 @@ end:
 	VZEROUPPER
 	RET
 
+// func axpyAVX2(alpha float32, x []float32, y []float32)
+// Requires: AVX, FMA3
+TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
+	MOVQ         x_base+8(FP), AX
+	MOVQ         y_base+32(FP), CX
+	MOVQ         x_len+16(FP), DX
+	VBROADCASTSS alpha+0(FP), Y0
+	CMPQ         DX, $0x10
+	JLT          partial
+
+full:
+	VMOVUPS     (AX), Y1
+	VMOVUPS     (CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (CX)
+	VMOVUPS     32(AX), Y1
+	VMOVUPS     32(CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, 32(CX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         full
+
+partial:
+	TESTQ       DX, DX
+	JZ          end
+	LEAQ        masks<>+64(SB), BX
+	SHLQ        $0x02, DX
+	SUBQ        DX, BX
+	VMOVUPS     (BX), Y14
+	VMOVUPS     32(BX), Y15
+	VMASKMOVPS  (AX), Y14, Y1
+	VMASKMOVPS  (CX), Y14, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMASKMOVPS  Y2, Y14, (CX)
+	VMASKMOVPS  32(AX), Y15, Y1
+	VMASKMOVPS  32(CX), Y15, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMASKMOVPS  Y2, Y15, 32(CX)
+
+end:
+	VZEROUPPER
+	RET
+
 // func axpysAVX2(y []float32, w []float32, x []float32, stride int)
 // Requires: AVX, FMA3
 TEXT ·axpysAVX2(SB), NOSPLIT, $0-80
@@ -10130,172 +10080,6 @@ partialDone:
 	VMASKMOVPS Y0, Y14, (AX)
 	VMASKMOVPS Y1, Y15, 32(AX)
 
-end:
-	VZEROUPPER
-	RET
-
-// func outersAVX2(x []float32, stride int, w []float32, y []float32)
-// Requires: AVX, FMA3
-TEXT ·outersAVX2(SB), NOSPLIT, $0-80
-	MOVQ y_base+56(FP), AX
-	MOVQ y_len+64(FP), CX
-	MOVQ x_base+0(FP), DX
-	MOVQ stride+24(FP), BX
-	SHLQ $0x02, BX
-
-four:
-	CMPQ    CX, $0x40
-	JLT     fourEnd
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	MOVQ    w_base+32(FP), SI
-	MOVQ    w_len+40(FP), DI
-	MOVQ    DX, R8
-	TESTQ   DI, DI
-	JZ      fourDone
-
-fourRow:
-	VBROADCASTSS (SI), Y8
-	VMOVUPS      (R8), Y9
-	VFMADD231PS  Y0, Y8, Y9
-	VMOVUPS      Y9, (R8)
-	VMOVUPS      32(R8), Y9
-	VFMADD231PS  Y1, Y8, Y9
-	VMOVUPS      Y9, 32(R8)
-	VMOVUPS      64(R8), Y9
-	VFMADD231PS  Y2, Y8, Y9
-	VMOVUPS      Y9, 64(R8)
-	VMOVUPS      96(R8), Y9
-	VFMADD231PS  Y3, Y8, Y9
-	VMOVUPS      Y9, 96(R8)
-	VMOVUPS      128(R8), Y9
-	VFMADD231PS  Y4, Y8, Y9
-	VMOVUPS      Y9, 128(R8)
-	VMOVUPS      160(R8), Y9
-	VFMADD231PS  Y5, Y8, Y9
-	VMOVUPS      Y9, 160(R8)
-	VMOVUPS      192(R8), Y9
-	VFMADD231PS  Y6, Y8, Y9
-	VMOVUPS      Y9, 192(R8)
-	VMOVUPS      224(R8), Y9
-	VFMADD231PS  Y7, Y8, Y9
-	VMOVUPS      Y9, 224(R8)
-	ADDQ         $0x04, SI
-	ADDQ         BX, R8
-	DECQ         DI
-	JNZ          fourRow
-
-fourDone:
-	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, DX
-	SUBQ $0x40, CX
-	JMP  four
-
-fourEnd:
-two:
-	CMPQ    CX, $0x20
-	JLT     twoEnd
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	MOVQ    w_base+32(FP), SI
-	MOVQ    w_len+40(FP), DI
-	MOVQ    DX, R8
-	TESTQ   DI, DI
-	JZ      twoDone
-
-twoRow:
-	VBROADCASTSS (SI), Y8
-	VMOVUPS      (R8), Y9
-	VFMADD231PS  Y0, Y8, Y9
-	VMOVUPS      Y9, (R8)
-	VMOVUPS      32(R8), Y9
-	VFMADD231PS  Y1, Y8, Y9
-	VMOVUPS      Y9, 32(R8)
-	VMOVUPS      64(R8), Y9
-	VFMADD231PS  Y2, Y8, Y9
-	VMOVUPS      Y9, 64(R8)
-	VMOVUPS      96(R8), Y9
-	VFMADD231PS  Y3, Y8, Y9
-	VMOVUPS      Y9, 96(R8)
-	ADDQ         $0x04, SI
-	ADDQ         BX, R8
-	DECQ         DI
-	JNZ          twoRow
-
-twoDone:
-	ADDQ $0x00000080, AX
-	ADDQ $0x00000080, DX
-	SUBQ $0x20, CX
-	JMP  two
-
-twoEnd:
-one:
-	CMPQ    CX, $0x10
-	JLT     oneEnd
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	MOVQ    w_base+32(FP), SI
-	MOVQ    w_len+40(FP), DI
-	MOVQ    DX, R8
-	TESTQ   DI, DI
-	JZ      oneDone
-
-oneRow:
-	VBROADCASTSS (SI), Y8
-	VMOVUPS      (R8), Y9
-	VFMADD231PS  Y0, Y8, Y9
-	VMOVUPS      Y9, (R8)
-	VMOVUPS      32(R8), Y9
-	VFMADD231PS  Y1, Y8, Y9
-	VMOVUPS      Y9, 32(R8)
-	ADDQ         $0x04, SI
-	ADDQ         BX, R8
-	DECQ         DI
-	JNZ          oneRow
-
-oneDone:
-	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, DX
-	SUBQ $0x10, CX
-	JMP  one
-
-oneEnd:
-	TESTQ      CX, CX
-	JZ         end
-	LEAQ       masks<>+64(SB), SI
-	SHLQ       $0x02, CX
-	SUBQ       CX, SI
-	VMOVUPS    (SI), Y14
-	VMOVUPS    32(SI), Y15
-	VMASKMOVPS (AX), Y14, Y0
-	VMASKMOVPS 32(AX), Y15, Y1
-	MOVQ       w_base+32(FP), AX
-	MOVQ       w_len+40(FP), CX
-	TESTQ      CX, CX
-	JZ         partialDone
-
-partialRow:
-	VBROADCASTSS (AX), Y8
-	VMASKMOVPS   (DX), Y14, Y9
-	VFMADD231PS  Y0, Y8, Y9
-	VMASKMOVPS   Y9, Y14, (DX)
-	VMASKMOVPS   32(DX), Y15, Y9
-	VFMADD231PS  Y1, Y8, Y9
-	VMASKMOVPS   Y9, Y15, 32(DX)
-	ADDQ         $0x04, AX
-	ADDQ         BX, DX
-	DECQ         CX
-	JNZ          partialRow
-
-partialDone:
 end:
 	VZEROUPPER
 	RET

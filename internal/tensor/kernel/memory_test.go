@@ -47,7 +47,7 @@ func BenchmarkRead(b *testing.B) {
 			}
 			b.SetBytes(4 * n)
 			for b.Loop() {
-				Parallel(n/block, 1, func(lo, hi int) { maximum(x[lo*block : hi*block]) })
+				Parallel(n/block, 1, func(lo, hi int) { use().maximum(x[lo*block : hi*block]) })
 			}
 		})
 	}

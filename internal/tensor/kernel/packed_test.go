@@ -102,7 +102,7 @@ func TestConversions(t *testing.T) {
 			func(a [][]float32, _, _ int) { roundPairs(a[0], a[1]) },
 			func(a [][]float32, _, _ int) { roundPairsGeneric(a[0], a[1]) }},
 		{"pairUp", func(_, n int) []int { return []int{max(0, n-1)*19 + lanes, span(n%17, 2*n)} },
-			func(a [][]float32, _, n int) { pairUp(a[0], 19, a[1], n%17+3, n%17, n) },
+			func(a [][]float32, _, n int) { use().pairUp(a[0], 19, a[1], n%17+3, n%17, n) },
 			func(a [][]float32, _, n int) { pairUpGeneric(a[0], 19, a[1], n%17+3, n%17, n) }},
 		{"widenPairs", func(width, n int) []int { return []int{2 * n * width, n * width} },
 			func(a [][]float32, width, n int) { widenPairs(a[0], a[1], width, n) },

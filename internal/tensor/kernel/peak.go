@@ -15,7 +15,7 @@ func PeakFLOPs(round time.Duration) float64 {
 		tasks := chunksPerWorker * Threads()
 		Parallel(tasks, 1, func(lo, hi int) {
 			for range hi - lo {
-				fmas(n)
+				use().fmas(n)
 			}
 		})
 		return 2 * fmaLanes * n * float64(tasks)
@@ -31,7 +31,7 @@ func PeakBandwidth() func(round time.Duration) float64 {
 	}
 	const block = 1 << 18
 	read := func() float64 {
-		Parallel(len(x)/block, 1, func(lo, hi int) { maximum(x[lo*block : hi*block]) })
+		Parallel(len(x)/block, 1, func(lo, hi int) { use().maximum(x[lo*block : hi*block]) })
 		return 4 * float64(len(x))
 	}
 	return func(round time.Duration) float64 { return rate(round, read) }

@@ -133,6 +133,22 @@ func (m *machine) scale() {
 	ret()
 }
 
+// axpy writes Axpy.
+func (m *machine) axpy() {
+	m.text("axpy", "alpha float32, x, y []float32")
+	x, y, n := Load(Param("x").Base(), GP64()), Load(Param("y").Base(), GP64()), Load(Param("x").Len(), GP64())
+	broadcast("alpha", m.v[0])
+	m.loop(n, []reg.Register{x, y}, func(masked bool) {
+		for i := range m.group() {
+			m.load(Mem{Base: x}, i, m.v[1], masked)
+			m.load(Mem{Base: y}, i, m.v[2], masked)
+			VFMADD231PS(m.v[1], m.v[0], m.v[2])
+			m.store(m.v[2], Mem{Base: y}, i, masked)
+		}
+	})
+	ret()
+}
+
 // binary writes dst = a op b.
 func (m *machine) binary(name string, op func(...Op)) {
 	m.text(name, "dst, a, b []float32")

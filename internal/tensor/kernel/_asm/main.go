@@ -21,8 +21,8 @@ func main() {
 			m.copyRows(vectors)
 		}
 		m.dots()
+		m.axpy()
 		m.axpys()
-		m.outers()
 		m.max()
 		m.expSum()
 		m.scale()

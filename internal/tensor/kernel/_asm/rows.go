@@ -132,36 +132,13 @@ func (m *machine) columnBlocks(n reg.Register, pointers []reg.Register, block fu
 // axpys writes Axpys: a block of columns of y stays in registers while all the rows pass.
 func (m *machine) axpys() {
 	m.text("axpys", "y, w, x []float32, stride int")
-	m.overRows("y", "x", func(p Mem, i, vectors int, w Op, masked bool) {
-		if !masked {
-			VFMADD231PS(m.at(p, i), w, m.v[i])
-			return
-		}
-		m.load(p, i, m.v[9], masked)
-		VFMADD231PS(m.v[9], w, m.v[i])
-	}, true)
-}
-
-// outers writes Outers: a block of columns of y stays in registers while all the rows pass.
-func (m *machine) outers() {
-	m.text("outers", "x []float32, stride int, w, y []float32")
-	m.overRows("y", "x", func(p Mem, i, vectors int, w Op, masked bool) {
-		m.load(p, i, m.v[9], masked)
-		VFMADD231PS(m.v[i], w, m.v[9])
-		m.store(m.v[9], p, i, masked)
-	}, false)
-}
-
-// overRows is the body of axpys and outers: for each block of columns it loads held (into registers 0..), calls f for each
-// vector of each row of rows with the row's weight, and stores held again when it changed.
-func (m *machine) overRows(held, rows string, f func(p Mem, i, vectors int, w Op, masked bool), changed bool) {
-	h, n := Load(Param(held).Base(), GP64()), Load(Param(held).Len(), GP64())
-	first, stride := Load(Param(rows).Base(), GP64()), Load(Param("stride"), GP64())
+	y, n := Load(Param("y").Base(), GP64()), Load(Param("y").Len(), GP64())
+	first, stride := Load(Param("x").Base(), GP64()), Load(Param("stride"), GP64())
 	SHLQ(Imm(2), stride)
-	m.columnBlocks(n, []reg.Register{h, first}, func(label string, groups int, masked bool) {
+	m.columnBlocks(n, []reg.Register{y, first}, func(label string, groups int, masked bool) {
 		vectors := groups * m.group()
 		for i := range vectors {
-			m.load(Mem{Base: h}, i, m.v[i], masked)
+			m.load(Mem{Base: y}, i, m.v[i], masked)
 		}
 		w, count, p := Load(Param("w").Base(), GP64()), Load(Param("w").Len(), GP64()), GP64()
 		MOVQ(first, p)
@@ -170,17 +147,20 @@ func (m *machine) overRows(held, rows string, f func(p Mem, i, vectors int, w Op
 		Label(label + "Row")
 		VBROADCASTSS(Mem{Base: w}, m.v[8])
 		for i := range vectors {
-			f(Mem{Base: p}, i, vectors, m.v[8], masked)
+			if masked {
+				m.load(Mem{Base: p}, i, m.v[9], masked)
+				VFMADD231PS(m.v[9], m.v[8], m.v[i])
+			} else {
+				VFMADD231PS(m.at(Mem{Base: p}, i), m.v[8], m.v[i])
+			}
 		}
 		ADDQ(Imm(4), w)
 		ADDQ(stride, p)
 		DECQ(count)
 		JNZ(LabelRef(label + "Row"))
 		Label(label + "Done")
-		if changed {
-			for i := range vectors {
-				m.store(m.v[i], Mem{Base: h}, i, masked)
-			}
+		for i := range vectors {
+			m.store(m.v[i], Mem{Base: y}, i, masked)
 		}
 	})
 	ret()
