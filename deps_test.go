@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/eval", "internal/eval/bench", "internal/tensor"},
 	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/eval", "internal/eval/bench",
 		"internal/tensor"},
+	"internal/cot/study":   {"internal/cot", "internal/cot/experiment", "internal/cot/probe", "internal/eval", "internal/eval/harness", "internal/page", "internal/ckpt"},
 	"internal/cli":         {anything},
 	"scripts/random_model": {"internal/ckpt", "internal/ckpt/half", "internal/tensor", "internal/transformer"},
 	".":                    {"internal/cli", "internal/eval/sandbox"},
@@ -69,7 +70,7 @@ var homes = map[string][]string{
 	"github.com/schollz/progressbar/v3": {"internal/cli"},
 	"github.com/urfave/cli/v2":          {"internal/cli"},
 	"go.starlark.net":                   {"internal/eval/starlark"},
-	"go.yaml.in/yaml/v4":                {"internal/cot/experiment"},
+	"go.yaml.in/yaml/v4":                {"internal/cot/experiment", "internal/cot/study"},
 	"golang.org/x/sys":                  {"internal/tensor/kernel", "internal/ckpt", "internal/eval/sandbox"}, // cpu; unix; unix
 	"golang.org/x/term":                 {"internal/cli"},
 	"golang.org/x/text":                 {"internal/tokenizer"},

@@ -63,6 +63,9 @@ func indent(s string) string {
 
 // printDocument writes a document without its figures to stdout.
 func (e *env) printDocument(d page.Document) {
+	for _, paragraph := range d.Text {
+		fmt.Fprintf(e.stdout, "%s\n\n", text.WrapSoft(paragraph, 100))
+	}
 	for i, s := range d.Sections {
 		if i > 0 {
 			fmt.Fprintln(e.stdout)

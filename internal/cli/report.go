@@ -8,8 +8,8 @@ import (
 )
 
 type reportOptions struct {
-	dirs       []string
-	study, out string
+	dirs []string
+	out  string
 }
 
 func (e *env) report() *cli.Command {
@@ -20,17 +20,12 @@ func (e *env) report() *cli.Command {
 		ArgsUsage: "DIR...",
 		Description: "Each DIR is what nfcot eval or nfcot merge left. Every evaluation is compared with the first, problem by problem:\n" +
 			"the interval of a difference is a paired bootstrap, which sees much smaller differences than the two intervals alone.\n" +
-			"With --study, the DIR of that flag has a study.jsonl that names the evaluations and runs of several methods and seeds;\n" +
-			"the report then has tables, figures and a verdict on every claim.",
+			"nfcot study report compares methods over several seeds.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "study", Usage: "`DIR` of a study, in place of evaluations", Destination: &o.study},
-			&cli.StringFlag{Name: "o", Usage: "`FILE` for one HTML page with tables and a plot; with --study, the folder for index.html, results.md and figures", Destination: &o.out},
+			&cli.StringFlag{Name: "o", Usage: "`FILE` for one HTML page with tables and a plot", Destination: &o.out},
 		},
 		Action: func(c *cli.Context) error {
 			o.dirs = c.Args().Slice()
-			if o.study != "" {
-				return e.reportStudy(o)
-			}
 			return e.runReport(o)
 		},
 	})

@@ -46,7 +46,7 @@ const tiny = "--set model.hidden=16 --set model.heads=1 --set model.kv_heads=1 -
 // a worker's limits.
 var raceDetector bool
 
-// TestScripts runs the scripts. They find in $FIX what one pass through the
+// TestScripts runs the scripts. They find the repository in $ROOT, and in $FIX what one pass through the
 // stages leaves, with models too small and too fresh to be right about anything:
 //
 //	train.jsonl, test.jsonl  60 examples, 4 problems
@@ -54,6 +54,10 @@ var raceDetector bool
 //	direct, cot, nfcot       runs
 //	s.nfcot.jsonl, ...       one sample a problem of each run
 func TestScripts(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
 	fix := t.TempDir()
 	pipeline(t, fix)
 	testscript.Run(t, testscript.Params{
@@ -61,6 +65,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FIX", fix)
+			e.Setenv("ROOT", root)
 			e.Setenv("NFCOT_ISA", os.Getenv("NFCOT_ISA")) // scripts have an environment of their own
 			return nil
 		},

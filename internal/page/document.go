@@ -14,6 +14,7 @@ import (
 // A Document is a page of sections. Its JSON has all but the figures.
 type Document struct {
 	Title    string    `json:"title"`
+	Text     []string  `json:"text,omitempty"` // paragraphs under the title
 	Sections []Section `json:"sections"`
 }
 
@@ -71,6 +72,9 @@ var markdownText = strings.NewReplacer("|", `\|`, "<", "&lt;", "~", `\~`, "*", `
 func (d Document) writeMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n", markdownText(d.Title))
+	for _, paragraph := range d.Text {
+		fmt.Fprintf(&b, "\n%s\n", markdownText(paragraph))
+	}
 	for _, s := range d.Sections {
 		fmt.Fprintf(&b, "\n## %s\n", markdownText(s.Title))
 		for _, paragraph := range s.Text {

@@ -39,7 +39,8 @@ figcaption { font-size: .9rem; }
 </head>
 <body>
 <h1>{{.Title}}</h1>
-{{range .Sections}}<h2>{{.Title}}</h2>
+{{range .Text}}<p>{{.}}</p>
+{{end}}{{range .Sections}}<h2>{{.Title}}</h2>
 {{range .Text}}<p>{{.}}</p>
 {{end}}{{range .Figures}}<figure><div class="scroll">
 {{inline .}}</div><figcaption>{{.Title}}</figcaption></figure>

@@ -1,0 +1,163 @@
+package study
+
+import (
+	"fmt"
+
+	"nfcot/internal/cot/probe"
+	"nfcot/internal/eval"
+)
+
+// An Outcome says what numbers make of a claim or a comparison.
+type Outcome string
+
+// The outcomes.
+const (
+	Holds     Outcome = "holds"
+	InPart    Outcome = "holds in part"
+	DoesNot   Outcome = "does not hold"
+	Undecided Outcome = "not enough evidence"
+)
+
+// A Decision is a claim with what the study has on it.
+type Decision struct {
+	Claim    string       `json:"claim"`
+	Outcome  Outcome      `json:"verdict"`
+	Evidence []Comparison `json:"evidence"`
+	Paper    string       `json:"paper"`
+}
+
+// A Comparison is measured evidence: it holds if the whole interval is above the threshold, does not if the whole
+// interval is at or below it.
+type Comparison struct {
+	What      string         `json:"what"`
+	Outcome   Outcome        `json:"verdict"`
+	Threshold float64        `json:"threshold"`
+	Estimate  *eval.Estimate `json:"estimate,omitempty"` // nil: not measured
+	times     bool           // a ratio; otherwise a share, or a difference of shares
+}
+
+// above decides whether an estimate is above a threshold.
+func above(threshold float64, e eval.Estimate) Outcome {
+	switch {
+	case e.Low > threshold:
+		return Holds
+	case e.High <= threshold:
+		return DoesNot
+	}
+	return Undecided
+}
+
+// combine decides on a claim with several comparisons: it holds if all do, in part if some do; if none does, one that
+// does not hold decides.
+func combine(all []Comparison) Outcome {
+	count := map[Outcome]int{}
+	for _, c := range all {
+		count[c.Outcome]++
+	}
+	switch {
+	case len(all) > 0 && count[Holds] == len(all):
+		return Holds
+	case count[Holds] > 0:
+		return InPart
+	case count[DoesNot] > 0:
+		return DoesNot
+	}
+	return Undecided
+}
+
+// String is the comparison with its numbers.
+func (c Comparison) String() string {
+	wanted := fmt.Sprintf(", wanted more than %g", c.Threshold)
+	switch {
+	case c.Estimate == nil:
+		return c.What + ": not measured"
+	case c.times:
+		return fmt.Sprintf("%s: %.2f times [%.2f, %.2f]", c.What, c.Estimate.Value, c.Estimate.Low, c.Estimate.High) + wanted
+	case c.Threshold == 0:
+		wanted = ""
+	default:
+		wanted = fmt.Sprintf(", wanted more than %+g", 100*c.Threshold)
+	}
+	return c.What + ": " + c.Estimate.Points() + " points" + wanted
+}
+
+// Decide decides on every claim of the plan.
+func (r *Results) Decide() ([]Decision, error) {
+	var all []Decision
+	for _, claim := range r.plan.Claims {
+		d := Decision{Claim: claim.Text, Paper: claim.Paper}
+		for _, x := range claim.Evidence {
+			c, err := r.compare(x)
+			if err != nil {
+				return nil, err
+			}
+			d.Evidence = append(d.Evidence, c)
+		}
+		d.Outcome = combine(d.Evidence)
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// compare measures evidence.
+func (r *Results) compare(x Evidence) (Comparison, error) {
+	c := Comparison{What: x.What, Outcome: Undecided, Threshold: x.Above, times: x.Measure.ratio != nil}
+	a, b := r.of(x.A), r.of(x.B)
+	paired, err := pair(a, b)
+	if err != nil {
+		return c, err
+	}
+	var e eval.Estimate
+	switch m := x.Measure; {
+	case m.noise != nil:
+		var enough bool
+		if c.Estimate, enough = a.noise(m.noise); enough {
+			c.Outcome = above(x.Above, *c.Estimate)
+		}
+		return c, nil
+	case fewest(a, b) < m.k, x.B.ID == "" && len(a.evaluated()) == 0, x.B.ID != "" && len(paired.a) == 0:
+		return c, nil
+	case m.ratio != nil:
+		if e = paired.ratio(m.ratio); !(e.Low >= 0 && e.High > 0) {
+			return c, nil // NaN: b has none of it
+		}
+	case x.B.ID == "":
+		e = a.over(m.value)
+	default:
+		e = paired.difference(m.value)
+	}
+	c.Estimate, c.Outcome = &e, above(x.Above, e)
+	return c, nil
+}
+
+// noise estimates a number of probes. Probes have none by problem: the intervals are over seeds alone, and one seed is
+// not enough.
+func (g *group) noise(of func(*probe.Perturbation) (float64, bool)) (estimate *eval.Estimate, enough bool) {
+	var values [][]float64
+	for _, m := range g.members {
+		if x, ok := of(m.probe); ok {
+			values = append(values, []float64{x})
+		}
+	}
+	if len(values) == 0 {
+		return nil, false
+	}
+	e := eval.MeanOverSeeds(values)
+	return &e, len(values) > 1
+}
+
+// checkEvidence refuses evidence, in a line of the plan, whose measure is not one of what it names.
+func (p *Plan) checkEvidence(x Evidence, line int) error {
+	probe := x.A.ID != "" && p.byID[x.A.ID].kind == "probe"
+	switch m := x.Measure; {
+	case m.Name == "" || x.A.ID == "":
+		return p.mistake(line, "the evidence %q lacks its measure or a, what it is measured of", x.What)
+	case (m.noise != nil) != probe:
+		return p.mistake(line, "the evidence %q: %s is not a measure of %s", x.What, m.Name, x.A.ID)
+	case probe && (x.B.ID != "" || p.byID[x.A.ID].Probe.Kind != "perturb"):
+		return p.mistake(line, "the evidence %q: %s is measured of one probe of kind perturb", x.What, m.Name)
+	case m.ratio != nil && x.B.ID == "":
+		return p.mistake(line, "the evidence %q: %s is a ratio; b is missing", x.What, m.Name)
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package study
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"nfcot/internal/page"
+)
+
+// cost says what thinking and answering take.
+func (r *Results) cost(out *page.Section, c *Rows) {
+	rows := r.scored(c.Rows)
+	if len(rows) == 0 {
+		return
+	}
+	how := "Thinking and answering were measured alone, on a quiet machine."
+	if slices.ContainsFunc(rows, func(row Row) bool { return !r.of(row.ID).entry.Alone }) {
+		how = "The seconds are of evaluations that may have shared the machine."
+	}
+	out.Text = append(out.Text, how)
+	t := page.Table{Title: "Thinking and answering, means a sample", Header: append([]string{"method", "reasoning positions", "thinking, MFLOP", "answering, MFLOP",
+		"thinking, ms", "answering, ms", "peak memory, MiB", "structural similarity"}, c.Notes...)}
+	flops := page.Panel{X: "MFLOP a sample", Stack: []string{"thinking", "answering"}}
+	seconds := page.Panel{X: "ms a sample", Stack: flops.Stack}
+	for _, row := range rows {
+		g := r.of(row.ID)
+		values := []float64{1e-6 * g.mean(thinkFLOPs), 1e-6 * g.mean(answerFLOPs), 1e3 * g.mean(thinkSeconds), 1e3 * g.mean(answerSeconds)}
+		cells := []string{g.name, fmt.Sprintf("%.1f", g.mean(reasoning))}
+		for _, v := range values {
+			cells = append(cells, fmt.Sprintf("%.3g", v))
+		}
+		t.Rows = append(t.Rows, noted(append(cells, g.memory(), g.similarity()), row.Notes, c.Notes))
+		flops.Bars = append(flops.Bars, page.Bar{Name: g.name, Stack: values[:2]})
+		seconds.Bars = append(seconds.Bars, page.Bar{Name: g.name, Stack: values[2:]})
+	}
+	out.Tables = append(out.Tables, t.WithoutEmpty())
+	out.Figures = append(out.Figures, &page.Figure{Name: "cost_flops", Title: "FLOPs of thinking and answering", Panels: []page.Panel{flops}},
+		&page.Figure{Name: "cost_seconds", Title: "Seconds of thinking and answering", Panels: []page.Panel{seconds}})
+}
+
+// memory is the largest peak of the group's evaluations, in MiB.
+func (g *group) memory() string {
+	peak := int64(0)
+	for _, x := range g.evaluated() {
+		peak = max(peak, x.PeakMemory)
+	}
+	if peak == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", float64(peak)/(1<<20))
+}
+
+// similarity is the mean over seeds of how alike the programs for a problem are.
+func (g *group) similarity() string {
+	sum, n := 0.0, 0
+	for _, x := range g.evaluated() {
+		if x.StructuralSimilarity != nil {
+			sum, n = sum+*x.StructuralSimilarity, n+1
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.3f", sum/float64(n))
+}
+
+// trainings says what runs took.
+func (r *Results) trainings(out *page.Section, c *Trainings) {
+	t := page.Table{Title: "Training, means over seeds", Header: append([]string{"method", "parameters", "steps", "tokens", "TFLOP", "seconds", "peak memory, MiB"}, c.Notes...)}
+	for _, row := range c.Rows {
+		if g := r.of(row.ID); g.first() != nil {
+			t.Rows = append(t.Rows, noted(g.trainingRow(), row.Notes, c.Notes))
+		}
+	}
+	if len(t.Rows) > 0 {
+		out.Text = append([]string{"FLOPs of training are the backbone's, forward and backward; that of the VAE, which methods with codes share, is not among them. " +
+			"Parameters are those of the run's weights, without the VAE."}, out.Text...)
+		out.Tables = append(out.Tables, t.WithoutEmpty())
+	}
+}
+
+// trainingRow is the group's name and means over its runs.
+func (g *group) trainingRow() []string {
+	mean := func(of func(*training) float64, format string) string {
+		sum, n := 0.0, 0
+		for _, m := range g.members {
+			if m.training != nil && of(m.training) > 0 {
+				sum, n = sum+of(m.training), n+1
+			}
+		}
+		if n == 0 {
+			return ""
+		}
+		return fmt.Sprintf(format, sum/float64(n))
+	}
+	return []string{g.name,
+		mean(func(t *training) float64 { return float64(t.parameters) }, "%.0f"),
+		mean(func(t *training) float64 { return float64(t.steps) }, "%.0f"),
+		mean(func(t *training) float64 { return t.tokens }, "%.0f"),
+		mean(func(t *training) float64 { return t.flops / 1e12 }, "%.3g"),
+		mean(func(t *training) float64 { return t.seconds }, "%.0f"),
+		mean(func(t *training) float64 { return t.peakMemory / (1 << 20) }, "%.0f"),
+	}
+}
+
+// budget draws accuracy against what training took, for the seeds that all evaluations of a line have.
+func (r *Results) budget(out *page.Section, b *Budget) {
+	const unit = "training TFLOP"
+	t := page.Table{Header: []string{"method", "seed", unit, "pass@1, %"}}
+	var series []page.Series
+	for _, line := range b.Lines {
+		s := page.Series{Name: line.Name}
+		for i, id := range line.IDs {
+			g := r.of(id)
+			if i == 0 {
+				s.Style = r.style(g.entry)
+			}
+			for _, m := range g.members {
+				if m.training == nil || !r.seedOfAll(m.seed, line.IDs) {
+					continue
+				}
+				e := (&group{members: []member{m}}).over(passAt(1))
+				flops := m.training.flops / 1e12
+				t.Rows = append(t.Rows, []string{line.Name, m.seed.String(), fmt.Sprintf("%.3g", flops), interval(e)})
+				s.Points = append(s.Points, percents(flops, e))
+			}
+		}
+		if len(s.Points) > 0 {
+			slices.SortFunc(s.Points, func(a, b page.Point) int { return cmp.Compare(a.X, b.X) })
+			series = append(series, s)
+		}
+	}
+	if len(series) > 0 {
+		out.Tables = append(out.Tables, t)
+		out.Figures = append(out.Figures, &page.Figure{Name: "budget", Title: "pass@1 against the FLOPs of training, with 95 % intervals over problems",
+			Panels: []page.Panel{{X: unit, Y: "pass@1, %", LogX: true, Series: series}}})
+	}
+}
+
+// seedOfAll tells whether the plan has all entries under a seed.
+func (r *Results) seedOfAll(s seed, ids []Ref) bool {
+	return !slices.ContainsFunc(ids, func(id Ref) bool { return !slices.Contains(r.plan.seeds(r.plan.byID[id.ID]), s) })
+}

@@ -1,0 +1,76 @@
+package study
+
+import (
+	"fmt"
+	"math"
+
+	"nfcot/internal/cot/probe"
+	"nfcot/internal/page"
+)
+
+// perturbed are the numbers that noise changes, with the formats of their cells.
+var perturbed = []struct {
+	of     func(probe.PerturbedScale) float64
+	format string
+}{
+	{func(p probe.PerturbedScale) float64 { return p.Cosine }, "%.3f"},
+	{func(p probe.PerturbedScale) float64 { return 100 * p.Pass1 }, "%.1f"},
+	{func(p probe.PerturbedScale) float64 { return p.Agreement }, "%.3f"},
+	{func(p probe.PerturbedScale) float64 { return p.Exact }, "%.3f"},
+}
+
+// noise says what noise on thoughts does to answers.
+func (r *Results) noise(out *page.Section, c *NoiseRows) {
+	t := page.Table{Header: []string{"", "scale", "cosine", "pass@1, %", "verdicts that stay", "texts that stay", c.Note}}
+	f := &page.Figure{Name: "perturb", Title: "Noise added to thoughts: means over seeds, with their range", Columns: 2, Panels: []page.Panel{
+		{Title: "cosine similarity of thoughts", X: "scale of the noise", Y: "cosine", YMax: 1},
+		{Title: "accuracy", X: "scale of the noise", Y: "pass@1, %", YMax: 100},
+		{Title: "same verdict", X: "scale of the noise", Y: "share of samples", YMax: 1},
+		{Title: "same text", X: "scale of the noise", Y: "share of samples", YMax: 1},
+	}}
+	for _, id := range c.IDs {
+		g := r.of(id)
+		if len(g.members) == 0 {
+			continue
+		}
+		lines := make([]page.Series, len(perturbed))
+		for i := range lines {
+			lines[i] = page.Series{Name: g.name, Style: r.style(g.entry)}
+		}
+		for _, s := range g.members[0].probe.Scales {
+			row := []string{g.name, fmt.Sprint(s.Scale)}
+			for i, p := range perturbed {
+				point, n := g.probed(s.Scale, p.of)
+				lines[i].Points = append(lines[i].Points, point)
+				cell := fmt.Sprintf(p.format, point.Y)
+				if n > 1 {
+					cell += fmt.Sprintf(" ["+p.format+", "+p.format+"]", point.Low, point.High)
+				}
+				row = append(row, cell)
+			}
+			t.Rows = append(t.Rows, append(row, c.Scales[s.Scale]))
+		}
+		for i := range lines {
+			f.Panels[i].Series = append(f.Panels[i].Series, lines[i])
+		}
+	}
+	if len(t.Rows) > 0 {
+		out.Text = append(out.Text, "Means over seeds, with their range where there are several.")
+		out.Tables, out.Figures = append(out.Tables, t.WithoutEmpty()), append(out.Figures, f)
+	}
+}
+
+// probed is the mean over seeds of a number at a scale, and the range of it; n is the number of seeds.
+func (g *group) probed(scale float64, of func(probe.PerturbedScale) float64) (point page.Point, n int) {
+	point = page.Point{X: scale, Low: math.Inf(1), High: math.Inf(-1)}
+	for _, m := range g.members {
+		for _, p := range m.probe.Scales {
+			if p.Scale == scale {
+				v := of(p)
+				point.Y, point.Low, point.High, n = point.Y+v, min(point.Low, v), max(point.High, v), n+1
+			}
+		}
+	}
+	point.Y /= float64(n)
+	return point, n
+}

@@ -1,0 +1,173 @@
+package study
+
+import (
+	"bytes"
+	"image/png"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/cot/experiment"
+	"nfcot/internal/page"
+)
+
+// reportOf makes the report of a plan over what is in a folder.
+func reportOf(p *Plan, dir string) ([]Decision, page.Document, error) {
+	r, err := Collect(p, dir)
+	if err != nil {
+		return nil, page.Document{}, err
+	}
+	decisions, err := r.Decide()
+	if err != nil {
+		return nil, page.Document{}, err
+	}
+	d, err := r.Document(decisions)
+	return decisions, d, err
+}
+
+// elsewhere finds what a page would fetch.
+var elsewhere = regexp.MustCompile(`(?i)https?:|src=|href=|url\(|@import|<script|<link`)
+
+// A whole study leaves a page that needs nothing else, Markdown, and every figure as SVG and PNG; all of them name every
+// method, and a second report has the same bytes.
+func TestReport(t *testing.T) {
+	dir, out, again := t.TempDir(), t.TempDir(), t.TempDir()
+	p := fakeStudy(t, dir)
+	for _, to := range []string{out, again} {
+		_, d, err := reportOf(p, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Write(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := map[string]string{}
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		text, err := os.ReadFile(filepath.Join(out, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[entry.Name()] = string(text)
+		if second, _ := os.ReadFile(filepath.Join(again, entry.Name())); !bytes.Equal(text, second) {
+			t.Errorf("%s: a second report has other bytes", entry.Name())
+		}
+		if strings.HasSuffix(entry.Name(), ".png") {
+			if _, err := png.Decode(bytes.NewReader(text)); err != nil {
+				t.Errorf("%s: %v", entry.Name(), err)
+			}
+		}
+	}
+	if found := elsewhere.FindString(files["index.html"]); found != "" {
+		t.Errorf("index.html has %s in it", found)
+	}
+	for _, name := range []string{"index.html", "results.md", "accuracy.svg", "pass_at_k.svg", "positions.svg"} {
+		for _, row := range p.Report[0].Accuracy.Rows.Rows {
+			if method := p.name(p.byID[row.ID.ID]); !strings.Contains(files[name], method) {
+				t.Errorf("%s does not name %s", name, method)
+			}
+		}
+	}
+	for _, figure := range []string{"accuracy", "pass_at_k", "positions", "training", "thoughts", "cost_flops", "cost_seconds", "rl_pass_at_k", "rl_curves", "budget", "ablations", "perturb"} {
+		if files[figure+".svg"] == "" || files[figure+".png"] == "" {
+			t.Errorf("there is no figure %s", figure)
+		}
+		if !strings.Contains(files["results.md"], "]("+figure+".svg)") {
+			t.Errorf("results.md does not show %s", figure)
+		}
+	}
+	for _, bad := range []string{"Left out", "not measured", "NaN"} {
+		if strings.Contains(files["results.md"], bad) {
+			t.Errorf("results.md has %q in it", bad)
+		}
+	}
+}
+
+// What is not there is left out, with a line that says so; seeds that lack a method count for the others.
+func TestReportWithGaps(t *testing.T) {
+	dir := t.TempDir()
+	p := fakeStudy(t, dir)
+	for _, gone := range []string{"seed1/eval-lavae", "seed2/eval-ladir", "seed1/nfcot", "seed3/perturb.json",
+		"seed1/eval-many-cot-rl", "seed2/eval-many-cot-rl", "seed3/eval-many-cot-rl",
+		"seed1/eval-cot-50", "seed1/eval-cot-200", "seed1/eval-nfcot-50", "seed1/eval-nfcot-200", "seed1/eval-nfcot", "seed1/eval-cot"} {
+		if err := os.RemoveAll(filepath.Join(dir, gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decisions, d, err := reportOf(p, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := strings.Join(d.Sections[len(d.Sections)-1].Text, "\n")
+	for _, want := range []string{"LaVAE: seed1/eval-lavae is not there.", "NF-CoT: seed3/perturb.json is not there.", "There is nothing for section Accuracy against budget."} {
+		if !strings.Contains(missing, want) {
+			t.Errorf("the report does not say %q but\n%s", want, missing)
+		}
+	}
+	for _, row := range d.Sections[1].Tables[0].Rows {
+		if row[0] == "LaVAE" && row[1] != "2, 3" || row[0] == "LaDiR" && row[1] != "1, 3" || row[0] == "NF-CoT" && row[1] != "2, 3" {
+			t.Errorf("%s has the seeds %s", row[0], row[1])
+		}
+	}
+	if more := decisions[8].Evidence[1]; more.Estimate != nil || more.Outcome != Undecided {
+		t.Errorf("evidence without one of its sides is %+v", more)
+	}
+	if _, d, err = reportOf(p, t.TempDir()); err != nil || len(d.Sections) != 2 {
+		t.Errorf("of nothing there are %d sections, want claims and what is left out; %v", len(d.Sections), err)
+	}
+}
+
+func TestReportRefusesDamage(t *testing.T) {
+	dir := t.TempDir()
+	p := fakeStudy(t, dir)
+	for _, tt := range []struct{ file, content, want string }{
+		{"seed1/perturb.json", "{", "perturb.json: unexpected end"},
+		{"seed1/perturb.json", "{}", "perturb.json: it has no scales"},
+		{"seed2/eval-nfcot/report.json", "[]", "report.json: json: cannot unmarshal"},
+		{"seed2/eval-nfcot/verdicts.jsonl", "", "verdicts.jsonl"},
+		{"seed3/ladir/metrics.jsonl", "{}\n{", "metrics.jsonl:2: invalid JSON"},
+		{"seed3/ladir/" + experiment.ModelFile, "damaged", "model.safetensors"},
+	} {
+		path := filepath.Join(dir, tt.file)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(content []byte) {
+			t.Helper()
+			if err := os.WriteFile(path, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write([]byte(tt.content))
+		if _, _, err := reportOf(p, dir); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v; want %q", tt.file, err, tt.want)
+		}
+		write(whole)
+	}
+}
+
+// Another way of drawing from a run has results of its own, and its training is shown with those of the first.
+func TestTrainingIsShownOnce(t *testing.T) {
+	dir := t.TempDir()
+	_, d, err := reportOf(fakeStudy(t, dir), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range d.Sections[1].Figures {
+		var names []string
+		for _, s := range f.Panels[0].Series {
+			names = append(names, s.Name)
+		}
+		if got := slices.Contains(names, "NF-CoT, likeliest thoughts"); f.Name == "training" && got || f.Name == "pass_at_k" && !got {
+			t.Errorf("figure %s has %q", f.Name, names)
+		}
+	}
+}
