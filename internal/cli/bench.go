@@ -247,7 +247,7 @@ func (s *speedometer) trainStep(c transformer.Config, bf16 bool) error {
 	}
 	step := func() float64 {
 		tape.Reset()
-		loss := learner.Loss(tape, batch, size, cot.Draws{Seed: 1})
+		loss := learner.Loss(tape, batch, size, cot.StepRand{Seed: 1})
 		tape.Backward(loss.Total)
 		optimizer.Step(1e-4, 1)
 		return loss.FLOPs

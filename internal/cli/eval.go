@@ -109,7 +109,7 @@ func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
 	show := judging{e: e}
 	plan.Watch = show.watch
 	if run != nil {
-		g := generate.New(run, plan.Recipe, o.Sampling, o.n, o.streams)
+		g := generate.New(run, plan.Recipe, o.Sampling, o.n, o.batch)
 		if plan.Sampling, err = o.record(g); err != nil {
 			return nil, err
 		}

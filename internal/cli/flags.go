@@ -95,11 +95,11 @@ type samplingOptions struct {
 	recipe string
 	n      int
 	cot.Sampling
-	streams int
+	batch int
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{problemOptions: problemOptions{bench: "minicode", split: "test", problems: 200}, n: 8, Sampling: cot.DefaultSampling(), streams: 256}
+	return samplingOptions{problemOptions: problemOptions{bench: "minicode", split: "test", problems: 200}, n: 8, Sampling: cot.DefaultSampling(), batch: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -121,12 +121,12 @@ func (o *samplingOptions) flags() []cli.Flag {
 		}},
 		&cli.IntFlag{Name: "max-tokens", Usage: "text `tokens` a sample at most, explicit thinking included", Value: o.MaxTokens, Destination: &o.MaxTokens},
 		&cli.Uint64Flag{Name: "seed", Usage: "random `seed`: of the samples, and of minicode's problems", Value: o.Seed, Destination: &o.Seed},
-		&cli.IntFlag{Name: "streams", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.streams, Destination: &o.streams}})
+		&cli.IntFlag{Name: "batch", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.batch, Destination: &o.batch}})
 }
 
 func (o *samplingOptions) check() error {
-	if o.n < 1 || o.problems < 1 || o.streams < 1 {
-		return inputf("-n is %d, --problems %d, --streams %d; each must be at least 1", o.n, o.problems, o.streams)
+	if o.n < 1 || o.problems < 1 || o.batch < 1 {
+		return inputf("-n is %d, --problems %d, --batch %d; each must be at least 1", o.n, o.problems, o.batch)
 	}
 	return input(o.Check(flagOf))
 }
@@ -149,7 +149,7 @@ func (o *samplingOptions) generator(run *experiment.Run, b *bench.Benchmark, san
 	if err != nil {
 		return nil, input(err)
 	}
-	return generate.New(run, recipe, o.Sampling, o.n, o.streams), nil
+	return generate.New(run, recipe, o.Sampling, o.n, o.batch), nil
 }
 
 // chatOptions say how a prompt becomes a chat.

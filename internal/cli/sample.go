@@ -169,7 +169,7 @@ func (e *env) printSamples(g *generate.Generator, problems []eval.Problem, showT
 	o := g.Options()
 	live := liveText{g: g, stream: g.Run.Tokenizer.NewStream(true)}
 	if g.N == 1 {
-		o.Heard = func(s *cot.Sample, token int) {
+		o.OnToken = func(s *cot.Sample, token int) {
 			if shown == 0 {
 				think(s)
 			}

@@ -76,10 +76,10 @@ func (m *Coconut) Size(batch []Encoded) Size {
 }
 
 // Rows counts prompts, states and words. EOS is read by no one.
-func (m *Coconut) Rows(batch []Encoded, draws Draws) int {
+func (m *Coconut) Rows(batch []Encoded, random StepRand) int {
 	n := 0
 	for _, ex := range batch {
-		opening, words := m.rows(ex, m.replaced(draws.Step))
+		opening, words := m.rows(ex, m.replaced(random.Step))
 		n += opening + words
 	}
 	return n
@@ -101,8 +101,8 @@ func (m *Coconut) rows(ex Encoded, replaced int) (opening, rest int) {
 // token. The states are made one after the other, each for all examples at once, and
 // the gradient flows back through all of them: every row is computed once, over the
 // keys of the rows before it.
-func (m *Coconut) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
-	replaced := m.replaced(draws.Step)
+func (m *Coconut) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
+	replaced := m.replaced(random.Step)
 	h, s := m.forward(t, batch, replaced)
 	logp := s.textLogProb(t, m.LM, h, 1)
 	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp))}
@@ -119,7 +119,7 @@ func (m *Coconut) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws)
 
 // forward thinks, and reads the words. It returns the hidden states of the last state
 // that is fed back and of the words, and their layout.
-func (m *Coconut) forward(t *tensor.Tape, batch []Encoded, replaced int) (*tensor.Tensor, stream) {
+func (m *Coconut) forward(t *tensor.Tape, batch []Encoded, replaced int) (*tensor.Tensor, packed) {
 	m.cache.Start(m.LM.Trunk, len(batch))
 	more, tokens, last := t.Ints(len(batch)), 0, t.Ints(len(batch))
 	for _, ex := range batch {
@@ -154,29 +154,29 @@ func (m *Coconut) feed(t *tensor.Tape, h *tensor.Tensor) *tensor.Tensor {
 
 // words lays out what follows the prompt but for all states before the last, and
 // counts the rows of each example.
-func (m *Coconut) words(t *tensor.Tape, batch []Encoded, replaced int, rows []int) stream {
+func (m *Coconut) words(t *tensor.Tape, batch []Encoded, replaced int, rows []int) packed {
 	room := len(batch) // for EOS
 	for _, ex := range batch {
 		_, rest := m.rows(ex, replaced)
 		room += rest
 	}
-	s := newStream(t, room)
+	s := newPacked(t, room)
 	for i, ex := range batch {
 		s.begin()
 		if replaced > 0 {
-			s.recall(i)
+			s.feedThought(i)
 		}
 		if lines := left(ex.Steps, replaced); len(lines) > 0 {
-			s.read(m.Special.CoT)
+			s.feed(m.Special.CoT)
 			for _, line := range lines {
-				s.say(line...)
+				s.predict(line...)
 			}
-			s.say(m.Special.Ans)
+			s.predict(m.Special.Ans)
 		} else {
-			s.read(m.Special.Ans)
+			s.feed(m.Special.Ans)
 		}
-		s.say(ex.Answer...)
-		s.say(m.Special.EOS)
+		s.predict(ex.Answer...)
+		s.predict(m.Special.EOS)
 		s.end()
 		rows[i] = len(s.order) - s.start
 	}
@@ -186,32 +186,32 @@ func (m *Coconut) words(t *tensor.Tape, batch []Encoded, replaced int, rows []in
 // Sample answers each prompt n times from one prefill. The samples of a prompt think
 // the same; their words differ.
 func (m *Coconut) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
-	caches := make([]*transformer.Cache, len(speakers))
+	sequences, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
+	caches := make([]*transformer.Cache, len(sequences))
 	states := m.Options.States()
-	for i, s := range speakers {
+	for i, s := range sequences {
 		caches[i] = s.cache
 		s.Thoughts = tensor.New(states, m.LM.Hidden)
 	}
 	t := &tensor.Tape{Inference: true}
 	for k := range states {
 		start := time.Now()
-		for i, s := range speakers {
+		for i, s := range sequences {
 			copy(s.Thoughts.Row(k), h.Row(i))
 		}
 		in := m.feed(nil, h) // outlives h
 		t.Reset()
 		h = m.LM.Step(t, caches, in)
-		share := time.Since(start).Seconds() / float64(len(speakers))
-		for _, s := range speakers {
-			s.spend(true, share, m.LM.FLOPs(1, s.cache.Len(), 0))
+		share := time.Since(start).Seconds() / float64(len(sequences))
+		for _, s := range sequences {
+			s.addCost(true, share, m.LM.FLOPs(1, s.cache.Len(), 0))
 		}
 	}
 	t.Reset()
-	h = m.LM.Step(t, caches, m.LM.Embed(t, slices.Repeat([]int{m.Special.Ans}, len(speakers))))
-	for _, s := range speakers {
-		s.spend(false, 0, m.LM.FLOPs(1, s.cache.Len(), 0))
+	h = m.LM.Step(t, caches, m.LM.Embed(t, slices.Repeat([]int{m.Special.Ans}, len(sequences))))
+	for _, s := range sequences {
+		s.addCost(false, 0, m.LM.FLOPs(1, s.cache.Len(), 0))
 	}
-	speak(t, m.LM, m.Special, speakers, h, o)
-	return collect(speakers, n)
+	decode(t, m.LM, m.Special, sequences, h, o)
+	return collect(sequences, n)
 }

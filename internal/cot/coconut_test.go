@@ -36,17 +36,17 @@ func TestCoconutLossIsReplay(t *testing.T) {
 				words = slices.Concat(slices.Concat(ex.Steps[replaced:]...), []int{m.Special.Ans}, words)
 			}
 			w.feed(m.LM.Embed(nil, []int{opening}))
-			text -= float64Sum(w.sayAll(words))
+			text -= float64Sum(w.predictAll(words))
 			length := len(ex.Prompt) + 1 + n + len(words)
 			rows += length
 			flops += 3 * m.LM.FLOPs(length, length*(length+1)/2, len(words))
 		}
-		draws, whole := Draws{Step: replaced}, m.Size(batch)
-		loss := m.Loss(new(tensor.Tape), batch, whole, draws)
+		random, whole := StepRand{Step: replaced}, m.Size(batch)
+		loss := m.Loss(new(tensor.Tape), batch, whole, random)
 		at := fmt.Sprintf("%d lines replaced: ", replaced)
 		rounding.CheckScalar(t, at+"text", loss.part(t, "text_nats_per_token"), text/float64(whole.Tokens))
 		rounding.CheckScalar(t, at+"operations", loss.FLOPs, flops)
-		if got := m.Rows(batch, draws); got != rows {
+		if got := m.Rows(batch, random); got != rows {
 			t.Errorf("%s%d rows, want %d", at, got, rows)
 		}
 	}
@@ -79,15 +79,15 @@ func TestCoconutThinks(t *testing.T) {
 		w, states := thinkAlone(m, x.Prompt, n)
 		same(t, at+": thoughts", x.Thoughts.Data, slices.Concat(states...))
 		w.feed(m.LM.Embed(nil, []int{m.Special.Ans}))
-		words := w.sayAll(said(x, m.Special))
+		words := w.predictAll(drawnTokens(x, m.Special))
 		rounding.CheckScalar(t, at+": LogText", x.LogText, float64Sum(words))
 		checkEnd(t, at, x, len(words), 6)
 		want := 0.0
 		for k := range n {
 			want += m.LM.FLOPs(1, len(x.Prompt)+1+k+1, 0)
 		}
-		if x.Think.FLOPs != want || x.Think.Seconds <= 0 || x.Positions() != n {
-			t.Errorf("%s: think %+v, want %g operations; %d positions", at, x.Think, want, x.Positions())
+		if x.ThinkCost.FLOPs != want || x.ThinkCost.Seconds <= 0 || x.Positions() != n {
+			t.Errorf("%s: think %+v, want %g operations; %d positions", at, x.ThinkCost, want, x.Positions())
 		}
 	}
 }

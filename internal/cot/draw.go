@@ -14,19 +14,19 @@ func (c Truncation) keepsAll() bool {
 	return c.TopK <= 0 && (c.TopP <= 0 || c.TopP >= 1) && c.MinP <= 0
 }
 
-// A dice draws tokens. It has the memory that this takes.
-type dice struct {
+// A tokenSampler draws tokens. It has the memory that this takes.
+type tokenSampler struct {
 	p     []float32 // probabilities of the tokens: [V]
 	ranks ranking
 }
 
-// allDice are those that no worker is using.
-var allDice = sync.Pool{New: func() any { return new(dice) }}
+// samplerPool has those that no worker is using.
+var samplerPool = sync.Pool{New: func() any { return new(tokenSampler) }}
 
 // draw takes a token from softmax(logits/T_x), truncated, the likeliest one at
 // temperature 0, where the logits of tokens that past has are penalised. It returns
 // the token's log-probability at temperature 1, of all tokens, without penalties.
-func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int) (id int, logp float64) {
+func (d *tokenSampler) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int) (id int, logp float64) {
 	target := rng.Float64()
 	id = d.weigh(logits, o, past)
 	if o.Temp > 0 {
@@ -42,7 +42,7 @@ func (d *dice) draw(logits []float32, o *Options, rng *rand.Rand, past ...[]int)
 
 // weigh puts into p the probabilities of tokens at the temperature, of all tokens and
 // with the penalties; at temperature 0 their logits. It returns the likeliest.
-func (d *dice) weigh(logits []float32, o *Options, past [][]int) (likeliest int) {
+func (d *tokenSampler) weigh(logits []float32, o *Options, past [][]int) (likeliest int) {
 	d.p = slices.Grow(d.p[:0], len(logits))[:len(logits)]
 	copy(d.p, logits)
 	if o.RepeatPenalty > 0 && o.RepeatPenalty != 1 {
@@ -57,7 +57,7 @@ func (d *dice) weigh(logits []float32, o *Options, past [][]int) (likeliest int)
 
 // likeliest returns the n likeliest tokens of softmax(logits), the first first, with
 // their log-probabilities.
-func (d *dice) likeliest(logits []float32, n int) []TokenLogProb {
+func (d *tokenSampler) likeliest(logits []float32, n int) []TokenLogProb {
 	copy(d.p, logits)
 	logSum := kernel.Softmax(d.p)
 	greatest := d.p[argmax(d.p)]
@@ -75,7 +75,7 @@ func (d *dice) likeliest(logits []float32, n int) []TokenLogProb {
 
 // penalise puts the penalised logits of the tokens in past into p, once each
 // however often they are there.
-func (d *dice) penalise(logits []float32, penalty float64, past [][]int) {
+func (d *tokenSampler) penalise(logits []float32, penalty float64, past [][]int) {
 	for _, ids := range past {
 		for _, id := range ids {
 			if l := float64(logits[id]); l > 0 {
@@ -101,7 +101,7 @@ func pick(p []float32, target float64, likeliest int) int {
 
 // pickTruncated is pick among the tokens that c keeps, the likeliest first, with
 // their probabilities divided by their sum.
-func (d *dice) pickTruncated(c Truncation, target float64, likeliest int) int {
+func (d *tokenSampler) pickTruncated(c Truncation, target float64, likeliest int) int {
 	kept, mass := d.keep(c, likeliest)
 	var sum float64
 	for i := range kept {
@@ -114,7 +114,7 @@ func (d *dice) pickTruncated(c Truncation, target float64, likeliest int) int {
 
 // keep ranks the tokens and returns how many of them c keeps, and their probability
 // together. Each of c's conditions keeps a beginning of the order.
-func (d *dice) keep(c Truncation, likeliest int) (kept int, mass float64) {
+func (d *tokenSampler) keep(c Truncation, likeliest int) (kept int, mass float64) {
 	d.ranks.begin(d.p, d.p[likeliest])
 	most, enough := len(d.p), math.Inf(1) // tokens, and probability of them together
 	whole := 1.0                          // what top-p takes its share of
@@ -135,7 +135,7 @@ func (d *dice) keep(c Truncation, likeliest int) (kept int, mass float64) {
 }
 
 // probability is that of the token of rank i.
-func (d *dice) probability(i int) float64 { return float64(d.p[d.ranks.at(i)]) }
+func (d *tokenSampler) probability(i int) float64 { return float64(d.p[d.ranks.at(i)]) }
 
 // A ranking puts tokens in the order of their probabilities, as far as it is asked
 // to: few are asked for of a large vocabulary. It goes down level by level, and sorts

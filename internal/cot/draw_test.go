@@ -43,7 +43,7 @@ func TestTruncation(t *testing.T) {
 		{Truncation{TopK: 4, TopP: 0.7, MinP: 0.6}, []int{0, 2, 3}}, // 0.7 of 0.85, not of what min-p leaves
 	} {
 		t.Run(fmt.Sprintf("%+v", c.Truncation), func(t *testing.T) {
-			rng, d, counts := tensor.Rand(1, "words"), new(dice), make([]float64, len(p))
+			rng, d, counts := tensor.Rand(1, "words"), new(tokenSampler), make([]float64, len(p))
 			for range n {
 				id, logp := d.draw(logits, &Options{Sampling: Sampling{Temp: 1, Truncation: c.Truncation}}, rng)
 				counts[id]++
@@ -70,7 +70,7 @@ func TestTruncation(t *testing.T) {
 func TestTruncationComesAfterTemperature(t *testing.T) {
 	logits := []float32{3, 2, 1, 0}
 	drawn := func(temp float64) int {
-		rng, d, seen := tensor.Rand(1, "words"), new(dice), map[int]bool{}
+		rng, d, seen := tensor.Rand(1, "words"), new(tokenSampler), map[int]bool{}
 		for range 2000 {
 			id, _ := d.draw(logits, &Options{Sampling: Sampling{Temp: temp, Truncation: Truncation{TopP: 0.8}}}, rng)
 			seen[id] = true
@@ -142,7 +142,7 @@ func TestTruncatedSamplesScore(t *testing.T) {
 }
 
 // The penalty takes positive logits down and negative ones further down, once for
-// however many times a token was said, before the temperature; the log-probability
+// however many times a token was drawn, before the temperature; the log-probability
 // stays that of the logits as they are.
 func TestRepeatPenalty(t *testing.T) {
 	const n = 20000
@@ -156,7 +156,7 @@ func TestRepeatPenalty(t *testing.T) {
 		plain += math.Exp(float64(logits[i]))
 	}
 	o := Options{Sampling: Sampling{Temp: temp, RepeatPenalty: 1.6}}
-	rng, d, counts := tensor.Rand(1, "words"), new(dice), make([]float64, len(logits))
+	rng, d, counts := tensor.Rand(1, "words"), new(tokenSampler), make([]float64, len(logits))
 	for range n {
 		id, logp := d.draw(logits, &o, rng, past...)
 		counts[id]++
@@ -169,12 +169,12 @@ func TestRepeatPenalty(t *testing.T) {
 		}
 	}
 	if id, _ := d.draw(logits, &Options{Sampling: Sampling{RepeatPenalty: 3}}, rng, past...); id != 1 {
-		t.Errorf("at T_x 0 token %d, want 1, the likeliest that was not said", id)
+		t.Errorf("at T_x 0 token %d, want 1, the likeliest that was not drawn", id)
 	}
 }
 
-// Everything of the prompt and of what a sample has said is penalised: at temperature 0
-// a great penalty lets nothing be said twice while anything else has a positive logit.
+// Everything of the prompt and of what a sample has so far is penalised: at temperature 0
+// a great penalty lets nothing be drawn twice while anything else has a positive logit.
 func TestRepeatPenaltyKnowsThePast(t *testing.T) {
 	m := bareText()
 	m.Special.EOS, m.Special.MoreEOS = -1, nil // is never drawn
@@ -199,7 +199,7 @@ func TestRepeatPenaltyKnowsThePast(t *testing.T) {
 func TestTruncationOfNaN(t *testing.T) {
 	nan := float32(math.NaN())
 	for _, c := range []Truncation{{}, {TopK: 1}, {TopP: 0.5}, {MinP: 0.1}} {
-		if id, _ := new(dice).draw([]float32{nan, nan, 1}, &Options{Sampling: Sampling{Temp: 1, Truncation: c}}, tensor.Rand(1, "words")); id != 2 {
+		if id, _ := new(tokenSampler).draw([]float32{nan, nan, 1}, &Options{Sampling: Sampling{Temp: 1, Truncation: c}}, tensor.Rand(1, "words")); id != 2 {
 			t.Errorf("%+v: token %d, want 2", c, id)
 		}
 	}

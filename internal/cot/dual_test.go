@@ -17,7 +17,7 @@ func replayDual(m *NFCoT, x Sample) (thoughts, text []float32) {
 	for k := range m.Options.K {
 		w.feed(m.project(nil, rowRange(e, k, k+1)))
 	}
-	return thoughts, w.sayAll(said(x, m.Special))
+	return thoughts, w.predictAll(drawnTokens(x, m.Special))
 }
 
 // As TestReplayNFCoT. With an MLP the head's random means are so far out that the flow,
@@ -33,7 +33,7 @@ func TestReplayDual(t *testing.T) {
 // is the identity. Then all is the same, and it costs more.
 func TestDualIsUnifiedAtIdentity(t *testing.T) {
 	o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 9, Seed: 3}}
-	batch, draws := examples(5), Draws{Seed: 1}
+	batch, random := examples(5), StepRand{Seed: 1}
 	for _, identity := range []bool{false, true} {
 		unified, p := shakenNFCoT(nfOptions)
 		dual, q := shakenDual(nfOptions)
@@ -49,15 +49,15 @@ func TestDualIsUnifiedAtIdentity(t *testing.T) {
 		for i, x := range slices.Concat(dual.Sample(prompts(4), 3, o)...) {
 			same(t, "thoughts", x.Thoughts.Data, want[i].Thoughts.Data)
 			answers = answers && slices.Equal(x.Answer, want[i].Answer) && x.LogText == want[i].LogText
-			if x.Think.FLOPs <= want[i].Think.FLOPs {
-				t.Errorf("thinking takes %g operations, in one pass %g", x.Think.FLOPs, want[i].Think.FLOPs)
+			if x.ThinkCost.FLOPs <= want[i].ThinkCost.FLOPs {
+				t.Errorf("thinking takes %g operations, in one pass %g", x.ThinkCost.FLOPs, want[i].ThinkCost.FLOPs)
 			}
 		}
 		if answers != identity {
 			t.Errorf("identity %v: the answers are the same: %v", identity, answers)
 		}
-		a := Stage{unified, false}.Loss(nil, batch, unified.Size(batch), draws)
-		b := Stage{dual, false}.Loss(nil, batch, dual.Size(batch), draws)
+		a := Stage{unified, false}.Loss(nil, batch, unified.Size(batch), random)
+		b := Stage{dual, false}.Loss(nil, batch, dual.Size(batch), random)
 		if same := a.total() == b.total(); same != identity || a.part(t, "flow_nats_per_dim") != b.part(t, "flow_nats_per_dim") {
 			t.Errorf("identity %v: losses %v and %v", identity, a.Parts.All(), b.Parts.All())
 		}

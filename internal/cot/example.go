@@ -40,7 +40,7 @@ func (e *Encoded) chainTokens() int {
 	return n
 }
 
-// Special holds the ids of the tokens that structure a stream.
+// Special holds the ids of the tokens that structure a sequence.
 type Special struct {
 	EOS int // ends an answer; negative: nothing does
 	BOT int // begins continuous thoughts
@@ -69,8 +69,8 @@ var SpecialTokens = []string{"<|endoftext|>", "<|think|>", "<|cot|>", "<|answer|
 
 // A Tokenizer turns text into ids.
 type Tokenizer interface {
-	Encode(text string) []int       // a part of a stream
-	EncodePrompt(text string) []int // what a stream begins with
+	Encode(text string) []int       // a part of a sequence
+	EncodePrompt(text string) []int // what a sequence begins with
 	TokenID(token string) (int, bool)
 }
 

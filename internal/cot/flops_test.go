@@ -97,13 +97,13 @@ func TestSamplersCountWhatTheyDo(t *testing.T) {
 	// reads, its row then counts as thinking until the chain of thought has come to its end.
 	tokens := func(w weights, past int, chain bool, s Sample) (think, say int) {
 		inChain, all := len(s.Chain), len(s.Chain)+len(s.Answer)
-		if s.Thought {
+		if s.ChainClosed {
 			inChain, all = inChain+1, all+1 // Ans
 		}
 		if s.Finished {
 			all++
 		}
-		if s.Finished && chain && !s.Thought {
+		if s.Finished && chain && !s.ChainClosed {
 			inChain++ // EOS in the middle of the chain
 		}
 		for j := range all {
@@ -112,7 +112,7 @@ func TestSamplersCountWhatTheyDo(t *testing.T) {
 				read = w.rows(past+j, 1)
 			}
 			switch {
-			case j+1 == inChain && s.Thought:
+			case j+1 == inChain && s.ChainClosed:
 				think, say = think+w.logits, say+read
 			case j < inChain:
 				think += w.logits + read
@@ -150,12 +150,12 @@ func TestSamplersCountWhatTheyDo(t *testing.T) {
 		for i, s := range slices.Concat(m.Sample(prompts(3), 40, o)...) {
 			past := len(s.Prompt) + 1 // with BOT, CoT or Ans
 			think, say := tokens(m.weights, past+m.rows, name == "cot", s)
-			checkFLOPs(t, fmt.Sprintf("%s, sample %d, thinking", name, i), s.Think.FLOPs, m.think(past)+think)
-			checkFLOPs(t, fmt.Sprintf("%s, sample %d, saying", name, i), s.Say.FLOPs, say)
-			if (s.Think.FLOPs > 0) != (s.Think.Seconds > 0) || s.Say.FLOPs > 0 && s.Say.Seconds <= 0 {
-				t.Errorf("%s, sample %d: think %+v, say %+v", name, i, s.Think, s.Say)
+			checkFLOPs(t, fmt.Sprintf("%s, sample %d, thinking", name, i), s.ThinkCost.FLOPs, m.think(past)+think)
+			checkFLOPs(t, fmt.Sprintf("%s, sample %d, answering", name, i), s.AnswerCost.FLOPs, say)
+			if (s.ThinkCost.FLOPs > 0) != (s.ThinkCost.Seconds > 0) || s.AnswerCost.FLOPs > 0 && s.AnswerCost.Seconds <= 0 {
+				t.Errorf("%s, sample %d: thinking %+v, answering %+v", name, i, s.ThinkCost, s.AnswerCost)
 			}
-			if s.Thought {
+			if s.ChainClosed {
 				ended++
 			}
 		}
@@ -175,7 +175,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 	ladir, ladirParams := shakenLaDiR(nfOptions, "flow")
 	direct, directParams := shakenText(false)
 	chain, chainParams := shakenText(true)
-	loss := func(l Learner) Loss { return l.Loss(new(tensor.Tape), batch, l.Size(batch), Draws{}) }
+	loss := func(l Learner) Loss { return l.Loss(new(tensor.Tape), batch, l.Size(batch), StepRand{}) }
 	// backbone counts streams, given the rows and the predicted tokens of each.
 	backbone := func(w weights, stream func(ex Encoded) (rows, tokens int)) (sum int) {
 		for _, ex := range batch {

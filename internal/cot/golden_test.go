@@ -79,7 +79,7 @@ func TestGoldenJointStream(t *testing.T) {
 	u, logDet := m.Flow.Forward(nil, noisy, nil)
 	s := m.layout(nil, batch)
 	h := s.hidden(nil, m.LM, m.project(nil, u))
-	logits := m.LM.Logits(nil, tape.Gather(h, s.speakAt))
+	logits := m.LM.Logits(nil, tape.Gather(h, s.tokenRows))
 	next, logText := m.forward(nil, s, u, 1)
 	mu, logSigma := next.Mu, next.LogSigma
 	logU := tape.GaussianLogProb(single(u), single(mu), single(logSigma), 0)
@@ -115,7 +115,7 @@ func TestGoldenJointStream(t *testing.T) {
 	logp := tape.Add(tape.SumBy(tape.GaussianLogProb(u, mu, logSigma, 0), owner, n), logDet)
 	tensortest.Likelihood.Check(t, "flow_nll", tape.Scale(-1, logp).Data, g.Floats("flow_nll"))
 	tensortest.Likelihood.Check(t, "text_nll", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll"))
-	m.twice = true
+	m.dualPath = true
 	s = m.layout(nil, batch)
 	again, logText := m.forward(nil, s, m.reads(nil, u, noisy), 1)
 	same(t, "mu in two passes", again.Mu.Data, mu.Data)

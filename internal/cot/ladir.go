@@ -56,16 +56,16 @@ func NewLaDiR(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions
 }
 
 // Rows counts those of the other methods that think in codes, and the noisy block.
-func (m *LaDiR) Rows(batch []Encoded, draws Draws) int {
-	return m.latent.Rows(batch, draws) + len(batch)*m.Options.K
+func (m *LaDiR) Rows(batch []Encoded, random StepRand) int {
+	return m.latent.Rows(batch, random) + len(batch)*m.Options.K
 }
 
 // Loss is the squared error of the codes that are predicted of a block with noise of a
 // random level in it, per latent dimension, plus the text loss, in nats per token, each
 // with its weight. As in NF-CoT, the answer is read after codes with dequantisation noise.
-func (m *LaDiR) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
-	e, clean := m.codes(t, batch, draws)
-	x, times := m.noised(t, batch, e, draws)
+func (m *LaDiR) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
+	e, clean := m.codes(t, batch, random)
+	x, times := m.noised(t, batch, e, random)
 	s := m.layout(t, batch)
 	predicted, logText := m.forward(t, s, m.noisyInput(t, x, times), clean)
 	d := t.Sub(predicted, e)
@@ -81,11 +81,11 @@ func (m *LaDiR) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) L
 
 // noised puts noise into the codes of a batch, and says each example's time.
 // e [B·K, D] → x [B·K, D], times [B, 1]
-func (m *LaDiR) noised(t *tensor.Tape, batch []Encoded, e *tensor.Tensor, draws Draws) (x, times *tensor.Tensor) {
+func (m *LaDiR) noised(t *tensor.Tape, batch []Encoded, e *tensor.Tensor, random StepRand) (x, times *tensor.Tensor) {
 	each := m.Options.K * m.Options.D
 	x, times = t.New(e.Rows(), m.Options.D), t.New(len(batch), 1)
 	for i, ex := range batch {
-		rng := draws.For(t, "diffuse", ex.Index)
+		rng := random.For(t, "diffuse", ex.Index)
 		l := m.process.at(rng.Float64())
 		times.Data[i] = float32(l.time)
 		for j := i * each; j < (i+1)*each; j++ {
@@ -95,27 +95,27 @@ func (m *LaDiR) noised(t *tensor.Tape, batch []Encoded, e *tensor.Tensor, draws 
 	return x, times
 }
 
-// layout puts the streams of a batch one after the other. The noisy block comes before
+// layout puts the rows of a batch one after the other. The noisy block comes before
 // the prompt, so that what a row sees is a span: the block sees itself and the prompt,
 // and no other row sees the block. It stands, all the same, where the codes do.
-func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) stream {
+func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) packed {
 	K := m.Options.K
-	s := newStream(t, m.Rows(batch, Draws{})+len(batch)) // with EOS
+	s := newPacked(t, m.Rows(batch, StepRand{})+len(batch)) // with EOS
 	for i, ex := range batch {
 		s.begin()
 		for k := range K {
-			s.thinkAt = append(s.thinkAt, len(s.order))
-			s.recall(i*K + k)
+			s.thoughtRows = append(s.thoughtRows, len(s.order))
+			s.feedThought(i*K + k)
 		}
 		for _, id := range ex.Prompt {
-			s.read(id)
+			s.feed(id)
 		}
-		s.read(m.Special.BOT)
+		s.feed(m.Special.BOT)
 		for k := range K {
-			s.recall((len(batch)+i)*K + k)
+			s.feedThought((len(batch)+i)*K + k)
 		}
-		s.say(ex.Answer...)
-		s.say(m.Special.EOS)
+		s.predict(ex.Answer...)
+		s.predict(m.Special.EOS)
 		s.end()
 		opening := len(ex.Prompt) + 1
 		for r := s.start; r < len(s.order); r++ {
@@ -129,12 +129,12 @@ func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) stream {
 	return s
 }
 
-// forward runs the backbone once over streams with noisy and clean codes in them, and
+// forward runs the backbone once over rows with noisy and clean codes in them, and
 // predicts what the noisy ones are without noise, and the log-probability of every
 // answer token in nats.   noisy [n·K, H], clean [n·K, D] → [n·K, D], [tokens, 1]
-func (m *LaDiR) forward(t *tensor.Tape, s stream, noisy, clean *tensor.Tensor) (e, text *tensor.Tensor) {
+func (m *LaDiR) forward(t *tensor.Tape, s packed, noisy, clean *tensor.Tensor) (e, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, t.Stack(noisy, m.project(t, clean)))
-	return m.predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h, 1)
+	return m.predict(t, t.Gather(h, s.thoughtRows)), s.textLogProb(t, m.LM, h, 1)
 }
 
 // predict is what each noisy code is without noise, and not the noise itself or the
@@ -177,14 +177,14 @@ func (m *LaDiR) embedTime(t *tensor.Tape, times *tensor.Tensor) *tensor.Tensor {
 func (m *LaDiR) timeFLOPs() float64 { return float64(2 * (len(m.timeIn.Data) + len(m.timeOut.Data))) }
 
 // Sample answers each prompt n times from one prefill. All blocks go through a
-// denoising step together, then codes are read, and words follow.
+// denoising step together, then codes are read, and tokens follow.
 func (m *LaDiR) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	speakers, _ := prefill(m.LM, prompts, n, o, m.Special.BOT)
+	sequences, _ := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	K, D := m.Options.K, m.Options.D
 	start := time.Now()
-	x := tensor.New(len(speakers)*K, D)
+	x := tensor.New(len(sequences)*K, D)
 	caches := make([]*transformer.Cache, 0, x.Rows())
-	for i, s := range speakers {
+	for i, s := range sequences {
 		block := tensor.From(x.Data[i*K*D:(i+1)*K*D], K, D)
 		if o.Replace != nil {
 			copy(block.Data, o.Replace(i/n, i%n).Data)
@@ -208,17 +208,17 @@ func (m *LaDiR) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	m.denoise(t, caches, x, steps)
 	t.Reset()
 	h := m.LM.Step(t, caches, m.project(t, x))
-	last := t.Ints(len(speakers))
-	for i := range speakers {
+	last := t.Ints(len(sequences))
+	for i := range sequences {
 		last = append(last, (i+1)*K-1)
 	}
 	h = t.Gather(h, last)
-	share := time.Since(start).Seconds() / float64(len(speakers))
-	for _, s := range speakers {
-		s.spend(true, share, m.thinkFLOPs(s.cache.Len(), steps))
+	share := time.Since(start).Seconds() / float64(len(sequences))
+	for _, s := range sequences {
+		s.addCost(true, share, m.thinkFLOPs(s.cache.Len(), steps))
 	}
-	speak(t, m.LM, m.Special, speakers, h, o)
-	return collect(speakers, n)
+	decode(t, m.LM, m.Special, sequences, h, o)
+	return collect(sequences, n)
 }
 
 // denoise takes blocks from noise to codes, in place. Row r of x is read after the rows

@@ -98,7 +98,7 @@ func TestGoldenDDIM(t *testing.T) {
 	checkNoised(t, g, "q_sample", g.Ints("t"), func(step int) level { return ddimSchedule[step] })
 }
 
-// The block that is denoised, and the text that is said after it, are what the layout of
+// The block that is denoised, and the text that is drawn after it, are what the layout of
 // training says of them: one row sees another in the one exactly as in the other.
 func TestLaDiRSamplesAsItLearns(t *testing.T) {
 	for _, process := range []string{"flow", "ddim"} {
@@ -120,7 +120,7 @@ func TestLaDiRSamplesAsItLearns(t *testing.T) {
 			}
 			tensortest.Tolerance{Rel: 1e-4, Abs: 1e-4}.Check(t, at+": codes", x.Thoughts.Data, tensortest.Float64s(codes.Data))
 			_, text := m.forward(nil, s, random(8, K, lmShape.Hidden), x.Thoughts)
-			words := said(x, m.Special)
+			words := drawnTokens(x, m.Special)
 			tensortest.Likelihood.CheckScalar(t, at+": LogText", x.LogText, float64Sum(text.Data[:len(words)]))
 			checkEnd(t, at, x, len(words), 6)
 
@@ -139,15 +139,15 @@ func TestLaDiROptions(t *testing.T) {
 	default4, same4, more := sample(o), o, o
 	same4.DenoiseSteps, more.DenoiseSteps = 4, 8
 	sameSample(t, "the settings' steps", sample(same4), default4)
-	if x := sample(more); slices.Equal(x.Thoughts.Data, default4.Thoughts.Data) || !(x.Think.FLOPs > 1.5*default4.Think.FLOPs) {
-		t.Errorf("8 steps: thoughts %v, %g operations; 4 steps: %v, %g", x.Thoughts.Data, x.Think.FLOPs, default4.Thoughts.Data, default4.Think.FLOPs)
+	if x := sample(more); slices.Equal(x.Thoughts.Data, default4.Thoughts.Data) || !(x.ThinkCost.FLOPs > 1.5*default4.ThinkCost.FLOPs) {
+		t.Errorf("8 steps: thoughts %v, %g operations; 4 steps: %v, %g", x.Thoughts.Data, x.ThinkCost.FLOPs, default4.Thoughts.Data, default4.ThinkCost.FLOPs)
 	}
 	u := random(5, nfOptions.K, nfOptions.D)
 	o.Replace = func(_, _ int) *tensor.Tensor { return u }
 	x := sample(o)
 	same(t, "replaced thoughts", x.Thoughts.Data, u.Data)
-	if !(x.Think.FLOPs < default4.Think.FLOPs/2) {
-		t.Errorf("replaced thoughts take %g operations", x.Think.FLOPs)
+	if !(x.ThinkCost.FLOPs < default4.ThinkCost.FLOPs/2) {
+		t.Errorf("replaced thoughts take %g operations", x.ThinkCost.FLOPs)
 	}
 }
 

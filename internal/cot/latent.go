@@ -21,7 +21,7 @@ type latent struct {
 	projIn, projInBias *tensor.Tensor // [H, D], [H]
 	projInMLP          *nfhead.MLP
 
-	twice bool // text is said in a pass of its own, see NewDual
+	dualPath bool // text is predicted in a pass of its own, see NewDual
 }
 
 // NFOptions are the settings of the methods that think in codes.
@@ -54,7 +54,7 @@ func (m *latent) Size(batch []Encoded) Size {
 }
 
 // Rows counts prompts, BOT, thoughts and answers; EOS is read by no one.
-func (m *latent) Rows(batch []Encoded, _ Draws) int {
+func (m *latent) Rows(batch []Encoded, _ StepRand) int {
 	n := 0
 	for _, ex := range batch {
 		n += m.rows(ex)
@@ -64,7 +64,7 @@ func (m *latent) Rows(batch []Encoded, _ Draws) int {
 
 func (m *latent) rows(ex Encoded) int {
 	n := len(ex.Prompt) + 1 + m.Options.K + len(ex.Answer)
-	if m.twice {
+	if m.dualPath {
 		n += len(ex.Prompt) + m.Options.K
 	}
 	return n
@@ -72,11 +72,11 @@ func (m *latent) rows(ex Encoded) int {
 
 // codes stacks the codes of a batch, as they are and with fresh dequantisation
 // noise.   → [B·K, D] each
-func (m *latent) codes(t *tensor.Tape, batch []Encoded, draws Draws) (e, noisy *tensor.Tensor) {
+func (m *latent) codes(t *tensor.Tape, batch []Encoded, random StepRand) (e, noisy *tensor.Tensor) {
 	o := m.Options
 	e, noisy = t.New(len(batch)*o.K, o.D), t.New(len(batch)*o.K, o.D)
 	for i, ex := range batch {
-		rng := draws.For(t, "dequantise", ex.Index)
+		rng := random.For(t, "dequantise", ex.Index)
 		for j, v := range ex.Codes.Data {
 			at := i*o.K*o.D + j
 			e.Data[at] = v
@@ -95,35 +95,35 @@ func (m *latent) meanError(t *tensor.Tape, e, mu *tensor.Tensor, whole Size) *te
 	return t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
 }
 
-// layout puts the streams of a batch one after the other.
-func (m *latent) layout(t *tensor.Tape, batch []Encoded) stream {
-	s := newStream(t, m.Rows(batch, Draws{})+2*len(batch)) // with EOS, and a thought that is not read
+// layout puts the rows of a batch one after the other.
+func (m *latent) layout(t *tensor.Tape, batch []Encoded) packed {
+	s := newPacked(t, m.Rows(batch, StepRand{})+2*len(batch)) // with EOS, and a thought that is not read
 	for i, ex := range batch {
 		m.lay(&s, i, len(batch), ex.Prompt, ex.Answer, m.Special.EOS)
 	}
 	return s
 }
 
-// lay puts the stream of example i of n into s; end is the token that ended the answer,
+// lay puts the rows of example i of n into s; end is the token that ended the answer,
 // negative if none did.
-func (m *latent) lay(s *stream, i, n int, prompt, answer []int, end int) {
+func (m *latent) lay(s *packed, i, n int, prompt, answer []int, end int) {
 	K := m.Options.K
 	s.begin(prompt...)
-	s.read(m.Special.BOT)
+	s.feed(m.Special.BOT)
 	for k := range K {
-		s.think(i*K + k)
+		s.predictThought(i*K + k)
 	}
-	if m.twice {
+	if m.dualPath {
 		s.split()
 		s.begin(prompt...)
-		s.read(m.Special.BOT)
+		s.feed(m.Special.BOT)
 		for k := range K {
-			s.recall((n+i)*K + k) // what thought i·K + k stands for
+			s.feedThought((n+i)*K + k) // what thought i·K + k stands for
 		}
 	}
-	s.say(answer...)
+	s.predict(answer...)
 	if end >= 0 {
-		s.say(end)
+		s.predict(end)
 	}
 	s.end()
 }
@@ -136,55 +136,55 @@ func (m *latent) project(t *tensor.Tape, u *tensor.Tensor) *tensor.Tensor {
 // projectFLOPs is what proj_in takes for a thought.
 func (m *latent) projectFLOPs() float64 { return float64(2*len(m.projIn.Data)) + m.projInMLP.FLOPs() }
 
-// think lets every speaker think K thoughts, one after the other, and feeds each of
-// them back. next puts thought k of all speakers into u, given the states before it;
+// think makes K thoughts for every sequence, one after the other, and feeds each of
+// them back. next puts thought k of all sequences into u, given the states before it;
 // flops is what it takes to find one.
-// h, that predict first thoughts [len(speakers), H] → those that predict first words
-func (m *latent) think(t *tensor.Tape, speakers []*speaker, h *tensor.Tensor, flops float64, next func(h, u *tensor.Tensor, k int)) *tensor.Tensor {
-	c := m.newThinkers(t, speakers, h)
+// h, that predict first thoughts [len(sequences), H] → those that predict first tokens
+func (m *latent) think(t *tensor.Tape, sequences []*sequence, h *tensor.Tensor, flops float64, next func(h, u *tensor.Tensor, k int)) *tensor.Tensor {
+	c := m.newThoughtBatch(t, sequences, h)
 	for k := range m.Options.K {
 		c.step(k, flops, next)
 	}
 	return c.h
 }
 
-// thinkers are speakers who think together. All that a thought takes is kept for the
-// next one.
-type thinkers struct {
+// A thoughtBatch is sequences whose thoughts are made together. All that a thought takes
+// is kept for the next one.
+type thoughtBatch struct {
 	*latent
-	tape     *tensor.Tape // holds the thought under way
-	speakers []*speaker
-	caches   []*transformer.Cache
-	h        *tensor.Tensor // the states that predict the next thoughts: [len(speakers), H]
-	u        *tensor.Tensor // the thoughts under way: [len(speakers), D]
+	tape      *tensor.Tape // holds the thought under way
+	sequences []*sequence
+	caches    []*transformer.Cache
+	h         *tensor.Tensor // the states that predict the next thoughts: [len(sequences), H]
+	u         *tensor.Tensor // the thoughts under way: [len(sequences), D]
 }
 
-func (m *latent) newThinkers(t *tensor.Tape, speakers []*speaker, h *tensor.Tensor) *thinkers {
-	c := &thinkers{latent: m, tape: t, speakers: speakers, h: h, u: tensor.New(len(speakers), m.Options.D)}
-	for _, s := range speakers {
+func (m *latent) newThoughtBatch(t *tensor.Tape, sequences []*sequence, h *tensor.Tensor) *thoughtBatch {
+	c := &thoughtBatch{latent: m, tape: t, sequences: sequences, h: h, u: tensor.New(len(sequences), m.Options.D)}
+	for _, s := range sequences {
 		c.caches = append(c.caches, s.cache)
 		s.Thoughts = tensor.New(m.Options.K, m.Options.D)
 	}
 	return c
 }
 
-// step thinks thought k.
-func (c *thinkers) step(k int, flops float64, next func(h, u *tensor.Tensor, k int)) {
+// step makes thought k.
+func (c *thoughtBatch) step(k int, flops float64, next func(h, u *tensor.Tensor, k int)) {
 	start := time.Now()
 	next(c.h, c.u, k)
-	for i, s := range c.speakers {
+	for i, s := range c.sequences {
 		copy(s.Thoughts.Row(k), c.u.Row(i))
 	}
 	c.tape.Reset()
-	read := k < c.Options.K-1 || !c.twice // in two passes the last thought is read in the second alone
+	read := k < c.Options.K-1 || !c.dualPath // in two passes the last thought is read in the second alone
 	if read {
 		c.h = c.LM.Step(c.tape, c.caches, c.project(c.tape, c.u))
 	}
-	share := time.Since(start).Seconds() / float64(len(c.speakers))
-	for _, s := range c.speakers {
-		s.spend(true, share, flops)
+	share := time.Since(start).Seconds() / float64(len(c.sequences))
+	for _, s := range c.sequences {
+		s.addCost(true, share, flops)
 		if read {
-			s.spend(true, 0, c.LM.FLOPs(1, s.cache.Len(), 0)+c.projectFLOPs())
+			s.addCost(true, 0, c.LM.FLOPs(1, s.cache.Len(), 0)+c.projectFLOPs())
 		}
 	}
 }

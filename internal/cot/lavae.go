@@ -41,8 +41,8 @@ func (m *LaVAE) predictFLOPs() float64 { return float64(2*len(m.head.Data)) + m.
 // dimension, which is how NF-CoT guides its means, plus the text loss, in nats per
 // token, each with its weight. As there, the backbone reads the codes with
 // dequantisation noise; what it is to predict has none.
-func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
-	e, noisy := m.codes(t, batch, draws)
+func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
+	e, noisy := m.codes(t, batch, random)
 	s := m.layout(t, batch)
 	mu, logText := m.forward(t, s, noisy)
 	mean := m.meanError(t, e, mu, whole)
@@ -55,28 +55,28 @@ func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) L
 	return loss
 }
 
-// forward runs the backbone once over streams with codes in them, and reads what it
+// forward runs the backbone once over rows with codes in them, and reads what it
 // predicts: every code, and the log-probability of every answer token in nats.
 // noisy [n·K, D] → [n·K, D], [tokens, 1]
-func (m *LaVAE) forward(t *tensor.Tape, s stream, noisy *tensor.Tensor) (mu, text *tensor.Tensor) {
+func (m *LaVAE) forward(t *tensor.Tape, s packed, noisy *tensor.Tensor) (mu, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, noisy))
-	return m.predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h, 1)
+	return m.predict(t, t.Gather(h, s.thoughtRows)), s.textLogProb(t, m.LM, h, 1)
 }
 
 // Sample answers each prompt n times from one prefill. The samples of a prompt differ
-// in their words alone.
+// in their tokens alone.
 func (m *LaVAE) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
+	sequences, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
-	h = m.think(t, speakers, h, m.predictFLOPs(), func(h, u *tensor.Tensor, k int) {
+	h = m.think(t, sequences, h, m.predictFLOPs(), func(h, u *tensor.Tensor, k int) {
 		if o.Replace != nil {
 			o.replace(u, k, n)
 		} else {
 			copy(u.Data, m.predict(t, h).Data)
 		}
 	})
-	speak(t, m.LM, m.Special, speakers, h, o)
-	return collect(speakers, n)
+	decode(t, m.LM, m.Special, sequences, h, o)
+	return collect(sequences, n)
 }
 
 // ToCodes returns the thoughts: they are codes (Coder).
@@ -86,8 +86,8 @@ func (m *LaVAE) ToCodes(u *tensor.Tensor) *tensor.Tensor { return u }
 func (m *LaVAE) FromCodes(e *tensor.Tensor) *tensor.Tensor { return e }
 
 // Diagnose is the mean error of each thought, in the units of the loss.
-func (m *LaVAE) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
-	e, noisy := m.codes(t, batch, draws)
+func (m *LaVAE) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Part {
+	e, noisy := m.codes(t, batch, random)
 	mu, _ := m.forward(t, m.layout(t, batch), noisy)
 	o := m.Options
 	parts := make([]Part, o.K)

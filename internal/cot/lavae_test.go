@@ -25,7 +25,7 @@ func TestLaVAEThoughtsAreRegressed(t *testing.T) {
 					same(t, at+": thought", x.Thoughts.Row(k), u.Data)
 					w.feed(m.project(nil, u))
 				}
-				words := w.sayAll(said(x, m.Special))
+				words := w.predictAll(drawnTokens(x, m.Special))
 				rounding.CheckScalar(t, at+": LogText", x.LogText, float64Sum(words))
 				checkEnd(t, at, x, len(words), 6)
 				if x.LogThoughts != 0 || x.Positions() != m.Options.K {
@@ -44,7 +44,7 @@ func TestLaVAEThoughtsAreRegressed(t *testing.T) {
 // are far from it, in units of the noise.
 func TestLaVAELossByHand(t *testing.T) {
 	const bias, weight = 0.4, 0.7
-	batch, draws := examples(4), Draws{Seed: 1}
+	batch, random := examples(4), StepRand{Seed: 1}
 	o := nfOptions
 	o.MeanWeight, o.LambdaText, o.MLP = weight, 2, 0
 	m, _ := shakenLaVAE(o)
@@ -61,10 +61,10 @@ func TestLaVAELossByHand(t *testing.T) {
 			ofThought[i/o.D] += miss / float64(len(batch)*o.D)
 		}
 	}
-	loss := m.Loss(nil, batch, m.Size(batch), draws)
+	loss := m.Loss(nil, batch, m.Size(batch), random)
 	tensortest.Likelihood.CheckScalar(t, "mean error", loss.part(t, "mean_error_per_dim"), want)
 	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), weight*want+2*loss.part(t, "text_nats_per_token"))
-	for k, p := range m.Diagnose(nil, batch, draws) {
+	for k, p := range m.Diagnose(nil, batch, random) {
 		if name := fmt.Sprintf("mean_error_thought_%d_per_dim", k+1); p.Name != name {
 			t.Errorf("%s, want %s", p.Name, name)
 		}
@@ -75,9 +75,9 @@ func TestLaVAELossByHand(t *testing.T) {
 // The text loss is minus the log-likelihood, row by row, of the answers after the noisy
 // codes that the loss has shown.
 func TestLaVAELossIsReplay(t *testing.T) {
-	batch, draws := examples(6), Draws{Seed: 5, Step: 7}
+	batch, random := examples(6), StepRand{Seed: 5, Step: 7}
 	m, _ := shakenLaVAE(nfOptions)
-	_, noisy := m.codes(nil, batch, draws)
+	_, noisy := m.codes(nil, batch, random)
 	var text float64
 	tokens := 0
 	for i, ex := range batch {
@@ -85,9 +85,9 @@ func TestLaVAELossIsReplay(t *testing.T) {
 		for k := range m.Options.K {
 			w.feed(m.project(nil, rowRange(noisy, i*m.Options.K+k, i*m.Options.K+k+1)))
 		}
-		words := w.sayAll(append(slices.Clone(ex.Answer), m.Special.EOS))
+		words := w.predictAll(append(slices.Clone(ex.Answer), m.Special.EOS))
 		text, tokens = text-float64Sum(words), tokens+len(words)
 	}
-	loss := m.Loss(new(tensor.Tape), batch, m.Size(batch), draws)
+	loss := m.Loss(new(tensor.Tape), batch, m.Size(batch), random)
 	rounding.CheckScalar(t, "text", loss.part(t, "text_nats_per_token"), text/float64(tokens))
 }

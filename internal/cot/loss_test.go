@@ -67,7 +67,7 @@ func learners() map[string]struct {
 }
 
 func TestLossGradients(t *testing.T) {
-	batch, draws := examples(2), Draws{Seed: 1, Step: 2}
+	batch, random := examples(2), StepRand{Seed: 1, Step: 2}
 	for name, m := range learners() {
 		t.Run(name, func(t *testing.T) {
 			var params []*tensor.Tensor
@@ -77,7 +77,7 @@ func TestLossGradients(t *testing.T) {
 				}
 			}
 			tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
-				return m.Loss(t, batch, m.Size(batch), draws).Total
+				return m.Loss(t, batch, m.Size(batch), random).Total
 			}, params...)
 		})
 	}
@@ -86,12 +86,12 @@ func TestLossGradients(t *testing.T) {
 // A loss does not depend on what else is in the batch but through what it is
 // divided by: the losses of parts add up to the whole, and so do their gradients.
 func TestPartsAddUpToTheWhole(t *testing.T) {
-	batch, draws := examples(7), Draws{Seed: 1, Step: 2}
+	batch, random := examples(7), StepRand{Seed: 1, Step: 2}
 	for name, m := range learners() {
 		t.Run(name, func(t *testing.T) {
 			whole := m.Size(batch)
-			all := m.Loss(nil, batch, whole, draws)
-			want := gradients(m.Params, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, batch, whole, draws).Total })
+			all := m.Loss(nil, batch, whole, random)
+			want := gradients(m.Params, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, batch, whole, random).Total })
 			for _, parts := range []int{2, 3, 7} {
 				var total, flops float64
 				var size Size
@@ -100,10 +100,10 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 				for i := range parts {
 					part := batch[i*len(batch)/parts : (i+1)*len(batch)/parts]
 					size = size.Add(m.Size(part))
-					loss := m.Loss(nil, part, whole, draws)
+					loss := m.Loss(nil, part, whole, random)
 					total, flops = total+loss.total(), flops+loss.FLOPs
 					terms.Sum(loss.Parts)
-					losses = append(losses, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, part, whole, draws).Total })
+					losses = append(losses, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, part, whole, random).Total })
 				}
 				if size != whole {
 					t.Errorf("%d parts have size %+v, the whole %+v", parts, size, whole)
@@ -125,11 +125,11 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 // tape, whatever the threads.
 func TestPackedIsAlone(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
-	batch, draws := examples(9), Draws{Seed: 4}
+	batch, random := examples(9), StepRand{Seed: 4}
 	m, _ := shakenNFCoT(nfOptions)
 	K := m.Options.K
 	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet *tensor.Tensor, next nfhead.Prediction, text *tensor.Tensor) {
-		_, noisy := m.codes(nil, batch, draws)
+		_, noisy := m.codes(nil, batch, random)
 		u, logDet = m.Flow.Forward(t, noisy, nil)
 		next, text = m.forward(t, m.layout(nil, batch), u, 1)
 		return
@@ -153,9 +153,9 @@ func TestPackedIsAlone(t *testing.T) {
 	for name, m := range learners() { // a batch of one example, said twice
 		size := m.Size(batch[:1])
 		kernel.SetThreads(1)
-		want := m.Loss(nil, batch[:1], size, draws).total()
+		want := m.Loss(nil, batch[:1], size, random).total()
 		kernel.SetThreads(4)
-		if got := m.Loss(new(tensor.Tape), batch[:1], size, draws).total(); got != want {
+		if got := m.Loss(new(tensor.Tape), batch[:1], size, random).total(); got != want {
 			t.Errorf("%s: loss %v, with tape and threads %v", name, want, got)
 		}
 	}
@@ -177,9 +177,9 @@ func simple(o NFOptions, mean, sigma float64) *NFCoT {
 	return m
 }
 
-func flowLoss(t *testing.T, s Stage, batch []Encoded, draws Draws) float64 {
+func flowLoss(t *testing.T, s Stage, batch []Encoded, random StepRand) float64 {
 	t.Helper()
-	return s.Loss(nil, batch, s.Size(batch), draws).part(t, "flow_nats_per_dim")
+	return s.Loss(nil, batch, s.Size(batch), random).part(t, "flow_nats_per_dim")
 }
 
 // normalNLL is -log N(x; mean, sigma²), with variance noise² of x added.
@@ -190,7 +190,7 @@ func normalNLL(x, mean, sigma, noise float64) float64 {
 // By hand: what the flow loss is, with noise and in expectation over it, and that
 // it goes down when the codes become likelier.
 func TestFlowLossByHand(t *testing.T) {
-	batch, draws := examples(4), Draws{Seed: 1, Step: 3}
+	batch, random := examples(4), StepRand{Seed: 1, Step: 3}
 	for _, tt := range []struct {
 		mean, sigma float64
 		expectation bool
@@ -198,7 +198,7 @@ func TestFlowLossByHand(t *testing.T) {
 		o := nfOptions
 		o.Expectation = tt.expectation
 		m := simple(o, tt.mean, tt.sigma)
-		e, noisy := m.codes(nil, batch, draws)
+		e, noisy := m.codes(nil, batch, random)
 		x, noise := noisy, 0.0
 		if tt.expectation {
 			x, noise = e, o.Noise
@@ -207,7 +207,7 @@ func TestFlowLossByHand(t *testing.T) {
 		for _, v := range x.Data {
 			want += normalNLL(float64(v), tt.mean, tt.sigma, noise) / float64(len(x.Data))
 		}
-		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("%+v", tt), flowLoss(t, Stage{m, true}, batch, draws), want)
+		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("%+v", tt), flowLoss(t, Stage{m, true}, batch, random), want)
 	}
 
 	var near, far float64 // codes at the mean, and one sigma away
@@ -216,8 +216,8 @@ func TestFlowLossByHand(t *testing.T) {
 			ex.Codes.Data[i] = 2
 		}
 	}
-	near = flowLoss(t, Stage{simple(nfOptions, 2, 1), true}, batch, draws)
-	far = flowLoss(t, Stage{simple(nfOptions, 1, 1), true}, batch, draws)
+	near = flowLoss(t, Stage{simple(nfOptions, 2, 1), true}, batch, random)
+	far = flowLoss(t, Stage{simple(nfOptions, 1, 1), true}, batch, random)
 	if !(near < far) {
 		t.Errorf("the loss of likely codes is %g, that of unlikely ones %g", near, far)
 	}
@@ -234,8 +234,8 @@ func TestDequantisation(t *testing.T) {
 	var mean, variance float64
 	const steps = 400
 	for step := range steps {
-		e, noisy := m.codes(nil, batch, Draws{Seed: 2, Step: step})
-		_, swapped := m.codes(nil, []Encoded{batch[2], batch[0]}, Draws{Seed: 2, Step: step})
+		e, noisy := m.codes(nil, batch, StepRand{Seed: 2, Step: step})
+		_, swapped := m.codes(nil, []Encoded{batch[2], batch[0]}, StepRand{Seed: 2, Step: step})
 		same(t, "noisy codes at another place", swapped.Data, slices.Concat(noisy.Data[2*each:], noisy.Data[:each]))
 		for i, ex := range batch {
 			same(t, "codes", e.Data[i*each:(i+1)*each], ex.Codes.Data)
@@ -263,16 +263,16 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 	const n = 2000
 	var mean, squares, level float64
 	for step := range n {
-		draws := Draws{Seed: 1, Step: step}
-		in := flowLoss(t, Stage{e, true}, batch, draws)
-		d := flowLoss(t, Stage{m, true}, batch, draws) - in
+		random := StepRand{Seed: 1, Step: step}
+		in := flowLoss(t, Stage{e, true}, batch, random)
+		d := flowLoss(t, Stage{m, true}, batch, random) - in
 		mean, squares, level = mean+d/n, squares+d*d/n, level+in/n
 	}
 	standardError := math.Sqrt((squares - mean*mean) / n)
 	if math.Abs(mean) > 4*standardError {
-		t.Errorf("over %d draws the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
+		t.Errorf("over %d random the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
 	}
-	_, noisy := m.codes(nil, batch, Draws{Seed: 1})
+	_, noisy := m.codes(nil, batch, StepRand{Seed: 1})
 	next, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
 	logSigma := next.LogSigma
 	var share float64 // of the noise, in the loss in expectation
@@ -286,23 +286,23 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 
 // A flow at the identity is a flow that is not there.
 func TestHeldFlowIsFreeFlowAtIdentity(t *testing.T) {
-	batch, draws := examples(5), Draws{Seed: 1}
+	batch, random := examples(5), StepRand{Seed: 1}
 	m, p := shakenNFCoT(nfOptions)
 	for q := range p.Sub("flow").All() {
 		if strings.Contains(q.Name, "proj_out") {
 			clear(q.Data)
 		}
 	}
-	held := Stage{m, true}.Loss(nil, batch, m.Size(batch), draws)
-	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), draws)
+	held := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
+	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), random)
 	if held.total() != free.total() || held.Parts != free.Parts {
 		t.Errorf("held %v, %v, free %v, %v", held.total(), held.Parts.All(), free.total(), free.Parts.All())
 	}
 	m.Options.Expectation = true
-	if got := (Stage{m, false}).Loss(nil, batch, m.Size(batch), draws); got.total() != free.total() {
+	if got := (Stage{m, false}).Loss(nil, batch, m.Size(batch), random); got.total() != free.total() {
 		t.Errorf("a free flow has loss %v, in expectation %v", free.total(), got.total())
 	}
-	if got := (Stage{m, true}).Loss(nil, batch, m.Size(batch), draws); got.total() == held.total() {
+	if got := (Stage{m, true}).Loss(nil, batch, m.Size(batch), random); got.total() == held.total() {
 		t.Error("in expectation the loss is what it was")
 	}
 }
@@ -310,7 +310,7 @@ func TestHeldFlowIsFreeFlowAtIdentity(t *testing.T) {
 // By hand: a flow that shrinks all thoughts after the first by e^-c has
 // log-determinant -c(K-1)D, which the likelihood of the codes gains.
 func TestLogDetByHand(t *testing.T) {
-	batch, draws := examples(4), Draws{Seed: 1}
+	batch, random := examples(4), StepRand{Seed: 1}
 	o := nfOptions
 	for _, c := range []float64{-0.5, 0.8} {
 		p := tensor.NewParams(1)
@@ -327,7 +327,7 @@ func TestLogDetByHand(t *testing.T) {
 				clear(q.Data) // N(0, 1)
 			}
 		}
-		_, noisy := m.codes(nil, batch, draws)
+		_, noisy := m.codes(nil, batch, random)
 		var want float64
 		for i, v := range noisy.Data {
 			x := float64(v)
@@ -337,17 +337,17 @@ func TestLogDetByHand(t *testing.T) {
 			}
 			want += normalNLL(x, 0, 1, 0)
 		}
-		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("c = %g", c), flowLoss(t, Stage{m, false}, batch, draws), want/float64(len(noisy.Data)))
+		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("c = %g", c), flowLoss(t, Stage{m, false}, batch, random), want/float64(len(noisy.Data)))
 	}
 }
 
 func TestLambdas(t *testing.T) {
-	batch, draws := examples(4), Draws{Seed: 1}
+	batch, random := examples(4), StepRand{Seed: 1}
 	for _, l := range [][2]float64{{1, 1}, {0.5, 2}, {0, 1}, {3, 0}} {
 		o := nfOptions
 		o.LambdaFlow, o.LambdaText = l[0], l[1]
 		m, _ := shakenNFCoT(o)
-		loss := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), draws)
+		loss := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), random)
 		want := l[0]*loss.part(t, "flow_nats_per_dim") + l[1]*loss.part(t, "text_nats_per_token")
 		rounding.CheckScalar(t, fmt.Sprintf("weights %v", l), loss.total(), want)
 	}
@@ -356,7 +356,7 @@ func TestLambdas(t *testing.T) {
 // By hand: a model that finds all tokens equally likely says log V a token,
 // whatever the prompt and however long the answers.
 func TestTextLossByHand(t *testing.T) {
-	batch, draws := examples(4), Draws{Seed: 1}
+	batch, random := examples(4), StepRand{Seed: 1}
 	for name, m := range learners() {
 		for q := range m.All() {
 			if q.Name == "lm_head.weight" {
@@ -366,14 +366,14 @@ func TestTextLossByHand(t *testing.T) {
 		if name == "cot, some direct" || strings.HasPrefix(name, "coconut") { // divided by all tokens, of which some are not there
 			continue
 		}
-		rounding.CheckScalar(t, name, m.Loss(nil, batch, m.Size(batch), draws).part(t, "text_nats_per_token"), math.Log(float64(lmShape.Vocab)))
+		rounding.CheckScalar(t, name, m.Loss(nil, batch, m.Size(batch), random).part(t, "text_nats_per_token"), math.Log(float64(lmShape.Vocab)))
 	}
 }
 
 // The chain of thought reaches NF-CoT through the codes alone: with these given,
 // its words change no bit of loss or gradient. Nor do they reach method direct.
 func TestChainDoesNotLeak(t *testing.T) {
-	draws := Draws{Seed: 1}
+	random := StepRand{Seed: 1}
 	for name, m := range learners() {
 		var losses []float64
 		var slopes [][]float32
@@ -382,9 +382,9 @@ func TestChainDoesNotLeak(t *testing.T) {
 			for i := range batch {
 				batch[i].Steps = steps
 			}
-			losses = append(losses, m.Loss(nil, batch, m.Size(batch), draws).total())
+			losses = append(losses, m.Loss(nil, batch, m.Size(batch), random).total())
 			slopes = append(slopes, gradients(m.Params, func(t *tensor.Tape) *tensor.Tensor {
-				return m.Loss(t, batch, m.Size(batch), draws).Total
+				return m.Loss(t, batch, m.Size(batch), random).Total
 			}))
 		}
 		learnsChain := strings.HasPrefix(name, "cot") || strings.HasPrefix(name, "coconut") // which divides by the chain's length in every stage
@@ -410,10 +410,10 @@ func TestDirectShare(t *testing.T) {
 		direct = 0
 		for step := range steps {
 			for _, ex := range batch {
-				if !m.chain(nil, ex, Draws{Seed: 1, Step: step}) {
+				if !m.chain(nil, ex, StepRand{Seed: 1, Step: step}) {
 					direct++
 				}
-				differ = differ || m.chain(nil, ex, Draws{Seed: 1, Step: step}) != m.chain(nil, ex, Draws{Seed: 1, Step: step + 1})
+				differ = differ || m.chain(nil, ex, StepRand{Seed: 1, Step: step}) != m.chain(nil, ex, StepRand{Seed: 1, Step: step + 1})
 			}
 		}
 		n := float64(steps * len(batch))
@@ -428,7 +428,7 @@ func TestDirectShare(t *testing.T) {
 		t.Error("the same examples are direct in every step")
 	}
 	m.Chain, m.DirectShare = false, 0
-	if m.chain(nil, batch[0], Draws{}) {
+	if m.chain(nil, batch[0], StepRand{}) {
 		t.Error("method direct shows a chain")
 	}
 }
@@ -437,11 +437,11 @@ func TestDirectShare(t *testing.T) {
 // at the variance of the noise.
 func TestMeanWeight(t *testing.T) {
 	const weight = 0.3
-	batch, draws := examples(4), Draws{Seed: 1}
+	batch, random := examples(4), StepRand{Seed: 1}
 	m := simple(nfOptions, 0.4, 2)
-	without := Stage{m, true}.Loss(nil, batch, m.Size(batch), draws)
+	without := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
 	m.Options.MeanWeight = weight
-	loss := Stage{m, true}.Loss(nil, batch, m.Size(batch), draws)
+	loss := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
 	var want float64
 	for _, ex := range batch {
 		for _, v := range ex.Codes.Data {
@@ -450,7 +450,7 @@ func TestMeanWeight(t *testing.T) {
 	}
 	tensortest.Likelihood.CheckScalar(t, "mean error", loss.part(t, "mean_error_per_dim"), want)
 	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), without.total()+weight*want)
-	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), draws)
+	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), random)
 	if len(free.Parts.All()) != len(without.Parts.All()) {
 		t.Errorf("a free flow has parts %v", free.Parts.All())
 	}
@@ -458,11 +458,11 @@ func TestMeanWeight(t *testing.T) {
 
 // What Diagnose says of each thought, by hand.
 func TestDiagnose(t *testing.T) {
-	batch, draws := examples(5), Draws{Seed: 1}
+	batch, random := examples(5), StepRand{Seed: 1}
 	const sigma = 0.6
 	m := simple(nfOptions, 0.2, sigma)
-	_, noisy := m.codes(nil, batch, draws)
-	sigmas, nlls := diagnosed(Stage{m, true}.Diagnose(nil, batch, draws))
+	_, noisy := m.codes(nil, batch, random)
+	sigmas, nlls := diagnosed(Stage{m, true}.Diagnose(nil, batch, random))
 	for k := range m.Options.K {
 		var nll float64
 		for b := range batch {
@@ -477,10 +477,10 @@ func TestDiagnose(t *testing.T) {
 	m, _ = shakenNFCoT(nfOptions) // all thoughts together are the flow loss, but for log|det|
 	for _, hold := range []bool{true, false} {
 		s := Stage{m, hold}
-		_, nlls := diagnosed(s.Diagnose(nil, batch, draws))
-		want := flowLoss(t, s, batch, draws)
+		_, nlls := diagnosed(s.Diagnose(nil, batch, random))
+		want := flowLoss(t, s, batch, random)
 		if !hold {
-			_, noisy := m.codes(nil, batch, draws)
+			_, noisy := m.codes(nil, batch, random)
 			_, logDet := m.Flow.Forward(nil, noisy, nil)
 			want += float64Sum(logDet.Data) / float64(m.Size(batch).Dims)
 		}
@@ -506,18 +506,18 @@ func TestRows(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
 	dual, _ := shakenDual(nfOptions)
 	for _, m := range []*NFCoT{nf, dual} {
-		if got, want := m.Rows(batch, Draws{}), len(m.layout(nil, batch).rows.Spans); got != want {
-			t.Errorf("twice %v: %d rows, want %d", m.twice, got, want)
+		if got, want := m.Rows(batch, StepRand{}), len(m.layout(nil, batch).rows.Spans); got != want {
+			t.Errorf("twice %v: %d rows, want %d", m.dualPath, got, want)
 		}
 	}
 	for _, m := range []*Text{{}, {Chain: true}, {Chain: true, DirectShare: 0.4}} {
 		for step := range 5 {
-			var s stream
-			draws := Draws{Seed: 1, Step: step}
+			var s packed
+			random := StepRand{Seed: 1, Step: step}
 			for _, ex := range batch {
-				m.lay(&s, ex.Prompt, ex.Steps, m.chain(nil, ex, draws), true, ex.Answer, m.Special.EOS)
+				m.lay(&s, ex.Prompt, ex.Steps, m.chain(nil, ex, random), true, ex.Answer, m.Special.EOS)
 			}
-			if got, want := m.Rows(batch, draws), len(s.rows.Spans); got != want {
+			if got, want := m.Rows(batch, random), len(s.rows.Spans); got != want {
 				t.Errorf("%+v, step %d: %d rows, want %d", m, step, got, want)
 			}
 		}
@@ -530,12 +530,12 @@ func TestRows(t *testing.T) {
 func TestGuidanceOfMixture(t *testing.T) {
 	o := nfOptions
 	o.Components = 3
-	batch, draws := examples(5), Draws{Seed: 1}
+	batch, random := examples(5), StepRand{Seed: 1}
 	biases := func(weight float64) (m *NFCoT, grad []float32) {
 		o.MeanWeight = weight
 		m, p := shakenNFCoT(o)
 		gradients(p, func(t *tensor.Tape) *tensor.Tensor {
-			return Stage{m, true}.Loss(t, batch, m.Size(batch), draws).Total
+			return Stage{m, true}.Loss(t, batch, m.Size(batch), random).Total
 		})
 		for q := range p.All() {
 			if q.Name == "nf_head.bias" {
@@ -546,7 +546,7 @@ func TestGuidanceOfMixture(t *testing.T) {
 	}
 	m, without := biases(0)
 	_, with := biases(1)
-	e, noisy := m.codes(nil, batch, draws)
+	e, noisy := m.codes(nil, batch, random)
 	next, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
 	want := make([]float64, len(with))
 	used := map[int]bool{}

@@ -11,10 +11,10 @@ type Learner interface {
 	// Size counts what the loss of a batch is normalised by.
 	Size(batch []Encoded) Size
 	// Rows is the number of rows that the backbone gets for the loss of a batch.
-	Rows(batch []Encoded, draws Draws) int
+	Rows(batch []Encoded, random StepRand) int
 	// Loss is the loss of batch, a part of a larger batch of the given size:
 	// the losses of the parts add up to the loss of the whole.
-	Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss
+	Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss
 }
 
 // Size is what losses are normalised by.
@@ -69,15 +69,15 @@ type Part struct {
 	Value float64
 }
 
-// Draws makes the random streams of one training step.
-type Draws struct {
+// StepRand makes the random streams of one step of training.
+type StepRand struct {
 	Seed uint64
 	Step int
 }
 
 // For returns the stream for a purpose and an example, which lives until t is
 // reset.
-func (d Draws) For(t *tensor.Tape, purpose string, example int) *rand.Rand {
+func (d StepRand) For(t *tensor.Tape, purpose string, example int) *rand.Rand {
 	return t.Rand(d.Seed, purpose, d.Step, example)
 }
 
@@ -123,27 +123,27 @@ type Spreader interface {
 
 // A Diagnoser has more to say of held-out examples than its loss: means over them.
 type Diagnoser interface {
-	Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part
+	Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Part
 }
 
 // A Sample is one answer to a prompt, with what was thought on the way.
 type Sample struct {
-	Prompt   []int
-	Thoughts *tensor.Tensor // u [K, D]; nil for methods without them
-	Chain    []int          // explicit chain of thought, without the tokens around it
-	Thought  bool           // the chain came to its end (methods with a chain)
-	Answer   []int          // without EOS
-	Finished bool           // EOS was drawn
-	EndedBy  int            // when Finished: 0 for Special.EOS, i+1 for MoreEOS[i]
+	Prompt      []int
+	Thoughts    *tensor.Tensor // u [K, D]; nil for methods without them
+	Chain       []int          // explicit chain of thought, without the tokens around it
+	ChainClosed bool           // the chain came to its end (methods with a chain)
+	Answer      []int          // without EOS
+	Finished    bool           // EOS was drawn
+	EndedBy     int            // when Finished: 0 for Special.EOS, i+1 for MoreEOS[i]
 
 	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
 	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn
 
-	// Said are all tokens that were drawn, chain and EOS included, if Options.LogProbs
+	// TokenLogProbs are all tokens that were drawn, chain and EOS included, if Options.LogProbs
 	// is set. The sum of their log-probabilities is LogText.
-	Said []SaidToken
+	TokenLogProbs []DrawnToken
 
-	Think, Say Cost // after the prompt's prefill, which is the same for every method
+	ThinkCost, AnswerCost Cost // after the prompt's prefill, which is the same for every method
 }
 
 // A TokenLogProb is a token and its log-probability in nats, the model's own
@@ -153,9 +153,9 @@ type TokenLogProb struct {
 	LogProb float64
 }
 
-// A SaidToken is a token that was drawn, and the likeliest in its place, whether or
+// A DrawnToken is a token that was drawn, and the likeliest in its place, whether or
 // not it is one of them.
-type SaidToken struct {
+type DrawnToken struct {
 	TokenLogProb
 	Top []TokenLogProb // the likeliest first
 }
@@ -171,7 +171,7 @@ func (s *Sample) Positions() int {
 // Drawn is the number of tokens that were drawn.
 func (s *Sample) Drawn() int {
 	n := len(s.Chain) + len(s.Answer)
-	for _, mark := range []bool{s.Thought, s.Finished} {
+	for _, mark := range []bool{s.ChainClosed, s.Finished} {
 		if mark {
 			n++
 		}

@@ -40,8 +40,8 @@ type Stage struct {
 
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
 // nats per token, each with its weight (docs/method.md section 6).
-func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
-	e, noisy := m.codes(t, batch, draws)
+func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
+	e, noisy := m.codes(t, batch, random)
 	return m.loss(t, batch, whole, e, noisy)
 }
 
@@ -91,12 +91,12 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	return loss
 }
 
-// forward runs the backbone once over streams with thoughts in them, and reads both
+// forward runs the backbone once over rows with thoughts in them, and reads both
 // heads: the density of every thought, and the log-probability of every answer
 // token at temperature textTemp, in nats.   u, see reads → n·K rows, [tokens, 1]
-func (m *NFCoT) forward(t *tensor.Tape, s stream, u *tensor.Tensor, textTemp float64) (next nfhead.Prediction, text *tensor.Tensor) {
+func (m *NFCoT) forward(t *tensor.Tape, s packed, u *tensor.Tensor, textTemp float64) (next nfhead.Prediction, text *tensor.Tensor) {
 	h := s.hidden(t, m.LM, m.project(t, u))
-	return m.Head.Predict(t, t.Gather(h, s.thinkAt)), s.textLogProb(t, m.LM, h, textTemp)
+	return m.Head.Predict(t, t.Gather(h, s.thoughtRows)), s.textLogProb(t, m.LM, h, textTemp)
 }
 
 // LogProb scores samples: log p(u|q) and log p(x|q, u) of each, EOS included
@@ -115,9 +115,9 @@ func (m *NFCoT) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (th
 	return t.SumBy(logThoughts, owner, len(samples)), t.SumBy(logText, s.owner, len(samples))
 }
 
-// replay lays the streams of samples one after the other.
+// replay lays the rows of samples one after the other.
 // → their thoughts u [n·K, D], and what the backbone reads, see reads
-func (m *NFCoT) replay(t *tensor.Tape, samples []Sample) (s stream, u, in *tensor.Tensor) {
+func (m *NFCoT) replay(t *tensor.Tape, samples []Sample) (s packed, u, in *tensor.Tensor) {
 	o := m.Options
 	u = tensor.New(len(samples)*o.K, o.D)
 	for i, x := range samples {
@@ -125,7 +125,7 @@ func (m *NFCoT) replay(t *tensor.Tape, samples []Sample) (s stream, u, in *tenso
 		copy(u.Data[i*o.K*o.D:], x.Thoughts.Data)
 	}
 	e := u // or what it stands for, where that is read
-	if m.twice {
+	if m.dualPath {
 		e = m.ToCodes(u)
 	}
 	return s, u, m.reads(t, u, e)
@@ -151,22 +151,22 @@ func meanSigma(logSigma []float32) float64 {
 }
 
 // Sample answers each prompt n times from one prefill: K thoughts, drawn one
-// after the other, then words (docs/method.md section 7).
+// after the other, then tokens (docs/method.md section 7).
 func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	speakers, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
+	sequences, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
-	texts := m.textCaches(speakers)
-	h = m.think(t, speakers, h, m.Head.FLOPs(), func(h, u *tensor.Tensor, k int) { m.draw(t, speakers, h, u, k, n, o) })
-	if m.twice {
-		h = m.reread(t, speakers, texts)
+	texts := m.textCaches(sequences)
+	h = m.think(t, sequences, h, m.Head.FLOPs(), func(h, u *tensor.Tensor, k int) { m.draw(t, sequences, h, u, k, n, o) })
+	if m.dualPath {
+		h = m.secondPass(t, sequences, texts)
 	}
-	speak(t, m.LM, m.Special, speakers, h, o)
-	return collect(speakers, n)
+	decode(t, m.LM, m.Special, sequences, h, o)
+	return collect(sequences, n)
 }
 
-// draw draws thought k of every speaker into u and adds up their likelihoods.
-// h [len(speakers), H], u [len(speakers), D]
-func (m *NFCoT) draw(t *tensor.Tape, speakers []*speaker, h, u *tensor.Tensor, k, n int, o Options) {
+// draw draws thought k of every sequence into u and adds up their likelihoods.
+// h [len(sequences), H], u [len(sequences), D]
+func (m *NFCoT) draw(t *tensor.Tape, sequences []*sequence, h, u *tensor.Tensor, k, n int, o Options) {
 	next := m.Head.Predict(t, h)
 	if o.Replace != nil {
 		o.replace(u, k, n)
@@ -175,13 +175,13 @@ func (m *NFCoT) draw(t *tensor.Tape, speakers []*speaker, h, u *tensor.Tensor, k
 		if o.Denoise {
 			noise = m.Options.Noise
 		}
-		for i, s := range speakers {
+		for i, s := range sequences {
 			key := append(append(t.Ints(len(s.Prompt)+2), s.Prompt...), i%n, k)
 			next.Draw(u.Row(i), i, o.ThoughtTemp, noise, t.Rand(o.Seed, "thoughts", key...))
 		}
 	}
 	for i, v := range next.LogProb(t, u, 0).Data {
-		speakers[i].LogThoughts += float64(v)
+		sequences[i].LogThoughts += float64(v)
 	}
 }
 
@@ -198,8 +198,8 @@ func (m *NFCoT) FromCodes(e *tensor.Tensor) *tensor.Tensor {
 // predicts, and the negative log-likelihood, the flow's log-determinant left out,
 // both averages over batch and dimensions. A sigma near the dequantisation noise,
 // and an NLL near that of the noise alone, say that a thought is learned.
-func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, draws Draws) []Part {
-	_, noisy := m.codes(t, batch, draws)
+func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Part {
+	_, noisy := m.codes(t, batch, random)
 	u := noisy
 	if !m.FreezeFlow {
 		u, _ = m.Flow.Forward(t, noisy, nil)

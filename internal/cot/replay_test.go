@@ -11,7 +11,7 @@ import (
 	"nfcot/internal/transformer"
 )
 
-// A walker goes through one stream row by row, with a cache.
+// A walker goes through one sequence row by row, with a cache.
 type walker struct {
 	lm    *transformer.LM
 	cache *transformer.Cache
@@ -28,8 +28,8 @@ func walk(lm *transformer.LM, tokens ...int) *walker {
 
 func (w *walker) feed(x *tensor.Tensor) { w.h = w.lm.Step(nil, []*transformer.Cache{w.cache}, x) }
 
-// say returns log p of a token, and goes on to it if more follows.
-func (w *walker) say(id int, last bool) float32 {
+// predict returns log p of a token, and goes on to it if more follows.
+func (w *walker) predict(id int, last bool) float32 {
 	logp := w.lm.LogProb(nil, w.h, []int{id}).Data[0]
 	if !last {
 		w.feed(w.lm.Embed(nil, []int{id}))
@@ -37,9 +37,9 @@ func (w *walker) say(id int, last bool) float32 {
 	return logp
 }
 
-func (w *walker) sayAll(ids []int) (logp []float32) {
+func (w *walker) predictAll(ids []int) (logp []float32) {
 	for i, id := range ids {
-		logp = append(logp, w.say(id, i == len(ids)-1))
+		logp = append(logp, w.predict(id, i == len(ids)-1))
 	}
 	return logp
 }
@@ -52,17 +52,17 @@ func replayNF(m *NFCoT, x Sample) (thoughts, text []float32) {
 		thoughts = append(thoughts, m.Head.Predict(nil, w.h).LogProb(nil, u, 0).Data...)
 		w.feed(m.project(nil, u))
 	}
-	return thoughts, w.sayAll(said(x, m.Special))
+	return thoughts, w.predictAll(drawnTokens(x, m.Special))
 }
 
 func replayText(m *Text, x Sample) []float32 {
-	return walk(m.LM, append(slices.Clone(x.Prompt), m.opening()...)...).sayAll(said(x, m.Special))
+	return walk(m.LM, append(slices.Clone(x.Prompt), m.opening()...)...).predictAll(drawnTokens(x, m.Special))
 }
 
-// said lists the tokens that were drawn.
-func said(x Sample, special Special) []int {
+// drawnTokens lists the tokens that were drawn.
+func drawnTokens(x Sample, special Special) []int {
 	ids := slices.Clone(x.Chain)
-	if x.Thought {
+	if x.ChainClosed {
 		ids = append(ids, special.Ans)
 	}
 	ids = append(ids, x.Answer...)
@@ -132,8 +132,8 @@ func checkReplay(t *testing.T, m *NFCoT, replay func(m *NFCoT, x Sample) (though
 			} else {
 				cut++
 			}
-			if x.Chain != nil || x.Thought || x.Positions() != nfOptions.K {
-				t.Errorf("%s: chain %v, thought %v, %d positions", at, x.Chain, x.Thought, x.Positions())
+			if x.Chain != nil || x.ChainClosed || x.Positions() != nfOptions.K {
+				t.Errorf("%s: chain %v, thought %v, %d positions", at, x.Chain, x.ChainClosed, x.Positions())
 			}
 		}
 	}
@@ -147,7 +147,7 @@ func checkReplay(t *testing.T, m *NFCoT, replay func(m *NFCoT, x Sample) (though
 func checkEnd(t *testing.T, at string, x Sample, scored, most int) {
 	t.Helper()
 	tokens := len(x.Chain) + len(x.Answer)
-	if x.Thought {
+	if x.ChainClosed {
 		tokens++
 	}
 	if x.Finished {
@@ -176,7 +176,7 @@ func TestReplayText(t *testing.T) {
 				rounding.CheckScalar(t, at+": LogText", x.LogText, float64Sum(words))
 				rounding.CheckScalar(t, at+": LogText against the score", x.LogText, float64(text.Data[i]))
 				checkEnd(t, at, x, len(words), 12)
-				kinds[[2]bool{x.Thought, x.Finished}]++
+				kinds[[2]bool{x.ChainClosed, x.Finished}]++
 				if x.Thoughts != nil || x.LogThoughts != 0 || x.Positions() != len(x.Chain) || !chain && len(x.Chain) > 0 {
 					t.Errorf("%s: thoughts %v, log %g, %d positions, chain %v", at, x.Thoughts, x.LogThoughts, x.Positions(), x.Chain)
 				}
@@ -228,7 +228,7 @@ func TestReplayMoreEOS(t *testing.T) {
 	}
 }
 
-// A stream that runs out of positions ends there, and can be scored.
+// A sequence that runs out of positions ends there, and can be scored.
 func TestPositionsRunOut(t *testing.T) {
 	m, _ := shakenNFCoT(nfOptions)
 	m.Special.EOS = -1 // is never drawn
@@ -246,10 +246,10 @@ func TestPositionsRunOut(t *testing.T) {
 // EOS included and the prompt not: everything else in it is normalisation.
 func TestLossIsReplay(t *testing.T) {
 	batch := examples(6)
-	draws := Draws{Seed: 5, Step: 7}
+	random := StepRand{Seed: 5, Step: 7}
 	m, _ := shakenNFCoT(nfOptions)
 	for _, hold := range []bool{true, false} {
-		_, u := m.codes(nil, batch, draws)
+		_, u := m.codes(nil, batch, random)
 		logDet := tensor.New(len(batch), 1)
 		if !hold {
 			u, logDet = m.Flow.Forward(nil, u, nil)
@@ -265,7 +265,7 @@ func TestLossIsReplay(t *testing.T) {
 		}
 		flow, text = flow/float64(len(u.Data)), text/float64(tokens)
 		s := Stage{NFCoT: m, FreezeFlow: hold}
-		loss := s.Loss(nil, batch, s.Size(batch), draws)
+		loss := s.Loss(nil, batch, s.Size(batch), random)
 		rounding.CheckScalar(t, fmt.Sprintf("hold %v: flow", hold), loss.part(t, "flow_nats_per_dim"), flow)
 		rounding.CheckScalar(t, fmt.Sprintf("hold %v: text", hold), loss.part(t, "text_nats_per_token"), text)
 		rounding.CheckScalar(t, fmt.Sprintf("hold %v: total", hold), loss.total(), flow+text)
@@ -280,13 +280,13 @@ func TestLossIsReplay(t *testing.T) {
 		for _, ex := range batch {
 			x := Sample{Prompt: ex.Prompt, Answer: ex.Answer, Finished: true}
 			if chain {
-				x.Chain, x.Thought = slices.Concat(ex.Steps...), true
+				x.Chain, x.ChainClosed = slices.Concat(ex.Steps...), true
 			}
 			words := replayText(m, x)
 			text -= float64Sum(words)
 			tokens += len(words)
 		}
-		loss := m.Loss(nil, batch, m.Size(batch), draws)
+		loss := m.Loss(nil, batch, m.Size(batch), random)
 		rounding.CheckScalar(t, fmt.Sprintf("chain %v: text", chain), loss.part(t, "text_nats_per_token"), text/float64(tokens))
 		rounding.CheckScalar(t, fmt.Sprintf("chain %v: total", chain), loss.total(), text/float64(tokens))
 	}

@@ -53,8 +53,8 @@ func sameSample(t *testing.T, what string, a, b Sample) {
 	} else if a.Thoughts != nil {
 		same(t, what+": thoughts", a.Thoughts.Data, b.Thoughts.Data)
 	}
-	if a.Thought != b.Thought || a.Finished != b.Finished || a.LogThoughts != b.LogThoughts || a.LogText != b.LogText ||
-		a.Think.FLOPs != b.Think.FLOPs || a.Say.FLOPs != b.Say.FLOPs {
+	if a.ChainClosed != b.ChainClosed || a.Finished != b.Finished || a.LogThoughts != b.LogThoughts || a.LogText != b.LogText ||
+		a.ThinkCost.FLOPs != b.ThinkCost.FLOPs || a.AnswerCost.FLOPs != b.AnswerCost.FLOPs {
 		t.Errorf("%s: %+v and %+v", what, a, b)
 	}
 }
@@ -152,7 +152,7 @@ func TestForkedSamplesAreSeparateSamples(t *testing.T) {
 			lengths := map[int]bool{}
 			for p, samples := range m.Sample(prompts(4), 6, o) {
 				for i, x := range samples {
-					x.Think, x.Say = Cost{}, Cost{}
+					x.ThinkCost, x.AnswerCost = Cost{}, Cost{}
 					if alone := separate(prompts(4)[p], i); !bytes.Equal(sampleBytes(x), sampleBytes(alone)) {
 						t.Errorf("%s, %v: sample %d of prompt %d is %s; drawn by itself %s", name, format, i, p, sampleBytes(x), sampleBytes(alone))
 					}
@@ -177,21 +177,21 @@ func drawNFCoT(m *NFCoT, prompt []int, i int, o Options) Sample {
 		x.LogThoughts += float64(next.LogProb(nil, u, 0).Data[0])
 		w.feed(m.project(nil, u))
 	}
-	return drawWords(w, m.Special, speaker{Sample: x}, i, o)
+	return drawWords(w, m.Special, sequence{Sample: x}, i, o)
 }
 
 // drawText is sample i of a prompt, by itself.
 func drawText(m *Text, prompt []int, i int, o Options) Sample {
-	return drawWords(walk(m.LM, append(slices.Clone(prompt), m.opening()...)...), m.Special, speaker{Sample: Sample{Prompt: prompt}, thinking: m.Chain}, i, o)
+	return drawWords(walk(m.LM, append(slices.Clone(prompt), m.opening()...)...), m.Special, sequence{Sample: Sample{Prompt: prompt}, thinking: m.Chain}, i, o)
 }
 
-// drawWords lets s say its words after what w has read.
-func drawWords(w *walker, special Special, s speaker, i int, o Options) Sample {
+// drawWords draws the tokens of s after what w has read.
+func drawWords(w *walker, special Special, s sequence, i int, o Options) Sample {
 	rng := tensor.Rand(o.Seed, "words", append(slices.Clone(s.Prompt), i)...)
 	for range o.MaxTokens {
-		id, logp := new(dice).draw(w.lm.Logits(nil, w.h).Data, &o, rng, s.Prompt, s.Chain, s.Answer)
+		id, logp := new(tokenSampler).draw(w.lm.Logits(nil, w.h).Data, &o, rng, s.Prompt, s.Chain, s.Answer)
 		s.LogText += logp
-		if s.hear(id, special); s.Finished {
+		if s.accept(id, special); s.Finished {
 			break
 		}
 		w.feed(w.lm.Embed(nil, []int{id}))
@@ -201,7 +201,7 @@ func drawWords(w *walker, special Special, s speaker, i int, o Options) Sample {
 
 // sampleBytes is all of a sample but the time it took, in bytes.
 func sampleBytes(s Sample) []byte {
-	s.Think.Seconds, s.Say.Seconds = 0, 0
+	s.ThinkCost.Seconds, s.AnswerCost.Seconds = 0, 0
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic(err)
@@ -236,9 +236,9 @@ func TestTemperatureZero(t *testing.T) {
 			same(t, "thought", x.Thoughts.Row(k), mu.Data)
 			w.feed(m.project(nil, mu))
 		}
-		for _, id := range said(x, m.Special) {
+		for _, id := range drawnTokens(x, m.Special) {
 			if best := argmax(m.LM.Logits(nil, w.h).Data); id != best {
-				t.Errorf("token %d was said, the likeliest is %d", id, best)
+				t.Errorf("token %d was drawn, the likeliest is %d", id, best)
 			}
 			w.feed(m.LM.Embed(nil, []int{id}))
 		}
@@ -276,7 +276,7 @@ func TestThoughtTemperature(t *testing.T) {
 	}
 	five := 5 / math.Sqrt(float64(len(warm))) // standard errors
 	if math.Abs(mean) > five || math.Abs(variance-1) > five*math.Sqrt2 {
-		t.Errorf("z has mean %g and variance %g over %d draws", mean, variance, len(warm))
+		t.Errorf("z has mean %g and variance %g over %d random", mean, variance, len(warm))
 	}
 }
 
@@ -330,7 +330,7 @@ func TestDrawHasItsDistribution(t *testing.T) {
 		rng := tensor.Rand(1, "words")
 		counts := make([]float64, len(logits))
 		for range n {
-			id, logp := new(dice).draw(logits, &Options{Sampling: Sampling{Temp: temp}}, rng)
+			id, logp := new(tokenSampler).draw(logits, &Options{Sampling: Sampling{Temp: temp}}, rng)
 			counts[id]++
 			rounding.CheckScalar(t, "log-probability", logp, math.Log(plain[id]))
 		}
@@ -340,7 +340,7 @@ func TestDrawHasItsDistribution(t *testing.T) {
 			}
 		}
 	}
-	id, logp := new(dice).draw([]float32{1, 4, 4, -2}, &Options{}, tensor.Rand(1, "words"))
+	id, logp := new(tokenSampler).draw([]float32{1, 4, 4, -2}, &Options{}, tensor.Rand(1, "words"))
 	if want := -math.Log(2 + math.Exp(-3) + math.Exp(-6)); id != 1 || math.Abs(logp-want) > 1e-6 {
 		t.Errorf("at T_x 0 token %d with %g, want the first of the likeliest, 1, with %g", id, logp, want)
 	}
@@ -365,7 +365,7 @@ func TestLogProbsOfTokens(t *testing.T) {
 		for i, x := range slices.Concat(m.Sample(prompts(3), 6, o)...) {
 			var ids []int
 			var sum float64
-			for _, s := range x.Said {
+			for _, s := range x.TokenLogProbs {
 				ids, sum = append(ids, s.ID), sum+s.LogProb
 				if len(s.Top) != top {
 					t.Fatalf("%s: %d likeliest tokens, want %d", name, len(s.Top), top)
@@ -384,13 +384,13 @@ func TestLogProbsOfTokens(t *testing.T) {
 			}
 			drawn := x
 			if soft { // which draws no token while it thinks
-				drawn.Chain, drawn.Thought, drawn.Finished = nil, false, x.Finished && x.Thought
+				drawn.Chain, drawn.ChainClosed, drawn.Finished = nil, false, x.Finished && x.ChainClosed
 			}
-			sameInts(t, name+": tokens", ids, said(drawn, special))
+			sameInts(t, name+": tokens", ids, drawnTokens(drawn, special))
 			if sum != x.LogText {
 				t.Errorf("%s: the tokens' log-probabilities add up to %v, the text has %v", name, sum, x.LogText)
 			}
-			if plain[i].Said != nil {
+			if plain[i].TokenLogProbs != nil {
 				t.Errorf("%s: log-probabilities are kept that nobody asked for", name)
 			}
 			sameSample(t, name+": keeping log-probabilities", x, plain[i])
@@ -402,7 +402,7 @@ func TestLogProbsOfTokens(t *testing.T) {
 			t.Errorf("%s: no sample was finished", name)
 		}
 	}
-	got := new(dice)
+	got := new(tokenSampler)
 	got.draw([]float32{1, 4, 4, -2}, &Options{}, tensor.Rand(1, "words"))
 	z := math.Log(math.Exp(1) + 2*math.Exp(4) + math.Exp(-2))
 	for i, a := range got.likeliest([]float32{1, 4, 4, -2}, 9) {
@@ -441,7 +441,7 @@ func TestOwnThoughtsReplaced(t *testing.T) {
 		o.Replace = func(p, i int) *tensor.Tensor { return want[p][i].Thoughts }
 		for p, xs := range m.Sample(prompts(3), 4, o) {
 			for i, x := range xs {
-				x.Think = want[p][i].Think // LaDiR has nothing to denoise
+				x.ThinkCost = want[p][i].ThinkCost // LaDiR has nothing to denoise
 				sameSample(t, fmt.Sprintf("%s, prompt %d, sample %d", name, p, i), x, want[p][i])
 			}
 		}
@@ -493,7 +493,7 @@ func checkScoreGradient(t *testing.T, m *NFCoT, p *tensor.Params) {
 	}
 }
 
-// What is heard while sampling is the answers, token by token, each after its
+// What OnToken is told while sampling is the answers, token by token, each after its
 // thinking is complete; who listens changes nothing.
 func TestHeard(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
@@ -501,31 +501,31 @@ func TestHeard(t *testing.T) {
 	for name, m := range map[string]Sampler{"nfcot": nf, "cot": words} {
 		o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 12, Seed: 3}}
 		want := m.Sample(prompts(3), 4, o)
-		heard := map[*Sample][]int{}
-		o.Heard = func(s *Sample, token int) {
-			if s.Thoughts == nil && !s.Thought {
-				t.Errorf("%s: a token is heard before the thinking is over", name)
+		told := map[*Sample][]int{}
+		o.OnToken = func(s *Sample, token int) {
+			if s.Thoughts == nil && !s.ChainClosed {
+				t.Errorf("%s: a token is told before the thinking is over", name)
 			}
-			heard[s] = append(heard[s], token)
+			told[s] = append(told[s], token)
 		}
 		got := m.Sample(prompts(3), 4, o)
 		tokens := 0
 		for p := range want {
 			for i := range want[p] {
 				if !slices.Equal(got[p][i].Answer, want[p][i].Answer) {
-					t.Errorf("%s: prompt %d, sample %d: %v when heard, %v when not", name, p, i, got[p][i].Answer, want[p][i].Answer)
+					t.Errorf("%s: prompt %d, sample %d: %v when told, %v when not", name, p, i, got[p][i].Answer, want[p][i].Answer)
 				}
 				tokens += len(want[p][i].Answer)
 			}
 		}
-		for s, ids := range heard {
+		for s, ids := range told {
 			if !slices.Equal(ids, s.Answer) {
-				t.Errorf("%s: heard %v of the answer %v", name, ids, s.Answer)
+				t.Errorf("%s: told %v of the answer %v", name, ids, s.Answer)
 			}
 			tokens -= len(ids)
 		}
-		if tokens != 0 || len(heard) == 0 {
-			t.Errorf("%s: %d tokens were not heard", name, tokens)
+		if tokens != 0 || len(told) == 0 {
+			t.Errorf("%s: %d tokens were not told", name, tokens)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (s Sampling) Canonical() Sampling {
 // Options are what a sampler is told: the settings, and what is wanted of samples beside.
 type Options struct {
 	Sampling
-	// LogProbs keeps the log-probability of each token in Sample.Said, with those of
+	// LogProbs keeps the log-probability of each token in Sample.TokenLogProbs, with those of
 	// the TopLogProbs likeliest tokens in its place.
 	LogProbs    bool
 	TopLogProbs int
@@ -122,9 +122,9 @@ type Options struct {
 	// of sampling them: accuracy with the true thoughts separates the prior's
 	// mistakes from the answer's. Tokens are drawn as they are without it.
 	Replace func(p, i int) *tensor.Tensor
-	// Heard, if not nil, is told each token of an answer as it is drawn, with the
+	// OnToken, if not nil, is told each token of an answer as it is drawn, with the
 	// sample so far: its thinking is complete by then.
-	Heard func(s *Sample, token int)
+	OnToken func(s *Sample, token int)
 	// Stop, if not nil, is shown an answer after each of its tokens and says whether
 	// it ends there, although EOS was not drawn: base models go on and on.
 	Stop func(answer []int) bool

@@ -35,18 +35,18 @@ type share struct {
 // Sample answers each prompt n times from one prefill. Without Gumbel the samples of a
 // prompt think the same.
 func (m *Soft) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	speakers, h := prefill(m.LM, prompts, n, o, m.Special.CoT)
-	for _, s := range speakers {
+	sequences, h := prefill(m.LM, prompts, n, o, m.Special.CoT)
+	for _, s := range sequences {
 		s.thinking = true
 	}
-	c := newChorus(&tensor.Tape{Inference: true}, m.LM, m.Special, speakers, h, o)
+	c := newTokenBatch(&tensor.Tape{Inference: true}, m.LM, m.Special, sequences, h, o)
 	c.soft = m
-	c.speak()
-	return collect(speakers, n)
+	c.decode()
+	return collect(sequences, n)
 }
 
-// think makes the speaker's mixture and returns the token of greatest weight.
-func (m *Soft) think(d *dice, logits []float32, s *speaker, o *Options) int {
+// think makes the sequence's mixture and returns the token of greatest weight.
+func (m *Soft) think(d *tokenSampler, logits []float32, s *sequence, o *Options) int {
 	top := d.weigh(logits, o, [][]int{s.Prompt, s.Chain})
 	if o.Temp == 0 {
 		s.mixture = append(s.mixture[:0], share{top, 1})
@@ -56,7 +56,7 @@ func (m *Soft) think(d *dice, logits []float32, s *speaker, o *Options) int {
 		d.truncate(o.Truncation, top)
 	}
 	if m.Gumbel {
-		top = d.gumbel(o.ThoughtTemp, s.words)
+		top = d.gumbel(o.ThoughtTemp, s.tokenRNG)
 	}
 	s.mixture = s.mixture[:0]
 	least := d.p[top] * 0x1p-24 // less changes nothing in float32
@@ -70,7 +70,7 @@ func (m *Soft) think(d *dice, logits []float32, s *speaker, o *Options) int {
 
 // truncate gives the probabilities of tokens that c does not keep to those that it
 // keeps.
-func (d *dice) truncate(c Truncation, likeliest int) {
+func (d *tokenSampler) truncate(c Truncation, likeliest int) {
 	kept, mass := d.keep(c, likeliest)
 	clear(d.p)
 	for _, at := range d.ranks.ranked[:kept] {
@@ -80,7 +80,7 @@ func (d *dice) truncate(c Truncation, likeliest int) {
 
 // gumbel makes a Gumbel-softmax of the probabilities and returns the token of the
 // greatest.
-func (d *dice) gumbel(temp float64, rng *rand.Rand) (top int) {
+func (d *tokenSampler) gumbel(temp float64, rng *rand.Rand) (top int) {
 	for i, p := range d.p {
 		g := -math.Log(-math.Log(rng.Float64()))
 		d.p[i] = float32(math.Log(float64(p)) + g)
@@ -98,10 +98,10 @@ func (d *dice) gumbel(temp float64, rng *rand.Rand) (top int) {
 	return top
 }
 
-// mix puts the mixtures of those who still think into their rows of x, the inputs of
-// the backbone.   x [len(speakers), H]
-func (m *Soft) mix(t *tensor.Tape, x *tensor.Tensor, speakers []*speaker) {
-	for i, s := range speakers {
+// mix puts the mixtures of those that still think into their rows of x, the inputs of
+// the backbone.   x [len(sequences), H]
+func (m *Soft) mix(t *tensor.Tape, x *tensor.Tensor, sequences []*sequence) {
+	for i, s := range sequences {
 		if !s.thinking {
 			continue
 		}
@@ -114,6 +114,6 @@ func (m *Soft) mix(t *tensor.Tape, x *tensor.Tensor, speakers []*speaker) {
 		for j, part := range s.mixture {
 			kernel.Axpy(part.weight, embeddings.Row(j), x.Row(i))
 		}
-		s.spend(true, 0, float64(2*len(ids)*m.LM.Hidden))
+		s.addCost(true, 0, float64(2*len(ids)*m.LM.Hidden))
 	}
 }

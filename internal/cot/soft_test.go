@@ -63,15 +63,15 @@ func TestReplaySoft(t *testing.T) {
 					w.feed(mixture)
 				}
 				sameInts(t, at+": chain", x.Chain, chain)
-				if x.Thought != (last == special.Ans) {
-					t.Errorf("%s: the chain came to its end: %v, the last token is %d", at, x.Thought, last)
+				if x.ChainClosed != (last == special.Ans) {
+					t.Errorf("%s: the chain came to its end: %v, the last token is %d", at, x.ChainClosed, last)
 				}
 				if x.Positions() != len(chain) || x.Thoughts != nil || x.LogThoughts != 0 {
 					t.Errorf("%s: %d positions, want %d", at, x.Positions(), len(chain))
 				}
-				if !x.Thought {
+				if !x.ChainClosed {
 					cut++
-					if len(x.Answer) > 0 || x.LogText != 0 || x.Say.FLOPs != 0 {
+					if len(x.Answer) > 0 || x.LogText != 0 || x.AnswerCost.FLOPs != 0 {
 						t.Errorf("%s: an answer %v without an end of the chain", at, x.Answer)
 					}
 					continue
@@ -84,7 +84,7 @@ func TestReplaySoft(t *testing.T) {
 				if len(answer) > 0 {
 					w.feed(m.LM.Embed(nil, []int{special.Ans}))
 				}
-				near.CheckScalar(t, at+": LogText", x.LogText, float64Sum(w.sayAll(answer)))
+				near.CheckScalar(t, at+": LogText", x.LogText, float64Sum(w.predictAll(answer)))
 				checkEnd(t, at, x, len(chain)+1+len(answer), most)
 			}
 		}
@@ -106,7 +106,7 @@ func TestGumbelAtZeroDrawsTokens(t *testing.T) {
 	for _, x := range m.Sample(q, n, Options{Sampling: Sampling{Temp: temp, MaxTokens: 4, Seed: 6}})[0] {
 		words := replayText(text, x)
 		rounding.CheckScalar(t, "LogText", x.LogText, float64Sum(words[min(len(words), len(x.Chain)+1):]))
-		counts[said(x, special)[0]]++
+		counts[drawnTokens(x, special)[0]]++
 	}
 	for id, p := range probabilities(logits.Data, temp) {
 		if math.Abs(counts[id]-n*p) > 5*math.Sqrt(n*p*(1-p)) {
@@ -119,8 +119,8 @@ func TestGumbelAtZeroDrawsTokens(t *testing.T) {
 func TestMixtures(t *testing.T) {
 	logits := []float32{1, 2, 0, -40, 2.5}
 	mixture := func(gumbel bool, o Options) ([]float64, int) {
-		s := &speaker{words: tensor.Rand(1, "words")}
-		top := (&Soft{Gumbel: gumbel}).think(new(dice), logits, s, &o)
+		s := &sequence{tokenRNG: tensor.Rand(1, "words")}
+		top := (&Soft{Gumbel: gumbel}).think(new(tokenSampler), logits, s, &o)
 		shares := make([]float64, len(logits))
 		for _, part := range s.mixture {
 			shares[part.id] = float64(part.weight)

@@ -24,7 +24,7 @@ func allocations(t *testing.T, steps int, step func()) float64 {
 
 // A token of many samples allocates nothing: an answer and a cache that have no
 // room left grow to twice their size, and these have room.
-func TestSpokenTokenAllocatesNothing(t *testing.T) {
+func TestDrawnTokenAllocatesNothing(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
 	text, _ := shakenText(true)
 	const steps = 20
@@ -41,21 +41,21 @@ func TestSpokenTokenAllocatesNothing(t *testing.T) {
 		o := Options{Sampling: Sampling{Temp: 1, MaxTokens: steps + 1, Truncation: m.Truncation, RepeatPenalty: 1.1}}
 		silent := special
 		silent.EOS = -1 // is never drawn
-		speakers, h := prefill(m.lm, prompts(3), 4, o, m.first)
-		for _, s := range speakers {
+		sequences, h := prefill(m.lm, prompts(3), 4, o, m.first)
+		for _, s := range sequences {
 			s.thinking = name == "cot" || name == "gumbel"
 			s.mixture = make([]share, 0, m.lm.Vocab)
 			s.Answer, s.Chain = slices.Grow(s.Answer, o.MaxTokens), slices.Grow(s.Chain, o.MaxTokens)
 		}
-		c := newChorus(&tensor.Tape{Inference: true}, m.lm, silent, speakers, h, o)
+		c := newTokenBatch(&tensor.Tape{Inference: true}, m.lm, silent, sequences, h, o)
 		if name == "gumbel" {
 			c.soft = &Soft{LM: m.lm, Special: silent, Gumbel: true}
 		}
 		if n := allocations(t, steps, func() { c.step(false) }); n != 0 {
 			t.Errorf("%s: %g allocations a token", name, n)
 		}
-		if len(c.live) != len(speakers) {
-			t.Errorf("%s: only %d speakers of %d have gone on", name, len(c.live), len(speakers))
+		if len(c.live) != len(sequences) {
+			t.Errorf("%s: only %d sequences of %d have gone on", name, len(c.live), len(sequences))
 		}
 	}
 }
@@ -67,11 +67,11 @@ func TestThoughtAllocatesNothing(t *testing.T) {
 	o.K, o.Components = steps+1, 2
 	m, _ := shakenNFCoT(o)
 	const n = 4
-	speakers, h := prefill(m.LM, prompts(3), n, Options{}, m.Special.BOT)
+	sequences, h := prefill(m.LM, prompts(3), n, Options{}, m.Special.BOT)
 	tape, k := &tensor.Tape{Inference: true}, 0
-	c := m.newThinkers(tape, speakers, h)
+	c := m.newThoughtBatch(tape, sequences, h)
 	draw := func(h, u *tensor.Tensor, k int) {
-		m.draw(tape, speakers, h, u, k, n, Options{Sampling: Sampling{ThoughtTemp: 1}})
+		m.draw(tape, sequences, h, u, k, n, Options{Sampling: Sampling{ThoughtTemp: 1}})
 	}
 	allocs := allocations(t, steps, func() {
 		c.step(k, 0, draw)
@@ -91,7 +91,7 @@ func TestTrainingStepAllocatesNothing(t *testing.T) {
 			optimizer, tape, size, step := tensor.NewAdamW(m.Params), new(tensor.Tape), m.Size(batch), 0
 			n := allocations(t, 30, func() {
 				tape.Reset()
-				tape.Backward(m.Loss(tape, batch, size, Draws{Seed: 1, Step: step}).Total)
+				tape.Backward(m.Loss(tape, batch, size, StepRand{Seed: 1, Step: step}).Total)
 				optimizer.Step(1e-3, 1)
 				step++
 			})

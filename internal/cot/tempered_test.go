@@ -20,7 +20,7 @@ func temperedText(w *walker, ids []int, temp float64) (sum float64) {
 			total += math.Exp((float64(l) - float64(logits[id])) / temp)
 		}
 		sum -= math.Log(total)
-		w.say(id, i == len(ids)-1)
+		w.predict(id, i == len(ids)-1)
 	}
 	return sum
 }
@@ -55,7 +55,7 @@ func TestTemperedScoreIsThatOfTheSampler(t *testing.T) {
 			at := fmt.Sprintf("%+v, sample %d", temp, i)
 			w := walk(m.LM, append(slices.Clone(x.Prompt), m.Special.BOT)...)
 			loose.CheckScalar(t, at+": thoughts", float64(thoughts.Data[i]), temperedThoughts(m, w, x, i%n, temp.Thought, seed))
-			loose.CheckScalar(t, at+": text", float64(text.Data[i]), temperedText(w, said(x, m.Special), temp.Text))
+			loose.CheckScalar(t, at+": text", float64(text.Data[i]), temperedText(w, drawnTokens(x, m.Special), temp.Text))
 		}
 		for _, chain := range []bool{false, true} {
 			m, _ := shakenText(chain)
@@ -63,7 +63,7 @@ func TestTemperedScoreIsThatOfTheSampler(t *testing.T) {
 			_, text := m.LogProb(nil, samples, temp)
 			for i, x := range samples {
 				w := walk(m.LM, append(slices.Clone(x.Prompt), map[bool]int{false: special.Ans, true: special.CoT}[chain])...)
-				loose.CheckScalar(t, fmt.Sprintf("%+v, chain %v, sample %d", temp, chain, i), float64(text.Data[i]), temperedText(w, said(x, m.Special), temp.Text))
+				loose.CheckScalar(t, fmt.Sprintf("%+v, chain %v, sample %d", temp, chain, i), float64(text.Data[i]), temperedText(w, drawnTokens(x, m.Special), temp.Text))
 			}
 		}
 	}

@@ -23,29 +23,29 @@ type Text struct {
 }
 
 // chain says whether an example is shown with its chain of thought.
-func (m *Text) chain(t *tensor.Tape, ex Encoded, draws Draws) bool {
-	return m.Chain && (m.DirectShare == 0 || draws.For(t, "direct", ex.Index).Float64() >= m.DirectShare)
+func (m *Text) chain(t *tensor.Tape, ex Encoded, random StepRand) bool {
+	return m.Chain && (m.DirectShare == 0 || random.For(t, "direct", ex.Index).Float64() >= m.DirectShare)
 }
 
-// lay puts one stream of words into s; end is the token that ended the answer,
+// lay puts the rows of one example into s; end is the token that ended the answer,
 // negative if none did.
-func (m *Text) lay(s *stream, prompt []int, chain [][]int, withChain, thought bool, answer []int, end int) {
+func (m *Text) lay(s *packed, prompt []int, chain [][]int, withChain, thought bool, answer []int, end int) {
 	s.begin(prompt...)
 	switch {
 	case withChain:
-		s.read(m.Special.CoT)
+		s.feed(m.Special.CoT)
 		for _, step := range chain {
-			s.say(step...)
+			s.predict(step...)
 		}
 		if thought {
-			s.say(m.Special.Ans)
+			s.predict(m.Special.Ans)
 		}
 	case !m.Bare:
-		s.read(m.Special.Ans)
+		s.feed(m.Special.Ans)
 	}
-	s.say(answer...)
+	s.predict(answer...)
 	if end >= 0 {
-		s.say(end)
+		s.predict(end)
 	}
 	s.end()
 }
@@ -65,11 +65,11 @@ func (m *Text) Size(batch []Encoded) Size {
 
 // Rows counts what lay lays: prompt, chain and answer, a token that begins each
 // of the last two, and no EOS, which is read by no one.
-func (m *Text) Rows(batch []Encoded, draws Draws) int {
+func (m *Text) Rows(batch []Encoded, random StepRand) int {
 	n := 0
 	for _, ex := range batch {
 		n += len(ex.Prompt) + 1 + len(ex.Answer)
-		if m.chain(nil, ex, draws) {
+		if m.chain(nil, ex, random) {
 			n += ex.chainTokens() + 1
 		}
 	}
@@ -77,14 +77,14 @@ func (m *Text) Rows(batch []Encoded, draws Draws) int {
 }
 
 // Loss is the cross-entropy of chain and answer, in nats per token.
-func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Loss {
+func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
 	rows := 0
 	for _, ex := range batch {
 		rows += len(ex.Prompt) + ex.chainTokens() + len(ex.Answer) + 3 // with CoT, Ans and EOS
 	}
-	s := newStream(t, rows)
+	s := newPacked(t, rows)
 	for _, ex := range batch {
-		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, draws), true, ex.Answer, m.Special.EOS)
+		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, random), true, ex.Answer, m.Special.EOS)
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil), 1)
 	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp)), FLOPs: s.trainingFLOPs(m.LM)}
@@ -94,9 +94,9 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, draws Draws) Lo
 
 // LogProb scores the words of samples; there are no thoughts to score.
 func (m *Text) LogProb(t *tensor.Tape, samples []Sample, temp Temperatures) (thoughts, text *tensor.Tensor) {
-	var s stream
+	var s packed
 	for _, x := range samples {
-		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.Thought, x.Answer, m.Special.end(&x))
+		m.lay(&s, x.Prompt, [][]int{x.Chain}, m.Chain, x.ChainClosed, x.Answer, m.Special.end(&x))
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil), temp.Text)
 	return tensor.New(len(samples), 1), t.SumBy(logp, s.owner, len(samples))
@@ -115,10 +115,10 @@ func (m *Text) opening() []int {
 
 // Sample answers each prompt n times from one prefill.
 func (m *Text) Sample(prompts [][]int, n int, o Options) [][]Sample {
-	speakers, h := prefill(m.LM, prompts, n, o, m.opening()...)
-	for _, s := range speakers {
+	sequences, h := prefill(m.LM, prompts, n, o, m.opening()...)
+	for _, s := range sequences {
 		s.thinking = m.Chain
 	}
-	speak(&tensor.Tape{Inference: true}, m.LM, m.Special, speakers, h, o)
-	return collect(speakers, n)
+	decode(&tensor.Tape{Inference: true}, m.LM, m.Special, sequences, h, o)
+	return collect(sequences, n)
 }

@@ -240,10 +240,10 @@ func (v *VAE) codeRows(t *tensor.Tape, z *tensor.Tensor, codes []int) *tensor.Te
 // Loss is the reconstruction cross-entropy in nats per token, plus beta times
 // the KL to N(0, I) in nats per code. The chains lie in their own data set at
 // the places given by index, which keys their noise.
-func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, draws Draws) Loss {
+func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, random StepRand) Loss {
 	mu, logVar := v.Encode(t, chains)
-	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(t, mu, index, "posterior", 1, draws)))
-	z = t.Add(z, v.normals(t, mu, index, "smooth", v.Config.Noise, draws))
+	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(t, mu, index, "posterior", 1, random)))
+	z = t.Add(z, v.normals(t, mu, index, "smooth", v.Config.Noise, random))
 	h, target := v.hidden(t, z, chains)
 	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(h, v.decEmbed, target)))
 	kl := t.Scale(1/float32(mu.Rows()), t.Sum(t.GaussianKL(mu, logVar)))
@@ -254,11 +254,11 @@ func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, draws Draws) L
 }
 
 // normals draws N(0, std²) in the shape of mu.
-func (v *VAE) normals(t *tensor.Tape, mu *tensor.Tensor, index []int, purpose string, std float64, draws Draws) *tensor.Tensor {
+func (v *VAE) normals(t *tensor.Tape, mu *tensor.Tensor, index []int, purpose string, std float64, random StepRand) *tensor.Tensor {
 	x := t.New(mu.Rows(), mu.Cols())
 	each := v.Config.K * v.Config.D
 	for b, i := range index {
-		rng := draws.For(t, purpose, i)
+		rng := random.For(t, purpose, i)
 		for j := range each {
 			x.Data[b*each+j] = float32(std * rng.NormFloat64())
 		}

@@ -62,7 +62,7 @@ func TestVAEGradients(t *testing.T) {
 			params = append(params, q.Tensor)
 		}
 		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
-			return v.Loss(t, chains, []int{3, 9}, Draws{Seed: 1}).Total
+			return v.Loss(t, chains, []int{3, 9}, StepRand{Seed: 1}).Total
 		}, params...)
 	})
 }
@@ -85,7 +85,7 @@ func TestVAELossByHand(t *testing.T) {
 				copy(q.Data, []float32{logVar, logVar})
 			}
 		}
-		loss := v.Loss(nil, chainsOf(t, c), []int{0, 1, 2, 3}, Draws{Seed: 1})
+		loss := v.Loss(nil, chainsOf(t, c), []int{0, 1, 2, 3}, StepRand{Seed: 1})
 		kl := 2 * 0.5 * (m*m + math.Exp(logVar) - 1 - logVar)
 		rounding.CheckScalar(t, "reconstruction", loss.part(t, "reconstruction_nats_per_token"), math.Log(vaeVocab))
 		rounding.CheckScalar(t, "KL", loss.part(t, "kl_nats_per_code"), kl)
@@ -97,12 +97,12 @@ func TestVAELossByHand(t *testing.T) {
 func TestVAELossComposes(t *testing.T) {
 	eachVAE(t, func(t *testing.T, c VAEConfig) {
 		v := shakenVAE(c)
-		chains, index, draws := chainsOf(t, c), []int{4, 0, 9, 2}, Draws{Seed: 3, Step: 8}
+		chains, index, random := chainsOf(t, c), []int{4, 0, 9, 2}, StepRand{Seed: 3, Step: 8}
 		mu, logVar := v.Encode(nil, chains)
 		z := tensor.New(mu.Shape...)
 		each := c.K * c.D
 		for b, i := range index {
-			eps, smooth := draws.For(nil, "posterior", i), draws.For(nil, "smooth", i)
+			eps, smooth := random.For(nil, "posterior", i), random.For(nil, "smooth", i)
 			for j := b * each; j < (b+1)*each; j++ {
 				z.Data[j] = mu.Data[j] + float32(math.Exp(float64(logVar.Data[j])/2)*eps.NormFloat64()+c.Noise*smooth.NormFloat64())
 			}
@@ -120,11 +120,11 @@ func TestVAELossComposes(t *testing.T) {
 			m, l := float64(mu.Data[i]), float64(logVar.Data[i])
 			kl += (m*m + math.Exp(l) - 1 - l) / 2 / float64(mu.Rows())
 		}
-		loss := v.Loss(nil, chains, index, draws)
+		loss := v.Loss(nil, chains, index, random)
 		tensortest.Likelihood.CheckScalar(t, "reconstruction", loss.part(t, "reconstruction_nats_per_token"), ce)
 		tensortest.Likelihood.CheckScalar(t, "KL", loss.part(t, "kl_nats_per_code"), kl)
 		tensortest.Likelihood.CheckScalar(t, "total", loss.total(), ce+c.Beta*kl)
-		again := v.Loss(nil, chains, index, Draws{Seed: 3, Step: 9})
+		again := v.Loss(nil, chains, index, StepRand{Seed: 3, Step: 9})
 		if again.total() == loss.total() {
 			t.Error("the noise of two steps is the same")
 		}
@@ -255,7 +255,7 @@ func TestVAELearnsToRead(t *testing.T) {
 			tape := new(tensor.Tape)
 			for step := range 250 {
 				tape.Reset()
-				tape.Backward(v.Loss(tape, chains, []int{0, 1, 2, 3}, Draws{Seed: 1, Step: step}).Total)
+				tape.Backward(v.Loss(tape, chains, []int{0, 1, 2, 3}, StepRand{Seed: 1, Step: step}).Total)
 				optimizer.Step(1e-2, 1)
 			}
 			mu, _ := v.Encode(nil, chains)

@@ -171,7 +171,7 @@ func TestLines(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := samples[0]
-		s.Finished, s.Thought = false, false
+		s.Finished, s.ChainClosed = false, false
 		line, err := g.Line(problems("x")[0], s)
 		if err != nil {
 			t.Fatal(err)

@@ -101,7 +101,7 @@ type tokenLogProb struct {
 	LogProb float64 `json:"logprob"` // nats
 }
 
-func logProbsOf(run *experiment.Run, tokens []cot.SaidToken) *logProbs {
+func logProbsOf(run *experiment.Run, tokens []cot.DrawnToken) *logProbs {
 	line := func(t cot.TokenLogProb) tokenLogProb {
 		l := tokenLogProb{t.ID, run.Tokenizer.Decode([]int{t.ID}, false), []int{}, t.LogProb}
 		for _, b := range []byte(run.Tokenizer.TokenBytes(t.ID)) {
@@ -126,12 +126,12 @@ func (g *Generator) Line(p eval.Problem, s cot.Sample) (eval.Sample, error) {
 	line := eval.Sample{
 		TaskID: p.TaskID, Completion: completion, Seed: int64(g.Seed),
 		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished || stopped,
-		ThinkSeconds: s.Think.Seconds, AnswerSeconds: s.Say.Seconds, ThinkFLOPs: s.Think.FLOPs, AnswerFLOPs: s.Say.FLOPs,
+		ThinkSeconds: s.ThinkCost.Seconds, AnswerSeconds: s.AnswerCost.Seconds, ThinkFLOPs: s.ThinkCost.FLOPs, AnswerFLOPs: s.AnswerCost.FLOPs,
 	}
-	t := trace{prompt: g.Recipe.Prompt(p), chain: run.Tokenizer.Decode(s.Chain, true), chainIDs: s.Chain, chainEnds: s.Thought,
+	t := trace{prompt: g.Recipe.Prompt(p), chain: run.Tokenizer.Decode(s.Chain, true), chainIDs: s.Chain, chainEnds: s.ChainClosed,
 		answerIDs: s.Answer, endedBy: s.EndedBy, stopped: stopped && !s.Finished, thinking: g.Thinking}
-	if s.Said != nil {
-		t.alternates = logProbsOf(run, s.Said)
+	if s.TokenLogProbs != nil {
+		t.alternates = logProbsOf(run, s.TokenLogProbs)
 	}
 	if s.Thoughts != nil {
 		if run.Model.Method.Scores {
@@ -153,7 +153,7 @@ func Parse(run *experiment.Run, line eval.Sample) (cot.Sample, error) {
 	if err := t.read(line.Extra); err != nil {
 		return cot.Sample{}, err
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.EncodePrompt(t.prompt), Chain: t.chainIDs, Thought: t.chainEnds, Answer: t.answerIDs,
+	s := cot.Sample{Prompt: run.Tokenizer.EncodePrompt(t.prompt), Chain: t.chainIDs, ChainClosed: t.chainEnds, Answer: t.answerIDs,
 		Finished: line.Finished && !t.stopped, EndedBy: t.endedBy}
 	switch {
 	case t.prompt == "":

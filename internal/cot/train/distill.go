@@ -64,7 +64,7 @@ func Distill(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos 
 			batch[i] = chains[index[i]]
 		}
 		tape.Reset()
-		loss := v.Loss(tape, batch, index, cot.Draws{Seed: c.Seed, Step: step})
+		loss := v.Loss(tape, batch, index, cot.StepRand{Seed: c.Seed, Step: step})
 		tape.Backward(loss.Total)
 		if norm := optimizer.Step(rate(stage, 0.05, step), 1); math.IsNaN(norm) || math.IsInf(norm, 0) {
 			return nil, nil, fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate", step+1, loss.Total.Data[0])

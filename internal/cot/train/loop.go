@@ -186,19 +186,19 @@ func (l *Loop) newStageRun(number int) *stageRun {
 
 // step moves the parameters once.
 func (s *stageRun) step(at position) Metrics {
-	draws := s.take(at)
+	random := s.take(at)
 	m := Metrics{Step: at.Total + 1, Stage: at.Stage, LR: rate(s.stage, s.Config.MinLR, at.Done)}
-	s.backward(draws, &m)
+	s.backward(random, &m)
 	m.Norm = s.optimizer.Step(m.LR, s.Config.Clip)
 	return m
 }
 
 // take makes the batch that of the step at a position, and returns its draws.
-func (s *stageRun) take(at position) cot.Draws {
+func (s *stageRun) take(at position) cot.StepRand {
 	for i := range s.batch {
 		s.batch[i] = s.Data[s.order.at(at.Done*len(s.batch)+i)]
 	}
-	return cot.Draws{Seed: s.Config.Seed, Step: at.Total}
+	return cot.StepRand{Seed: s.Config.Seed, Step: at.Total}
 }
 
 // part is what goes forward and backward at a time: part i of the batch.
@@ -208,7 +208,7 @@ func (s *stageRun) part(i int) []cot.Encoded {
 }
 
 // backward accumulates the gradient of the batch, part by part.
-func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
+func (s *stageRun) backward(random cot.StepRand, m *Metrics) {
 	whole := s.learner.Size(s.batch)
 	m.Tokens = whole.Tokens
 	if s.Model.Method.Codes {
@@ -216,7 +216,7 @@ func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
 	}
 	for i := range s.Config.Accumulate {
 		s.tape.Reset()
-		loss := s.learner.Loss(&s.tape, s.part(i), whole, draws)
+		loss := s.learner.Loss(&s.tape, s.part(i), whole, random)
 		m.Loss += float64(loss.Total.Data[0])
 		m.FLOPs += loss.FLOPs
 		m.Extra += loss.Extra
@@ -228,8 +228,8 @@ func (s *stageRun) backward(draws cot.Draws, m *Metrics) {
 // evaluates says whether the stage looks at held-out data.
 func (s *stageRun) evaluates() bool { return s.Config.EvalEvery > 0 && len(s.Held) > 0 }
 
-// heldDraws are the same in every evaluation.
-func (s *stageRun) heldDraws() cot.Draws { return cot.Draws{Seed: s.Config.Seed, Step: -1} }
+// heldOutRand are the same in every evaluation.
+func (s *stageRun) heldOutRand() cot.StepRand { return cot.StepRand{Seed: s.Config.Seed, Step: -1} }
 
 // heldParts are what an evaluation goes through at a time: as many examples as a step
 // does.
@@ -247,7 +247,7 @@ func (s *stageRun) evaluate() []cot.Part {
 	var sum cot.Parts
 	for part := range s.heldParts() {
 		s.tape.Reset()
-		sum.Sum(s.learner.Loss(&s.tape, part, whole, s.heldDraws()).Parts)
+		sum.Sum(s.learner.Loss(&s.tape, part, whole, s.heldOutRand()).Parts)
 	}
 	parts := slices.Clone(sum.All())
 	d, ok := s.learner.(cot.Diagnoser)
@@ -258,7 +258,7 @@ func (s *stageRun) evaluate() []cot.Part {
 	for part := range s.heldParts() {
 		s.tape.Reset()
 		share := float64(len(part)) / float64(len(s.Held))
-		for i, p := range d.Diagnose(&s.tape, part, s.heldDraws()) {
+		for i, p := range d.Diagnose(&s.tape, part, s.heldOutRand()) {
 			if i == len(diagnosis) {
 				diagnosis = append(diagnosis, cot.Part{Name: p.Name})
 			}

@@ -422,7 +422,7 @@ func TestStepsByHand(t *testing.T) {
 				batch = append(batch, data[order.at(done*c.Batch+i)])
 			}
 			size := learner.Size(batch)
-			loss := learner.Loss(nil, batch, size, cot.Draws{Seed: c.Seed, Step: step})
+			loss := learner.Loss(nil, batch, size, cot.StepRand{Seed: c.Seed, Step: step})
 			m := reports[step]
 			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || m.Parts != loss.Parts || m.Tokens != size.Tokens+len(batch)*c.NF.K {
 				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Parts.All(), m.Tokens, want, loss.Parts.All(), size.Tokens+len(batch)*c.NF.K)
@@ -452,8 +452,8 @@ func TestEvaluation(t *testing.T) {
 	}
 	last := (*reports)[13]
 	learner := l.Model.Learner(3)
-	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.Draws{Seed: c.Seed, Step: -1})
-	diagnosis := learner.(cot.Diagnoser).Diagnose(nil, l.Held, cot.Draws{Seed: c.Seed, Step: -1})
+	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.StepRand{Seed: c.Seed, Step: -1})
+	diagnosis := learner.(cot.Diagnoser).Diagnose(nil, l.Held, cot.StepRand{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
 	if len(last.Held) != len(loss.Parts.All())+len(names) {
 		t.Fatalf("held-out metrics %v", last.Held)
@@ -513,7 +513,7 @@ func TestMethodsLearn(t *testing.T) {
 				if !x.Finished || !slices.Equal(x.Answer, ex.Answer) {
 					t.Errorf("example %d: answer %v, finished %v, want %v", i, x.Answer, x.Finished, ex.Answer)
 				}
-				if m.Name == "cot" && (!x.Thought || !slices.Equal(x.Chain, slices.Concat(ex.Steps...))) {
+				if m.Name == "cot" && (!x.ChainClosed || !slices.Equal(x.Chain, slices.Concat(ex.Steps...))) {
 					t.Errorf("example %d: chain %v, want %v", i, x.Chain, ex.Steps)
 				}
 				if m.Codes {

@@ -56,14 +56,14 @@ func (s *stageRun) reserve(at position) (err error) {
 			}
 		}()
 	}
-	part, draws := s.largest(at)
+	part, random := s.largest(at)
 	held := s.largestHeld()
-	if s.learner.Rows(held, s.heldDraws()) > s.learner.Rows(part, draws) { // then what a step takes fits where this was
-		s.learner.Loss(&s.tape, held, s.learner.Size(held), s.heldDraws())
+	if s.learner.Rows(held, s.heldOutRand()) > s.learner.Rows(part, random) { // then what a step takes fits where this was
+		s.learner.Loss(&s.tape, held, s.learner.Size(held), s.heldOutRand())
 		s.tape.Reset()
 	}
 	if part != nil {
-		s.tape.Backward(s.learner.Loss(&s.tape, part, s.learner.Size(part), draws).Total)
+		s.tape.Backward(s.learner.Loss(&s.tape, part, s.learner.Size(part), random).Total)
 	}
 	for p := range s.Model.Params.All() {
 		clear(p.Grad)
@@ -82,17 +82,17 @@ func (s *stageRun) standing() experiment.Memory {
 
 // largest returns the part of a batch with the most rows of all that the stage
 // has still to go through, nil if there is none, and the draws of its step.
-func (s *stageRun) largest(at position) (part []cot.Encoded, draws cot.Draws) {
+func (s *stageRun) largest(at position) (part []cot.Encoded, random cot.StepRand) {
 	most := 0
 	for ; at.Done < s.stage.Steps; at.Done, at.Total = at.Done+1, at.Total+1 {
 		its := s.take(at)
 		for i := range s.Config.Accumulate {
 			if rows := s.learner.Rows(s.part(i), its); rows > most {
-				most, part, draws = rows, slices.Clone(s.part(i)), its
+				most, part, random = rows, slices.Clone(s.part(i)), its
 			}
 		}
 	}
-	return part, draws
+	return part, random
 }
 
 // largestHeld returns the part of the held-out examples with the most rows, nil if the
@@ -103,7 +103,7 @@ func (s *stageRun) largestHeld() (part []cot.Encoded) {
 	}
 	most := 0
 	for held := range s.heldParts() {
-		if rows := s.learner.Rows(held, s.heldDraws()); rows > most {
+		if rows := s.learner.Rows(held, s.heldOutRand()); rows > most {
 			most, part = rows, held
 		}
 	}

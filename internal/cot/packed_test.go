@@ -6,77 +6,77 @@ import (
 	"nfcot/internal/tensor"
 )
 
-// The streams of docs/method.md section 3, row by row: which row holds what, and which
+// The sequences of docs/method.md section 3, row by row: which row holds what, and which
 // row predicts what.
-func TestStreams(t *testing.T) {
+func TestPacked(t *testing.T) {
 	const eos, bot, chain, ans = 0, 1, 2, 3
 	m := &NFCoT{latent: latent{Special: special, Options: NFOptions{K: 2}}}
 	cot, direct := &Text{Special: special, Chain: true}, &Text{Special: special}
 	for _, tt := range []struct {
 		name string
-		lay  func(s *stream)
-		want stream
+		lay  func(s *packed)
+		want packed
 		rows []int // of each example
 	}{
-		{"nfcot, finished and not", func(s *stream) {
+		{"nfcot, finished and not", func(s *packed) {
 			m.lay(s, 0, 2, []int{5, 6}, []int{7, 8}, eos)
 			m.lay(s, 1, 2, []int{9}, []int{10}, -1)
-		}, stream{
-			tokens:  []int{5, 6, bot, 7, 8, 9, bot},
-			order:   []int{0, 1, 2, -1, -2, 3, 4, 5, 6, -3, -4},
-			thinkAt: []int{2, 3, 8, 9},
-			speakAt: []int{4, 5, 6, 10},
-			target:  []int{7, 8, eos, 10},
-			owner:   []int{0, 0, 0, 1},
+		}, packed{
+			tokens:      []int{5, 6, bot, 7, 8, 9, bot},
+			order:       []int{0, 1, 2, -1, -2, 3, 4, 5, 6, -3, -4},
+			thoughtRows: []int{2, 3, 8, 9},
+			tokenRows:   []int{4, 5, 6, 10},
+			target:      []int{7, 8, eos, 10},
+			owner:       []int{0, 0, 0, 1},
 		}, []int{7, 4}},
-		{"nfcot without an answer", func(s *stream) {
+		{"nfcot without an answer", func(s *packed) {
 			m.lay(s, 0, 2, []int{5}, nil, eos)
 			m.lay(s, 1, 2, []int{5}, nil, -1)
-		}, stream{
-			tokens:  []int{5, bot, 5, bot},
-			order:   []int{0, 1, -1, -2, 2, 3, -3, -4},
-			thinkAt: []int{1, 2, 5, 6},
-			speakAt: []int{3},
-			target:  []int{eos},
-			owner:   []int{0},
+		}, packed{
+			tokens:      []int{5, bot, 5, bot},
+			order:       []int{0, 1, -1, -2, 2, 3, -3, -4},
+			thoughtRows: []int{1, 2, 5, 6},
+			tokenRows:   []int{3},
+			target:      []int{eos},
+			owner:       []int{0},
 		}, []int{4, 4}},
-		{"cot", func(s *stream) {
+		{"cot", func(s *packed) {
 			cot.lay(s, []int{5, 6}, [][]int{{7}, {8}}, true, true, []int{9}, special.EOS)
-		}, stream{
-			tokens:  []int{5, 6, chain, 7, 8, ans, 9},
-			order:   []int{0, 1, 2, 3, 4, 5, 6},
-			speakAt: []int{2, 3, 4, 5, 6},
-			target:  []int{7, 8, ans, 9, eos},
-			owner:   []int{0, 0, 0, 0, 0},
+		}, packed{
+			tokens:    []int{5, 6, chain, 7, 8, ans, 9},
+			order:     []int{0, 1, 2, 3, 4, 5, 6},
+			tokenRows: []int{2, 3, 4, 5, 6},
+			target:    []int{7, 8, ans, 9, eos},
+			owner:     []int{0, 0, 0, 0, 0},
 		}, []int{7}},
-		{"cot that did not come to an answer, or ended before", func(s *stream) {
+		{"cot that did not come to an answer, or ended before", func(s *packed) {
 			cot.lay(s, []int{5}, [][]int{{7, 8}}, true, false, nil, -1)
 			cot.lay(s, []int{6}, [][]int{{7}}, true, false, nil, special.EOS)
-		}, stream{
-			tokens:  []int{5, chain, 7, 6, chain, 7},
-			order:   []int{0, 1, 2, 3, 4, 5},
-			speakAt: []int{1, 2, 4, 5},
-			target:  []int{7, 8, 7, eos},
-			owner:   []int{0, 0, 1, 1},
+		}, packed{
+			tokens:    []int{5, chain, 7, 6, chain, 7},
+			order:     []int{0, 1, 2, 3, 4, 5},
+			tokenRows: []int{1, 2, 4, 5},
+			target:    []int{7, 8, 7, eos},
+			owner:     []int{0, 0, 1, 1},
 		}, []int{3, 3}},
-		{"direct", func(s *stream) {
+		{"direct", func(s *packed) {
 			direct.lay(s, []int{5, 6}, nil, false, false, []int{7}, special.EOS)
 			direct.lay(s, []int{8}, nil, false, false, []int{9, 10}, -1)
-		}, stream{
-			tokens:  []int{5, 6, ans, 7, 8, ans, 9},
-			order:   []int{0, 1, 2, 3, 4, 5, 6},
-			speakAt: []int{2, 3, 5, 6},
-			target:  []int{7, eos, 9, 10},
-			owner:   []int{0, 0, 1, 1},
+		}, packed{
+			tokens:    []int{5, 6, ans, 7, 8, ans, 9},
+			order:     []int{0, 1, 2, 3, 4, 5, 6},
+			tokenRows: []int{2, 3, 5, 6},
+			target:    []int{7, eos, 9, 10},
+			owner:     []int{0, 0, 1, 1},
 		}, []int{4, 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var s stream
+			var s packed
 			tt.lay(&s)
 			sameInts(t, "tokens", s.tokens, tt.want.tokens)
 			sameInts(t, "order", s.order, tt.want.order)
-			sameInts(t, "thinkAt", s.thinkAt, tt.want.thinkAt)
-			sameInts(t, "speakAt", s.speakAt, tt.want.speakAt)
+			sameInts(t, "thoughtRows", s.thoughtRows, tt.want.thoughtRows)
+			sameInts(t, "tokenRows", s.tokenRows, tt.want.tokenRows)
 			sameInts(t, "target", s.target, tt.want.target)
 			sameInts(t, "owner", s.owner, tt.want.owner)
 			at := 0
@@ -101,12 +101,12 @@ func TestSizeCountsTargets(t *testing.T) {
 	batch := examples(7)
 	m, _ := newNFCoT(nfOptions)
 	s := m.layout(nil, batch)
-	if got := m.Size(batch); got.Dims != len(s.thinkAt)*nfOptions.D || got.Tokens != len(s.target) {
-		t.Errorf("nfcot: size %+v, want %d dims and %d tokens", got, len(s.thinkAt)*nfOptions.D, len(s.target))
+	if got := m.Size(batch); got.Dims != len(s.thoughtRows)*nfOptions.D || got.Tokens != len(s.target) {
+		t.Errorf("nfcot: size %+v, want %d dims and %d tokens", got, len(s.thoughtRows)*nfOptions.D, len(s.target))
 	}
 	for _, chain := range []bool{false, true} {
 		m := &Text{Special: special, Chain: chain}
-		var s stream
+		var s packed
 		for _, ex := range batch {
 			m.lay(&s, ex.Prompt, ex.Steps, chain, true, ex.Answer, special.EOS)
 		}
