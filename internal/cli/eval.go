@@ -114,7 +114,7 @@ func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
 			return nil, err
 		}
 		plan.Method, plan.N, plan.PeakMemory = run.Model.Method.Name, o.n, peakMemory
-		plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Numbered, error] {
+		plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
 			return g.Draw(ctx, b.Problems, missing)
 		}
 		show.label = "sample " + plan.Method

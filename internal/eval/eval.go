@@ -117,9 +117,9 @@ func Concatenate(_ context.Context, p Problem, s Sample) (string, error) {
 	return p.Prompt + s.Completion, nil
 }
 
-// Remember is an Assemble that asks another one once for equal completions of a
+// Memoize is an Assemble that asks another one once for equal completions of a
 // problem: EvalPlus's asks a process.
-func Remember(assemble Assemble) Assemble {
+func Memoize(assemble Assemble) Assemble {
 	type key struct{ task, completion string }
 	var programs sync.Map
 	return func(ctx context.Context, p Problem, s Sample) (string, error) {

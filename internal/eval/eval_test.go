@@ -15,10 +15,10 @@ var identity = Problem{
 	Test:              "def check(candidate):\n    assert candidate(1) == 1\n    assert candidate([2]) == [2]\n",
 }
 
-// What is remembered is a program, by problem and completion; not an error.
-func TestRemember(t *testing.T) {
+// What is kept is a program, by problem and completion; not an error.
+func TestMemoize(t *testing.T) {
 	asked := map[string]int{}
-	assemble := Remember(func(_ context.Context, p Problem, s Sample) (string, error) {
+	assemble := Memoize(func(_ context.Context, p Problem, s Sample) (string, error) {
 		name := p.TaskID + s.Completion
 		asked[name]++
 		if s.Completion == "bad" {

@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// A Numbered is a sample and its number, from 0, among all samples of an
+// An Indexed is a sample and its number, from 0, among all samples of an
 // evaluation.
-type Numbered struct {
+type Indexed struct {
 	Index int
 	Sample
 }
 
-// Numbering yields samples with their numbers.
-func Numbering(samples []Sample) iter.Seq2[Numbered, error] {
-	return func(yield func(Numbered, error) bool) {
+// Enumerate yields samples with their numbers.
+func Enumerate(samples []Sample) iter.Seq2[Indexed, error] {
+	return func(yield func(Indexed, error) bool) {
 		for i, s := range samples {
-			if !yield(Numbered{i, s}, nil) {
+			if !yield(Indexed{i, s}, nil) {
 				return
 			}
 		}
@@ -41,7 +41,7 @@ func Numbering(samples []Sample) iter.Seq2[Numbered, error] {
 // Judge returns the first error: the sequence's, a sample whose task is not
 // among the problems, an executor that cannot work, a context that ended, or
 // what yield returned.
-func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Problem, samples iter.Seq2[Numbered, error], workers int,
+func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Problem, samples iter.Seq2[Indexed, error], workers int,
 	yield func(index int, v Verdict) error) error {
 	tasks, err := tasksOf(problems)
 	if err != nil {
@@ -54,9 +54,9 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 		group sync.WaitGroup
 		queue = newQueue()
 		mu    sync.Mutex // guards slow and serializes yield
-		slow  []Numbered // samples stopped by the wall clock
+		slow  []Indexed // samples stopped by the wall clock
 	)
-	judge := func(s Numbered, final bool) error {
+	judge := func(s Indexed, final bool) error {
 		p, ok := tasks[s.TaskID]
 		if !ok {
 			return unknownTask(s.Index, s.TaskID, len(problems))
@@ -98,7 +98,7 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 	}
 	queue.close()
 	group.Wait()
-	slices.SortFunc(slow, func(a, b Numbered) int { return a.Index - b.Index })
+	slices.SortFunc(slow, func(a, b Indexed) int { return a.Index - b.Index })
 	for _, s := range slow {
 		if ctx.Err() != nil {
 			break
@@ -113,7 +113,7 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 // JudgeAll returns the verdicts of samples in their order, see Judge.
 func JudgeAll(ctx context.Context, exec Executor, assemble Assemble, problems []Problem, samples []Sample, workers int) ([]Verdict, error) {
 	verdicts := make([]Verdict, len(samples))
-	err := Judge(ctx, exec, assemble, problems, Numbering(samples), workers, func(i int, v Verdict) error {
+	err := Judge(ctx, exec, assemble, problems, Enumerate(samples), workers, func(i int, v Verdict) error {
 		verdicts[i] = v
 		return nil
 	})
@@ -125,7 +125,7 @@ func JudgeAll(ctx context.Context, exec Executor, assemble Assemble, problems []
 type queue struct {
 	mu     sync.Mutex
 	change *sync.Cond
-	items  []Numbered
+	items  []Indexed
 	closed bool
 }
 
@@ -135,7 +135,7 @@ func newQueue() *queue {
 	return q
 }
 
-func (q *queue) put(s Numbered) {
+func (q *queue) put(s Indexed) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.items = append(q.items, s)
@@ -151,14 +151,14 @@ func (q *queue) close() {
 }
 
 // take waits for an item; there is none when the queue is closed and empty.
-func (q *queue) take() (s Numbered, ok bool) {
+func (q *queue) take() (s Indexed, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.items) == 0 && !q.closed {
 		q.change.Wait()
 	}
 	if len(q.items) == 0 {
-		return Numbered{}, false
+		return Indexed{}, false
 	}
 	s = q.items[0]
 	q.items = q.items[1:]

@@ -16,7 +16,7 @@ func collect(t testing.TB, exec Executor, problems []Problem, samples []Sample, 
 	t.Helper()
 	verdicts := make([]Verdict, len(samples))
 	seen := make([]int, len(samples))
-	err := Judge(context.Background(), exec, Concatenate, problems, Numbering(samples), workers, func(i int, v Verdict) error {
+	err := Judge(context.Background(), exec, Concatenate, problems, Enumerate(samples), workers, func(i int, v Verdict) error {
 		v.Seconds = 0
 		verdicts[i] = v
 		seen[i]++
@@ -115,7 +115,7 @@ func TestJudgeErrors(t *testing.T) {
 		{fails, []Problem{identity}, good, nil, "broken"},
 		{pass, []Problem{identity}, slices.Repeat(good, 50), errors.New("disk full"), "disk full"},
 	} {
-		err := Judge(context.Background(), tt.exec, Concatenate, tt.problems, Numbering(tt.samples), 2, func(int, Verdict) error { return tt.yield })
+		err := Judge(context.Background(), tt.exec, Concatenate, tt.problems, Enumerate(tt.samples), 2, func(int, Verdict) error { return tt.yield })
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("got error %v\nwant %s", err, tt.want)
 		}
@@ -128,14 +128,14 @@ func TestJudgeWhileSampling(t *testing.T) {
 	pass := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
 	verdicts := make(chan int)
 	broken := errors.New("no more samples")
-	drawn := func(yield func(Numbered, error) bool) {
+	drawn := func(yield func(Indexed, error) bool) {
 		for i := range 3 {
-			yield(Numbered{i, Sample{TaskID: identity.TaskID}}, nil)
+			yield(Indexed{i, Sample{TaskID: identity.TaskID}}, nil)
 			if got := <-verdicts; got != i {
 				t.Errorf("verdict of sample %d, want that of %d", got, i)
 			}
 		}
-		yield(Numbered{}, broken)
+		yield(Indexed{}, broken)
 	}
 	err := Judge(context.Background(), pass, Concatenate, []Problem{identity}, drawn, 2, func(i int, _ Verdict) error {
 		verdicts <- i

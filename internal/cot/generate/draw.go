@@ -15,8 +15,8 @@ var errEnough = errors.New("enough samples")
 // Draw yields the lines of the samples with the numbers in missing, which rise. Sample j
 // of problem i has number i·N+j. Each depends on the seed, its prompt and its place among
 // the N alone, so that what is missing can be drawn at any time.
-func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing []int) iter.Seq2[eval.Numbered, error] {
-	return func(yield func(eval.Numbered, error) bool) {
+func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing []int) iter.Seq2[eval.Indexed, error] {
+	return func(yield func(eval.Indexed, error) bool) {
 		wanted := map[int]bool{}
 		var some []eval.Problem // that miss a sample
 		var first []int         // their first samples' numbers
@@ -37,13 +37,13 @@ func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing [
 			if err != nil {
 				return err
 			}
-			if !yield(eval.Numbered{Index: i, Sample: line}, nil) {
+			if !yield(eval.Indexed{Index: i, Sample: line}, nil) {
 				return errEnough
 			}
 			return nil
 		})
 		if err != nil && !errors.Is(err, errEnough) {
-			yield(eval.Numbered{}, err)
+			yield(eval.Indexed{}, err)
 		}
 	}
 }

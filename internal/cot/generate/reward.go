@@ -29,7 +29,7 @@ func PassReward(g *Generator, exec eval.Executor, problems []eval.Problem, worke
 				places, samples = append(places, place{i, j}), append(samples, eval.Sample{TaskID: problems[p].TaskID, Completion: completion})
 			}
 		}
-		err := eval.Judge(ctx, exec, g.Recipe.Assemble, problems, eval.Numbering(samples), workers, func(i int, v eval.Verdict) error {
+		err := eval.Judge(ctx, exec, g.Recipe.Assemble, problems, eval.Enumerate(samples), workers, func(i int, v eval.Verdict) error {
 			if v.Passed {
 				rewards[places[i].group][places[i].rollout] = 1
 			}

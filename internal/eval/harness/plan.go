@@ -26,7 +26,7 @@ type Plan struct {
 	// Draw yields the samples of the numbers in missing, which rise: sample i is
 	// number i%N of those of problem i/N. Each depends on Sampling, its problem and
 	// its number alone, so that what is missing can be drawn later.
-	Draw       func(ctx context.Context, missing []int) iter.Seq2[eval.Numbered, error]
+	Draw       func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error]
 	N          int             // samples of each problem
 	Method     string          // that draws them
 	Sampling   json.RawMessage // an object of all that they depend on beside problems, recipe and seed

@@ -54,7 +54,7 @@ func start(p Plan) (*run, error) {
 	if err := eval.CheckSamples(p.Problems, p.Given); err != nil {
 		return nil, input(err)
 	}
-	r := &run{Plan: p, problems: p.Shard.of(p.Problems), assemble: eval.Remember(p.Recipe.Assemble)}
+	r := &run{Plan: p, problems: p.Shard.of(p.Problems), assemble: eval.Memoize(p.Recipe.Assemble)}
 	r.number()
 	if err := r.describe(); err != nil {
 		return nil, err
@@ -185,14 +185,14 @@ func (r *run) report(change func(*Progress)) {
 
 // take yields the samples of the numbers in remaining: those that are there, then
 // those that have to be drawn.
-func (r *run) take(ctx context.Context, remaining []int) iter.Seq2[eval.Numbered, error] {
-	return func(yield func(eval.Numbered, error) bool) {
+func (r *run) take(ctx context.Context, remaining []int) iter.Seq2[eval.Indexed, error] {
+	return func(yield func(eval.Indexed, error) bool) {
 		var missing []int
 		for _, i := range remaining {
 			s, ok := r.sample(i)
 			if !ok {
 				missing = append(missing, i)
-			} else if !yield(eval.Numbered{Index: i, Sample: s}, nil) {
+			} else if !yield(eval.Indexed{Index: i, Sample: s}, nil) {
 				return
 			}
 		}

@@ -17,7 +17,7 @@ func collect(t testing.TB, exec eval.Executor, problems []eval.Problem, samples 
 	t.Helper()
 	verdicts := make([]eval.Verdict, len(samples))
 	seen := make([]int, len(samples))
-	err := eval.Judge(context.Background(), exec, eval.Concatenate, problems, eval.Numbering(samples), workers, func(i int, v eval.Verdict) error {
+	err := eval.Judge(context.Background(), exec, eval.Concatenate, problems, eval.Enumerate(samples), workers, func(i int, v eval.Verdict) error {
 		v.Seconds = 0
 		verdicts[i] = v
 		seen[i]++
@@ -93,7 +93,7 @@ func TestJudgeIsCancelled(t *testing.T) {
 		{TaskID: identity.TaskID, Completion: identity.CanonicalSolution},
 		{TaskID: identity.TaskID, Completion: blocking},
 	}
-	err := eval.Judge(ctx, s, eval.Concatenate, []eval.Problem{identity}, eval.Numbering(samples), 1, func(i int, v eval.Verdict) error {
+	err := eval.Judge(ctx, s, eval.Concatenate, []eval.Problem{identity}, eval.Enumerate(samples), 1, func(i int, v eval.Verdict) error {
 		cancel()
 		return nil
 	})
