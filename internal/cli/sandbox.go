@@ -6,35 +6,30 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/eval/harness"
+	"nfcot/internal/eval/sandbox"
 )
 
 func (e *env) sandbox() *cli.Command {
 	return &cli.Command{
 		Name:            "sandbox",
-		Usage:           "the walls around programs that models write",
+		Usage:           "the layers of protection around programs that models write",
 		HideHelpCommand: true,
 		OnUsageError:    usageError,
 		Action:          func(*cli.Context) error { return inputf("sandbox: want check; see nfcot sandbox --help") },
 		Subcommands: []*cli.Command{e.command(&cli.Command{
 			Name:  "check",
-			Usage: "try the walls that stand on this machine, and print what holds",
-			Description: "A confined program attempts what programs must not do. The exit code is 0 if all walls hold, 1 if one does not,\n" +
-				"and 2 where there are too few walls for programs to be run at all; the error then says what is missing.",
+			Usage: "try the layers that stand on this machine, and print what holds",
+			Description: "A confined program attempts what programs must not do. The exit code is 0 if all layers hold, 1 if one does not,\n" +
+				"and 2 where there are too few layers for programs to be run at all; the error then says what is missing.",
 			Action: func(*cli.Context) error { return e.runSandboxCheck() },
 		})},
 	}
 }
 
-// A sandboxCheck is what sandbox check finds.
-type sandboxCheck struct {
-	Sandbox string         `json:"sandbox"`
-	Probes  []sandboxProbe `json:"probes"`
-}
-
-type sandboxProbe struct {
-	Name string `json:"name"`
-	Held bool   `json:"held"`
-	Seen string `json:"seen"`
+// A sandboxReport is what sandbox check finds.
+type sandboxReport struct {
+	Sandbox string          `json:"sandbox"`
+	Checks  []sandbox.Check `json:"checks"`
 }
 
 func (e *env) runSandboxCheck() error {
@@ -43,40 +38,38 @@ func (e *env) runSandboxCheck() error {
 		return err
 	}
 	defer box.Close()
-	found, err := box.Probes(e.ctx)
-	if err != nil {
+	r := sandboxReport{Sandbox: box.String()}
+	if r.Checks, err = box.Checks(e.ctx); err != nil {
 		return err
 	}
-	check := sandboxCheck{Sandbox: box.String()}
 	fallen := 0
-	for _, p := range found {
-		check.Probes = append(check.Probes, sandboxProbe(p))
-		if !p.Held {
+	for _, c := range r.Checks {
+		if !c.Held {
 			fallen++
 		}
 	}
-	if err := e.printCheck(check); err != nil {
+	if err := e.printSandbox(r); err != nil {
 		return err
 	}
 	if fallen > 0 {
-		return fmt.Errorf("sandbox: %d of %d probes got through the walls; do not run programs of models on this machine", fallen, len(found))
+		return fmt.Errorf("sandbox: %d of %d checks got through the layers; do not run programs of models on this machine", fallen, len(r.Checks))
 	}
 	return nil
 }
 
-func (e *env) printCheck(check sandboxCheck) error {
+func (e *env) printSandbox(r sandboxReport) error {
 	if e.json {
-		return e.printJSON(check)
+		return e.printJSON(r)
 	}
-	fmt.Fprintf(e.stdout, "sandbox: %s\n\n", check.Sandbox)
+	fmt.Fprintf(e.stdout, "sandbox: %s\n\n", r.Sandbox)
 	var rows [][]string
-	for _, p := range check.Probes {
+	for _, c := range r.Checks {
 		held := "holds"
-		if !p.Held {
+		if !c.Held {
 			held = "DOES NOT HOLD"
 		}
-		rows = append(rows, []string{p.Name, held, p.Seen})
+		rows = append(rows, []string{c.Name, held, c.Seen})
 	}
-	e.printTable([]string{"probe", "walls", "seen"}, rows)
+	e.printTable([]string{"check", "layers", "seen"}, rows)
 	return nil
 }

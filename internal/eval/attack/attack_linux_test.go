@@ -129,7 +129,7 @@ type mode struct {
 	name       string
 	uid        int
 	bare       string // the way in which namespaces are made impossible, or ""
-	namespaces bool   // the walls that there must be
+	namespaces bool   // the layers that there must be
 }
 
 // third returns every third of the attacks, from one on.
@@ -396,8 +396,8 @@ func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program strin
 	case s.CloseErr != "":
 		t.Errorf("closing: %s", s.CloseErr)
 	}
-	if strings.HasPrefix(s.Walls, "namespaces+") != m.namespaces {
-		t.Errorf("walls: %s", s.Walls)
+	if strings.HasPrefix(s.Layers, "namespaces+") != m.namespaces {
+		t.Errorf("layers: %s", s.Layers)
 	}
 	if s.OpenAfter > s.OpenBefore {
 		t.Errorf("%d descriptors are open, %d were before", s.OpenAfter, s.OpenBefore)

@@ -83,7 +83,7 @@ type verdict struct {
 
 // A summary is what an evaluation says of itself, after all verdicts.
 type summary struct {
-	Walls             string
+	Layers             string
 	OpenBefore        int // descriptors
 	OpenAfter         int
 	GoroutinesBefore  int
@@ -116,7 +116,7 @@ func evaluate() error {
 		s.Refused = err.Error()
 		return lines.Encode(map[string]any{"Summary": s})
 	}
-	s.Walls = x.Walls()
+	s.Layers = x.Layers()
 	var mu sync.Mutex
 	var workers sync.WaitGroup
 	samples := make(chan sample)

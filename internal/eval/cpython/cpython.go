@@ -76,8 +76,8 @@ func Open(ctx context.Context, o Options) (*Executor, error) {
 // Version is CPython's version as in "3.11.2".
 func (x *Executor) Version() string { return x.python.version() }
 
-// Walls is what confines programs, in one line.
-func (x *Executor) Walls() string { return x.sandbox.String() }
+// Layers is what confines programs, in one line.
+func (x *Executor) Layers() string { return x.sandbox.String() }
 
 // Close ends all processes. No call of Execute may be running.
 func (x *Executor) Close() error {

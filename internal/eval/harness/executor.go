@@ -47,7 +47,7 @@ type ExecutorOptions struct {
 type ExecutorInfo struct {
 	Executor    string  `json:"executor"`
 	Python      string  `json:"python,omitempty"`          // version
-	Sandbox     string  `json:"sandbox,omitempty"`         // the walls that stood
+	Sandbox     string  `json:"sandbox,omitempty"`         // the layers that stood
 	Unsandboxed bool    `json:"unsandboxed,omitempty"`     // ExecutorOptions.Unsafe
 	Timeout     float64 `json:"timeout_seconds,omitempty"` // absent: what the benchmark's own harness gives
 	Memory      int64   `json:"memory_bytes"`
@@ -121,7 +121,7 @@ func openCPython(ctx context.Context, o ExecutorOptions) (*Executor, error) {
 		return nil, refusal(err)
 	}
 	info := ExecutorInfo{
-		Executor: CPython, Python: x.Version(), Sandbox: x.Walls(), Unsandboxed: o.Unsafe, Timeout: o.Timeout.Seconds(), Memory: memory,
+		Executor: CPython, Python: x.Version(), Sandbox: x.Layers(), Unsandboxed: o.Unsafe, Timeout: o.Timeout.Seconds(), Memory: memory,
 	}
 	return &Executor{x, info, x.Sanitize, x.Close}, nil
 }

@@ -193,7 +193,7 @@ func structuresOf(tasks []string, shards []finishedShard) []eval.Structure {
 }
 
 // agree finds what two shards have not in common but should. Where the problems
-// were read from does not matter, nor which walls stood.
+// were read from does not matter, nor which layers stood.
 func agree(a, b finishedShard) error {
 	describe := func(s finishedShard) ([]byte, error) {
 		r := s.record
@@ -222,19 +222,19 @@ func agree(a, b finishedShard) error {
 	return nil
 }
 
-// sandboxes are the walls that stood, of all kinds of machine there were.
+// sandboxes are the layers that stood, of all kinds of machine there were.
 func sandboxes(shards []finishedShard) string {
 	var all []string
 	for _, s := range shards {
 		all = append(all, strings.Split(s.record.Evaluation.Sandbox, otherwise)...)
 	}
-	return joinWalls(all)
+	return joinLayers(all)
 }
 
-// otherwise stands between the walls of different machines.
+// otherwise stands between the layers of different machines.
 const otherwise = " | "
 
-// joinWalls says which different walls stood.
-func joinWalls(walls []string) string {
-	return strings.Join(slices.Compact(slices.Sorted(slices.Values(walls))), otherwise)
+// joinLayers says which different layers stood.
+func joinLayers(layers []string) string {
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(layers))), otherwise)
 }

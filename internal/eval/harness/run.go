@@ -62,7 +62,7 @@ func start(p Plan) (*run, error) {
 	if err := os.MkdirAll(p.Out, 0o755); err != nil {
 		return nil, err
 	}
-	// Verdicts do not depend on the walls that stood, which may be others when an
+	// Verdicts do not depend on the layers that stood, which may be others when an
 	// evaluation goes on.
 	judging := work{r.evaluation.Settings, p.Shard.String()}
 	judging.Sandbox = ""
@@ -86,7 +86,7 @@ func start(p Plan) (*run, error) {
 		r.close()
 		return nil, err
 	}
-	r.evaluation.Sandbox = joinWalls(r.verdicts.circumstances)
+	r.evaluation.Sandbox = joinLayers(r.verdicts.circumstances)
 	return r, nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkStart compares starting a program behind walls, from Start to the
+// BenchmarkStart compares starting a program behind layers, from Start to the
 // end of Wait, with executing it alone. Each reports medians; the processor
 // time is that of all processes that take part.
 func BenchmarkStart(b *testing.B) {

@@ -255,7 +255,7 @@ func TestCgroup(t *testing.T) {
 			dir, available := realCgroup(t)
 			tests := []string{"TestInsideCgroup", "TestProgram", "TestFork", "TestKill", "TestLauncherKilled"}
 			if slices.Contains(available, "memory") {
-				tests = append(tests, "TestProbes", "TestLimits")
+				tests = append(tests, "TestChecks", "TestLimits")
 			}
 			binary := publicBinary(t)
 			c := exec.Command(binary, "-test.v", "-test.run=^("+strings.Join(tests, "|")+")$")
@@ -307,8 +307,8 @@ func TestInsideCgroup(t *testing.T) {
 	// The second finds what the first made.
 	for range 2 {
 		s := openSandbox(t, Options{ReadOnly: pythonFiles})
-		if walls := s.Walls(); walls[len(walls)-1] != MemoryByCgroup || !strings.HasSuffix(s.String(), ", memory by cgroup") {
-			t.Errorf("walls %q", s)
+		if layers := s.Layers(); layers[len(layers)-1] != MemoryByCgroup || !strings.HasSuffix(s.String(), ", memory by cgroup") {
+			t.Errorf("layers %q", s)
 		}
 		p, r := startPython(t, s, Command{Fork: true}, "os.fork(); print(1); time.sleep(1000)")
 		for range 2 {

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file writes the script of a confined process: it builds walls around
+// This file writes the script of a confined process: it builds layers around
 // itself, step by step, each of which needs rights that a later one gives up,
 // and then executes the program. Nothing hostile runs in it before that.
 
-// A plan says which walls to build.
+// A plan says which layers to build.
 type plan struct {
 	Namespaces bool // mount, pid, network, IPC, UTS and cgroup namespaces
 	User       bool // the others are made with a user namespace, as an ordinary user's
 	Landlock   int  // version, 0 for none
-	Seccomp    bool // stands wherever any wall does
+	Seccomp    bool // stands wherever any layer does
 }
 
 func (p plan) cloneFlags() uintptr {

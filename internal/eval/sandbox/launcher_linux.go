@@ -184,11 +184,11 @@ func (l *launcher) prepare(args []string) error {
 
 // greet tells the user's process what limits memory. If that is gone, serve will see it.
 func (l *launcher) greet() {
-	wall := MemoryByRlimit
+	layer := MemoryByRlimit
 	if l.cgroup != nil {
-		wall = MemoryByCgroup
+		layer = MemoryByCgroup
 	}
-	_ = unix.Send(launcherSocket, []byte(wall), unix.MSG_NOSIGNAL)
+	_ = unix.Send(launcherSocket, []byte(layer), unix.MSG_NOSIGNAL)
 }
 
 // high moves a descriptor to where confined processes have none of their own.
@@ -310,7 +310,7 @@ func (l *launcher) start(c *child) error {
 	c.steps = s.names
 	pid, err := s.start(c.plan.cloneFlags(), &c.failure)
 	if err != nil {
-		return fmt.Errorf("starting a process with its walls: %w", err)
+		return fmt.Errorf("starting a process with its layers: %w", err)
 	}
 	c.mu.Lock()
 	c.pid = pid

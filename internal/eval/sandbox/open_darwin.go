@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// On macOS the wall is the kernel's Seatbelt, by way of sandbox-exec. For each
+// On macOS the layer is the kernel's Seatbelt, by way of sandbox-exec. For each
 // program there is a keeper, this program itself, which sets limits, starts
 // sandbox-exec, watches the memory, and kills when its own starter is gone: the
 // system has nothing like PR_SET_PDEATHSIG.
@@ -44,8 +44,8 @@ func Main(args []string) int {
 	if len(args) == 2 && args[0] == "keep" {
 		return keep(args[1])
 	}
-	if len(args) == 2 && args[0] == "probe" {
-		return probe(args[1])
+	if len(args) == 2 && args[0] == "check" {
+		return check(args[1])
 	}
 	fmt.Fprintln(os.Stderr, "this command is for the program's own use")
 	return 2
@@ -74,8 +74,8 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 	if o.Unsafe {
 		return &Sandbox{backend: b}, nil
 	}
-	s := &Sandbox{walls: []Wall{SandboxExec, MemoryByWatcher}, backend: b, missing: []string{"pid, mount or network namespace"}}
-	found, err := s.Probes(ctx)
+	s := &Sandbox{layers: []Layer{SandboxExec, MemoryByWatcher}, backend: b, missing: []string{"pid, mount or network namespace"}}
+	found, err := s.Checks(ctx)
 	for _, p := range found {
 		if err == nil && !p.Held {
 			err = fmt.Errorf("%s: %s", p.Name, p.Seen)
@@ -290,11 +290,11 @@ func (p *Process) Times() (cpu, waiting time.Duration) {
 	}
 }
 
-// Probes tries the wall from within and returns what held.
-func (s *Sandbox) Probes(ctx context.Context) ([]Probe, error) {
+// Checks tries the layer from within and returns what held.
+func (s *Sandbox) Checks(ctx context.Context) ([]Check, error) {
 	b, ok := s.backend.(*darwin)
 	if !ok || b.Unsafe {
-		return nil, errors.New("sandbox: there are no walls to try")
+		return nil, errors.New("sandbox: there are no layers to try")
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -305,27 +305,27 @@ func (s *Sandbox) Probes(ctx context.Context) ([]Probe, error) {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	defer r.Close()
-	p, err := b.Start(Command{Path: b.Command[0], Args: append(slices.Clone(b.Command), "probe", home), Files: []*os.File{w}})
+	p, err := b.Start(Command{Path: b.Command[0], Args: append(slices.Clone(b.Command), "check", home), Files: []*os.File{w}})
 	w.Close()
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
 	defer stop()
-	var found []Probe
+	var found []Check
 	err = json.NewDecoder(r).Decode(&found)
 	if end, lost := p.Wait(); lost != nil || err != nil {
-		return nil, fmt.Errorf("the program that tries the wall ended with status %d, signal %d", end.ExitCode, end.Signal)
+		return nil, fmt.Errorf("the program that tries the layer ended with status %d, signal %d", end.ExitCode, end.Signal)
 	}
 	return found, ctx.Err()
 }
 
-// probe is the main function of a confined program that attempts what it must
+// check is the main function of a confined program that attempts what it must
 // not and writes what came of it to descriptor 3.
-func probe(home string) int {
-	var found []Probe
+func check(home string) int {
+	var found []Check
 	try := func(name string, attempt func() error) {
-		p := Probe{Name: name, Seen: "it could"}
+		p := Check{Name: name, Seen: "it could"}
 		if err := attempt(); err != nil {
 			p.Held, p.Seen = true, err.Error()
 		}
@@ -341,7 +341,7 @@ func probe(home string) int {
 	try("reading the host's files", func() error { _, err := os.ReadFile("/etc/passwd"); return err })
 	try("reading the user's folder", func() error { _, err := os.ReadDir(home); return err })
 	try("writing to the user's folder", func() error {
-		path := filepath.Join(home, ".nfcot-sandbox-probe")
+		path := filepath.Join(home, ".nfcot-sandbox-check")
 		defer os.Remove(path)
 		return os.WriteFile(path, nil, 0o600)
 	})

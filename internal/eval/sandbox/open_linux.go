@@ -23,8 +23,8 @@ func Main(args []string) int {
 		switch args[0] {
 		case "launch":
 			return launch(args[1:])
-		case "probe":
-			return probe(args[1:])
+		case "check":
+			return check(args[1:])
 		}
 	}
 	fmt.Fprintln(os.Stderr, "this command is for the program's own use")
@@ -35,10 +35,10 @@ func Main(args []string) int {
 type linux struct {
 	command []string // starts the confined half
 	tree    []entry
-	unsafe  bool // there are no walls
+	unsafe  bool // there are no layers
 
-	namespaces bool // programs have scratch folders of their own
-	memory     Wall // what limits it
+	namespaces bool  // programs have scratch folders of their own
+	memory     Layer // what limits it
 	launcher   *os.Process
 
 	mu     sync.Mutex
@@ -78,23 +78,23 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := b.probes(ctx, "")
+		found, err := b.checks(ctx, "")
 		if err == nil {
 			err = firstBreach(found)
 		}
 		if err == nil {
-			return &Sandbox{walls: p.walls(b.memory), missing: p.missing(), because: strings.Join(missing, "; "), backend: b}, nil
+			return &Sandbox{layers: p.layers(b.memory), missing: p.missing(), because: strings.Join(missing, "; "), backend: b}, nil
 		}
 		b.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		missing = append(missing, fmt.Sprintf("with %s: %v", (&Sandbox{walls: p.walls(b.memory)}).String(), err))
+		missing = append(missing, fmt.Sprintf("with %s: %v", (&Sandbox{layers: p.layers(b.memory)}).String(), err))
 	}
 	return nil, &Refused{Missing: strings.Join(missing, "; "), Remedy: remedy}
 }
 
-// remedy says how to get walls where there are none.
+// remedy says how to get layers where there are none.
 const remedy = "allow user namespaces (sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone and " +
 	"kernel.apparmor_restrict_unprivileged_userns; in a container: --security-opt seccomp=unconfined --security-opt apparmor=unconfined), " +
 	"or use a kernel from 6.7 on with Landlock among its lsm="
@@ -107,8 +107,8 @@ func (p plan) missing() []string {
 	return []string{"pid, mount or network namespace"}
 }
 
-func (p plan) walls(memory Wall) []Wall {
-	var w []Wall
+func (p plan) layers(memory Layer) []Layer {
+	var w []Layer
 	if p.Namespaces {
 		w = append(w, Namespaces)
 	}
@@ -162,7 +162,7 @@ func startLauncher(command []string, p plan, entries []entry) (*linux, error) {
 
 // greeting is what the launcher says limits memory, once it is ready. If it
 // could not get ready, the first program to start will tell.
-func greeting(socket int) Wall {
+func greeting(socket int) Layer {
 	buffer := make([]byte, 64)
 	for {
 		n, err := unix.Read(socket, buffer)
@@ -171,7 +171,7 @@ func greeting(socket int) Wall {
 		case err != nil || n == 0:
 			return MemoryByRlimit
 		default:
-			return Wall(buffer[:n])
+			return Layer(buffer[:n])
 		}
 	}
 }

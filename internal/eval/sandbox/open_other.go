@@ -18,7 +18,7 @@ func open(context.Context, Options) (*Sandbox, error) {
 // Times returns nothing here.
 func (p *Process) Times() (cpu, waiting time.Duration) { return 0, 0 }
 
-// Probes has nothing to try here.
-func (s *Sandbox) Probes(context.Context) ([]Probe, error) {
-	return nil, errors.New("sandbox: there are no walls to try")
+// Checks has nothing to try here.
+func (s *Sandbox) Checks(context.Context) ([]Check, error) {
+	return nil, errors.New("sandbox: there are no layers to try")
 }

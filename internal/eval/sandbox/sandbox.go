@@ -1,4 +1,4 @@
-// Package sandbox runs one hostile process at a time behind walls of the
+// Package sandbox runs one hostile process at a time behind layers of protection of the
 // operating system: it reads the files that it is given, writes into a small
 // scratch folder that vanishes with it, and reaches nothing and nobody else.
 //
@@ -7,7 +7,7 @@
 //	the user's process  Open, Start, Wait; it never forks while it is large
 //	the launcher        one small process per Sandbox that starts, watches and
 //	                    buries the confined ones (launcher_linux.go)
-//	the confined half   builds the walls around itself and becomes, by its last
+//	the confined half   builds the layers around itself and becomes, by its last
 //	                    system call, the program to confine (confine_linux.go)
 package sandbox
 
@@ -35,25 +35,25 @@ type Options struct {
 	// the way to them are there too.
 	ReadOnly []string
 
-	// Unsafe leaves all walls away. Limits remain.
+	// Unsafe leaves all layers away. Limits remain.
 	Unsafe bool
 }
 
-// A Wall is something that stands between a confined program and the host.
-type Wall string
+// A Layer is something that stands between a confined program and the host.
+type Layer string
 
-// Walls.
+// Layers.
 const (
-	Namespaces      Wall = "namespaces" // files, processes, network, IPC and host name of its own
-	Seccomp         Wall = "seccomp"    // few system calls
-	Landlock        Wall = "landlock"   // few files, whatever the path
-	SandboxExec     Wall = "sandbox-exec"
-	MemoryByCgroup  Wall = "memory by cgroup" // and by rlimit
-	MemoryByRlimit  Wall = "memory by rlimit"
-	MemoryByWatcher Wall = "memory by a watcher"
+	Namespaces      Layer = "namespaces" // files, processes, network, IPC and host name of its own
+	Seccomp         Layer = "seccomp"    // few system calls
+	Landlock        Layer = "landlock"   // few files, whatever the path
+	SandboxExec     Layer = "sandbox-exec"
+	MemoryByCgroup  Layer = "memory by cgroup" // and by rlimit
+	MemoryByRlimit  Layer = "memory by rlimit"
+	MemoryByWatcher Layer = "memory by a watcher"
 )
 
-// Refused is the error of Open where too few walls stand.
+// Refused is the error of Open where too few layers stand.
 type Refused struct {
 	Missing string // what is not there, and how that showed
 	Remedy  string
@@ -122,9 +122,9 @@ func (p *Process) Wait() (End, error) {
 
 // A Sandbox confines programs. Its methods may be called concurrently.
 type Sandbox struct {
-	walls   []Wall
+	layers  []Layer
 	missing []string // what users should know is not there
-	because string   // why more walls could not be had
+	because string   // why more layers could not be had
 	backend
 }
 
@@ -134,21 +134,21 @@ type backend interface {
 	Close() error
 }
 
-// Walls returns what stands between confined programs and the host.
-func (s *Sandbox) Walls() []Wall { return s.walls }
+// Layers returns what stands between confined programs and the host.
+func (s *Sandbox) Layers() []Layer { return s.layers }
 
-// String is Walls in one line for a report, with what is missing.
+// String is Layers in one line for a report, with what is missing.
 func (s *Sandbox) String() string {
-	var walls, memory []string
-	for _, w := range s.walls {
+	var layers, memory []string
+	for _, w := range s.layers {
 		switch w {
 		case MemoryByCgroup, MemoryByRlimit, MemoryByWatcher:
 			memory = append(memory, string(w))
 		default:
-			walls = append(walls, string(w))
+			layers = append(layers, string(w))
 		}
 	}
-	line := strings.Join(append([]string{cmp.Or(strings.Join(walls, "+"), "none")}, memory...), ", ")
+	line := strings.Join(append([]string{cmp.Or(strings.Join(layers, "+"), "none")}, memory...), ", ")
 	if len(s.missing) > 0 {
 		line += "; no " + strings.Join(s.missing, ", no ")
 	}
@@ -158,14 +158,14 @@ func (s *Sandbox) String() string {
 	return line
 }
 
-// Open finds the strongest walls that this system has, by trying them. Where
+// Open finds the strongest layers that this system has, by trying them. Where
 // too few stand, the error is a *Refused.
 func Open(ctx context.Context, o Options) (*Sandbox, error) { return open(ctx, o) }
 
-// A Probe is an attempt of a confined program to do what it must not, or to get
+// A Check is an attempt of a confined program to do what it must not, or to get
 // more than its share.
-type Probe struct {
-	Name string
-	Held bool   // the walls held
-	Seen string // what came of the attempt
+type Check struct {
+	Name string `json:"name"`
+	Held bool   `json:"held"` // the layers held
+	Seen string `json:"seen"` // what came of the attempt
 }

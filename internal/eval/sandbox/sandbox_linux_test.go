@@ -151,16 +151,16 @@ var environments = []struct {
 	namespace bool     // in a user namespace of the test's own
 	user      bool     // as an ordinary user
 	stages    []string // what is given up
-	want      []Wall   // nil: refused
+	want      []Layer  // nil: refused
 }{
-	{name: "user", user: true, want: []Wall{Namespaces, Seccomp, Landlock}},
-	{name: "user without user namespaces", namespace: true, stages: []string{"user namespaces", "root"}, want: []Wall{Seccomp, Landlock}},
-	{name: "root without CAP_SYS_ADMIN", stages: []string{"CAP_SYS_ADMIN"}, want: []Wall{Seccomp, Landlock}},
-	{name: "root without Landlock", stages: []string{"Landlock"}, want: []Wall{Namespaces, Seccomp}},
+	{name: "user", user: true, want: []Layer{Namespaces, Seccomp, Landlock}},
+	{name: "user without user namespaces", namespace: true, stages: []string{"user namespaces", "root"}, want: []Layer{Seccomp, Landlock}},
+	{name: "root without CAP_SYS_ADMIN", stages: []string{"CAP_SYS_ADMIN"}, want: []Layer{Seccomp, Landlock}},
+	{name: "root without Landlock", stages: []string{"Landlock"}, want: []Layer{Namespaces, Seccomp}},
 	{name: "user with nothing", namespace: true, stages: []string{"Landlock", "user namespaces", "root"}},
 }
 
-// wanted is a variable with the walls that must stand, as JSON.
+// wanted is a variable with the layers that must stand, as JSON.
 const wanted = "NFCOT_TEST_WALLS"
 
 // TestEnvironments runs the other tests in poorer environments, each in a
@@ -177,7 +177,7 @@ func TestEnvironments(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			want, _ := json.Marshal(e.want)
 			c := exec.Command(binary, "-test.v", "-test.run=^("+strings.Join([]string{
-				"TestWalls", "TestProbes", "TestProgram", "TestTimes", "TestFork", "TestLimits", "TestKill", "TestDescriptors", "TestScratchIsRemoved", "TestLauncherKilled",
+				"TestLayers", "TestChecks", "TestProgram", "TestTimes", "TestFork", "TestLimits", "TestKill", "TestDescriptors", "TestScratchIsRemoved", "TestLauncherKilled",
 				"TestKilledAtAnyMoment",
 			}, "|")+")$")
 			c.Dir = filepath.Dir(binary)
@@ -219,9 +219,9 @@ func publicBinary(t *testing.T) string {
 	return binary
 }
 
-// TestWalls is one of those that TestEnvironments runs, which knows what must stand there.
-func TestWalls(t *testing.T) {
-	var want []Wall
+// TestLayers is one of those that TestEnvironments runs, which knows what must stand there.
+func TestLayers(t *testing.T) {
+	var want []Layer
 	text := os.Getenv(wanted)
 	if text == "" {
 		return
@@ -238,30 +238,30 @@ func TestWalls(t *testing.T) {
 		return
 	}
 	s := openSandbox(t, Options{})
-	if got := s.Walls(); !slices.Equal(got[:len(got)-1], want) {
-		t.Errorf("walls %v, want %v", got, want)
+	if got := s.Layers(); !slices.Equal(got[:len(got)-1], want) {
+		t.Errorf("layers %v, want %v", got, want)
 	}
 	if got, warns := s.String(), strings.Contains(s.String(), "no pid"); warns != !slices.Contains(want, Namespaces) {
 		t.Errorf("%q warns of missing namespaces: %v", got, warns)
 	}
 }
 
-// skipRefused leaves tests out where TestWalls wants no walls at all.
+// skipRefused leaves tests out where TestLayers wants no layers at all.
 func skipRefused(t *testing.T) {
 	if os.Getenv(wanted) == "null" {
 		t.Skip("no program runs here")
 	}
 }
 
-func TestProbes(t *testing.T) {
+func TestChecks(t *testing.T) {
 	skipRefused(t)
 	s := openSandbox(t, Options{})
-	found, err := s.Probes(context.Background())
+	found, err := s.Checks(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(found) != len(attempts) {
-		t.Errorf("%d results of %d probes", len(found), len(attempts))
+		t.Errorf("%d results of %d checks", len(found), len(attempts))
 	}
 	for _, p := range found {
 		t.Logf("%-40s %v  %s", p.Name, p.Held, p.Seen)

@@ -100,7 +100,7 @@ func trace(path string, links, bound map[string]entry) error {
 	return nil
 }
 
-// ownLibraries returns the files that this program, which the probes run, needs
+// ownLibraries returns the files that this program, which the checks run, needs
 // to start where it is linked dynamically, as a build with cgo is. A static one
 // needs none.
 func ownLibraries() ([]string, error) {

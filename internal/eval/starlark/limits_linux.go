@@ -24,14 +24,14 @@ func limitAddressSpace(more int64) error {
 	if _, err := fmt.Sscan(string(statm), &pages); err != nil {
 		return fmt.Errorf("/proc/self/statm: found %q, expected a number of pages first", statm)
 	}
-	wall := uint64(pages)*uint64(os.Getpagesize()) + uint64(more)
+	limit := uint64(pages)*uint64(os.Getpagesize()) + uint64(more)
 
 	var old syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &old); err != nil {
 		return err
 	}
-	wall = min(wall, old.Max) // raising a limit is for root
-	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: wall, Max: wall}); err != nil {
+	limit = min(limit, old.Max) // raising a limit is for root
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
 		return err
 	}
 	return syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})

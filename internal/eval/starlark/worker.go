@@ -98,7 +98,7 @@ func WorkerMain(stdin io.Reader, stdout io.Writer) error {
 // watcher ends the process when it is over the limit. That takes some
 // milliseconds, and much longer while the program copies a large block, as the
 // collector then waits for the program and everybody else for the collector.
-// So there is a wall behind the watcher where the operating system has one, at
+// So there is a limit behind the watcher where the operating system has one, at
 // several times the limit: collections need room, and a growing stack is copied.
 func limitMemory(limit int64) error {
 	runtime.GOMAXPROCS(2) // the program, and the watcher or the garbage collector

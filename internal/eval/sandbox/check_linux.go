@@ -18,10 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file tries the walls: this program itself runs confined and attempts
-// what a hostile one would. Open believes in no wall that it has not tried.
+// This file tries the layers: this program itself runs confined and attempts
+// what a hostile one would. Open believes in no layer that it has not tried.
 
-// A target is what the outside has for probes to reach.
+// A target is what the outside has for checks to reach.
 type target struct {
 	Parent int        // the user's process, on the host
 	Port   int        // where it listens on the loopback interface
@@ -84,7 +84,7 @@ func (h hostFile) create() error {
 	if err := h.check(dir); err != nil {
 		return err
 	}
-	const name = scratchPrefix + "probe"
+	const name = scratchPrefix + "check"
 	fd, err := unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
@@ -105,15 +105,15 @@ func none(files []hostFile, attempt func(hostFile) error) error {
 	return err
 }
 
-// An attempt is a probe from within. Those that a wall may answer with death
+// An attempt is a check from within. Those that a layer may answer with death
 // have a process to themselves.
 type attempt struct {
 	name  string
-	try   func(target) error // nil if it went through the wall
+	try   func(target) error // nil if it went through the layer
 	alone bool
 	fork  bool
 	// fatal says whether the end of a process that did not survive its attempt
-	// is what the wall should do.
+	// is what the layer should do.
 	fatal func(End) bool
 }
 
@@ -148,7 +148,7 @@ func killedBy(signals ...unix.Signal) func(End) bool {
 
 var bytePath = [2]byte{'/', 0}
 
-// attempts are all probes. Their order is that of the report.
+// attempts are all checks. Their order is that of the report.
 var attempts = slices.Concat([]attempt{
 	{name: "network socket", try: func(t target) error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
@@ -176,7 +176,7 @@ var attempts = slices.Concat([]attempt{
 	}},
 	{name: "reading the host's files", try: func(t target) error { return none(t.Files, hostFile.open) }},
 	{name: "writing to the host's folders", try: func(t target) error { return none(t.Dirs, hostFile.create) }},
-	{name: "writing to the root", try: func(t target) error { return os.WriteFile("/"+scratchPrefix+"probe", nil, 0o600) }},
+	{name: "writing to the root", try: func(t target) error { return os.WriteFile("/"+scratchPrefix+"check", nil, 0o600) }},
 	{name: "a host's device", try: func(t target) error {
 		var err error
 		for _, path := range []string{"/dev/mem", "/dev/kmsg", "/dev/tty", "/dev/fuse"} {
@@ -340,9 +340,9 @@ func writeFiles(n, size int) error {
 	return nil
 }
 
-// probe is the main function of a confined program that makes attempts and
-// writes, for each, a line with a Probe to descriptor 3.
-func probe(args []string) int {
+// check is the main function of a confined program that makes attempts and
+// writes, for each, a line with a Check to descriptor 3.
+func check(args []string) int {
 	var t target
 	if len(args) != 2 || json.Unmarshal([]byte(args[0]), &t) != nil {
 		return 2
@@ -353,7 +353,7 @@ func probe(args []string) int {
 			continue
 		}
 		err := a.try(t)
-		p := Probe{Name: a.name, Held: err != nil && !errors.Is(err, errThrough), Seen: "it could"}
+		p := Check{Name: a.name, Held: err != nil && !errors.Is(err, errThrough), Seen: "it could"}
 		if err != nil {
 			p.Seen = err.Error()
 		}
@@ -365,20 +365,20 @@ func probe(args []string) int {
 	return 0
 }
 
-// Probes tries each wall from within and returns what held. The error is for
-// probes that could not be made.
-func (s *Sandbox) Probes(ctx context.Context) ([]Probe, error) {
+// Checks tries each layer from within and returns what held. The error is for
+// checks that could not be made.
+func (s *Sandbox) Checks(ctx context.Context) ([]Check, error) {
 	b, ok := s.backend.(*linux)
 	if !ok || b.unsafe {
-		return nil, errors.New("sandbox: there are no walls to try")
+		return nil, errors.New("sandbox: there are no layers to try")
 	}
-	found, err := b.probes(ctx, "")
+	found, err := b.checks(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range attempts {
 		if a.alone {
-			more, err := b.probes(ctx, a.name)
+			more, err := b.checks(ctx, a.name)
 			if err != nil {
 				return nil, err
 			}
@@ -388,8 +388,8 @@ func (s *Sandbox) Probes(ctx context.Context) ([]Probe, error) {
 	return found, nil
 }
 
-// probes makes the attempts of the given name, or all that are not alone.
-func (b *linux) probes(ctx context.Context, name string) ([]Probe, error) {
+// checks makes the attempts of the given name, or all that are not alone.
+func (b *linux) checks(ctx context.Context, name string) ([]Check, error) {
 	home, _ := os.UserHomeDir() // "" if there is none, and then no file has that name
 	dir, _ := os.Getwd()
 	t := target{
@@ -415,7 +415,7 @@ func (b *linux) probes(ctx context.Context, name string) ([]Probe, error) {
 		only = attempts[i]
 	}
 	p, err := b.Start(Command{
-		Path: b.command[0], Args: append(slices.Clone(b.command), "probe", string(text), name), Files: []*os.File{w}, Fork: only.fork,
+		Path: b.command[0], Args: append(slices.Clone(b.command), "check", string(text), name), Files: []*os.File{w}, Fork: only.fork,
 	})
 	w.Close()
 	if err != nil {
@@ -431,28 +431,28 @@ func (b *linux) probes(ctx context.Context, name string) ([]Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []Probe
+	var found []Check
 	for line := range strings.Lines(string(output)) {
-		var p Probe
+		var p Check
 		if err := json.Unmarshal([]byte(line), &p); err != nil {
-			return nil, fmt.Errorf("sandbox: probe: %w", err)
+			return nil, fmt.Errorf("sandbox: check: %w", err)
 		}
 		found = append(found, p)
 	}
 	switch {
 	case name == "" && (end.ExitCode != 0 || len(found) == 0):
-		return nil, fmt.Errorf("the program that tries the walls ended with status %d, signal %d", end.ExitCode, end.Signal)
+		return nil, fmt.Errorf("the program that tries the layers ended with status %d, signal %d", end.ExitCode, end.Signal)
 	case name != "" && len(found) == 0:
 		seen := fmt.Sprintf("ended with status %d", end.ExitCode)
 		if end.Signal != 0 {
 			seen = fmt.Sprintf("killed by signal %d", end.Signal)
 		}
-		found = append(found, Probe{Name: name, Held: only.fatal != nil && only.fatal(end), Seen: seen})
+		found = append(found, Check{Name: name, Held: only.fatal != nil && only.fatal(end), Seen: seen})
 	}
 	return found, nil
 }
 
-// listen listens on the loopback interface, for a probe to connect to.
+// listen listens on the loopback interface, for a check to connect to.
 func listen() (fd, port int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -472,8 +472,8 @@ func listen() (fd, port int, err error) {
 	return fd, name.(*unix.SockaddrInet4).Port, nil
 }
 
-// firstBreach returns the first wall that did not hold.
-func firstBreach(found []Probe) error {
+// firstBreach returns the first layer that did not hold.
+func firstBreach(found []Check) error {
 	for _, p := range found {
 		if !p.Held {
 			return fmt.Errorf("%s: %s", p.Name, p.Seen)
