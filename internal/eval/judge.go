@@ -54,7 +54,7 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 		group sync.WaitGroup
 		queue = newQueue()
 		mu    sync.Mutex // guards slow and serializes yield
-		slow  []Indexed // samples stopped by the wall clock
+		slow  []Indexed  // samples stopped by the wall clock
 	)
 	judge := func(s Indexed, final bool) error {
 		p, ok := tasks[s.TaskID]

@@ -83,7 +83,7 @@ type verdict struct {
 
 // A summary is what an evaluation says of itself, after all verdicts.
 type summary struct {
-	Layers             string
+	Layers            string
 	OpenBefore        int // descriptors
 	OpenAfter         int
 	GoroutinesBefore  int

@@ -13,34 +13,34 @@ import (
 	"nfcot/internal/ckpt"
 )
 
-// A journal is the file of work that is under way: a line that describes the
-// work, then a line for each numbered piece of it that is done, in the order in
-// which they were. Whoever starts the same work again, after an interruption or
-// a kill at any moment, goes on from there.
+// A journal is the file of a plan that is being carried out: a line with the plan,
+// then a line for each numbered row that is done, in the order in which they were.
+// Whoever starts the same plan again, after an interruption or a kill at any moment,
+// goes on from there.
 type journal[T any] struct {
 	path string
 	log  *ckpt.Log
 	rows map[int]T // by number
 
-	// circumstances are those under which rows were added, each once: what the
-	// rows do not depend on, but their readers want to know.
-	circumstances []string
+	// conditions are those under which rows were added, each once: what the rows do
+	// not depend on, but their readers want to know.
+	conditions []string
 }
 
-// entry is a line of a journal: the first one has the work, the others a row or
-// a circumstance of the rows that follow.
+// entry is a line of a journal: the first one has the plan, the others a row or a
+// condition of the rows that follow.
 type entry[T any] struct {
-	Work  json.RawMessage `json:"work,omitempty"`
-	Under string          `json:"under,omitempty"`
-	Index int             `json:"index"`
-	Row   *T              `json:"row,omitempty"`
+	Plan      json.RawMessage `json:"plan,omitempty"`
+	Condition string          `json:"condition,omitempty"`
+	Index     int             `json:"index"`
+	Row       *T              `json:"row,omitempty"`
 }
 
-// openJournal opens or creates the journal of some work, which is described by
-// everything that its rows depend on, as an object. A journal of other work, or a
-// damaged one, is begun anew, and logf is told so.
-func openJournal[T any](path string, work any, logf func(string, ...any)) (*journal[T], error) {
-	text, err := json.Marshal(work)
+// openJournal opens or creates the journal of a plan: everything that the rows
+// depend on, as an object. A journal of another plan, or a damaged one, is begun
+// anew, and logf is told so.
+func openJournal[T any](path string, plan any, logf func(string, ...any)) (*journal[T], error) {
+	text, err := json.Marshal(plan)
 	if err != nil {
 		return nil, err
 	}
@@ -60,25 +60,25 @@ func openJournal[T any](path string, work any, logf func(string, ...any)) (*jour
 		logf("eval: beginning anew: %s is of %s", path, difference)
 	}
 	clear(j.rows)
-	j.circumstances = nil
-	if err := errors.Join(os.Truncate(path, 0), log.Append(map[string]json.RawMessage{"work": text})); err != nil {
+	j.conditions = nil
+	if err := errors.Join(os.Truncate(path, 0), log.Append(map[string]json.RawMessage{"plan": text})); err != nil {
 		log.Close()
 		return nil, err
 	}
 	return j, nil
 }
 
-// read takes in the rows. It says how the journal's work is another one.
-func (j *journal[T]) read(work []byte) (difference string, err error) {
+// read takes in the rows. It says how the journal's plan is another one.
+func (j *journal[T]) read(plan []byte) (difference string, err error) {
 	first := true
 	for e, err := range ckpt.ReadJSONL[entry[T]](j.path) {
 		switch {
 		case err != nil:
 			return "", err
-		case first && !bytes.Equal(e.Work, work):
-			return differences(e.Work, work), nil
-		case !first && e.Under != "":
-			j.circumstances = append(j.circumstances, e.Under)
+		case first && !bytes.Equal(e.Plan, plan):
+			return differences(e.Plan, plan), nil
+		case !first && e.Condition != "":
+			j.conditions = append(j.conditions, e.Condition)
 		case !first && e.Row == nil:
 			return "", fmt.Errorf("%s: is damaged", j.path)
 		case !first:
@@ -89,7 +89,7 @@ func (j *journal[T]) read(work []byte) (difference string, err error) {
 	return "", nil
 }
 
-// differences names the keys in which the descriptions of two works differ.
+// differences names the keys in which two plans differ.
 func differences(a, b []byte) string {
 	var x, y, all map[string]json.RawMessage
 	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
@@ -106,13 +106,13 @@ func differences(a, b []byte) string {
 	return "an evaluation with another " + strings.Join(keys, ", ")
 }
 
-// under writes the circumstance under which rows will be added.
-func (j *journal[T]) under(circumstance string) error {
-	if circumstance == "" || slices.Contains(j.circumstances, circumstance) {
+// under writes the condition under which rows will be added.
+func (j *journal[T]) under(condition string) error {
+	if condition == "" || slices.Contains(j.conditions, condition) {
 		return nil
 	}
-	j.circumstances = append(j.circumstances, circumstance)
-	return j.log.Append(entry[T]{Under: circumstance})
+	j.conditions = append(j.conditions, condition)
+	return j.log.Append(entry[T]{Condition: condition})
 }
 
 // add writes a row. It may be called from several goroutines only if their
@@ -125,7 +125,7 @@ func (j *journal[T]) add(index int, row T) error {
 // close keeps the journal for the next time.
 func (j *journal[T]) close() error { return j.log.Close() }
 
-// remove ends the journal: its work has come to its end.
+// remove ends the journal: its plan is carried out.
 func (j *journal[T]) remove() error {
 	return errors.Join(j.log.Close(), os.Remove(j.path))
 }

@@ -64,7 +64,7 @@ func start(p Plan) (*run, error) {
 	}
 	// Verdicts do not depend on the layers that stood, which may be others when an
 	// evaluation goes on.
-	judging := work{r.evaluation.Settings, p.Shard.String()}
+	judging := judgingPlan{r.evaluation.Settings, p.Shard.String()}
 	judging.Sandbox = ""
 	var err error
 	if r.verdicts, err = openJournal[eval.Verdict](filepath.Join(p.Out, journalOf(verdictsFile)), judging, p.Logf); err != nil {
@@ -72,7 +72,7 @@ func start(p Plan) (*run, error) {
 	}
 	if p.Draw != nil {
 		x := r.evaluation
-		drawing := drawing{x.ProblemsHash, x.Seed, x.Recipe, x.Sampling, p.Shard.String()}
+		drawing := drawingPlan{x.ProblemsHash, x.Seed, x.Recipe, x.Sampling, p.Shard.String()}
 		r.samples, err = openJournal[eval.Sample](filepath.Join(p.Out, journalOf(samplesFile)), drawing, p.Logf)
 	}
 	if err == nil {
@@ -86,18 +86,18 @@ func start(p Plan) (*run, error) {
 		r.close()
 		return nil, err
 	}
-	r.evaluation.Sandbox = joinLayers(r.verdicts.circumstances)
+	r.evaluation.Sandbox = joinLayers(r.verdicts.conditions)
 	return r, nil
 }
 
-// work is what the verdicts of a shard depend on.
-type work struct {
+// judgingPlan is what the verdicts of a shard depend on.
+type judgingPlan struct {
 	Settings
 	Shard string `json:"shard"`
 }
 
-// drawing is what the samples drawn for a shard depend on.
-type drawing struct {
+// drawingPlan is what the samples drawn for a shard depend on.
+type drawingPlan struct {
 	Problems string          `json:"problems_sha256"`
 	Seed     uint64          `json:"seed"`
 	Recipe   string          `json:"recipe"`

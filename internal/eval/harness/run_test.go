@@ -180,16 +180,16 @@ func kill(t *rapid.T, journal string) {
 	}
 }
 
-// What a journal keeps is good for the same work only.
+// What a journal keeps is good for the same plan only.
 func TestJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
-	type work struct{ A, B int }
+	type plan struct{ A, B int }
 	var said bytes.Buffer
 	logf := func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) }
-	open := func(w work, rows int, say string) {
+	open := func(p plan, rows int, say string) {
 		t.Helper()
 		said.Reset()
-		j, err := openJournal[string](path, w, logf)
+		j, err := openJournal[string](path, p, logf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,26 +204,26 @@ func TestJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	open(work{1, 2}, 0, "")
-	open(work{1, 2}, 1, "")
-	open(work{1, 2}, 2, "")
-	open(work{1, 3}, 0, "eval: beginning anew: "+path+" is of an evaluation with another B\n")
-	open(work{1, 3}, 1, "")
+	open(plan{1, 2}, 0, "")
+	open(plan{1, 2}, 1, "")
+	open(plan{1, 2}, 2, "")
+	open(plan{1, 3}, 0, "eval: beginning anew: "+path+" is of an evaluation with another B\n")
+	open(plan{1, 3}, 1, "")
 	// A torn line is as good as none; one that was damaged is no journal.
 	log, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprint(log, `{"index":3,"row`)
-	open(work{1, 3}, 2, "")
+	open(plan{1, 3}, 2, "")
 	fmt.Fprint(log, "\x00\x00\n")
-	open(work{1, 3}, 0, "eval: beginning anew: "+path+":5: ")
+	open(plan{1, 3}, 0, "eval: beginning anew: "+path+":5: ")
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Circumstances are kept, each once.
+	// Conditions are kept, each once.
 	for range 2 {
-		j, err := openJournal[string](path, work{1, 3}, logf)
+		j, err := openJournal[string](path, plan{1, 3}, logf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,8 +232,8 @@ func TestJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := strings.Join(j.circumstances, ""); got != "ab" || len(j.rows) != 1 {
-			t.Errorf("circumstances are %q, and there are %d rows; want ab and 1", got, len(j.rows))
+		if got := strings.Join(j.conditions, ""); got != "ab" || len(j.rows) != 1 {
+			t.Errorf("conditions are %q, and there are %d rows; want ab and 1", got, len(j.rows))
 		}
 		j.close()
 	}
