@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"nfcot/internal/ckpt"
 )
@@ -68,17 +70,41 @@ func (d Document) Write(dir string) error {
 // markdownText keeps Markdown from reading names and intervals as its own marks.
 var markdownText = strings.NewReplacer("|", `\|`, "<", "&lt;", "~", `\~`, "*", `\*`, "_", `\_`).Replace
 
+// lineMark finds words that mean something to Markdown at the beginning of a line.
+var lineMark = regexp.MustCompile(`^([-+>]|#+|\d+[.)])$`)
+
+// wrap breaks a paragraph into lines of at most 120 columns.
+func wrap(paragraph string) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(paragraph) {
+		width := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+width > 120 && !lineMark.MatchString(word):
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += width
+	}
+	return b.String()
+}
+
 // writeMarkdown writes the document with links to the SVG files of its figures.
 func (d Document) writeMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n", markdownText(d.Title))
 	for _, paragraph := range d.Text {
-		fmt.Fprintf(&b, "\n%s\n", markdownText(paragraph))
+		fmt.Fprintf(&b, "\n%s\n", wrap(markdownText(paragraph)))
 	}
 	for _, s := range d.Sections {
 		fmt.Fprintf(&b, "\n## %s\n", markdownText(s.Title))
 		for _, paragraph := range s.Text {
-			fmt.Fprintf(&b, "\n%s\n", markdownText(paragraph))
+			fmt.Fprintf(&b, "\n%s\n", wrap(markdownText(paragraph)))
 		}
 		for _, f := range s.Figures {
 			fmt.Fprintf(&b, "\n![%s](%s.svg)\n", markdownText(f.Title), f.Name)

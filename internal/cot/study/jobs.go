@@ -87,34 +87,17 @@ func (p *Plan) Jobs(dir string) []Job {
 }
 
 func (p *Plan) job(dir string, e *Entry, s seed) Job {
-	j := Job{ID: e.id(s), Alone: e.Alone, out: filepath.Join(dir, e.file(s)), first: true}
-	j.Done = j.out
-	general := []string{"--quiet"}
-	if !e.Alone {
-		general = append(general, "--threads", strconv.Itoa(max(1, p.Threads)))
-	}
-	spec := e.specs()[e.kind]
-	switch e.kind {
-	case "train", "measure":
-		j.Args = append(j.Args, "train")
-	case "tokenize":
-		j.Args = append(j.Args, "tokenize", "train")
-	case "probe":
-		j.Args = append(j.Args, "probe", e.Probe.Kind)
-	default:
-		j.Args = append(j.Args, e.kind)
-	}
-	j.Args = append(j.Args, general...)
+	j := Job{ID: e.id(s), Args: p.command(e), Alone: e.Alone, out: filepath.Join(dir, e.file(s)), first: true}
 	switch e.kind {
 	case "train", "measure", "rl":
 		j.Done, j.State = filepath.Join(j.out, experiment.ModelFile), filepath.Join(j.out, experiment.StateDir)
 		j.Resume = append(slices.Clone(j.Args), "--resume", "-o", j.out)
 	case "eval":
 		j.Done = filepath.Join(j.out, "report.json")
+	default:
+		j.Done = j.out
 	}
-	if e.kind == "rl" || e.kind == "eval" || e.kind == "probe" {
-		j.Args = append(j.Args, "--workers", "1")
-	}
+	spec := e.specs()[e.kind]
 	for ref := range refs(spec) {
 		if other := p.byID[ref.ID]; !ref.outside() {
 			from, _ := p.under(other, s)
@@ -141,6 +124,27 @@ func (p *Plan) job(dir string, e *Entry, s seed) Job {
 		j.Steps = p.stepCounts(dir, e.Train.Steps, s)
 	}
 	return j
+}
+
+// command is the command that makes an entry, with the flags that the plan does not choose.
+func (p *Plan) command(e *Entry) []string {
+	args := []string{e.kind}
+	switch e.kind {
+	case "measure":
+		args = []string{"train"}
+	case "tokenize":
+		args = []string{"tokenize", "train"}
+	case "probe":
+		args = []string{"probe", e.Probe.Kind}
+	}
+	args = append(args, "--quiet")
+	if !e.Alone {
+		args = append(args, "--threads", strconv.Itoa(max(1, p.Threads)))
+	}
+	if e.kind == "rl" || e.kind == "eval" || e.kind == "probe" {
+		args = append(args, "--workers", "1")
+	}
+	return args
 }
 
 // stepCounts are the steps of a training's stages, in the order of their names.
