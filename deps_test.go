@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/cot/experiment": {"internal/cot", "internal/cot/data", "internal/tensor", "internal/tensor/kernel", "internal/transformer",
 		"internal/nfhead", "internal/tokenizer", "internal/ckpt"},
 	"internal/cot/minicode": {"internal/cot", "internal/eval", "internal/eval/bench"},
+	"internal/cot/speed":    {"internal/cot", "internal/transformer", "internal/tensor", "internal/tensor/kernel"},
 	"internal/cot/train":    {"internal/cot", "internal/cot/data", "internal/cot/experiment", "internal/tensor", "internal/ckpt"},
 	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/eval", "internal/eval/bench", "internal/tensor"},
 	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/eval", "internal/eval/bench",

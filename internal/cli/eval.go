@@ -16,6 +16,7 @@ import (
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
+	"nfcot/internal/tensor/kernel"
 )
 
 type evalOptions struct {
@@ -113,7 +114,7 @@ func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
 		if plan.Sampling, err = o.record(g); err != nil {
 			return nil, err
 		}
-		plan.Method, plan.N, plan.PeakMemory = run.Model.Method.Name, o.n, peakMemory
+		plan.Method, plan.N, plan.PeakMemory = run.Model.Method.Name, o.n, kernel.PeakMemory
 		plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
 			return g.Draw(ctx, b.Problems, missing)
 		}

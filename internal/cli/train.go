@@ -19,6 +19,7 @@ import (
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/tensor/kernel"
 )
 
 type trainOptions struct {
@@ -228,7 +229,7 @@ func nested(key, value string) []byte {
 // memoryLimit is how many bytes training may take; 0 if nobody knows.
 func (o trainOptions) memoryLimit() (int, error) {
 	if o.memory == "" {
-		return availableMemory(), nil
+		return kernel.AvailableMemory(), nil
 	}
 	n, err := parseBytes(o.memory)
 	if err != nil {
@@ -408,7 +409,7 @@ func (e *env) trainLoop(run *experiment.Run, data []cot.Encoded, limit int, resu
 		bar.set(m.Step, last)
 		flops += m.FLOPs
 		if m.Step == m.Steps {
-			m.PeakMemory = peakMemory()
+			m.PeakMemory = kernel.PeakMemory()
 		}
 		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts.All()) {
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {

@@ -1,4 +1,4 @@
-package cli
+package kernel
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// availableMemory is how many bytes this process can still have, by what the
+// AvailableMemory is how many bytes this process can still have, by what the
 // system has free and what its control group grants; 0 if that is not known.
-func availableMemory() int {
+func AvailableMemory() int {
 	available := 0
 	text, _ := os.ReadFile("/proc/meminfo")
 	for line := range strings.Lines(string(text)) {
@@ -26,10 +26,10 @@ func availableMemory() int {
 	return available
 }
 
-// peakMemory is how many bytes of memory this process has held at most since it
+// PeakMemory is how many bytes of memory this process has held at most since it
 // began; 0 if that is not known. What getrusage says would include what the program
 // held that started this one.
-func peakMemory() int64 {
+func PeakMemory() int64 {
 	text, _ := os.ReadFile("/proc/self/status")
 	for line := range strings.Lines(string(text)) {
 		var kib int64
