@@ -32,11 +32,19 @@ func (f *family) stored(name string) (theirs string, transposed bool) {
 		within = f.layers + "." + number + "."
 	}
 	for _, t := range f.tensors {
+		if strings.HasPrefix(t.ours, "model.") == (within != "") {
+			continue
+		}
 		if end, ok := strings.CutPrefix(rest, t.ours+"."); ok {
 			return within + t.theirs + "." + end, t.transposed && end == "weight"
 		}
 	}
 	return within + rest, false
+}
+
+// Conv1D says whether checkpoints of c's family have matrices [inputs, outputs].
+func (c Config) Conv1D() bool {
+	return slices.ContainsFunc(c.family().tensors, func(t tensorName) bool { return t.transposed })
 }
 
 // Stored is a parameter as checkpoints of c's family have it.
@@ -73,8 +81,8 @@ func (c Config) Open(f File) (*Checkpoint, Config, error) {
 	for _, name := range f.Names() {
 		k.has[name] = true
 	}
-	_, embeds := k.find(EmbeddingName)
-	if _, logits := k.find(LogitsName); c.Tied && embeds && logits {
+	_, embeds := k.Find(EmbeddingName)
+	if _, logits := k.Find(LogitsName); c.Tied && embeds && logits {
 		same, err := k.same(EmbeddingName, LogitsName, c.Hidden)
 		if err != nil {
 			return nil, c, err
@@ -108,9 +116,9 @@ func (k *Checkpoint) same(a, b string, cols int) (bool, error) {
 	return true, nil
 }
 
-// find is what the file calls a parameter, which it may have without the prefix of
+// Find is what the file calls a parameter, which it may have without the prefix of
 // the trunk. The embeddings of a tied model may be there as the table of logits.
-func (k *Checkpoint) find(name string) (theirs string, ok bool) {
+func (k *Checkpoint) Find(name string) (theirs string, ok bool) {
 	theirs, _ = k.family.stored(name)
 	if k.has[theirs] {
 		return theirs, true
@@ -126,7 +134,7 @@ func (k *Checkpoint) find(name string) (theirs string, ok bool) {
 
 // Has says whether the file has a parameter.
 func (k *Checkpoint) Has(name string) bool {
-	_, ok := k.find(name)
+	_, ok := k.Find(name)
 	return ok
 }
 
@@ -138,7 +146,7 @@ func (k *Checkpoint) Stranger(p *tensor.Params) string {
 		known[LogitsName] = true
 	}
 	for q := range p.All() {
-		if theirs, ok := k.find(q.Name); ok {
+		if theirs, ok := k.Find(q.Name); ok {
 			known[theirs] = true
 		}
 	}
@@ -155,7 +163,7 @@ func (k *Checkpoint) String() string { return k.file.String() }
 
 // Shape is the shape of a parameter.
 func (k *Checkpoint) Shape(name string) ([]int, error) {
-	theirs, _ := k.find(name)
+	theirs, _ := k.Find(name)
 	shape, err := k.file.Shape(theirs)
 	if _, transposed := k.family.stored(name); transposed && len(shape) == 2 {
 		shape = []int{shape[1], shape[0]}
@@ -165,7 +173,7 @@ func (k *Checkpoint) Shape(name string) ([]int, error) {
 
 // Weights copies numbers [from, from+len(dst)) of a parameter.
 func (k *Checkpoint) Weights(dst []float32, name string, from int) error {
-	theirs, _ := k.find(name)
+	theirs, _ := k.Find(name)
 	if _, transposed := k.family.stored(name); !transposed {
 		return k.file.Weights(dst, theirs, from)
 	}

@@ -42,10 +42,10 @@ type peftConfig struct {
 
 // saveAdapters writes the run's adapters.
 func (r *Run) saveAdapters() error {
-	lora := r.Experiment.LoRA
+	lora, model := r.Experiment.LoRA, r.Experiment.Model
 	config, err := json.MarshalIndent(peftConfig{
 		Type: "LORA", Task: "CAUSAL_LM", Base: r.Experiment.Source.Init, Rank: lora.Rank, Alpha: lora.Alpha, Bias: "none",
-		Targets: lora.TargetList(r.Experiment.Model), Inference: true, RankPattern: struct{}{}, AlphaPattern: struct{}{},
+		Targets: lora.TargetList(model), Inference: true, FanInFanOut: model.Conv1D(), RankPattern: struct{}{}, AlphaPattern: struct{}{},
 	}, "", "  ")
 	if err != nil {
 		return err
@@ -60,7 +60,8 @@ func (r *Run) saveAdapters() error {
 	var tensors []ckpt.Tensor
 	for p := range r.Model.Params.All() {
 		if transformer.IsAdapter(p.Name) {
-			tensors = append(tensors, ckpt.Tensor{Name: adapterPrefix + p.Name, Shape: p.Shape, Data: p.Data})
+			name, shape, numbers := model.Stored(p)
+			tensors = append(tensors, ckpt.Tensor{Name: adapterPrefix + name, Shape: shape, Data: numbers})
 		}
 	}
 	return ckpt.Write(filepath.Join(r.Dir, adapterFile), tensors, map[string]string{"format": "pt"})
@@ -77,7 +78,7 @@ func fuseAdapters(model transformer.Config, p *tensor.Params, dir string) error 
 	if err := json.Unmarshal(text, &c); err != nil {
 		return fmt.Errorf("%s: invalid JSON: %w", path, err)
 	}
-	if c.Type != "LORA" || c.Rank < 1 || c.RankStable || c.DoRA || c.FanInFanOut {
+	if c.Type != "LORA" || c.Rank < 1 || c.RankStable || c.DoRA || c.FanInFanOut != model.Conv1D() {
 		return fmt.Errorf("%s: found peft_type %q of rank %d; only plain LORA is supported", path, c.Type, c.Rank)
 	}
 	f, err := ckpt.Open(filepath.Join(dir, adapterFile))

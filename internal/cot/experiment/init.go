@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor"
@@ -39,9 +38,12 @@ func OpenOrigin(dir string) (*Origin, error) {
 	if !exists(filepath.Join(dir, data.ConfigFile)) {
 		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, data.ConfigFile)
 	}
-	var err error
-	o.Model, err = ReadModelConfig(dir)
-	return o, err
+	w, model, err := openPretrainedCheckpoint(dir)
+	if err != nil {
+		return nil, err
+	}
+	o.Model = model
+	return o, w.Close()
 }
 
 // LoadTokenizer reads the tokenizer. Special tokens that a model of others lacks
@@ -75,11 +77,11 @@ func exists(path string) bool {
 // counts: a run with adapters holds what it trained, and what it started from the
 // rest.
 type checkpoints struct {
-	files    []*ckpt.File
+	files    []*checkpoint
 	adapters []string // folders of adapters to fuse, the last one first
 }
 
-func openCheckpoints(dir string) (_ *checkpoints, err error) {
+func openCheckpoints(dir string, c transformer.Config) (_ *checkpoints, err error) {
 	w := new(checkpoints)
 	defer func() {
 		if err != nil {
@@ -87,7 +89,7 @@ func openCheckpoints(dir string) (_ *checkpoints, err error) {
 		}
 	}()
 	for {
-		f, err := ckpt.OpenModel(dir)
+		f, _, err := openCheckpoint(dir, c)
 		if err != nil {
 			return nil, err
 		}
@@ -111,9 +113,9 @@ func (w *checkpoints) close() {
 }
 
 // file returns the file that has a parameter, nil if none has.
-func (w *checkpoints) file(name string) *ckpt.File {
+func (w *checkpoints) file(name string) *checkpoint {
 	for _, f := range w.files {
-		if _, ok := f.Info(name); ok {
+		if f.Has(name) {
 			return f
 		}
 	}
@@ -126,7 +128,7 @@ func (w *checkpoints) file(name string) *ckpt.File {
 // parameter that is there must have its shape, except that rows for tokens may be
 // missing from a table.
 func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
-	w, err := openCheckpoints(dir)
+	w, err := openCheckpoints(dir, c.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +152,7 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 	}
 	m := newModel(p, c, special)
 	if err == nil && !isRun {
-		err = (&Run{Model: m}).checkNames(w.files[0])
+		err = m.checkNames(w.files[0])
 	}
 	for i := len(w.adapters) - 1; i >= 0 && err == nil; i-- {
 		err = fuseAdapters(c.Model, m.Params, w.adapters[i])
@@ -165,7 +167,7 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 // loadTable reads a table with a row for each token. The rows of new tokens,
 // whether the file has them or not, become the mean of the others: a new token
 // then starts as likely as the tokens are on average (Hewitt, 2021).
-func loadTable(x *tensor.Tensor, f *ckpt.File, name string, newTokens int) error {
+func loadTable(x *tensor.Tensor, f *checkpoint, name string, newTokens int) error {
 	shape, err := f.Shape(name)
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
@@ -27,10 +26,12 @@ const GenerationFile = "generation_config.json"
 // openPretrained reads a folder of Hugging Face's.
 func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	r := &Run{Dir: dir, Experiment: Experiment{Config: Config{Method: LM}}}
-	var err error
-	if r.Experiment.Model, err = ReadModelConfig(dir); err != nil {
+	w, model, err := openPretrainedCheckpoint(dir)
+	if err != nil {
 		return nil, err
 	}
+	defer w.Close()
+	r.Experiment.Model = model
 	special := cot.Special{EOS: -1, BOT: -1, CoT: -1, Ans: -1}
 	ends, err := endTokens(dir, r.Experiment.Model.Vocab)
 	if err != nil {
@@ -39,25 +40,20 @@ func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	if len(ends) > 0 {
 		special.EOS, special.MoreEOS = ends[0], ends[1:]
 	}
-	f, err := ckpt.OpenModel(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	words := make(chan error) // the tokenizer's file is large: it is read beside the weights
 	go func() {
 		var err error
 		r.Tokenizer, err = tokenizer.Load(dir)
 		words <- err
 	}()
-	err = r.load(f, special, format)
+	err = r.load(w, special, format)
 	if failed := <-words; failed != nil {
 		return nil, failed
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := r.checkNames(f); err != nil {
+	if err := r.Model.checkNames(w); err != nil {
 		return nil, err
 	}
 	if n := r.Tokenizer.VocabSize(); n > r.Experiment.Model.Vocab {
@@ -78,6 +74,47 @@ func ReadModelConfig(dir string) (transformer.Config, error) {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
+}
+
+// A checkpoint is the parameters of a model in its file, by the names that they have here.
+type checkpoint struct {
+	*transformer.Checkpoint
+	file *ckpt.File
+}
+
+// openCheckpoint opens the file of a model of shape c, which is returned as the file
+// corrects it. The caller closes it.
+func openCheckpoint(dir string, c transformer.Config) (*checkpoint, transformer.Config, error) {
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		return nil, c, err
+	}
+	from, c, err := c.Open(f)
+	if err != nil {
+		f.Close()
+		return nil, c, err
+	}
+	return &checkpoint{from, f}, c, nil
+}
+
+// openPretrainedCheckpoint reads the shape of a model of Hugging Face's and opens its file.
+func openPretrainedCheckpoint(dir string) (*checkpoint, transformer.Config, error) {
+	c, err := ReadModelConfig(dir)
+	if err != nil {
+		return nil, c, err
+	}
+	return openCheckpoint(dir, c)
+}
+
+func (w *checkpoint) Close() error { return w.file.Close() }
+
+// format is what the matrices are best kept in: bfloat16 if the file has them so.
+func (w *checkpoint) format() kernel.Format {
+	name, _ := w.Find(transformer.EmbeddingName)
+	if info, _ := w.file.Info(name); info.DType == ckpt.BF16 {
+		return kernel.BF16
+	}
+	return kernel.F32
 }
 
 // endTokens are the tokens that end an answer: what generation_config.json says,
@@ -116,17 +153,10 @@ func endTokens(dir string, vocab int) ([]int, error) {
 }
 
 // checkNames refuses a file with a tensor that the model does not have: the file's
-// model computes something else. Only the table of logits may be there although it
-// is tied, and what old versions stored of the rotary embedding.
-func (r *Run) checkNames(f *ckpt.File) error {
-	known := map[string]bool{transformer.LogitsName: true}
-	for p := range r.Model.Params.All() {
-		known[p.Name] = true
-	}
-	for _, name := range f.Names() {
-		if !known[name] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
-			return fmt.Errorf("%s: tensor %q: a model of this %s has none of this name", f, name, data.ConfigFile)
-		}
+// model computes something else.
+func (m *Model) checkNames(w *checkpoint) error {
+	if name := w.Stranger(m.Params); name != "" {
+		return fmt.Errorf("%s: tensor %q: a model of this %s has none of this name", w, name, data.ConfigFile)
 	}
 	return nil
 }

@@ -35,19 +35,16 @@ func pretrained(t *testing.T, name string) string {
 func openModel(t *testing.T, dir string, format *kernel.Format) *Run {
 	t.Helper()
 	r := &Run{Dir: dir, Experiment: Experiment{Config: Config{Method: LM}}}
-	var err error
-	if r.Experiment.Model, err = ReadModelConfig(dir); err != nil {
-		t.Fatal(err)
-	}
-	f, err := ckpt.OpenModel(dir)
+	w, model, err := openPretrainedCheckpoint(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if err := r.load(f, cot.Special{EOS: 2}, format); err != nil {
+	defer w.Close()
+	r.Experiment.Model = model
+	if err := r.load(w, cot.Special{EOS: 2}, format); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.checkNames(f); err != nil {
+	if err := r.Model.checkNames(w); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -163,7 +160,7 @@ func TestPretrainedRoundTrip(t *testing.T) {
 		}
 		info, _ := f.Info(transformer.EmbeddingName)
 		path := filepath.Join(t.TempDir(), ModelFile)
-		if err := SaveWeights(path, p.All(), info.DType); err != nil {
+		if err := SaveWeights(path, c, p.All(), info.DType); err != nil {
 			t.Fatal(err)
 		}
 		again, err := ckpt.Open(path)
@@ -188,6 +185,103 @@ func TestPretrainedRoundTrip(t *testing.T) {
 		if _, twice := f.Info(transformer.LogitsName); len(again.Names()) != n || rest > 1 || rest == 1 && !(c.Tied && twice) {
 			t.Errorf("%s: %d tensors, %d parameters, %d written", name, len(f.Names()), n, len(again.Names()))
 		}
+	}
+}
+
+// rewrite writes the tensors of a model's file anew.
+func rewrite(t *testing.T, dir string, change func(tensors []ckpt.Tensor) []ckpt.Tensor) {
+	t.Helper()
+	f, err := ckpt.OpenModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var tensors []ckpt.Tensor
+	for _, name := range f.Names() {
+		numbers, shape, err := f.Float32(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors = append(tensors, ckpt.Tensor{Name: name, Shape: shape, Data: numbers})
+	}
+	if err := ckpt.Write(filepath.Join(dir, ModelFile), change(tensors), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Checkpoints that do not quite have what config.json says are read as transformers
+// reads them.
+func TestPretrainedOddFiles(t *testing.T) {
+	ids := []int{3, 1, 4, 1, 5}
+	want := logits(openModel(t, pretrained(t, "tied"), nil).Model, ids)
+	table := func(tensors []ckpt.Tensor) (i int) {
+		return slices.IndexFunc(tensors, func(x ckpt.Tensor) bool { return x.Name == transformer.EmbeddingName })
+	}
+	withoutHead := func(tensors []ckpt.Tensor) []ckpt.Tensor {
+		return slices.DeleteFunc(tensors, func(x ckpt.Tensor) bool { return x.Name == transformer.LogitsName })
+	}
+	for _, tt := range []struct {
+		name   string
+		tied   bool
+		same   bool // as the plain file
+		change func(tensors []ckpt.Tensor) []ckpt.Tensor
+	}{
+		{"without the prefix of the trunk", true, true, func(tensors []ckpt.Tensor) []ckpt.Tensor {
+			for i := range tensors {
+				tensors[i].Name = strings.TrimPrefix(tensors[i].Name, "model.")
+			}
+			return tensors
+		}},
+		{"the table as that of logits alone", true, true, func(tensors []ckpt.Tensor) []ckpt.Tensor {
+			tensors = withoutHead(tensors)
+			tensors[table(tensors)].Name = transformer.LogitsName
+			return tensors
+		}},
+		{"the table twice", true, true, func(tensors []ckpt.Tensor) []ckpt.Tensor {
+			tensors = withoutHead(tensors)
+			twice := tensors[table(tensors)]
+			twice.Name = transformer.LogitsName
+			return append(tensors, twice)
+		}},
+		{"another table of logits", false, false, func(tensors []ckpt.Tensor) []ckpt.Tensor {
+			tensors = withoutHead(tensors)
+			other := tensors[table(tensors)]
+			other.Name, other.Data = transformer.LogitsName, slices.Clone(other.Data.([]float32))
+			other.Data.([]float32)[0]++
+			return append(tensors, other)
+		}},
+		{"angles that old versions stored", true, true, func(tensors []ckpt.Tensor) []ckpt.Tensor {
+			return append(tensors, ckpt.Tensor{Name: "model.layers.0.self_attn.rotary_emb.inv_freq", Shape: []int{1}, Data: []float32{1}})
+		}},
+	} {
+		dir := pretrained(t, "tied")
+		rewrite(t, dir, tt.change)
+		r := openModel(t, dir, nil)
+		if r.Experiment.Model.Tied != tt.tied {
+			t.Errorf("%s: tied %v", tt.name, r.Experiment.Model.Tied)
+		}
+		if got := logits(r.Model, ids); slices.Equal(got, want) != tt.same {
+			t.Errorf("%s: the same logits: %v, want %v", tt.name, !tt.same, tt.same)
+		}
+		origin, err := OpenOrigin(dir)
+		if err != nil || origin.Model != r.Experiment.Model {
+			t.Errorf("%s: %+v, %v", tt.name, origin, err)
+		}
+		c := tiny("cot").Pretrained(origin.Model)
+		m, err := LoadModel(dir, c, special)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		} else if !slices.Equal(logits(m, ids), logits(r.Model, ids)) {
+			t.Errorf("%s: another model to train than to run", tt.name)
+		}
+	}
+	dir := pretrained(t, "tied")
+	rewrite(t, dir, func(tensors []ckpt.Tensor) []ckpt.Tensor {
+		return append(tensors, ckpt.Tensor{Name: "model.layers.0.mlp.experts.0.weight", Shape: []int{1}, Data: []float32{1}})
+	})
+	want2 := `tensor "model.layers.0.mlp.experts.0.weight": a model of this config.json has none of this name`
+	if _, err := LoadModel(dir, tiny("cot").Pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
+		t.Errorf("a tensor that is no parameter: %v", err)
 	}
 }
 

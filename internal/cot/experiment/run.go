@@ -149,17 +149,19 @@ func (r *Run) Finish() error {
 			}
 		}
 	}
-	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), others, ckpt.F32); err != nil {
+	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Experiment.Model, others, ckpt.F32); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, StateDir))
 }
 
-// SaveWeights writes parameters as transformers reads them, as F32, BF16 or F16.
-func SaveWeights(path string, params iter.Seq[tensor.Param], dtype ckpt.DType) error {
+// SaveWeights writes parameters of a model as transformers reads them, as F32, BF16
+// or F16.
+func SaveWeights(path string, model transformer.Config, params iter.Seq[tensor.Param], dtype ckpt.DType) error {
 	var tensors []ckpt.Tensor
 	for q := range params {
-		tensors = append(tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: q.Data, DType: dtype})
+		name, shape, numbers := model.Stored(q)
+		tensors = append(tensors, ckpt.Tensor{Name: name, Shape: shape, Data: numbers, DType: dtype})
 	}
 	// transformers wants to know which framework's names these are.
 	return ckpt.Write(path, tensors, map[string]string{"format": "pt"})
@@ -215,12 +217,12 @@ func openRun(dir string, format *kernel.Format) (*Run, error) {
 		r.Model.LM.Pack(r.Model.Params, *format)
 		return r, nil
 	}
-	f, err := ckpt.OpenModel(dir)
+	w, _, err := openCheckpoint(dir, r.Experiment.Model)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return r, r.load(f, special, format)
+	defer w.Close()
+	return r, r.load(w, special, format)
 }
 
 // OpenFused reads a run with adapters, and fuses them into the matrices.
@@ -273,13 +275,10 @@ func readRun(dir string) (*Run, cot.Special, error) {
 }
 
 // load makes the model out of its file.
-func (r *Run) load(f *ckpt.File, special cot.Special, format *kernel.Format) error {
+func (r *Run) load(w *checkpoint, special cot.Special, format *kernel.Format) error {
 	if format == nil {
-		format = new(kernel.Format) // F32
-		if info, _ := f.Info(transformer.EmbeddingName); info.DType == ckpt.BF16 {
-			*format = kernel.BF16
-		}
+		format = new(w.format())
 	}
 	r.Model = newModel(tensor.NewOutline(), r.Experiment.Config, special)
-	return r.Model.LM.LoadPacked(r.Model.Params, f, *format)
+	return r.Model.LM.LoadPacked(r.Model.Params, w, *format)
 }
