@@ -5,6 +5,7 @@ package main
 // are free to import more.
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -84,12 +85,11 @@ var homes = map[string][]string{
 	"pgregory.net/rapid":                nil,
 }
 
-// imports returns what the packages of this module import outside tests, on any
-// system, by folder. Folders whose name begins with _ or . and other modules do
-// not count.
-func imports(t *testing.T) map[string][]string {
+// files calls yield with each file of this module outside tests, for any system, and
+// with its folder. Folders whose name begins with _ or . and other modules do not
+// count.
+func files(t *testing.T, mode parser.Mode, yield func(dir string, parsed *ast.File)) {
 	t.Helper()
-	found := map[string][]string{}
 	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -100,25 +100,32 @@ func imports(t *testing.T) map[string][]string {
 		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 			return nil
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, mode)
+		if err == nil {
+			yield(path.Dir(filepath.ToSlash(file)), parsed)
 		}
-		dir := path.Dir(filepath.ToSlash(file))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// imports returns what the packages of this module import, by folder.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	files(t, parser.ImportsOnly, func(dir string, parsed *ast.File) {
 		for _, spec := range parsed.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
-				return err
+				t.Fatal(err)
 			}
 			if !slices.Contains(found[dir], name) {
 				found[dir] = append(found[dir], name)
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return found
 }
 
@@ -154,6 +161,45 @@ func TestImportsPointOneWay(t *testing.T) {
 	for dir := range mayImport {
 		if _, ok := found[dir]; !ok {
 			t.Errorf("package %s has a row in mayImport, but there is no such package", dir)
+		}
+	}
+}
+
+// TestOnlyTheCommandLineSpeaks holds that packages neither read flags nor write to the
+// terminal: they return results, and tell how far they are through functions that they
+// are given.
+func TestOnlyTheCommandLineSpeaks(t *testing.T) {
+	speaks := func(dir string) bool {
+		// The sandbox has processes of its own, whose errors go to who started them.
+		return dir == "." || dir == "internal/cli" || dir == "internal/eval/sandbox" || strings.HasPrefix(dir, "scripts/")
+	}
+	terminal := map[string][]string{
+		"os":  {"Stdout", "Stderr", "Args"},
+		"fmt": {"Print", "Printf", "Println"},
+	}
+	files(t, 0, func(dir string, parsed *ast.File) {
+		if speaks(dir) {
+			return
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			selector, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := selector.X.(*ast.Ident); ok && slices.Contains(terminal[x.Name], selector.Sel.Name) {
+				t.Errorf("%s names %s.%s, which is for internal/cli", dir, x.Name, selector.Sel.Name)
+			}
+			return true
+		})
+	})
+	for dir, names := range imports(t) {
+		for _, name := range []string{"flag", "log"} {
+			if slices.Contains(names, name) && !speaks(dir) {
+				t.Errorf("%s imports %s, which is for internal/cli", dir, name)
+			}
+		}
+		if dir != "." && slices.Contains(names, module+"/internal/cli") {
+			t.Errorf("%s imports internal/cli, which is for the main function", dir)
 		}
 	}
 }
