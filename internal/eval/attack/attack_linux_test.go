@@ -311,11 +311,46 @@ func (m mode) start(t *testing.T, h *host, program string) *exec.Cmd {
 // run lets an evaluation judge attacks, with honest programs before, between
 // and after them, and checks everything.
 func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program string, list []attack) {
+	b := batchOf(t, h, tasks, list)
+	prefixes := prefixes(t, b.Python)
+	before := h.state(t, prefixes)
+	stdout, stderr := m.evaluate(t, h, program, b)
+	verdicts, s := results(t, stdout)
+	h.settle()
+	compare(t, before, h.state(t, prefixes))
+	if s == nil {
+		t.Fatalf("the evaluation has told no summary\n%s", stderr)
+	}
+	m.checkSummary(t, s)
+
+	allowed := map[string][]eval.Kind{}
+	for _, a := range list {
+		allowed[a.name] = a.allowed
+	}
+	for _, a := range b.Samples {
+		kinds, hostile := allowed[a.Name]
+		if !hostile {
+			kinds = []eval.Kind{eval.Passed}
+		}
+		v, ok := verdicts[a.Name]
+		if !ok {
+			t.Errorf("%s: no verdict", a.Name)
+			continue
+		}
+		m.checkVerdict(t, h, v, kinds, b.Timeout)
+		if o := v.Outcome; testing.Verbose() && hostile {
+			t.Logf("%-28s %5.2f s %5.2f s CPU %4d MiB  %s", a.Name, o.Seconds, o.CPUSeconds, o.PeakMemory>>20, o.Result())
+		}
+	}
+}
+
+// batchOf are attacks, with honest programs among them and after them.
+func batchOf(t *testing.T, h *host, tasks map[string]problem, list []attack) batch {
+	t.Helper()
 	b := batch{Python: python(), Memory: memory, Timeout: timeout, Workers: workers}
 	if list[0].family == "flood" {
 		b.Timeout = floodTimeout
 	}
-	most := 10*b.Timeout + 3*time.Second // when even a program that no clock can measure is ended
 	add := func(name, task, completion string, again bool) {
 		p, ok := tasks[task]
 		if !ok {
@@ -332,17 +367,20 @@ func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program strin
 	for name, p := range tasks {
 		add("honest at last: "+name, name, p.Honest, true)
 	}
+	return b
+}
 
-	prefixes := prefixes(t, b.Python)
-	before := h.state(t, prefixes)
-	name, _ := os.Hostname()
+// evaluate has a process evaluate a batch, and returns what it wrote. All its
+// processes together must not hold more memory than its programs may and two more.
+func (m mode) evaluate(t *testing.T, h *host, program string, b batch) (stdout, stderr *bytes.Buffer) {
+	t.Helper()
 	cmd := m.start(t, h, program)
 	input, err := json.Marshal(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), stdout, stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -368,12 +406,18 @@ func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program strin
 		t.Errorf("%d MiB of memory were in use at once", high>>20)
 	}
 	if err != nil {
-		t.Errorf("the evaluation ended: %v\n%s", err, stderr.String())
+		t.Errorf("the evaluation ended: %v\n%s", err, stderr)
 	}
+	return stdout, stderr
+}
 
+// results reads what an evaluation wrote: verdicts by name, and the summary, nil if
+// there is none.
+func results(t *testing.T, stdout *bytes.Buffer) (map[string]verdict, *summary) {
+	t.Helper()
 	verdicts := map[string]verdict{}
 	var s *summary
-	lines := json.NewDecoder(&stdout)
+	lines := json.NewDecoder(stdout)
 	for lines.More() {
 		var line struct {
 			verdict
@@ -386,11 +430,13 @@ func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program strin
 			verdicts[line.Name] = line.verdict
 		}
 	}
-	h.settle()
-	compare(t, before, h.state(t, prefixes))
+	return verdicts, s
+}
+
+// checkSummary finds what attacks have left in the process of the evaluation.
+func (m mode) checkSummary(t *testing.T, s *summary) {
+	t.Helper()
 	switch {
-	case s == nil:
-		t.Fatalf("the evaluation has told no summary\n%s", stderr.String())
 	case s.Refused != "":
 		t.Fatalf("the evaluation refuses to run: %s", s.Refused)
 	case s.CloseErr != "":
@@ -411,44 +457,34 @@ func (m mode) run(t *testing.T, h *host, tasks map[string]problem, program strin
 	if s.PeakMemory > 256<<20 {
 		t.Errorf("the evaluation took %d MiB of memory", s.PeakMemory>>20)
 	}
+}
 
-	allowed := map[string][]eval.Kind{}
-	for _, a := range list {
-		allowed[a.name] = a.allowed
+// checkVerdict finds what is wrong with a verdict, which may be of some kinds. No
+// program takes longer than one that no clock can measure.
+func (m mode) checkVerdict(t *testing.T, h *host, v verdict, kinds []eval.Kind, timeout time.Duration) {
+	t.Helper()
+	host, _ := os.Hostname()
+	o := v.Outcome
+	text := o.Result()
+	switch {
+	case v.Error != "":
+		t.Errorf("%s: the evaluation could not judge it: %s", v.Name, v.Error)
+	case !slices.Contains(kinds, o.Kind):
+		t.Errorf("%s: %s (%.2f s, %.2f s CPU, %d MiB), allowed: %v", v.Name, text, o.Seconds, o.CPUSeconds, o.PeakMemory>>20, kinds)
+	case strings.Contains(text, "ESCAPED"):
+		t.Errorf("%s: %s", v.Name, text)
+	case m.namespaces && len(host) > 3 && strings.Contains(text, host):
+		t.Errorf("%s knows the host's name: %s", v.Name, text)
+	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
+		t.Errorf("%s: the verdict is not printable: %q", v.Name, text)
+	case o.Seconds > (10*timeout + 3*time.Second).Seconds():
+		t.Errorf("%s: took %.1f s", v.Name, o.Seconds)
+	case o.InProcess:
+		t.Errorf("%s: ran together with its test", v.Name)
 	}
-	for _, a := range b.Samples {
-		kinds, hostile := allowed[a.Name]
-		if !hostile {
-			kinds = []eval.Kind{eval.Passed}
-		}
-		v, ok := verdicts[a.Name]
-		o := v.Outcome
-		text := o.Result()
-		switch {
-		case !ok:
-			t.Errorf("%s: no verdict", a.Name)
-		case v.Error != "":
-			t.Errorf("%s: the evaluation could not judge it: %s", a.Name, v.Error)
-		case !slices.Contains(kinds, o.Kind):
-			t.Errorf("%s: %s (%.2f s, %.2f s CPU, %d MiB), allowed: %v", a.Name, text, o.Seconds, o.CPUSeconds, o.PeakMemory>>20, kinds)
-		case strings.Contains(text, "ESCAPED"):
-			t.Errorf("%s: %s", a.Name, text)
-		case m.namespaces && len(name) > 3 && strings.Contains(text, name):
-			t.Errorf("%s knows the host's name: %s", a.Name, text)
-		case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
-			t.Errorf("%s: the verdict is not printable: %q", a.Name, text)
-		case o.Seconds > most.Seconds():
-			t.Errorf("%s: took %.1f s", a.Name, o.Seconds)
-		case o.InProcess:
-			t.Errorf("%s: ran together with its test", a.Name)
-		}
-		for _, secret := range h.secrets {
-			if strings.Contains(text, secret) {
-				t.Errorf("%s knows a secret: %s", a.Name, text)
-			}
-		}
-		if testing.Verbose() && hostile {
-			t.Logf("%-28s %5.2f s %5.2f s CPU %4d MiB  %s", a.Name, o.Seconds, o.CPUSeconds, o.PeakMemory>>20, text)
+	for _, secret := range h.secrets {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s knows a secret: %s", v.Name, text)
 		}
 	}
 }

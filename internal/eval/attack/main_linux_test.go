@@ -117,6 +117,34 @@ func evaluate() error {
 		return lines.Encode(map[string]any{"Summary": s})
 	}
 	s.Layers = x.Layers()
+	judgeBatch(x, b, lines)
+	if err := x.Close(); err != nil {
+		s.CloseErr = err.Error()
+	}
+	// What Close has ended may take the Go runtime a moment to let go of.
+	for range 100 {
+		s.OpenAfter, s.GoroutinesAfter = openFiles(), runtime.NumGoroutine()
+		if s.OpenAfter <= s.OpenBefore && s.GoroutinesAfter <= s.GoroutinesBefore+1 { // that of signal.Notify
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for len(signals) > 0 {
+		if sig := <-signals; sig != syscall.SIGCHLD {
+			s.Signals = append(s.Signals, sig.String())
+		}
+	}
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return err
+	}
+	s.PeakMemory = usage.Maxrss << 10
+	return lines.Encode(map[string]any{"Summary": s})
+}
+
+// judgeBatch writes a line for each sample of a batch. Those that the wall clock
+// ended and that are to have another chance run again, alone.
+func judgeBatch(x *cpython.Executor, b batch, lines *json.Encoder) {
 	var mu sync.Mutex
 	var workers sync.WaitGroup
 	samples := make(chan sample)
@@ -152,28 +180,6 @@ func evaluate() error {
 	for _, a := range again {
 		judge(a)
 	}
-	if err := x.Close(); err != nil {
-		s.CloseErr = err.Error()
-	}
-	// What Close has ended may take the Go runtime a moment to let go of.
-	for range 100 {
-		s.OpenAfter, s.GoroutinesAfter = openFiles(), runtime.NumGoroutine()
-		if s.OpenAfter <= s.OpenBefore && s.GoroutinesAfter <= s.GoroutinesBefore+1 { // that of signal.Notify
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	for len(signals) > 0 {
-		if sig := <-signals; sig != syscall.SIGCHLD {
-			s.Signals = append(s.Signals, sig.String())
-		}
-	}
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
-		return err
-	}
-	s.PeakMemory = usage.Maxrss << 10
-	return lines.Encode(map[string]any{"Summary": s})
 }
 
 // openFiles is the number of this process's descriptors, but for the Go
