@@ -1,7 +1,7 @@
 // Package bench reads the public code benchmarks (HumanEval, MBPP, EvalPlus's
 // two, LiveCodeBench) from the files that their makers publish, and knows the
 // recipes by which the usual harnesses turn a problem into a prompt and a
-// completion into a program. No problem's text is part of it.
+// completion into a program. It runs nothing, and no problem's text is part of it.
 package bench
 
 import (

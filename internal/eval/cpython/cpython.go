@@ -8,6 +8,9 @@
 // data (python/wire.py), so that nothing that a program does to its own process
 // can pass for the right result. The verdict comes from the tester alone, on a
 // channel of which the candidate has no end.
+//
+// The package knows the interpreter and the tests of all formats. It does not know
+// what stands between a program and the machine: that is package sandbox's.
 package cpython
 
 import (

@@ -1,5 +1,5 @@
-// Package sandbox runs one hostile process at a time behind layers of protection of the
-// operating system: it reads the files that it is given, writes into a small
+// Package sandbox runs one hostile process at a time behind layers of protection of
+// the operating system: it reads the files that it is given, writes into a small
 // scratch folder that vanishes with it, and reaches nothing and nobody else.
 //
 // On Linux three programs take part, all of them this one:
@@ -9,6 +9,8 @@
 //	                    buries the confined ones (launcher_linux.go)
 //	the confined half   builds the layers around itself and becomes, by its last
 //	                    system call, the program to confine (confine_linux.go)
+//
+// The package knows processes, files and limits. It knows no language and no test.
 package sandbox
 
 import (
