@@ -1,8 +1,10 @@
 package tensor
 
 import (
+	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"nfcot/internal/tensor/kernel"
 )
@@ -11,9 +13,19 @@ import (
 // Hugging Face's convention: pair (j, j + HeadDim/2) of a head turns by pos times
 // the pair's frequency.
 type Rotary struct {
-	HeadDim  int
-	cos, sin []float32 // [position, HeadDim/2]
+	HeadDim   int
+	freq      []float64 // of each pair
+	scale     float64
+	positions int
+	blocks    []atomic.Pointer[angles] // of rotaryBlock positions each; nil: not needed yet
 }
+
+// angles are the cosines and sines of some positions.
+type angles struct{ cos, sin []float32 } // [position, HeadDim/2]
+
+// rotaryBlock is the number of positions that are tabulated at a time: of those that
+// a model could have, few texts need many.
+const rotaryBlock = 256
 
 // Frequencies are those of the pairs of a head, in radians a position:
 // theta^(-2j/headDim).
@@ -25,30 +37,47 @@ func Frequencies(headDim int, theta float64) []float64 {
 	return freq
 }
 
-// NewRotary tabulates the angles of positions 0..positions-1, for pairs of these
+// NewRotary has the angles of positions 0..positions-1, for pairs of these
 // frequencies. What is turned is also multiplied by scale.
 func NewRotary(freq []float64, scale float64, positions int) *Rotary {
-	half := len(freq)
-	r := &Rotary{2 * half, make([]float32, positions*half), make([]float32, positions*half)}
-	for j, freq := range freq {
-		kernel.Parallel(positions, 1<<10, func(lo, hi int) {
-			for p := lo; p < hi; p++ {
-				sin, cos := math.Sincos(float64(p) * freq)
-				r.cos[p*half+j], r.sin[p*half+j] = float32(scale*cos), float32(scale*sin)
-			}
-		})
-	}
-	return r
+	return &Rotary{2 * len(freq), freq, scale, positions, make([]atomic.Pointer[angles], (positions+rotaryBlock-1)/rotaryBlock)}
 }
 
-// Positions is the number of positions tabulated.
-func (r *Rotary) Positions() int { return len(r.cos) / (r.HeadDim / 2) }
+// at returns the cosines and sines of a position.
+func (r *Rotary) at(pos int) (cos, sin []float32) {
+	if pos >= r.positions {
+		panic(fmt.Sprintf("tensor: Rope: position %d of %d", pos, r.positions))
+	}
+	block := &r.blocks[pos/rotaryBlock]
+	table := block.Load()
+	if table == nil { // several workers may come here, with the same numbers
+		table = r.tabulate(pos / rotaryBlock * rotaryBlock)
+		block.Store(table)
+	}
+	half := len(r.freq)
+	from := pos % rotaryBlock * half
+	return table.cos[from : from+half], table.sin[from : from+half]
+}
+
+// tabulate computes the angles of the positions from first on.
+func (r *Rotary) tabulate(first int) *angles {
+	half := len(r.freq)
+	n := min(rotaryBlock, r.positions-first)
+	table := &angles{make([]float32, n*half), make([]float32, n*half)}
+	for p := range n {
+		for j, freq := range r.freq {
+			sin, cos := math.Sincos(float64(first+p) * freq)
+			table.cos[p*half+j], table.sin[p*half+j] = float32(r.scale*cos), float32(r.scale*sin)
+		}
+	}
+	return table
+}
 
 // turn turns (and scales) the heads of x by the angle of position pos, or back by
 // it when sign is -1.
 func (r *Rotary) turn(x []float32, pos int, sign float32) {
-	half := r.HeadDim / 2
-	kernel.Rope(x, r.cos[pos*half:(pos+1)*half], r.sin[pos*half:(pos+1)*half], sign)
+	cos, sin := r.at(pos)
+	kernel.Rope(x, cos, sin, sign)
 }
 
 // Rope turns each head of row r by the angle of position pos[r].

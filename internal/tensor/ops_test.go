@@ -148,6 +148,9 @@ func opTests() []opTest {
 		}, func(x []rows) rows {
 			return each(func(v ...float64) float64 { return 1.5 * v[0] }, rope(columns(x[0], 2, 10), []int{0, 7, 3}, 4, 100))
 		}},
+		{"Rope", "positions far apart", [][]int{{3, 4}}, func(t *tape, x []*mat) *mat {
+			return t.Rope(x[0].All(), []int{1000, 255, 256}, tensor.NewRotary(tensor.Frequencies(4, 100), 1, 1001))
+		}, func(x []rows) rows { return rope(x[0], []int{1000, 255, 256}, 4, 100) }},
 		{"SwiGLU", "of one tensor's columns", [][]int{{3, 7}}, func(t *tape, x []*mat) *mat { return t.SwiGLU(x[0].Part(4, 3), x[0].Part(1, 3)) },
 			func(x []rows) rows {
 				return each(func(v ...float64) float64 { return v[0] / (1 + math.Exp(-v[0])) * v[1] }, columns(x[0], 4, 7), columns(x[0], 1, 4))

@@ -18,6 +18,18 @@ var sizes = []transformer.Config{
 	{Hidden: 512, Layers: 8, Heads: 8, KVHeads: 4, HeadDim: 64, FFN: 1536, Vocab: 1024, Tied: true, Theta: 1e6, NormEps: 1e-6, MaxTokens: 256},
 }
 
+// kinds are small models of the kinds of block that there are.
+func kinds() map[string]transformer.Config {
+	qwen3 := sizes[0]
+	qwen3.Layers = 2
+	llama, qwen2, gpt2 := qwen3, qwen3, qwen3
+	llama.Family, llama.PlainHeads, llama.Tied = "llama", true, false
+	qwen2.Family, qwen2.PlainHeads, qwen2.QKVBias = "qwen2", true, true
+	gpt2.Family, gpt2.PlainHeads, gpt2.Learned, gpt2.LayerNorm, gpt2.FusedQKV = "gpt2", true, true, true, true
+	gpt2.QKVBias, gpt2.OutputBias, gpt2.FFNBias, gpt2.Activation, gpt2.KVHeads = true, true, true, "gelu_new", gpt2.Heads
+	return map[string]transformer.Config{"qwen3": qwen3, "llama": llama, "qwen2": qwen2, "gpt2": gpt2}
+}
+
 // A step is one of training a language model on streams of random tokens.
 type step struct {
 	lm        *transformer.LM
@@ -73,16 +85,16 @@ func TestTrainingStepAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools of scratch memory
-	c := sizes[0]
-	c.Layers = 2
-	s := newStep(c, 3, 70)
-	for _, recompute := range []bool{false, true} {
-		for _, bf16 := range []bool{false, true} {
-			s.lm.Recompute, s.tape.BF16 = recompute, bf16
-			s.run()
-			// An average of many steps: workers that meet in a new way may still take a scratch buffer each, once.
-			if n := testing.AllocsPerRun(30, func() { s.run() }); n != 0 {
-				t.Errorf("recompute %v, bf16 %v: %g allocations a step", recompute, bf16, n)
+	for kind, c := range kinds() {
+		s := newStep(c, 3, 70)
+		for _, recompute := range []bool{false, true} {
+			for _, bf16 := range []bool{false, true} {
+				s.lm.Recompute, s.tape.BF16 = recompute, bf16
+				s.run()
+				// An average of many steps: workers that meet in a new way may still take a scratch buffer each, once.
+				if n := testing.AllocsPerRun(30, func() { s.run() }); n != 0 {
+					t.Errorf("%s, recompute %v, bf16 %v: %g allocations a step", kind, recompute, bf16, n)
+				}
 			}
 		}
 	}
@@ -121,21 +133,23 @@ func TestDecodedTokenAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
-		p := tensor.NewParams(1)
-		lm := transformer.NewLM(p, sizes[0])
-		lm.Pack(p, format)
-		prompt := lm.NewCache()
-		lm.Step(nil, []*transformer.Cache{prompt, prompt, prompt}, lm.Embed(nil, []int{7, 8, 9}))
-		streams := append(prompt.Fork(5), lm.NewCache())
-		tokens := []int{1, 2, 3, 4, 5, 6}
-		tape := &tensor.Tape{Inference: true}
-		n := testing.AllocsPerRun(30, func() { // as many as a cache has room for at first
-			tape.Reset()
-			lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
-		})
-		if n != 0 {
-			t.Errorf("%v: %g allocations a token", format, n)
+	for kind, c := range kinds() {
+		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+			p := tensor.NewParams(1)
+			lm := transformer.NewLM(p, c)
+			lm.Pack(p, format)
+			prompt := lm.NewCache()
+			lm.Step(nil, []*transformer.Cache{prompt, prompt, prompt}, lm.Embed(nil, []int{7, 8, 9}))
+			streams := append(prompt.Fork(5), lm.NewCache())
+			tokens := []int{1, 2, 3, 4, 5, 6}
+			tape := &tensor.Tape{Inference: true}
+			n := testing.AllocsPerRun(30, func() { // as many as a cache has room for at first
+				tape.Reset()
+				lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
+			})
+			if n != 0 {
+				t.Errorf("%s, %v: %g allocations a token", kind, format, n)
+			}
 		}
 	}
 }
