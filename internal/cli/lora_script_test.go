@@ -17,10 +17,10 @@ import (
 
 // randomModel writes a folder in Hugging Face's layout with a tiny model of random
 // bfloat16 weights, whose tokenizer has none of our special tokens but the one that
-// ends a text: random-model DIR [FAMILY]
+// ends a text: random-model DIR [ARCHITECTURE]
 func randomModel(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: random-model DIR [FAMILY]")
+		ts.Fatalf("usage: random-model DIR [ARCHITECTURE]")
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.Mkdir(dir, 0o755))
@@ -30,7 +30,7 @@ func randomModel(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	c := transformer.Config{Hidden: 32, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 16, FFN: 48, Vocab: tok.VocabSize() + 1, Tied: true, Theta: 1e6, NormEps: 1e-6, MaxTokens: 2048}
 	if len(args) == 2 {
-		c, err = transformer.ParseConfig([]byte(families[args[1]]))
+		c, err = transformer.ParseConfig([]byte(architectures[args[1]]))
 		ts.Check(err)
 		c.Vocab = tok.VocabSize() + 1
 	}
@@ -50,8 +50,8 @@ func randomModel(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(dir, "config.json"), c.JSON("bfloat16", 0, 0), 0o644))
 }
 
-// families are shapes of random models, as their config.json has them.
-var families = map[string]string{
+// architectures are shapes of random models, as their config.json has them.
+var architectures = map[string]string{
 	"gpt2":    `{"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 512, "vocab_size": 1}`,
 	"llama":   `{"model_type": "llama", "max_position_embeddings": 512, "tie_word_embeddings": false, "rope_scaling": {"rope_type": "llama3", "factor": 4, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 128}, ` + llamaSizes,
 	"mistral": `{"model_type": "mistral", "max_position_embeddings": 512, "sliding_window": null, ` + llamaSizes,

@@ -159,13 +159,13 @@ type Span struct{ From, To int }
 // lets it see, with weights softmax(q k / sqrt(hd)). Heads of q share heads of k and v in groups.
 //
 // Weights exist for a block of queries at a time, and the backward pass computes them
-// again: nothing is kept that grows with the square of a stream (Dao et al.,
+// again: nothing is kept that grows with the square of a sequence (Dao et al.,
 // 2022).
 // q [R, nh·hd], k and v [S, nkv·hd] → y [R, nh·hd]
 func (t *Tape) Attention(q, k, v Cols, mask Mask, hd int) *Tensor {
 	o := t.op(q.Rows(), q.N, q.Tensor, k.Tensor, v.Tensor)
 	o.q, o.k, o.v, o.mask, o.n, o.c = q, k, v, mask, hd, 1/math.Sqrt(float64(hd))
-	o.tasks(len(o.mask.streams)*(k.N/hd), 1, func(o *op, lo, hi int) {
+	o.tasks(len(o.mask.sequences)*(k.N/hd), 1, func(o *op, lo, hi int) {
 		s := attentionScratch.Get().(*scratch)
 		defer attentionScratch.Put(s)
 		for task := lo; task < hi; task++ {
@@ -176,9 +176,9 @@ func (t *Tape) Attention(q, k, v Cols, mask Mask, hd int) *Tensor {
 		o.writing(&o.q)
 		o.writing(&o.k)
 		o.writing(&o.v)
-		// Queries of one stream add to the gradients of the same keys: a stream
+		// Queries of one sequence add to the gradients of the same keys: a sequence
 		// and a head of keys go to one worker.
-		o.tasks(len(o.mask.streams)*(o.k.N/o.n), 1, func(o *op, lo, hi int) {
+		o.tasks(len(o.mask.sequences)*(o.k.N/o.n), 1, func(o *op, lo, hi int) {
 			s := attentionScratch.Get().(*scratch)
 			defer attentionScratch.Put(s)
 			for task := lo; task < hi; task++ {
@@ -209,7 +209,7 @@ func grow(x []float32, n int) []float32 {
 	return x[:n]
 }
 
-// A queries block is some queries of one stream and the keys that any of them
+// A queries block is some queries of one sequence and the keys that any of them
 // sees.
 type block struct{ from, to, firstKey, keys int }
 
@@ -232,13 +232,13 @@ func (x Cols) head(data []float32, from, h, hd int) kernel.Mat {
 
 func transposed(m kernel.Mat) kernel.Mat { m.Trans = true; return m }
 
-// attend computes the result for a stream and a head of keys.
+// attend computes the result for a sequence and a head of keys.
 func (o *op) attend(s *scratch, task int) {
 	hd, nkv := o.n, o.k.N/o.n
 	group, kv := o.q.N/hd/nkv, task%nkv
-	stream := o.mask.streams[task/nkv]
-	for from := stream.From; from < stream.To; from += queryBlock {
-		b := o.blockAt(from, stream.To)
+	sequence := o.mask.sequences[task/nkv]
+	for from := sequence.From; from < sequence.To; from += queryBlock {
+		b := o.blockAt(from, sequence.To)
 		n := b.to - b.from
 		if b.keys == 0 {
 			for r := b.from; r < b.to; r++ {
@@ -272,9 +272,9 @@ func (o *op) attend(s *scratch, task int) {
 func (o *op) attendBackward(s *scratch, task int) {
 	hd, nkv := o.n, o.k.N/o.n
 	group, kv := o.q.N/hd/nkv, task%nkv
-	stream := o.mask.streams[task/nkv]
-	for from := stream.From; from < stream.To; from += queryBlock {
-		b := o.blockAt(from, stream.To)
+	sequence := o.mask.sequences[task/nkv]
+	for from := sequence.From; from < sequence.To; from += queryBlock {
+		b := o.blockAt(from, sequence.To)
 		n := b.to - b.from
 		if b.keys == 0 {
 			continue
@@ -315,8 +315,8 @@ func (o *op) attendBackward(s *scratch, task int) {
 
 // A Mask says which rows each query sees.
 type Mask struct {
-	Spans   []Span
-	streams []Span // of queries, such that no two streams see a row in common
+	Spans     []Span
+	sequences []Span // of queries, such that no two sequences see a row in common
 }
 
 // Mask prepares a mask for any number of attentions until Reset.
@@ -331,16 +331,16 @@ func (t *Tape) Mask(see []Span) Mask {
 			last[k] = r
 		}
 	}
-	streams := t.Spans(len(see)) // the shortest
-	end := -1                    // the last query that shares a key with the present stream
+	sequences := t.Spans(len(see)) // the shortest
+	end := -1                      // the last query that shares a key with the present sequence
 	for r, s := range see {
 		if r > end {
-			streams = append(streams, Span{r, r})
+			sequences = append(sequences, Span{r, r})
 		}
 		for k := s.From; k < s.To; k++ {
 			end = max(end, last[k])
 		}
-		streams[len(streams)-1].To = r + 1
+		sequences[len(sequences)-1].To = r + 1
 	}
-	return Mask{see, streams}
+	return Mask{see, sequences}
 }

@@ -6,7 +6,7 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
-// A KVCache is what attention remembers of a stream: the keys and values of its
+// A KVCache is what attention remembers of a sequence: the keys and values of its
 // rows. It may continue another one, which several can share.
 type KVCache struct {
 	before *KVCache
@@ -78,9 +78,9 @@ func (p *KVCache) grow(cols, rows int) {
 	p.k, p.v, p.room, p.cols = k, v, room, cols
 }
 
-// Attend is Attention for rows that continue streams, and without a backward pass:
+// Attend is Attention for rows that continue sequences, and without a backward pass:
 // what decoding needs. Row r of k and v is added to caches[r], and row r of q sees
-// all of that cache then. Consecutive rows may belong to one stream; with both, they
+// all of that cache then. Consecutive rows may belong to one sequence; with both, they
 // see each other in both directions. Every row of the result has the bits that
 // Attention gives it, whatever other rows there are.
 // q [R, nh·hd], k and v [R, nkv·hd] → y [R, nh·hd]
@@ -104,7 +104,7 @@ func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tenso
 		from = to
 	}
 	o.groups()
-	o.tasks(len(o.mask.streams)*(k.N/hd), 1, func(o *op, lo, hi int) {
+	o.tasks(len(o.mask.sequences)*(k.N/hd), 1, func(o *op, lo, hi int) {
 		s := attentionScratch.Get().(*scratch)
 		defer attentionScratch.Put(s)
 		for task := lo; task < hi; task++ {
@@ -126,16 +126,16 @@ func (o *op) groups() {
 		}
 		groups[last].To = r + 1
 	}
-	o.mask.streams = groups
+	o.mask.sequences = groups
 }
 
 // attendGroup computes the result for a group and a head of keys. The caches that
-// all of it sees meet all its queries at once, each stream's own rows only its
+// all of it sees meet all its queries at once, each sequence's own rows only its
 // own.
 func (o *op) attendGroup(s *scratch, task int) {
 	hd, nkv := o.n, o.k.N/o.n
 	group, kv := o.q.N/hd/nkv, task%nkv
-	rows := o.mask.streams[task/nkv]
+	rows := o.mask.sequences[task/nkv]
 	n, keys := rows.To-rows.From, 0
 	for _, seen := range o.idx[rows.From:rows.To] {
 		keys = max(keys, seen)
@@ -162,7 +162,7 @@ func (o *op) attendGroup(s *scratch, task int) {
 	}
 }
 
-// ownRows calls f for each stretch of rows of one stream: n rows from i on, which
+// ownRows calls f for each stretch of rows of one sequence: n rows from i on, which
 // see own rows of their cache's own.
 func (o *op) ownRows(rows Span, f func(p *KVCache, i, n, own int)) {
 	for from := rows.From; from < rows.To; {

@@ -173,7 +173,7 @@ func opTests() []opTest {
 		attentionOf("more queries than are taken at a time", 2, 1, 4, 60, causal(60)),
 		attentionOf("causal", 2, 2, 3, 4, spans(0, 1, 0, 2, 0, 3, 0, 4)),
 		attentionOf("grouped heads", 4, 2, 2, 4, spans(0, 1, 0, 2, 0, 3, 0, 4)),
-		attentionOf("packed streams", 2, 1, 4, 6, spans(0, 1, 0, 2, 2, 3, 2, 4, 2, 5, 5, 6)),
+		attentionOf("packed sequences", 2, 1, 4, 6, spans(0, 1, 0, 2, 2, 3, 2, 4, 2, 5, 5, 6)),
 		attentionOf("a bidirectional block", 2, 1, 2, 6, spans(0, 1, 0, 2, 0, 5, 0, 5, 0, 5, 0, 6)),
 		attentionOf("queries that do not come in the order of keys", 2, 1, 2, 5, spans(3, 5, 0, 2, 2, 4, 0, 1)),
 		attentionOf("a query that sees nothing", 1, 1, 3, 4, spans(0, 2, 1, 1, 1, 4)),

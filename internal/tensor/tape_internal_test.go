@@ -124,7 +124,7 @@ func TestSeparateRunsShareNothing(t *testing.T) {
 	check := func(t interface {
 		Fatalf(string, ...any)
 	}, see []Span) []Span {
-		runs := (*Tape)(nil).Mask(see).streams
+		runs := (*Tape)(nil).Mask(see).sequences
 		next := 0
 		owner := map[int]int{} // of a key: the run that sees it
 		for i, run := range runs {
@@ -148,15 +148,15 @@ func TestSeparateRunsShareNothing(t *testing.T) {
 	}
 	for _, tt := range []struct{ see, runs []Span }{
 		{nil, nil},
-		{[]Span{{0, 1}, {0, 2}, {2, 3}, {2, 4}}, []Span{{0, 2}, {2, 4}}},         // two causal streams
-		{[]Span{{0, 1}, {0, 4}, {0, 4}, {0, 4}, {4, 5}}, []Span{{0, 4}, {4, 5}}}, // a bidirectional block, then another stream
+		{[]Span{{0, 1}, {0, 2}, {2, 3}, {2, 4}}, []Span{{0, 2}, {2, 4}}},         // two causal sequences
+		{[]Span{{0, 1}, {0, 4}, {0, 4}, {0, 4}, {4, 5}}, []Span{{0, 4}, {4, 5}}}, // a bidirectional block, then another sequence
 		{[]Span{{0, 1}, {1, 2}, {2, 3}}, []Span{{0, 1}, {1, 2}, {2, 3}}},         // each on its own
 		{[]Span{{0, 1}, {1, 2}, {0, 2}, {5, 6}}, []Span{{0, 3}, {3, 4}}},         // joined by a later row
 		{[]Span{{0, 5}, {9, 10}, {0, 2}, {5, 9}}, []Span{{0, 3}, {3, 4}}},        // joined over a row that sees something else
 		{[]Span{{3, 4}, {0, 1}}, []Span{{0, 1}, {1, 2}}},                         // keys in another order
 	} {
 		if got := check(t, tt.see); !slices.Equal(got, tt.runs) {
-			t.Errorf("streams of %v are %v, want %v", tt.see, got, tt.runs)
+			t.Errorf("sequences of %v are %v, want %v", tt.see, got, tt.runs)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {

@@ -11,8 +11,8 @@ import (
 // A step of a small language model with a Gaussian head, large enough for every
 // operation to be cut into several pieces.
 func midSized(p *tensor.Params) func(tp *tape) *mat {
-	const streams, length, heads, kvHeads, hd, vocab = 6, 60, 4, 2, 16, 400
-	const rowCount, H = streams * length, heads * hd
+	const sequences, length, heads, kvHeads, hd, vocab = 6, 60, 4, 2, 16, 400
+	const rowCount, H = sequences * length, heads * hd
 	var (
 		see    []tensor.Span
 		pos    []int
@@ -52,7 +52,7 @@ func midSized(p *tensor.Params) func(tp *tape) *mat {
 		g := []*mat{tp.Columns(gaussians.Part(0, H)), tp.Columns(gaussians.Part(H, H)), tp.Columns(gaussians.Part(2*H, H))}
 		density := tp.GaussianLogProb(g[0], g[1], g[2], 0.3)
 		kl := tp.GaussianKL(g[1], g[2])
-		sums := tp.SumBy(tp.Stack(tp.Add(text, density), kl), append(owner, owner...), streams)
+		sums := tp.SumBy(tp.Stack(tp.Add(text, density), kl), append(owner, owner...), sequences)
 		return tp.Sum(tp.SumCols(tp.Gather(sums, []int{5, 4, 3, 2, 1, 0, -1, 0})))
 	}
 }

@@ -2,17 +2,17 @@ package transformer
 
 import "nfcot/internal/tensor"
 
-// A Cache is the KV cache of one stream: the keys and values of its rows, for every
+// A Cache is the KV cache of one sequence: the keys and values of its rows, for every
 // layer.
 type Cache struct{ layers []tensor.KVCache }
 
-// NewCache returns an empty stream.
+// NewCache returns an empty sequence.
 func (tr *Trunk) NewCache() *Cache { return &Cache{make([]tensor.KVCache, tr.Layers)} }
 
-// Len is the number of rows in the stream.
+// Len is the number of rows in the sequence.
 func (c *Cache) Len() int { return c.layers[0].Len() }
 
-// Fork returns n streams that continue c. They share c's rows, so c must not
+// Fork returns n sequences that continue c. They share c's rows, so c must not
 // be extended any more.
 func (c *Cache) Fork(n int) []*Cache {
 	forks := make([]*Cache, n)
@@ -25,7 +25,7 @@ func (c *Cache) Fork(n int) []*Cache {
 	return forks
 }
 
-// Step appends row i of x to stream cs[i]; rows of one stream follow each other.
+// Step appends row i of x to sequence cs[i]; rows of one sequence follow each other.
 // All rows go through the weights together, and each looks at its own cache
 // alone: a row's hidden state has the same bits whatever other rows there are.
 // x [R, H] → h [R, H]
@@ -33,8 +33,8 @@ func (tr *Trunk) Step(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Ten
 	return tr.run(t, x, rows{pos: positions(t, cs), caches: cs})
 }
 
-// StepBlock is Step for rows that see each other in both directions, within a stream, and
-// that the streams do not remember.
+// StepBlock is Step for rows that see each other in both directions, within a sequence, and
+// that the sequences do not remember.
 // x [R, H] → h [R, H]
 func (tr *Trunk) StepBlock(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tensor.Tensor {
 	h := tr.run(t, x, rows{pos: positions(t, cs), caches: cs, both: true})
@@ -46,7 +46,7 @@ func (tr *Trunk) StepBlock(t *tensor.Tape, cs []*Cache, x *tensor.Tensor) *tenso
 	return h
 }
 
-// positions are those of rows that are appended to streams, one after the other.
+// positions are those of rows that are appended to sequences, one after the other.
 func positions(t *tensor.Tape, cs []*Cache) []int {
 	pos := t.Ints(len(cs))
 	for i, c := range cs {

@@ -16,15 +16,15 @@ type File interface {
 	Names() []string
 }
 
-// A tensorName is what a family calls a tensor, or the beginning of its name.
+// A tensorName is what an architecture calls a tensor, or the beginning of its name.
 type tensorName struct {
 	ours, theirs string
 	transposed   bool // its matrix is [inputs, outputs] (Conv1D)
 }
 
-// stored is what the family calls a parameter or an adapter of ours, and whether
+// stored is what the architecture calls a parameter or an adapter of ours, and whether
 // its matrix lies transposed in checkpoints.
-func (f *family) stored(name string) (theirs string, transposed bool) {
+func (f *architecture) stored(name string) (theirs string, transposed bool) {
 	within, rest := "", name
 	if in, ok := strings.CutPrefix(name, "model.layers."); ok {
 		var number string
@@ -42,14 +42,14 @@ func (f *family) stored(name string) (theirs string, transposed bool) {
 	return within + rest, false
 }
 
-// Conv1D says whether checkpoints of c's family have matrices [inputs, outputs].
+// Conv1D says whether checkpoints of c's architecture have matrices [inputs, outputs].
 func (c Config) Conv1D() bool {
-	return slices.ContainsFunc(c.family().tensors, func(t tensorName) bool { return t.transposed })
+	return slices.ContainsFunc(c.architecture().tensors, func(t tensorName) bool { return t.transposed })
 }
 
-// Stored is a parameter as checkpoints of c's family have it.
+// Stored is a parameter as checkpoints of c's architecture have it.
 func (c Config) Stored(p tensor.Param) (name string, shape []int, data []float32) {
-	name, transposed := c.family().stored(p.Name)
+	name, transposed := c.architecture().stored(p.Name)
 	if !transposed {
 		return name, p.Shape, p.Data
 	}
@@ -60,13 +60,13 @@ func (c Config) Stored(p tensor.Param) (name string, shape []int, data []float32
 }
 
 // A Checkpoint reads tensors by the names of the parameters that they are for, from
-// a file that has them under the names of its family. It may be read from many
+// a file that has them under the names of its architecture. It may be read from many
 // goroutines.
 type Checkpoint struct {
-	file   File
-	family *family
-	has    map[string]bool // the names in the file
-	tied   bool
+	file         File
+	architecture *architecture
+	has          map[string]bool // the names in the file
+	tied         bool
 
 	mu       sync.Mutex
 	last     []float32 // see turned
@@ -77,7 +77,7 @@ type Checkpoint struct {
 // the shape that is returned is c, corrected as transformers does: a tied model
 // with a table of logits of its own is not tied.
 func (c Config) Open(f File) (*Checkpoint, Config, error) {
-	k := &Checkpoint{file: f, family: c.family(), has: map[string]bool{}, tied: c.Tied}
+	k := &Checkpoint{file: f, architecture: c.architecture(), has: map[string]bool{}, tied: c.Tied}
 	for _, name := range f.Names() {
 		k.has[name] = true
 	}
@@ -119,11 +119,11 @@ func (k *Checkpoint) same(a, b string, cols int) (bool, error) {
 // Find is what the file calls a parameter, which it may have without the prefix of
 // the trunk. The embeddings of a tied model may be there as the table of logits.
 func (k *Checkpoint) Find(name string) (theirs string, ok bool) {
-	theirs, _ = k.family.stored(name)
+	theirs, _ = k.architecture.stored(name)
 	if k.has[theirs] {
 		return theirs, true
 	}
-	if bare := strings.TrimPrefix(theirs, k.family.prefix); k.has[bare] {
+	if bare := strings.TrimPrefix(theirs, k.architecture.prefix); k.has[bare] {
 		return bare, true
 	}
 	if name == EmbeddingName && k.tied && k.has[LogitsName] {
@@ -151,7 +151,7 @@ func (k *Checkpoint) Stranger(p *tensor.Params) string {
 		}
 	}
 	for _, name := range k.file.Names() {
-		ignored := slices.ContainsFunc(k.family.ignored, func(end string) bool { return strings.HasSuffix("."+name, end) })
+		ignored := slices.ContainsFunc(k.architecture.ignored, func(end string) bool { return strings.HasSuffix("."+name, end) })
 		if !known[name] && !ignored {
 			return name
 		}
@@ -165,7 +165,7 @@ func (k *Checkpoint) String() string { return k.file.String() }
 func (k *Checkpoint) Shape(name string) ([]int, error) {
 	theirs, _ := k.Find(name)
 	shape, err := k.file.Shape(theirs)
-	if _, transposed := k.family.stored(name); transposed && len(shape) == 2 {
+	if _, transposed := k.architecture.stored(name); transposed && len(shape) == 2 {
 		shape = []int{shape[1], shape[0]}
 	}
 	return shape, err
@@ -174,7 +174,7 @@ func (k *Checkpoint) Shape(name string) ([]int, error) {
 // Weights copies numbers [from, from+len(dst)) of a parameter.
 func (k *Checkpoint) Weights(dst []float32, name string, from int) error {
 	theirs, _ := k.Find(name)
-	if _, transposed := k.family.stored(name); !transposed {
+	if _, transposed := k.architecture.stored(name); !transposed {
 		return k.file.Weights(dst, theirs, from)
 	}
 	rows, err := k.turned(theirs)

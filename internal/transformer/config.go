@@ -10,18 +10,18 @@ import (
 // Config is the shape of a language model. What follows the sizes says what its
 // blocks have; left at zero, that is a block of Qwen3.
 type Config struct {
-	Family    string  `yaml:"family,omitempty"` // of Hugging Face's models, whose config.json and names of tensors it has: a model_type; "" is qwen3
-	Hidden    int     `yaml:"hidden"`
-	Layers    int     `yaml:"layers"`
-	Heads     int     `yaml:"heads"`
-	KVHeads   int     `yaml:"kv_heads"`
-	HeadDim   int     `yaml:"head_dim"`
-	FFN       int     `yaml:"ffn"` // width of the feed-forward layer
-	Vocab     int     `yaml:"vocab"`
-	Tied      bool    `yaml:"tied"`       // logits use the embedding table
-	Theta     float64 `yaml:"rope_theta"` // base of the rotary angles
-	NormEps   float64 `yaml:"norm_eps"`   // inside the root of the norms
-	MaxTokens int     `yaml:"positions"`  // prompt and answer together
+	Architecture string  `yaml:"architecture,omitempty"` // of Hugging Face's models, whose config.json and names of tensors it has: a model_type; "" is qwen3
+	Hidden       int     `yaml:"hidden"`
+	Layers       int     `yaml:"layers"`
+	Heads        int     `yaml:"heads"`
+	KVHeads      int     `yaml:"kv_heads"`
+	HeadDim      int     `yaml:"head_dim"`
+	FFN          int     `yaml:"ffn"` // width of the feed-forward layer
+	Vocab        int     `yaml:"vocab"`
+	Tied         bool    `yaml:"tied"`       // logits use the embedding table
+	Theta        float64 `yaml:"rope_theta"` // base of the rotary angles
+	NormEps      float64 `yaml:"norm_eps"`   // inside the root of the norms
+	MaxTokens    int     `yaml:"positions"`  // prompt and answer together
 
 	LayerNorm  bool   `yaml:"layer_norm,omitempty"`        // norms are LayerNorm, with biases, in place of RMSNorm
 	PlainHeads bool   `yaml:"plain_heads,omitempty"`       // queries and keys have no norms
@@ -35,7 +35,7 @@ type Config struct {
 }
 
 // Check says what is wrong with the shape, if anything is. A shape that the
-// config.json of its family cannot describe is wrong.
+// config.json of its architecture cannot describe is wrong.
 func (c Config) Check() error {
 	if err := c.check(); err != nil {
 		return err
@@ -44,12 +44,12 @@ func (c Config) Check() error {
 	if err != nil {
 		return err
 	}
-	said.Family = c.Family // "" or qwen3
+	said.Architecture = c.Architecture // "" or qwen3
 	got, want := reflect.ValueOf(said), reflect.ValueOf(c)
 	for i, field := range reflect.VisibleFields(got.Type()) {
 		if !got.Field(i).Equal(want.Field(i)) {
 			name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-			return fmt.Errorf("a model of family %s cannot have %s %v; it has %v", c.family().name, name, want.Field(i), got.Field(i))
+			return fmt.Errorf("a model of architecture %s cannot have %s %v; it has %v", c.architecture().name, name, want.Field(i), got.Field(i))
 		}
 	}
 	return nil
@@ -60,8 +60,8 @@ func (c Config) Check() error {
 const maxHeadDim = 1 << 16
 
 func (c Config) check() error {
-	if families[c.Family] == nil {
-		return fmt.Errorf("family is %.40q; expected %s", c.Family, familyNames())
+	if architectures[c.Architecture] == nil {
+		return fmt.Errorf("architecture is %.40q; expected %s", c.Architecture, architectureNames())
 	}
 	for _, f := range []struct {
 		name string

@@ -54,11 +54,11 @@ func edited(t *testing.T, key, value string) []byte {
 
 // What would compute something else is refused in one line that says what.
 func TestParseConfigRefuses(t *testing.T) {
-	const families = "expected gpt2, llama, mistral, qwen2 or qwen3"
+	const architectures = "expected gpt2, llama, mistral, qwen2 or qwen3"
 	for _, tt := range []struct{ key, value, want string }{
-		{"model_type", `"qwen3_moe"`, `model_type is "qwen3_moe"; ` + families},
-		{"model_type", `null`, `model_type is null; ` + families},
-		{"model_type", `""`, `model_type is ""; ` + families},
+		{"model_type", `"qwen3_moe"`, `model_type is "qwen3_moe"; ` + architectures},
+		{"model_type", `null`, `model_type is null; ` + architectures},
+		{"model_type", `""`, `model_type is ""; ` + architectures},
 		{"hidden_act", `"gelu"`, `hidden_act is "gelu"; only "silu" is supported`},
 		{"layer_types", `["full_attention", "sliding_attention"]`, `layer_types has "sliding_attention"; only "full_attention" is supported`},
 		{"layer_types", `["full_attention", "chunked_attention"]`, `layer_types has "chunked_attention"; only "full_attention" is supported`},
@@ -133,15 +133,15 @@ func TestParseConfigHarmless(t *testing.T) {
 
 const sizes = `"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 12, "vocab_size": 20`
 
-// What transformers assumes of each family that does not say.
+// What transformers assumes of each architecture that does not say.
 func TestParseConfigDefaults(t *testing.T) {
-	llama := Config{Family: "llama", Hidden: 8, Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 2, FFN: 12, Vocab: 20, Theta: 1e4, NormEps: 1e-6, MaxTokens: 2048, PlainHeads: true}
+	llama := Config{Architecture: "llama", Hidden: 8, Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 2, FFN: 12, Vocab: 20, Theta: 1e4, NormEps: 1e-6, MaxTokens: 2048, PlainHeads: true}
 	mistral, qwen2 := llama, llama
-	mistral.Family, mistral.MaxTokens = "mistral", 4096
-	qwen2.Family, qwen2.MaxTokens, qwen2.QKVBias = "qwen2", 32768, true
+	mistral.Architecture, mistral.MaxTokens = "mistral", 4096
+	qwen2.Architecture, qwen2.MaxTokens, qwen2.QKVBias = "qwen2", 32768, true
 	biased := llama
 	biased.QKVBias, biased.OutputBias, biased.FFNBias = true, true, true
-	gpt2 := Config{Family: "gpt2", Hidden: 8, Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 2, FFN: 32, Vocab: 50257, Tied: true, Theta: 1e4, NormEps: 1e-5, MaxTokens: 1024,
+	gpt2 := Config{Architecture: "gpt2", Hidden: 8, Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 2, FFN: 32, Vocab: 50257, Tied: true, Theta: 1e4, NormEps: 1e-5, MaxTokens: 1024,
 		LayerNorm: true, PlainHeads: true, Learned: true, QKVBias: true, OutputBias: true, FFNBias: true, FusedQKV: true, Activation: "gelu_new"}
 	exact := gpt2
 	exact.Activation = "gelu"
@@ -169,7 +169,7 @@ func TestParseConfigDefaults(t *testing.T) {
 	}
 }
 
-// So is what a family refuses.
+// So is what an architecture refuses.
 func TestParseConfigRefusesOfFamilies(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{`{"model_type": "llama", "hidden_act": "gelu", ` + sizes + `}`, `hidden_act is "gelu"; only "silu" is supported`},
@@ -226,19 +226,19 @@ func TestParseRope(t *testing.T) {
 	}
 }
 
-// A shape that the config.json of its family cannot say is refused, with the setting.
+// A shape that the config.json of its architecture cannot say is refused, with the setting.
 func TestConfigCheck(t *testing.T) {
 	for want, change := range map[string]func(c *Config){
 		"": func(c *Config) {},
-		"a model of family qwen3 cannot have output_bias false; it has true":     func(c *Config) { c.QKVBias = true },
-		"a model of family qwen2 cannot have plain_heads false; it has true":     func(c *Config) { c.Family, c.QKVBias = "qwen2", true },
-		"a model of family qwen3 cannot have activation gelu; it has ":           func(c *Config) { c.Activation = "gelu" },
-		`family is "bert"; expected gpt2, llama, mistral, qwen2 or qwen3`:        func(c *Config) { c.Family = "bert" },
-		`activation is "relu"; expected gelu, gelu_new or none (SwiGLU)`:         func(c *Config) { c.Activation = "relu" },
-		`rope type is "dynamic"; expected linear, llama3, yarn or factors`:       func(c *Config) { c.Rope.Type = "dynamic" },
-		"factor of rope type linear is 0; expected a positive number":            func(c *Config) { c.Rope.Type = "linear" },
-		"rope type factors makes frequency 1 of a head +Inf":                     func(c *Config) { c.Rope = Rope{Type: "factors", Factors: "1,x,1"} },
-		"rope_theta is +Inf and the norms' epsilon 1e-05; they must be positive": func(c *Config) { c.Theta = math.Inf(1) },
+		"a model of architecture qwen3 cannot have output_bias false; it has true": func(c *Config) { c.QKVBias = true },
+		"a model of architecture qwen2 cannot have plain_heads false; it has true": func(c *Config) { c.Architecture, c.QKVBias = "qwen2", true },
+		"a model of architecture qwen3 cannot have activation gelu; it has ":       func(c *Config) { c.Activation = "gelu" },
+		`architecture is "bert"; expected gpt2, llama, mistral, qwen2 or qwen3`:    func(c *Config) { c.Architecture = "bert" },
+		`activation is "relu"; expected gelu, gelu_new or none (SwiGLU)`:           func(c *Config) { c.Activation = "relu" },
+		`rope type is "dynamic"; expected linear, llama3, yarn or factors`:         func(c *Config) { c.Rope.Type = "dynamic" },
+		"factor of rope type linear is 0; expected a positive number":              func(c *Config) { c.Rope.Type = "linear" },
+		"rope type factors makes frequency 1 of a head +Inf":                       func(c *Config) { c.Rope = Rope{Type: "factors", Factors: "1,x,1"} },
+		"rope_theta is +Inf and the norms' epsilon 1e-05; they must be positive":   func(c *Config) { c.Theta = math.Inf(1) },
 	} {
 		c := goodShape
 		change(&c)
@@ -248,7 +248,7 @@ func TestConfigCheck(t *testing.T) {
 		}
 	}
 	c := goodShape
-	c.Family = "qwen3"
+	c.Architecture = "qwen3"
 	if err := c.Check(); err != nil {
 		t.Error(err)
 	}

@@ -5,10 +5,10 @@ import "fmt"
 // GPT-2 (Radford et al., 2019): LayerNorm, learned positions, biases everywhere, a
 // feed-forward layer without a gate, queries, keys and values in one matrix.
 
-func gpt2() *family {
-	return &family{
+func gpt2() *architecture {
+	return &architecture{
 		name: "gpt2", class: "GPT2LMHeadModel",
-		base: Config{Family: "gpt2", Vocab: 50257, Tied: true, Theta: 1e4, NormEps: 1e-5, MaxTokens: 1024, LayerNorm: true, PlainHeads: true,
+		base: Config{Architecture: "gpt2", Vocab: 50257, Tied: true, Theta: 1e4, NormEps: 1e-5, MaxTokens: 1024, LayerNorm: true, PlainHeads: true,
 			Learned: true, QKVBias: true, OutputBias: true, FFNBias: true, FusedQKV: true, Activation: "gelu_new"},
 		keys: func(r *reading) map[string]any {
 			c := &r.Config

@@ -5,10 +5,10 @@ import "encoding/json"
 // Llama and what is built like it: RMSNorm, rotary embeddings, SwiGLU. (Touvron et
 // al., 2023; Mistral 7B: Jiang et al., 2023)
 
-func llama() *family {
-	return &family{
+func llama() *architecture {
+	return &architecture{
 		name: "llama", class: "LlamaForCausalLM",
-		base: Config{Family: "llama", Theta: 1e4, NormEps: 1e-6, MaxTokens: 2048, PlainHeads: true},
+		base: Config{Architecture: "llama", Theta: 1e4, NormEps: 1e-6, MaxTokens: 2048, PlainHeads: true},
 		keys: func(r *reading) map[string]any {
 			return llamaKeys(r, map[string]any{"attention_bias": &r.attentionBias, "mlp_bias": &r.FFNBias})
 		},
@@ -28,10 +28,10 @@ func llama() *family {
 	}
 }
 
-func mistral() *family {
-	return &family{
+func mistral() *architecture {
+	return &architecture{
 		name: "mistral", class: "MistralForCausalLM",
-		base: Config{Family: "mistral", Theta: 1e4, NormEps: 1e-6, MaxTokens: 4096 * 32, PlainHeads: true},
+		base: Config{Architecture: "mistral", Theta: 1e4, NormEps: 1e-6, MaxTokens: 4096 * 32, PlainHeads: true},
 		keys: func(r *reading) map[string]any {
 			r.kvHeads, r.window, r.useWindow = new(8), new(4096), true
 			return llamaKeys(r, map[string]any{"sliding_window": &r.window})

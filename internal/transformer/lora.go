@@ -23,11 +23,11 @@ type LoRA struct {
 // On says whether there are adapters.
 func (c LoRA) On() bool { return c.Rank > 0 && !c.Fused }
 
-// TargetList returns the names of the matrices with adapters, as the family of the
+// TargetList returns the names of the matrices with adapters, as the architecture of the
 // model has them.
 func (c LoRA) TargetList(model Config) []string {
 	if c.Targets == "all" {
-		return slices.Clone(model.family().modules)
+		return slices.Clone(model.architecture().modules)
 	}
 	return strings.Split(c.Targets, ",")
 }
@@ -42,7 +42,7 @@ func (c LoRA) Check(model Config) error {
 	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
 		return fmt.Errorf("lora.alpha is %g; it must be positive", c.Alpha)
 	}
-	modules := model.family().modules
+	modules := model.architecture().modules
 	for _, name := range c.TargetList(model) {
 		if !slices.Contains(modules, name) {
 			return fmt.Errorf("lora.targets has %q; want \"all\" or some of %s", name, strings.Join(modules, ","))
@@ -94,13 +94,13 @@ func (ad *adapters) add(t *tensor.Tape, y, x *tensor.Tensor) *tensor.Tensor {
 // AddLoRA makes adapters for m, whose parameters are p's. A starts normal and B at
 // zero: the model is the same one until they are trained.
 func (m *LM) AddLoRA(p *tensor.Params, c LoRA) {
-	targets, family := c.TargetList(m.Config), m.family()
+	targets, architecture := c.TargetList(m.Config), m.architecture()
 	adapt := func(l int, to *linear, parts ...matrix) {
 		p := p.Sub(fmt.Sprintf("model.layers.%d", l))
 		ad, from, inputs := &adapters{scale: c.scale()}, 0, to.weight.Cols()
 		var as []*tensor.Tensor
 		for _, q := range parts {
-			if slices.Contains(targets, family.module(q.name)) {
+			if slices.Contains(targets, architecture.module(q.name)) {
 				as = append(as, p.Normal(q.name+"."+loraA, 1/math.Sqrt(float64(inputs)), c.Rank, inputs))
 				ad.parts = append(ad.parts, adapter{p.Const(q.name+"."+loraB, 0, q.outputs, c.Rank), from})
 			}
@@ -121,7 +121,7 @@ func (m *LM) AddLoRA(p *tensor.Params, c LoRA) {
 }
 
 // module is what LoRA's targets call a matrix of a block.
-func (f *family) module(name string) string {
+func (f *architecture) module(name string) string {
 	for _, t := range f.tensors {
 		if t.ours == name {
 			name = t.theirs
@@ -142,7 +142,7 @@ func (m *LM) PackBlocks(p *tensor.Params, format kernel.Format) {
 func (m *LM) BlockNumbers() int { return int(m.blockWeights()) }
 
 // Fuse adds the changes that adapters make to the matrices of p, the parameters of
-// a model. The file calls a matrix of the model prefix and the name that its family
+// a model. The file calls a matrix of the model prefix and the name that its architecture
 // has for it.
 func (c LoRA) Fuse(model Config, p *tensor.Params, from File, prefix string) error {
 	rest := map[string]bool{}
@@ -150,7 +150,7 @@ func (c LoRA) Fuse(model Config, p *tensor.Params, from File, prefix string) err
 		rest[name] = true
 	}
 	for q := range p.All() {
-		theirs, _ := model.family().stored(q.Name)
+		theirs, _ := model.architecture().stored(q.Name)
 		stem := prefix + strings.TrimSuffix(theirs, "weight")
 		if !rest[stem+loraA] || !rest[stem+loraB] {
 			continue

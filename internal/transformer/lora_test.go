@@ -31,7 +31,7 @@ func adapted(c LoRA, shaken bool) (*LM, *tensor.Params) {
 	return m, p
 }
 
-// run is the hidden states of a short stream.
+// run is the hidden states of a short sequence.
 func run(t *tensor.Tape, m *LM) *tensor.Tensor {
 	return m.Forward(t, m.Embed(t, []int{3, 1, 4, 1, 5}), Causal(Layout{}, 5))
 }

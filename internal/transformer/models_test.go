@@ -83,7 +83,7 @@ func load(t *testing.T, from *Checkpoint, c Config) (*LM, *tensor.Params) {
 	return m, p
 }
 
-// Logits, loss and gradients of every family are those of transformers.
+// Logits, loss and gradients of every architecture are those of transformers.
 func TestModels(t *testing.T) {
 	forEachModel(t, func(t *testing.T, dir string, config []byte) {
 		from, c := openModel(t, dir, config)

@@ -3,9 +3,9 @@ package transformer
 // Qwen2, Qwen2.5 (biases of queries, keys and values) and Qwen3 (norms of queries
 // and keys instead), which else are built like Llama.
 
-func qwen2() *family {
+func qwen2() *architecture {
 	f := qwen("qwen2", "Qwen2ForCausalLM")
-	f.base = Config{Family: "qwen2", Theta: 1e4, NormEps: 1e-6, MaxTokens: 32768, PlainHeads: true, QKVBias: true}
+	f.base = Config{Architecture: "qwen2", Theta: 1e4, NormEps: 1e-6, MaxTokens: 32768, PlainHeads: true, QKVBias: true}
 	f.keys = func(r *reading) map[string]any { return qwenKeys(r, nil) }
 	f.nullable = append(f.nullable, "head_dim")
 	f.settings = silu
@@ -19,7 +19,7 @@ func qwen2() *family {
 	return f
 }
 
-func qwen3() *family {
+func qwen3() *architecture {
 	f := qwen("qwen3", "Qwen3ForCausalLM")
 	f.base = Config{Theta: 1e4, NormEps: 1e-6, MaxTokens: 32768}
 	f.keys = func(r *reading) map[string]any {
@@ -38,8 +38,8 @@ func qwen3() *family {
 	return f
 }
 
-func qwen(name, class string) *family {
-	return &family{
+func qwen(name, class string) *architecture {
+	return &architecture{
 		name: name, class: class,
 		nullable: []string{"num_key_value_heads", "sliding_window", "layer_types"},
 		prefix:   "model.", layers: "model.layers",

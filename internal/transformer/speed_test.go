@@ -23,14 +23,14 @@ func kinds() map[string]transformer.Config {
 	qwen3 := sizes[0]
 	qwen3.Layers = 2
 	llama, qwen2, gpt2 := qwen3, qwen3, qwen3
-	llama.Family, llama.PlainHeads, llama.Tied = "llama", true, false
-	qwen2.Family, qwen2.PlainHeads, qwen2.QKVBias = "qwen2", true, true
-	gpt2.Family, gpt2.PlainHeads, gpt2.Learned, gpt2.LayerNorm, gpt2.FusedQKV = "gpt2", true, true, true, true
+	llama.Architecture, llama.PlainHeads, llama.Tied = "llama", true, false
+	qwen2.Architecture, qwen2.PlainHeads, qwen2.QKVBias = "qwen2", true, true
+	gpt2.Architecture, gpt2.PlainHeads, gpt2.Learned, gpt2.LayerNorm, gpt2.FusedQKV = "gpt2", true, true, true, true
 	gpt2.QKVBias, gpt2.OutputBias, gpt2.FFNBias, gpt2.Activation, gpt2.KVHeads = true, true, true, "gelu_new", gpt2.Heads
 	return map[string]transformer.Config{"qwen3": qwen3, "llama": llama, "qwen2": qwen2, "gpt2": gpt2}
 }
 
-// A step is one of training a language model on streams of random tokens.
+// A step is one of training a language model on sequences of random tokens.
 type step struct {
 	lm        *transformer.LM
 	optimizer *tensor.AdamW
@@ -40,11 +40,11 @@ type step struct {
 	rows      transformer.Layout
 }
 
-func newStep(c transformer.Config, streams, length int) *step {
+func newStep(c transformer.Config, sequences, length int) *step {
 	p := tensor.NewParams(1)
 	s := &step{lm: transformer.NewLM(p, c), optimizer: tensor.NewAdamW(p)}
 	rng := tensor.Rand(1, "tokens")
-	for range streams {
+	for range sequences {
 		for range length {
 			s.tokens, s.target = append(s.tokens, rng.IntN(c.Vocab)), append(s.target, rng.IntN(c.Vocab))
 		}
@@ -126,7 +126,7 @@ func TestRecompute(t *testing.T) {
 	}
 }
 
-// A token of each of several streams allocates nothing: its operations take the
+// A token of each of several sequences allocates nothing: its operations take the
 // memory of the token before, and the caches have room.
 func TestDecodedTokenAllocatesNothing(t *testing.T) {
 	if raceDetector {
@@ -140,12 +140,12 @@ func TestDecodedTokenAllocatesNothing(t *testing.T) {
 			lm.Pack(p, format)
 			prompt := lm.NewCache()
 			lm.Step(nil, []*transformer.Cache{prompt, prompt, prompt}, lm.Embed(nil, []int{7, 8, 9}))
-			streams := append(prompt.Fork(5), lm.NewCache())
+			sequences := append(prompt.Fork(5), lm.NewCache())
 			tokens := []int{1, 2, 3, 4, 5, 6}
 			tape := &tensor.Tape{Inference: true}
 			n := testing.AllocsPerRun(30, func() { // as many as a cache has room for at first
 				tape.Reset()
-				lm.Logits(tape, lm.Step(tape, streams, lm.Embed(tape, tokens)))
+				lm.Logits(tape, lm.Step(tape, sequences, lm.Embed(tape, tokens)))
 			})
 			if n != 0 {
 				t.Errorf("%s, %v: %g allocations a token", kind, format, n)

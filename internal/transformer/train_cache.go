@@ -2,16 +2,16 @@ package transformer
 
 import "nfcot/internal/tensor"
 
-// A TrainCache is a KV cache with gradients, of some streams: what Cache is to decoding,
-// with a backward pass. It is for streams of which some inputs are made from the states of
+// A TrainCache is a KV cache with gradients, of some sequences: what Cache is to decoding,
+// with a backward pass. It is for sequences of which some inputs are made from the states of
 // earlier rows. Its memory is the tape's and its own, which it keeps for the next step.
 type TrainCache struct {
-	k, v []*tensor.Tensor // of each layer, stream by stream: [rows so far, nkv·hd]
-	lens []int            // rows of each stream so far
+	k, v []*tensor.Tensor // of each layer, sequence by sequence: [rows so far, nkv·hd]
+	lens []int            // rows of each sequence so far
 	keys []int            // where each row of the new k and v is, in the old ones with the added rows below them
 }
 
-// Start forgets everything: there are n empty streams.
+// Start forgets everything: there are n empty sequences.
 func (c *TrainCache) Start(tr *Trunk, n int) {
 	if len(c.k) != tr.Layers {
 		c.k, c.v = make([]*tensor.Tensor, tr.Layers), make([]*tensor.Tensor, tr.Layers)
@@ -24,14 +24,14 @@ func (c *TrainCache) Start(tr *Trunk, n int) {
 	}
 }
 
-// StepGrad appends rows to the streams of c, more[i] to stream i, which follow each
+// StepGrad appends rows to the sequences of c, more[i] to sequence i, which follow each
 // other in x, and returns their hidden states. Every row sees itself and all rows
-// before it in its stream; a row's state has the bits that Forward gives it. What is
+// before it in its sequence; a row's state has the bits that Forward gives it. What is
 // between a block's input and its output is kept, whatever Recompute says.
 // x [sum of more, H] → h [sum of more, H]
 func (tr *Trunk) StepGrad(t *tensor.Tape, c *TrainCache, more []int, x *tensor.Tensor) *tensor.Tensor {
 	pos, see := t.Ints(x.Rows()), t.Spans(x.Rows())
-	old, first := 0, 0 // rows of the streams before, without and with the new ones
+	old, first := 0, 0 // rows of the sequences before, without and with the new ones
 	for _, n := range c.lens {
 		old += n
 	}
@@ -53,7 +53,7 @@ func (tr *Trunk) StepGrad(t *tensor.Tape, c *TrainCache, more []int, x *tensor.T
 	return tr.run(t, x, rows{pos: pos, mask: t.Mask(see), train: c})
 }
 
-// add puts the keys and values of new rows of layer l where their streams have them,
+// add puts the keys and values of new rows of layer l where their sequences have them,
 // and returns those of all rows.
 func (c *TrainCache) add(t *tensor.Tape, l int, k, v tensor.Cols) (allK, allV tensor.Cols) {
 	for _, x := range [...]struct {

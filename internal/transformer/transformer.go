@@ -1,6 +1,6 @@
 // Package transformer is a decoder of the kind that most language models are, with
 // one block for all of them: embeddings in, hidden states out. Config says what a
-// block has; the files of the families (llama.go, qwen.go, gpt2.go) know what
+// block has; the files of the architectures (llama.go, qwen.go, gpt2.go) know what
 // Hugging Face's transformers calls that in config.json, and its tensors in
 // checkpoints. The package does not know whether a row of its input is a token or a
 // thought, nor what is predicted from a row of its output; and it opens no files.
@@ -13,13 +13,13 @@ import (
 	"nfcot/internal/tensor"
 )
 
-// A Layout places the rows of an input in their streams.
+// A Layout places the rows of an input in their sequences.
 type Layout struct {
 	Pos   []int         // rotary position of each row
 	Spans []tensor.Span // the rows it may attend to
 }
 
-// Causal appends n rows to a layout: a stream of its own, in which every row
+// Causal appends n rows to a layout: a sequence of its own, in which every row
 // sees itself and the rows before it.
 func Causal(l Layout, n int) Layout {
 	from := len(l.Pos)
@@ -50,7 +50,7 @@ type block struct {
 	o                 linear
 	up                linear // with a gate: 2 F outputs, the gate's first
 	down              linear
-	segment           tensor.Segment // the block over whole streams
+	segment           tensor.Segment // the block over whole sequences
 }
 
 // A norm is RMSNorm, or LayerNorm if there is a bias.
@@ -85,7 +85,7 @@ func (l *linear) addTo(t *tensor.Tape, a, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // NewTrunk makes the parameters of a trunk, under Llama's names of Hugging Face's
-// (what another family calls them only Checkpoint and Stored know). The projections
+// (what another architecture calls them only Checkpoint and Stored know). The projections
 // that write to the residual stream start smaller the more of them there are
 // (GPT-2's rule).
 func NewTrunk(p *tensor.Params, c Config) *Trunk {
@@ -181,14 +181,14 @@ func newLinear(p *tensor.Params, bias bool, std float64, inputs int, parts ...ma
 }
 
 // rows says where the rows of an input stand and what they look at: each other,
-// as mask lets them, in training; what their streams remember, in decoding.
+// as mask lets them, in training; what their sequences remember, in decoding.
 // Nothing else differs between the two.
 type rows struct {
 	pos    []int
 	mask   tensor.Mask
 	caches []*Cache    // nil in training
-	train  *TrainCache // in training: streams that the rows continue
-	both   bool        // with caches: new rows of a stream see each other in both directions
+	train  *TrainCache // in training: sequences that the rows continue
+	both   bool        // with caches: new rows of a sequence see each other in both directions
 }
 
 // mix lets the rows of layer l look at each other.
@@ -255,7 +255,7 @@ func (tr *Trunk) activate(t *tensor.Tape, up *tensor.Tensor) *tensor.Tensor {
 	return t.SwiGLU(up.Part(0, tr.FFN), up.Part(tr.FFN, tr.FFN))
 }
 
-// Forward runs the trunk over whole streams and returns the hidden states after
+// Forward runs the trunk over whole sequences and returns the hidden states after
 // the final norm. The layout must stay as it is until t is reset.
 // x [R, H] → h [R, H]
 func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout Layout) *tensor.Tensor {

@@ -74,7 +74,7 @@ func TestTapeChangesNoBit(t *testing.T) {
 	same(t, "with a tape", tr.Forward(new(tensor.Tape), x, Causal(Layout{}, 9)), tr.Forward(nil, x, Causal(Layout{}, 9)))
 }
 
-// A fork of a fork goes on as a stream of its own would, and so do its sisters.
+// A fork of a fork goes on as a sequence of its own would, and so do its sisters.
 func TestForkIsCopy(t *testing.T) {
 	tr, _ := shaken()
 	const shared, more, tail = 7, 4, 6
@@ -110,25 +110,25 @@ func TestForkIsCopy(t *testing.T) {
 		}
 	}
 	if cache.Len() != shared || first[0].Len() != shared+more {
-		t.Error("a fork changes the stream it came from")
+		t.Error("a fork changes the sequence it came from")
 	}
 }
 
-// Streams of a batch do not touch each other: values and gradients of a packed
-// batch are those of each stream alone.
+// Sequences of a batch do not touch each other: values and gradients of a packed
+// batch are those of each sequence alone.
 func TestPackedIsAlone(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	tr, _ := shaken()
 	lengths := []int{5, 1, 23, 8}
 	var (
-		rows    Layout
-		streams []*tensor.Tensor
-		data    []float32
+		rows      Layout
+		sequences []*tensor.Tensor
+		data      []float32
 	)
 	for i, n := range lengths {
 		rows = Causal(rows, n)
-		streams = append(streams, random(uint64(i), n))
-		data = append(data, streams[i].Data...)
+		sequences = append(sequences, random(uint64(i), n))
+		data = append(data, sequences[i].Data...)
 	}
 	for _, threads := range []int{1, 4} {
 		kernel.SetThreads(threads)
@@ -137,16 +137,16 @@ func TestPackedIsAlone(t *testing.T) {
 		h := inputGradient(tr, packed, rows)
 		at := 0
 		for i, n := range lengths {
-			streams[i].Grad = make([]float32, len(streams[i].Data))
-			alone := inputGradient(tr, streams[i], Causal(Layout{}, n))
+			sequences[i].Grad = make([]float32, len(sequences[i].Data))
+			alone := inputGradient(tr, sequences[i], Causal(Layout{}, n))
 			same(t, "packed", part(h, at, at+n), alone)
 			H := small.Hidden
-			same(t, "gradient", tensor.From(packed.Grad[at*H:(at+n)*H], n, H), tensor.From(streams[i].Grad, n, H))
+			same(t, "gradient", tensor.From(packed.Grad[at*H:(at+n)*H], n, H), tensor.From(sequences[i].Grad, n, H))
 			at += n
 		}
 	}
 
-	// the same through caches, the streams interleaved
+	// the same through caches, the sequences interleaved
 	caches := make([]*Cache, len(lengths))
 	for i := range caches {
 		caches[i] = tr.NewCache()
@@ -156,13 +156,13 @@ func TestPackedIsAlone(t *testing.T) {
 		var x []float32
 		for i, n := range lengths {
 			if s < n {
-				live, x = append(live, caches[i]), append(x, streams[i].Row(s)...)
+				live, x = append(live, caches[i]), append(x, sequences[i].Row(s)...)
 			}
 		}
 		h := tr.Step(nil, live, tensor.From(x, len(live), small.Hidden))
 		for j, c := range live {
 			i := slices.Index(caches, c)
-			alone := tr.Forward(nil, streams[i], Causal(Layout{}, lengths[i]))
+			alone := tr.Forward(nil, sequences[i], Causal(Layout{}, lengths[i]))
 			same(t, "interleaved", part(h, j, j+1), part(alone, s, s+1))
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// A family is a kind of language model as Hugging Face's transformers has it: what
+// An architecture is a kind of language model as Hugging Face's transformers has it: what
 // its config.json says, and what its tensors are called.
-type family struct {
+type architecture struct {
 	name  string // model_type
 	class string // in architectures
 	base  Config // what all its models have, and what transformers assumes of keys that are missing
@@ -31,22 +31,22 @@ type family struct {
 	modules []string     // LoRA's targets: the matrices of a block
 }
 
-// families are those that are known, by model_type.
-var families = map[string]*family{}
+// architectures are those that are known, by model_type.
+var architectures = map[string]*architecture{}
 
 func init() {
-	for _, f := range []*family{llama(), mistral(), qwen2(), qwen3(), gpt2()} {
-		families[f.name] = f
+	for _, f := range []*architecture{llama(), mistral(), qwen2(), qwen3(), gpt2()} {
+		architectures[f.name] = f
 	}
-	families[""] = families["qwen3"]
+	architectures[""] = architectures["qwen3"]
 }
 
-// family is c's.
-func (c Config) family() *family { return families[c.Family] }
+// architecture is c's.
+func (c Config) architecture() *architecture { return architectures[c.Architecture] }
 
-// familyNames lists the families, for errors.
-func familyNames() string {
-	names := slices.Sorted(maps.Keys(families))[1:]
+// architectureNames lists the architectures, for errors.
+func architectureNames() string {
+	names := slices.Sorted(maps.Keys(architectures))[1:]
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
@@ -68,7 +68,7 @@ type reading struct {
 	layerTypes []string // or what each layer says of itself
 }
 
-// settings of all families: see family.
+// settings of all architectures: see architecture.
 var settings = map[string][]string{
 	"partial_rotary_factor": {"1", "1.0", "null"},
 	"num_experts":           {"0", "null"},
@@ -95,7 +95,7 @@ var harmless = []string{
 	"transformers.js_config", "transformers_version", "typical_p", "unk_token_id", "unsloth_fixed", "unsloth_version", "use_bfloat16", "use_cache",
 }
 
-// ParseConfig reads Hugging Face's config.json of a model of one of the families. A
+// ParseConfig reads Hugging Face's config.json of a model of one of the architectures. A
 // setting that changes the mathematics and is not implemented here is an error, and
 // so is a key that is not known, unless it is null or false: who knows what it does?
 func ParseConfig(data []byte) (Config, error) {
@@ -104,14 +104,14 @@ func ParseConfig(data []byte) (Config, error) {
 		return Config{}, fmt.Errorf("invalid JSON: %w", err)
 	}
 	var kind string
-	if json.Unmarshal(keys["model_type"], &kind) != nil || kind == "" || families[kind] == nil {
+	if json.Unmarshal(keys["model_type"], &kind) != nil || kind == "" || architectures[kind] == nil {
 		found := compact(keys["model_type"])
 		if found == "" {
 			found = "missing"
 		}
-		return Config{}, fmt.Errorf("model_type is %.60s; expected %s", found, familyNames())
+		return Config{}, fmt.Errorf("model_type is %.60s; expected %s", found, architectureNames())
 	}
-	f := families[kind]
+	f := architectures[kind]
 	r := &reading{Config: f.base}
 	if err := f.readKeys(r, keys); err != nil {
 		return r.Config, err
@@ -128,7 +128,7 @@ func ParseConfig(data []byte) (Config, error) {
 }
 
 // readKeys reads all keys but those of rotary embeddings.
-func (f *family) readKeys(r *reading, keys map[string]json.RawMessage) error {
+func (f *architecture) readKeys(r *reading, keys map[string]json.RawMessage) error {
 	fields := f.keys(r)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		value, field := compact(keys[key]), fields[key]
@@ -207,7 +207,7 @@ func isNull(raw json.RawMessage) bool { return len(raw) == 0 || compact(raw) == 
 // JSON writes c as a config.json that Hugging Face's transformers loads. dtype is
 // what it calls the type of the weights: float32, bfloat16.
 func (c Config) JSON(dtype string, bos, eos int) []byte {
-	f := c.family()
+	f := c.architecture()
 	all := []setting{{"architectures", []string{f.class}}, {"model_type", f.name}}
 	all = append(all, f.write(c)...)
 	all = append(all, setting{"torch_dtype", dtype}, setting{"bos_token_id", bos}, setting{"eos_token_id", eos})
