@@ -35,7 +35,7 @@ type modelOption struct {
 
 func (o *modelOption) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR`: folder of a trained model, or of a Qwen3 language model as Hugging Face has them (config.json, tokenizer.json, safetensors)", Destination: &o.model},
+		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR`: folder of a trained model, or of a language model as Hugging Face has them (config.json, tokenizer.json, safetensors)", Destination: &o.model},
 		&cli.StringFlag{Name: "weights", Usage: "`FORMAT` of the backbone's matrices in memory: f32, exact; bf16, half the size; int8, blocks of 32 with a scale, a quarter. Fewer bytes decode faster, and the model is a little another one; default: bf16 if the file has bf16, else f32", Destination: &o.weights},
 	}
 }

@@ -50,7 +50,7 @@ func (e *env) train() *cli.Command {
 			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.source.Thoughts},
 			&cli.StringFlag{Name: "data", Usage: "examples `FILE`, for methods that do not learn from thoughts; wants --tokenizer", Destination: &o.source.Data},
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, or the `DIR` that holds it, for --data", Destination: &o.source.Tokenizer},
-			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, or a model folder of Hugging Face's (Qwen3): its tokenizer and its parameters of the same names are taken over", Destination: &o.source.Init},
+			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, or a model folder of Hugging Face's: its tokenizer and its parameters of the same names are taken over", Destination: &o.source.Init},
 			&cli.StringFlag{Name: "config", Usage: "experiment `FILE` (YAML, as in RUN/config.yaml)", Destination: &o.config},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting of the experiment, `KEY=VALUE` (seed=2, model.hidden=128); may be given several times", Destination: &set},
 			&cli.StringFlag{Name: "precision", Usage: "f32, or bf16: weights stay float32, but products with them round their factors to `PRECISION`, which processors with AVX512_BF16 or AMX multiply faster (default: the experiment's, f32)", Destination: &o.precision},
