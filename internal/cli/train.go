@@ -18,8 +18,8 @@ import (
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
-	"nfcot/internal/tokenizer"
 	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tokenizer"
 )
 
 type trainOptions struct {
