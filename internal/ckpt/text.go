@@ -59,12 +59,12 @@ type Text struct {
 	uncompressed io.Reader
 	decoder      io.Closer // nil for plain text
 	source       io.Closer // nil for standard input, which is not ours to close
-	taken        atomic.Int64
+	bytesRead    atomic.Int64
 }
 
-// Taken is the number of bytes taken from the file up to now, some of which may not
+// BytesRead is the number of bytes read from the file up to now, some of which may not
 // have come out of Read yet: compressed ones where the file is compressed.
-func (t *Text) Taken() int64 { return t.taken.Load() }
+func (t *Text) BytesRead() int64 { return t.bytesRead.Load() }
 
 // counted counts what is read of a text's file.
 type counted struct {
@@ -74,7 +74,7 @@ type counted struct {
 
 func (c counted) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
-	c.taken.Add(int64(n))
+	c.bytesRead.Add(int64(n))
 	return n, err
 }
 

@@ -79,7 +79,7 @@ func (e *env) runDistill(o distillOptions) error {
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
 	vae, codes, err := train.Distill(e.ctx, o.DistillConfig, chains, tok.VocabSize(), special.EOS, func(step int, loss cot.Loss) {
-		last = describeParts(loss.Parts.All())
+		last = describeTerms(loss.Terms)
 		bar.set(step, last)
 	})
 	if err != nil {
@@ -174,10 +174,10 @@ func cutChains(c *cot.VAEConfig, tok *tokenizer.Tokenizer, examples []cot.Exampl
 	return chains, nil
 }
 
-// describeParts is the terms of a loss on one line.
-func describeParts(parts []cot.Part) string {
+// describeTerms is the terms of a loss on one line.
+func describeTerms(terms []cot.Term) string {
 	s := ""
-	for i, p := range parts {
+	for i, p := range terms {
 		if i > 0 {
 			s += ", "
 		}

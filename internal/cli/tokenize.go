@@ -193,13 +193,13 @@ func (e *env) fileLines(label, path string) func(yield func(string, error) bool)
 		n, whole := 0, true
 		linesOf(f, func(line string, err error) bool {
 			if n++; n%1024 == 0 {
-				bar.set(int(f.Taken()/unit), fmt.Sprintf("%d lines", n))
+				bar.set(int(f.BytesRead()/unit), fmt.Sprintf("%d lines", n))
 			}
 			whole = yield(line, err) && err == nil
 			return whole
 		})
 		if whole {
-			bar.set(int(f.Taken()/unit), "")
+			bar.set(int(f.BytesRead()/unit), "")
 			bar.end(fmt.Sprintf("%d lines", n))
 		}
 	}

@@ -405,19 +405,19 @@ func (e *env) trainLoop(run *experiment.Run, data []cot.Encoded, limit int, resu
 	var last, held string
 	var flops float64
 	loop.Report = func(m train.Metrics) error {
-		last = describeParts(m.Parts.All())
+		last = describeTerms(m.Terms)
 		bar.set(m.Step, last)
 		flops += m.FLOPs
 		if m.Step == m.Steps {
 			m.PeakMemory = kernel.PeakMemory()
 		}
-		for _, p := range slices.Concat([]cot.Part{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Parts.All()) {
+		for _, p := range slices.Concat([]cot.Term{{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}, m.Terms) {
 			if err := events.Scalar(int64(m.Step), "train/"+p.Name, p.Value); err != nil {
 				return err
 			}
 		}
 		if m.Held != nil {
-			held = ", held out: " + describeParts(m.Held[:len(m.Parts.All())])
+			held = ", held out: " + describeTerms(m.Held[:len(m.Terms)])
 		}
 		for _, p := range m.Held {
 			if err := events.Scalar(int64(m.Step), "held_out/"+p.Name, p.Value); err != nil {

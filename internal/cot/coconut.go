@@ -27,6 +27,7 @@ type Coconut struct {
 	First, Steps int
 
 	cache *transformer.TrainCache
+	terms Terms // of the last loss
 }
 
 // CoconutOptions are Coconut's settings.
@@ -106,7 +107,8 @@ func (m *Coconut) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepR
 	h, s := m.forward(t, batch, replaced)
 	logp := s.textLogProb(t, m.LM, h, 1)
 	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp))}
-	loss.Parts.Add("text_nats_per_token", float64(loss.Total.Data[0]))
+	m.terms = append(m.terms[:0], Term{"text_nats_per_token", float64(loss.Total.Data[0])})
+	loss.Terms = m.terms
 	rows, seen := 0, 0
 	for _, ex := range batch {
 		opening, rest := m.rows(ex, replaced)

@@ -44,7 +44,7 @@ func TestCoconutLossIsReplay(t *testing.T) {
 		random, whole := StepRand{Step: replaced}, m.Size(batch)
 		loss := m.Loss(new(tensor.Tape), batch, whole, random)
 		at := fmt.Sprintf("%d lines replaced: ", replaced)
-		rounding.CheckScalar(t, at+"text", loss.part(t, "text_nats_per_token"), text/float64(whole.Tokens))
+		rounding.CheckScalar(t, at+"text", loss.term(t, "text_nats_per_token"), text/float64(whole.Tokens))
 		rounding.CheckScalar(t, at+"operations", loss.FLOPs, flops)
 		if got := m.Rows(batch, random); got != rows {
 			t.Errorf("%s%d rows, want %d", at, got, rows)

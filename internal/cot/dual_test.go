@@ -58,8 +58,8 @@ func TestDualIsUnifiedAtIdentity(t *testing.T) {
 		}
 		a := Stage{unified, false}.Loss(nil, batch, unified.Size(batch), random)
 		b := Stage{dual, false}.Loss(nil, batch, dual.Size(batch), random)
-		if same := a.total() == b.total(); same != identity || a.part(t, "flow_nats_per_dim") != b.part(t, "flow_nats_per_dim") {
-			t.Errorf("identity %v: losses %v and %v", identity, a.Parts.All(), b.Parts.All())
+		if same := a.total() == b.total(); same != identity || a.term(t, "flow_nats_per_dim") != b.term(t, "flow_nats_per_dim") {
+			t.Errorf("identity %v: losses %v and %v", identity, a.Terms, b.Terms)
 		}
 	}
 }

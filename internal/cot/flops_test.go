@@ -189,7 +189,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 	checkFLOPs(t, "direct", got.FLOPs, backbone(w, func(ex Encoded) (rows, tokens int) {
 		return len(ex.Prompt) + 1 + len(ex.Answer), len(ex.Answer) + 1
 	}))
-	checkFLOPs(t, "direct, the rest", got.Extra, 0)
+	checkFLOPs(t, "direct, the rest", got.HeadFLOPs, 0)
 
 	w = weightsOf(t, chainParams)
 	got = loss(chain)
@@ -197,7 +197,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 		said := ex.chainTokens() + 1 + len(ex.Answer)
 		return len(ex.Prompt) + 1 + said, said + 1
 	}))
-	checkFLOPs(t, "cot, the rest", got.Extra, 0)
+	checkFLOPs(t, "cot, the rest", got.HeadFLOPs, 0)
 
 	K := nfOptions.K
 	thinking := func(ex Encoded) (rows, tokens int) {
@@ -206,7 +206,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 	w = weightsOf(t, lavaeParams)
 	got = loss(lavae)
 	checkFLOPs(t, "lavae", got.FLOPs, backbone(w, thinking))
-	checkFLOPs(t, "lavae, the rest", got.Extra, 3*len(batch)*K*(w.predict+w.project))
+	checkFLOPs(t, "lavae, the rest", got.HeadFLOPs, 3*len(batch)*K*(w.predict+w.project))
 
 	w = weightsOf(t, ladirParams)
 	got = loss(ladir)
@@ -215,7 +215,7 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 		blocks += w.block(len(ex.Prompt)+1, K)
 	}
 	checkFLOPs(t, "ladir", got.FLOPs, backbone(w, thinking)+3*blocks)
-	checkFLOPs(t, "ladir, the rest", got.Extra, 3*len(batch)*(K*(w.predict+2*w.project)+w.time))
+	checkFLOPs(t, "ladir, the rest", got.HeadFLOPs, 3*len(batch)*(K*(w.predict+2*w.project)+w.time))
 
 	for _, held := range []bool{true, false} {
 		w = weightsOf(t, nfParams)
@@ -225,12 +225,12 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 			flow = w.codes()
 		}
 		checkFLOPs(t, "nfcot", got.FLOPs, backbone(w, thinking))
-		checkFLOPs(t, fmt.Sprintf("nfcot, the rest, flow held: %v", held), got.Extra, 3*len(batch)*(K*(w.predict+w.project)+flow))
+		checkFLOPs(t, fmt.Sprintf("nfcot, the rest, flow held: %v", held), got.HeadFLOPs, 3*len(batch)*(K*(w.predict+w.project)+flow))
 
 		w = weightsOf(t, dualParams)
 		got = loss(Stage{NFCoT: dual, FreezeFlow: held})
 		thoughts := backbone(w, func(ex Encoded) (rows, tokens int) { return len(ex.Prompt) + K, 0 }) // the last one is read by no one
 		checkFLOPs(t, "nfcot-dual", got.FLOPs, backbone(w, thinking)+thoughts)
-		checkFLOPs(t, fmt.Sprintf("nfcot-dual, the rest, flow held: %v", held), got.Extra, 3*len(batch)*(K*(w.predict+2*w.project)+flow))
+		checkFLOPs(t, fmt.Sprintf("nfcot-dual, the rest, flow held: %v", held), got.HeadFLOPs, 3*len(batch)*(K*(w.predict+2*w.project)+flow))
 	}
 }

@@ -147,8 +147,8 @@ func TestGoldenJointLoss(t *testing.T) {
 			loss := stage.loss(tape, batch, tt.whole, rowsOf(g.Tensor("e")), noisy)
 			tensortest.Likelihood.CheckScalar(t, tt.loss, loss.total(), g.Scalar(tt.loss))
 			if tt.loss == "loss_norm" {
-				tensortest.Likelihood.CheckScalar(t, "flow_per_dim", loss.part(t, "flow_nats_per_dim"), g.Scalar("flow_per_dim"))
-				tensortest.Likelihood.CheckScalar(t, "text_per_token", loss.part(t, "text_nats_per_token"), g.Scalar("text_per_token"))
+				tensortest.Likelihood.CheckScalar(t, "flow_per_dim", loss.term(t, "flow_nats_per_dim"), g.Scalar("flow_per_dim"))
+				tensortest.Likelihood.CheckScalar(t, "text_per_token", loss.term(t, "text_nats_per_token"), g.Scalar("text_per_token"))
 			}
 			tape.Backward(loss.Total)
 			g.CheckGrads(p.Sub("model"), tt.grad+"backbone.", tt.tol)

@@ -182,14 +182,14 @@ func gradients(p *tensor.Params, losses ...func(t *tensor.Tape) *tensor.Tensor) 
 	return all
 }
 
-// part finds a term of a loss.
-func (l Loss) part(t *testing.T, name string) float64 {
+// term finds a term of a loss.
+func (l Loss) term(t *testing.T, name string) float64 {
 	t.Helper()
-	i := slices.IndexFunc(l.Parts.All(), func(p Part) bool { return p.Name == name })
+	i := slices.IndexFunc(l.Terms, func(p Term) bool { return p.Name == name })
 	if i < 0 {
-		t.Fatalf("the loss has no part %s", name)
+		t.Fatalf("the loss has no term %s", name)
 	}
-	return l.Parts.All()[i].Value
+	return l.Terms[i].Value
 }
 
 func (l Loss) total() float64 { return float64(l.Total.Data[0]) }

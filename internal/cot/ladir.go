@@ -73,9 +73,9 @@ func (m *LaDiR) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRan
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), miss), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM),
-		Extra: 3 * (float64(e.Rows())*(m.predictFLOPs()+2*m.projectFLOPs()) + float64(len(batch))*m.timeFLOPs())}
-	loss.Parts.Add("code_error_per_dim", float64(miss.Data[0]))
-	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
+		HeadFLOPs: 3 * (float64(e.Rows())*(m.predictFLOPs()+2*m.projectFLOPs()) + float64(len(batch))*m.timeFLOPs())}
+	m.terms = append(m.terms[:0], Term{"code_error_per_dim", float64(miss.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
+	loss.Terms = m.terms
 	return loss
 }
 

@@ -21,7 +21,8 @@ type latent struct {
 	projIn, projInBias *tensor.Tensor // [H, D], [H]
 	projInMLP          *nfhead.MLP
 
-	dualPath bool // text is predicted in a pass of its own, see NewDual
+	terms    Terms // of the last loss
+	dualPath bool  // text is predicted in a pass of its own, see NewDual
 }
 
 // NFOptions are the settings of the methods that think in codes.

@@ -49,9 +49,9 @@ func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRan
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.MeanWeight), mean), t.Scale(float32(o.LambdaText), text)),
-		FLOPs: s.trainingFLOPs(m.LM), Extra: 3 * float64(e.Rows()) * (m.predictFLOPs() + m.projectFLOPs())}
-	loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
-	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
+		FLOPs: s.trainingFLOPs(m.LM), HeadFLOPs: 3 * float64(e.Rows()) * (m.predictFLOPs() + m.projectFLOPs())}
+	m.terms = append(m.terms[:0], Term{"mean_error_per_dim", float64(mean.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
+	loss.Terms = m.terms
 	return loss
 }
 
@@ -86,19 +86,19 @@ func (m *LaVAE) ToCodes(u *tensor.Tensor) *tensor.Tensor { return u }
 func (m *LaVAE) FromCodes(e *tensor.Tensor) *tensor.Tensor { return e }
 
 // Diagnose is the mean error of each thought, in the units of the loss.
-func (m *LaVAE) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Part {
+func (m *LaVAE) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term {
 	e, noisy := m.codes(t, batch, random)
 	mu, _ := m.forward(t, m.layout(t, batch), noisy)
 	o := m.Options
-	parts := make([]Part, o.K)
-	for k := range parts {
-		parts[k].Name = fmt.Sprintf("mean_error_thought_%d_per_dim", k+1)
+	terms := make([]Term, o.K)
+	for k := range terms {
+		terms[k].Name = fmt.Sprintf("mean_error_thought_%d_per_dim", k+1)
 	}
 	for r := range e.Rows() {
 		for d, x := range e.Row(r) {
 			miss := float64(x-mu.Row(r)[d]) / o.Noise
-			parts[r%o.K].Value += 0.5 * miss * miss / float64(o.D*len(batch))
+			terms[r%o.K].Value += 0.5 * miss * miss / float64(o.D*len(batch))
 		}
 	}
-	return parts
+	return terms
 }

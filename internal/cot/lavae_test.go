@@ -62,8 +62,8 @@ func TestLaVAELossByHand(t *testing.T) {
 		}
 	}
 	loss := m.Loss(nil, batch, m.Size(batch), random)
-	tensortest.Likelihood.CheckScalar(t, "mean error", loss.part(t, "mean_error_per_dim"), want)
-	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), weight*want+2*loss.part(t, "text_nats_per_token"))
+	tensortest.Likelihood.CheckScalar(t, "mean error", loss.term(t, "mean_error_per_dim"), want)
+	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), weight*want+2*loss.term(t, "text_nats_per_token"))
 	for k, p := range m.Diagnose(nil, batch, random) {
 		if name := fmt.Sprintf("mean_error_thought_%d_per_dim", k+1); p.Name != name {
 			t.Errorf("%s, want %s", p.Name, name)
@@ -89,5 +89,5 @@ func TestLaVAELossIsReplay(t *testing.T) {
 		text, tokens = text-float64Sum(words), tokens+len(words)
 	}
 	loss := m.Loss(new(tensor.Tape), batch, m.Size(batch), random)
-	rounding.CheckScalar(t, "text", loss.part(t, "text_nats_per_token"), text/float64(tokens))
+	rounding.CheckScalar(t, "text", loss.term(t, "text_nats_per_token"), text/float64(tokens))
 }

@@ -91,18 +91,19 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			whole := m.Size(batch)
 			all := m.Loss(nil, batch, whole, random)
+			all.Terms = slices.Clone(all.Terms)
 			want := gradients(m.Params, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, batch, whole, random).Total })
 			for _, parts := range []int{2, 3, 7} {
 				var total, flops float64
 				var size Size
-				var terms Parts
+				var terms Terms
 				var losses []func(t *tensor.Tape) *tensor.Tensor
 				for i := range parts {
 					part := batch[i*len(batch)/parts : (i+1)*len(batch)/parts]
 					size = size.Add(m.Size(part))
 					loss := m.Loss(nil, part, whole, random)
 					total, flops = total+loss.total(), flops+loss.FLOPs
-					terms.Sum(loss.Parts)
+					terms = terms.Plus(loss.Terms)
 					losses = append(losses, func(t *tensor.Tape) *tensor.Tensor { return m.Loss(t, part, whole, random).Total })
 				}
 				if size != whole {
@@ -112,8 +113,8 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 					t.Errorf("%d parts take %g operations, the whole %g", parts, flops, all.FLOPs)
 				}
 				rounding.CheckScalar(t, "total", total, all.total())
-				for j, p := range all.Parts.All() {
-					rounding.CheckScalar(t, p.Name, terms.All()[j].Value, p.Value)
+				for j, p := range all.Terms {
+					rounding.CheckScalar(t, p.Name, terms[j].Value, p.Value)
 				}
 				tensortest.Tolerance{Rel: 1e-5, Abs: 1e-6}.Check(t, "gradient", gradients(m.Params, losses...), tensortest.Float64s(want))
 			}
@@ -179,7 +180,7 @@ func simple(o NFOptions, mean, sigma float64) *NFCoT {
 
 func flowLoss(t *testing.T, s Stage, batch []Encoded, random StepRand) float64 {
 	t.Helper()
-	return s.Loss(nil, batch, s.Size(batch), random).part(t, "flow_nats_per_dim")
+	return s.Loss(nil, batch, s.Size(batch), random).term(t, "flow_nats_per_dim")
 }
 
 // normalNLL is -log N(x; mean, sigma²), with variance noise² of x added.
@@ -294,9 +295,10 @@ func TestHeldFlowIsFreeFlowAtIdentity(t *testing.T) {
 		}
 	}
 	held := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
+	held.Terms = slices.Clone(held.Terms)
 	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), random)
-	if held.total() != free.total() || held.Parts != free.Parts {
-		t.Errorf("held %v, %v, free %v, %v", held.total(), held.Parts.All(), free.total(), free.Parts.All())
+	if held.total() != free.total() || !slices.Equal(held.Terms, free.Terms) {
+		t.Errorf("held %v, %v, free %v, %v", held.total(), held.Terms, free.total(), free.Terms)
 	}
 	m.Options.Expectation = true
 	if got := (Stage{m, false}).Loss(nil, batch, m.Size(batch), random); got.total() != free.total() {
@@ -348,7 +350,7 @@ func TestLambdas(t *testing.T) {
 		o.LambdaFlow, o.LambdaText = l[0], l[1]
 		m, _ := shakenNFCoT(o)
 		loss := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), random)
-		want := l[0]*loss.part(t, "flow_nats_per_dim") + l[1]*loss.part(t, "text_nats_per_token")
+		want := l[0]*loss.term(t, "flow_nats_per_dim") + l[1]*loss.term(t, "text_nats_per_token")
 		rounding.CheckScalar(t, fmt.Sprintf("weights %v", l), loss.total(), want)
 	}
 }
@@ -366,7 +368,7 @@ func TestTextLossByHand(t *testing.T) {
 		if name == "cot, some direct" || strings.HasPrefix(name, "coconut") { // divided by all tokens, of which some are not there
 			continue
 		}
-		rounding.CheckScalar(t, name, m.Loss(nil, batch, m.Size(batch), random).part(t, "text_nats_per_token"), math.Log(float64(lmShape.Vocab)))
+		rounding.CheckScalar(t, name, m.Loss(nil, batch, m.Size(batch), random).term(t, "text_nats_per_token"), math.Log(float64(lmShape.Vocab)))
 	}
 }
 
@@ -440,6 +442,7 @@ func TestMeanWeight(t *testing.T) {
 	batch, random := examples(4), StepRand{Seed: 1}
 	m := simple(nfOptions, 0.4, 2)
 	without := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
+	without.Terms = slices.Clone(without.Terms)
 	m.Options.MeanWeight = weight
 	loss := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
 	var want float64
@@ -448,11 +451,11 @@ func TestMeanWeight(t *testing.T) {
 			want += math.Pow(float64(v)-0.4, 2) / (2 * nfOptions.Noise * nfOptions.Noise) / float64(m.Size(batch).Dims)
 		}
 	}
-	tensortest.Likelihood.CheckScalar(t, "mean error", loss.part(t, "mean_error_per_dim"), want)
+	tensortest.Likelihood.CheckScalar(t, "mean error", loss.term(t, "mean_error_per_dim"), want)
 	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), without.total()+weight*want)
 	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), random)
-	if len(free.Parts.All()) != len(without.Parts.All()) {
-		t.Errorf("a free flow has parts %v", free.Parts.All())
+	if len(free.Terms) != len(without.Terms) {
+		t.Errorf("a free flow has terms %v", free.Terms)
 	}
 }
 
@@ -489,7 +492,7 @@ func TestDiagnose(t *testing.T) {
 }
 
 // diagnosed takes apart what Diagnose says.
-func diagnosed(parts []Part) (sigmas, nlls []float64) {
+func diagnosed(parts []Term) (sigmas, nlls []float64) {
 	for _, p := range parts {
 		if strings.HasPrefix(p.Name, "sigma_") {
 			sigmas = append(sigmas, p.Value)
@@ -583,4 +586,15 @@ func TestGuidanceOfMixture(t *testing.T) {
 		got[i] = with[i] - without[i]
 	}
 	tensortest.Tolerance{Rel: 1e-4, Abs: 1e-5}.Check(t, "gradient of the guidance", got, want)
+}
+
+// Any number of terms add up.
+func TestTermsAddUp(t *testing.T) {
+	var sum Terms
+	for _, part := range []Terms{{{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4}, {"e", 5}}, {{"a", 10}, {"b", 20}, {"c", 30}, {"d", 40}, {"e", 50}}} {
+		sum = sum.Plus(part)
+	}
+	if want := (Terms{{"a", 11}, {"b", 22}, {"c", 33}, {"d", 44}, {"e", 55}}); !slices.Equal(sum, want) {
+		t.Errorf("%v, want %v", sum, want)
+	}
 }

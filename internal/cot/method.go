@@ -31,42 +31,31 @@ func (s Size) Add(o Size) Size {
 // A Loss is a number to go down, and named numbers to look at that add up over
 // the parts of a batch as it does.
 type Loss struct {
-	Total *tensor.Tensor // [1, 1]
-	Parts Parts
-	FLOPs float64 // of the backbone, forward and backward, had all of it a gradient
-	Extra float64 // FLOPs of what else is trained through, counted alike
+	Total     *tensor.Tensor // [1, 1]
+	Terms     Terms          // until the next loss of the learner
+	FLOPs     float64        // of the backbone, forward and backward, had all of it a gradient
+	HeadFLOPs float64        // of what else is trained through, counted alike
 }
 
-// Parts are the terms of a loss. They are few: an array holds them, which needs no
-// allocation.
-type Parts struct {
-	parts [3]Part
-	n     int
-}
+// Terms are the terms of a loss.
+type Terms []Term
 
-// All returns the terms.
-func (p *Parts) All() []Part { return p.parts[:p.n] }
-
-// Add appends a term.
-func (p *Parts) Add(name string, value float64) {
-	p.parts[p.n] = Part{name, value}
-	p.n++
-}
-
-// Sum adds the terms of another part of the batch, term by term; the zero Parts
-// become those terms.
-func (p *Parts) Sum(q Parts) {
-	p.n = q.n
-	for i, term := range q.All() {
-		p.parts[i].Name = term.Name
-		p.parts[i].Value += term.Value
-	}
-}
-
-// A Part is one named term of a loss.
-type Part struct {
+// A Term is one named term of a loss.
+type Term struct {
 	Name  string // with its unit: "text_nats_per_token"
 	Value float64
+}
+
+// Plus adds the terms of another part of the batch, in place, term by term; of no terms
+// it makes those.
+func (s Terms) Plus(more Terms) Terms {
+	for i, t := range more {
+		if i == len(s) {
+			s = append(s, Term{Name: t.Name})
+		}
+		s[i].Value += t.Value
+	}
+	return s
 }
 
 // StepRand makes the random streams of one step of training.
@@ -123,7 +112,7 @@ type Spreader interface {
 
 // A Diagnoser has more to say of held-out examples than its loss: means over them.
 type Diagnoser interface {
-	Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Part
+	Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term
 }
 
 // A Sample is one answer to a prompt, with what was thought on the way.

@@ -68,12 +68,11 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
 	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)),
-		FLOPs: s.trainingFLOPs(m.LM), Extra: 3 * (float64(u.Rows())*m.Head.FLOPs() + float64(in.Rows())*m.projectFLOPs())}
+		FLOPs: s.trainingFLOPs(m.LM), HeadFLOPs: 3 * (float64(u.Rows())*m.Head.FLOPs() + float64(in.Rows())*m.projectFLOPs())}
 	if !m.FreezeFlow {
-		loss.Extra += 3 * float64(len(batch)) * m.Flow.FLOPs()
+		loss.HeadFLOPs += 3 * float64(len(batch)) * m.Flow.FLOPs()
 	}
-	loss.Parts.Add("flow_nats_per_dim", float64(flow.Data[0]))
-	loss.Parts.Add("text_nats_per_token", float64(text.Data[0]))
+	m.terms = append(m.terms[:0], Term{"flow_nats_per_dim", float64(flow.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
 	if o.MeanWeight > 0 && m.FreezeFlow {
 		// The likelihood's own gradient divides errors by sigma², so that what the head is
 		// still unsure of is neglected (Seitzer et al., 2022). The targets must be codes: a
@@ -86,8 +85,9 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 			mean = t.Add(mean, m.meanError(t, missed, t.Pick(next.Delta, next.Logits.Cols(), next.Nearest(t, e)), whole))
 		}
 		loss.Total = t.Add(loss.Total, t.Scale(float32(o.MeanWeight), mean))
-		loss.Parts.Add("mean_error_per_dim", float64(mean.Data[0]))
+		m.terms = append(m.terms, Term{"mean_error_per_dim", float64(mean.Data[0])})
 	}
+	loss.Terms = m.terms
 	return loss
 }
 
@@ -198,7 +198,7 @@ func (m *NFCoT) FromCodes(e *tensor.Tensor) *tensor.Tensor {
 // predicts, and the negative log-likelihood, the flow's log-determinant left out,
 // both averages over batch and dimensions. A sigma near the dequantisation noise,
 // and an NLL near that of the noise alone, say that a thought is learned.
-func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Part {
+func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term {
 	_, noisy := m.codes(t, batch, random)
 	u := noisy
 	if !m.FreezeFlow {
@@ -212,9 +212,9 @@ func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Part
 		nll[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))
 		sigma[r%K] += meanSigma(next.LogSigma.Row(r)) / float64(len(batch))
 	}
-	var parts []Part
+	var terms []Term
 	for k := range K {
-		parts = append(parts, Part{fmt.Sprintf("sigma_thought_%d", k+1), sigma[k]}, Part{fmt.Sprintf("nll_thought_%d_nats_per_dim", k+1), nll[k]})
+		terms = append(terms, Term{fmt.Sprintf("sigma_thought_%d", k+1), sigma[k]}, Term{fmt.Sprintf("nll_thought_%d_nats_per_dim", k+1), nll[k]})
 	}
-	return parts
+	return terms
 }

@@ -110,3 +110,15 @@ func (s *packed) trainingFLOPs(lm *transformer.LM) float64 {
 	}
 	return 3 * lm.FLOPs(len(s.order), seen, len(s.target))
 }
+
+// interleave takes row i of a for order i, and row j of b for order -1-j.
+func interleave(t *tensor.Tape, a, b *tensor.Tensor, order []int) *tensor.Tensor {
+	at := t.Ints(len(order))
+	for _, o := range order {
+		if o < 0 {
+			o = a.Rows() - 1 - o
+		}
+		at = append(at, o)
+	}
+	return t.Gather(t.Stack(a, b), at)
+}

@@ -266,8 +266,8 @@ func TestLossIsReplay(t *testing.T) {
 		flow, text = flow/float64(len(u.Data)), text/float64(tokens)
 		s := Stage{NFCoT: m, FreezeFlow: hold}
 		loss := s.Loss(nil, batch, s.Size(batch), random)
-		rounding.CheckScalar(t, fmt.Sprintf("hold %v: flow", hold), loss.part(t, "flow_nats_per_dim"), flow)
-		rounding.CheckScalar(t, fmt.Sprintf("hold %v: text", hold), loss.part(t, "text_nats_per_token"), text)
+		rounding.CheckScalar(t, fmt.Sprintf("hold %v: flow", hold), loss.term(t, "flow_nats_per_dim"), flow)
+		rounding.CheckScalar(t, fmt.Sprintf("hold %v: text", hold), loss.term(t, "text_nats_per_token"), text)
 		rounding.CheckScalar(t, fmt.Sprintf("hold %v: total", hold), loss.total(), flow+text)
 		if d := math.Abs(float64Sum(logDet.Data)); hold != (d == 0) {
 			t.Errorf("hold %v: log-determinant %g", hold, d)
@@ -287,7 +287,7 @@ func TestLossIsReplay(t *testing.T) {
 			tokens += len(words)
 		}
 		loss := m.Loss(nil, batch, m.Size(batch), random)
-		rounding.CheckScalar(t, fmt.Sprintf("chain %v: text", chain), loss.part(t, "text_nats_per_token"), text/float64(tokens))
+		rounding.CheckScalar(t, fmt.Sprintf("chain %v: text", chain), loss.term(t, "text_nats_per_token"), text/float64(tokens))
 		rounding.CheckScalar(t, fmt.Sprintf("chain %v: total", chain), loss.total(), text/float64(tokens))
 	}
 }

@@ -20,6 +20,8 @@ type Text struct {
 	// DirectShare is the share of training examples without their chain when
 	// Chain is set: pretraining shows both kinds.
 	DirectShare float64
+
+	terms Terms // of the last loss
 }
 
 // chain says whether an example is shown with its chain of thought.
@@ -88,7 +90,8 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand
 	}
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil), 1)
 	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp)), FLOPs: s.trainingFLOPs(m.LM)}
-	loss.Parts.Add("text_nats_per_token", float64(loss.Total.Data[0]))
+	m.terms = append(m.terms[:0], Term{"text_nats_per_token", float64(loss.Total.Data[0])})
+	loss.Terms = m.terms
 	return loss
 }
 

@@ -60,6 +60,8 @@ type VAE struct {
 	EOS       int
 	Mean, Std []float32 // [D], of the posterior means over the training set
 
+	terms Terms // of the last loss
+
 	// The linear encoder.
 	table, tableBias, tableLogVar *tensor.Tensor // [Length·V, D], [D], [D]
 	// The transformer encoders.
@@ -183,18 +185,6 @@ func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tenso
 	return t.Linear(h, v.mu, v.muBias), t.Linear(h, v.logVar, v.logVarBias)
 }
 
-// interleave takes row i of a for order i, and row j of b for order -1-j.
-func interleave(t *tensor.Tape, a, b *tensor.Tensor, order []int) *tensor.Tensor {
-	at := t.Ints(len(order))
-	for _, o := range order {
-		if o < 0 {
-			o = a.Rows() - 1 - o
-		}
-		at = append(at, o)
-	}
-	return t.Gather(t.Stack(a, b), at)
-}
-
 // decode returns the logits of every token of the chains given codes z, which
 // are not standardised, and the tokens themselves, EOS after each part.
 // z [B·K, D] → [targets, V]
@@ -248,8 +238,8 @@ func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, random StepRan
 	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(h, v.decEmbed, target)))
 	kl := t.Scale(1/float32(mu.Rows()), t.Sum(t.GaussianKL(mu, logVar)))
 	loss := Loss{Total: t.Add(ce, t.Scale(float32(v.Config.Beta), kl))}
-	loss.Parts.Add("reconstruction_nats_per_token", float64(ce.Data[0]))
-	loss.Parts.Add("kl_nats_per_code", float64(kl.Data[0]))
+	v.terms = append(v.terms[:0], Term{"reconstruction_nats_per_token", float64(ce.Data[0])}, Term{"kl_nats_per_code", float64(kl.Data[0])})
+	loss.Terms = v.terms
 	return loss
 }
 

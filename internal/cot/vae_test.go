@@ -87,8 +87,8 @@ func TestVAELossByHand(t *testing.T) {
 		}
 		loss := v.Loss(nil, chainsOf(t, c), []int{0, 1, 2, 3}, StepRand{Seed: 1})
 		kl := 2 * 0.5 * (m*m + math.Exp(logVar) - 1 - logVar)
-		rounding.CheckScalar(t, "reconstruction", loss.part(t, "reconstruction_nats_per_token"), math.Log(vaeVocab))
-		rounding.CheckScalar(t, "KL", loss.part(t, "kl_nats_per_code"), kl)
+		rounding.CheckScalar(t, "reconstruction", loss.term(t, "reconstruction_nats_per_token"), math.Log(vaeVocab))
+		rounding.CheckScalar(t, "KL", loss.term(t, "kl_nats_per_code"), kl)
 		rounding.CheckScalar(t, "total", loss.total(), math.Log(vaeVocab)+beta*kl)
 	}
 }
@@ -121,8 +121,8 @@ func TestVAELossComposes(t *testing.T) {
 			kl += (m*m + math.Exp(l) - 1 - l) / 2 / float64(mu.Rows())
 		}
 		loss := v.Loss(nil, chains, index, random)
-		tensortest.Likelihood.CheckScalar(t, "reconstruction", loss.part(t, "reconstruction_nats_per_token"), ce)
-		tensortest.Likelihood.CheckScalar(t, "KL", loss.part(t, "kl_nats_per_code"), kl)
+		tensortest.Likelihood.CheckScalar(t, "reconstruction", loss.term(t, "reconstruction_nats_per_token"), ce)
+		tensortest.Likelihood.CheckScalar(t, "KL", loss.term(t, "kl_nats_per_code"), kl)
 		tensortest.Likelihood.CheckScalar(t, "total", loss.total(), ce+c.Beta*kl)
 		again := v.Loss(nil, chains, index, StepRand{Seed: 3, Step: 9})
 		if again.total() == loss.total() {

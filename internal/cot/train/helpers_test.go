@@ -81,7 +81,7 @@ func trainer(c experiment.Config, data []cot.Encoded) (*Loop, *[]Metrics) {
 	l := &Loop{Config: c, Model: experiment.NewModel(c, special), Data: data, Only: -1}
 	reports := new([]Metrics)
 	l.Report = func(m Metrics) error {
-		m.Time = 0
+		m.Time, m.Terms = 0, slices.Clone(m.Terms)
 		*reports = append(*reports, m)
 		return nil
 	}
@@ -133,7 +133,7 @@ func sameReports(t *testing.T, what string, got, want []Metrics) {
 	}
 	for i := range want {
 		g, w := got[i], want[i]
-		if g.Parts != w.Parts || !slices.Equal(g.Held, w.Held) || g.Step != w.Step || g.Steps != w.Steps || g.Stage != w.Stage ||
+		if !slices.Equal(g.Terms, w.Terms) || !slices.Equal(g.Held, w.Held) || g.Step != w.Step || g.Steps != w.Steps || g.Stage != w.Stage ||
 			g.Loss != w.Loss || g.LR != w.LR || g.Norm != w.Norm || g.Tokens != w.Tokens || g.FLOPs != w.FLOPs {
 			t.Errorf("%s: step %d is reported as %+v, want %+v", what, i+1, g, w)
 			return

@@ -37,18 +37,18 @@ type Loop struct {
 
 // Metrics are what one step tells.
 type Metrics struct {
-	Step   int       // from 1, over all stages
-	Steps  int       // of all stages
-	Stage  int       // 0..3
-	Loss   float64   // total
-	Parts  cot.Parts // of the loss
-	LR     float64
-	Norm   float64    // of the gradient, before clipping
-	FLOPs  float64    // of the backbone
-	Extra  float64    // FLOPs of what else is trained through
-	Tokens int        // rows of text and thoughts that were predicted
-	Held   []cot.Part // loss parts and diagnostics on held-out data, on steps that evaluate
-	Time   time.Duration
+	Step      int       // from 1, over all stages
+	Steps     int       // of all stages
+	Stage     int       // 0..3
+	Loss      float64   // total
+	Terms     cot.Terms // of the loss, until the next step
+	LR        float64
+	Norm      float64    // of the gradient, before clipping
+	FLOPs     float64    // of the backbone
+	HeadFLOPs float64    // those of what else is trained through
+	Tokens    int        // rows of text and thoughts that were predicted
+	Held      []cot.Term // terms of the loss and diagnostics on held-out data, on steps that evaluate
+	Time      time.Duration
 
 	PeakMemory int64 // that the process has held at most, in bytes, on the last step; 0 if not known
 }
@@ -166,6 +166,7 @@ type stageRun struct {
 	optimizer *tensor.AdamW
 	order     *order
 	batch     []cot.Encoded // of the step under way
+	terms     cot.Terms     // of its loss
 	tape      tensor.Tape
 }
 
@@ -214,15 +215,17 @@ func (s *stageRun) backward(random cot.StepRand, m *Metrics) {
 	if s.Model.Method.Codes {
 		m.Tokens += len(s.batch) * s.Config.NF.K
 	}
+	s.terms = s.terms[:0]
 	for i := range s.Config.Accumulate {
 		s.tape.Reset()
 		loss := s.learner.Loss(&s.tape, s.part(i), whole, random)
 		m.Loss += float64(loss.Total.Data[0])
 		m.FLOPs += loss.FLOPs
-		m.Extra += loss.Extra
-		m.Parts.Sum(loss.Parts)
+		m.HeadFLOPs += loss.HeadFLOPs
+		s.terms = s.terms.Plus(loss.Terms)
 		s.tape.Backward(loss.Total)
 	}
+	m.Terms = s.terms
 }
 
 // evaluates says whether the stage looks at held-out data.
@@ -240,32 +243,31 @@ func (s *stageRun) heldParts() iter.Seq[[]cot.Encoded] {
 
 // evaluate is the loss on held-out data, always in float32, and what each thought is
 // like. It uses the tape of the steps, which has room for it.
-func (s *stageRun) evaluate() []cot.Part {
+func (s *stageRun) evaluate() []cot.Term {
 	defer func(precision bool) { s.tape.BF16 = precision }(s.tape.BF16)
 	s.tape.BF16 = false
 	whole := s.learner.Size(s.Held)
-	var sum cot.Parts
+	var terms cot.Terms
 	for part := range s.heldParts() {
 		s.tape.Reset()
-		sum.Sum(s.learner.Loss(&s.tape, part, whole, s.heldOutRand()).Parts)
+		terms = terms.Plus(s.learner.Loss(&s.tape, part, whole, s.heldOutRand()).Terms)
 	}
-	parts := slices.Clone(sum.All())
 	d, ok := s.learner.(cot.Diagnoser)
 	if !ok {
-		return parts
+		return terms
 	}
-	var diagnosis []cot.Part
+	var diagnosis []cot.Term
 	for part := range s.heldParts() {
 		s.tape.Reset()
 		share := float64(len(part)) / float64(len(s.Held))
 		for i, p := range d.Diagnose(&s.tape, part, s.heldOutRand()) {
 			if i == len(diagnosis) {
-				diagnosis = append(diagnosis, cot.Part{Name: p.Name})
+				diagnosis = append(diagnosis, cot.Term{Name: p.Name})
 			}
 			diagnosis[i].Value += share * p.Value
 		}
 	}
-	return append(parts, diagnosis...)
+	return append(terms, diagnosis...)
 }
 
 // An order is an endless sequence of examples: every epoch is a permutation of

@@ -376,8 +376,8 @@ func TestAccumulate(t *testing.T) {
 				near := tensortest.Tolerance{Rel: 1e-4, Abs: 1e-4}
 				near.CheckScalar(t, "loss", again[i].Loss, r.Loss)
 				near.CheckScalar(t, "norm", again[i].Norm, r.Norm)
-				for j, p := range r.Parts.All() {
-					near.CheckScalar(t, p.Name, again[i].Parts.All()[j].Value, p.Value)
+				for j, p := range r.Terms {
+					near.CheckScalar(t, p.Name, again[i].Terms[j].Value, p.Value)
 				}
 				if again[i].Tokens != r.Tokens || again[i].FLOPs != r.FLOPs {
 					t.Errorf("%d parts have %d tokens and %g operations, the batch %d and %g", parts, again[i].Tokens, again[i].FLOPs, r.Tokens, r.FLOPs)
@@ -424,8 +424,8 @@ func TestStepsByHand(t *testing.T) {
 			size := learner.Size(batch)
 			loss := learner.Loss(nil, batch, size, cot.StepRand{Seed: c.Seed, Step: step})
 			m := reports[step]
-			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || m.Parts != loss.Parts || m.Tokens != size.Tokens+len(batch)*c.NF.K {
-				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Parts.All(), m.Tokens, want, loss.Parts.All(), size.Tokens+len(batch)*c.NF.K)
+			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || !slices.Equal(m.Terms, loss.Terms) || m.Tokens != size.Tokens+len(batch)*c.NF.K {
+				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Terms, m.Tokens, want, loss.Terms, size.Tokens+len(batch)*c.NF.K)
 			}
 			step++
 		}
@@ -455,16 +455,16 @@ func TestEvaluation(t *testing.T) {
 	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.StepRand{Seed: c.Seed, Step: -1})
 	diagnosis := learner.(cot.Diagnoser).Diagnose(nil, l.Held, cot.StepRand{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
-	if len(last.Held) != len(loss.Parts.All())+len(names) {
+	if len(last.Held) != len(loss.Terms)+len(names) {
 		t.Fatalf("held-out metrics %v", last.Held)
 	}
-	for i, p := range loss.Parts.All() {
+	for i, p := range loss.Terms {
 		if got := last.Held[i]; got.Name != p.Name || math.Abs(got.Value-p.Value) > 1e-5 {
 			t.Errorf("held-out %+v, want %+v", got, p)
 		}
 	}
 	for i, name := range names {
-		got, want := last.Held[len(loss.Parts.All())+i], diagnosis[i]
+		got, want := last.Held[len(loss.Terms)+i], diagnosis[i]
 		if got.Name != name || want.Name != name || math.Abs(got.Value-want.Value) > 1e-5 {
 			t.Errorf("held-out %+v, want %+v, named %s", got, want, name)
 		}
@@ -498,7 +498,7 @@ func TestMethodsLearn(t *testing.T) {
 				c.Stages.Flow = experiment.Stage{Steps: 60, LR: 3e-3, Warmup: 5, FlowLR: 0.3}
 			}
 			model, reports := run(t, c, data)
-			first, last := reports[0].Parts.All(), reports[len(reports)-1].Parts.All()
+			first, last := reports[0].Terms, reports[len(reports)-1].Terms
 			for i := range first {
 				if !(last[i].Value < first[i].Value-0.3) {
 					t.Errorf("%s goes from %g to %g", first[i].Name, first[i].Value, last[i].Value)

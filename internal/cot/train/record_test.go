@@ -9,11 +9,9 @@ import (
 )
 
 func TestMetricsJSON(t *testing.T) {
-	var parts cot.Parts
-	parts.Add("text_nats_per_token", 0.5)
 	line, err := json.Marshal(Metrics{
-		Step: 3, Steps: 9, Stage: 2, Loss: 1.5, LR: 0.25, Norm: 2, Tokens: 100, FLOPs: 6e9, Extra: 1e9, PeakMemory: 4096, Time: 500 * time.Millisecond,
-		Parts: parts, Held: []cot.Part{{Name: "text_nats_per_token", Value: 0.75}},
+		Step: 3, Steps: 9, Stage: 2, Loss: 1.5, LR: 0.25, Norm: 2, Tokens: 100, FLOPs: 6e9, HeadFLOPs: 1e9, PeakMemory: 4096, Time: 500 * time.Millisecond,
+		Terms: cot.Terms{{Name: "text_nats_per_token", Value: 0.5}}, Held: []cot.Term{{Name: "text_nats_per_token", Value: 0.75}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -58,8 +58,8 @@ func (m RLMetrics) MarshalJSON() ([]byte, error) {
 }
 
 // Scalars are the metrics as curves.
-func (m RLMetrics) Scalars() []cot.Part {
-	return []cot.Part{{Name: "reward", Value: m.Reward}, {Name: "reward_std", Value: m.RewardStd},
+func (m RLMetrics) Scalars() []cot.Term {
+	return []cot.Term{{Name: "reward", Value: m.Reward}, {Name: "reward_std", Value: m.RewardStd},
 		{Name: "kl_thoughts", Value: m.KL.Thoughts}, {Name: "kl_text", Value: m.KL.Text}, {Name: "entropy_text", Value: m.Entropy},
 		{Name: "clip_thoughts", Value: m.Clipped.Thoughts}, {Name: "clip_text", Value: m.Clipped.Text},
 		{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}
