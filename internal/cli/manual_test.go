@@ -1,10 +1,38 @@
 package cli
 
 import (
+	"flag"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
+
+var update = flag.Bool("update", false, "write docs/cli.md anew")
+
+// TestManualIsCurrent keeps docs/cli.md what the commands say of themselves.
+func TestManualIsCurrent(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "cli.md")
+	want, err := new(env).markdown()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("docs/cli.md is not what the commands say; go test ./internal/cli -run TestManualIsCurrent -update writes it anew\nwant (-), found (+):\n%s", diff)
+	}
+}
 
 // TestCompletionScripts lets the shells that are here read their scripts.
 func TestCompletionScripts(t *testing.T) {

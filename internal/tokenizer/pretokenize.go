@@ -246,9 +246,9 @@ func (t *Tokenizer) checkFirst(raw json.RawMessage) error {
 	case scheme != "first":
 		return nil
 	case len(t.stages) > 0:
-		return errors.New("Metaspace: prepend_scheme first is only supported for the first pre-tokenizer")
+		return errors.New("pre-tokenizer Metaspace: prepend_scheme first is only supported for the first pre-tokenizer")
 	case t.movesStart:
-		return errors.New("Metaspace: prepend_scheme first is not supported behind a normalizer that adds, removes or joins characters")
+		return errors.New("pre-tokenizer Metaspace: prepend_scheme first is not supported behind a normalizer that adds, removes or joins characters")
 	}
 	return nil
 }

@@ -270,7 +270,6 @@ func getSlice(r *run, of, start, stop, step Value) Value {
 	case string:
 		return sliceString(r, v, start, stop, step)
 	case rangeValue:
-		list = collect(r, v)
 		fail("a slice of a value of type %s is not supported", typeName(of))
 	default:
 		fail("TypeError: '%s' object is not subscriptable with a slice", typeName(of))

@@ -54,7 +54,7 @@ func (t *Template) Render(messages []Value, a Args) (string, error) {
 func (t *Template) RenderSpans(messages []Value, a Args) (text string, spans [][2]int, err error) {
 	defer recovered(&err)
 	if len(messages) == 0 {
-		return "", nil, errors.New("Cannot apply chat template to an empty conversation. Provide at least one message.")
+		return "", nil, errors.New("the conversation has no message")
 	}
 	if a.ContinueFinalMessage && a.AddGenerationPrompt {
 		return "", nil, errors.New("a text that continues the final message has no generation prompt behind it")
