@@ -7,9 +7,12 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
@@ -113,6 +116,26 @@ func (t *Text) Read(p []byte) (int, error) {
 		err = t.explain(err)
 	}
 	return n, err
+}
+
+// Lines yields the lines of the text, without their ends, up to the first error.
+func (t *Text) Lines() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		r := bufio.NewReaderSize(t, 1<<16)
+		for {
+			line, err := r.ReadString('\n')
+			if line != "" && !yield(strings.TrimSuffix(line, "\n"), nil) {
+				return
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield("", err)
+				return
+			}
+		}
+	}
 }
 
 func (t *Text) explain(err error) error {

@@ -109,18 +109,18 @@ func (e *env) demoMethod(o demoOptions, number int, method, name string) (demoRo
 	quiet := *e
 	quiet.stdout, quiet.json = discard{}, false
 	t := defaultTrain()
-	t.method, t.source.Thoughts, t.out = method, in("thoughts"), in(method)
-	t.set = []string{fmt.Sprintf("seed=%d", o.seed)}
+	t.Method, t.Source.Thoughts, t.out = method, in("thoughts"), in(method)
+	t.Set = []string{fmt.Sprintf("seed=%d", o.seed)}
 	if o.quick {
 		stages := experiment.Default(method).Stages
 		for i, s := range stages.List() {
 			if s.Steps > 0 {
-				t.set = append(t.set, fmt.Sprintf("stages.%d.steps=%d", i, s.Steps/20))
+				t.Set = append(t.Set, fmt.Sprintf("stages.%d.steps=%d", i, s.Steps/20))
 			}
 		}
 	}
 	e.say("\n%d. %s: train, then run its programs.\n   nfcot train --method %s --thoughts %s --set %s -o %s; nfcot eval --bench %s --model %s --seed %d -o %s",
-		number, name, method, in("thoughts"), strings.Join(t.set, " --set "), in(method), in("test.jsonl"), in(method), o.seed, in("eval-"+method))
+		number, name, method, in("thoughts"), strings.Join(t.Set, " --set "), in(method), in("test.jsonl"), in(method), o.seed, in("eval-"+method))
 	if err := quiet.runTrain(t); err != nil {
 		return demoRow{}, err
 	}

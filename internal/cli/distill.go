@@ -3,8 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -12,7 +10,6 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/train"
-	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
 )
 
@@ -57,28 +54,21 @@ func (e *env) runDistill(o distillOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	examples, err := readExamples(o.data)
+	examples, err := data.ReadExamples(o.data)
 	if err != nil {
-		return err
+		return input(err)
 	}
 	tok, err := tokenizer.Load(o.tokenizer)
 	if err != nil {
 		return input(err)
 	}
-	if tok, err = tok.With(cot.SpecialTokens...); err != nil { // a model of others may lack them, see train --init
-		return inputf("%s: %w", o.tokenizer, err)
-	}
-	special, err := cot.FindSpecial(tok)
+	d, err := train.NewDistillation(o.DistillConfig, examples, tok)
 	if err != nil {
-		return inputf("%s: %w", o.tokenizer, err)
-	}
-	chains, err := cutChains(&o.VAE, tok, examples, o.data)
-	if err != nil {
-		return err
+		return inputf("%s: %w", o.data, err)
 	}
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
-	vae, codes, err := train.Distill(e.ctx, o.DistillConfig, chains, tok.VocabSize(), special.EOS, func(step int, loss cot.Loss) {
+	thoughts, report, err := d.Run(e.ctx, func(step int, loss cot.Loss) {
 		last = describeTerms(loss.Terms)
 		bar.set(step, last)
 	})
@@ -86,12 +76,6 @@ func (e *env) runDistill(o distillOptions) error {
 		return err
 	}
 	bar.end(last)
-	n := min(len(chains), 1000)
-	report := train.DistillReport{
-		DistillConfig: o.DistillConfig, Examples: len(examples), Parameters: vae.Params.Count(), ActiveDims: vae.ActiveDims(),
-		Reconstruction: train.Reconstruct(vae, tensor.From(codes.Data[:n*o.VAE.K*o.VAE.D], n*o.VAE.K, o.VAE.D), chains[:n], o.Seed, 0, 0.3),
-	}
-	thoughts := data.Thoughts{Tokenizer: tok, VAE: vae, Examples: examples, Codes: codes, Report: report}
 	if err := thoughts.Save(o.out); err != nil {
 		return err
 	}
@@ -101,13 +85,8 @@ func (e *env) runDistill(o distillOptions) error {
 // check refuses, before any work is done, numbers that make no sense and a
 // folder that cannot be written.
 func (o *distillOptions) check() error {
-	switch {
-	case o.Steps < 1 || o.Batch < 1:
-		return inputf("--steps is %d and --batch %d; they must be at least 1", o.Steps, o.Batch)
-	case !(o.LR > 0) || math.IsInf(o.LR, 0):
-		return inputf("--lr is %g; it must be a positive number", o.LR)
-	case !(o.VAE.Noise >= 0 && o.VAE.Beta >= 0) || math.IsInf(o.VAE.Noise+o.VAE.Beta, 0):
-		return inputf("--noise is %g and --beta %g; they must not be negative", o.VAE.Noise, o.VAE.Beta)
+	if err := o.Check(); err != nil {
+		return input(err)
 	}
 	tried := errors.New("tried")
 	err := ckpt.WriteDir(o.out, func(string) error { return tried }) // changes nothing
@@ -126,52 +105,6 @@ func (e *env) printDistill(r train.DistillReport) error {
 	}
 	e.say("distill: %d thoughts of %d dimensions, %d of them active", r.VAE.K, r.VAE.D, r.ActiveDims)
 	return nil
-}
-
-// readExamples reads an examples file and checks what training needs.
-func readExamples(path string) ([]cot.Example, error) {
-	examples, err := ckpt.ReadAllJSONL[cot.Example](path)
-	if err != nil {
-		return nil, input(err)
-	}
-	for i, ex := range examples {
-		if ex.Prompt == "" || ex.Answer == "" {
-			return nil, inputf("%s: example %d has no prompt or no answer; expected {\"task_id\", \"prompt\", \"cot\", \"answer\"}", path, i+1)
-		}
-	}
-	return examples, nil
-}
-
-// cutChains divides the chains of examples into the segments that codes stand
-// for, and settles from the data how many and how long they are.
-func cutChains(c *cot.VAEConfig, tok *tokenizer.Tokenizer, examples []cot.Example, path string) ([][][]int, error) {
-	steps := make([][][]int, len(examples))
-	longest := 0
-	for i, ex := range examples {
-		steps[i] = cot.Encode(tok, ex, i).Steps
-		if len(steps[i]) == 0 {
-			return nil, inputf("%s: example %d has no chain of thought (cot) to distill", path, i+1)
-		}
-		longest = max(longest, len(steps[i]))
-	}
-	if c.K == 0 {
-		c.K = longest
-	}
-	if err := c.Check(); err != nil {
-		return nil, input(err)
-	}
-	chains := make([][][]int, len(examples))
-	for i := range steps {
-		segments, err := c.Cut(steps[i])
-		if err != nil {
-			return nil, inputf("%s: example %d: %w", path, i+1, err)
-		}
-		chains[i] = segments
-	}
-	for _, segments := range chains {
-		c.Length = max(c.Length, len(slices.MaxFunc(segments, func(a, b []int) int { return len(a) - len(b) })))
-	}
-	return chains, nil
 }
 
 // describeTerms is the terms of a loss on one line.

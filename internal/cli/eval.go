@@ -146,7 +146,7 @@ func (o *evalOptions) openDrawer(problems []eval.Problem) (*experiment.Run, erro
 // record is what the samples that a generator draws depend on, beside problems, recipe
 // and seed.
 func (o *evalOptions) record(g *generate.Generator) (json.RawMessage, error) {
-	hash, err := hashModel(o.model, g.Run.Experiment)
+	hash, err := experiment.Hash(o.model, g.Run.Experiment)
 	if err != nil {
 		return nil, err
 	}

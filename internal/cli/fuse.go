@@ -20,8 +20,8 @@ func (e *env) fuse() *cli.Command {
 			if err := errors.Join(need("model", model), need("o", out)); err != nil {
 				return err
 			}
-			if err := emptyFolder(out); err != nil {
-				return err
+			if err := experiment.CheckFolder(out); err != nil {
+				return input(err)
 			}
 			run, err := experiment.OpenFused(model)
 			if err != nil {

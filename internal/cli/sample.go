@@ -108,7 +108,7 @@ func (e *env) promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark,
 	prompt := o.prompt
 	if prompt == ckpt.Stdin {
 		var b strings.Builder
-		for line, err := range textLines(ckpt.Stdin) {
+		for line, err := range e.fileLines("read", ckpt.Stdin) {
 			if err != nil {
 				return nil, input(err)
 			}

@@ -3,13 +3,11 @@ package cli
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -89,10 +87,10 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 	var failed error
 	tok, err := tokenizer.Train(func(yield func(string) bool) {
 		for _, path := range o.in {
-			more, err := e.texts(path, yield)
-			if err != nil || !more {
-				failed = err
-				return
+			for text, err := range data.Texts(path, e.fileLines("read "+filepath.Base(path), path)) {
+				if failed = err; err != nil || !yield(text) {
+					return
+				}
 			}
 		}
 	}, o.vocabSize, cot.SpecialTokens)
@@ -113,39 +111,9 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 	return nil
 }
 
-// texts yields the texts of a file: of example files (JSON lines with a prompt)
-// prompt, chain and answer; of any other file its lines. The first line says
-// which of the two a file is.
-func (e *env) texts(path string, yield func(string) bool) (more bool, err error) {
-	n, examples := 0, false
-	for line, err := range e.fileLines("read "+filepath.Base(path), path) {
-		if err != nil {
-			return false, err
-		}
-		n++
-		var ex cot.Example
-		invalid := json.Unmarshal([]byte(line), &ex)
-		if n == 1 {
-			examples = strings.HasPrefix(line, "{") && invalid == nil && ex.Prompt != ""
-		}
-		switch {
-		case !examples:
-			if !yield(line + "\n") {
-				return false, nil
-			}
-		case invalid != nil:
-			return false, fmt.Errorf("%s:%d: invalid JSON (%w); expected an example, as on the lines before", path, n, invalid)
-		default:
-			if !yield(ex.Prompt) || !yield(ex.CoT+"\n") || !yield(ex.Answer) {
-				return false, nil
-			}
-		}
-	}
-	return true, nil
-}
-
-// textLines yields the lines of a text file, without their ends.
-func textLines(path string) func(yield func(string, error) bool) {
+// fileLines yields the lines of a text file, without their ends, with progress where the
+// file says how much there is.
+func (e *env) fileLines(label, path string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		f, err := ckpt.OpenText(path)
 		if err != nil {
@@ -153,55 +121,24 @@ func textLines(path string) func(yield func(string, error) bool) {
 			return
 		}
 		defer f.Close()
-		linesOf(f, yield)
-	}
-}
-
-// linesOf yields the lines of a text.
-func linesOf(f io.Reader, yield func(string, error) bool) {
-	r := bufio.NewReaderSize(f, 1<<16)
-	for {
-		line, err := r.ReadString('\n')
-		if line != "" && !yield(strings.TrimSuffix(line, "\n"), nil) {
+		info, err := os.Stat(path)
+		if path == ckpt.Stdin || err != nil {
+			f.Lines()(yield)
 			return
 		}
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			yield("", err)
-			return
-		}
-	}
-}
-
-// fileLines is textLines with progress: of the file, which says how much there is.
-func (e *env) fileLines(label, path string) func(yield func(string, error) bool) {
-	info, err := os.Stat(path)
-	if path == ckpt.Stdin || err != nil {
-		return textLines(path)
-	}
-	return func(yield func(string, error) bool) {
-		f, err := ckpt.OpenText(path)
-		if err != nil {
-			yield("", err)
-			return
-		}
-		defer f.Close()
 		const unit = 1000
 		bar := e.progress(label, "kB", 0, int(info.Size()/unit))
-		n, whole := 0, true
-		linesOf(f, func(line string, err error) bool {
+		n := 0
+		for line, err := range f.Lines() {
 			if n++; n%1024 == 0 {
 				bar.set(int(f.BytesRead()/unit), fmt.Sprintf("%d lines", n))
 			}
-			whole = yield(line, err) && err == nil
-			return whole
-		})
-		if whole {
-			bar.set(int(f.BytesRead()/unit), "")
-			bar.end(fmt.Sprintf("%d lines", n))
+			if !yield(line, err) || err != nil {
+				return
+			}
 		}
+		bar.set(int(f.BytesRead()/unit), "")
+		bar.end(fmt.Sprintf("%d lines", n))
 	}
 }
 

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -75,7 +76,7 @@ func TestExperimentRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got Experiment
-		if err := got.ReadExperiment(text); err != nil || got != want {
+		if err := got.Read(text); err != nil || got != want {
 			t.Errorf("%s: %+v, %v, want %+v", m.Name, got, err, want)
 		}
 	}
@@ -87,7 +88,7 @@ func TestReadExperimentOverlays(t *testing.T) {
 	want := got
 	want.Batch, want.Stages.Flow.Steps, want.Model.Hidden = 8, 70, 32
 	for _, text := range []string{"", " \n", "batch: 8\nstages:\n  3:\n    steps: 70\n", "model: {hidden: 32}"} {
-		if err := got.ReadExperiment([]byte(text)); err != nil {
+		if err := got.Read([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,13 +110,18 @@ func TestReadExperimentErrors(t *testing.T) {
 		{"batch: many\n", []string{"line 1", "many"}},
 		{"nf:\n  noise: loud\n", []string{"line 2", "loud"}},
 		{"seed: -1\n", []string{"line 1", "-1"}},
-		{"batch: [1\n", []string{" L1."}},
+		{"batch: [1\n", []string{"line 2", "expected ',' or ']'"}},
 		{"batsh: 1\nbetsy: 2\n", []string{"line 1", "batsh", "line 2", "betsy"}},
 		{"batch: 1\nbatch: 2\n", []string{"line 2", "batch"}},
+		{"model:\n  colour: red\n", []string{"line 2: there is no setting model.colour; their names are those in a run's config.yaml"}},
+		{"model: 3\n", []string{"line 1: found 3, expected settings"}},
+		{"batch: {}\n", []string{"line 1: found a section, expected a whole number"}},
+		{"batch:\n", []string{"line 1: found nothing, expected a whole number"}},
+		{"batch: 0x\nclip: [1]\n", []string{"line 1: found 0x, expected a whole number; line 2: found a list, expected a number"}},
 		{"- 1\n", []string{"line 1"}},
 	} {
 		e := Experiment{Config: Default("cot")}
-		err := e.ReadExperiment([]byte(tt.text))
+		err := e.Read([]byte(tt.text))
 		if err == nil {
 			t.Errorf("%q gives no error", tt.text)
 			continue
@@ -127,6 +133,39 @@ func TestReadExperimentErrors(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q gives %q, more than one line", tt.text, err)
+		}
+	}
+}
+
+// A change is made whatever the section, and errors say what the user wrote.
+func TestSet(t *testing.T) {
+	got := Experiment{Config: Default("nfcot"), RL: new(RL)}
+	want := got
+	rl := RL{Steps: 7}
+	rl.Temp, rl.Stops = 0.5, []string{"a", "b: c"}
+	want.RL, want.Batch, want.Model.Hidden, want.Source.Data = &rl, 8, 32, "a=b:c"
+	for _, change := range []string{"batch=8", "model.hidden=32", "rl.temp=.5", "rl.stops=[a, 'b: c']", "rl.steps=7", "source.data=a=b:c"} {
+		if err := got.Set(change); err != nil {
+			t.Errorf("%s: %v", change, err)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for change, want := range map[string]string{
+		"batch":           "want KEY=VALUE",
+		"=8":              "want KEY=VALUE",
+		"batch=":          "want KEY=VALUE",
+		"model=8":         "found 8, expected settings",
+		"batch.size=8":    "found a section, expected a whole number",
+		"model.size=8":    "there is no setting model.size; ",
+		"model.tied=5":    "found 5, expected true or false",
+		"seed=-1":         "found -1, expected a whole number that is not negative",
+		"rl.stops=a":      "found a, expected a list of texts",
+		"model.hidden=[8": "not YAML",
+	} {
+		if err := got.Set(change); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", change, err, want)
 		}
 	}
 }

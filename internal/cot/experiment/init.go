@@ -12,9 +12,9 @@ import (
 	"nfcot/internal/transformer"
 )
 
-// An Origin is a model that training can start from: a run, or a model folder of
+// An Base is a model that training can start from: a run, or a model folder of
 // Hugging Face's.
-type Origin struct {
+type Base struct {
 	Dir   string
 	Run   bool
 	Model transformer.Config
@@ -24,16 +24,16 @@ type Origin struct {
 	NewTokens int                  // see Config
 }
 
-// OpenOrigin looks at what a folder has to start from.
-func OpenOrigin(dir string) (*Origin, error) {
+// OpenBase looks at what a folder has to start from.
+func OpenBase(dir string) (*Base, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%s: no such folder; expected a run, or a model folder of Hugging Face's", dir)
 	}
-	o := &Origin{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile))}
-	if o.Run {
+	b := &Base{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile))}
+	if b.Run {
 		x, err := ReadConfig(dir)
-		o.Model, o.NewTokens = x.Model, x.NewTokens
-		return o, err
+		b.Model, b.NewTokens = x.Model, x.NewTokens
+		return b, err
 	}
 	if !exists(filepath.Join(dir, data.ConfigFile)) {
 		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, data.ConfigFile)
@@ -42,29 +42,29 @@ func OpenOrigin(dir string) (*Origin, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Model = model
-	return o, w.Close()
+	b.Model = model
+	return b, w.Close()
 }
 
 // LoadTokenizer reads the tokenizer. Special tokens that a model of others lacks
 // get the ids after those of its tokenizer: rows that its tables have to spare, or
 // more rows.
-func (o *Origin) LoadTokenizer() error {
-	theirs, err := tokenizer.Load(o.Dir)
-	if err != nil || o.Run {
-		o.Tokenizer = theirs
+func (b *Base) LoadTokenizer() error {
+	theirs, err := tokenizer.Load(b.Dir)
+	if err != nil || b.Run {
+		b.Tokenizer = theirs
 		return err
 	}
-	if theirs.VocabSize() > o.Model.Vocab {
-		return fmt.Errorf("%s: the tokenizer has %d tokens and the model %d (vocab_size)", o.Dir, theirs.VocabSize(), o.Model.Vocab)
+	if theirs.VocabSize() > b.Model.Vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens and the model %d (vocab_size)", b.Dir, theirs.VocabSize(), b.Model.Vocab)
 	}
-	if o.Tokenizer, err = theirs.With(cot.SpecialTokens...); err != nil {
-		return fmt.Errorf("%s: %w", o.Dir, err)
+	if b.Tokenizer, err = theirs.With(cot.SpecialTokens...); err != nil {
+		return fmt.Errorf("%s: %w", b.Dir, err)
 	}
-	if o.Tokenizer != theirs {
-		o.NewTokens = theirs.VocabSize()
+	if b.Tokenizer != theirs {
+		b.NewTokens = theirs.VocabSize()
 	}
-	o.Model.Vocab = max(o.Model.Vocab, o.Tokenizer.VocabSize())
+	b.Model.Vocab = max(b.Model.Vocab, b.Tokenizer.VocabSize())
 	return nil
 }
 
@@ -194,9 +194,9 @@ func loadTable(x *tensor.Tensor, f *checkpoint, name string, newTokens int) erro
 }
 
 // Added lists the texts of the tokens that LoadTokenizer has added.
-func (o *Origin) Added() (texts []string) {
-	for id := o.NewTokens; !o.Run && id > 0 && id < o.Tokenizer.VocabSize(); id++ {
-		texts = append(texts, o.Tokenizer.Token(id))
+func (b *Base) Added() (texts []string) {
+	for id := b.NewTokens; !b.Run && id > 0 && id < b.Tokenizer.VocabSize(); id++ {
+		texts = append(texts, b.Tokenizer.Token(id))
 	}
 	return texts
 }

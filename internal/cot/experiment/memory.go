@@ -37,9 +37,9 @@ func (e TooLarge) Error() string {
 		mib(e.All()), mib(e.Parameters), mib(e.Gradients), mib(e.Optimizer), step, mib(e.Limit))
 }
 
-// Standing is what the stages of an experiment (only, or all if it is negative)
+// ResidentMemory is what the stages of an experiment (only, or all if it is negative)
 // take beside their steps. It is known without making the model.
-func (c Config) Standing(only int) Memory {
+func (c Config) ResidentMemory(only int) Memory {
 	m := newModel(tensor.NewOutline(), c, cot.Special{})
 	memory := Memory{Parameters: 4 * m.Params.Count()}
 	if m.packs() {

@@ -263,7 +263,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		if got := logits(r.Model, ids); slices.Equal(got, want) != tt.same {
 			t.Errorf("%s: the same logits: %v, want %v", tt.name, !tt.same, tt.same)
 		}
-		origin, err := OpenOrigin(dir)
+		origin, err := OpenBase(dir)
 		if err != nil || origin.Model != r.Experiment.Model {
 			t.Errorf("%s: %+v, %v", tt.name, origin, err)
 		}

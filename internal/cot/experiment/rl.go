@@ -60,25 +60,6 @@ func (c RL) Check() error {
 // is trained but the flow, which neither sampling nor scoring goes through.
 const PolicyStage = -1
 
-// Reinforced makes the run that x, which continues the run init, is to become: its
-// model, and the reference that the model starts as. It fails for methods without
-// exact likelihoods.
-func Reinforced(init string, x Experiment, dir string) (r *Run, reference *Model, err error) {
-	from, special, err := readRun(init)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := x.method().CheckScores("reinforced"); err != nil {
-		return nil, nil, err
-	}
-	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAEWords: from.VAEWords}
-	if r.Model, err = LoadModel(init, x.Config, special); err != nil {
-		return nil, nil, err
-	}
-	reference, err = LoadModel(init, x.Config, special)
-	return r, reference, err
-}
-
 // GRPO is the objective of reinforcement learning (docs/method.md section 10).
 type GRPO struct {
 	Trust   float64 `yaml:"trust"`   // c: ratios count within 1±c

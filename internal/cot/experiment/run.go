@@ -28,7 +28,7 @@ const (
 	MetricsFile = "metrics.jsonl"
 	StateDir    = "state" // of a run that has not ended: what it needs to continue
 
-	vaeWordsFile = "vae_tokenizer.json" // where it is not the run's
+	vaeTokenizerFile = "vae_tokenizer.json" // where it is not the run's
 )
 
 // An Experiment is a Config and the data it is trained on: a run's config.yaml.
@@ -69,23 +69,14 @@ func Fingerprint(examples []cot.Encoded) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// ReadExperiment overlays the YAML text on e. A field that does not exist is an
-// error; all errors name line and column.
-func (e *Experiment) ReadExperiment(text []byte) error {
-	if len(bytes.TrimSpace(text)) == 0 {
-		return nil
-	}
-	return yaml.Load(text, e, yaml.WithKnownFields())
-}
-
 // A Run is a trained model as it lies in a run folder.
 type Run struct {
-	Dir        string
-	Experiment Experiment
-	Tokenizer  *tokenizer.Tokenizer
-	VAE        *cot.VAE             // nil for methods that do not think in codes
-	VAEWords   *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
-	Model      *Model
+	Dir          string
+	Experiment   Experiment
+	Tokenizer    *tokenizer.Tokenizer
+	VAE          *cot.VAE             // nil for methods that do not think in codes
+	VAETokenizer *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
+	Model        *Model
 }
 
 // Start makes the run folder's files that are known before training.
@@ -116,8 +107,8 @@ func (r *Run) Start() error {
 	if r.VAE == nil {
 		return nil
 	}
-	if r.VAEWords != nil && !sameTokenizer(r.VAEWords, r.Tokenizer) {
-		if err := ckpt.WriteFile(filepath.Join(r.Dir, vaeWordsFile), r.VAEWords.Save); err != nil {
+	if r.VAETokenizer != nil && !sameTokenizer(r.VAETokenizer, r.Tokenizer) {
+		if err := ckpt.WriteFile(filepath.Join(r.Dir, vaeTokenizerFile), r.VAETokenizer.Save); err != nil {
 			return err
 		}
 	}
@@ -175,7 +166,7 @@ func ReadConfig(dir string) (Experiment, error) {
 	if err != nil {
 		return e, fmt.Errorf("%s: not a run folder: it has no %s", dir, ConfigFile)
 	}
-	if err := e.ReadExperiment(text); err != nil {
+	if err := e.Read(text); err != nil {
 		return e, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := e.Check(); err != nil {
@@ -261,9 +252,9 @@ func readRun(dir string) (*Run, cot.Special, error) {
 		if r.VAE, err = data.LoadVAE(filepath.Join(dir, data.VAEFile)); err != nil {
 			return nil, special, err
 		}
-		r.VAEWords = r.Tokenizer
-		if words := filepath.Join(dir, vaeWordsFile); exists(words) {
-			if r.VAEWords, err = tokenizer.Load(words); err != nil {
+		r.VAETokenizer = r.Tokenizer
+		if words := filepath.Join(dir, vaeTokenizerFile); exists(words) {
+			if r.VAETokenizer, err = tokenizer.Load(words); err != nil {
 				return nil, special, err
 			}
 		}

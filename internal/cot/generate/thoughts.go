@@ -14,7 +14,7 @@ import (
 func Thoughts(run *experiment.Run, u *tensor.Tensor) []string {
 	var lines []string
 	for _, ids := range run.VAE.Read(run.Model.Coder().ToCodes(u)) {
-		lines = append(lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+		lines = append(lines, strings.TrimSuffix(run.VAETokenizer.Decode(ids, true), "\n"))
 	}
 	return lines
 }

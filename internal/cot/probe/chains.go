@@ -21,7 +21,7 @@ func (p *Probe) chainsOf(problem eval.Problem) []chain {
 	run := p.Run
 	var chains []chain
 	for _, text := range minicode.Chains(problem.TaskID, problem.Prompt) {
-		segments, err := run.VAE.Config.Cut(cot.Encode(run.VAEWords, cot.Example{CoT: text}, 0).Steps)
+		segments, err := run.VAE.Config.Cut(cot.Encode(run.VAETokenizer, cot.Example{CoT: text}, 0).Steps)
 		if err != nil {
 			return nil
 		}
@@ -32,7 +32,7 @@ func (p *Probe) chainsOf(problem eval.Problem) []chain {
 			read[0] = slices.Concat(segments...)
 		}
 		for _, ids := range read {
-			c.lines = append(c.lines, strings.TrimSuffix(run.VAEWords.Decode(ids, true), "\n"))
+			c.lines = append(c.lines, strings.TrimSuffix(run.VAETokenizer.Decode(ids, true), "\n"))
 		}
 		chains = append(chains, c)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/page"
@@ -203,12 +204,12 @@ func percents(x float64, e eval.Estimate) page.Point {
 	return page.Point{X: x, Y: 100 * e.Value, Low: 100 * e.Low, High: 100 * e.High}
 }
 
-// line is a key of metrics.jsonl over the steps, smoothed by means over windows so that about sixty points remain.
-func (t *training) line(key string) (points []page.Point) {
+// smoothed is a key of metrics.jsonl over the steps, smoothed by means over windows so that about sixty points remain.
+func smoothed(t *experiment.Metrics, key string) (points []page.Point) {
 	var steps, values []float64
-	for i, l := range t.lines {
+	for i, l := range t.Lines {
 		if v, ok := l[key]; ok {
-			step := l["step"]
+			step := l[experiment.MetricStep]
 			if step == 0 {
 				step = float64(i + 1)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/page"
 )
 
@@ -82,7 +83,7 @@ func (r *Results) trainings(out *page.Section, c *Trainings) {
 
 // trainingRow is the group's name and means over its runs.
 func (g *group) trainingRow() []string {
-	mean := func(of func(*training) float64, format string) string {
+	mean := func(of func(*experiment.Metrics) float64, format string) string {
 		sum, n := 0.0, 0
 		for _, m := range g.members {
 			if m.training != nil && of(m.training) > 0 {
@@ -95,12 +96,12 @@ func (g *group) trainingRow() []string {
 		return fmt.Sprintf(format, sum/float64(n))
 	}
 	return []string{g.name,
-		mean(func(t *training) float64 { return float64(t.parameters) }, "%.0f"),
-		mean(func(t *training) float64 { return float64(t.steps) }, "%.0f"),
-		mean(func(t *training) float64 { return t.tokens }, "%.0f"),
-		mean(func(t *training) float64 { return t.flops / 1e12 }, "%.3g"),
-		mean(func(t *training) float64 { return t.seconds }, "%.0f"),
-		mean(func(t *training) float64 { return t.peakMemory / (1 << 20) }, "%.0f"),
+		mean(func(t *experiment.Metrics) float64 { return float64(t.Parameters) }, "%.0f"),
+		mean(func(t *experiment.Metrics) float64 { return float64(t.Steps) }, "%.0f"),
+		mean(func(t *experiment.Metrics) float64 { return t.Tokens }, "%.0f"),
+		mean(func(t *experiment.Metrics) float64 { return t.FLOPs / 1e12 }, "%.3g"),
+		mean(func(t *experiment.Metrics) float64 { return t.Seconds }, "%.0f"),
+		mean(func(t *experiment.Metrics) float64 { return t.PeakMemory / (1 << 20) }, "%.0f"),
 	}
 }
 
@@ -121,7 +122,7 @@ func (r *Results) budget(out *page.Section, b *Budget) {
 					continue
 				}
 				e := (&group{members: []member{m}}).over(passAt(1))
-				flops := m.training.flops / 1e12
+				flops := m.training.FLOPs / 1e12
 				t.Rows = append(t.Rows, []string{line.Name, m.seed.String(), fmt.Sprintf("%.3g", flops), interval(e)})
 				s.Points = append(s.Points, percents(flops, e))
 			}

@@ -93,7 +93,7 @@ func (r *Results) trainingFigure(rows []Row) *page.Figure {
 			g := r.of(row.ID)
 			model := r.plan.model(g.entry)
 			if t := g.first(); t != nil && !shown[model] {
-				if line := t.line(key); len(line) > 0 {
+				if line := smoothed(t, key); len(line) > 0 {
 					panels[i].Series = append(panels[i].Series, page.Series{Name: g.name, Style: r.style(g.entry), Points: line})
 				}
 				shown[model] = true
@@ -118,7 +118,7 @@ func (r *Results) thoughtFigure() *page.Figure {
 	panels := []page.Panel{{Title: "sigma of thoughts", X: "step", Y: "mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Y: "nats a dimension"}}
 	for i, key := range []string{"held_out_sigma_thought_%d", "held_out_nll_thought_%d_nats_per_dim"} {
 		for k := 1; ; k++ {
-			line := t.line(fmt.Sprintf(key, k))
+			line := smoothed(t, fmt.Sprintf(key, k))
 			if len(line) == 0 {
 				break
 			}

@@ -62,10 +62,10 @@ func (r *Results) rlRows(row Row, before *group, notes []string) (rows [][]strin
 // rollouts is the number of rollouts that the group's runs have seen.
 func (g *group) rollouts() string {
 	t := g.first()
-	if t == nil || len(t.lines) == 0 {
+	if t == nil || len(t.Lines) == 0 {
 		return ""
 	}
-	if n, ok := t.lines[len(t.lines)-1]["rollouts"]; ok {
+	if n, ok := t.Lines[len(t.Lines)-1]["rollouts"]; ok {
 		return fmt.Sprintf("%.0f", n)
 	}
 	return ""
@@ -91,7 +91,7 @@ func (r *Results) rlFigure(rows []Row) *page.Figure {
 				continue
 			}
 			for i, key := range []string{p.thoughts, p.text} {
-				line := t.line(key)
+				line := smoothed(t, key)
 				if slices.ContainsFunc(line, func(q page.Point) bool { return q.Y != 0 }) { // a method without thoughts has no ratio of them
 					panel.Series = append(panel.Series, page.Series{Name: g.name, Style: r.style(g.entry), Stroke: page.Solid + page.Stroke(i), Points: line})
 				}

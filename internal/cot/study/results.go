@@ -2,15 +2,12 @@ package study
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
@@ -36,7 +33,7 @@ type group struct {
 type member struct {
 	seed     seed
 	eval     *evaluation
-	training *training // for an evaluation that of its model's run
+	training *experiment.Metrics // for an evaluation that of its model's run
 	probe    *probe.Perturbation
 }
 
@@ -44,17 +41,6 @@ type member struct {
 type evaluation struct {
 	*harness.Evaluation
 	tasks []eval.TaskReport // in the order of the names of the tasks
-}
-
-// A training is what a run's metrics.jsonl and weights say.
-type training struct {
-	lines      []map[string]float64
-	steps      int
-	tokens     float64
-	flops      float64 // of the backbone
-	seconds    float64
-	parameters int
-	peakMemory float64 // of the process, in bytes; 0: not known
 }
 
 // Collect reads what the report of a plan is made of. What is not there is noted and left out; what is there and
@@ -100,7 +86,7 @@ func (r *Results) read(e *Entry) error {
 		case "probe":
 			m.probe, err = readPerturbation(path)
 		default:
-			m.training, err = readTraining(path)
+			m.training, err = experiment.ReadMetrics(path)
 		}
 		if err != nil {
 			return err
@@ -112,7 +98,7 @@ func (r *Results) read(e *Entry) error {
 
 // trainingOf is the training of an entry, which stands above and so is read, as one with seed s takes it; nil if there
 // is none.
-func (r *Results) trainingOf(e *Entry, s seed) *training {
+func (r *Results) trainingOf(e *Entry, s seed) *experiment.Metrics {
 	if e == nil {
 		return nil
 	}
@@ -152,46 +138,6 @@ func readEvaluation(dir string) (*evaluation, error) {
 	return &evaluation{x, slices.SortedFunc(slices.Values(x.Tasks), byName)}, nil
 }
 
-func readTraining(dir string) (*training, error) {
-	t := &training{}
-	rows, err := ckpt.ReadAllJSONL[map[string]any](filepath.Join(dir, experiment.MetricsFile))
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
-		line := map[string]float64{}
-		for key, value := range row {
-			if x, ok := value.(float64); ok {
-				line[key] = x
-			}
-		}
-		t.lines = append(t.lines, line)
-		t.steps = max(t.steps, int(line["step"]))
-		t.tokens += line["tokens_per_second"] * line["seconds"]
-		t.flops += line["backbone_flops"]
-		t.seconds += line["seconds"]
-		t.peakMemory = max(t.peakMemory, line["peak_memory_bytes"])
-	}
-	path := filepath.Join(dir, experiment.ModelFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return t, nil // not ended, or the weights were deleted to save room
-	}
-	f, err := ckpt.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	for _, name := range f.Names() {
-		info, _ := f.Info(name)
-		n := 1
-		for _, d := range info.Shape {
-			n *= d
-		}
-		t.parameters += n
-	}
-	return t, nil
-}
-
 // of is the group of a reference of the report; nil for a reference that is not given.
 func (r *Results) of(ref Ref) *group { return r.groups[ref.ID] }
 
@@ -209,7 +155,7 @@ func (g *group) evaluated() (all []*evaluation) {
 }
 
 // first is the training of the group's first seed that has one.
-func (g *group) first() *training {
+func (g *group) first() *experiment.Metrics {
 	for _, m := range g.members {
 		if m.training != nil {
 			return m.training

@@ -7,8 +7,10 @@ import (
 	"slices"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer"
 )
 
 // DistillConfig is how a VAE is trained.
@@ -44,9 +46,94 @@ type DistillReport struct {
 	Reconstruction []Reconstruction `json:"reconstruction"`
 }
 
-// Distill trains a VAE on chains, calling report after every step, and returns
+// Check says which of the numbers make no sense, if any do, as their flags are called.
+func (c DistillConfig) Check() error {
+	switch {
+	case c.Steps < 1 || c.Batch < 1:
+		return fmt.Errorf("--steps is %d and --batch %d; they must be at least 1", c.Steps, c.Batch)
+	case !(c.LR > 0) || math.IsInf(c.LR, 0):
+		return fmt.Errorf("--lr is %g; it must be a positive number", c.LR)
+	case !(c.VAE.Noise >= 0 && c.VAE.Beta >= 0) || math.IsInf(c.VAE.Noise+c.VAE.Beta, 0):
+		return fmt.Errorf("--noise is %g and --beta %g; they must not be negative", c.VAE.Noise, c.VAE.Beta)
+	}
+	return nil
+}
+
+// A Distillation turns the chains of examples into thoughts: it trains a VAE on them.
+type Distillation struct {
+	config    DistillConfig
+	tokenizer *tokenizer.Tokenizer
+	special   cot.Special
+	examples  []cot.Example
+	chains    [][][]int // [examples][K]segment
+}
+
+// NewDistillation cuts the chains of examples into the segments that codes stand for, and
+// settles from them how many and how long they are. Special tokens that the tokenizer
+// lacks are added: that of a model of others may lack them.
+func NewDistillation(c DistillConfig, examples []cot.Example, tok *tokenizer.Tokenizer) (*Distillation, error) {
+	tok, err := tok.With(cot.SpecialTokens...)
+	if err != nil {
+		return nil, err
+	}
+	d := &Distillation{config: c, tokenizer: tok, examples: examples}
+	if d.special, err = cot.FindSpecial(tok); err != nil {
+		return nil, err
+	}
+	d.chains, err = cutChains(&d.config.VAE, tok, examples)
+	return d, err
+}
+
+// cutChains divides the chains of examples into segments, and settles K, where it is 0, and
+// Length.
+func cutChains(c *cot.VAEConfig, tok *tokenizer.Tokenizer, examples []cot.Example) ([][][]int, error) {
+	steps := make([][][]int, len(examples))
+	longest := 0
+	for i, ex := range examples {
+		steps[i] = cot.Encode(tok, ex, i).Steps
+		if len(steps[i]) == 0 {
+			return nil, fmt.Errorf("example %d has no chain of thought (cot) to distill", i+1)
+		}
+		longest = max(longest, len(steps[i]))
+	}
+	if c.K == 0 {
+		c.K = longest
+	}
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	chains := make([][][]int, len(examples))
+	for i := range steps {
+		segments, err := c.Cut(steps[i])
+		if err != nil {
+			return nil, fmt.Errorf("example %d: %w", i+1, err)
+		}
+		chains[i] = segments
+	}
+	for _, segments := range chains {
+		c.Length = max(c.Length, len(slices.MaxFunc(segments, func(a, b []int) int { return len(a) - len(b) })))
+	}
+	return chains, nil
+}
+
+// Run trains the VAE, tells watch of every step, and returns what a thoughts folder holds,
+// with its report. When ctx ends it returns ErrInterrupted; nothing is kept.
+func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Loss)) (*data.Thoughts, DistillReport, error) {
+	vae, codes, err := trainVAE(ctx, d.config, d.chains, d.tokenizer.VocabSize(), d.special.EOS, watch)
+	if err != nil {
+		return nil, DistillReport{}, err
+	}
+	n, c := min(len(d.chains), 1000), d.config.VAE
+	report := DistillReport{
+		DistillConfig: d.config, Examples: len(d.examples), Parameters: vae.Params.Count(), ActiveDims: vae.ActiveDims(),
+		Reconstruction: reconstruct(vae, tensor.From(codes.Data[:n*c.K*c.D], n*c.K, c.D), d.chains[:n], d.config.Seed, 0, 0.3),
+	}
+	return &data.Thoughts{Tokenizer: d.tokenizer, VAE: vae, Examples: d.examples, Codes: codes, Report: report}, report, nil
+}
+
+// trainVAE trains a VAE on chains, calling report after every step, and returns
 // it with the standardised codes [n·K, D] of all chains.
-func Distill(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos int, report func(step int, loss cot.Loss)) (*cot.VAE, *tensor.Tensor, error) {
+func trainVAE(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos int, report func(step int, loss cot.Loss)) (*cot.VAE, *tensor.Tensor, error) {
 	params := tensor.NewParams(c.Seed)
 	v := cot.NewVAE(params, c.VAE, vocab, eos)
 	optimizer := tensor.NewAdamW(params)
@@ -66,8 +153,8 @@ func Distill(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos 
 		tape.Reset()
 		loss := v.Loss(tape, batch, index, cot.StepRand{Seed: c.Seed, Step: step})
 		tape.Backward(loss.Total)
-		if norm := optimizer.Step(rate(stage, 0.05, step), 1); math.IsNaN(norm) || math.IsInf(norm, 0) {
-			return nil, nil, fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate", step+1, loss.Total.Data[0])
+		if _, err := move(optimizer, rate(stage, 0.05, step), 1, step+1, float64(loss.Total.Data[0])); err != nil {
+			return nil, nil, err
 		}
 		report(step+1, loss)
 	}
@@ -86,9 +173,9 @@ func means(v *cot.VAE, chains [][][]int) *tensor.Tensor {
 	return all
 }
 
-// Reconstruct measures a VAE on chains with codes e, with and without noise of
+// reconstruct measures a VAE on chains with codes e, with and without noise of
 // the given standard deviations.   e [n·K, D]
-func Reconstruct(v *cot.VAE, e *tensor.Tensor, chains [][][]int, seed uint64, noises ...float64) []Reconstruction {
+func reconstruct(v *cot.VAE, e *tensor.Tensor, chains [][][]int, seed uint64, noises ...float64) []Reconstruction {
 	var out []Reconstruction
 	for _, noise := range noises {
 		noisy := tensor.From(slices.Clone(e.Data), e.Shape...)

@@ -28,7 +28,7 @@ func tinyDistill() (DistillConfig, [][][]int) {
 func TestDistill(t *testing.T) {
 	c, chains := tinyDistill()
 	var losses []float64
-	v, e, err := Distill(context.Background(), c, chains, 20, 0, func(step int, loss cot.Loss) {
+	v, e, err := trainVAE(context.Background(), c, chains, 20, 0, func(step int, loss cot.Loss) {
 		losses = append(losses, float64(loss.Total.Data[0]))
 		if step != len(losses) {
 			t.Errorf("step %d is reported as %d", len(losses), step)
@@ -44,7 +44,7 @@ func TestDistill(t *testing.T) {
 		t.Errorf("codes of shape %v are not those of the VAE", e.Shape)
 	}
 	before := slices.Clone(e.Data)
-	r := Reconstruct(v, e, chains, 1, 0, 5)
+	r := reconstruct(v, e, chains, 1, 0, 5)
 	if len(r) != 2 || r[0] != (Reconstruction{0, 1, 1}) || r[1].Noise != 5 || r[1].Tokens > 0.9 || r[1].Chains > 0.3 {
 		t.Errorf("reconstruction %+v", r)
 	}
@@ -54,13 +54,13 @@ func TestDistill(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	for _, threads := range []int{1, 4} {
 		kernel.SetThreads(threads)
-		_, again, err := Distill(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
+		_, again, err := trainVAE(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
 		if err != nil || !slices.Equal(again.Data, e.Data) {
 			t.Errorf("distilled again with %d threads: other codes, %v", threads, err)
 		}
 	}
 	c.Seed++
-	if _, other, _ := Distill(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {}); slices.Equal(other.Data, e.Data) {
+	if _, other, _ := trainVAE(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {}); slices.Equal(other.Data, e.Data) {
 		t.Error("another seed gives the same codes")
 	}
 }
@@ -88,7 +88,7 @@ func TestDistillStops(t *testing.T) {
 	c, chains := tinyDistill()
 	ctx, cancel := context.WithCancel(context.Background())
 	steps := 0
-	_, _, err := Distill(ctx, c, chains, 20, 0, func(step int, _ cot.Loss) {
+	_, _, err := trainVAE(ctx, c, chains, 20, 0, func(step int, _ cot.Loss) {
 		if steps = step; step == 3 {
 			cancel()
 		}
@@ -97,7 +97,7 @@ func TestDistillStops(t *testing.T) {
 		t.Errorf("stopped after %d steps: %v", steps, err)
 	}
 	c.LR = 1e30
-	_, _, err = Distill(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
+	_, _, err = trainVAE(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
 	if err == nil || !strings.Contains(err.Error(), "the gradient is not finite") {
 		t.Errorf("at a learning rate of 1e30: %v", err)
 	}

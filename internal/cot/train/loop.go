@@ -6,15 +6,15 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"math"
+	"runtime/debug"
 	"slices"
 	"time"
 
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
+	"nfcot/internal/tensor/kernel"
 )
 
 // ErrInterrupted is returned by Run when its context ended: the state is saved.
@@ -24,15 +24,24 @@ var ErrInterrupted = errors.New("interrupted")
 type Loop struct {
 	Config experiment.Config
 	Model  *experiment.Model
-	Data   []cot.Encoded // training examples
-	Held   []cot.Encoded // held-out examples
-	Only   int           // the one stage to run; -1 for all
-	Dir    string        // the run's folder, for its state; "" keeps none
-	Report func(Metrics) error
+	Data   []cot.Encoded           // training examples
+	Held   []cot.Encoded           // held-out examples
+	Only   int                     // the one stage to run; -1 for all
+	Dir    string                  // the run's folder, for its state and metrics; "" keeps none
+	Report func(Metrics) error     // is told of every step
 	Plan   func(experiment.Memory) // is told what training will take, before the first step
 	Limit  int                     // of the memory that training may take, in bytes; 0: none
 
-	saved *state // to continue from; nil for a fresh start
+	saved  *state // to continue from; nil for a fresh start
+	record *record
+}
+
+// New makes the loop that trains a run on examples, the last of which are held out. It may
+// take limit bytes of memory; 0 knows of no limit.
+func New(r *experiment.Run, examples []cot.Encoded, limit int) *Loop {
+	x := r.Experiment
+	trained := len(examples) - x.HeldOut
+	return &Loop{Config: x.Config, Model: r.Model, Only: x.Source.Stage, Dir: r.Dir, Limit: limit, Data: examples[:trained], Held: examples[trained:]}
 }
 
 // Metrics are what one step tells.
@@ -69,15 +78,22 @@ func (l *Loop) Resume() (done int, err error) {
 	return l.saved.Total, nil
 }
 
-// Run trains from where the run stands to the end. When ctx ends it saves the
-// state and returns ErrInterrupted.
-func (l *Loop) Run(ctx context.Context) error {
+// Run trains from where the run stands to the end, and records every step in the run's
+// folder. When ctx ends it saves the state and returns ErrInterrupted.
+func (l *Loop) Run(ctx context.Context) (err error) {
+	if l.Limit > 0 { // collect garbage rather than take more
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(l.Limit)))
+	}
 	var at position
 	if l.saved != nil {
 		at = l.saved.position
 	} else if err := l.save(at, new(tensor.AdamW)); err != nil { // whatever ends the run, it can be resumed
 		return err
 	}
+	if l.record, err = openRecord(l.Dir, at.Total); err != nil {
+		return err
+	}
+	defer l.record.close(&err)
 	if l.Plan != nil || l.Limit > 0 {
 		plan, err := l.plan(at)
 		if err != nil {
@@ -133,17 +149,23 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 			return ErrInterrupted
 		}
 		start := time.Now()
-		m := s.step(*at)
-		m.Steps = steps
-		if math.IsNaN(m.Norm) || math.IsInf(m.Norm, 0) {
-			return fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate", m.Step, m.Loss)
+		m, err := s.step(*at)
+		if err != nil {
+			return err
 		}
+		m.Steps = steps
 		at.Done, at.Total = at.Done+1, at.Total+1
 		last := at.Done == s.stage.Steps
 		if s.evaluates() && (at.Done%l.Config.EvalEvery == 0 || last) {
 			m.Held = s.evaluate()
 		}
 		m.Time = time.Since(start)
+		if m.Step == steps {
+			m.PeakMemory = kernel.PeakMemory()
+		}
+		if err := l.record.add(m.Step, m, m.curves()); err != nil {
+			return err
+		}
 		if l.Report != nil {
 			if err := l.Report(m); err != nil {
 				return err
@@ -186,12 +208,13 @@ func (l *Loop) newStageRun(number int) *stageRun {
 }
 
 // step moves the parameters once.
-func (s *stageRun) step(at position) Metrics {
+func (s *stageRun) step(at position) (Metrics, error) {
 	random := s.take(at)
 	m := Metrics{Step: at.Total + 1, Stage: at.Stage, LR: rate(s.stage, s.Config.MinLR, at.Done)}
 	s.backward(random, &m)
-	m.Norm = s.optimizer.Step(m.LR, s.Config.Clip)
-	return m
+	var err error
+	m.Norm, err = move(s.optimizer, m.LR, s.Config.Clip, m.Step, m.Loss)
+	return m, err
 }
 
 // take makes the batch that of the step at a position, and returns its draws.
@@ -268,27 +291,4 @@ func (s *stageRun) evaluate() []cot.Term {
 		}
 	}
 	return append(terms, diagnosis...)
-}
-
-// An order is an endless sequence of examples: every epoch is a permutation of
-// its own.
-type order struct {
-	seed  uint64
-	stage int
-	n     int
-	epoch int // of perm
-	perm  []int
-}
-
-func newOrder(seed uint64, stage, n int) *order {
-	return &order{seed: seed, stage: stage, n: n, epoch: -1}
-}
-
-// at returns example number i of the sequence.
-func (o *order) at(i int) int {
-	if epoch := i / o.n; epoch != o.epoch {
-		rng := tensor.Rand(o.seed, "order", o.stage, epoch)
-		o.epoch, o.perm = epoch, rng.Perm(o.n)
-	}
-	return o.perm[i%o.n]
 }

@@ -149,12 +149,12 @@ func TestPackedUnderAdapters(t *testing.T) {
 }
 
 // What training takes beside its steps is known from the experiment alone.
-func TestStanding(t *testing.T) {
+func TestResidentMemory(t *testing.T) {
 	for name, c := range map[string]experiment.Config{"all": allStages(), "adapters": withAdapters("f32"), "packed adapters": withAdapters("bf16")} {
 		l, _ := trainer(c, examples(15))
 		l.Model.Pack()
 		want := planned(t, l)
-		got := c.Standing(-1)
+		got := c.ResidentMemory(-1)
 		if got.Gradients != want.Gradients || got.Optimizer != want.Optimizer || got.Step != 0 {
 			t.Errorf("%s: %+v, planned %+v", name, got, want)
 		}

@@ -22,8 +22,8 @@ func (l *Loop) plan(at position) (experiment.Memory, error) {
 		if err := s.reserve(at); err != nil {
 			return m, err
 		}
-		standing := s.standing()
-		m.Gradients, m.Optimizer = max(m.Gradients, standing.Gradients), max(m.Optimizer, standing.Optimizer)
+		resident := s.resident()
+		m.Gradients, m.Optimizer = max(m.Gradients, resident.Gradients), max(m.Optimizer, resident.Optimizer)
 		m.Step = max(m.Step, s.tape.Bytes())
 		at.Total += s.stage.Steps - at.Done
 		at.Done = 0
@@ -43,14 +43,14 @@ func (l *Loop) plan(at position) (experiment.Memory, error) {
 func (s *stageRun) reserve(at position) (err error) {
 	debug.FreeOSMemory() // the stage before would stay: training allocates too little to be collected soon
 	if s.Limit > 0 {
-		standing := s.standing()
-		s.tape.Limit(s.Limit - standing.All())
+		resident := s.resident()
+		s.tape.Limit(s.Limit - resident.All())
 		defer func() {
 			switch over := recover().(type) {
 			case nil:
 			case tensor.OverLimit:
-				standing.Step = over.Bytes
-				err = experiment.TooLarge{Memory: standing, Limit: s.Limit}
+				resident.Step = over.Bytes
+				err = experiment.TooLarge{Memory: resident, Limit: s.Limit}
 			default:
 				panic(over)
 			}
@@ -71,8 +71,8 @@ func (s *stageRun) reserve(at position) (err error) {
 	return nil
 }
 
-// standing is what the stage takes beside its steps.
-func (s *stageRun) standing() experiment.Memory {
+// resident is what the stage takes beside its steps.
+func (s *stageRun) resident() experiment.Memory {
 	trainable := 0
 	for _, p := range s.optimizer.Moments {
 		trainable += len(p.Data)

@@ -1,21 +1,116 @@
 package train
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"slices"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
+)
+
+// A record is what the steps of a run leave in its folder: lines of metrics.jsonl, and
+// curves for TensorBoard. A nil record keeps nothing.
+type record struct {
+	log    *ckpt.Log
+	events *ckpt.Events
+}
+
+// A curve has a value on some steps, under a name for TensorBoard.
+type curve struct {
+	group string
+	cot.Term
+}
+
+// openRecord opens the record of the run folder dir to go on behind a step: an
+// interrupted run may have done more steps than its state knows of. Without a folder
+// ("") nothing is recorded.
+func openRecord(dir string, done int) (*record, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	log, err := ckpt.OpenLog(filepath.Join(dir, experiment.MetricsFile))
+	if err != nil {
+		return nil, err
+	}
+	if err := log.DropAfter(int64(done)); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	events, err := ckpt.NewEvents(dir)
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return &record{log, events}, nil
+}
+
+// add records a step: its line, and its points of curves.
+func (r *record) add(step int, line json.Marshaler, curves []curve) error {
+	if r == nil {
+		return nil
+	}
+	for _, c := range curves {
+		if err := r.events.Scalar(int64(step), c.group+"/"+c.Name, c.Value); err != nil {
+			return err
+		}
+	}
+	return r.log.Append(line)
+}
+
+// close ends the record, and joins its error to err.
+func (r *record) close(err *error) {
+	if r != nil {
+		*err = errors.Join(*err, r.log.Close(), r.events.Close())
+	}
+}
 
 // MarshalJSON writes the metrics as a line of metrics.jsonl.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	line := map[string]any{
-		"step": m.Step, "stage": m.Stage, "loss": m.Loss, "lr": m.LR, "grad_norm": m.Norm, "backbone_flops": m.FLOPs, "flops": m.FLOPs + m.HeadFLOPs,
-		"tokens_per_second": float64(m.Tokens) / m.Time.Seconds(), "seconds": m.Time.Seconds(),
+		experiment.MetricStep: m.Step, experiment.MetricStage: m.Stage, experiment.MetricLoss: m.Loss, experiment.MetricLR: m.LR,
+		experiment.MetricNorm: m.Norm, experiment.MetricBackboneFLOPs: m.FLOPs, experiment.MetricFLOPs: m.FLOPs + m.HeadFLOPs,
+		experiment.MetricTokenRate: float64(m.Tokens) / m.Time.Seconds(), experiment.MetricSeconds: m.Time.Seconds(),
 	}
 	if m.PeakMemory > 0 {
-		line["peak_memory_bytes"] = m.PeakMemory
+		line[experiment.MetricPeakMemory] = m.PeakMemory
 	}
 	for _, p := range m.Terms {
 		line[p.Name] = p.Value
 	}
 	for _, p := range m.Held {
-		line["held_out_"+p.Name] = p.Value
+		line[experiment.MetricHeld+p.Name] = p.Value
 	}
 	return json.Marshal(line)
+}
+
+// curves are the metrics for TensorBoard.
+func (m Metrics) curves() (all []curve) {
+	for _, p := range slices.Concat([]cot.Term{{Name: experiment.MetricLoss, Value: m.Loss}, {Name: experiment.MetricLR, Value: m.LR}, {Name: experiment.MetricNorm, Value: m.Norm}}, m.Terms) {
+		all = append(all, curve{"train", p})
+	}
+	for _, p := range m.Held {
+		all = append(all, curve{"held_out", p})
+	}
+	return all
+}
+
+// MarshalJSON writes the metrics as a line of metrics.jsonl.
+func (m RLMetrics) MarshalJSON() ([]byte, error) {
+	line := map[string]any{experiment.MetricStep: m.Step, experiment.MetricRollouts: m.Rollouts, experiment.MetricSeconds: m.Time.Seconds()}
+	for _, c := range m.curves() {
+		line[c.Name] = c.Value
+	}
+	return json.Marshal(line)
+}
+
+// curves are the metrics for TensorBoard.
+func (m RLMetrics) curves() (all []curve) {
+	for _, p := range []cot.Term{{Name: experiment.MetricReward, Value: m.Reward}, {Name: experiment.MetricRewardStd, Value: m.RewardStd},
+		{Name: experiment.MetricKLThoughts, Value: m.KL.Thoughts}, {Name: experiment.MetricKLText, Value: m.KL.Text}, {Name: experiment.MetricEntropy, Value: m.Entropy},
+		{Name: experiment.MetricClipThoughts, Value: m.Clipped.Thoughts}, {Name: experiment.MetricClipText, Value: m.Clipped.Text},
+		{Name: experiment.MetricLoss, Value: m.Loss}, {Name: experiment.MetricLR, Value: m.LR}, {Name: experiment.MetricNorm, Value: m.Norm}} {
+		all = append(all, curve{"rl", p})
+	}
+	return all
 }

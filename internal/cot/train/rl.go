@@ -2,9 +2,7 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -13,9 +11,9 @@ import (
 	"nfcot/internal/tensor"
 )
 
-// A Reinforcement improves a model by comparing its answers to the same prompts
+// A PolicyLoop improves a model by comparing its answers to the same prompts
 // (GRPO, docs/method.md section 10).
-type Reinforcement struct {
+type PolicyLoop struct {
 	Config    experiment.Config
 	RL        experiment.RL
 	Model     *experiment.Model
@@ -24,7 +22,7 @@ type Reinforcement struct {
 	Stop      func(answer []int) bool // see cot.Options
 	// Reward says what the rollouts of each of the given problems are worth.
 	Reward func(ctx context.Context, problems []int, rollouts [][]cot.Sample) ([][]float64, error)
-	Dir    string // the run's folder, for its state; "" keeps none
+	Dir    string // the run's folder, for its state and metrics; "" keeps none
 	Report func(RLMetrics) error
 
 	saved *state // to continue from; nil for a fresh start
@@ -48,26 +46,9 @@ type RLMetrics struct {
 // Shares are those of rollouts whose ratio of thoughts, and of text, was clipped.
 type Shares struct{ Thoughts, Text float64 }
 
-// MarshalJSON writes the metrics as a line of metrics.jsonl.
-func (m RLMetrics) MarshalJSON() ([]byte, error) {
-	line := map[string]any{"step": m.Step, "rollouts": m.Rollouts, "seconds": m.Time.Seconds()}
-	for _, p := range m.Scalars() {
-		line[p.Name] = p.Value
-	}
-	return json.Marshal(line)
-}
-
-// Scalars are the metrics as curves.
-func (m RLMetrics) Scalars() []cot.Term {
-	return []cot.Term{{Name: "reward", Value: m.Reward}, {Name: "reward_std", Value: m.RewardStd},
-		{Name: "kl_thoughts", Value: m.KL.Thoughts}, {Name: "kl_text", Value: m.KL.Text}, {Name: "entropy_text", Value: m.Entropy},
-		{Name: "clip_thoughts", Value: m.Clipped.Thoughts}, {Name: "clip_text", Value: m.Clipped.Text},
-		{Name: "loss", Value: m.Loss}, {Name: "lr", Value: m.LR}, {Name: "grad_norm", Value: m.Norm}}
-}
-
 // Resume reads the saved state from the run's folder, so that Run continues
 // there, and returns the number of steps done.
-func (l *Reinforcement) Resume() (done int, err error) {
+func (l *PolicyLoop) Resume() (done int, err error) {
 	if l.saved, err = loadState(l.Dir, l.Model); err != nil {
 		return 0, err
 	}
@@ -75,9 +56,9 @@ func (l *Reinforcement) Resume() (done int, err error) {
 	return l.saved.Total, nil
 }
 
-// Run goes from where the run stands to the end. When ctx ends it saves the state and
-// returns ErrInterrupted.
-func (l *Reinforcement) Run(ctx context.Context) error {
+// Run goes from where the run stands to the end, and records every step in the run's
+// folder. When ctx ends it saves the state and returns ErrInterrupted.
+func (l *PolicyLoop) Run(ctx context.Context) (err error) {
 	s, err := l.newRun()
 	if err != nil {
 		return err
@@ -92,9 +73,14 @@ func (l *Reinforcement) Run(ctx context.Context) error {
 	} else if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil { // whatever ends the run, it can be resumed
 		return err
 	}
+	record, err := openRecord(l.Dir, at.Total)
+	if err != nil {
+		return err
+	}
+	defer record.close(&err)
 	for at.Done < l.RL.Steps {
 		start := time.Now()
-		b, err := s.roll(ctx, at.Done)
+		b, err := s.rollout(ctx, at.Done)
 		if ctx.Err() != nil { // nothing has moved yet
 			if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil {
 				return err
@@ -110,6 +96,9 @@ func (l *Reinforcement) Run(ctx context.Context) error {
 		}
 		at.Done, at.Total = at.Done+1, at.Total+1
 		m.Time = time.Since(start)
+		if err := record.add(m.Step, m, m.curves()); err != nil {
+			return err
+		}
 		if l.Report != nil {
 			if err := l.Report(m); err != nil {
 				return err
@@ -126,7 +115,7 @@ func (l *Reinforcement) Run(ctx context.Context) error {
 
 // A policyRun is reinforcement learning under way.
 type policyRun struct {
-	*Reinforcement
+	*PolicyLoop
 	policy, reference cot.Scorer
 	objective         objective
 	temp              cot.Temperatures
@@ -136,10 +125,10 @@ type policyRun struct {
 	scoring           tensor.Tape
 }
 
-func (l *Reinforcement) newRun() (*policyRun, error) {
+func (l *PolicyLoop) newRun() (*policyRun, error) {
 	l.Model.SetTrainable(experiment.PolicyStage)
 	l.Reference.Params.SetTrainable(func(string) bool { return false })
-	s := &policyRun{Reinforcement: l, objective: objective(l.RL.Objective), temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.Temp},
+	s := &policyRun{PolicyLoop: l, objective: objective(l.RL.Objective), temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.Temp},
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, experiment.PolicyStage, len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
 	s.optimizer.Decay = l.Config.Decay
 	var err error
@@ -164,8 +153,8 @@ type rollouts struct {
 	metrics    RLMetrics
 }
 
-// roll draws the rollouts of a step, counted from 0, and has them rewarded.
-func (s *policyRun) roll(ctx context.Context, step int) (*rollouts, error) {
+// rollout draws the rollouts of a step, counted from 0, and has them rewarded.
+func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 	c := s.RL
 	b := &rollouts{step: step, metrics: RLMetrics{Step: step + 1, Rollouts: (step + 1) * c.Prompts * c.Group}}
 	problems := make([]int, c.Prompts)
@@ -224,9 +213,9 @@ func (s *policyRun) update(b *rollouts, m *RLMetrics) error {
 		perm := tensor.Rand(s.Config.Seed, "minibatches", b.step, epoch).Perm(n)
 		for i := range c.Minibatches {
 			s.backward(b, perm[i*n/c.Minibatches:(i+1)*n/c.Minibatches], m)
-			norm := s.optimizer.Step(m.LR, s.Config.Clip)
-			if math.IsNaN(norm) || math.IsInf(norm, 0) {
-				return fmt.Errorf("step %d: the gradient is not finite (loss %g); lower the learning rate (rl.lr)", m.Step, m.Loss)
+			norm, err := move(s.optimizer, m.LR, s.Config.Clip, m.Step, m.Loss)
+			if err != nil {
+				return fmt.Errorf("%w (rl.lr)", err)
 			}
 			m.Norm += norm / updates
 		}

@@ -31,10 +31,10 @@ func wantsToken(s cot.Sample) float64 {
 }
 
 // reinforcement makes a loop that keeps what it reports.
-func reinforcement(method string, c experiment.RL, reward func(cot.Sample) float64) (*Reinforcement, *[]RLMetrics) {
+func reinforcement(method string, c experiment.RL, reward func(cot.Sample) float64) (*PolicyLoop, *[]RLMetrics) {
 	config := tiny(method)
 	config.Decay = 0
-	l := &Reinforcement{Config: config, RL: c, Model: experiment.NewModel(config, special), Reference: experiment.NewModel(config, special)}
+	l := &PolicyLoop{Config: config, RL: c, Model: experiment.NewModel(config, special), Reference: experiment.NewModel(config, special)}
 	for _, ex := range examples(5) {
 		l.Prompts = append(l.Prompts, ex.Prompt)
 	}
@@ -180,7 +180,7 @@ func TestPolicyGradient(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := s.roll(context.Background(), 0)
+			b, err := s.rollout(context.Background(), 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package cli
+package experiment
 
 import (
 	"crypto/sha256"
@@ -7,16 +7,15 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"nfcot/internal/cot/experiment"
 	"os"
 	"path/filepath"
 	"slices"
 )
 
-// hashModel tells the model of one folder from another: by its configuration,
+// Hash tells the model of one folder from another: by its configuration,
 // without the names of what it was made from, its tokenizer and its weights.
 // Adapters are as good as what they are beside.
-func hashModel(dir string, x experiment.Experiment) (string, error) {
+func Hash(dir string, x Experiment) (string, error) {
 	h := sha256.New()
 	config, err := json.Marshal(x.Config)
 	if err != nil {

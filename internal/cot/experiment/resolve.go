@@ -1,0 +1,131 @@
+package experiment
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// A Request is what a user asks to be trained. What is left empty is the experiment
+// file's to say, then the method's default.
+type Request struct {
+	Method    string
+	Precision string
+	LoRA      int    // rank of adapters
+	Source    Source // Stage is negative for all
+	File      string // path of an experiment in YAML
+	Set       []string
+}
+
+// Resolve settles what is to be trained: the default of the method, for a model of
+// others that of Config.Pretrained, changed by the file, by the settings, KEY=VALUE, and
+// by the rest of the request. What the data decide is filled in by Prepare.
+func Resolve(r Request) (Experiment, error) {
+	x := Experiment{Config: Default(r.Method), Source: r.Source}
+	if r.Source.Init != "" {
+		base, err := OpenBase(r.Source.Init)
+		if err != nil {
+			return x, err
+		}
+		if x.Model = base.Model; !base.Run {
+			x.Config = x.Config.Pretrained(base.Model)
+		}
+	}
+	if r.File != "" {
+		text, err := os.ReadFile(r.File)
+		if err != nil {
+			return x, err
+		}
+		if err := x.Read(text); err != nil {
+			return x, fmt.Errorf("%s: %w", r.File, err)
+		}
+		x.Source = instead(x.Source, r.Source)
+	}
+	x.Method = cmp.Or(r.Method, x.Method)
+	if err := x.setAll(r.Set); err != nil {
+		return x, err
+	}
+	x.Precision = cmp.Or(r.Precision, x.Precision)
+	if r.LoRA != 0 {
+		x.LoRA.Rank, x.LoRA.Fused = r.LoRA, false
+	}
+	if x.Method == "" {
+		return x, errors.New("--method is missing; see nfcot methods")
+	}
+	if x.RL != nil {
+		return x, errors.New("the experiment has a section rl; that is for nfcot rl")
+	}
+	return x, nil
+}
+
+// instead is the source that a file names, with what is asked for in its place.
+func instead(file, asked Source) Source {
+	x := asked
+	if asked.Thoughts+asked.Data+asked.Tokenizer == "" {
+		x = file
+	}
+	x.Init, x.Stage = cmp.Or(asked.Init, file.Init), asked.Stage
+	if x.Stage < 0 {
+		x.Stage = file.Stage
+	}
+	return x
+}
+
+// setAll makes the changes that a user asks for with --set.
+func (e *Experiment) setAll(changes []string) error {
+	for _, change := range changes {
+		if err := e.Set(change); err != nil {
+			return fmt.Errorf("--set %s: %w", change, err)
+		}
+	}
+	return nil
+}
+
+// An RLRequest is what a user asks to be reinforced.
+type RLRequest struct {
+	Init  string // run
+	Bench string // "": the default's
+	Data  string // of a public benchmark
+	Set   []string
+}
+
+// ResolveRL settles what is to be reinforced: the experiment of the run to start from,
+// with the default settings of reinforcement learning and the request's.
+func ResolveRL(r RLRequest) (Experiment, error) {
+	x, err := ReadConfig(r.Init)
+	if err != nil {
+		return x, err
+	}
+	c := DefaultRL()
+	c.Bench, c.Data = cmp.Or(r.Bench, c.Bench), r.Data
+	x.RL, x.Source = &c, Source{Init: r.Init, Stage: -1}
+	// Likelihoods are those of sampling, which rounds nothing; a decay would be a pull nobody asked for.
+	x.Precision, x.Decay, x.SaveEvery = "f32", 0, 20
+	return x, x.setAll(r.Set)
+}
+
+// Resume is the experiment of the unfinished run in a folder, which the command train or
+// rl began.
+func Resume(dir, command string) (Experiment, error) {
+	if exists(filepath.Join(dir, ModelFile)) {
+		return Experiment{}, fmt.Errorf("%s: the run is complete; there is nothing to resume", dir)
+	}
+	x, err := ReadConfig(dir)
+	if err == nil && x.Command() != command {
+		err = fmt.Errorf("%s: the run was begun by nfcot %s; continue it with nfcot %s --resume -o %s", dir, x.Command(), x.Command(), dir)
+	}
+	return x, err
+}
+
+// CheckFolder refuses a folder for a new run that holds something.
+func CheckFolder(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s: is a file; expected a folder for the run", dir)
+	}
+	if files, _ := os.ReadDir(dir); len(files) > 0 {
+		return fmt.Errorf("%s: the folder is not empty; continue its run with --resume, or choose another folder", dir)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package experiment
+
+// Experiments as YAML. It is read node by node: what is wrong with a setting is said in
+// words for users, with the setting's name and its line.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// A fault is what is wrong with a setting.
+type fault struct {
+	line int // from 1
+	what string
+}
+
+// Read overlays the YAML text on e. A setting that does not exist, one that is given
+// twice, and a value of another type are errors, which name their lines.
+func (e *Experiment) Read(text []byte) error {
+	root, err := parseYAML(text)
+	if err != nil || root == nil {
+		return err
+	}
+	var all []string
+	for _, f := range overlay(reflect.ValueOf(e).Elem(), root, "") {
+		all = append(all, fmt.Sprintf("line %d: %s", f.line, f.what))
+	}
+	return join(all)
+}
+
+// Set makes a change of the form KEY=VALUE, where the key a.b is setting b of section a.
+func (e *Experiment) Set(change string) error {
+	key, value, ok := strings.Cut(change, "=")
+	if !ok || key == "" || value == "" {
+		return errors.New("want KEY=VALUE")
+	}
+	node, err := parseYAML([]byte(value))
+	if err != nil {
+		return err
+	}
+	into := reflect.ValueOf(e).Elem()
+	path := strings.Split(key, ".")
+	for i := len(path) - 1; i >= 0; i-- {
+		name := &yaml.Node{Kind: yaml.ScalarNode, Value: path[i]}
+		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{name, node}}
+	}
+	var all []string
+	for _, f := range overlay(into, node, "") {
+		all = append(all, f.what)
+	}
+	return join(all)
+}
+
+// join makes one error of all, nil of none.
+func join(all []string) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(all, "; "))
+}
+
+// parseYAML returns the value that a text is, nil if it is empty.
+func parseYAML(text []byte) (*yaml.Node, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, nil
+	}
+	var document yaml.Node
+	if err := yaml.Load(text, &document); err != nil {
+		if e := new(yaml.LoadError); errors.As(err, &e) {
+			return nil, fmt.Errorf("line %d: not YAML: %s", e.Mark.Line, e.Message)
+		}
+		return nil, err
+	}
+	if document.Kind != yaml.DocumentNode {
+		return &document, nil
+	}
+	if len(document.Content) == 0 {
+		return nil, nil
+	}
+	return document.Content[0], nil
+}
+
+// overlay puts what a node says into a value: a section of settings, or a setting. path
+// is its name in full.
+func overlay(into reflect.Value, n *yaml.Node, path string) []fault {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch into.Kind() {
+	case reflect.Pointer:
+		if into.IsNil() {
+			into.Set(reflect.New(into.Type().Elem()))
+		}
+		return overlay(into.Elem(), n, path)
+	case reflect.Struct:
+		return overlaySection(into, n, path)
+	}
+	if n.Tag == "!!null" || n.Load(into.Addr().Interface()) != nil {
+		return []fault{{n.Line, fmt.Sprintf("found %s, expected %s", valueOf(n), wanted(into))}}
+	}
+	return nil
+}
+
+// overlaySection is overlay for the settings of a section.
+func overlaySection(into reflect.Value, n *yaml.Node, path string) (faults []fault) {
+	if n.Kind != yaml.MappingNode {
+		return []fault{{n.Line, fmt.Sprintf("found %s, expected settings, as in a run's %s", valueOf(n), ConfigFile)}}
+	}
+	settings := settingsOf(into)
+	given := map[string]bool{}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		name := strings.TrimPrefix(path+"."+key.Value, ".")
+		setting, ok := settings[key.Value]
+		switch {
+		case !ok:
+			faults = append(faults, fault{key.Line, fmt.Sprintf("there is no setting %s; their names are those in a run's %s", name, ConfigFile)})
+		case given[key.Value]:
+			faults = append(faults, fault{key.Line, name + " is given twice"})
+		default:
+			given[key.Value] = true
+			faults = append(faults, overlay(setting, value, name)...)
+		}
+	}
+	return faults
+}
+
+// settingsOf are the fields of a section by their names in YAML.
+func settingsOf(section reflect.Value) map[string]reflect.Value {
+	settings := map[string]reflect.Value{}
+	for i := range section.NumField() {
+		name, options, _ := strings.Cut(section.Type().Field(i).Tag.Get("yaml"), ",")
+		switch {
+		case name == "-":
+		case options == "inline":
+			for name, field := range settingsOf(section.Field(i)) {
+				settings[name] = field
+			}
+		default:
+			settings[name] = section.Field(i)
+		}
+	}
+	return settings
+}
+
+// valueOf is a value as a message shows it.
+func valueOf(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a section"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Value == "":
+		return "nothing"
+	}
+	return n.Value
+}
+
+// wanted says what values a setting has.
+func wanted(setting reflect.Value) string {
+	switch setting.Kind() {
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Uint64:
+		return "a whole number that is not negative"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list of texts"
+	}
+	return "a text"
+}
