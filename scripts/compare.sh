@@ -27,7 +27,7 @@ if [ -z "$nfcot" ]; then
   nfcot=$root/nfcot
 fi
 
-model="--set model.hidden=96 --set model.heads=3 --set model.kv_heads=3 --set model.ffn=192 --set batch=16 --set stages.2.lr=0.003"
+model="--set model.hidden=96 --set model.heads=3 --set model.kv_heads=3 --set model.ffn=192 --set batch=16 --set stages.joint.lr=0.003"
 for seed in $seeds; do
   d=$out/seed$seed
   mkdir -p "$d"
@@ -42,7 +42,7 @@ for seed in $seeds; do
       "$nfcot" train --resume -o "$d/$name"
     elif [ ! -f "$d/$name/model.safetensors" ]; then
       # shellcheck disable=SC2086
-      "$nfcot" train --method "$method" --thoughts "$d/thoughts" $model --set seed="$seed" --set stages.2.steps="$steps" "$@" -o "$d/$name"
+      "$nfcot" train --method "$method" --thoughts "$d/thoughts" $model --set seed="$seed" --set stages.joint.steps="$steps" "$@" -o "$d/$name"
     fi
     [ -f "$d/eval-$name/report.json" ] || "$nfcot" eval --bench "$d/test.jsonl" --model "$d/$name" --seed "$seed" -n 8 -k 1,8 -o "$d/eval-$name"
   }

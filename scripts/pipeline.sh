@@ -24,7 +24,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 seed=${SEED:-1}
 case ${SIZE:-full} in
 full) distill='' direct='' cot='' continuous='' ;;
-quick) distill='--steps 10' direct='--set stages.2.steps=50' cot='--set stages.2.steps=35' continuous='--set stages.2.steps=40' ;;
+quick) distill='--steps 10' direct='--set stages.joint.steps=50' cot='--set stages.joint.steps=35' continuous='--set stages.joint.steps=40' ;;
 *) die "SIZE is $SIZE; want full or quick" ;;
 esac
 if [ -n "${COMPARE:-}" ]; then

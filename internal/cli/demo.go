@@ -113,9 +113,9 @@ func (e *env) demoMethod(o demoOptions, number int, method, name string) (demoRo
 	t.Set = []string{fmt.Sprintf("seed=%d", o.seed)}
 	if o.quick {
 		stages := experiment.Default(method).Stages
-		for i, s := range stages.List() {
+		for i, s := range stages.All() {
 			if s.Steps > 0 {
-				t.Set = append(t.Set, fmt.Sprintf("stages.%d.steps=%d", i, s.Steps/20))
+				t.Set = append(t.Set, fmt.Sprintf("stages.%s.steps=%d", i, s.Steps/20))
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func freshRun(t *testing.T) *experiment.Run {
 		"tokenize train --in DIR/train.jsonl --vocab-size 300 -o DIR/tokenizer",
 		"distill --data DIR/train.jsonl --tokenizer DIR/tokenizer --dims 4 --hidden 16 --heads 1 --layers 1 --steps 3 --batch 4 -o DIR/thoughts",
 		"train --method nfcot --thoughts DIR/thoughts --set model.hidden=16 --set model.heads=1 --set model.kv_heads=1 --set model.head_dim=16 --set model.ffn=16 " +
-			"--set model.layers=1 --set flow.blocks=2 --set flow.width=16 --set flow.head_dim=16 --set batch=4 --set held_out=8 --set stages.2.steps=2 -o DIR/run",
+			"--set model.layers=1 --set flow.blocks=2 --set flow.width=16 --set flow.head_dim=16 --set batch=4 --set held_out=8 --set stages.joint.steps=2 -o DIR/run",
 	} {
 		var stderr strings.Builder
 		args := append([]string{"nfcot"}, strings.Fields(strings.ReplaceAll(line, "DIR", dir))...)

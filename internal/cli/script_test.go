@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // tiny are the settings of models that take no time to train.
 const tiny = "--set model.hidden=16 --set model.heads=1 --set model.kv_heads=1 --set model.head_dim=16 --set model.ffn=16 --set model.layers=1 " +
-	"--set flow.blocks=2 --set flow.width=16 --set flow.head_dim=16 --set batch=4 --set held_out=8 --set stages.2.steps=2"
+	"--set flow.blocks=2 --set flow.width=16 --set flow.head_dim=16 --set batch=4 --set held_out=8 --set stages.joint.steps=2"
 
 // raceDetector is set when the tests run with it; its memory does not fit within
 // a worker's limits.

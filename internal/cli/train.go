@@ -20,18 +20,19 @@ type trainOptions struct {
 }
 
 func defaultTrain() trainOptions {
-	return trainOptions{Request: experiment.Request{Source: experiment.Source{Stage: -1}}}
+	return trainOptions{Request: experiment.Request{Source: experiment.Source{Stage: experiment.AllStages}}}
 }
 
 func (e *env) train() *cli.Command {
 	o := defaultTrain()
 	var set cli.StringSlice
+	var stage string
 	return e.command(&cli.Command{
 		Name:  "train",
 		Usage: "train a method, all of its stages or one",
 		Description: "nfcot methods lists the methods. The experiment is the method's default, changed by\n" +
 			"--config and then by --set; RUN/config.yaml holds what came of it. For example:\n" +
-			"nfcot train --method nfcot --thoughts thoughts --set stages.2.steps=2000 --set batch=64 -o run",
+			"nfcot train --method nfcot --thoughts thoughts --set stages.joint.steps=2000 --set batch=64 -o run",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "method", Usage: "`NAME` of the method", Destination: &o.Method},
 			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.Source.Thoughts},
@@ -43,12 +44,15 @@ func (e *env) train() *cli.Command {
 			&cli.StringFlag{Name: "precision", Usage: "f32, or bf16: weights stay float32, but products with them round their factors to `PRECISION`, which processors with AVX512_BF16 or AMX multiply faster (default: the experiment's, f32)", Destination: &o.Precision},
 			&cli.IntFlag{Name: "lora", Usage: "train the matrices of the backbone's blocks through adapters of `RANK` alone (LoRA), which the run then holds in their place; wants --init (default: the experiment's, 0: train the matrices themselves)", Destination: &o.LoRA},
 			&cli.StringFlag{Name: "memory-limit", Usage: "refuse to begin what takes more than so many `bytes` (with KiB, MiB or GiB; default: the memory that the system has free)", Destination: &o.memory},
-			&cli.IntFlag{Name: "stage", Usage: "run this stage alone: 0 text, 1 heads, 2 joint, 3 joint with the flow; -1: all that have steps", Value: o.Source.Stage, Destination: &o.Source.Stage},
+			&cli.StringFlag{Name: "stage", Usage: "run this `STAGE` alone: text, heads, joint or flow; all: those that have steps", Value: experiment.AllStages.String(), Destination: &stage},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
 			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out},
 		},
 		Action: func(*cli.Context) error {
 			o.Set = set.Value()
+			if err := o.Source.Stage.UnmarshalText([]byte(stage)); err != nil {
+				return inputf("--stage: %w", err)
+			}
 			return e.runTrain(o)
 		},
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // Coconut thinks by feeding back its own hidden states (Hao et al., 2024). It learns to
-// in a curriculum: in its stage s the first s lines of the chain are replaced by s
+// in a curriculum: in its phase s the first s lines of the chain are replaced by s
 // times PerLine states, and the rest stays in words, until none is left.
 //
 //	q BOT z_1 … z_n CoT d_{s+1} … Ans x EOS      lines are left; n = s · PerLine
@@ -34,7 +34,7 @@ type Coconut struct {
 type CoconutOptions struct {
 	PerLine int     `yaml:"per_line"`   // states that replace a line
 	Lines   int     `yaml:"lines"`      // of the longest chain; fewer are taken for those of the data
-	Last    float64 `yaml:"last_stage"` // share of the training steps in which all lines are replaced; the stages before share the rest
+	Last    float64 `yaml:"last_phase"` // share of the training steps in which all lines are replaced; the phases before share the rest
 	Scale   float64 `yaml:"scale"`      // of a state that is fed back
 }
 
@@ -44,7 +44,7 @@ func (o CoconutOptions) States() int { return o.Lines * o.PerLine }
 // Check says what is wrong with the settings, if anything is.
 func (o CoconutOptions) Check() error {
 	if o.PerLine < 1 || o.Lines < 0 || !(o.Last >= 0 && o.Last <= 1) || !(o.Scale > 0) {
-		return fmt.Errorf("coconut has per_line %d, lines %d, last_stage %g and scale %g; want at least 1, 0 or more, a share, and a positive scale",
+		return fmt.Errorf("coconut has per_line %d, lines %d, last_phase %g and scale %g; want at least 1, 0 or more, a share, and a positive scale",
 			o.PerLine, o.Lines, o.Last, o.Scale)
 	}
 	return nil
@@ -56,7 +56,7 @@ func NewCoconut(lm *transformer.LM, special Special, o CoconutOptions) *Coconut 
 }
 
 // replaced is the number of lines that states stand for in a step of training: the
-// curriculum's stage.
+// curriculum's phase.
 func (m *Coconut) replaced(step int) int {
 	o := m.Options
 	words := int((1 - o.Last) * float64(m.Steps)) // steps with lines in words

@@ -17,7 +17,7 @@ type LoRA struct {
 	Rank    int     `yaml:"rank"`    // of the changes; 0: no adapters
 	Alpha   float64 `yaml:"alpha"`   // the changes are scaled by alpha / rank
 	Targets string  `yaml:"targets"` // the matrices with adapters, separated by commas, or "all"
-	Fused   bool    `yaml:"merged"`  // the adapters are in the matrices by now
+	Fused   bool    `yaml:"fused"`   // the adapters are in the matrices by now
 }
 
 // On says whether there are adapters.

@@ -29,47 +29,19 @@ type Config struct {
 	NewTokens int `yaml:"new_tokens"`
 
 	Batch      int     `yaml:"batch"`      // examples a step
-	Accumulate int     `yaml:"accumulate"` // parts that a batch is cut into, one after the other, to save memory
+	Accumulate int     `yaml:"accumulate"` // microbatches that a batch is cut into, one after the other, to save memory
 	Recompute  bool    `yaml:"recompute"`  // keep only the input of each block of the backbone and compute the rest again in the backward pass, to save memory
 	Precision  string  `yaml:"precision"`  // of the factors of products with weights, f32 or bf16; all else, and every sum, is f32
 	Clip       float64 `yaml:"clip"`       // largest norm of the gradient
 	Decay      float64 `yaml:"decay"`      // AdamW's weight decay
 	MinLR      float64 `yaml:"min_lr"`     // share of a stage's learning rate that is left at its end
 
-	DirectShare float64 `yaml:"direct_share"` // stage 0: share of examples shown without their chain of thought
+	DirectShare float64 `yaml:"direct_share"` // stage text: share of examples shown without their chain of thought
 	HeldOut     int     `yaml:"held_out"`     // last examples of the data kept for evaluation during training
 	EvalEvery   int     `yaml:"eval_every"`   // steps between evaluations; 0: none
 	SaveEvery   int     `yaml:"save_every"`   // steps between saved states; 0: only when interrupted
 
 	Stages Stages `yaml:"stages"`
-}
-
-// Stages are those of docs/method.md section 6; stage 2 is in two parts, since a flow learns
-// best when it comes late.
-type Stages struct {
-	Text  Stage `yaml:"0"` // the backbone on text
-	Heads Stage `yaml:"1"` // proj_in and NF head; backbone frozen
-	Joint Stage `yaml:"2"` // everything
-	Flow  Stage `yaml:"3"` // everything, the flow unfrozen at last
-}
-
-// List returns the stages by number.
-func (s *Stages) List() []*Stage { return []*Stage{&s.Text, &s.Heads, &s.Joint, &s.Flow} }
-
-// Runs says whether a stage is run: it has steps, and is the only one asked for if
-// only is not negative.
-func (s *Stages) Runs(stage, only int) bool {
-	return (only < 0 || only == stage) && s.List()[stage].Steps > 0
-}
-
-// A Stage is a stretch of training with its own optimizer and rate: warm-up,
-// then cosine.
-type Stage struct {
-	Steps      int     `yaml:"steps"` // 0 leaves the stage out
-	LR         float64 `yaml:"lr"`
-	Warmup     int     `yaml:"warmup"`    // steps
-	FlowLR     float64 `yaml:"flow_lr"`   // scale of the learning rate of the flow's parameters
-	FreezeFlow bool    `yaml:"hold_flow"` // leave the flow out: thoughts are the codes themselves
 }
 
 // Default is the experiment that a method's name stands for: the setting of the
@@ -139,7 +111,7 @@ func (c Config) Check() error {
 	case !(c.Clip >= 0) || !(c.Decay >= 0) || !(c.MinLR >= 0) || !(c.NF.LambdaFlow >= 0) || !(c.NF.LambdaText >= 0) || !(c.NF.MeanWeight >= 0):
 		return fmt.Errorf("clip, decay, min_lr, nf.lambda_flow, nf.lambda_text and nf.mean_weight must not be negative")
 	case c.Batch < 1 || c.Accumulate < 1 || c.Accumulate > c.Batch:
-		return fmt.Errorf("batch is %d in %d parts; want at least 1 example a part", c.Batch, c.Accumulate)
+		return fmt.Errorf("batch is %d in %d microbatches; want at least 1 example in each", c.Batch, c.Accumulate)
 	case c.Precision != "f32" && c.Precision != "bf16":
 		return fmt.Errorf("precision is %q; want f32 or bf16", c.Precision)
 	case c.NewTokens < 0 || c.NewTokens > c.Model.Vocab:
@@ -147,13 +119,13 @@ func (c Config) Check() error {
 	case c.HeldOut < 0 || c.EvalEvery < 0 || c.SaveEvery < 0:
 		return fmt.Errorf("held_out, eval_every and save_every must not be negative")
 	}
-	for i, s := range c.Stages.List() {
+	for id, s := range c.Stages.All() {
 		if s.Steps < 0 || s.Steps > 0 && (!(s.LR > 0) || math.IsInf(s.LR, 0)) {
-			return fmt.Errorf("stage %d has %d steps at learning rate %g; steps must not be negative and the rate must be positive", i, s.Steps, s.LR)
+			return fmt.Errorf("stage %s has %d steps at learning rate %g; steps must not be negative and the rate must be positive", id, s.Steps, s.LR)
 		}
 	}
 	if c.Stages.Heads.Steps > 0 && !method.Codes {
-		return fmt.Errorf("stage 1 has %d steps, but method %s has no heads to train in it; give it none", c.Stages.Heads.Steps, c.Method)
+		return fmt.Errorf("stage heads has %d steps, but method %s has no heads to train in it; give it none", c.Stages.Heads.Steps, c.Method)
 	}
 	return nil
 }

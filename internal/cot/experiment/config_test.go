@@ -17,7 +17,7 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("%s: %v", m.Name, err)
 		}
 		if steps := c.Stages.Joint.Steps; steps == 0 {
-			t.Errorf("%s: stage 2 has no steps", m.Name)
+			t.Errorf("%s: stage joint has no steps", m.Name)
 		}
 	}
 	for _, tt := range []struct {
@@ -38,18 +38,18 @@ func TestConfigCheck(t *testing.T) {
 		{"lavae", func(c *Config) { c.NF.Noise = 0 }, "nf noise is 0"},
 		{"cot", func(c *Config) { c.Method = LM }, `method is "lm"; want one of`},
 		{"cot", func(c *Config) { c.Method = softThinking }, "method softthinking is a rule for sampling from a run of cot"},
-		{"cot", func(c *Config) { c.Batch = 0 }, "batch is 0 in 1 parts"},
-		{"cot", func(c *Config) { c.Accumulate = 0 }, "batch is 6 in 0 parts"},
-		{"cot", func(c *Config) { c.Accumulate = 7 }, "batch is 6 in 7 parts"},
+		{"cot", func(c *Config) { c.Batch = 0 }, "batch is 0 in 1 microbatches"},
+		{"cot", func(c *Config) { c.Accumulate = 0 }, "batch is 6 in 0 microbatches"},
+		{"cot", func(c *Config) { c.Accumulate = 7 }, "batch is 6 in 7 microbatches"},
 		{"cot", func(c *Config) { c.Precision = "fp8" }, `precision is "fp8"; want f32 or bf16`},
 		{"cot", func(c *Config) { c.HeldOut = -1 }, "held_out, eval_every and save_every must not be negative"},
 		{"cot", func(c *Config) { c.EvalEvery = -1 }, "held_out, eval_every and save_every must not be negative"},
 		{"cot", func(c *Config) { c.SaveEvery = -1 }, "held_out, eval_every and save_every must not be negative"},
-		{"cot", func(c *Config) { c.Stages.Joint.Steps = -1 }, "stage 2 has -1 steps"},
-		{"cot", func(c *Config) { c.Stages.Joint.LR = 0 }, "stage 2 has 5 steps at learning rate 0"},
-		{"cot", func(c *Config) { c.Stages.Joint.LR = math.Inf(1) }, "stage 2 has 5 steps at learning rate +Inf"},
-		{"cot", func(c *Config) { c.Stages.Joint.LR = math.NaN() }, "stage 2 has 5 steps at learning rate NaN"},
-		{"cot", func(c *Config) { c.Stages.Heads.Steps = 3 }, "stage 1 has 3 steps, but method cot has no heads"},
+		{"cot", func(c *Config) { c.Stages.Joint.Steps = -1 }, "stage joint has -1 steps"},
+		{"cot", func(c *Config) { c.Stages.Joint.LR = 0 }, "stage joint has 5 steps at learning rate 0"},
+		{"cot", func(c *Config) { c.Stages.Joint.LR = math.Inf(1) }, "stage joint has 5 steps at learning rate +Inf"},
+		{"cot", func(c *Config) { c.Stages.Joint.LR = math.NaN() }, "stage joint has 5 steps at learning rate NaN"},
+		{"cot", func(c *Config) { c.Stages.Heads.Steps = 3 }, "stage heads has 3 steps, but method cot has no heads"},
 	} {
 		c := tiny(tt.method)
 		if err := c.Check(); err != nil {
@@ -69,7 +69,7 @@ func TestConfigCheck(t *testing.T) {
 
 func TestExperimentRoundTrip(t *testing.T) {
 	for _, m := range trained() {
-		want := Experiment{Config: Default(m.Name), Source: Source{Thoughts: "a/b", Init: "c", Stage: -1, Examples: 7, SHA256: "ab12"}}
+		want := Experiment{Config: Default(m.Name), Source: Source{Thoughts: "a/b", Init: "c", Stage: AllStages, Examples: 7, SHA256: "ab12"}}
 		want.Seed, want.Stages.Flow.FlowLR, want.NF.K = math.MaxUint64, 0.123456789, 6
 		text, err := yaml.Dump(want)
 		if err != nil {
@@ -87,7 +87,7 @@ func TestReadExperimentOverlays(t *testing.T) {
 	got := Experiment{Config: Default("nfcot")}
 	want := got
 	want.Batch, want.Stages.Flow.Steps, want.Model.Hidden = 8, 70, 32
-	for _, text := range []string{"", " \n", "batch: 8\nstages:\n  3:\n    steps: 70\n", "model: {hidden: 32}"} {
+	for _, text := range []string{"", " \n", "batch: 8\nstages:\n  flow:\n    steps: 70\n", "model: {hidden: 32}"} {
 		if err := got.Read([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestReadExperimentErrors(t *testing.T) {
 		want []string
 	}{
 		{"batch: 8\nbatsh: 9\n", []string{"line 2", "batsh"}},
-		{"stages:\n  2:\n    steps: 3\n    stepz: 4\n", []string{"line 4", "stepz"}},
+		{"stages:\n  joint:\n    steps: 3\n    stepz: 4\n", []string{"line 4", "stepz"}},
 		{"stages:\n  4:\n    steps: 3\n", []string{"line 2", "4"}},
 		{"method: cot\nbatch: 4.5\n", []string{"line 2", "4.5"}},
 		{"batch: many\n", []string{"line 1", "many"}},
@@ -119,6 +119,8 @@ func TestReadExperimentErrors(t *testing.T) {
 		{"batch:\n", []string{"line 1: found nothing, expected a whole number"}},
 		{"batch: 0x\nclip: [1]\n", []string{"line 1: found 0x, expected a whole number; line 2: found a list, expected a number"}},
 		{"- 1\n", []string{"line 1"}},
+		{"stages:\n  2:\n    steps: 3\n    hold_flow: true\nlora: {merged: false}\n", []string{"line 2: stages.2 is now called joint", "line 4: stages.2.hold_flow is now called freeze_flow", "line 5: lora.merged is now called fused"}},
+		{"source:\n  stage: -1\n", []string{"line 2: found -1, expected text, heads, joint, flow or all"}},
 	} {
 		e := Experiment{Config: Default("cot")}
 		err := e.Read([]byte(tt.text))

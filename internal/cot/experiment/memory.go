@@ -33,21 +33,21 @@ func (e TooLarge) Error() string {
 		step = ", a step " + mib(e.Step)
 	}
 	return fmt.Sprintf("training takes at least %s MiB of memory (parameters %s, gradients %s, optimizer %s%s), and %s are available (--memory-limit); "+
-		"take smaller parts of a batch (--set accumulate=N), --set recompute=true, or adapters (--lora RANK)",
+		"take smaller microbatches (--set accumulate=N), --set recompute=true, or adapters (--lora RANK)",
 		mib(e.All()), mib(e.Parameters), mib(e.Gradients), mib(e.Optimizer), step, mib(e.Limit))
 }
 
-// ResidentMemory is what the stages of an experiment (only, or all if it is negative)
+// ResidentMemory is what the stages of an experiment (of all those asked for)
 // take beside their steps. It is known without making the model.
-func (c Config) ResidentMemory(only int) Memory {
+func (c Config) ResidentMemory(asked StageID) Memory {
 	m := newModel(tensor.NewOutline(), c, cot.Special{})
 	memory := Memory{Parameters: 4 * m.Params.Count()}
 	if m.packs() {
 		memory.Parameters -= 2 * m.LM.BlockNumbers()
 	}
-	for i := range c.Stages.List() {
-		if c.Stages.Runs(i, only) {
-			n := m.countTrainable(i)
+	for stage := range c.Stages.All() {
+		if c.Stages.Runs(stage, asked) {
+			n := m.countTrainable(stage)
 			memory.Gradients, memory.Optimizer = max(memory.Gradients, 4*n), max(memory.Optimizer, 8*n)
 		}
 	}

@@ -16,10 +16,10 @@ type Method struct {
 	Name   string
 	What   string // one line
 	Scores bool   // knows the exact likelihood of what it samples (cot.Scorer), and so can be reinforced
-	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage 1 trains alone
+	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage heads trains alone
 	Of     string // not trained: a rule for sampling from runs of this method
 
-	// steps are those of stage 2 by default.
+	// steps are those of stage joint by default.
 	steps int
 	// check says what is wrong with the experiment's settings of the method; nil: there are none.
 	check func(c Config) error
@@ -32,7 +32,7 @@ type Method struct {
 // parts are a method's model.
 type parts struct {
 	cot.Sampler
-	learner func(stage int) cot.Learner // of the stages from 1 on
+	learner func(stage StageID) cot.Learner // of the stages from heads on
 }
 
 // Methods are the methods that there are.
@@ -48,9 +48,9 @@ var Methods = []Method{
 		},
 		make: func(c Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewCoconut(lm, special, c.Coconut)
-			return parts{m, func(stage int) cot.Learner {
+			return parts{m, func(stage StageID) cot.Learner {
 				learner := *m
-				if stage == 2 {
+				if stage == JointStage {
 					learner.First, learner.Steps = c.Stages.Text.Steps+c.Stages.Heads.Steps, c.Stages.Joint.Steps
 				}
 				return &learner
@@ -65,13 +65,13 @@ var Methods = []Method{
 		},
 		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewLaVAE(p, lm, special, c.NF)
-			return parts{m, func(int) cot.Learner { return m }}
+			return parts{m, func(StageID) cot.Learner { return m }}
 		}},
 	{Name: "ladir", What: "K codes of the VAE at once, out of noise in some denoising steps, then the answer", Codes: true, steps: 800,
 		check: func(c Config) error { return c.Diffusion.Check() },
 		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewLaDiR(p, lm, special, c.NF, c.Diffusion)
-			return parts{m, func(int) cot.Learner { return m }}
+			return parts{m, func(StageID) cot.Learner { return m }}
 		}},
 	{Name: softThinking, What: "sampling from a run of cot that feeds back mixtures of tokens while it thinks (--thinking)", Of: "cot"},
 	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewDual)},
@@ -82,7 +82,7 @@ var Methods = []Method{
 func words(chain bool) func(Config, *tensor.Params, *transformer.LM, cot.Special) parts {
 	return func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := &cot.Text{LM: lm, Special: special, Chain: chain}
-		return parts{m, func(int) cot.Learner { return m }}
+		return parts{m, func(StageID) cot.Learner { return m }}
 	}
 }
 
@@ -90,7 +90,9 @@ func words(chain bool) func(Config, *tensor.Params, *transformer.LM, cot.Special
 func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config, cot.NFOptions) *cot.NFCoT) func(Config, *tensor.Params, *transformer.LM, cot.Special) parts {
 	return func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := of(p, lm, special, c.Flow, c.NF)
-		return parts{m, func(stage int) cot.Learner { return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.List()[stage].FreezeFlow} }}
+		return parts{m, func(stage StageID) cot.Learner {
+			return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.Of(stage).FreezeFlow}
+		}}
 	}
 }
 

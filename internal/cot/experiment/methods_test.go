@@ -6,7 +6,7 @@ import (
 	"nfcot/internal/cot"
 )
 
-// What the registry says of a method is what its model can do, and stage 1 has
+// What the registry says of a method is what its model can do, and stage heads has
 // something to train exactly where it may have steps.
 func TestMethodsAreWhatTheySay(t *testing.T) {
 	for _, m := range trained() {
@@ -22,7 +22,7 @@ func TestMethodsAreWhatTheySay(t *testing.T) {
 			t.Errorf("%s: coder %v", m.Name, model.Coder())
 		}
 		if heads := model.countTrainable(1) > 0; heads != m.Codes {
-			t.Errorf("%s: stage 1 has parameters to train: %v", m.Name, heads)
+			t.Errorf("%s: stage heads has parameters to train: %v", m.Name, heads)
 		}
 	}
 	if err := (Method{Name: "x"}).CheckScores("reinforced"); err == nil || err.Error() != "x cannot be reinforced because it has no exact likelihood" {

@@ -60,7 +60,7 @@ func (m *Model) Coder() cot.Coder {
 // mean nothing to the model's method. spell makes of a setting's key what its user calls it.
 func (m *Model) SetSampling(s cot.Sampling, spell func(key string) string) error {
 	if s.Denoise && !(m.Method.Codes && m.Method.Scores && m.config.Stages.Flow.Steps == 0) {
-		return fmt.Errorf("%s: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage 3", spell("denoise"))
+		return fmt.Errorf("%s: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage flow", spell("denoise"))
 	}
 	if _, ok := m.parts.Sampler.(*cot.LaDiR); s.DenoiseSteps > 0 && !ok {
 		return fmt.Errorf("%s: only a run of ladir makes thoughts in steps, and this is one of %s", spell("denoise_steps"), m.Method.Name)
@@ -80,23 +80,23 @@ func (m *Model) SetSampling(s cot.Sampling, spell func(key string) string) error
 }
 
 // Learner is the model as a stage trains it.
-func (m *Model) Learner(stage int) cot.Learner {
-	if stage == 0 {
+func (m *Model) Learner(stage StageID) cot.Learner {
+	if stage == TextStage {
 		return &cot.Text{LM: m.LM, Special: m.Special, Chain: true, DirectShare: m.config.DirectShare}
 	}
 	return m.parts.learner(stage)
 }
 
 // trainable says whether a stage trains a parameter.
-func (m *Model) trainable(stage int, name string) bool {
+func (m *Model) trainable(stage StageID, name string) bool {
 	switch {
 	case IsBackbone(name) && m.config.LoRA.On() && !transformer.IsAdapter(name):
 		return false
-	case stage == 0:
+	case stage == TextStage:
 		return IsBackbone(name)
 	case IsFlow(name):
-		return stage != PolicyStage && !m.config.Stages.List()[stage].FreezeFlow
-	case stage == 1:
+		return stage != PolicyStage && !m.config.Stages.Of(stage).FreezeFlow
+	case stage == HeadsStage:
 		return !IsBackbone(name)
 	}
 	return true
@@ -112,12 +112,12 @@ func IsBackbone(name string) bool {
 
 // trainableRows says whether a stage trains the rows of new tokens alone of a
 // parameter.
-func (m *Model) trainableRows(stage int, name string) bool {
+func (m *Model) trainableRows(stage StageID, name string) bool {
 	return m.config.NewTokens > 0 && transformer.IsTable(name) && !m.trainable(stage, name)
 }
 
 // SetTrainable gives gradients to what a stage trains, and to nothing else.
-func (m *Model) SetTrainable(stage int) {
+func (m *Model) SetTrainable(stage StageID) {
 	m.Params.SetTrainable(func(name string) bool { return m.trainable(stage, name) })
 	for p := range m.Params.All() {
 		if m.trainableRows(stage, p.Name) {
@@ -127,7 +127,7 @@ func (m *Model) SetTrainable(stage int) {
 }
 
 // countTrainable counts the numbers that a stage trains.
-func (m *Model) countTrainable(stage int) int {
+func (m *Model) countTrainable(stage StageID) int {
 	n := 0
 	for p := range m.Params.All() {
 		switch {
@@ -143,7 +143,7 @@ func (m *Model) countTrainable(stage int) int {
 // keeps says whether a parameter is kept with the run: all are, but with adapters
 // what is never trained stays where it came from.
 func (m *Model) keeps(name string) bool {
-	return !m.config.LoRA.On() || m.trainable(2, name) || !IsBackbone(name) || m.trainableRows(2, name)
+	return !m.config.LoRA.On() || m.trainable(JointStage, name) || !IsBackbone(name) || m.trainableRows(JointStage, name)
 }
 
 // Kept yields the parameters that are kept with the run.

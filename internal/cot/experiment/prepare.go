@@ -124,14 +124,17 @@ func (e *Experiment) settle(r *Run, examples []cot.Encoded) error {
 
 // checkStages refuses a run without a single step.
 func (e *Experiment) checkStages() error {
-	stages := e.Stages.List()
-	switch only := e.Source.Stage; {
-	case only < -1 || only >= len(stages):
-		return fmt.Errorf("--stage is %d; want 0 to %d, or -1 for all", only, len(stages)-1)
-	case only >= 0 && stages[only].Steps == 0:
-		return fmt.Errorf("--stage %d: the stage has no steps; give it some with --set stages.%d.steps=N", only, only)
-	case !slices.ContainsFunc(stages, func(s *Stage) bool { return s.Steps > 0 }):
-		return errors.New("no stage has steps; give one some, with --set stages.2.steps=N for example")
+	steps := 0
+	for _, s := range e.Stages.All() {
+		steps += s.Steps
+	}
+	switch asked := e.Source.Stage; {
+	case asked >= 0 && e.Stages.Of(asked).Steps == 0:
+		return fmt.Errorf("--stage %s: the stage has no steps; give it some with --set stages.%s.steps=N", asked, asked)
+	case asked == PolicyStage:
+		return fmt.Errorf("source.stage is %s; want %s", asked, StageNames)
+	case steps == 0:
+		return errors.New("no stage has steps; give one some, with --set stages.joint.steps=N for example")
 	}
 	return nil
 }

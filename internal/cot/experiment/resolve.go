@@ -14,7 +14,7 @@ type Request struct {
 	Method    string
 	Precision string
 	LoRA      int    // rank of adapters
-	Source    Source // Stage is negative for all
+	Source    Source // its Stage is AllStages unless one is asked for
 	File      string // path of an experiment in YAML
 	Set       []string
 }
@@ -67,7 +67,7 @@ func instead(file, asked Source) Source {
 		x = file
 	}
 	x.Init, x.Stage = cmp.Or(asked.Init, file.Init), asked.Stage
-	if x.Stage < 0 {
+	if x.Stage == AllStages {
 		x.Stage = file.Stage
 	}
 	return x
@@ -100,7 +100,7 @@ func ResolveRL(r RLRequest) (Experiment, error) {
 	}
 	c := DefaultRL()
 	c.Bench, c.Data = cmp.Or(r.Bench, c.Bench), r.Data
-	x.RL, x.Source = &c, Source{Init: r.Init, Stage: -1}
+	x.RL, x.Source = &c, Source{Init: r.Init, Stage: AllStages}
 	// Likelihoods are those of sampling, which rounds nothing; a decay would be a pull nobody asked for.
 	x.Precision, x.Decay, x.SaveEvery = "f32", 0, 20
 	return x, x.setAll(r.Set)

@@ -48,13 +48,13 @@ func (e *Experiment) Command() string {
 
 // A Source names what a run was made from.
 type Source struct {
-	Thoughts  string `yaml:"thoughts,omitempty"`  // thoughts folder, or
-	Data      string `yaml:"data,omitempty"`      // examples file with
-	Tokenizer string `yaml:"tokenizer,omitempty"` // its tokenizer
-	Init      string `yaml:"init,omitempty"`      // run, or model folder of Hugging Face's, whose parameters and tokenizer it starts from
-	Stage     int    `yaml:"stage"`               // the one stage to run; -1: all
-	Examples  int    `yaml:"examples"`            // number of examples, held-out ones included
-	SHA256    string `yaml:"sha256"`              // of tokens and codes
+	Thoughts  string  `yaml:"thoughts,omitempty"`  // thoughts folder, or
+	Data      string  `yaml:"data,omitempty"`      // examples file with
+	Tokenizer string  `yaml:"tokenizer,omitempty"` // its tokenizer
+	Init      string  `yaml:"init,omitempty"`      // run, or model folder of Hugging Face's, whose parameters and tokenizer it starts from
+	Stage     StageID `yaml:"stage"`               // the one stage to run, or all
+	Examples  int     `yaml:"examples"`            // number of examples, held-out ones included
+	SHA256    string  `yaml:"sha256"`              // of tokens and codes
 }
 
 // Fingerprint identifies examples: a run can only continue on the same.

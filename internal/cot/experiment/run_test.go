@@ -61,7 +61,7 @@ func newRun(t *testing.T, method string) *Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := Experiment{Config: tiny(method), Source: Source{Thoughts: "thoughts", Stage: -1, Examples: 15, SHA256: "ab"}}
+	x := Experiment{Config: tiny(method), Source: Source{Thoughts: "thoughts", Stage: AllStages, Examples: 15, SHA256: "ab"}}
 	x.Model.Vocab = tok.VocabSize()
 	special, err := cot.FindSpecial(tok)
 	if err != nil {

@@ -118,6 +118,11 @@ func overlaySection(into reflect.Value, n *yaml.Node, path string) (faults []fau
 		name := strings.TrimPrefix(path+"."+key.Value, ".")
 		setting, ok := settings[key.Value]
 		switch {
+		case !ok && renamed[key.Value] != "":
+			faults = append(faults, fault{key.Line, fmt.Sprintf("%s is now called %s", name, renamed[key.Value])})
+			if now, ok := settings[renamed[key.Value]]; ok && value.Kind == yaml.MappingNode {
+				faults = append(faults, overlaySection(now, value, name)...)
+			}
 		case !ok:
 			faults = append(faults, fault{key.Line, fmt.Sprintf("there is no setting %s; their names are those in a run's %s", name, ConfigFile)})
 		case given[key.Value]:
@@ -128,6 +133,13 @@ func overlaySection(into reflect.Value, n *yaml.Node, path string) (faults []fau
 		}
 	}
 	return faults
+}
+
+// renamed are the names of settings that older versions had, by what they are called now.
+var renamed = map[string]string{
+	"0": "text", "1": "heads", "2": "joint", "3": "flow", "hold_flow": "freeze_flow", // of stages
+	"last_stage": "last_phase", "merged": "fused", // of coconut, lora
+	"part": "microbatch", "hold_sigma": "freeze_sigma", "trust": "clip_epsilon", // of rl
 }
 
 // settingsOf are the fields of a section by their names in YAML.
@@ -163,6 +175,9 @@ func valueOf(n *yaml.Node) string {
 
 // wanted says what values a setting has.
 func wanted(setting reflect.Value) string {
+	if setting.Type() == reflect.TypeFor[StageID]() {
+		return StageNames
+	}
 	switch setting.Kind() {
 	case reflect.Int:
 		return "a whole number"

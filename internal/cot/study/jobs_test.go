@@ -37,7 +37,7 @@ func TestShell(t *testing.T) {
 		"seed2/v": `nfcot distill --quiet --threads 1 --data 'D x/seed2/a.jsonl' --tokenizer 'D x/seed7/t' --seed 2 -o 'D x/seed2/v'`,
 		"seed7/m": `mkdir -p 'D x/seed7' && nfcot train --quiet --threads 1 --method cot --data ./x.jsonl -o 'D x/seed7/m'`,
 		"seed2/r": `nfcot train --quiet --threads 1 --method cot --thoughts 'D x/seed2/v' --set seed=2 -o 'D x/seed2/r' ` +
-			`--set "stages.2.steps=$(nfcot study steps --budget 1e+09 'D x/seed7/m' 1/2)"`,
+			`--set "stages.joint.steps=$(nfcot study steps --budget 1e+09 'D x/seed7/m' 1/2)"`,
 		"seed1/e": `nfcot eval --quiet --threads 1 --workers 1 --model 'D x/seed1/r' --bench 'D x/seed1/a.jsonl' --seed 1 -o 'D x/seed1/e'`,
 		"seed1/p": `nfcot probe perturb --quiet --threads 1 --workers 1 --model 'D x/seed1/r' --bench 'D x/seed1/a.jsonl' --seed 1 -o 'D x/seed1/p.json'`,
 		"seed1/s": `mkdir -p 'D x/seed1' && nfcot eval --quiet --threads 1 --workers 1 --model ./other --bench 'it'\''s' -n 5 -k 1,3 --thought-temp 0 --denoise --top-k 3 ` +

@@ -17,7 +17,7 @@ entries:
 - {id: t, seeds: one, tokenize: {in: [./mine.jsonl]}}
 - {id: v, seeds: two, distill: {data: a, tokenizer: t}}
 - {id: m, seeds: one, measure: {method: cot, data: ./x.jsonl, budget: 1e9}}
-- {id: r, seeds: two, train: {method: cot, thoughts: v, steps: {of: m, share: {2: 1/2}}}}
+- {id: r, seeds: two, train: {method: cot, thoughts: v, steps: {of: m, share: {joint: 1/2}}}}
 - {id: e, seeds: two, eval: {model: r, problems: a}}
 - {id: p, seeds: two, probe: {kind: perturb, model: r, problems: a}}
 `
@@ -47,10 +47,10 @@ func TestPlansAreReadStrictly(t *testing.T) {
 		{"- {id: b, eval: {n: 3}}", `:12: entry b: model is missing`},
 		{"- {id: b, measure: {method: cot}}", `:12: entry b: budget is missing`},
 		{"- {id: b, train: {method: cot, budget: 1}}", `:12: entry b: budget is for measure`},
-		{"- {id: b, train: {method: cot, steps: {share: {2: 1}}}}", `:12: entry b: steps.of is missing`},
-		{"- {id: b, train: {method: cot, steps: {of: m, share: {2: half}}}}", `:12: found "half", expected whole numbers and fractions like 3/4 - 1/30`},
+		{"- {id: b, train: {method: cot, steps: {share: {joint: 1}}}}", `:12: entry b: steps.of is missing`},
+		{"- {id: b, train: {method: cot, steps: {of: m, share: {joint: half}}}}", `:12: found "half", expected whole numbers and fractions like 3/4 - 1/30`},
 		{"- {id: b, train: {thoughts: v}}", `:12: entry b: method is missing`},
-		{"- {id: b, train: {method: cot, set: {stages: {2: 1}}}}", `:12: found keys with values, expected settings of an experiment`},
+		{"- {id: b, train: {method: cot, set: {stages: {joint: 1}}}}", `:12: found keys with values, expected settings of an experiment`},
 		{"- {id: b, rl: {bench: x}}", `:12: entry b: init is missing`},
 		{"- {id: b, probe: {model: r, kind: look}}", `:12: entry b: kind is "look"; want perturb or oracle`},
 		{`- {id: b, data: {n: "${m}"}}`, `:12: there is no parameter "m"; there are n, name`},

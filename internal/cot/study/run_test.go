@@ -81,7 +81,7 @@ const chores = `seeds: {two: [1, 2]}
 entries:
 - {id: d, seeds: two, data: {n: 3}}
 - {id: m, measure: {method: cot, data: ./x, budget: 5e8}}
-- {id: r, seeds: two, train: {method: cot, data: d, steps: {of: m, share: {2: 1/5}}}}
+- {id: r, seeds: two, train: {method: cot, data: d, steps: {of: m, share: {joint: 1/5}}}}
 - {id: c, seeds: two, alone: true, eval: {model: r}}
 - {id: e, seeds: two, eval: {model: r}}
 `
@@ -113,7 +113,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s comes after %s", order[0], order[1])
 		}
 	}
-	if r := lines[at["begin seed1/r"]]; !strings.Contains(r, " --set stages.2.steps=100\n") {
+	if r := lines[at["begin seed1/r"]]; !strings.Contains(r, " --set stages.joint.steps=100\n") {
 		t.Errorf("the steps are not counted: %s", r)
 	}
 	if lines, err = f.run(t.Context(), chores, 1); err != nil || len(lines) != 0 {

@@ -166,8 +166,8 @@ func means(v *cot.VAE, chains [][][]int) *tensor.Tensor {
 	c := v.Config
 	all := tensor.New(len(chains)*c.K, c.D)
 	at := 0
-	for part := range slices.Chunk(chains, 256) {
-		mu, _ := v.Encode(nil, part)
+	for microbatch := range slices.Chunk(chains, 256) {
+		mu, _ := v.Encode(nil, microbatch)
 		at += copy(all.Data[at:], mu.Data)
 	}
 	return all

@@ -62,7 +62,7 @@ func (g objective) term(advantage, now, old, ref float64) term {
 	difference, counts := within(now - old)
 	r := math.Exp(difference)
 	free := r * advantage
-	clipped := min(max(r, 1-g.Trust), 1+g.Trust) * advantage
+	clipped := min(max(r, 1-g.ClipEpsilon), 1+g.ClipEpsilon) * advantage
 	x := term{loss: -min(free, clipped), clipped: clipped < free}
 	if counts && !x.clipped {
 		x.slope = -free

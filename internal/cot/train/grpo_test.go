@@ -23,7 +23,7 @@ type grpoGolden struct {
 func openGRPO(t *testing.T, name string) grpoGolden {
 	f := tensortest.Open(t, "grpo", name)
 	x := grpoGolden{Golden: f, groups: f.Shape("rewards")[0], size: f.Shape("rewards")[1], K: f.Shape("logp_u_new")[2], L: f.Shape("logp_x_new")[2],
-		g:    objective{Trust: f.Scalar("clip"), KL: f.Scalar("beta"), Thought: 1, Text: 1},
+		g:    objective{ClipEpsilon: f.Scalar("clip"), KL: f.Scalar("beta"), Thought: 1, Text: 1},
 		uNow: f.Floats("logp_u_new"), uOld: f.Floats("logp_u_old"), uRef: f.Floats("logp_u_ref"),
 		xNow: f.Floats("logp_x_new"), xOld: f.Floats("logp_x_old"), xRef: f.Floats("logp_x_ref"), m: f.Floats("mask")}
 	if limit := f.Scalar("log_ratio_limit"); limit != ratioLimit {
@@ -74,9 +74,9 @@ func TestGoldenGRPO(t *testing.T) {
 			x.close(t, "adv_population", x.adv)
 			n := x.groups * x.size
 			for mode, g := range map[string]objective{
-				"joint":     {Trust: x.g.Trust, KL: x.g.KL, Joint: true},
-				"split":     {Trust: x.g.Trust, KL: x.g.KL, Thought: 1, Text: 1},
-				"text_only": {Trust: x.g.Trust, KL: x.g.KL, Text: 1},
+				"joint":     {ClipEpsilon: x.g.ClipEpsilon, KL: x.g.KL, Joint: true},
+				"split":     {ClipEpsilon: x.g.ClipEpsilon, KL: x.g.KL, Thought: 1, Text: 1},
+				"text_only": {ClipEpsilon: x.g.ClipEpsilon, KL: x.g.KL, Text: 1},
 			} {
 				var loss float64
 				du, dx := make([]float64, n*x.K), make([]float64, n*x.L)
@@ -144,7 +144,7 @@ func (x grpoGolden) elements(t *testing.T) {
 
 // What a term is at values that can be worked out by hand.
 func TestTermByHand(t *testing.T) {
-	g := objective{Trust: 0.2}
+	g := objective{ClipEpsilon: 0.2}
 	for _, c := range []struct {
 		adv, ratio  float64
 		loss, slope float64

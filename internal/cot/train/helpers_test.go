@@ -39,8 +39,8 @@ func tiny(method string) experiment.Config {
 // allStages is nfcot with some steps in each of its stages.
 func allStages() experiment.Config {
 	c := tiny("nfcot")
-	for i, s := range c.Stages.List() {
-		s.Steps = 3 + i%2
+	for i, s := range c.Stages.All() {
+		s.Steps = 3 + int(i)%2
 	}
 	return c
 }
@@ -78,7 +78,7 @@ func examples(n int) []cot.Encoded {
 
 // trainer makes a loop that keeps what it reports.
 func trainer(c experiment.Config, data []cot.Encoded) (*Loop, *[]Metrics) {
-	l := &Loop{Config: c, Model: experiment.NewModel(c, special), Data: data, Only: -1}
+	l := &Loop{Config: c, Model: experiment.NewModel(c, special), Data: data, Stage: experiment.AllStages}
 	reports := new([]Metrics)
 	l.Report = func(m Metrics) error {
 		m.Time, m.Terms = 0, slices.Clone(m.Terms)

@@ -26,7 +26,7 @@ type Loop struct {
 	Model  *experiment.Model
 	Data   []cot.Encoded           // training examples
 	Held   []cot.Encoded           // held-out examples
-	Only   int                     // the one stage to run; -1 for all
+	Stage  experiment.StageID      // the one to run, or all
 	Dir    string                  // the run's folder, for its state and metrics; "" keeps none
 	Report func(Metrics) error     // is told of every step
 	Plan   func(experiment.Memory) // is told what training will take, before the first step
@@ -41,14 +41,14 @@ type Loop struct {
 func New(r *experiment.Run, examples []cot.Encoded, limit int) *Loop {
 	x := r.Experiment
 	trained := len(examples) - x.HeldOut
-	return &Loop{Config: x.Config, Model: r.Model, Only: x.Source.Stage, Dir: r.Dir, Limit: limit, Data: examples[:trained], Held: examples[trained:]}
+	return &Loop{Config: x.Config, Model: r.Model, Stage: x.Source.Stage, Dir: r.Dir, Limit: limit, Data: examples[:trained], Held: examples[trained:]}
 }
 
 // Metrics are what one step tells.
 type Metrics struct {
-	Step      int       // from 1, over all stages
-	Steps     int       // of all stages
-	Stage     int       // 0..3
+	Step      int // from 1, over all stages
+	Steps     int // of all stages
+	Stage     experiment.StageID
 	Loss      float64   // total
 	Terms     cot.Terms // of the loss, until the next step
 	LR        float64
@@ -64,9 +64,9 @@ type Metrics struct {
 
 // position is where a run stands.
 type position struct {
-	Stage int `json:"stage"`
-	Done  int `json:"steps_done_in_stage"`
-	Total int `json:"step"` // over all stages
+	Stage experiment.StageID `json:"stage"`
+	Done  int                `json:"steps_done_in_stage"`
+	Total int                `json:"step"` // over all stages
 }
 
 // Resume reads the saved state from the run's folder, so that Run continues
@@ -103,7 +103,7 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 			l.Plan(plan)
 		}
 	}
-	for ; at.Stage < len(l.Config.Stages.List()); at = (position{Stage: at.Stage + 1, Total: at.Total}) {
+	for ; at.Stage <= experiment.FlowStage; at = (position{Stage: at.Stage + 1, Total: at.Total}) {
 		if l.runs(at.Stage) {
 			if err := l.stage(ctx, &at); err != nil {
 				return err
@@ -113,14 +113,14 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-func (l *Loop) runs(stage int) bool {
-	return l.Config.Stages.Runs(stage, l.Only)
+func (l *Loop) runs(stage experiment.StageID) bool {
+	return l.Config.Stages.Runs(stage, l.Stage)
 }
 
 // Steps is the number of steps of all stages to run.
 func (l *Loop) Steps() int {
 	n := 0
-	for i, s := range l.Config.Stages.List() {
+	for i, s := range l.Config.Stages.All() {
 		if l.runs(i) {
 			n += s.Steps
 		}
@@ -192,10 +192,10 @@ type stageRun struct {
 	tape      tensor.Tape
 }
 
-func (l *Loop) newStageRun(number int) *stageRun {
+func (l *Loop) newStageRun(number experiment.StageID) *stageRun {
 	l.Model.SetTrainable(number)
-	s := &stageRun{Loop: l, stage: *l.Config.Stages.List()[number], learner: l.Model.Learner(number),
-		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, number, len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
+	s := &stageRun{Loop: l, stage: *l.Config.Stages.Of(number), learner: l.Model.Learner(number),
+		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, int(number), len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
 	s.tape.BF16 = l.Config.Precision == "bf16"
 	s.optimizer.Decay = l.Config.Decay
 	s.optimizer.Scale = func(name string) float64 {
@@ -225,13 +225,13 @@ func (s *stageRun) take(at position) cot.StepRand {
 	return cot.StepRand{Seed: s.Config.Seed, Step: at.Total}
 }
 
-// part is what goes forward and backward at a time: part i of the batch.
-func (s *stageRun) part(i int) []cot.Encoded {
-	n, parts := len(s.batch), s.Config.Accumulate
-	return s.batch[i*n/parts : (i+1)*n/parts]
+// microbatch is what goes forward and backward at a time: number i of the batch.
+func (s *stageRun) microbatch(i int) []cot.Encoded {
+	n, of := len(s.batch), s.Config.Accumulate
+	return s.batch[i*n/of : (i+1)*n/of]
 }
 
-// backward accumulates the gradient of the batch, part by part.
+// backward accumulates the gradient of the batch, one microbatch after the other.
 func (s *stageRun) backward(random cot.StepRand, m *Metrics) {
 	whole := s.learner.Size(s.batch)
 	m.Tokens = whole.Tokens
@@ -241,7 +241,7 @@ func (s *stageRun) backward(random cot.StepRand, m *Metrics) {
 	s.terms = s.terms[:0]
 	for i := range s.Config.Accumulate {
 		s.tape.Reset()
-		loss := s.learner.Loss(&s.tape, s.part(i), whole, random)
+		loss := s.learner.Loss(&s.tape, s.microbatch(i), whole, random)
 		m.Loss += float64(loss.Total.Data[0])
 		m.FLOPs += loss.FLOPs
 		m.HeadFLOPs += loss.HeadFLOPs
@@ -257,11 +257,11 @@ func (s *stageRun) evaluates() bool { return s.Config.EvalEvery > 0 && len(s.Hel
 // heldOutRand are the same in every evaluation.
 func (s *stageRun) heldOutRand() cot.StepRand { return cot.StepRand{Seed: s.Config.Seed, Step: -1} }
 
-// heldParts are what an evaluation goes through at a time: as many examples as a step
+// heldMicrobatches are what an evaluation goes through at a time: as many examples as a step
 // does.
-func (s *stageRun) heldParts() iter.Seq[[]cot.Encoded] {
-	parts := s.Config.Accumulate
-	return slices.Chunk(s.Held, (s.Config.Batch+parts-1)/parts)
+func (s *stageRun) heldMicrobatches() iter.Seq[[]cot.Encoded] {
+	n := s.Config.Accumulate
+	return slices.Chunk(s.Held, (s.Config.Batch+n-1)/n)
 }
 
 // evaluate is the loss on held-out data, always in float32, and what each thought is
@@ -271,19 +271,19 @@ func (s *stageRun) evaluate() []cot.Term {
 	s.tape.BF16 = false
 	whole := s.learner.Size(s.Held)
 	var terms cot.Terms
-	for part := range s.heldParts() {
+	for microbatch := range s.heldMicrobatches() {
 		s.tape.Reset()
-		terms = terms.Plus(s.learner.Loss(&s.tape, part, whole, s.heldOutRand()).Terms)
+		terms = terms.Plus(s.learner.Loss(&s.tape, microbatch, whole, s.heldOutRand()).Terms)
 	}
 	d, ok := s.learner.(cot.Diagnoser)
 	if !ok {
 		return terms
 	}
 	var diagnosis []cot.Term
-	for part := range s.heldParts() {
+	for microbatch := range s.heldMicrobatches() {
 		s.tape.Reset()
-		share := float64(len(part)) / float64(len(s.Held))
-		for i, p := range d.Diagnose(&s.tape, part, s.heldOutRand()) {
+		share := float64(len(microbatch)) / float64(len(s.Held))
+		for i, p := range d.Diagnose(&s.tape, microbatch, s.heldOutRand()) {
 			if i == len(diagnosis) {
 				diagnosis = append(diagnosis, cot.Term{Name: p.Name})
 			}

@@ -194,7 +194,7 @@ func TestSavedState(t *testing.T) {
 	l, _ = resumed(t, c, data, l.Dir, 0)
 	killed := errors.New("killed")
 	l.Report = func(m Metrics) error {
-		if m.Step == 6 { // the third of stage 1
+		if m.Step == 6 { // the third of stage heads
 			return killed
 		}
 		return nil
@@ -290,29 +290,29 @@ func TestOrder(t *testing.T) {
 func TestStagesTrainWhatTheyShould(t *testing.T) {
 	backbone, heads, flow := []string{"model."}, []string{"nf_head.", "proj_in."}, []string{"flow."}
 	for _, tt := range []struct {
-		stage int
-		hold  bool
-		moves [][]string
-		stays [][]string
+		stage  experiment.StageID
+		frozen bool
+		moves  [][]string
+		stays  [][]string
 	}{
-		{0, true, [][]string{backbone}, [][]string{heads, flow}},
-		{1, true, [][]string{heads}, [][]string{backbone, flow}},
-		{1, false, [][]string{heads, flow}, [][]string{backbone}},
-		{2, true, [][]string{backbone, heads}, [][]string{flow}},
-		{2, false, [][]string{backbone, heads, flow}, nil},
-		{3, false, [][]string{backbone, heads, flow}, nil},
-		{3, true, [][]string{backbone, heads}, [][]string{flow}},
+		{experiment.TextStage, true, [][]string{backbone}, [][]string{heads, flow}},
+		{experiment.HeadsStage, true, [][]string{heads}, [][]string{backbone, flow}},
+		{experiment.HeadsStage, false, [][]string{heads, flow}, [][]string{backbone}},
+		{experiment.JointStage, true, [][]string{backbone, heads}, [][]string{flow}},
+		{experiment.JointStage, false, [][]string{backbone, heads, flow}, nil},
+		{experiment.FlowStage, false, [][]string{backbone, heads, flow}, nil},
+		{experiment.FlowStage, true, [][]string{backbone, heads}, [][]string{flow}},
 	} {
 		c := allStages()
-		c.Stages.List()[tt.stage].FreezeFlow = tt.hold
+		c.Stages.Of(tt.stage).FreezeFlow = tt.frozen
 		before := experiment.NewModel(c, special)
 		l, reports := trainer(c, examples(15))
-		l.Only = tt.stage
+		l.Stage = tt.stage
 		if err := l.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if steps := c.Stages.List()[tt.stage].Steps; len(*reports) != steps || l.Steps() != steps || (*reports)[0].Stage != tt.stage || (*reports)[0].Steps != steps {
-			t.Errorf("stage %d alone: %d steps of %d, %+v", tt.stage, len(*reports), l.Steps(), (*reports)[0])
+		if steps := c.Stages.Of(tt.stage).Steps; len(*reports) != steps || l.Steps() != steps || (*reports)[0].Stage != tt.stage || (*reports)[0].Steps != steps {
+			t.Errorf("stage %s alone: %d steps of %d, %+v", tt.stage, len(*reports), l.Steps(), (*reports)[0])
 		}
 		for p := range l.Model.Params.All() {
 			is := func(sets [][]string) bool {
@@ -324,7 +324,7 @@ func TestStagesTrainWhatTheyShould(t *testing.T) {
 				t.Fatalf("%s is in none of the sets", p.Name)
 			}
 			if moved := !slices.Equal(p.Data, weights(before, p.Name)); moved != is(tt.moves) {
-				t.Errorf("stage %d, flow held %v: %s moves: %v", tt.stage, tt.hold, p.Name, moved)
+				t.Errorf("stage %d, flow held %v: %s moves: %v", tt.stage, tt.frozen, p.Name, moved)
 			}
 		}
 	}
@@ -393,7 +393,7 @@ func TestReports(t *testing.T) {
 	c, data := allStages(), examples(15)
 	_, reports := run(t, c, data)
 	step := 0
-	for stage, s := range c.Stages.List() {
+	for stage, s := range c.Stages.All() {
 		for done := range s.Steps {
 			m := reports[step]
 			step++
@@ -409,13 +409,13 @@ func TestReports(t *testing.T) {
 // that the order says, under draws of that step and no other.
 func TestStepsByHand(t *testing.T) {
 	c, data := allStages(), examples(15)
-	for _, s := range c.Stages.List() {
+	for _, s := range c.Stages.All() {
 		s.LR = 1e-30
 	}
 	_, reports := run(t, c, data)
 	model, step := experiment.NewModel(c, special), 0
-	for stage, s := range c.Stages.List() {
-		learner, order := model.Learner(stage), newOrder(c.Seed, stage, len(data))
+	for stage, s := range c.Stages.All() {
+		learner, order := model.Learner(stage), newOrder(c.Seed, int(stage), len(data))
 		for done := range s.Steps {
 			var batch []cot.Encoded
 			for i := range c.Batch {
@@ -560,7 +560,7 @@ func TestSettingsMatter(t *testing.T) {
 		"lr":           func(c *experiment.Config) { c.Stages.Heads.LR *= 2 },
 		"warmup":       func(c *experiment.Config) { c.Stages.Joint.Warmup = 3 },
 		"flow_lr":      func(c *experiment.Config) { c.Stages.Flow.FlowLR = 0.5 },
-		"hold_flow":    func(c *experiment.Config) { c.Stages.Joint.FreezeFlow = false },
+		"freeze_flow":  func(c *experiment.Config) { c.Stages.Joint.FreezeFlow = false },
 	} {
 		c := allStages()
 		change(&c)

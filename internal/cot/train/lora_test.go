@@ -65,7 +65,7 @@ func TestAdaptersAloneLearn(t *testing.T) {
 	}
 }
 
-// experiment.Stage 1 leaves the backbone alone but for new tokens, adapters or not.
+// Stage heads leaves the backbone alone but for new tokens, adapters or not.
 func TestStageOneKeepsTheBackbone(t *testing.T) {
 	c := tiny("nfcot")
 	c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.NewTokens = 4, 0, 17

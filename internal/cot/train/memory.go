@@ -13,12 +13,12 @@ import (
 // largest of them counts. It fails with TooLarge if that is more than the limit.
 func (l *Loop) plan(at position) (experiment.Memory, error) {
 	m := experiment.Memory{Parameters: l.Model.Params.Bytes()}
-	for i := range l.Config.Stages.List() {
-		if i < at.Stage || !l.runs(i) {
+	for stage := range l.Config.Stages.All() {
+		if stage < at.Stage || !l.runs(stage) {
 			continue
 		}
-		at.Stage = i
-		s := l.newStageRun(i)
+		at.Stage = stage
+		s := l.newStageRun(stage)
 		if err := s.reserve(at); err != nil {
 			return m, err
 		}
@@ -33,7 +33,7 @@ func (l *Loop) plan(at position) (experiment.Memory, error) {
 
 // reserve makes room on the tape for every step that the stage has still to go
 // through from position at on, and for evaluation: it goes through the largest step,
-// forward and backward, and before it through the largest part of the held-out examples
+// forward and backward, and before it through the largest microbatch of the held-out examples
 // if that has more rows. So whatever a method computes, keeps or computes again counts as what it is,
 // and no formula has to follow the code. Other steps fit, since on a tape
 // everything finds room where something larger was.
@@ -56,14 +56,14 @@ func (s *stageRun) reserve(at position) (err error) {
 			}
 		}()
 	}
-	part, random := s.largest(at)
+	microbatch, random := s.largest(at)
 	held := s.largestHeld()
-	if s.learner.Rows(held, s.heldOutRand()) > s.learner.Rows(part, random) { // then what a step takes fits where this was
+	if s.learner.Rows(held, s.heldOutRand()) > s.learner.Rows(microbatch, random) { // then what a step takes fits where this was
 		s.learner.Loss(&s.tape, held, s.learner.Size(held), s.heldOutRand())
 		s.tape.Reset()
 	}
-	if part != nil {
-		s.tape.Backward(s.learner.Loss(&s.tape, part, s.learner.Size(part), random).Total)
+	if microbatch != nil {
+		s.tape.Backward(s.learner.Loss(&s.tape, microbatch, s.learner.Size(microbatch), random).Total)
 	}
 	for p := range s.Model.Params.All() {
 		clear(p.Grad)
@@ -80,32 +80,32 @@ func (s *stageRun) resident() experiment.Memory {
 	return experiment.Memory{Parameters: s.Model.Params.Bytes(), Gradients: 4 * trainable, Optimizer: 8 * trainable}
 }
 
-// largest returns the part of a batch with the most rows of all that the stage
+// largest returns the microbatch of a batch with the most rows of all that the stage
 // has still to go through, nil if there is none, and the draws of its step.
-func (s *stageRun) largest(at position) (part []cot.Encoded, random cot.StepRand) {
+func (s *stageRun) largest(at position) (microbatch []cot.Encoded, random cot.StepRand) {
 	most := 0
 	for ; at.Done < s.stage.Steps; at.Done, at.Total = at.Done+1, at.Total+1 {
 		its := s.take(at)
 		for i := range s.Config.Accumulate {
-			if rows := s.learner.Rows(s.part(i), its); rows > most {
-				most, part, random = rows, slices.Clone(s.part(i)), its
+			if rows := s.learner.Rows(s.microbatch(i), its); rows > most {
+				most, microbatch, random = rows, slices.Clone(s.microbatch(i)), its
 			}
 		}
 	}
-	return part, random
+	return microbatch, random
 }
 
-// largestHeld returns the part of the held-out examples with the most rows, nil if the
+// largestHeld returns the microbatch of the held-out examples with the most rows, nil if the
 // stage does not evaluate.
-func (s *stageRun) largestHeld() (part []cot.Encoded) {
+func (s *stageRun) largestHeld() (microbatch []cot.Encoded) {
 	if !s.evaluates() {
 		return nil
 	}
 	most := 0
-	for held := range s.heldParts() {
+	for held := range s.heldMicrobatches() {
 		if rows := s.learner.Rows(held, s.heldOutRand()); rows > most {
-			most, part = rows, held
+			most, microbatch = rows, held
 		}
 	}
-	return part
+	return microbatch
 }

@@ -45,7 +45,7 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 		before := weights(l.Model)
 		plan := planned(t, l)
 		moments, reserved, largest, at := 0, 0, 0, position{}
-		for i, stage := range l.Config.Stages.List() {
+		for i, stage := range l.Config.Stages.All() {
 			if at.Stage, at.Done = i, 0; !l.runs(i) {
 				continue
 			}
@@ -123,7 +123,7 @@ func TestMemoryOfEvaluation(t *testing.T) {
 				t.Errorf("%s: %d bytes are planned a step, %d with evaluation of answers that are %d tokens longer", m.Name, plain, plan, c.more)
 			}
 			at := position{}
-			for i, stage := range l.Config.Stages.List() {
+			for i, stage := range l.Config.Stages.All() {
 				if at.Stage, at.Done = i, 0; !l.runs(i) {
 					continue
 				}
@@ -195,7 +195,7 @@ func TestPlanComesFirst(t *testing.T) {
 	l, reports := large("nfcot")
 	l.Dir = t.TempDir()
 	listen(l, reports)
-	interrupted(t, l, 7) // in stage 2
+	interrupted(t, l, 7) // in stage joint
 	l, reports = resumed(t, l.Config, l.Data, l.Dir, 7)
 	listen(l, reports)
 	if err := l.Run(context.Background()); err != nil {

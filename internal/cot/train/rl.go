@@ -129,7 +129,7 @@ func (l *PolicyLoop) newRun() (*policyRun, error) {
 	l.Model.SetTrainable(experiment.PolicyStage)
 	l.Reference.Params.SetTrainable(func(string) bool { return false })
 	s := &policyRun{PolicyLoop: l, objective: objective(l.RL.Objective), temp: cot.Temperatures{Thought: l.RL.ThoughtTemp, Text: l.RL.Temp},
-		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, experiment.PolicyStage, len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
+		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, int(experiment.PolicyStage), len(l.Prompts)), scoring: tensor.Tape{Inference: true}}
 	s.optimizer.Decay = l.Config.Decay
 	var err error
 	if s.policy, err = l.Model.Scorer(); err != nil {
@@ -193,10 +193,10 @@ func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 
 // logProbs scores samples at the temperatures they were drawn at.
 func (s *policyRun) logProbs(scorer cot.Scorer, samples []cot.Sample) (p []LogProbs) {
-	for part := range slices.Chunk(samples, s.RL.Part) {
+	for microbatch := range slices.Chunk(samples, s.RL.Microbatch) {
 		s.scoring.Reset()
-		thoughts, text := scorer.LogProb(&s.scoring, part, s.temp)
-		for i := range part {
+		thoughts, text := scorer.LogProb(&s.scoring, microbatch, s.temp)
+		for i := range microbatch {
 			p = append(p, LogProbs{float64(thoughts.Data[i]), float64(text.Data[i])})
 		}
 	}
@@ -223,7 +223,7 @@ func (s *policyRun) update(b *rollouts, m *RLMetrics) error {
 	return nil
 }
 
-// backward accumulates the gradient of the mean loss of a minibatch, part by part. Its
+// backward accumulates the gradient of the mean loss of a minibatch, one microbatch after the other. Its
 // value is worked out in float64 beside the tape, which gets its slopes.
 func (s *policyRun) backward(b *rollouts, minibatch []int, m *RLMetrics) {
 	c := s.RL
@@ -231,16 +231,16 @@ func (s *policyRun) backward(b *rollouts, minibatch []int, m *RLMetrics) {
 	if c.Objective.KL == 0 { // nothing pulls at rollouts that are as good as the rest of their group
 		minibatch = slices.DeleteFunc(slices.Clone(minibatch), func(j int) bool { return b.advantages[j] == 0 })
 	}
-	for part := range slices.Chunk(minibatch, c.Part) {
-		samples := make([]cot.Sample, len(part))
-		for i, j := range part {
+	for microbatch := range slices.Chunk(minibatch, c.Microbatch) {
+		samples := make([]cot.Sample, len(microbatch))
+		for i, j := range microbatch {
 			samples[i] = b.samples[j]
 		}
 		t := &s.tape
 		t.Reset()
 		thoughts, text := s.policy.LogProb(t, samples, s.temp)
-		du, dx := t.New(len(part), 1), t.New(len(part), 1)
-		for i, j := range part {
+		du, dx := t.New(len(microbatch), 1), t.New(len(microbatch), 1)
+		for i, j := range microbatch {
 			now := LogProbs{float64(thoughts.Data[i]), float64(text.Data[i])}
 			u, x := s.objective.rollout(b.advantages[j], now, b.old[j], b.ref[j])
 			du.Data[i], dx.Data[i] = float32(u.slope/n), float32(x.slope/n)

@@ -18,7 +18,7 @@ import (
 // tinyRL are settings for tiny models and short answers.
 func tinyRL() experiment.RL {
 	c := experiment.DefaultRL()
-	c.Steps, c.Prompts, c.Group, c.MaxTokens, c.LR, c.Warmup, c.Part = 6, 3, 4, 6, 3e-3, 2, 5
+	c.Steps, c.Prompts, c.Group, c.MaxTokens, c.LR, c.Warmup, c.Microbatch = 6, 3, 4, 6, 3e-3, 2, 5
 	return c
 }
 

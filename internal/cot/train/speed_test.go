@@ -3,6 +3,8 @@ package train
 import (
 	"runtime/debug"
 	"testing"
+
+	"nfcot/internal/cot/experiment"
 )
 
 // raceDetector is set when the tests run with it; sync.Pool then forgets at random.
@@ -22,8 +24,8 @@ func TestStepAllocatesNothing(t *testing.T) {
 		c.Accumulate = 2
 		c.Recompute = method == "nfcot"
 		c.NF.Components, c.NF.MeanWeight = 2, 1
-		for stage := range c.Stages.List() {
-			if stage == 1 && !codes(c) { // nothing to learn
+		for stage := range c.Stages.All() {
+			if stage == experiment.HeadsStage && !codes(c) { // nothing to learn
 				continue
 			}
 			l, _ := trainer(c, data)

@@ -1,0 +1,83 @@
+package experiment
+
+import (
+	"fmt"
+	"iter"
+)
+
+// A StageID is a stage of training. Its number keys random streams; people know it by
+// its name.
+type StageID int
+
+// The stages, in their order (docs/method.md section 6).
+const (
+	TextStage  StageID = iota // the backbone on text
+	HeadsStage                // proj_in and NF head; backbone frozen
+	JointStage                // everything but the flow
+	FlowStage                 // everything, the flow unfrozen at last
+
+	// PolicyStage is reinforcement learning: everything is trained but the flow, which
+	// neither sampling nor scoring goes through.
+	PolicyStage StageID = -1
+
+	// AllStages stands for every stage that has steps.
+	AllStages StageID = -2
+)
+
+// StageNames are the names of the stages, in their order, and of AllStages.
+const StageNames = "text, heads, joint, flow or all"
+
+var stageNames = map[StageID]string{TextStage: "text", HeadsStage: "heads", JointStage: "joint", FlowStage: "flow", PolicyStage: "policy", AllStages: "all"}
+
+func (s StageID) String() string { return stageNames[s] }
+
+// MarshalText writes the stage's name.
+func (s StageID) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a stage's name.
+func (s *StageID) UnmarshalText(text []byte) error {
+	for id, name := range stageNames {
+		if name == string(text) {
+			*s = id
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no stage; want %s", text, StageNames)
+}
+
+// Stages are those of docs/method.md section 6; its stage of everything is in two parts,
+// since a flow learns best when it comes late.
+type Stages struct {
+	Text  Stage `yaml:"text"`
+	Heads Stage `yaml:"heads"`
+	Joint Stage `yaml:"joint"`
+	Flow  Stage `yaml:"flow"`
+}
+
+// Of returns a stage.
+func (s *Stages) Of(id StageID) *Stage {
+	return []*Stage{&s.Text, &s.Heads, &s.Joint, &s.Flow}[id]
+}
+
+// All yields the stages in their order.
+func (s *Stages) All() iter.Seq2[StageID, *Stage] {
+	return func(yield func(StageID, *Stage) bool) {
+		for id := TextStage; id <= FlowStage && yield(id, s.Of(id)); id++ {
+		}
+	}
+}
+
+// Runs says whether a stage is run: it has steps, and is among those asked for.
+func (s *Stages) Runs(stage, asked StageID) bool {
+	return (asked == AllStages || asked == stage) && s.Of(stage).Steps > 0
+}
+
+// A Stage is a stretch of training with its own optimizer and rate: warm-up,
+// then cosine.
+type Stage struct {
+	Steps      int     `yaml:"steps"` // 0 leaves the stage out
+	LR         float64 `yaml:"lr"`
+	Warmup     int     `yaml:"warmup"`      // steps
+	FlowLR     float64 `yaml:"flow_lr"`     // scale of the learning rate of the flow's parameters
+	FreezeFlow bool    `yaml:"freeze_flow"` // leave the flow out: thoughts are the codes themselves
+}
