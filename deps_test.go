@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"internal/ckpt/gguf":     {"internal/ckpt", "internal/ckpt/half"},
 	"internal/eval":          {},
 	"internal/page":          {"internal/ckpt"},
+	"internal/progress":      {},
 	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not
 	"internal/eval/cpython":  {"internal/eval", "internal/eval/sandbox"},
 	"internal/eval/sandbox":  {},
@@ -69,14 +70,14 @@ var mayImport = map[string][]string{
 var homes = map[string][]string{
 	"github.com/dlclark/regexp2/v2":     {"internal/tokenizer"},
 	"github.com/edsrzf/mmap-go":         {"internal/ckpt"},
-	"github.com/jedib0t/go-pretty/v6":   {"internal/cli"},
+	"github.com/jedib0t/go-pretty/v6":   {"internal/page"},
 	"github.com/klauspost/compress":     {"internal/ckpt"},
-	"github.com/schollz/progressbar/v3": {"internal/cli"},
+	"github.com/schollz/progressbar/v3": {"internal/progress"},
 	"github.com/urfave/cli/v2":          {"internal/cli"},
 	"go.starlark.net":                   {"internal/eval/starlark"},
 	"go.yaml.in/yaml/v4":                {"internal/cot/experiment", "internal/cot/study"},
 	"golang.org/x/sys":                  {"internal/tensor/kernel", "internal/ckpt", "internal/eval/sandbox"}, // cpu; unix; unix
-	"golang.org/x/term":                 {"internal/cli"},
+	"golang.org/x/term":                 {"internal/progress"},
 	"golang.org/x/text":                 {"internal/tokenizer", "internal/tokenizer/chat"},
 	"gonum.org/v1/gonum":                {"internal/eval"},
 	"gonum.org/v1/plot":                 {"internal/page"},

@@ -13,6 +13,7 @@ import (
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/progress"
 )
 
 type demoOptions struct {
@@ -99,7 +100,7 @@ func (e *env) runDemo(o demoOptions) error {
 	if err := e.printDemo(o, rows); err != nil {
 		return err
 	}
-	e.say("\nAll files are in %s; it took %s.", o.out, round(time.Since(start)))
+	e.say("\nAll files are in %s; it took %s.", o.out, progress.Round(time.Since(start)))
 	return nil
 }
 

@@ -70,12 +70,12 @@ func (e *env) runDistill(o distillOptions) error {
 	var last string
 	thoughts, report, err := d.Run(e.ctx, func(step int, loss cot.Loss) {
 		last = describeTerms(loss.Terms)
-		bar.set(step, last)
+		bar.Set(step, last)
 	})
 	if err != nil {
 		return err
 	}
-	bar.end(last)
+	bar.End(last)
 	if err := thoughts.Save(o.out); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
+	"nfcot/internal/progress"
 )
 
 func (e *env) probe() *cli.Command {
@@ -76,15 +77,15 @@ func (e *env) openProbe(o probeOptions) (*probe.Probe, *harness.Executor, error)
 // watchProbe shows how far a probe is, with a bar for each kind of thoughts that it
 // answers from.
 func (e *env) watchProbe() func(probe.Progress) {
-	var bar *progress
+	var bar *progress.Bar
 	return func(p probe.Progress) {
 		switch {
 		case p.Judged:
-			bar.end(fmt.Sprintf("%.1f %% passed", 100*float64(p.Passed)/float64(p.All)))
+			bar.End(fmt.Sprintf("%.1f %% passed", 100*float64(p.Passed)/float64(p.All)))
 		case p.Done == 0:
 			bar = e.progress("answer "+p.Thoughts, "samples", 0, p.All)
 		default:
-			bar.set(p.Done, "")
+			bar.Set(p.Done, "")
 		}
 	}
 }

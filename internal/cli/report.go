@@ -60,7 +60,5 @@ func (e *env) runReport(o reportOptions) error {
 		}
 		return nil
 	}
-	table := harness.SideBySide(compared)
-	e.printTable(table.Header, table.Rows)
-	return nil
+	return harness.SideBySide(compared).WriteText(e.stdout)
 }

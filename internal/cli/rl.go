@@ -138,12 +138,12 @@ func (e *env) reinforce(loop *train.PolicyLoop, resume bool) error {
 	var last string
 	loop.Report = func(m train.RLMetrics) error {
 		last = fmt.Sprintf("reward %.3f, KL %.3g + %.3g, clipped %.2g + %.2g", m.Reward, m.KL.Thoughts, m.KL.Text, m.Clipped.Thoughts, m.Clipped.Text)
-		bar.set(m.Step, last)
+		bar.Set(m.Step, last)
 		return nil
 	}
 	if err := loop.Run(e.ctx); err != nil {
 		return unfinished(err, loop.Dir, "rl")
 	}
-	bar.end(last)
+	bar.End(last)
 	return nil
 }

@@ -143,13 +143,13 @@ func (e *env) sampleLines(g *generate.Generator, problems []eval.Problem, logPro
 			finished++
 		}
 		lines = append(lines, line)
-		bar.set(len(lines), fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(len(lines))))
+		bar.Set(len(lines), fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(len(lines))))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	bar.end(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(len(lines))))
+	bar.End(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(len(lines))))
 	return lines, nil
 }
 

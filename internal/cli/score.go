@@ -41,11 +41,11 @@ func (e *env) runScore(o scoreOptions) error {
 		return err
 	}
 	bar := e.progress("score", "samples", 0, len(lines))
-	scores, err := generate.Score(e.ctx, run, lines, func(done int) { bar.set(done, "") })
+	scores, err := generate.Score(e.ctx, run, lines, func(done int) { bar.Set(done, "") })
 	if err != nil {
 		return input(fmt.Errorf("%s: %w", o.samples, err))
 	}
-	bar.end("")
+	bar.End("")
 	return e.printScores(scores)
 }
 func (e *env) printScores(scores []generate.LogLikelihood) error {

@@ -116,8 +116,7 @@ func (e *env) reportStudy(p *study.Plan, o studyOptions) error {
 			page.Document
 		}{decisions, d})
 	}
-	e.printDocument(d)
-	return nil
+	return d.WriteText(e.stdout)
 }
 
 // A plannedJob is a line of nfcot study plan --json.

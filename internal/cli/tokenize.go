@@ -131,14 +131,14 @@ func (e *env) fileLines(label, path string) iter.Seq2[string, error] {
 		n := 0
 		for line, err := range f.Lines() {
 			if n++; n%1024 == 0 {
-				bar.set(int(f.BytesRead()/unit), fmt.Sprintf("%d lines", n))
+				bar.Set(int(f.BytesRead()/unit), fmt.Sprintf("%d lines", n))
 			}
 			if !yield(line, err) || err != nil {
 				return
 			}
 		}
-		bar.set(int(f.BytesRead()/unit), "")
-		bar.end(fmt.Sprintf("%d lines", n))
+		bar.Set(int(f.BytesRead()/unit), "")
+		bar.End(fmt.Sprintf("%d lines", n))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
+	"nfcot/internal/progress"
 	"nfcot/internal/tensor/kernel"
 )
 
@@ -127,7 +128,7 @@ func (e *env) trainLoop(loop *train.Loop, resume bool) error {
 	}
 	label := "train " + loop.Config.Method
 	e.say("%s: %d examples and %d held out (held_out), %.3g M parameters", label, len(loop.Data), len(loop.Held), float64(loop.Model.Params.Count())/1e6)
-	var bar *progress
+	var bar *progress.Bar
 	loop.Plan = func(m experiment.Memory) {
 		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
 		bar = e.progress(label, "steps", done, loop.Steps())
@@ -136,7 +137,7 @@ func (e *env) trainLoop(loop *train.Loop, resume bool) error {
 	var flops float64
 	loop.Report = func(m train.Metrics) error {
 		last = describeTerms(m.Terms)
-		bar.set(m.Step, last)
+		bar.Set(m.Step, last)
 		flops += m.FLOPs
 		if m.Held != nil {
 			held = ", held out: " + describeTerms(m.Held[:len(m.Terms)])
@@ -149,7 +150,7 @@ func (e *env) trainLoop(loop *train.Loop, resume bool) error {
 		}
 		return unfinished(err, loop.Dir, "train")
 	}
-	bar.end(fmt.Sprintf("%s%s, %.3g TFLOP in the backbone", last, held, flops/1e12))
+	bar.End(fmt.Sprintf("%s%s, %.3g TFLOP in the backbone", last, held, flops/1e12))
 	return nil
 }
 

@@ -1,5 +1,5 @@
-// Package page makes what a report is of: figures as SVG and PNG, tables, and documents of both, as one HTML page and
-// as Markdown. The same numbers give the same bytes.
+// Package page makes what a report is of: figures as SVG and PNG, tables, and documents of both, as one HTML page,
+// as Markdown and as text. The same numbers give the same bytes.
 //
 // A figure has lines with intervals, dots with intervals, or stacked bars, in one panel or several. Colours are Okabe
 // and Ito's, which the colour-blind can tell apart; markers and dashes tell series apart in grey. The package knows

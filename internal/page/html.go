@@ -13,7 +13,7 @@ var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 		svg, err := f.Inline()
 		return template.HTML(svg), err
 	},
-	"isNumber": IsNumber,
+	"isNumber": isNumber,
 }).Parse(`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -56,7 +56,7 @@ figcaption { font-size: .9rem; }
 // WriteHTML writes the document as one page that needs no other file.
 func (d Document) WriteHTML(w io.Writer) error { return layout.Execute(w, d) }
 
-// IsNumber tells numbers, with an interval or a unit after them, from names: in tables they stand right.
-func IsNumber(s string) bool {
+// isNumber tells numbers, with an interval or a unit after them, from names: in tables they stand right.
+func isNumber(s string) bool {
 	return strings.IndexAny(strings.TrimLeft(s, "+-"), "0123456789") == 0
 }
