@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"internal/cot":            {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead"},
 	"internal/cot/data":       {"internal/cot", "internal/tensor", "internal/tokenizer", "internal/ckpt"},
 	"internal/cot/experiment": {"internal/cot", "internal/cot/data", "internal/tensor", "internal/tensor/kernel", "internal/transformer",
-		"internal/nfhead", "internal/tokenizer", "internal/ckpt"},
+		"internal/nfhead", "internal/tokenizer", "internal/ckpt", "internal/ckpt/gguf"},
 	"internal/cot/minicode": {"internal/cot", "internal/eval", "internal/eval/bench"},
 	"internal/cot/speed":    {"internal/cot", "internal/transformer", "internal/tensor", "internal/tensor/kernel"},
 	"internal/cot/train": {"internal/cot", "internal/cot/data", "internal/cot/experiment", "internal/tensor", "internal/tensor/kernel", "internal/tokenizer",

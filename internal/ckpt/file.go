@@ -138,6 +138,12 @@ func (f *File) Names() []string {
 	return names
 }
 
+// Has tells whether there is a tensor of a name.
+func (f *File) Has(name string) bool {
+	_, ok := f.byName[name]
+	return ok
+}
+
 // Info describes a tensor; false means that there is none of this name.
 func (f *File) Info(name string) (Info, bool) {
 	t, ok := f.byName[name]

@@ -9,8 +9,8 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
-	"nfcot/internal/tokenizer"
 )
 
 type distillOptions struct {
@@ -27,7 +27,7 @@ func (e *env) distill() *cli.Command {
 		Usage: "train the VAE that turns chains of thought into K codes, freeze it, and write every example's thoughts",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "examples `FILE` (JSON lines with prompt, cot, answer)", Destination: &o.data},
-			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, or the `DIR` that holds it", Destination: &o.tokenizer},
+			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file", Destination: &o.tokenizer},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR`", Destination: &o.out},
 			&cli.IntFlag{Name: "thoughts", Usage: "`K`, codes an example; 0: as many as the longest chain has lines", Destination: &v.K},
 			&cli.IntFlag{Name: "dims", Usage: "`D`, numbers a code", Value: v.D, Destination: &v.D},
@@ -58,7 +58,7 @@ func (e *env) runDistill(o distillOptions) error {
 	if err != nil {
 		return input(err)
 	}
-	tok, err := tokenizer.Load(o.tokenizer)
+	tok, err := experiment.LoadTokenizer(o.tokenizer)
 	if err != nil {
 		return input(err)
 	}

@@ -35,8 +35,8 @@ type modelOption struct {
 
 func (o *modelOption) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR`: folder of a trained model, or of a language model as Hugging Face has them (config.json, tokenizer.json, safetensors)", Destination: &o.model},
-		&cli.StringFlag{Name: "weights", Usage: "`FORMAT` of the backbone's matrices in memory: f32, exact; bf16, half the size; int8, blocks of 32 with a scale, a quarter. Fewer bytes decode faster, and the model is a little another one; default: bf16 if the file has bf16, else f32", Destination: &o.weights},
+		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR|GGUF`: folder of a trained model, or of a language model as Hugging Face has them (config.json, tokenizer.json, safetensors), or a GGUF file (of a set, the first)", Destination: &o.model},
+		&cli.StringFlag{Name: "weights", Usage: "`FORMAT` of the backbone's matrices in memory: f32, exact; bf16, half the size; int8, blocks of 32 with a scale, a quarter. Fewer bytes decode faster, and the model is a little another one; default: as the file has them, bf16 or int8 (Q8_0 of a GGUF file, unchanged); f32 for all else, so that numbers of 4 bits take 32", Destination: &o.weights},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tokenizer"
 )
 
@@ -36,7 +37,7 @@ func (e *env) tokenize() *cli.Command {
 	var encode, decode tokenizeOptions
 	flags := func(o *tokenizeOptions) []cli.Flag {
 		return []cli.Flag{
-			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, or the `DIR` that holds it", Destination: &o.tokenizer},
+			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file", Destination: &o.tokenizer},
 			&cli.StringFlag{Name: "in", Usage: "input `FILE` (.gz, .zst too); -: stdin", Value: "-", Destination: &o.in},
 		}
 	}
@@ -179,7 +180,7 @@ func (e *env) convert(label string, o tokenizeOptions, f func(tok *tokenizer.Tok
 	if err := need("tokenizer", o.tokenizer); err != nil {
 		return err
 	}
-	tok, err := tokenizer.Load(o.tokenizer)
+	tok, err := experiment.LoadTokenizer(o.tokenizer)
 	if err != nil {
 		return input(err)
 	}

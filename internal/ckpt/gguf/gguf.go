@@ -10,6 +10,8 @@ package gguf
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -60,7 +62,7 @@ func Open(path string) (_ *File, err error) {
 			f.Close()
 		}
 	}()
-	paths, err := setOf(path)
+	paths, err := Files(path)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +74,27 @@ func Open(path string) (_ *File, err error) {
 	return f, f.checkSet()
 }
 
-// setOf lists the files of the set that a file is the first of: itself alone, if it is no part of one.
-func setOf(path string) ([]string, error) {
+// IsFile tells whether a path is meant as a GGUF file: by its name, or by what the file begins with.
+func IsFile(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return err != nil && filepath.Ext(path) == ".gguf"
+	}
+	if filepath.Ext(path) == ".gguf" {
+		return true
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var start [len(magic)]byte
+	_, err = io.ReadFull(f, start[:])
+	return err == nil && string(start[:]) == magic
+}
+
+// Files lists the files of the set that a file is the first of: itself alone, if it is no part of one.
+func Files(path string) ([]string, error) {
 	name := setName.FindStringSubmatch(filepath.Base(path))
 	if name == nil {
 		return []string{path}, nil

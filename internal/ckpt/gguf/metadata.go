@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 )
 
 // A kind is a type of values, by its number in the format.
@@ -122,6 +123,34 @@ func GetOr[T Value](f *File, key string, missing T) (T, error) {
 		return missing, nil
 	}
 	return Get[T](f, key)
+}
+
+// Describe is an entry of the metadata in a line: a number, a string in quotes, cut where it is long, or what an array holds.
+func (f *File) Describe(key string) string {
+	v, err := f.parts[0].values[key], error(nil)
+	var found any
+	switch v.kind {
+	case kindArray:
+		return v.String()
+	case kindString:
+		var text string
+		if text, err = Get[string](f, key); len(text) > 100 {
+			return fmt.Sprintf("%.100q... (%d bytes)", text, len(text))
+		}
+		found = strconv.Quote(text)
+	case kindBool:
+		found, err = Get[bool](f, key)
+	case kindFloat32, kindFloat64:
+		var x float64
+		x, err = Get[float64](f, key)
+		found = strconv.FormatFloat(x, 'g', -1, int(8*kinds[v.kind].size))
+	default:
+		found, err = Get[int](f, key)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(found)
 }
 
 // expected describes what decode takes for a type of Value.

@@ -160,10 +160,15 @@ func interleaved(row, headDim int) int {
 	return head*headDim + i%(headDim/2)*2 + i/(headDim/2)
 }
 
-// Stored is the type of the table of embeddings, which says what the model's matrices were made from.
-func (m *Model) Stored() Type {
-	info, _ := m.Info("token_embd.weight")
-	return info.Type
+// Stored is the type of all matrices; false means that they are of several types.
+func (m *Model) Stored() (Type, bool) {
+	first, _ := m.Info("token_embd.weight")
+	for _, s := range m.byHF {
+		if t, _ := m.Info(s.name); len(t.Shape) == 2 && t.Type != first.Type {
+			return 0, false
+		}
+	}
+	return first.Type, true
 }
 
 // ConfigJSON is the model's config.json, as transformers reads it.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"nfcot/internal/ckpt/gguf"
 )
 
 // Hash tells the model of one folder from another: by its configuration,
@@ -35,6 +37,9 @@ func Hash(dir string, x Experiment) (string, error) {
 
 // hashFolder hashes the weights, tokenizer and settings in a model's folder.
 func hashFolder(h hash.Hash, dir string) error {
+	if gguf.IsFile(dir) {
+		return hashGGUF(h, dir)
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -45,15 +50,30 @@ func hashFolder(h hash.Hash, dir string) error {
 			continue
 		}
 		fmt.Fprintf(h, "%s\n", name)
-		f, err := os.Open(filepath.Join(dir, name))
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
+		if err := hashFile(h, filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hashGGUF hashes a GGUF file, or all files of a set.
+func hashGGUF(h hash.Hash, path string) error {
+	paths, err := gguf.Files(path)
+	for _, path := range paths {
+		if err == nil {
+			err = hashFile(h, path)
+		}
+	}
+	return err
+}
+
+func hashFile(h hash.Hash, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(h, f)
+	return err
 }

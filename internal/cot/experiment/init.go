@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor"
@@ -12,8 +13,8 @@ import (
 	"nfcot/internal/transformer"
 )
 
-// An Base is a model that training can start from: a run, or a model folder of
-// Hugging Face's.
+// A Base is a model that training can start from: a run, a model folder of Hugging
+// Face's, or a GGUF file.
 type Base struct {
 	Dir   string
 	Run   bool
@@ -26,8 +27,9 @@ type Base struct {
 
 // OpenBase looks at what a folder has to start from.
 func OpenBase(dir string) (*Base, error) {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("%s: no such folder; expected a run, or a model folder of Hugging Face's", dir)
+	isGGUF := gguf.IsFile(dir)
+	if info, err := os.Stat(dir); !isGGUF && (err != nil || !info.IsDir()) {
+		return nil, fmt.Errorf("%s: no such folder; expected a run, a model folder of Hugging Face's, or a GGUF file", dir)
 	}
 	b := &Base{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile))}
 	if b.Run {
@@ -35,7 +37,7 @@ func OpenBase(dir string) (*Base, error) {
 		b.Model, b.NewTokens = x.Model, x.NewTokens
 		return b, err
 	}
-	if !exists(filepath.Join(dir, data.ConfigFile)) {
+	if !isGGUF && !exists(filepath.Join(dir, data.ConfigFile)) {
 		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, data.ConfigFile)
 	}
 	w, model, err := openPretrainedCheckpoint(dir)
@@ -50,7 +52,7 @@ func OpenBase(dir string) (*Base, error) {
 // get the ids after those of its tokenizer: rows that its tables have to spare, or
 // more rows.
 func (b *Base) LoadTokenizer() error {
-	theirs, err := tokenizer.Load(b.Dir)
+	theirs, err := LoadTokenizer(b.Dir)
 	if err != nil || b.Run {
 		b.Tokenizer = theirs
 		return err
@@ -122,11 +124,10 @@ func (w *checkpoints) file(name string) *checkpoint {
 	return nil
 }
 
-// LoadModel makes the model of an experiment out of the parameters in the folder
-// dir, a run or a model folder of Hugging Face's. Parameters that are not there
-// start as usual, but a folder of Hugging Face's must have all of the backbone. A
-// parameter that is there must have its shape, except that rows for tokens may be
-// missing from a table.
+// LoadModel makes the model of an experiment out of the parameters in dir, a run or
+// a language model of others. Parameters that are not there start as usual, but a
+// model of others must have all of the backbone. A parameter that is there must have
+// its shape, except that rows for tokens may be missing from a table.
 func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 	w, err := openCheckpoints(dir, c.Model)
 	if err != nil {

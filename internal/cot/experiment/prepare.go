@@ -8,7 +8,6 @@ import (
 
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
-	"nfcot/internal/tokenizer"
 )
 
 // Prepare reads the data of an experiment, settles what they decide, checks it, and
@@ -81,7 +80,7 @@ func (r *Run) readExamples(s Source) ([]cot.Encoded, error) {
 		return nil, err
 	}
 	if r.Tokenizer == nil {
-		if r.Tokenizer, err = tokenizer.Load(s.Tokenizer); err != nil {
+		if r.Tokenizer, err = LoadTokenizer(s.Tokenizer); err != nil {
 			return nil, err
 		}
 	}

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor/kernel"
@@ -16,14 +18,14 @@ import (
 	"nfcot/internal/transformer"
 )
 
-// Language models of others, in the layout of Hugging Face's transformers: a
-// folder with config.json, tokenizer.json, model.safetensors or its shards, and
-// perhaps generation_config.json.
+// Language models of others: a folder in the layout of Hugging Face's transformers,
+// with config.json, tokenizer.json, model.safetensors or its shards, and perhaps
+// generation_config.json; or a GGUF file, which holds all of this (gguf.go).
 
 // GenerationFile says how a model is to be sampled from.
 const GenerationFile = "generation_config.json"
 
-// openPretrained reads a folder of Hugging Face's.
+// openPretrained reads a language model of others.
 func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	r := &Run{Dir: dir, Experiment: Experiment{Config: Config{Method: LM}}}
 	w, model, err := openPretrainedCheckpoint(dir)
@@ -43,7 +45,7 @@ func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	words := make(chan error) // the tokenizer's file is large: it is read beside the weights
 	go func() {
 		var err error
-		r.Tokenizer, err = tokenizer.Load(dir)
+		r.Tokenizer, err = LoadTokenizer(dir)
 		words <- err
 	}()
 	err = r.load(w, special, format)
@@ -62,8 +64,19 @@ func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	return r, nil
 }
 
-// ReadModelConfig reads the config.json of a folder of Hugging Face's.
+// LoadTokenizer reads a tokenizer: a tokenizer.json, that of a folder, or that of a GGUF file.
+func LoadTokenizer(path string) (*tokenizer.Tokenizer, error) {
+	if gguf.IsFile(path) {
+		return readGGUF(path, ggufTokenizer)
+	}
+	return tokenizer.Load(path)
+}
+
+// ReadModelConfig reads the shape of a language model of others.
 func ReadModelConfig(dir string) (transformer.Config, error) {
+	if gguf.IsFile(dir) {
+		return ggufConfig(dir)
+	}
 	path := filepath.Join(dir, data.ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -79,13 +92,27 @@ func ReadModelConfig(dir string) (transformer.Config, error) {
 // A checkpoint is the parameters of a model in its file, by the names that they have here.
 type checkpoint struct {
 	*transformer.Checkpoint
-	file *ckpt.File
+	file modelFile
+}
+
+// A modelFile is the file, or the files, of a model.
+type modelFile interface {
+	transformer.File
+	io.Closer
+}
+
+// openModelFile opens the file of a run, or of a language model of others.
+func openModelFile(path string) (modelFile, error) {
+	if gguf.IsFile(path) {
+		return gguf.OpenModel(path)
+	}
+	return ckpt.OpenModel(path)
 }
 
 // openCheckpoint opens the file of a model of shape c, which is returned as the file
 // corrects it. The caller closes it.
 func openCheckpoint(dir string, c transformer.Config) (*checkpoint, transformer.Config, error) {
-	f, err := ckpt.OpenModel(dir)
+	f, err := openModelFile(dir)
 	if err != nil {
 		return nil, c, err
 	}
@@ -97,7 +124,7 @@ func openCheckpoint(dir string, c transformer.Config) (*checkpoint, transformer.
 	return &checkpoint{from, f}, c, nil
 }
 
-// openPretrainedCheckpoint reads the shape of a model of Hugging Face's and opens its file.
+// openPretrainedCheckpoint reads the shape of a language model of others and opens its file.
 func openPretrainedCheckpoint(dir string) (*checkpoint, transformer.Config, error) {
 	c, err := ReadModelConfig(dir)
 	if err != nil {
@@ -108,11 +135,23 @@ func openPretrainedCheckpoint(dir string) (*checkpoint, transformer.Config, erro
 
 func (w *checkpoint) Close() error { return w.file.Close() }
 
-// format is what the matrices are best kept in: bfloat16 if the file has them so.
+// format is the format for decoding that keeps all matrices of the file as they are:
+// bfloat16, or integers of 8 bits (Q8_0 of a GGUF file); float32 for what is stored
+// otherwise.
 func (w *checkpoint) format() kernel.Format {
-	name, _ := w.Find(transformer.EmbeddingName)
-	if info, _ := w.file.Info(name); info.DType == ckpt.BF16 {
-		return kernel.BF16
+	switch f := w.file.(type) {
+	case *ckpt.File:
+		name, _ := w.Find(transformer.EmbeddingName)
+		if info, _ := f.Info(name); info.DType == ckpt.BF16 {
+			return kernel.BF16
+		}
+	case *gguf.Model:
+		switch t, _ := f.Stored(); t {
+		case gguf.BF16:
+			return kernel.BF16
+		case gguf.Q8_0:
+			return kernel.Int8
+		}
 	}
 	return kernel.F32
 }
@@ -120,6 +159,9 @@ func (w *checkpoint) format() kernel.Format {
 // endTokens are the tokens that end an answer: what generation_config.json says,
 // or else config.json; none if neither does.
 func endTokens(dir string, vocab int) ([]int, error) {
+	if gguf.IsFile(dir) {
+		return readGGUF(dir, func(f *gguf.File) ([]int, error) { return ggufEnds(f, vocab) })
+	}
 	for _, name := range []string{GenerationFile, data.ConfigFile} {
 		path := filepath.Join(dir, name)
 		text, err := os.ReadFile(path)

@@ -16,7 +16,7 @@ func TestRLCheck(t *testing.T) {
 		"rl.group is 1":           func(c *RL) { c.Group = 1 },
 		"0 epochs":                func(c *RL) { c.Epochs = 0 },
 		"rl.lr is NaN":            func(c *RL) { c.LR = math.NaN() },
-		"clip_epsilon 0":                  func(c *RL) { c.Objective.ClipEpsilon = 0 },
+		"clip_epsilon 0":          func(c *RL) { c.Objective.ClipEpsilon = 0 },
 		"kl -1":                   func(c *RL) { c.Objective.KL = -1 },
 		"rl.minibatches is 10000": func(c *RL) { c.Minibatches = 10000 },
 	} {

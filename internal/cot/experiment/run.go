@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor"
@@ -176,9 +177,9 @@ func ReadConfig(dir string) (Experiment, error) {
 }
 
 // Open reads a model to run, not to train: a run folder with a trained model, or a
-// folder as Hugging Face has them with a plain language model, see openPretrained.
-// The backbone's matrices are kept in a format for decoding; if it is nil, in
-// bfloat16 where the file has them so, else in float32.
+// plain language model, a folder as Hugging Face has them or a GGUF file, see
+// openPretrained. The backbone's matrices are kept in a format for decoding; nil
+// stands for that of checkpoint.format.
 func Open(dir string, format *kernel.Format) (*Run, error) {
 	has := func(name string) bool {
 		_, err := os.Stat(filepath.Join(dir, name))
@@ -187,10 +188,10 @@ func Open(dir string, format *kernel.Format) (*Run, error) {
 	switch {
 	case has(ConfigFile):
 		return openRun(dir, format)
-	case has(data.ConfigFile) && !has(data.ThoughtsFile):
+	case gguf.IsFile(dir), has(data.ConfigFile) && !has(data.ThoughtsFile):
 		return openPretrained(dir, format)
 	}
-	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s", dir, ConfigFile, data.ConfigFile)
+	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s, nor a GGUF file", dir, ConfigFile, data.ConfigFile)
 }
 
 func openRun(dir string, format *kernel.Format) (*Run, error) {

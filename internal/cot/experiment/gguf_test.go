@@ -1,0 +1,252 @@
+package experiment
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/shared"
+	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tensor/tensortest"
+	"nfcot/internal/transformer"
+)
+
+// readJSON reads a file of the goldens.
+func readJSON[T any](t *testing.T, parts ...string) (v T) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(shared.Goldens(t), filepath.Join(parts...)))
+	if err == nil {
+		err = json.Unmarshal(text, &v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// largest is the largest magnitude.
+func largest(x []float32) (m float64) {
+	for _, v := range x {
+		m = max(m, math.Abs(float64(v)))
+	}
+	return m
+}
+
+// difference is the largest of two slices of the same length.
+func difference(x, y []float32) float64 {
+	d := slices.Clone(x)
+	for i := range d {
+		d[i] -= y[i]
+	}
+	return largest(d)
+}
+
+// Models in GGUF files give the logits that transformers computes with the same numbers, and the ids of the tokenizers that the
+// files were made from.
+func TestGGUFModels(t *testing.T) {
+	type model struct {
+		Texts []struct {
+			Text     string
+			IDs      []int `json:"ids"`
+			Prompted []int `json:"ids_with_special"`
+		}
+	}
+	for name, want := range readJSON[map[string]model](t, "gguf", "models", "index.json") {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(shared.Goldens(t), "gguf", "models", name)
+			g := tensortest.OpenPath(t, path+".expected.safetensors")
+			ids, shape, all := g.Ints("input_ids"), g.Shape("input_ids"), g.Tensor("logits").Data
+			f32, int8, bf16 := kernel.F32, kernel.Int8, kernel.BF16
+			for _, format := range []*kernel.Format{nil, &f32, &int8, &bf16} {
+				r, err := Open(path+".gguf", format)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tolerance := 2e-5*largest(all) + 1e-5 // also for Q8_0 as it is stored: that rounds nothing
+				if format == &int8 || format == &bf16 || format == nil && stored(t, path+".gguf") == kernel.BF16 {
+					tolerance = 0.1 * largest(all)
+				}
+				for row := range shape[0] {
+					n := shape[1] * r.Model.LM.Vocab
+					if d := difference(logits(r.Model, ids[row*shape[1]:][:shape[1]]), all[row*n:][:n]); d > tolerance || math.IsNaN(d) {
+						t.Errorf("%v: logits differ by %g, more than %g", format, d, tolerance)
+					}
+				}
+				for _, text := range want.Texts {
+					if got := r.Tokenizer.Encode(text.Text); !slices.Equal(got, text.IDs) {
+						t.Errorf("%q is %v, want %v", text.Text, got, text.IDs)
+					}
+					if got := r.Tokenizer.EncodePrompt(text.Text); !slices.Equal(got, text.Prompted) {
+						t.Errorf("%q as a prompt is %v, want %v", text.Text, got, text.Prompted)
+					}
+				}
+			}
+		})
+	}
+}
+
+// stored is the format that a file's matrices have.
+func stored(t *testing.T, path string) kernel.Format {
+	t.Helper()
+	f, err := openWeights(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	return storedFormat(f)
+}
+
+// A model is the same whether it is trained or run, as far as bits can be: its parameters as training loads them.
+func TestGGUFForTraining(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(shared.Goldens(t), "gguf", "models", "*.gguf"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no models: %v", err)
+	}
+	for _, path := range paths {
+		o, err := OpenOrigin(path)
+		if err == nil {
+			err = o.LoadTokenizer()
+		}
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		special, err := cot.FindSpecial(o.Tokenizer)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		c := Config{Method: LM, Model: o.Model, NewTokens: o.NewTokens}
+		m, err := LoadModel(path, c, special)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		f32 := kernel.F32
+		r, err := Open(path, &f32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []int{1, 5, 9, 2}
+		got, want := logits(m, ids), logits(r.Model, ids)
+		vocab := r.Model.LM.Vocab
+		for row := range ids { // there are new tokens at the end of each row
+			if d := difference(got[row*m.LM.Vocab:][:vocab], want[row*vocab:][:vocab]); d > 1e-5*largest(want) {
+				t.Errorf("%s: logits of training differ by %g", path, d)
+			}
+		}
+	}
+}
+
+// Files that are wrong are refused in one line that names them, at once.
+func TestGGUFBroken(t *testing.T) {
+	type file struct{ Wrong, Expect string }
+	for name, tt := range readJSON[map[string]file](t, "gguf", "broken", "index.json") {
+		path := filepath.Join(shared.Goldens(t), "gguf", "broken", name+".gguf")
+		start := time.Now()
+		_, err := Open(path, nil)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: took %v", name, took)
+		}
+		switch {
+		case tt.Expect == "either", strings.Contains(tt.Wrong, "refused by a program that does not compute it"):
+		case tt.Expect == "load as a model" && err != nil:
+			t.Errorf("%s (%s): %v", name, tt.Wrong, err)
+		case strings.Contains(tt.Expect, "refuse") && err == nil:
+			t.Errorf("%s (%s): was accepted", name, tt.Wrong)
+		}
+		if err != nil && (!strings.HasPrefix(err.Error(), path+": ") || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: the error is %q; want one line that begins with the path", name, err)
+		}
+	}
+}
+
+// The real model: SmolLM2-135M-Instruct, with its matrices of 4 bits as float32.
+func TestSmolLM2(t *testing.T) {
+	path := shared.SmolLM2(t)
+	type golden struct {
+		EOS       int `json:"eos_token_id"`
+		NewTokens int `json:"new_tokens"`
+		Cases     []struct {
+			Prompt    string
+			IDs       []int `json:"ids"`
+			LogProb   float64
+			TopIDs    []int     `json:"top_ids"`
+			TopLogits []float32 `json:"top_logits"`
+			Greedy    []int     `json:"greedy_ids"`
+			Text      string    `json:"greedy_text"`
+		}
+	}
+	want := readJSON[golden](t, "smollm2", "goldens.json")
+	f32 := kernel.F32
+	r, err := Open(path, &f32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Model.Special.EOS != want.EOS || len(r.Model.Special.MoreEOS) > 0 {
+		t.Errorf("answers end with %d and %v, want %d", r.Model.Special.EOS, r.Model.Special.MoreEOS, want.EOS)
+	}
+	for _, tt := range want.Cases {
+		if got := r.Tokenizer.EncodePrompt(tt.Prompt); !slices.Equal(got, tt.IDs) {
+			t.Errorf("%q is %v, want %v", tt.Prompt, got, tt.IDs)
+		}
+		cache := r.Model.LM.NewCache()
+		step := func(ids []int) []float32 {
+			caches := slices.Repeat([]*transformer.Cache{cache}, len(ids))
+			return r.Model.LM.Logits(nil, r.Model.LM.Step(nil, caches, r.Model.LM.Embed(nil, ids))).Data
+		}
+		vocab := r.Model.LM.Vocab
+		rows := step(tt.IDs)
+		sum := 0.0
+		for i, id := range tt.IDs[1:] {
+			sum += logProb(rows[i*vocab:][:vocab], id)
+		}
+		if math.Abs(sum-tt.LogProb) > 5e-3 {
+			t.Errorf("%q has the log-probability %g, want %g", tt.Prompt, sum, tt.LogProb)
+		}
+		last := rows[len(rows)-vocab:]
+		for i, id := range tt.TopIDs {
+			if math.Abs(float64(last[id]-tt.TopLogits[i])) > 1e-3 {
+				t.Errorf("%q: the logit of %d is %g, want %g", tt.Prompt, id, last[id], tt.TopLogits[i])
+			}
+		}
+		var greedy []int
+		for len(greedy) < want.NewTokens {
+			id := slices.Index(last, slices.Max(last))
+			if greedy = append(greedy, id); id == want.EOS {
+				break
+			}
+			last = step([]int{id})
+		}
+		if !slices.Equal(greedy, tt.Greedy) {
+			t.Errorf("%q goes on with %v, want %v", tt.Prompt, greedy, tt.Greedy)
+		}
+		if got := r.Tokenizer.Decode(greedy, true); got != tt.Text {
+			t.Errorf("%q goes on with %q, want %q", tt.Prompt, got, tt.Text)
+		}
+	}
+	texts := readJSON[[]struct {
+		Text string
+		IDs  []int `json:"ids"`
+	}](t, "smollm2", "tokenizer_texts.json")
+	for _, tt := range texts {
+		if got := r.Tokenizer.EncodePrompt(tt.Text); !slices.Equal(got, tt.IDs) || r.Tokenizer.Decode(got, false) != tt.Text {
+			t.Errorf("%q is %v, want %v; decoded, it is %q", tt.Text, got, tt.IDs, r.Tokenizer.Decode(got, false))
+		}
+	}
+}
+
+// logProb is the log-probability of one of the logits' tokens.
+func logProb(logits []float32, id int) float64 {
+	most, sum := float64(slices.Max(logits)), 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - most)
+	}
+	return float64(logits[id]) - most - math.Log(sum)
+}
