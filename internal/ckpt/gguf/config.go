@@ -12,6 +12,7 @@ import (
 // An architecture says what a value of general.architecture stands for.
 type architecture struct {
 	modelType, class string // in transformers
+	gpt2             bool   // GPT-2's layers, see gpt2.go
 	interleaved      bool   // rows of queries and keys lie as llama.cpp wants them, see interleaved
 	factors          bool   // may have ropeFactors
 	biases           bool   // may have biases everywhere
@@ -23,6 +24,7 @@ var architectures = map[string]architecture{
 	"llama": {modelType: "llama", class: "LlamaForCausalLM", interleaved: true, factors: true, biases: true},
 	"qwen2": {modelType: "qwen2", class: "Qwen2ForCausalLM", qkvBias: true},
 	"qwen3": {modelType: "qwen3", class: "Qwen3ForCausalLM", headNorms: true},
+	"gpt2":  {modelType: "gpt2", class: "GPT2LMHeadModel", gpt2: true},
 }
 
 // ropeFactors is the tensor of what the rotary frequencies are divided by.
@@ -134,7 +136,9 @@ func (m *Model) readConfig() error {
 	}
 	k := &keys{file: m.File, prefix: c.name + ".", read: map[string]bool{}}
 	c.readSizes(k)
-	if err := c.readRope(k); err != nil {
+	if c.gpt2 {
+		c.readGPT2(k)
+	} else if err := c.readRope(k); err != nil {
 		return err
 	}
 	if err := k.checkRest(); err != nil {
@@ -169,7 +173,11 @@ func (c *config) readSizes(k *keys) {
 	c.hidden, c.ffn = k.size("embedding_length", nil), k.size("feed_forward_length", nil)
 	c.heads = k.size("attention.head_count", nil)
 	c.kvHeads = k.size("attention.head_count_kv", &c.heads)
-	c.normEps = k.float("attention.layer_norm_rms_epsilon", nil)
+	epsilon := "attention.layer_norm_rms_epsilon"
+	if c.gpt2 {
+		epsilon = "attention.layer_norm_epsilon"
+	}
+	c.normEps = k.float(epsilon, nil)
 	if k.err == nil && c.heads%c.kvHeads != 0 {
 		k.err = fmt.Errorf("%s: metadata %q is %d; expected a multiple of %q, which is %d",
 			k.file, k.prefix+"attention.head_count", c.heads, k.prefix+"attention.head_count_kv", c.kvHeads)
@@ -263,6 +271,9 @@ func (c config) permuted(heads int) int {
 
 // settings are the keys of a config.json.
 func (c config) settings() map[string]any {
+	if c.gpt2 {
+		return c.gpt2Settings()
+	}
 	s := map[string]any{
 		"architectures": []string{c.class}, "model_type": c.modelType, "hidden_act": "silu",
 		"hidden_size": c.hidden, "num_hidden_layers": c.layers, "num_attention_heads": c.heads, "num_key_value_heads": c.kvHeads,

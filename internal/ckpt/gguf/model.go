@@ -16,8 +16,9 @@ type Model struct {
 
 // A source says where a tensor of Hugging Face's is in the file.
 type source struct {
-	name  string // in the file
-	heads int    // whose rows are in another order there; 0: none
+	name       string // in the file
+	heads      int    // whose rows are in another order there; 0: none
+	transposed bool   // a matrix [inputs, outputs] there, [outputs, inputs] in the file
 }
 
 // OpenModel opens a language model and checks that it has all the tensors that its metadata speaks of, in their shapes, and no
@@ -40,9 +41,9 @@ func OpenModel(path string) (_ *Model, err error) {
 
 // A spec is a tensor that a model must have.
 type spec struct {
-	name, hf string // here and there
-	shape    []int  // row-major
-	heads    int    // see source
+	source
+	hf    string // its name there
+	shape []int  // row-major, in the file
 }
 
 // locate finds all tensors.
@@ -59,7 +60,7 @@ func (m *Model) locate() error {
 		}
 		known[s.name] = true
 		m.names = append(m.names, s.hf)
-		m.byHF[s.hf] = source{s.name, s.heads}
+		m.byHF[s.hf] = s.source
 	}
 	for _, name := range m.File.Names() {
 		if !known[name] {
@@ -71,18 +72,21 @@ func (m *Model) locate() error {
 
 // specs lists the tensors of a model.
 func (c config) specs() []spec {
+	if c.gpt2 {
+		return c.gpt2Specs()
+	}
 	h := c.hidden
-	list := []spec{{"token_embd.weight", "model.embed_tokens.weight", []int{c.vocab, h}, 0}}
+	list := []spec{{source{name: "token_embd.weight"}, "model.embed_tokens.weight", []int{c.vocab, h}}}
 	for l := range c.layers {
 		in := func(name string) string { return fmt.Sprintf("blk.%d.%s", l, name) }
 		out := func(name string) string { return fmt.Sprintf("model.layers.%d.%s", l, name) }
 		norm := func(name, hf string, n int) {
-			list = append(list, spec{in(name + ".weight"), out(hf + ".weight"), []int{n}, 0})
+			list = append(list, spec{source{name: in(name + ".weight")}, out(hf + ".weight"), []int{n}})
 		}
 		matrix := func(name, hf string, rows, columns, heads int, bias bool) {
-			list = append(list, spec{in(name + ".weight"), out(hf + ".weight"), []int{rows, columns}, heads})
+			list = append(list, spec{source{name: in(name + ".weight"), heads: heads}, out(hf + ".weight"), []int{rows, columns}})
 			if bias {
-				list = append(list, spec{in(name + ".bias"), out(hf + ".bias"), []int{rows}, heads})
+				list = append(list, spec{source{name: in(name + ".bias"), heads: heads}, out(hf + ".bias"), []int{rows}})
 			}
 		}
 		queries, keys := c.heads*c.headDim, c.kvHeads*c.headDim
@@ -100,9 +104,9 @@ func (c config) specs() []spec {
 		matrix("ffn_up", "mlp.up_proj", c.ffn, h, 0, c.mlpBias)
 		matrix("ffn_down", "mlp.down_proj", h, c.ffn, 0, c.mlpBias)
 	}
-	list = append(list, spec{"output_norm.weight", "model.norm.weight", []int{h}, 0})
+	list = append(list, spec{source{name: "output_norm.weight"}, "model.norm.weight", []int{h}})
 	if !c.tied {
-		list = append(list, spec{"output.weight", "lm_head.weight", []int{c.vocab, h}, 0})
+		list = append(list, spec{source{name: "output.weight"}, "lm_head.weight", []int{c.vocab, h}})
 	}
 	return list
 }
@@ -122,7 +126,11 @@ func (m *Model) Shape(name string) ([]int, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: has no tensor for %q", m.path, name)
 	}
-	return m.File.Shape(s.name)
+	shape, err := m.File.Shape(s.name)
+	if s.transposed {
+		slices.Reverse(shape)
+	}
+	return shape, err
 }
 
 // Weights writes numbers [from, from+len(dst)) of a tensor by Hugging Face's name, counted row-major.
@@ -131,7 +139,10 @@ func (m *Model) Weights(dst []float32, name string, from int) error {
 	if !ok {
 		return fmt.Errorf("%s: has no tensor for %q", m.path, name)
 	}
-	if s.heads == 0 {
+	switch {
+	case s.transposed:
+		return m.transposed(dst, s.name, from)
+	case s.heads == 0:
 		return m.File.Weights(dst, s.name, from)
 	}
 	shape, err := m.File.Shape(s.name)
@@ -149,6 +160,24 @@ func (m *Model) Weights(dst []float32, name string, from int) error {
 			return err
 		}
 		dst, from = dst[n:], from+n
+	}
+	return nil
+}
+
+// transposed writes numbers of a matrix whose rows are the columns in the file.
+func (m *Model) transposed(dst []float32, name string, from int) error {
+	shape, err := m.File.Shape(name)
+	if err != nil {
+		return err
+	}
+	rows, columns := shape[0], shape[1]
+	whole := make([]float32, rows*columns)
+	if err := m.File.Weights(whole, name, 0); err != nil {
+		return err
+	}
+	for i := range dst {
+		at := from + i
+		dst[i] = whole[at%rows*columns+at/rows]
 	}
 	return nil
 }

@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/shared"
 )
 
 // tinyModel is a llama of one layer with 2 heads of 4 numbers and one key head; the numbers of a tensor count up.
@@ -129,7 +133,7 @@ func TestModelRefuses(t *testing.T) {
 	}{
 		{"general.architecture", nil, `has no metadata "general.architecture"; expected a string`},
 		{"general.architecture", uint32(3), `metadata "general.architecture" is a value of type uint32; expected a string`},
-		{"general.architecture", "mamba", `architecture "mamba" is not supported; expected one of ["llama" "qwen2" "qwen3"]`},
+		{"general.architecture", "mamba", `architecture "mamba" is not supported; expected one of ["gpt2" "llama" "qwen2" "qwen3"]`},
 		{"llama.block_count", nil, `has no metadata "llama.block_count"`},
 		{"llama.block_count", "1", `metadata "llama.block_count" is a value of type string`},
 		{"llama.block_count", uint32(2), `has no tensor "blk.1.attn_norm.weight"`},
@@ -216,4 +220,93 @@ func TestGoldenModels(t *testing.T) {
 		}
 		m.Close()
 	}
+}
+
+// GPT-2 comes back from a file as llama.cpp's converter lays it out: matrices with a row for each output.
+func TestModelGPT2(t *testing.T) {
+	folders, err := filepath.Glob(filepath.Join(shared.Goldens(t), "models", "gpt2*", "config.json"))
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no models: %v", err)
+	}
+	for _, config := range folders {
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct {
+			Hidden    int     `json:"n_embd"`
+			Layers    int     `json:"n_layer"`
+			Heads     int     `json:"n_head"`
+			FFN       *int    `json:"n_inner"`
+			Positions int     `json:"n_positions"`
+			Vocab     int     `json:"vocab_size"`
+			Epsilon   float32 `json:"layer_norm_epsilon"`
+			Tied      bool    `json:"tie_word_embeddings"`
+		}
+		if err := json.Unmarshal(text, &c); err != nil {
+			t.Fatal(err)
+		}
+		if c.FFN == nil {
+			c.FFN = new(int)
+			*c.FFN = 4 * c.Hidden
+		}
+		theirs, err := ckpt.OpenModel(filepath.Dir(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer theirs.Close()
+		tokens := make([]string, c.Vocab)
+		for i := range tokens {
+			tokens[i] = fmt.Sprint(i)
+		}
+		f := testFile{metadata: []any{"general.architecture", "gpt2", "gpt2.block_count", uint32(c.Layers), "gpt2.context_length", uint32(c.Positions),
+			"gpt2.embedding_length", uint32(c.Hidden), "gpt2.feed_forward_length", uint32(*c.FFN), "gpt2.attention.head_count", uint32(c.Heads),
+			"gpt2.attention.layer_norm_epsilon", c.Epsilon, "tokenizer.ggml.tokens", tokens}}
+		for _, name := range theirs.Names() {
+			if name != "lm_head.weight" || !c.Tied {
+				f.tensors = append(f.tensors, converted(t, theirs, name))
+			}
+		}
+		m, err := OpenModel(f.write(t, filepath.Join(t.TempDir(), "x.gguf")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		for _, name := range m.Names() {
+			want, shape, err := theirs.Float32(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float32, len(want))
+			ours, err := m.Shape(name)
+			if err == nil {
+				err = m.Weights(got, name, 0)
+			}
+			if err != nil || !slices.Equal(ours, shape) || !slices.Equal(got, want) {
+				t.Errorf("%s: %s of shape %v differs from that of shape %v: %v", config, name, ours, shape, err)
+			}
+		}
+		if got := setting(t, m, "n_inner") + setting(t, m, "n_head") + setting(t, m, "model_type"); got != fmt.Sprintf(`%d%d"gpt2"`, *c.FFN, c.Heads) {
+			t.Errorf("the settings are %s", got)
+		}
+	}
+}
+
+// converted is a tensor of GPT-2 as llama.cpp's converter writes it.
+func converted(t *testing.T, from *ckpt.File, name string) testTensor {
+	t.Helper()
+	x, shape, err := from.Float32(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(shape) == 2 && strings.Contains(name, ".h.") {
+		turned := make([]float32, len(x))
+		for i, v := range x {
+			turned[i%shape[1]*shape[0]+i/shape[1]] = v
+		}
+		x, shape = turned, []int{shape[1], shape[0]}
+	}
+	return testTensor{strings.NewReplacer("transformer.h.", "blk.", "transformer.wte", "token_embd", "transformer.wpe", "position_embd",
+		"transformer.ln_f", "output_norm", "lm_head", "output", ".ln_1", ".attn_norm", ".ln_2", ".ffn_norm", ".attn.c_attn", ".attn_qkv",
+		".attn.c_proj", ".attn_output", ".mlp.c_fc", ".ffn_up", ".mlp.c_proj", ".ffn_down").Replace(name), shape, F32, floats(x...)}
 }
