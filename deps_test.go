@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/eval":          {},
 	"internal/page":          {"internal/ckpt"},
 	"internal/progress":      {},
+	"internal/manual":        {},
 	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not
 	"internal/eval/cpython":  {"internal/eval", "internal/eval/sandbox"},
 	"internal/eval/sandbox":  {},
@@ -73,7 +74,7 @@ var homes = map[string][]string{
 	"github.com/jedib0t/go-pretty/v6":   {"internal/page"},
 	"github.com/klauspost/compress":     {"internal/ckpt"},
 	"github.com/schollz/progressbar/v3": {"internal/progress"},
-	"github.com/urfave/cli/v2":          {"internal/cli"},
+	"github.com/urfave/cli/v2":          {"internal/cli", "internal/manual"},
 	"go.starlark.net":                   {"internal/eval/starlark"},
 	"go.yaml.in/yaml/v4":                {"internal/cot/experiment", "internal/cot/study"},
 	"golang.org/x/sys":                  {"internal/tensor/kernel", "internal/ckpt", "internal/eval/sandbox"}, // cpu; unix; unix

@@ -14,7 +14,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -25,6 +24,7 @@ import (
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/eval/starlark"
+	"nfcot/internal/manual"
 	"nfcot/internal/tensor/kernel"
 )
 
@@ -121,7 +121,7 @@ func oneLine(err error) string {
 }
 
 func (e *env) app() *cli.App {
-	app := &cli.App{
+	return &cli.App{
 		Name:        "nfcot",
 		Version:     version(),
 		Usage:       "train and run latent reasoning with normalizing flows, on CPUs",
@@ -142,7 +142,6 @@ func (e *env) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	return app
 }
 
 // version is what the build knows of its source: the module's version, or the
@@ -180,7 +179,7 @@ func (e *env) command(c *cli.Command) *cli.Command {
 		if e.threads < 0 {
 			return inputf("--threads is %d; it must not be negative", e.threads)
 		}
-		kernel.SetThreads(cmp.Or(e.threads, defaultThreads(runtime.GOMAXPROCS(0), os.Getenv)))
+		kernel.SetThreads(cmp.Or(e.threads, kernel.DefaultThreads(runtime.GOMAXPROCS(0), os.Getenv)))
 		return run(x)
 	}
 	return c
@@ -195,21 +194,10 @@ func (e *env) commonFlags() []cli.Flag {
 	}
 }
 
-// defaultThreads is the number of threads when nobody asks for one: that of the
-// cores, which heeds affinity, cgroup quota and GOMAXPROCS, or what Slurm grants
-// the task if that is less. Who sets GOMAXPROCS has decided.
-func defaultThreads(cores int, getenv func(string) string) int {
-	granted, err := strconv.Atoi(getenv("SLURM_CPUS_PER_TASK"))
-	if err != nil || granted < 1 || getenv("GOMAXPROCS") != "" {
-		return cores
-	}
-	return min(cores, granted)
-}
-
 // need fails when a flag that a command cannot do without is empty.
 func need(flag, value string) error {
 	if value == "" {
-		return inputf("%s is missing; see --help", dashed(flag))
+		return inputf("%s is missing; see --help", manual.Dashed(flag))
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nfcot/internal/manual"
 )
 
 var update = flag.Bool("update", false, "write docs/cli.md anew")
@@ -16,7 +18,7 @@ var update = flag.Bool("update", false, "write docs/cli.md anew")
 // TestManualIsCurrent keeps docs/cli.md what the commands say of themselves.
 func TestManualIsCurrent(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "cli.md")
-	want, err := new(env).markdown()
+	want, err := markdown()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +36,41 @@ func TestManualIsCurrent(t *testing.T) {
 	}
 }
 
+// markdown is docs/cli.md, in lines of at most 120 columns.
+func markdown() (string, error) {
+	text, err := new(env).documented().ToMarkdown()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	blank := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n ")
+		if line != "" || !blank {
+			wrapLine(&b, line, 120)
+		}
+		blank = line == ""
+	}
+	return b.String(), nil
+}
+
+// wrapLine writes a line as lines of at most so many columns.
+func wrapLine(b *strings.Builder, line string, columns int) {
+	for len([]rune(line)) > columns && !strings.HasPrefix(line, "    ") {
+		cut := strings.LastIndexByte(string([]rune(line)[:columns+1]), ' ')
+		if cut < 0 {
+			break
+		}
+		b.WriteString(line[:cut] + "\n")
+		line = line[cut+1:]
+	}
+	b.WriteString(line + "\n")
+}
+
 // TestCompletionScripts lets the shells that are here read their scripts.
 func TestCompletionScripts(t *testing.T) {
-	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		script, err := new(env).completionFor(shell)
+	for _, shell := range manual.Shells {
+		script, err := manual.Completion(new(env).app(), shell)
 		if err != nil || !strings.Contains(script, "nfcot completion "+shell) {
 			t.Errorf("%s: %v; its first lines do not say how it is used:\n%.200s", shell, err, script)
 		}

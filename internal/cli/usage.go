@@ -9,17 +9,19 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/manual"
 )
 
 // usageError says in our words what package flag found wrong.
 func usageError(c *cli.Context, err error, _ bool) error {
 	what := err.Error()
 	if unknown, ok := strings.CutPrefix(what, "flag provided but not defined: -"); ok {
-		what = "there is no flag " + dashed(unknown)
+		what = "there is no flag " + manual.Dashed(unknown)
 	} else if bare, ok := strings.CutPrefix(what, "flag needs an argument: -"); ok {
-		what = dashed(bare) + " needs a value"
+		what = manual.Dashed(bare) + " needs a value"
 	} else if bad := badValue.FindStringSubmatch(what); bad != nil {
-		what = fmt.Sprintf("%s is %s; want %s", dashed(bad[2]), bad[1], wanted(c.Command.Flags, bad[2]))
+		what = fmt.Sprintf("%s is %s; want %s", manual.Dashed(bad[2]), bad[1], wanted(c.Command.Flags, bad[2]))
 	}
 	return inputf("%s%s; see %s --help", where(c.Command), what, c.Command.HelpName)
 }
@@ -33,14 +35,6 @@ func where(c *cli.Command) string {
 		return name + ": "
 	}
 	return ""
-}
-
-// dashed is a flag as it is usually written.
-func dashed(flag string) string {
-	if len(flag) == 1 {
-		return "-" + flag
-	}
-	return "--" + flag
 }
 
 // wanted says which values a flag takes.

@@ -18,6 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/manual"
 )
 
 // commands yields all commands with their full names.
@@ -39,7 +41,7 @@ func TestEveryFlagIsExplained(t *testing.T) {
 			n++
 			doc, ok := f.(cli.DocGenerationFlag)
 			if !ok || doc.GetUsage() == "" {
-				t.Errorf("%s: %s has no usage text", name, dashed(f.Names()[0]))
+				t.Errorf("%s: %s has no usage text", name, manual.Dashed(f.Names()[0]))
 			}
 		}
 	})

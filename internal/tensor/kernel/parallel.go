@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 )
 
@@ -26,6 +27,16 @@ func SetThreads(n int) {
 
 // Threads returns the number of workers that Parallel uses: GOMAXPROCS unless SetThreads said otherwise.
 func Threads() int { return int(threads.Load()) }
+
+// DefaultThreads is the number of threads when nobody asks for one: that of the cores, which heeds affinity, cgroup quota
+// and GOMAXPROCS, or what Slurm grants the task if that is less. Who sets GOMAXPROCS has decided.
+func DefaultThreads(cores int, getenv func(string) string) int {
+	granted, err := strconv.Atoi(getenv("SLURM_CPUS_PER_TASK"))
+	if err != nil || granted < 1 || getenv("GOMAXPROCS") != "" {
+		return cores
+	}
+	return min(cores, granted)
+}
 
 // A Job is work on the indices of a range that can be cut anywhere.
 type Job interface{ Do(lo, hi int) }
