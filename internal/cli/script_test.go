@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,15 +28,22 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cli"
 	"nfcot/internal/eval/sandbox"
+	"nfcot/internal/eval/starlark"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"nfcot": func() {
-		if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
-			os.Exit(sandbox.Main(os.Args[2:]))
-		}
-		os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
-	}})
+	if len(os.Args) > 1 && slices.Contains([]string{sandbox.Subcommand, starlark.Subcommand}, os.Args[1]) {
+		program() // a process that a command called within the tests starts
+	}
+	testscript.Main(m, map[string]func(){"nfcot": program})
+}
+
+// program is the main function.
+func program() {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
+		os.Exit(sandbox.Main(os.Args[2:]))
+	}
+	os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // tiny are the settings of models that take no time to train.
