@@ -154,7 +154,7 @@ func TestResidentMemory(t *testing.T) {
 		l, _ := trainer(c, examples(15))
 		l.Model.Pack()
 		want := planned(t, l)
-		got := c.ResidentMemory(-1)
+		got := c.ResidentMemory(experiment.AllStages)
 		if got.Gradients != want.Gradients || got.Optimizer != want.Optimizer || got.Step != 0 {
 			t.Errorf("%s: %+v, planned %+v", name, got, want)
 		}
