@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"internal/cot/speed":    {"internal/cot", "internal/transformer", "internal/tensor", "internal/tensor/kernel"},
 	"internal/cot/train": {"internal/cot", "internal/cot/data", "internal/cot/experiment", "internal/tensor", "internal/tensor/kernel", "internal/tokenizer",
 		"internal/ckpt"},
-	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/eval", "internal/eval/bench", "internal/tensor"},
+	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/eval", "internal/eval/bench", "internal/tensor", "internal/tokenizer"},
 	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/eval", "internal/eval/bench",
 		"internal/tensor"},
 	"internal/cot/study":   {"internal/cot", "internal/cot/experiment", "internal/cot/probe", "internal/eval", "internal/eval/harness", "internal/page", "internal/ckpt"},

@@ -14,7 +14,6 @@ import (
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
-	"nfcot/internal/tokenizer"
 )
 
 type sampleOptions struct {
@@ -167,13 +166,13 @@ func (e *env) printSamples(g *generate.Generator, problems []eval.Problem, showT
 		}
 	}
 	o := g.Options()
-	live := liveText{g: g, stream: g.Run.Tokenizer.NewStream(true)}
+	live := g.Live()
 	if g.N == 1 {
 		o.OnToken = func(s *cot.Sample, token int) {
 			if shown == 0 {
 				think(s)
 			}
-			fmt.Fprint(e.stdout, live.next(token))
+			fmt.Fprint(e.stdout, live.Next(token))
 		}
 	}
 	done := 0
@@ -186,7 +185,7 @@ func (e *env) printSamples(g *generate.Generator, problems []eval.Problem, showT
 		case g.N > 1:
 			fmt.Fprint(e.stdout, answer)
 		case !stopped:
-			fmt.Fprint(e.stdout, live.rest())
+			fmt.Fprint(e.stdout, live.Rest())
 		}
 		if !strings.HasSuffix(answer, "\n") {
 			fmt.Fprintln(e.stdout)
@@ -197,27 +196,6 @@ func (e *env) printSamples(g *generate.Generator, problems []eval.Problem, showT
 		return nil
 	})
 }
-
-// A liveText is an answer that is printed as its tokens come.
-type liveText struct {
-	g       *generate.Generator
-	stream  *tokenizer.Stream
-	pending string // text that may begin a stop
-}
-
-// next is the text that is sure to belong to the answer once it has one more token.
-func (l *liveText) next(token int) string {
-	l.pending += l.stream.Next(token)
-	safe, stopped := l.g.Recipe.Cut(l.pending)
-	if !stopped {
-		safe = l.pending[:len(l.pending)-l.g.Recipe.Partial(l.pending)]
-		l.pending = l.pending[len(safe):]
-	}
-	return safe
-}
-
-// rest is the end of an answer that no stop has ended.
-func (l *liveText) rest() string { return l.pending + l.stream.Flush() }
 
 // readSamples reads a samples file.
 func readSamples(path string) ([]eval.Sample, error) {

@@ -233,3 +233,37 @@ func TestPassReward(t *testing.T) {
 		t.Errorf("warnings %q, want one", warnings)
 	}
 }
+
+// TestLiveText: what comes token by token is the answer as it is in the end, and no text
+// comes that a stop then takes away.
+func TestLiveText(t *testing.T) {
+	run := freshRun(t, "direct")
+	for text, stops := range map[string][]string{
+		"return x + 1\n":      {"x - 1", "return y"},
+		"return x + 1\ndef g": {"\ndef", "\nclass"},
+		"ab":                  {"b", "abc"},
+		"é":                   {"#"},
+		"xx":                  nil,
+	} {
+		g := New(run, asIs(stops...), hot, 1, 1)
+		live := g.Live()
+		ids := run.Tokenizer.Encode(text)
+		want, stopped := g.Answer(cot.Sample{Answer: ids})
+		got := ""
+		for i, id := range ids {
+			got += live.Next(id)
+			if !strings.HasPrefix(want, got) {
+				t.Fatalf("%q with stops %q: %q came of %q", text, stops, got, want)
+			}
+			if _, ended := g.Answer(cot.Sample{Answer: ids[:i+1]}); ended {
+				break
+			}
+		}
+		if !stopped {
+			got += live.Rest()
+		}
+		if got != want {
+			t.Errorf("%q with stops %q: %q came, want %q", text, stops, got, want)
+		}
+	}
+}
