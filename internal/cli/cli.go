@@ -25,6 +25,7 @@ import (
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/eval/starlark"
 	"nfcot/internal/manual"
+	"nfcot/internal/progress"
 	"nfcot/internal/tensor/kernel"
 )
 
@@ -62,6 +63,7 @@ type env struct {
 	ctx            context.Context
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	terminal       bool // stdin and stdout are a person's
 
 	quiet   bool
 	json    bool
@@ -81,7 +83,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	out := &results{w: stdout}
-	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr}
+	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr, terminal: progress.IsTerminal(stdin) && progress.IsTerminal(stdout)}
 	err := e.app().RunContext(ctx, args)
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("standard output: %w", out.err)

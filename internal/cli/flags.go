@@ -151,18 +151,3 @@ func (o *samplingOptions) generator(run *experiment.Run, b *bench.Benchmark, san
 	}
 	return generate.New(run, recipe, o.Sampling, o.n, o.batch), nil
 }
-
-// chatOptions say how a prompt becomes a chat.
-type chatOptions struct {
-	chat   bool
-	system string
-	think  bool
-}
-
-func (o *chatOptions) flags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "chat", Usage: "take --prompt for the user's turn in Qwen3's chat format, and answer as the assistant, without thinking before", Destination: &o.chat},
-		&cli.StringFlag{Name: "system", Usage: "`TEXT` of the system's turn before the user's, with --chat", Destination: &o.system},
-		&cli.BoolFlag{Name: "think", Usage: "let the assistant think before it answers, with --chat", Destination: &o.think},
-	}
-}

@@ -20,6 +20,8 @@ type sampleOptions struct {
 	samplingOptions
 	chatOptions
 	prompt       string
+	asked        bool // a flag says what the model is to answer
+	limited      bool // a flag says how long an answer may be
 	showThoughts bool
 	logProbs     int // alternatives to record for each token; negative: record none, nor the token
 	out          string
@@ -38,9 +40,10 @@ func (e *env) sample() *cli.Command {
 			&cli.IntFlag{Name: "logprobs", Usage: "write the log-probability (nats, the model's own at temperature 1) of each token of the text, and those of the `number` likeliest in its place, into the JSON lines; 0: of the token only; -1: nothing", Value: o.logProbs, Destination: &o.logProbs},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
 		Action: func(c *cli.Context) error {
-			if err := o.checkPrompt(c, e.json); err != nil {
+			if err := errors.Join(o.checkPrompt(c, e.json), o.checkChat(c)); err != nil {
 				return err
 			}
+			o.asked, o.limited = c.IsSet("prompt") || c.IsSet("messages") || c.IsSet("bench"), c.IsSet("max-tokens")
 			return e.runSample(o)
 		},
 	})
@@ -53,14 +56,10 @@ func (o *sampleOptions) checkPrompt(c *cli.Context, json bool) error {
 		return inputf("sample: --prompt and --bench exclude each other")
 	case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
 		return inputf("sample: --data and --recipe go with --bench, not with --prompt")
-	case o.chat && !c.IsSet("prompt"):
-		return inputf("sample: --chat goes with --prompt; what a model is asked in a benchmark is its recipe's (--recipe)")
 	case o.logProbs < -1:
 		return inputf("sample: --logprobs is %d; want a number of tokens, 0 for those that are drawn only, or -1 for none", o.logProbs)
 	case o.logProbs >= 0 && o.prompt != "" && o.out == "" && !json:
 		return inputf("sample: --logprobs goes into JSON lines; add --json or -o FILE")
-	case !o.chat && (o.think || c.IsSet("system")):
-		return inputf("sample: --system and --think go with --chat")
 	case c.IsSet("prompt") && o.prompt == "":
 		return inputf("sample: --prompt is empty; give a text, or leave it out to sample a benchmark")
 	}
@@ -75,6 +74,9 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
+	if !o.asked && (o.chat || run.Chat.Any()) {
+		return e.converse(o, run)
+	}
 	b, err := e.promptsOf(run, o)
 	if err != nil {
 		return err
@@ -83,7 +85,8 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.prompt != "" && o.out == "" && !e.json {
+	g.Chat = o.chat
+	if (o.prompt != "" || o.chat) && o.out == "" && !e.json {
 		return e.printSamples(g, b.Problems, o.showThoughts)
 	}
 	lines, err := e.sampleLines(g, b.Problems, o.logProbs)
@@ -99,31 +102,22 @@ func (e *env) runSample(o sampleOptions) error {
 	return e.writeLines(o.out, slices.Values(lines))
 }
 
-// promptsOf is what to sample: the prompt given, or a benchmark's problems.
+// promptsOf is what to sample: the prompt given, or a conversation, or a benchmark's problems.
 func (e *env) promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark, error) {
-	if o.prompt == "" {
+	prompt := o.prompt
+	var err error
+	if prompt == ckpt.Stdin {
+		prompt, err = e.readAll("--prompt", ckpt.Stdin)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case o.chat:
+		prompt, err = e.chatPrompt(run, o.chatOptions, prompt)
+	case prompt == "":
 		return o.benchmark(o.Seed)
 	}
-	prompt := o.prompt
-	if prompt == ckpt.Stdin {
-		var b strings.Builder
-		for line, err := range e.fileLines("read", ckpt.Stdin) {
-			if err != nil {
-				return nil, input(err)
-			}
-			b.WriteString(line + "\n")
-		}
-		if prompt = b.String(); prompt == "" {
-			return nil, inputf("sample: --prompt -: standard input is empty; give a text")
-		}
-	}
-	if o.chat {
-		var err error
-		if prompt, err = generate.ChatPrompt(run, o.system, prompt, o.think); err != nil {
-			return nil, inputf("%w; --chat needs a chat model, with Qwen3's format and an eos_token_id in %s that ends its turns", err, experiment.GenerationFile)
-		}
-	}
-	return bench.Plain("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), nil
+	return bench.Plain("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), err
 }
 
 // sampleLines draws samples with progress, as they go into samples.jsonl.

@@ -32,7 +32,7 @@ const logEvery = 10 * time.Second
 // shows nothing.
 func New(w io.Writer, label, unit string, done, total int) *Bar {
 	b := &Bar{out: w, label: label, unit: unit, total: total, start: time.Now(), first: done, done: done, logged: time.Now()}
-	if isTerminal(w) {
+	if IsTerminal(w) {
 		b.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(label), progressbar.OptionShowIts(),
 			progressbar.OptionSetItsString(unit), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
@@ -41,8 +41,9 @@ func New(w io.Writer, label, unit string, done, total int) *Bar {
 	return b
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// IsTerminal says whether a stream is a terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

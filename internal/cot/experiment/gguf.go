@@ -7,6 +7,7 @@ import (
 	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/tokenizer/chat"
 	"nfcot/internal/transformer"
 )
 
@@ -98,4 +99,35 @@ func ggufEnds(f *gguf.File, vocab int) ([]int, error) {
 		}
 	}
 	return ends, nil
+}
+
+// ggufChat is a file's chat templates, the default one and those that have names, with the
+// special tokens that they see.
+func ggufChat(f *gguf.File) (*chat.Templates, error) {
+	t := &chat.Templates{Sources: map[string]string{}, Special: map[string]string{}}
+	named, err := gguf.GetOr(f, "tokenizer.chat_templates", []string(nil))
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range append([]string{"default"}, named...) {
+		key := "tokenizer.chat_template"
+		if i > 0 {
+			key += "." + name
+		}
+		source, err := gguf.GetOr(f, key, "")
+		if err != nil {
+			return nil, err
+		}
+		if f.Has(key) {
+			t.Sources[name] = source
+		}
+	}
+	m := &metadata{file: f}
+	tokens := entry(m, "tokens", []string(nil))
+	for ours, theirs := range map[string]string{"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator", "mask": "mask"} {
+		if id := entry(m, theirs+"_token_id", -1); id >= 0 && id < len(tokens) {
+			t.Special[ours+"_token"] = tokens[id]
+		}
+	}
+	return t, m.err
 }

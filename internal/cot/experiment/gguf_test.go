@@ -14,6 +14,7 @@ import (
 	"nfcot/internal/shared"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tensor/tensortest"
+	"nfcot/internal/tokenizer/chat"
 	"nfcot/internal/transformer"
 )
 
@@ -263,4 +264,44 @@ func logProb(logits []float32, id int) float64 {
 		sum += math.Exp(float64(v) - most)
 	}
 	return float64(logits[id]) - most - math.Log(sum)
+}
+
+// A file's chat template is in its metadata: that of the real model makes the prompts of the
+// golden conversations.
+func TestSmolLM2Chat(t *testing.T) {
+	type golden struct {
+		Cases []struct {
+			Prompt   string
+			Messages json.RawMessage
+		}
+	}
+	templates, err := loadChat(shared.SmolLM2(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template, err := templates.Parse(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := templates.Special["bos_token"] + templates.Special["eos_token"]; got != "<|im_start|><|im_end|>" {
+		t.Errorf("special tokens are %v", templates.Special)
+	}
+	conversations := 0
+	for _, tt := range readJSON[golden](t, "smollm2", "goldens.json").Cases {
+		if len(tt.Messages) == 0 || string(tt.Messages) == "null" {
+			continue
+		}
+		conversations++
+		messages, err := chat.ParseJSON(tt.Messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := template.Render(messages.(*chat.List).Items(), chat.Args{AddGenerationPrompt: true, Special: templates.Special})
+		if err != nil || got != tt.Prompt {
+			t.Errorf("%s: prompt %q, %v; want %q", tt.Messages, got, err, tt.Prompt)
+		}
+	}
+	if conversations == 0 {
+		t.Error("the golden cases have no conversation")
+	}
 }

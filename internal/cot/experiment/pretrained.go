@@ -15,6 +15,7 @@ import (
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/tokenizer/chat"
 	"nfcot/internal/transformer"
 )
 
@@ -41,6 +42,9 @@ func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	}
 	if len(ends) > 0 {
 		special.EOS, special.MoreEOS = ends[0], ends[1:]
+	}
+	if r.Chat, err = loadChat(dir); err != nil {
+		return nil, err
 	}
 	words := make(chan error) // the tokenizer's file is large: it is read beside the weights
 	go func() {
@@ -70,6 +74,14 @@ func LoadTokenizer(path string) (*tokenizer.Tokenizer, error) {
 		return readGGUF(path, ggufTokenizer)
 	}
 	return tokenizer.Load(path)
+}
+
+// loadChat reads how to chat with a language model of others.
+func loadChat(dir string) (*chat.Templates, error) {
+	if gguf.IsFile(dir) {
+		return readGGUF(dir, ggufChat)
+	}
+	return chat.Load(dir)
 }
 
 // ReadModelConfig reads the shape of a language model of others.

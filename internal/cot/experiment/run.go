@@ -19,6 +19,7 @@ import (
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/tokenizer/chat"
 	"nfcot/internal/transformer"
 )
 
@@ -78,6 +79,7 @@ type Run struct {
 	VAE          *cot.VAE             // nil for methods that do not think in codes
 	VAETokenizer *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
 	Model        *Model
+	Chat         *chat.Templates // of language models of others; nil for our own runs
 }
 
 // Start makes the run folder's files that are known before training.

@@ -21,8 +21,9 @@ type Generator struct {
 	Run    *experiment.Run
 	Recipe *bench.Recipe
 	cot.Sampling
-	N     int // samples a problem
-	Batch int // samples drawn at a time, as far as those of a problem leave the choice; samples do not depend on it
+	Chat  bool // prompts are those of a Chat: their special tokens are written in them
+	N     int  // samples a problem
+	Batch int  // samples drawn at a time, as far as those of a problem leave the choice; samples do not depend on it
 }
 
 // New returns a generator of n samples a problem. The stops of the settings end answers
@@ -60,7 +61,16 @@ func (g *Generator) Prompts(problems []eval.Problem) ([][]int, error) {
 
 // prompt is what the recipe asks, in tokens.
 func (g *Generator) prompt(p eval.Problem) []int {
-	return g.Run.Tokenizer.EncodePrompt(g.Recipe.Prompt(p))
+	return encodePrompt(g.Run, g.Recipe.Prompt(p), g.Chat)
+}
+
+// encodePrompt makes tokens of a prompt: with those that the tokenizer puts around a text,
+// unless it is that of a chat.
+func encodePrompt(run *experiment.Run, prompt string, chat bool) []int {
+	if chat {
+		return run.Tokenizer.Encode(prompt)
+	}
+	return run.Tokenizer.EncodePrompt(prompt)
 }
 
 // Options are what the sampler is told: the settings, and the recipe's stops.

@@ -18,6 +18,7 @@ import (
 // A trace is what a line tells of a sample beyond what every evaluation has.
 type trace struct {
 	prompt     string
+	chat       bool // the prompt has its special tokens
 	chain      string
 	chainIDs   []int
 	chainEnds  bool // the chain came to its end
@@ -41,6 +42,7 @@ type field struct {
 func (t *trace) fields() []field {
 	return []field{
 		{key: "prompt", value: &t.prompt, always: true},
+		{key: "chat", value: &t.chat},
 		{key: "chain", value: &t.chain, unread: true},
 		{key: "chain_ids", value: &t.chainIDs},
 		{key: "chain_ends", value: &t.chainEnds},
@@ -128,7 +130,7 @@ func (g *Generator) Line(p eval.Problem, s cot.Sample) (eval.Sample, error) {
 		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished || stopped,
 		ThinkSeconds: s.ThinkCost.Seconds, AnswerSeconds: s.AnswerCost.Seconds, ThinkFLOPs: s.ThinkCost.FLOPs, AnswerFLOPs: s.AnswerCost.FLOPs,
 	}
-	t := trace{prompt: g.Recipe.Prompt(p), chain: run.Tokenizer.Decode(s.Chain, true), chainIDs: s.Chain, chainEnds: s.ChainClosed,
+	t := trace{prompt: g.Recipe.Prompt(p), chat: g.Chat, chain: run.Tokenizer.Decode(s.Chain, true), chainIDs: s.Chain, chainEnds: s.ChainClosed,
 		answerIDs: s.Answer, endedBy: s.EndedBy, stopped: stopped && !s.Finished, thinking: g.Thinking}
 	if s.TokenLogProbs != nil {
 		t.alternates = logProbsOf(run, s.TokenLogProbs)
@@ -153,7 +155,7 @@ func Parse(run *experiment.Run, line eval.Sample) (cot.Sample, error) {
 	if err := t.read(line.Extra); err != nil {
 		return cot.Sample{}, err
 	}
-	s := cot.Sample{Prompt: run.Tokenizer.EncodePrompt(t.prompt), Chain: t.chainIDs, ChainClosed: t.chainEnds, Answer: t.answerIDs,
+	s := cot.Sample{Prompt: encodePrompt(run, t.prompt, t.chat), Chain: t.chainIDs, ChainClosed: t.chainEnds, Answer: t.answerIDs,
 		Finished: line.Finished && !t.stopped, EndedBy: t.endedBy}
 	switch {
 	case t.prompt == "":

@@ -153,18 +153,21 @@ func (t *Templates) addSpecial(object map[string]json.RawMessage) {
 	}
 }
 
+// Any says whether there is a template; a run of ours, which has no Templates, has none.
+func (t *Templates) Any() bool { return t != nil && len(t.Sources) > 0 }
+
 // Parse parses the template for a conversation with or without tools.
 func (t *Templates) Parse(withTools bool) (*Template, error) {
+	if !t.Any() {
+		return nil, errors.New("the model has no chat template")
+	}
 	source, ok := t.Sources["default"]
 	if withTools {
 		if forTools, has := t.Sources["tool_use"]; has {
 			source, ok = forTools, true
 		}
 	}
-	switch {
-	case len(t.Sources) == 0:
-		return nil, errors.New("the model has no chat template")
-	case !ok:
+	if !ok {
 		return nil, fmt.Errorf("the model has several chat templates (%s), none of which is called default",
 			strings.Join(slices.Sorted(maps.Keys(t.Sources)), ", "))
 	}

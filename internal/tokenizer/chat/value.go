@@ -30,6 +30,9 @@ type Dict struct {
 // NewList makes a list.
 func NewList(items ...Value) *List { return &List{items: items} }
 
+// Items are the values of a list.
+func (l *List) Items() []Value { return l.items }
+
 // NewDict makes a dict of keys and values in turn; keys are strings.
 func NewDict(pairs ...Value) *Dict {
 	d := &Dict{index: map[Value]int{}}

@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/generate"
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
+	"nfcot/internal/tokenizer/chat"
+)
+
+// chatTokens are what an answer of a chat on a terminal may take, if --max-tokens does not say.
+const chatTokens = 1024
+
+// chatOptions say how a conversation becomes a prompt.
+type chatOptions struct {
+	chat      bool
+	messages  string
+	system    string
+	variables []string
+	think     bool
+}
+
+func (o *chatOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "chat", Usage: "take --prompt for the user's message, put it into the model's own chat template, and answer as the assistant; without --prompt, on a terminal, chat", Destination: &o.chat},
+		&cli.StringFlag{Name: "messages", Usage: "answer the conversation in this `FILE`: a JSON list of {\"role\": …, \"content\": …}; -: stdin; implies --chat", Destination: &o.messages},
+		&cli.StringFlag{Name: "system", Usage: "`TEXT` of the system's message before the user's, with --chat", Destination: &o.system},
+		&cli.StringSliceFlag{Name: "template-arg", Usage: "a variable for the chat template, `KEY=VALUE`, where VALUE is JSON or else a text, as in enable_thinking=false; may be given several times", Action: func(_ *cli.Context, variables []string) error {
+			o.variables = variables
+			return nil
+		}},
+		&cli.BoolFlag{Name: "think", Usage: "short for --template-arg enable_thinking=true; default: what the template does", Destination: &o.think},
+	}
+}
+
+// checkChat finds flags of a chat that do not go together.
+func (o *chatOptions) checkChat(c *cli.Context) error {
+	switch {
+	case c.IsSet("messages") && (c.IsSet("prompt") || c.IsSet("system")):
+		return inputf("sample: --messages is the whole conversation; it excludes --prompt and --system")
+	case (c.IsSet("chat") || c.IsSet("messages")) && c.IsSet("bench"):
+		return inputf("sample: --chat and --messages exclude --bench; what a model is asked in a benchmark is its recipe's (--recipe)")
+	case c.IsSet("messages") && o.messages == "":
+		return inputf("sample: --messages is empty; give a file")
+	}
+	o.chat = o.chat || o.messages != ""
+	if o.think {
+		o.variables = append(o.variables, "enable_thinking=true")
+	}
+	if asked := c.IsSet("prompt") || c.IsSet("bench"); asked && !o.chat && (o.system != "" || len(o.variables) > 0) {
+		return inputf("sample: --system, --think and --template-arg go with --chat or --messages")
+	}
+	return nil
+}
+
+// chatPrompt is a conversation as its model reads it: that of a file, or of a prompt as the
+// user's message.
+func (e *env) chatPrompt(run *experiment.Run, o chatOptions, prompt string) (string, error) {
+	c, err := generate.NewChat(run, o.variables)
+	if err != nil {
+		return "", input(err)
+	}
+	messages := append(o.begin(), generate.Message("user", prompt))
+	if o.messages != "" {
+		text, err := e.readAll("--messages", o.messages)
+		if err != nil {
+			return "", err
+		}
+		if messages, err = generate.ParseMessages([]byte(text)); err != nil {
+			return "", inputf("--messages %s: %w", o.messages, err)
+		}
+	}
+	text, err := c.Prompt(messages)
+	return text, input(err)
+}
+
+// begin is how a conversation begins: with the system's message, if there is one.
+func (o *chatOptions) begin() []chat.Value {
+	if o.system == "" {
+		return nil
+	}
+	return []chat.Value{generate.Message("system", o.system)}
+}
+
+// readAll reads all of a file, or of stdin, as it is.
+func (e *env) readAll(flag, path string) (string, error) {
+	if path != ckpt.Stdin {
+		text, err := os.ReadFile(path)
+		return string(text), input(err)
+	}
+	text, err := io.ReadAll(e.stdin)
+	if err == nil && len(text) == 0 {
+		err = errors.New("standard input is empty; give a text")
+	}
+	if err != nil {
+		return "", inputf("sample: %s -: %w", flag, err)
+	}
+	return string(text), nil
+}
+
+// A session is a chat on a terminal.
+type session struct {
+	e        *env
+	g        *generate.Generator
+	chat     *generate.Chat
+	start    []chat.Value // of every conversation
+	messages []chat.Value
+	stop     atomic.Bool // the answer under way is to end
+}
+
+// converse chats on the terminal until its input ends or the user interrupts the wait for
+// it. Interrupting an answer ends the answer.
+func (e *env) converse(o sampleOptions, run *experiment.Run) error {
+	c, err := generate.NewChat(run, o.variables)
+	if err != nil {
+		return input(err)
+	}
+	if !e.terminal || e.json || o.out != "" {
+		return inputf("sample: nothing says what %s is to answer; give --prompt, --messages or --bench (on a terminal this is a chat)", o.model)
+	}
+	g, err := o.generator(run, bench.Plain("chat"), nil)
+	if err != nil {
+		return err
+	}
+	g.N, g.Chat = 1, true
+	if !o.limited {
+		g.MaxTokens = chatTokens
+	}
+	s := &session{e: e, g: g, chat: c, start: o.begin(), messages: o.begin()}
+	signal.Reset(os.Interrupt) // which ends the program everywhere else
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	e.say("chat with %s: Ctrl-C stops an answer, /clear begins anew, Ctrl-D or /exit ends", run.Dir)
+	lines := readLines(e.stdin)
+	for {
+		fmt.Fprint(e.stdout, "> ")
+		select {
+		case <-interrupts:
+			fmt.Fprintln(e.stdout)
+			return nil
+		case line, ok := <-lines:
+			switch strings.TrimSpace(line) {
+			case "":
+			case "/clear":
+				s.messages = s.start
+			case "/exit":
+				return nil
+			default:
+				if err := s.turn(line, interrupts); err != nil {
+					return err
+				}
+			}
+			if !ok {
+				fmt.Fprintln(e.stdout)
+				return nil
+			}
+		}
+	}
+}
+
+// readLines sends the lines of a stream, without their ends, until it ends.
+func readLines(r io.Reader) <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		in := bufio.NewReader(r)
+		for {
+			line, err := in.ReadString('\n')
+			if err == nil || line != "" {
+				lines <- strings.TrimRight(line, "\r\n")
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+// turn answers a message. One that leaves no room for an answer is taken back.
+func (s *session) turn(text string, interrupts <-chan os.Signal) error {
+	asked := append(s.messages[:len(s.messages):len(s.messages)], generate.Message("user", text))
+	prompt, err := s.chat.Prompt(asked)
+	if err != nil {
+		return input(err)
+	}
+	answered := make(chan struct{})
+	defer close(answered)
+	s.stop.Store(false)
+	go func() {
+		select {
+		case <-interrupts:
+			s.stop.Store(true)
+		case <-answered:
+		}
+	}()
+	o := s.g.Options()
+	stops := o.Stop
+	o.Stop = func(answer []int) bool { return s.stop.Load() || stops != nil && stops(answer) }
+	live := s.g.Live()
+	o.OnToken = func(_ *cot.Sample, token int) { fmt.Fprint(s.e.stdout, live.Next(token)) }
+	samples, err := s.g.All(s.e.ctx, []eval.Problem{{TaskID: "this message", Prompt: prompt}}, o)
+	if errors.As(err, new(generate.TooLong)) {
+		s.e.say("%s; /clear begins a new conversation", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	answer, stopped := s.g.Answer(samples[0])
+	if !stopped {
+		fmt.Fprint(s.e.stdout, live.Rest())
+	}
+	fmt.Fprintln(s.e.stdout)
+	if !samples[0].Finished && !stopped && !s.stop.Load() {
+		s.e.say("the answer was cut off: it reached --max-tokens or the model's last position")
+	}
+	s.messages = append(asked, generate.Message("assistant", answer))
+	s.g.Seed++
+	return nil
+}
