@@ -2,6 +2,7 @@ package cot
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -58,12 +59,13 @@ type VAE struct {
 	Config    VAEConfig
 	Vocab     int // of its tokenizer
 	EOS       int
+	Rows      []int     // tokens that the linear encoder has vectors for, ascending; nil: all
 	Mean, Std []float32 // [D], of the posterior means over the training set
 
 	terms Terms // of the last loss
 
 	// The linear encoder.
-	table, tableBias, tableLogVar *tensor.Tensor // [Length·V, D], [D], [D]
+	table, tableBias, tableLogVar *tensor.Tensor // [Length·rows, D], [D], [D]
 	// The transformer encoders.
 	encEmbed, memory                   *tensor.Tensor // [V, H], [K, H]
 	encoder                            *transformer.Trunk
@@ -72,15 +74,38 @@ type VAE struct {
 	decoder                            *transformer.Trunk
 }
 
-// NewVAE makes the parameters of a VAE over a vocabulary.
-func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int) *VAE {
-	v := &VAE{Params: p, Config: c, EOS: eos, Vocab: vocab, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
+// largeVocab is where the table of the linear encoder stops to have a vector for every token
+// at every position: with the 49,152 tokens of a model of others it would take 164 MB, and
+// twice that for its moments, of which chains use a few thousandths.
+const largeVocab = 8192
+
+// RowsFor are the tokens that the linear encoder needs vectors for: those that occur in
+// chains if the vocabulary is large, or else nil, all.
+func RowsFor(vocab int, chains [][][]int) []int {
+	if vocab <= largeVocab {
+		return nil
+	}
+	occurs := map[int]bool{}
+	for _, segments := range chains {
+		for _, s := range segments {
+			for _, id := range s {
+				occurs[id] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(occurs))
+}
+
+// NewVAE makes the parameters of a VAE over a vocabulary. rows are the tokens that the
+// linear encoder has vectors for, ascending; nil: all.
+func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int, rows []int) *VAE {
+	v := &VAE{Params: p, Config: c, EOS: eos, Vocab: vocab, Rows: rows, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
 	hd := c.Hidden / c.Heads
 	shape := transformer.Config{Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.Heads, HeadDim: hd, FFN: 2 * c.Hidden,
 		Vocab: vocab, Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}
 	const startLogVar = -2
 	if c.Encoder == "linear" {
-		v.table = p.Normal("encoder.table", 0.5, c.Length*vocab, c.D)
+		v.table = p.Normal("encoder.table", 0.5, c.Length*v.vectors(), c.D)
 		v.tableBias = p.Const("encoder.bias", 0, c.D)
 		v.tableLogVar = p.Const("encoder.log_var", startLogVar, c.D)
 	} else {
@@ -95,6 +120,24 @@ func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int) *VAE {
 	v.codeIn, v.codeInBias = p.Normal("decoder.code_in.weight", 1/math.Sqrt(float64(c.D)), c.Hidden, c.D), p.Const("decoder.code_in.bias", 0, c.Hidden)
 	v.decoder = transformer.NewTrunk(p.Sub("decoder"), shape)
 	return v
+}
+
+// vectors is the number of tokens that the linear encoder has vectors for.
+func (v *VAE) vectors() int {
+	if v.Rows == nil {
+		return v.Vocab
+	}
+	return len(v.Rows)
+}
+
+// row is the row of the table that a token has at a position, false for a token that has
+// none.
+func (v *VAE) row(pos, id int) (int, bool) {
+	found := true
+	if v.Rows != nil {
+		id, found = slices.BinarySearch(v.Rows, id)
+	}
+	return pos*v.vectors() + id, found
 }
 
 // Cut divides a chain into K segments of tokens; short chains leave the last
@@ -156,7 +199,9 @@ func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tenso
 		var at, owner []int
 		for i, p := range v.parts(chains) {
 			for pos, id := range p.tokens {
-				at, owner = append(at, pos*v.Vocab+id), append(owner, i)
+				if row, ok := v.row(pos, id); ok {
+					at, owner = append(at, row), append(owner, i)
+				}
 			}
 		}
 		sum := t.SumBy(t.Gather(v.table, at), owner, n)

@@ -17,7 +17,7 @@ func vaeConfig(encoder, segments string) VAEConfig {
 	return VAEConfig{K: 3, D: 2, Encoder: encoder, Segments: segments, Length: 4, Noise: 0.3, Beta: 0.1, Hidden: 8, Layers: 1, Heads: 2}
 }
 
-func newVAE(c VAEConfig) *VAE { return NewVAE(tensor.NewParams(1), c, vaeVocab, vaeEOS) }
+func newVAE(c VAEConfig) *VAE { return NewVAE(tensor.NewParams(1), c, vaeVocab, vaeEOS, nil) }
 
 func shakenVAE(c VAEConfig) *VAE {
 	v := newVAE(c)
@@ -446,5 +446,39 @@ func TestLinearCodesAddUp(t *testing.T) {
 			}
 		}
 		tensortest.Forward.Check(t, fmt.Sprintf("code %d", k), mu.Row(k), want)
+	}
+}
+
+// Of a large vocabulary the linear encoder has vectors only for the tokens that occur; they
+// are used as in the table of all tokens, and others count for nothing.
+func TestVAERows(t *testing.T) {
+	c := vaeConfig("linear", "lines")
+	chains := chainsOf(t, c)
+	if rows := RowsFor(vaeVocab, chains); rows != nil {
+		t.Errorf("of a small vocabulary %v have vectors, want all", rows)
+	}
+	rows := RowsFor(largeVocab+1, chains)
+	if want := []int{5, 6, 7, 8, 9, 10, 11}; !slices.Equal(rows, want) {
+		t.Fatalf("%v have vectors, want %v", rows, want)
+	}
+	whole, some := shakenVAE(c), NewVAE(tensor.NewParams(1), c, vaeVocab, vaeEOS, rows)
+	if got, want := some.table.Rows(), c.Length*len(rows); got != want {
+		t.Fatalf("%d rows, want %d", got, want)
+	}
+	for pos := range c.Length {
+		for i, id := range rows {
+			copy(some.table.Row(pos*len(rows)+i), whole.table.Row(pos*vaeVocab+id))
+		}
+	}
+	copy(some.tableBias.Data, whole.tableBias.Data)
+	want, _ := whole.Encode(nil, chains)
+	got, _ := some.Encode(nil, chains)
+	if !slices.Equal(got.Data, want.Data) {
+		t.Errorf("means %v, want %v", got.Data, want.Data)
+	}
+	with, _ := some.Encode(nil, [][][]int{{{5, 6, 4}, {}, {}}})
+	without, _ := some.Encode(nil, [][][]int{{{5, 6}, {}, {}}})
+	if !slices.Equal(with.Data, without.Data) {
+		t.Errorf("a token without a vector counts: %v, want %v", with.Data, without.Data)
 	}
 }

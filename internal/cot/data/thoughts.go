@@ -121,7 +121,15 @@ func SaveVAE(path string, v *cot.VAE) error {
 	if err != nil {
 		return err
 	}
-	return ckpt.Write(path, tensors, map[string]string{"vae": string(config), "vocab": fmt.Sprint(v.Vocab), "eos": fmt.Sprint(v.EOS)})
+	meta := map[string]string{"vae": string(config), "vocab": fmt.Sprint(v.Vocab), "eos": fmt.Sprint(v.EOS)}
+	if v.Rows != nil {
+		rows, err := json.Marshal(v.Rows)
+		if err != nil {
+			return err
+		}
+		meta["rows"] = string(rows)
+	}
+	return ckpt.Write(path, tensors, meta)
 }
 
 // LoadVAE reads what SaveVAE wrote.
@@ -146,7 +154,13 @@ func LoadVAE(path string) (*cot.VAE, error) {
 	if c.Length < 1 || vocab < 1 || eos < 0 || eos >= vocab {
 		return nil, fmt.Errorf("%s: metadata: length is %d, vocab %d and eos %d; expected a positive length and an eos below the vocab", path, c.Length, vocab, eos)
 	}
-	v := cot.NewVAE(tensor.NewParams(0), c, vocab, eos)
+	var rows []int
+	if text, ok := meta["rows"]; ok {
+		if err := json.Unmarshal([]byte(text), &rows); err != nil || len(rows) == 0 || !slices.IsSorted(rows) || rows[0] < 0 || rows[len(rows)-1] >= vocab {
+			return nil, fmt.Errorf("%s: metadata: rows is %.40s; expected token ids below %d, ascending", path, text, vocab)
+		}
+	}
+	v := cot.NewVAE(tensor.NewParams(0), c, vocab, eos, rows)
 	if err := v.Params.Load(f, ""); err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func newRun(t *testing.T, method string) *Run {
 	}
 	r := &Run{Dir: filepath.Join(t.TempDir(), "run"), Experiment: x, Tokenizer: tok, Model: NewModel(x.Config, special)}
 	if x.method().Codes {
-		r.VAE = cot.NewVAE(tensor.NewParams(3), cot.VAEConfig{K: 2, D: 2, Encoder: "local", Segments: "lines", Length: 3, Hidden: 8, Layers: 1, Heads: 2}, x.Model.Vocab, special.EOS)
+		r.VAE = cot.NewVAE(tensor.NewParams(3), cot.VAEConfig{K: 2, D: 2, Encoder: "local", Segments: "lines", Length: 3, Hidden: 8, Layers: 1, Heads: 2}, x.Model.Vocab, special.EOS, nil)
 		copy(r.VAE.Mean, []float32{0.5, -1})
 	}
 	return r

@@ -135,7 +135,7 @@ func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Lo
 // it with the standardised codes [n·K, D] of all chains.
 func trainVAE(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos int, report func(step int, loss cot.Loss)) (*cot.VAE, *tensor.Tensor, error) {
 	params := tensor.NewParams(c.Seed)
-	v := cot.NewVAE(params, c.VAE, vocab, eos)
+	v := cot.NewVAE(params, c.VAE, vocab, eos, cot.RowsFor(vocab, chains))
 	optimizer := tensor.NewAdamW(params)
 	optimizer.Decay = 0.01
 	stage := experiment.Stage{Steps: c.Steps, LR: c.LR, Warmup: min(50, c.Steps/4)}

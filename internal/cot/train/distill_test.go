@@ -69,7 +69,7 @@ func TestDistill(t *testing.T) {
 // time.
 func TestMeans(t *testing.T) {
 	c, _ := tinyDistill()
-	v := cot.NewVAE(tensor.NewParams(1), c.VAE, 20, 0)
+	v := cot.NewVAE(tensor.NewParams(1), c.VAE, 20, 0, nil)
 	var chains [][][]int
 	for _, ex := range examples(300) {
 		chains = append(chains, ex.Steps)
