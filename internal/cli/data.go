@@ -16,12 +16,8 @@ type dataOptions struct {
 	out          string
 }
 
-func defaultData() dataOptions {
-	return dataOptions{bench: "minicode", split: "train", n: 4000, seed: 1}
-}
-
 func (e *env) data() *cli.Command {
-	o := defaultData()
+	o := dataOptions{bench: "minicode", split: "train", n: 4000, seed: 1}
 	return e.command(&cli.Command{
 		Name:  "data",
 		Usage: "write examples (train, dev) or problems (test) of the embedded benchmark as JSON lines",

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +13,11 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
+	"nfcot/internal/cot/study"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/harness"
+	"nfcot/internal/page"
 	"nfcot/internal/progress"
 )
 
@@ -45,10 +50,51 @@ func (e *env) demo() *cli.Command {
 	})
 }
 
-// A demoRow is a method's line in the demo's table.
-type demoRow struct {
-	Method string `json:"method"`
-	eval.Report
+// A demoStage is some commands, and what the demo says they are for.
+type demoStage struct {
+	title    string
+	commands [][]string
+}
+
+// in is a file of the demo's.
+func (o demoOptions) in(name string) string { return filepath.Join(o.out, name) }
+
+// stages are what the demo does.
+func (o demoOptions) stages() []demoStage {
+	seed, steps := fmt.Sprint(o.seed), train.DefaultDistill().Steps
+	if o.quick {
+		steps /= 20
+	}
+	stages := []demoStage{
+		{"Problems of the embedded benchmark: fold some steps into one expression.", [][]string{
+			{"data", "--split", "train", "--seed", seed, "-o", o.in("train.jsonl")},
+			{"data", "--split", "test", "-n", "200", "--seed", seed, "-o", o.in("test.jsonl")},
+		}},
+		{"A tokenizer for them.", [][]string{
+			{"tokenize", "train", "--in", o.in("train.jsonl"), "-o", o.in("tokenizer")},
+		}},
+		{"A VAE that turns each line of a chain of thought into a vector.", [][]string{
+			{"distill", "--data", o.in("train.jsonl"), "--tokenizer", o.in("tokenizer"), "--steps", fmt.Sprint(steps), "--seed", seed, "-o", o.in("thoughts")},
+		}},
+	}
+	for _, m := range demoMethods {
+		stages = append(stages, demoStage{m.name + ": train, then run its programs.", [][]string{
+			slices.Concat([]string{"train", "--method", m.method, "--thoughts", o.in("thoughts"), "--set", "seed=" + seed}, o.fewerSteps(m.method), []string{"-o", o.in(m.method)}),
+			{"eval", "--bench", o.in("test.jsonl"), "--model", o.in(m.method), "--seed", seed, "--shard", "0/1", "-o", o.in("eval-" + m.method)},
+		}})
+	}
+	return stages
+}
+
+// fewerSteps are the flags that make a quick demo's training short.
+func (o demoOptions) fewerSteps(method string) (flags []string) {
+	stages := experiment.Default(method).Stages
+	for id, s := range stages.All() {
+		if o.quick && s.Steps > 0 {
+			flags = append(flags, "--set", fmt.Sprintf("stages.%s.steps=%d", id, s.Steps/20))
+		}
+	}
+	return flags
 }
 
 func (e *env) runDemo(o demoOptions) error {
@@ -57,125 +103,77 @@ func (e *env) runDemo(o demoOptions) error {
 	if err := ckpt.WriteDir(o.out, func(string) error { return nil }); err != nil {
 		return input(err)
 	}
-	in := func(name string) string { return filepath.Join(o.out, name) }
-	quiet := *e // the stages' own results are not the demo's
-	quiet.stdout, quiet.json = discard{}, false
-
-	e.say("\n1. Problems of the embedded benchmark: fold some steps into one expression.\n   nfcot data --split train --seed %d -o %s; nfcot data --split test -n 200 --seed %d -o %s", o.seed, in("train.jsonl"), o.seed, in("test.jsonl"))
-	data := defaultData()
-	data.seed, data.out = o.seed, in("train.jsonl")
-	if err := quiet.runData(data); err != nil {
-		return err
+	var common []string
+	if e.quiet {
+		common = append(common, "--quiet")
 	}
-	data.split, data.n, data.out = "test", 200, in("test.jsonl")
-	if err := quiet.runData(data); err != nil {
-		return err
+	if e.threads > 0 {
+		common = append(common, "--threads", fmt.Sprint(e.threads))
 	}
-
-	e.say("\n2. A tokenizer for them.\n   nfcot tokenize train --in %s -o %s", in("train.jsonl"), in("tokenizer"))
-	tokenize := defaultTokenizeTrain()
-	tokenize.in, tokenize.out = []string{in("train.jsonl")}, in("tokenizer")
-	if err := quiet.runTokenizeTrain(tokenize); err != nil {
-		return err
-	}
-
-	distill := distillOptions{DistillConfig: train.DefaultDistill(), data: in("train.jsonl"), tokenizer: in("tokenizer"), out: in("thoughts")}
-	distill.Seed = o.seed
-	if o.quick {
-		distill.Steps /= 20
-	}
-	e.say("\n3. A VAE that turns each line of a chain of thought into a vector.\n   nfcot distill --data %s --tokenizer %s --steps %d --seed %d -o %s", in("train.jsonl"), in("tokenizer"), distill.Steps, o.seed, in("thoughts"))
-	if err := quiet.runDistill(distill); err != nil {
-		return err
-	}
-
-	var rows []demoRow
-	for i, m := range demoMethods {
-		row, err := e.demoMethod(o, i+4, m.method, m.name)
-		if err != nil {
-			return err
+	for i, stage := range o.stages() {
+		var lines []string
+		for c := range stage.commands {
+			stage.commands[c] = slices.Concat([]string{"nfcot"}, stage.commands[c], common)
+			lines = append(lines, study.ShellLine(stage.commands[c]))
 		}
-		rows = append(rows, row)
+		e.say("\n%d. %s\n   %s", i+1, stage.title, strings.Join(lines, "; "))
+		for _, args := range stage.commands {
+			// The stages' own results are not the demo's.
+			own := &env{ctx: e.ctx, stdin: e.stdin, stdout: io.Discard, stderr: e.stderr}
+			if err := own.app().RunContext(e.ctx, args); err != nil {
+				return err
+			}
+		}
 	}
-	if err := e.printDemo(o, rows); err != nil {
+	if err := e.printDemo(o); err != nil {
 		return err
 	}
 	e.say("\nAll files are in %s; it took %s.", o.out, progress.Round(time.Since(start)))
 	return nil
 }
 
-// demoMethod trains a method and judges it.
-func (e *env) demoMethod(o demoOptions, number int, method, name string) (demoRow, error) {
-	in := func(name string) string { return filepath.Join(o.out, name) }
-	quiet := *e
-	quiet.stdout, quiet.json = discard{}, false
-	t := defaultTrain()
-	t.Method, t.Source.Thoughts, t.out = method, in("thoughts"), in(method)
-	t.Set = []string{fmt.Sprintf("seed=%d", o.seed)}
-	if o.quick {
-		stages := experiment.Default(method).Stages
-		for i, s := range stages.All() {
-			if s.Steps > 0 {
-				t.Set = append(t.Set, fmt.Sprintf("stages.%s.steps=%d", i, s.Steps/20))
-			}
-		}
-	}
-	e.say("\n%d. %s: train, then run its programs.\n   nfcot train --method %s --thoughts %s --set %s -o %s; nfcot eval --bench %s --model %s --seed %d -o %s",
-		number, name, method, in("thoughts"), strings.Join(t.Set, " --set "), in(method), in("test.jsonl"), in(method), o.seed, in("eval-"+method))
-	if err := quiet.runTrain(t); err != nil {
-		return demoRow{}, err
-	}
-	v := defaultEval()
-	v.bench, v.model, v.out, v.Seed = in("test.jsonl"), in(method), in("eval-"+method), o.seed
-	x, err := quiet.runEval(v)
-	if err != nil {
-		return demoRow{}, err
-	}
-	return demoRow{name, x.Report}, nil
+// A demoRow is a method's line in the demo's table.
+type demoRow struct {
+	Method string `json:"method"`
+	eval.Report
 }
 
-// discard is a stdout nobody reads.
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-
-func (e *env) printDemo(o demoOptions, rows []demoRow) error {
-	if e.json {
-		for _, r := range rows {
-			if err := e.printJSON(r); err != nil {
-				return err
-			}
+func (e *env) printDemo(o demoOptions) error {
+	var rows []demoRow
+	table := page.Table{Header: []string{"method", "pass@1 [95 % interval]", "pass@8", "reasoning positions", "seconds a sample"}}
+	var last *harness.Evaluation // that of NF-CoT
+	for _, m := range demoMethods {
+		x, err := harness.ReadEvaluation(o.in("eval-" + m.method))
+		if err != nil {
+			return err
 		}
-		return nil
+		seconds := *x.ThinkSeconds + *x.AnswerSeconds
+		rows, last = append(rows, demoRow{m.name, x.Report}), x
+		table.Rows = append(table.Rows, []string{m.name, x.PassAtK[0].Percent(), x.PassAtK[1].Percent(), page.Number("%.1f", x.ReasoningPositions), fmt.Sprintf("%.4f", seconds)})
 	}
-	var cells [][]string
-	for _, r := range rows {
-		seconds := *r.ThinkSeconds + *r.AnswerSeconds
-		cells = append(cells, []string{r.Method, r.PassAtK[0].Percent(), r.PassAtK[1].Percent(), number(r.ReasoningPositions, "%.1f"), fmt.Sprintf("%.4f", seconds)})
+	if e.json {
+		return printLines(e, rows)
 	}
 	fmt.Fprintln(e.stdout)
-	e.printTable([]string{"method", "pass@1 [95 % interval]", "pass@8", "reasoning positions", "seconds a sample"}, cells)
-	return e.showSample(filepath.Join(o.out, "nfcot"), filepath.Join(o.out, "eval-nfcot", "verdicts.jsonl"))
+	if err := table.WriteText(e.stdout); err != nil {
+		return err
+	}
+	return e.showSample(o.in("nfcot"), last)
 }
 
-// showSample shows one problem as the model thought about it: the first sample
-// that was judged.
-func (e *env) showSample(model, verdicts string) error {
+// showSample shows one problem as the model thought about it: the first sample of its
+// evaluation.
+func (e *env) showSample(model string, x *harness.Evaluation) error {
 	run, err := experiment.Open(model, nil)
 	if err != nil {
 		return err
 	}
-	for v, err := range ckpt.ReadJSONL[eval.Verdict](verdicts) {
-		if err != nil {
-			return err
-		}
-		s, err := generate.Parse(run, v.Sample)
-		if err != nil {
-			return fmt.Errorf("%s: %w", verdicts, err)
-		}
-		fmt.Fprintf(e.stdout, "\nOne problem, %s: the thoughts are vectors, read back here by the VAE's decoder.\n\n%s", v.TaskID, indent(run.Tokenizer.Decode(s.Prompt, true)))
-		fmt.Fprintf(e.stdout, "%s%s\n    verdict: %s\n", indent(generate.Thinking(run, s)), indent(strings.TrimSuffix(v.Completion, "\n")), v.Result)
-		break
+	v := x.Verdicts[0]
+	text, err := generate.Transcript(run, v.Sample)
+	if err != nil {
+		return fmt.Errorf("%s: %w", x.Dir, err)
 	}
+	fmt.Fprintf(e.stdout, "\nOne problem, %s: the thoughts are vectors, read back here by the VAE's decoder.\n\n%s", v.TaskID, indent(text))
+	fmt.Fprintf(e.stdout, "\n    verdict: %s\n", v.Result)
 	return nil
 }

@@ -30,12 +30,8 @@ type evalOptions struct {
 	out        string
 }
 
-func defaultEval() evalOptions {
-	return evalOptions{samplingOptions: defaultSampling(), executorOptions: defaultExecutor(), k: "1,8", shard: harness.Whole, out: "eval"}
-}
-
 func (e *env) eval() *cli.Command {
-	o := defaultEval()
+	o := evalOptions{samplingOptions: defaultSampling(), executorOptions: defaultExecutor(), k: "1,8", out: "eval"}
 	var shard string
 	flags := append(o.samplingOptions.flags(), o.executorOptions.flags()...)
 	return e.command(&cli.Command{

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/probe"
+	"nfcot/internal/page"
 )
 
 func (e *env) probeOracle() *cli.Command {
@@ -43,7 +44,7 @@ func (e *env) printOracle(x *probe.Comparison) {
 	fmt.Fprintln(e.stdout)
 	var rows [][]string
 	for _, t := range x.Thoughts {
-		rows = append(rows, []string{fmt.Sprint(t.Thought), number(t.Sigma, "%.3f"), fmt.Sprintf("%.1f %%", 100*t.Right), fmt.Sprintf("%.1f %%", 100*t.FirstWrong)})
+		rows = append(rows, []string{fmt.Sprint(t.Thought), page.Number("%.3f", t.Sigma), fmt.Sprintf("%.1f %%", 100*t.Right), fmt.Sprintf("%.1f %%", 100*t.FirstWrong)})
 	}
 	e.printTable([]string{"sampled thought", "sigma", "right", "first wrong"}, rows)
 }

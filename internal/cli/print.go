@@ -16,6 +16,16 @@ func (e *env) printJSON(v any) error {
 	return out.Encode(v)
 }
 
+// printLines writes values to stdout, a line of JSON each.
+func printLines[T any](e *env, values []T) error {
+	for _, v := range values {
+		if err := e.printJSON(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // printTable writes rows under a header to stdout, which keeps its errors.
 func (e *env) printTable(header []string, rows [][]string) {
 	page.Table{Header: header, Rows: rows}.WriteText(e.stdout)
@@ -42,12 +52,4 @@ func (e *env) printEvaluation(x *harness.Evaluation, perProblem bool) error {
 		fmt.Fprintln(e.stdout)
 	}
 	return x.Table().WriteText(e.stdout)
-}
-
-// number formats a mean that may be missing.
-func number(v *float64, format string) string {
-	if v == nil {
-		return "-"
-	}
-	return fmt.Sprintf(format, *v)
 }

@@ -24,8 +24,6 @@ type tokenizeTrainOptions struct {
 	out       string
 }
 
-func defaultTokenizeTrain() tokenizeTrainOptions { return tokenizeTrainOptions{vocabSize: 512} }
-
 type tokenizeOptions struct {
 	tokenizer, in string
 	addSpecial    bool // encode: what the tokenizer's template puts around a text
@@ -33,7 +31,7 @@ type tokenizeOptions struct {
 
 func (e *env) tokenize() *cli.Command {
 	var in cli.StringSlice
-	o := defaultTokenizeTrain()
+	o := tokenizeTrainOptions{vocabSize: 512}
 	var encode, decode tokenizeOptions
 	flags := func(o *tokenizeOptions) []cli.Flag {
 		return []cli.Flag{

@@ -20,12 +20,8 @@ type trainOptions struct {
 	out    string
 }
 
-func defaultTrain() trainOptions {
-	return trainOptions{Request: experiment.Request{Source: experiment.Source{Stage: experiment.AllStages}}}
-}
-
 func (e *env) train() *cli.Command {
-	o := defaultTrain()
+	var o trainOptions
 	var set cli.StringSlice
 	var stage string
 	return e.command(&cli.Command{

@@ -48,6 +48,14 @@ func cells(texts []string) table.Row {
 	return row
 }
 
+// Number is a number as a cell of a table: - where there is none.
+func Number(format string, v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf(format, *v)
+}
+
 // WriteText writes the document without its figures, for a terminal.
 func (d Document) WriteText(w io.Writer) error {
 	var b strings.Builder

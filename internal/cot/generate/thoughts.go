@@ -6,6 +6,7 @@ import (
 
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/eval"
 	"nfcot/internal/tensor"
 )
 
@@ -34,4 +35,14 @@ func Thinking(run *experiment.Run, s cot.Sample) string {
 		b.WriteString("# " + strings.TrimSuffix(line, "\n") + "\n")
 	}
 	return b.String()
+}
+
+// Transcript is a line of samples.jsonl as people read it: prompt, thinking and answer. It
+// fails for lines that Parse does not read.
+func Transcript(run *experiment.Run, line eval.Sample) (string, error) {
+	s, err := Parse(run, line)
+	if err != nil {
+		return "", err
+	}
+	return run.Tokenizer.Decode(s.Prompt, true) + Thinking(run, s) + strings.TrimSuffix(line.Completion, "\n"), nil
 }

@@ -230,13 +230,19 @@ func (j Job) Shell() string {
 	if j.first {
 		words = append(words, "mkdir -p", quoted(filepath.Dir(j.out)), "&&")
 	}
-	words = append(words, "nfcot")
-	for _, arg := range j.Args {
-		words = append(words, quoted(arg))
-	}
+	words = append(words, "nfcot", ShellLine(j.Args))
 	for _, c := range j.Steps {
 		count := fmt.Sprintf("$(nfcot study steps --budget %g %s %s)", c.Budget, quoted(c.Run), quoted(c.Share.String()))
 		words = append(words, "--set", `"`+c.setting(count)+`"`)
+	}
+	return strings.Join(words, " ")
+}
+
+// ShellLine is a command as a line for a shell.
+func ShellLine(args []string) string {
+	var words []string
+	for _, arg := range args {
+		words = append(words, quoted(arg))
 	}
 	return strings.Join(words, " ")
 }
