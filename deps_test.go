@@ -48,15 +48,15 @@ var mayImport = map[string][]string{
 	"internal/cot":            {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead"},
 	"internal/cot/data":       {"internal/cot", "internal/tensor", "internal/tokenizer", "internal/ckpt"},
 	"internal/cot/experiment": {"internal/cot", "internal/cot/data", "internal/tensor", "internal/tensor/kernel", "internal/transformer",
-		"internal/nfhead", "internal/tokenizer", "internal/tokenizer/chat", "internal/ckpt", "internal/ckpt/gguf"},
+		"internal/nfhead", "internal/tokenizer", "internal/tokenizer/chat", "internal/page", "internal/ckpt", "internal/ckpt/gguf"},
 	"internal/cot/minicode": {"internal/cot", "internal/eval", "internal/eval/bench"},
-	"internal/cot/speed":    {"internal/cot", "internal/transformer", "internal/tensor", "internal/tensor/kernel"},
+	"internal/cot/speed":    {"internal/cot", "internal/transformer", "internal/tensor", "internal/tensor/kernel", "internal/page"},
 	"internal/cot/train": {"internal/cot", "internal/cot/data", "internal/cot/experiment", "internal/tensor", "internal/tensor/kernel", "internal/tokenizer",
 		"internal/ckpt"},
-	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/eval", "internal/eval/bench", "internal/tensor", "internal/tokenizer",
-		"internal/tokenizer/chat"},
+	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/eval", "internal/eval/bench", "internal/page", "internal/tensor",
+		"internal/tokenizer", "internal/tokenizer/chat"},
 	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/eval", "internal/eval/bench",
-		"internal/tensor"},
+		"internal/page", "internal/tensor"},
 	"internal/cot/study":   {"internal/cot", "internal/cot/experiment", "internal/cot/probe", "internal/eval", "internal/eval/harness", "internal/page", "internal/ckpt"},
 	"internal/cli":         {anything},
 	"scripts/random_model": {"internal/ckpt", "internal/ckpt/half", "internal/tensor", "internal/transformer"},
@@ -93,8 +93,9 @@ var homes = map[string][]string{
 // files calls yield with each file of this module outside tests, for any system, and
 // with its folder. Folders whose name begins with _ or . and other modules do not
 // count.
-func files(t *testing.T, mode parser.Mode, yield func(dir string, parsed *ast.File)) {
+func files(t *testing.T, mode parser.Mode, yield func(dir string, set *token.FileSet, parsed *ast.File)) {
 	t.Helper()
+	set := token.NewFileSet()
 	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -105,9 +106,9 @@ func files(t *testing.T, mode parser.Mode, yield func(dir string, parsed *ast.Fi
 		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 			return nil
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, mode)
+		parsed, err := parser.ParseFile(set, file, nil, mode)
 		if err == nil {
-			yield(path.Dir(filepath.ToSlash(file)), parsed)
+			yield(path.Dir(filepath.ToSlash(file)), set, parsed)
 		}
 		return err
 	})
@@ -120,7 +121,7 @@ func files(t *testing.T, mode parser.Mode, yield func(dir string, parsed *ast.Fi
 func imports(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
-	files(t, parser.ImportsOnly, func(dir string, parsed *ast.File) {
+	files(t, parser.ImportsOnly, func(dir string, _ *token.FileSet, parsed *ast.File) {
 		for _, spec := range parsed.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
@@ -182,7 +183,7 @@ func TestOnlyTheCommandLineSpeaks(t *testing.T) {
 		"os":  {"Stdout", "Stderr", "Args"},
 		"fmt": {"Print", "Printf", "Println"},
 	}
-	files(t, 0, func(dir string, parsed *ast.File) {
+	files(t, 0, func(dir string, _ *token.FileSet, parsed *ast.File) {
 		if speaks(dir) {
 			return
 		}

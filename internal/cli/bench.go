@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -38,14 +37,5 @@ func (e *env) runBench(o speed.Options) error {
 	if err != nil {
 		return err
 	}
-	if e.json {
-		return e.printJSON(r)
-	}
-	fmt.Fprintf(e.stdout, "%s, %d threads: %.0f GFLOP/s of float32 multiply-adds, %.1f GB/s from memory\n\n", r.ISA, r.Threads, r.FLOPs, r.Bandwidth)
-	var rows [][]string
-	for _, m := range r.Results {
-		rows = append(rows, []string{m.Group, m.Name, m.Speed(), fmt.Sprintf("%.0f %% of %s", 100*m.Share, m.Limit)})
-	}
-	e.printTable([]string{"what", "shape", "speed", "share of the peak"}, rows)
-	return nil
+	return e.print(r)
 }

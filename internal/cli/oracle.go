@@ -1,12 +1,7 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/urfave/cli/v2"
-
-	"nfcot/internal/cot/probe"
-	"nfcot/internal/page"
 )
 
 func (e *env) probeOracle() *cli.Command {
@@ -33,18 +28,5 @@ func (e *env) runOracle(o probeOptions) error {
 	if err != nil {
 		return err
 	}
-	return e.printProbe(o.out, found, func() { e.printOracle(found) })
-}
-
-func (e *env) printOracle(x *probe.Comparison) {
-	row := func(name string, r probe.Answers) []string {
-		return []string{name, passOneCell(r.PassOne), fmt.Sprintf("%.1f %%", 100*r.ChainsRight)}
-	}
-	e.printTable([]string{"thoughts", "pass@1", "chains read back right"}, [][]string{row("sampled", x.Sampled), row("of the true chain", x.Oracle)})
-	fmt.Fprintln(e.stdout)
-	var rows [][]string
-	for _, t := range x.Thoughts {
-		rows = append(rows, []string{fmt.Sprint(t.Thought), page.Number("%.3f", t.Sigma), fmt.Sprintf("%.1f %%", 100*t.Right), fmt.Sprintf("%.1f %%", 100*t.FirstWrong)})
-	}
-	e.printTable([]string{"sampled thought", "sigma", "right", "first wrong"}, rows)
+	return e.printProbe(o.out, found)
 }

@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-
-	"nfcot/internal/cot/probe"
 )
 
 type perturbOptions struct {
@@ -44,18 +41,7 @@ func (e *env) runPerturb(o perturbOptions) error {
 	if err != nil {
 		return err
 	}
-	return e.printProbe(o.out, found, func() { e.printPerturbation(found) })
-}
-
-func (e *env) printPerturbation(p *probe.Perturbation) {
-	var rows [][]string
-	for _, s := range p.Scales {
-		rows = append(rows, []string{
-			fmt.Sprintf("%g", s.Scale), fmt.Sprintf("%.3f", s.Cosine), passOneCell(s.PassOne),
-			fmt.Sprintf("%.3f", s.Agreement), fmt.Sprintf("%.3f", s.Exact),
-		})
-	}
-	e.printTable([]string{"scale", "cosine", "pass@1", "same verdict", "same text"}, rows)
+	return e.printProbe(o.out, found)
 }
 
 // parseScales reads the scales of the noise.

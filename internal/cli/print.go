@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"nfcot/internal/eval/harness"
@@ -14,6 +15,19 @@ func (e *env) printJSON(v any) error {
 	out := json.NewEncoder(e.stdout)
 	out.SetEscapeHTML(false)
 	return out.Encode(v)
+}
+
+// A result is what a command found: an object of JSON, or text for people.
+type result interface {
+	WriteText(io.Writer) error
+}
+
+// print writes a result to stdout.
+func (e *env) print(r result) error {
+	if e.json {
+		return e.printJSON(r)
+	}
+	return r.WriteText(e.stdout)
 }
 
 // printLines writes values to stdout, a line of JSON each.

@@ -90,22 +90,12 @@ func (e *env) watchProbe() func(probe.Progress) {
 	}
 }
 
-// printProbe writes what a probe found to a file, if one is named, and to stdout:
-// as JSON, or as print does.
-func (e *env) printProbe(out string, found any, print func()) error {
+// printProbe writes what a probe found to a file, if one is named, and to stdout.
+func (e *env) printProbe(out string, found result) error {
 	if out != "" {
 		if err := ckpt.WriteJSON(out, found); err != nil {
 			return err
 		}
 	}
-	if e.json {
-		return e.printJSON(found)
-	}
-	print()
-	return nil
-}
-
-// passOneCell is pass@1 as tables have it.
-func passOneCell(p probe.PassOne) string {
-	return eval.Estimate{Value: p.Pass1, Low: p.Low, High: p.High}.Percent()
+	return e.print(found)
 }

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -68,37 +66,9 @@ func (e *env) runRead(o readOptions) error {
 		if err != nil {
 			return err
 		}
-		if !e.json {
-			e.printReading(r)
-		} else if err := e.printJSON(r); err != nil {
+		if err := e.print(r); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (e *env) printReading(r probe.Reading) {
-	fmt.Fprintf(e.stdout, "# %s\n%s", r.TaskID, indent(strings.TrimSuffix(r.Prompt, "\n")+"\n"))
-	for i, s := range r.Samples {
-		fmt.Fprintf(e.stdout, "# sample %d of %d\n", i+1, len(r.Samples))
-		e.printReadSample(s)
-	}
-	for _, s := range r.Between {
-		fmt.Fprintf(e.stdout, "# between samples 1 and 2, %.2f of the way\n", s.Share)
-		e.printReadSample(s)
-	}
-}
-
-func (e *env) printReadSample(s probe.ReadSample) {
-	for k, thought := range s.Thoughts {
-		label := fmt.Sprintf("thought %d", k+1)
-		if thought.Sigma != nil {
-			label += fmt.Sprintf(", sigma %.2f", *thought.Sigma)
-		}
-		if thought.Right != nil && !*thought.Right {
-			label += ", wrong"
-		}
-		fmt.Fprintf(e.stdout, "# [%s] %s\n", label, strings.ReplaceAll(thought.Text, "\n", "; "))
-	}
-	fmt.Fprintln(e.stdout, strings.TrimSuffix(s.Answer, "\n"))
 }

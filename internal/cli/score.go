@@ -46,35 +46,8 @@ func (e *env) runScore(o scoreOptions) error {
 		return input(fmt.Errorf("%s: %w", o.samples, err))
 	}
 	bar.End("")
-	return e.printScores(scores)
-}
-func (e *env) printScores(scores []generate.LogLikelihood) error {
-	var rows [][]string
-	var sumThoughts, sumText float64
-	for _, s := range scores {
-		if e.json {
-			if err := e.printJSON(s); err != nil {
-				return err
-			}
-			continue
-		}
-		thoughts := "-"
-		if s.Thoughts != nil {
-			thoughts = fmt.Sprintf("%.4f", *s.Thoughts)
-			sumThoughts += *s.Thoughts
-		}
-		sumText += s.Text
-		rows = append(rows, []string{s.TaskID, thoughts, fmt.Sprintf("%.4f", s.Text), fmt.Sprintf("%.4f", s.Total)})
-	}
 	if e.json {
-		return nil
+		return printLines(e, scores)
 	}
-	n := float64(len(scores))
-	meanThoughts := "-"
-	if scores[0].Thoughts != nil {
-		meanThoughts = fmt.Sprintf("%.4f", sumThoughts/n)
-	}
-	rows = append(rows, []string{"mean", meanThoughts, fmt.Sprintf("%.4f", sumText/n), fmt.Sprintf("%.4f", (sumThoughts+sumText)/n)})
-	e.printTable([]string{"task", "log p(thoughts)", "log p(text)", "total (nats)"}, rows)
-	return nil
+	return generate.ScoreTable(scores).WriteText(e.stdout)
 }

@@ -8,6 +8,7 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
+	"nfcot/internal/page"
 )
 
 // A LogLikelihood is the exact one of a sample, in nats.
@@ -16,6 +17,29 @@ type LogLikelihood struct {
 	Thoughts *float64 `json:"logp_thoughts"` // null where the method has none
 	Text     float64  `json:"logp_text"`
 	Total    float64  `json:"logp_total"`
+}
+
+// ScoreTable is the table of log-likelihoods, of one at least, with their means.
+func ScoreTable(scores []LogLikelihood) page.Table {
+	t := page.Table{Header: []string{"task", "log p(thoughts)", "log p(text)", "total (nats)"}}
+	add := func(s LogLikelihood) {
+		t.Rows = append(t.Rows, []string{s.TaskID, page.Number("%.4f", s.Thoughts), fmt.Sprintf("%.4f", s.Text), fmt.Sprintf("%.4f", s.Total)})
+	}
+	var thoughts, text float64
+	for _, s := range scores {
+		add(s)
+		if s.Thoughts != nil {
+			thoughts += *s.Thoughts
+		}
+		text += s.Text
+	}
+	n := float64(len(scores))
+	mean := LogLikelihood{TaskID: "mean", Text: text / n, Total: (thoughts + text) / n}
+	if thoughts /= n; scores[0].Thoughts != nil {
+		mean.Thoughts = &thoughts
+	}
+	add(mean)
+	return t
 }
 
 // scoredTogether is the number of samples that go through the model together.

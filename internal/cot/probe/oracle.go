@@ -2,11 +2,14 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/generate"
+	"nfcot/internal/page"
 	"nfcot/internal/tensor"
 )
 
@@ -33,6 +36,24 @@ type ThoughtRead struct {
 	Sigma      *float64 `json:"sigma,omitempty"` // that the head gives it, mean over dimensions and samples; nil where no head does
 	Right      float64  `json:"right"`           // share of samples where it is read back as the chain has it
 	FirstWrong float64  `json:"first_wrong"`     // share of samples where it is not, but those before it are
+}
+
+// WriteText writes the comparison as two tables.
+func (c *Comparison) WriteText(w io.Writer) error {
+	percent := func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+	answers := page.Table{Header: []string{"thoughts", "pass@1", "chains read back right"}, Rows: [][]string{
+		{"sampled", c.Sampled.String(), percent(c.Sampled.ChainsRight)},
+		{"of the true chain", c.Oracle.String(), percent(c.Oracle.ChainsRight)},
+	}}
+	thoughts := page.Table{Header: []string{"sampled thought", "sigma", "right", "first wrong"}}
+	for _, t := range c.Thoughts {
+		thoughts.Rows = append(thoughts.Rows, []string{fmt.Sprint(t.Thought), page.Number("%.3f", t.Sigma), percent(t.Right), percent(t.FirstWrong)})
+	}
+	if err := answers.WriteText(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return errors.Join(err, thoughts.WriteText(w))
 }
 
 // An Unknown is the error of a problem whose chains of thought are not known.

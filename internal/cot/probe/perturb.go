@@ -3,9 +3,11 @@ package probe
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/page"
 	"nfcot/internal/tensor"
 )
 
@@ -27,6 +29,18 @@ type PerturbedScale struct {
 	PassOne
 	Agreement float64 `json:"verdict_agreement"` // share of samples with the same verdict
 	Exact     float64 `json:"exact_match"`       // share of samples with the same text
+}
+
+// WriteText writes the scales as a table.
+func (p *Perturbation) WriteText(w io.Writer) error {
+	t := page.Table{Header: []string{"scale", "cosine", "pass@1", "same verdict", "same text"}}
+	for _, s := range p.Scales {
+		t.Rows = append(t.Rows, []string{
+			fmt.Sprintf("%g", s.Scale), fmt.Sprintf("%.3f", s.Cosine), s.PassOne.String(),
+			fmt.Sprintf("%.3f", s.Agreement), fmt.Sprintf("%.3f", s.Exact),
+		})
+	}
+	return t.WriteText(w)
 }
 
 // Perturb draws thoughts u once, and answers from u + s·eps for each scale s. eps is

@@ -50,6 +50,11 @@ type PassOne struct {
 	High  float64 `json:"pass1_high"`
 }
 
+// String writes pass@1 in percent, with its interval.
+func (p PassOne) String() string {
+	return eval.Estimate{Value: p.Pass1, Low: p.Low, High: p.High}.Percent()
+}
+
 // passOne is that of the verdicts of all samples.
 func (p *Probe) passOne(verdicts []eval.Verdict) (PassOne, error) {
 	report, err := eval.Summarize(p.Bench.Problems, verdicts, []int{1})

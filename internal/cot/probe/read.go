@@ -2,7 +2,10 @@ package probe
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"slices"
+	"strings"
 
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/generate"
@@ -30,6 +33,40 @@ type ReadThought struct {
 	Sigma *float64 `json:"sigma,omitempty"` // that the head gave it, mean over dimensions; nil where no head does
 	Text  string   `json:"text"`
 	Right *bool    `json:"right"` // nil where no chain of thought is known
+}
+
+// WriteText writes the reading for a terminal: lines that are not the model's answer begin
+// with #.
+func (r Reading) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n", r.TaskID)
+	for line := range strings.Lines(strings.TrimSuffix(r.Prompt, "\n") + "\n") {
+		b.WriteString("    " + line)
+	}
+	for i, s := range r.Samples {
+		fmt.Fprintf(&b, "# sample %d of %d\n%s", i+1, len(r.Samples), s.text())
+	}
+	for _, s := range r.Between {
+		fmt.Fprintf(&b, "# between samples 1 and 2, %.2f of the way\n%s", s.Share, s.text())
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// text is the sample for a terminal.
+func (s ReadSample) text() string {
+	var b strings.Builder
+	for k, thought := range s.Thoughts {
+		fmt.Fprintf(&b, "# [thought %d", k+1)
+		if thought.Sigma != nil {
+			fmt.Fprintf(&b, ", sigma %.2f", *thought.Sigma)
+		}
+		if thought.Right != nil && !*thought.Right {
+			b.WriteString(", wrong")
+		}
+		fmt.Fprintf(&b, "] %s\n", strings.ReplaceAll(thought.Text, "\n", "; "))
+	}
+	return b.String() + strings.TrimSuffix(s.Answer, "\n") + "\n"
 }
 
 // Read samples a problem, and what lies in a number of steps between its first two samples.

@@ -5,10 +5,13 @@ package speed
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
+	"nfcot/internal/page"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 )
@@ -33,6 +36,16 @@ type Report struct {
 	FLOPs     float64       `json:"peak_gflops"` // float32 fused multiply-adds: the median of all measurements
 	Bandwidth float64       `json:"peak_gbps"`   // reading memory, likewise
 	Results   []Measurement `json:"results"`
+}
+
+// WriteText writes the report for a terminal.
+func (r Report) WriteText(w io.Writer) error {
+	table := page.Table{Header: []string{"what", "shape", "speed", "share of the peak"}}
+	for _, m := range r.Results {
+		table.Rows = append(table.Rows, []string{m.Group, m.Name, m.Speed(), fmt.Sprintf("%.0f %% of %s", 100*m.Share, m.Limit)})
+	}
+	_, err := fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of float32 multiply-adds, %.1f GB/s from memory\n\n", r.ISA, r.Threads, r.FLOPs, r.Bandwidth)
+	return errors.Join(err, table.WriteText(w))
 }
 
 // Options say what is measured.

@@ -126,22 +126,6 @@ func openCPython(ctx context.Context, o ExecutorOptions) (*Executor, error) {
 	return &Executor{x, info, x.Sanitize, x.Close}, nil
 }
 
-// OpenSandbox opens a sandbox with nothing in it, for its checks.
-func OpenSandbox(ctx context.Context) (*sandbox.Sandbox, error) {
-	o, err := sandboxOptions(false)
-	if err != nil {
-		return nil, err
-	}
-	box, err := sandbox.Open(ctx, o)
-	return box, refusal(err)
-}
-
-// sandboxOptions are those of a sandbox whose confined half is this program.
-func sandboxOptions(unsafe bool) (sandbox.Options, error) {
-	self, err := os.Executable()
-	return sandbox.Options{Command: []string{self, sandbox.Subcommand}, Unsafe: unsafe}, err
-}
-
 // Close ends the executor's processes. No call of Execute may be running.
 func (x *Executor) Close() error { return x.close() }
 
