@@ -138,6 +138,15 @@ func WriteDir(path string, fill func(tmpDir string) error) (err error) {
 	return err
 }
 
+// CheckDir fails where WriteDir would, before it fills the folder. It changes nothing.
+func CheckDir(path string) error {
+	tried := errors.New("tried")
+	if err := WriteDir(path, func(string) error { return tried }); !errors.Is(err, tried) {
+		return err
+	}
+	return nil
+}
+
 // replaceable says whether there is something at path, and fails unless it is
 // WriteDir's to replace.
 func replaceable(path string) (exists bool, err error) {

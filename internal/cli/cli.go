@@ -187,6 +187,18 @@ func (e *env) command(c *cli.Command) *cli.Command {
 	return c
 }
 
+// group is a command that has others, of which one is wanted.
+func group(name, usage, want string, commands ...*cli.Command) *cli.Command {
+	return &cli.Command{
+		Name:            name,
+		Usage:           usage,
+		HideHelpCommand: true,
+		OnUsageError:    usageError,
+		Action:          func(*cli.Context) error { return inputf("%s: want %s; see nfcot %s --help", name, want, name) },
+		Subcommands:     commands,
+	}
+}
+
 // commonFlags are those of all commands.
 func (e *env) commonFlags() []cli.Flag {
 	return []cli.Flag{

@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -51,8 +51,8 @@ func (e *env) runDistill(o distillOptions) error {
 	if err := errors.Join(need("data", o.data), need("tokenizer", o.tokenizer), need("o", o.out)); err != nil {
 		return err
 	}
-	if err := o.check(); err != nil {
-		return err
+	if err := cmp.Or(o.Check(), ckpt.CheckDir(o.out)); err != nil { // before any work is done
+		return input(err)
 	}
 	examples, err := data.ReadExamples(o.data)
 	if err != nil {
@@ -69,7 +69,7 @@ func (e *env) runDistill(o distillOptions) error {
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
 	thoughts, report, err := d.Run(e.ctx, func(step int, loss cot.Loss) {
-		last = describeTerms(loss.Terms)
+		last = loss.Terms.String()
 		bar.Set(step, last)
 	})
 	if err != nil {
@@ -82,20 +82,6 @@ func (e *env) runDistill(o distillOptions) error {
 	return e.printDistill(report)
 }
 
-// check refuses, before any work is done, numbers that make no sense and a
-// folder that cannot be written.
-func (o *distillOptions) check() error {
-	if err := o.Check(); err != nil {
-		return input(err)
-	}
-	tried := errors.New("tried")
-	err := ckpt.WriteDir(o.out, func(string) error { return tried }) // changes nothing
-	if errors.Is(err, tried) {
-		return nil
-	}
-	return input(err)
-}
-
 func (e *env) printDistill(r train.DistillReport) error {
 	if e.json {
 		return e.printJSON(r)
@@ -105,16 +91,4 @@ func (e *env) printDistill(r train.DistillReport) error {
 	}
 	e.say("distill: %d thoughts of %d dimensions, %d of them active", r.VAE.K, r.VAE.D, r.ActiveDims)
 	return nil
-}
-
-// describeTerms is the terms of a loss on one line.
-func describeTerms(terms []cot.Term) string {
-	s := ""
-	for i, p := range terms {
-		if i > 0 {
-			s += ", "
-		}
-		s += fmt.Sprintf("%s %.4f", p.Name, p.Value)
-	}
-	return s
 }

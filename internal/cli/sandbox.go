@@ -7,20 +7,13 @@ import (
 )
 
 func (e *env) sandbox() *cli.Command {
-	return &cli.Command{
-		Name:            "sandbox",
-		Usage:           "the layers of protection around programs that models write",
-		HideHelpCommand: true,
-		OnUsageError:    usageError,
-		Action:          func(*cli.Context) error { return inputf("sandbox: want check; see nfcot sandbox --help") },
-		Subcommands: []*cli.Command{e.command(&cli.Command{
-			Name:  "check",
-			Usage: "try the layers that stand on this machine, and print what holds",
-			Description: "A confined program attempts what programs must not do. The exit code is 0 if all layers hold, 1 if one does not,\n" +
-				"and 2 where there are too few layers for programs to be run at all; the error then says what is missing.",
-			Action: func(*cli.Context) error { return e.checkSandbox() },
-		})},
-	}
+	return group("sandbox", "the layers of protection around programs that models write", "check", e.command(&cli.Command{
+		Name:  "check",
+		Usage: "try the layers that stand on this machine, and print what holds",
+		Description: "A confined program attempts what programs must not do. The exit code is 0 if all layers hold, 1 if one does not,\n" +
+			"and 2 where there are too few layers for programs to be run at all; the error then says what is missing.",
+		Action: func(*cli.Context) error { return e.checkSandbox() },
+	}))
 }
 
 func (e *env) checkSandbox() error {

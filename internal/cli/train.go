@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -59,7 +58,7 @@ func (e *env) runTrain(o trainOptions) error {
 	if err := need("o", o.out); err != nil {
 		return err
 	}
-	x, err := o.experiment()
+	x, err := o.Begin(o.out, o.resume)
 	if err != nil {
 		return input(err)
 	}
@@ -80,25 +79,6 @@ func (e *env) runTrain(o trainOptions) error {
 		return err
 	}
 	return run.Finish()
-}
-
-// experiment is what is to be trained: that of the run to resume, or what is asked for.
-func (o trainOptions) experiment() (experiment.Experiment, error) {
-	if !o.resume {
-		if err := experiment.CheckFolder(o.out); err != nil {
-			return experiment.Experiment{}, err
-		}
-		return experiment.Resolve(o.Request)
-	}
-	if o.Method+o.Precision+o.File+o.Source.Thoughts+o.Source.Data+o.Source.Init != "" || o.LoRA != 0 || len(o.Set) > 0 {
-		return experiment.Experiment{}, resumesAlone(o.out)
-	}
-	return experiment.Resume(o.out, "train")
-}
-
-// resumesAlone is the error of flags beside --resume.
-func resumesAlone(dir string) error {
-	return inputf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(dir, experiment.ConfigFile))
 }
 
 // memoryLimit is how many bytes training may take; 0 if nobody knows.
@@ -126,17 +106,17 @@ func (e *env) trainLoop(loop *train.Loop, resume bool) error {
 	e.say("%s: %d examples and %d held out (held_out), %.3g M parameters", label, len(loop.Data), len(loop.Held), float64(loop.Model.Params.Count())/1e6)
 	var bar *progress.Bar
 	loop.Plan = func(m experiment.Memory) {
-		e.say("memory: %s parameters, %s gradients, %s optimizer, %s a step", mebibytes(m.Parameters), mebibytes(m.Gradients), mebibytes(m.Optimizer), mebibytes(m.Step))
+		e.say("memory: %s", m)
 		bar = e.progress(label, "steps", done, loop.Steps())
 	}
 	var last, held string
 	var flops float64
 	loop.Report = func(m train.Metrics) error {
-		last = describeTerms(m.Terms)
+		last = m.Terms.String()
 		bar.Set(m.Step, last)
 		flops += m.FLOPs
 		if m.Held != nil {
-			held = ", held out: " + describeTerms(m.Held[:len(m.Terms)])
+			held = ", held out: " + m.Held[:len(m.Terms)].String()
 		}
 		return nil
 	}

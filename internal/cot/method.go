@@ -1,7 +1,9 @@
 package cot
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"nfcot/internal/tensor"
 )
@@ -44,6 +46,15 @@ type Terms []Term
 type Term struct {
 	Name  string // with its unit: "text_nats_per_token"
 	Value float64
+}
+
+// String is the terms on one line.
+func (s Terms) String() string {
+	var all []string
+	for _, t := range s {
+		all = append(all, fmt.Sprintf("%s %.4f", t.Name, t.Value))
+	}
+	return strings.Join(all, ", ")
 }
 
 // Plus adds the terms of another part of the batch, in place, term by term; of no terms

@@ -18,6 +18,13 @@ type Memory struct {
 // All is the sum.
 func (m Memory) All() int { return m.Parameters + m.Gradients + m.Optimizer + m.Step }
 
+func (m Memory) String() string {
+	return fmt.Sprintf("%s MiB parameters, %s MiB gradients, %s MiB optimizer, %s MiB a step", mib(m.Parameters), mib(m.Gradients), mib(m.Optimizer), mib(m.Step))
+}
+
+// mib is a number of bytes for people.
+func mib(bytes int) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
+
 // A TooLarge error says that training does not fit into memory. It takes at least
 // what is known: its step is what had been asked for when the limit was reached, 0
 // if it was not even begun.
@@ -27,7 +34,6 @@ type TooLarge struct {
 }
 
 func (e TooLarge) Error() string {
-	mib := func(bytes int) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
 	step := ""
 	if e.Step > 0 {
 		step = ", a step " + mib(e.Step)

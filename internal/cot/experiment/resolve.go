@@ -19,6 +19,26 @@ type Request struct {
 	Set       []string
 }
 
+// Begin is the experiment of the run folder dir: what is asked for, or, to resume the run
+// that is there, what that was begun with.
+func (r Request) Begin(dir string, resume bool) (Experiment, error) {
+	if !resume {
+		if err := CheckFolder(dir); err != nil {
+			return Experiment{}, err
+		}
+		return Resolve(r)
+	}
+	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Data+r.Source.Init != "" || r.LoRA != 0 || len(r.Set) > 0 {
+		return Experiment{}, resumesAlone(dir)
+	}
+	return Resume(dir, "train")
+}
+
+// resumesAlone is the error of flags beside --resume.
+func resumesAlone(dir string) error {
+	return fmt.Errorf("--resume takes the experiment from %s; leave the other flags out", filepath.Join(dir, ConfigFile))
+}
+
 // Resolve settles what is to be trained: the default of the method, for a model of
 // others that of Config.Pretrained, changed by the file, by the settings, KEY=VALUE, and
 // by the rest of the request. What the data decide is filled in by Prepare.
@@ -89,6 +109,24 @@ type RLRequest struct {
 	Bench string // "": the default's
 	Data  string // of a public benchmark
 	Set   []string
+}
+
+// Begin is the experiment of the run folder dir: what is asked for, or, to resume the run
+// that is there, what that was begun with.
+func (r RLRequest) Begin(dir string, resume bool) (Experiment, error) {
+	asked := r.Init+r.Bench+r.Data != "" || len(r.Set) > 0
+	switch {
+	case resume && asked:
+		return Experiment{}, resumesAlone(dir)
+	case resume:
+		return Resume(dir, "rl")
+	case r.Init == "":
+		return Experiment{}, errors.New("--init is missing; see --help")
+	}
+	if err := CheckFolder(dir); err != nil {
+		return Experiment{}, err
+	}
+	return ResolveRL(r)
 }
 
 // ResolveRL settles what is to be reinforced: the experiment of the run to start from,

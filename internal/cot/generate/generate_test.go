@@ -194,9 +194,9 @@ func TestLines(t *testing.T) {
 }
 
 func TestRecordOfDrawing(t *testing.T) {
-	g := &Generator{Sampling: cot.DefaultSampling(), N: 8}
-	g.Stops = []string{"<a>"}
-	text, err := g.Record("abc", "bf16").JSON()
+	s := cot.DefaultSampling()
+	s.Stops = []string{"<a>"}
+	text, err := record{Model: "abc", Weights: "bf16", N: 8, Sampling: s.Canonical()}.json()
 	want := `{"model_sha256":"abc","weights":"bf16","n":8,"thought_temp":0.9,"temp":0.6,"stops":["<a>"],"max_tokens":256}`
 	if err != nil || string(text) != want {
 		t.Errorf("record %s, %v; want %s", text, err, want)

@@ -197,21 +197,25 @@ func positions(s cot.Sample) int {
 	return rows
 }
 
-// A Record is what drawn samples depend on, beside the problems and the seed.
-type Record struct {
+// A record is what drawn samples depend on, beside the problems and the seed.
+type record struct {
 	Model   string `json:"model_sha256"`
 	Weights string `json:"weights"` // as they were asked for
 	N       int    `json:"n"`
 	cot.Sampling
 }
 
-// Record is that of the generator, for a model with a hash.
-func (g *Generator) Record(hash, weights string) Record {
-	return Record{Model: hash, Weights: weights, N: g.N, Sampling: g.Canonical()}
+// Record is an object of what the samples depend on, beside the problems and the seed, for
+// a model whose weights were asked for in a format, as reports have it.
+func (g *Generator) Record(weights string) (json.RawMessage, error) {
+	hash, err := experiment.Hash(g.Run.Dir, g.Run.Experiment)
+	if err != nil {
+		return nil, err
+	}
+	return record{Model: hash, Weights: weights, N: g.N, Sampling: g.Canonical()}.json()
 }
 
-// JSON is the record as reports have it.
-func (r Record) JSON() (json.RawMessage, error) {
+func (r record) json() (json.RawMessage, error) {
 	var text bytes.Buffer
 	out := json.NewEncoder(&text)
 	out.SetEscapeHTML(false) // stops are for people to read

@@ -52,11 +52,11 @@ type Metrics struct {
 	Loss      float64   // total
 	Terms     cot.Terms // of the loss, until the next step
 	LR        float64
-	Norm      float64    // of the gradient, before clipping
-	FLOPs     float64    // of the backbone
-	HeadFLOPs float64    // those of what else is trained through
-	Tokens    int        // rows of text and thoughts that were predicted
-	Held      []cot.Term // terms of the loss and diagnostics on held-out data, on steps that evaluate
+	Norm      float64   // of the gradient, before clipping
+	FLOPs     float64   // of the backbone
+	HeadFLOPs float64   // those of what else is trained through
+	Tokens    int       // rows of text and thoughts that were predicted
+	Held      cot.Terms // terms of the loss and diagnostics on held-out data, on steps that evaluate
 	Time      time.Duration
 
 	PeakMemory int64 // that the process has held at most, in bytes, on the last step; 0 if not known

@@ -43,6 +43,11 @@ type RLMetrics struct {
 	Time      time.Duration
 }
 
+// String is what a person watches.
+func (m RLMetrics) String() string {
+	return fmt.Sprintf("reward %.3f, KL %.3g + %.3g, clipped %.2g + %.2g", m.Reward, m.KL.Thoughts, m.KL.Text, m.Clipped.Thoughts, m.Clipped.Text)
+}
+
 // Shares are those of rollouts whose ratio of thoughts, and of text, was clipped.
 type Shares struct{ Thoughts, Text float64 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,17 @@ type ExecutorOptions struct {
 	Workers int           // programs run at a time
 }
 
+// Check says which options make no sense, if any do, as their flags are called.
+func (o ExecutorOptions) Check() error {
+	switch {
+	case !slices.Contains([]string{Auto, Starlark, CPython}, o.Name):
+		return inputf("--executor is %q; want auto, starlark or cpython", o.Name)
+	case o.Timeout < 0 || o.Workers < 1:
+		return inputf("--timeout is %s and --workers %d; they must be positive", o.Timeout, o.Workers)
+	}
+	return nil
+}
+
 // ExecutorInfo is what a report says of an executor: everything that verdicts
 // may depend on, and what stood between the programs and the machine.
 type ExecutorInfo struct {
@@ -66,16 +78,16 @@ type Executor struct {
 // the confined half of its sandbox are this program, called with the hidden
 // subcommands of packages starlark and sandbox.
 func OpenExecutor(ctx context.Context, o ExecutorOptions, problems []eval.Problem) (*Executor, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
 	if o.Name == Auto {
 		o.Name = executorFor(problems)
 	}
-	switch o.Name {
-	case Starlark:
+	if o.Name == Starlark {
 		return openStarlark(o, problems)
-	case CPython:
-		return openCPython(ctx, o)
 	}
-	return nil, inputf("--executor is %q; want auto, starlark or cpython", o.Name)
+	return openCPython(ctx, o)
 }
 
 // executorFor is the executor of problems unless the user chooses: Starlark for

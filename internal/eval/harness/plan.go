@@ -37,6 +37,7 @@ type Plan struct {
 
 	Watch func(Progress)       // is told of every sample and verdict; calls do not overlap. nil: nobody watches
 	Logf  func(string, ...any) // lines for the user
+	Warnf func(string, ...any) // warnings, which even those get who want no other lines; Starlark's executor has some
 }
 
 // Progress says how far an evaluation, or a shard of it, is.
@@ -55,10 +56,23 @@ func (p *Progress) add(v eval.Verdict) {
 	}
 }
 
-// FailingSolutions runs the canonical solutions of those problems that have one, and
-// returns how many these are and the verdicts of those that fail. In an interpreter
-// of a part of Python, samples for these problems fail too, whatever they are worth.
-func (p *Plan) FailingSolutions(ctx context.Context) (solved int, failed []eval.Verdict, err error) {
+// warnOfUnsolved warns of problems whose own solutions the embedded interpreter, which is
+// one of a part of Python, does not run.
+func (p *Plan) warnOfUnsolved(ctx context.Context) error {
+	if p.Executor.Info.Executor != Starlark {
+		return nil
+	}
+	solved, failed, err := p.failingSolutions(ctx)
+	if len(failed) > 0 {
+		p.Warnf("eval: warning: the canonical solutions of %d of %d problems do not pass in the embedded Starlark interpreter, so their samples cannot either (%s: %s)",
+			len(failed), solved, failed[0].TaskID, failed[0].Result)
+	}
+	return err
+}
+
+// failingSolutions runs the canonical solutions of those problems that have one, and
+// returns how many these are and the verdicts of those that fail.
+func (p *Plan) failingSolutions(ctx context.Context) (solved int, failed []eval.Verdict, err error) {
 	problems := p.Shard.of(p.Problems)
 	var solutions []eval.Sample
 	for _, q := range problems {

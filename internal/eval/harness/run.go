@@ -35,6 +35,9 @@ type run struct {
 // Run does the work of an evaluation, or what earlier calls with the same plan left
 // of it, and writes its files.
 func Run(ctx context.Context, p Plan) (*Evaluation, error) {
+	if err := p.warnOfUnsolved(ctx); err != nil {
+		return nil, err
+	}
 	r, err := start(p)
 	if err != nil {
 		return nil, err
@@ -46,7 +49,16 @@ func Run(ctx context.Context, p Plan) (*Evaluation, error) {
 		}
 		return nil, err
 	}
-	return r.finish(ctx)
+	x, err := r.finish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range p.K {
+		if k > x.MinSamples {
+			p.Logf("eval: pass@%d is left out: it needs %d samples of every problem, and one has %d", k, k, x.MinSamples)
+		}
+	}
+	return x, nil
 }
 
 // start opens the journals.

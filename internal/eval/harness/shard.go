@@ -3,6 +3,7 @@ package harness
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -95,6 +96,24 @@ func JobShard(getenv func(string) string) (s Shard, variable string) {
 		return Whole, ""
 	}
 	return Shard{index, count}, variable
+}
+
+// ChooseShard takes the shard of an evaluation from a flag, or else from the job that this
+// process is a part of. Every task of a job runs the same command, so each then gets a folder
+// of its own in the folder out; the folder to use is returned. logf is told what was chosen.
+func ChooseShard(flag, out string, getenv func(string) string, logf func(string, ...any)) (Shard, string, error) {
+	if flag != "" {
+		s, err := ParseShard(flag, getenv)
+		return s, out, err
+	}
+	s, variable := JobShard(getenv)
+	if variable != "" {
+		out = filepath.Join(out, s.Folder())
+		logf("eval: shard %s, as %s says, in %s; --shard 0/1 judges all problems", s, variable, out)
+	} else if index := getenv("JOB_COMPLETION_INDEX"); index != "" {
+		logf("eval: judging all problems: JOB_COMPLETION_INDEX is %s, but only --shard /COMPLETIONS says of how many", index)
+	}
+	return s, out, nil
 }
 
 // gaps says whether a Slurm array's task numbers, like 1,7,9, are no numbering of
