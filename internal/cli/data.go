@@ -2,6 +2,7 @@ package cli
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,25 +37,11 @@ func (e *env) runData(o dataOptions) error {
 	if o.n < 1 {
 		return inputf("-n is %d; it must be at least 1", o.n)
 	}
-	spec, err := minicode.ParseName(o.bench)
+	lines, err := minicode.Lines(o.bench, o.split, o.seed, o.n)
 	if err != nil {
 		return input(err)
 	}
-	examples, err := spec.Examples(o.split, o.seed, o.n)
-	if err != nil {
-		return input(err)
-	}
-	return e.writeLines(o.out, func(yield func(any) bool) {
-		for _, ex := range examples {
-			var line any = ex
-			if o.split == "test" {
-				line = minicode.Problem(ex)
-			}
-			if !yield(line) {
-				return
-			}
-		}
-	})
+	return e.writeLines(o.out, slices.Values(lines))
 }
 
 // writeLines writes JSON lines to a file, or to stdout for "-".

@@ -35,15 +35,7 @@ func (e *env) runReport(o reportOptions) error {
 	if len(o.dirs) == 0 {
 		return inputf("report: name the folders of evaluations; see nfcot report --help")
 	}
-	var all []*harness.Evaluation
-	for _, dir := range o.dirs {
-		x, err := harness.ReadEvaluation(dir)
-		if err != nil {
-			return err
-		}
-		all = append(all, x)
-	}
-	compared, err := harness.Compare(all)
+	compared, err := harness.Compare(o.dirs)
 	if err != nil {
 		return err
 	}
@@ -53,12 +45,7 @@ func (e *env) runReport(o reportOptions) error {
 		}
 	}
 	if e.json {
-		for _, c := range compared {
-			if err := e.printJSON(c); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printLines(e, compared)
 	}
 	return harness.SideBySide(compared).WriteText(e.stdout)
 }

@@ -1,18 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/study"
 	"nfcot/internal/cot/train"
-	"nfcot/internal/page"
 )
 
 type studyOptions struct {
@@ -95,46 +94,23 @@ func (e *env) runStudy(p *study.Plan, o studyOptions) error {
 }
 
 func (e *env) reportStudy(p *study.Plan, o studyOptions) error {
-	results, err := study.Collect(p, o.out)
+	r, err := study.NewReport(p, o.out)
 	if err != nil {
 		return input(err)
 	}
-	decisions, err := results.Decide()
-	if err != nil {
-		return input(err)
-	}
-	d, err := results.Document(decisions)
-	if err != nil {
-		return input(err)
-	}
-	if err := d.Write(filepath.Join(o.out, "report")); err != nil {
+	if err := r.Write(filepath.Join(o.out, "report")); err != nil {
 		return err
 	}
-	if e.json {
-		return e.printJSON(struct {
-			Claims []study.Decision `json:"claims"`
-			page.Document
-		}{decisions, d})
-	}
-	return d.WriteText(e.stdout)
-}
-
-// A plannedJob is a line of nfcot study plan --json.
-type plannedJob struct {
-	ID      string   `json:"id"`
-	Command string   `json:"command"`
-	Needs   []string `json:"needs,omitempty"`
-	Done    string   `json:"done"`
-	Alone   bool     `json:"alone,omitempty"`
+	return e.print(r)
 }
 
 func (e *env) planStudy(p *study.Plan, o studyOptions) error {
-	for _, j := range p.Jobs(o.out) {
-		if !e.json {
-			fmt.Fprintln(e.stdout, j.Shell())
-		} else if err := e.printJSON(plannedJob{j.ID, j.Shell(), j.Needs, j.Done, j.Alone}); err != nil {
-			return err
-		}
+	lines := p.Lines(o.out)
+	if e.json {
+		return printLines(e, lines)
+	}
+	for _, l := range lines {
+		fmt.Fprintln(e.stdout, l.Command)
 	}
 	return nil
 }
@@ -156,11 +132,7 @@ func (e *env) stepsOfBudget() *cli.Command {
 			if !(budget > 0) {
 				return inputf("--budget is %g; want a positive number", budget)
 			}
-			text := c.Args().Get(1)
-			if text == "" {
-				text = "1"
-			}
-			share, err := study.ParseShare(text)
+			share, err := study.ParseShare(cmp.Or(c.Args().Get(1), "1"))
 			if err != nil {
 				return input(err)
 			}
@@ -168,7 +140,7 @@ func (e *env) stepsOfBudget() *cli.Command {
 			if err != nil {
 				return input(err)
 			}
-			fmt.Fprintln(e.stdout, strconv.Itoa(share.Of(n)))
+			fmt.Fprintln(e.stdout, share.Of(n))
 			return nil
 		},
 	})

@@ -2,17 +2,14 @@ package cli
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tokenizer"
@@ -39,41 +36,32 @@ func (e *env) tokenize() *cli.Command {
 			&cli.StringFlag{Name: "in", Usage: "input `FILE` (.gz, .zst too); -: stdin", Value: "-", Destination: &o.in},
 		}
 	}
-	return &cli.Command{
-		Name:  "tokenize",
-		Usage: "train a byte-level BPE tokenizer, and turn text into ids and back",
-		Action: func(c *cli.Context) error {
-			return inputf("tokenize: want train, encode or decode; see nfcot tokenize --help")
-		},
-		HideHelpCommand: true,
-		OnUsageError:    usageError,
-		Subcommands: []*cli.Command{
-			e.command(&cli.Command{
-				Name:      "train",
-				Usage:     "learn a vocabulary from text, or from the prompts, chains and answers of example files",
-				ArgsUsage: "[FILE...]",
-				Flags: []cli.Flag{
-					&cli.StringSliceFlag{Name: "in", Usage: "input `FILE`; may be given several times, and more files as arguments", Destination: &in},
-					&cli.IntFlag{Name: "vocab-size", Usage: "`tokens` at most, special tokens and 256 bytes included", Value: o.vocabSize, Destination: &o.vocabSize},
-					&cli.StringFlag{Name: "o", Usage: "output `DIR`; tokenizer.json is written there", Destination: &o.out},
-				},
-				Action: func(c *cli.Context) error {
-					o.in = append(in.Value(), c.Args().Slice()...)
-					return e.runTokenizeTrain(o)
-				},
-			}),
-			e.command(&cli.Command{
-				Name: "encode", Usage: "lines of text to lines of ids (JSON arrays)",
-				Flags: append(flags(&encode),
-					&cli.BoolFlag{Name: "add-special-tokens", Usage: "put the tokens around each line that the tokenizer's post_processor has for a text, as Hugging Face does; =false: put none", Value: true, Destination: &encode.addSpecial}),
-				Action: func(*cli.Context) error { return e.runEncode(encode) },
-			}),
-			e.command(&cli.Command{
-				Name: "decode", Usage: "lines of ids (JSON arrays) to lines of text", Flags: flags(&decode),
-				Action: func(*cli.Context) error { return e.runDecode(decode) },
-			}),
-		},
-	}
+	return group("tokenize", "train a byte-level BPE tokenizer, and turn text into ids and back", "train, encode or decode",
+		e.command(&cli.Command{
+			Name:      "train",
+			Usage:     "learn a vocabulary from text, or from the prompts, chains and answers of example files",
+			ArgsUsage: "[FILE...]",
+			Flags: []cli.Flag{
+				&cli.StringSliceFlag{Name: "in", Usage: "input `FILE`; may be given several times, and more files as arguments", Destination: &in},
+				&cli.IntFlag{Name: "vocab-size", Usage: "`tokens` at most, special tokens and 256 bytes included", Value: o.vocabSize, Destination: &o.vocabSize},
+				&cli.StringFlag{Name: "o", Usage: "output `DIR`; tokenizer.json is written there", Destination: &o.out},
+			},
+			Action: func(c *cli.Context) error {
+				o.in = append(in.Value(), c.Args().Slice()...)
+				return e.runTokenizeTrain(o)
+			},
+		}),
+		e.command(&cli.Command{
+			Name: "encode", Usage: "lines of text to lines of ids (JSON arrays)",
+			Flags: append(flags(&encode),
+				&cli.BoolFlag{Name: "add-special-tokens", Usage: "put the tokens around each line that the tokenizer's post_processor has for a text, as Hugging Face does; =false: put none", Value: true, Destination: &encode.addSpecial}),
+			Action: func(*cli.Context) error { return e.runEncode(encode) },
+		}),
+		e.command(&cli.Command{
+			Name: "decode", Usage: "lines of ids (JSON arrays) to lines of text", Flags: flags(&decode),
+			Action: func(*cli.Context) error { return e.runDecode(decode) },
+		}),
+	)
 }
 
 func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
@@ -83,19 +71,9 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 	if err := need("o", o.out); err != nil {
 		return err
 	}
-	var failed error
-	tok, err := tokenizer.Train(func(yield func(string) bool) {
-		for _, path := range o.in {
-			for text, err := range data.Texts(path, e.fileLines("read "+filepath.Base(path), path)) {
-				if failed = err; err != nil || !yield(text) {
-					return
-				}
-			}
-		}
-	}, o.vocabSize, cot.SpecialTokens)
-	if failed != nil {
-		return input(failed)
-	}
+	tok, err := data.TrainTokenizer(o.in, o.vocabSize, func(path string) iter.Seq2[string, error] {
+		return e.fileLines("read "+filepath.Base(path), path)
+	})
 	if err != nil {
 		return input(err)
 	}
@@ -143,31 +121,18 @@ func (e *env) fileLines(label, path string) iter.Seq2[string, error] {
 
 func (e *env) runEncode(o tokenizeOptions) error {
 	return e.convert("encode", o, func(tok *tokenizer.Tokenizer, line string, out []byte) ([]byte, error) {
-		encode := tok.Encode
 		if o.addSpecial {
-			encode = tok.EncodePrompt
+			return tokenizer.AppendIDs(out, tok.EncodePrompt(line)), nil
 		}
-		out = append(out, '[')
-		for i, id := range encode(line) {
-			if i > 0 {
-				out = append(out, ',')
-			}
-			out = strconv.AppendInt(out, int64(id), 10)
-		}
-		return append(out, ']'), nil
+		return tokenizer.AppendIDs(out, tok.Encode(line)), nil
 	})
 }
 
 func (e *env) runDecode(o tokenizeOptions) error {
 	return e.convert("decode", o, func(tok *tokenizer.Tokenizer, line string, out []byte) ([]byte, error) {
-		var ids []int
-		if err := json.Unmarshal([]byte(line), &ids); err != nil {
-			return nil, fmt.Errorf("found %.40q; expected a JSON array of ids, like [5, 7]", line)
-		}
-		for _, id := range ids {
-			if id < 0 || id >= tok.VocabSize() {
-				return nil, fmt.Errorf("id %d is not in the vocabulary; expected 0 to %d", id, tok.VocabSize()-1)
-			}
+		ids, err := tok.ParseIDs(line)
+		if err != nil {
+			return nil, err
 		}
 		return append(out, tok.Decode(ids, false)...), nil
 	})

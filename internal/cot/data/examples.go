@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -8,6 +9,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/tokenizer"
 )
 
 // ReadExamples reads a file of examples, compressed or not, and checks what training needs.
@@ -22,6 +24,22 @@ func ReadExamples(path string) ([]cot.Example, error) {
 		}
 	}
 	return examples, nil
+}
+
+// TrainTokenizer learns a vocabulary of at most so many tokens from the texts of files, whose
+// lines it is given by path.
+func TrainTokenizer(paths []string, vocabSize int, lines func(path string) iter.Seq2[string, error]) (*tokenizer.Tokenizer, error) {
+	var failed error
+	tok, err := tokenizer.Train(func(yield func(string) bool) {
+		for _, path := range paths {
+			for text, err := range Texts(path, lines(path)) {
+				if failed = err; err != nil || !yield(text) {
+					return
+				}
+			}
+		}
+	}, vocabSize, cot.SpecialTokens)
+	return tok, cmp.Or(failed, err)
 }
 
 // Texts yields the texts of a file, whose path errors name, out of its lines: of a file of

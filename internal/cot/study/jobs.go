@@ -86,6 +86,24 @@ func (p *Plan) Jobs(dir string) []Job {
 	return jobs
 }
 
+// A Line is a job for those who run it by other means.
+type Line struct {
+	ID      string   `json:"id"`
+	Command string   `json:"command"` // for a shell
+	Needs   []string `json:"needs,omitempty"`
+	Done    string   `json:"done"`
+	Alone   bool     `json:"alone,omitempty"`
+}
+
+// Lines are the jobs of a plan, each after those that it needs. Paths begin with the study's folder.
+func (p *Plan) Lines(dir string) []Line {
+	var lines []Line
+	for _, j := range p.Jobs(dir) {
+		lines = append(lines, Line{j.ID, j.Shell(), j.Needs, j.Done, j.Alone})
+	}
+	return lines
+}
+
 func (p *Plan) job(dir string, e *Entry, s seed) Job {
 	j := Job{ID: e.id(s), Args: p.command(e), Alone: e.Alone, out: filepath.Join(dir, e.file(s)), first: true}
 	switch e.kind {

@@ -11,6 +11,26 @@ import (
 	"nfcot/internal/page"
 )
 
+// A Report is what a study found.
+type Report struct {
+	Claims []Decision `json:"claims"`
+	page.Document
+}
+
+// NewReport makes the report of a plan over what is in the study's folder.
+func NewReport(p *Plan, dir string) (Report, error) {
+	r, err := Collect(p, dir)
+	if err != nil {
+		return Report{}, err
+	}
+	decisions, err := r.Decide()
+	if err != nil {
+		return Report{}, err
+	}
+	d, err := r.Document(decisions)
+	return Report{decisions, d}, err
+}
+
 // Document is the whole report: the decisions on the claims, then the plan's sections, then what was left out.
 func (r *Results) Document(decisions []Decision) (page.Document, error) {
 	d := page.Document{Title: r.plan.Title, Text: r.plan.Text}

@@ -11,22 +11,7 @@ import (
 	"testing"
 
 	"nfcot/internal/cot/experiment"
-	"nfcot/internal/page"
 )
-
-// reportOf makes the report of a plan over what is in a folder.
-func reportOf(p *Plan, dir string) ([]Decision, page.Document, error) {
-	r, err := Collect(p, dir)
-	if err != nil {
-		return nil, page.Document{}, err
-	}
-	decisions, err := r.Decide()
-	if err != nil {
-		return nil, page.Document{}, err
-	}
-	d, err := r.Document(decisions)
-	return decisions, d, err
-}
 
 // elsewhere finds what a page would fetch.
 var elsewhere = regexp.MustCompile(`(?i)https?:|src=|href=|url\(|@import|<script|<link`)
@@ -37,7 +22,7 @@ func TestReport(t *testing.T) {
 	dir, out, again := t.TempDir(), t.TempDir(), t.TempDir()
 	p := fakeStudy(t, dir)
 	for _, to := range []string{out, again} {
-		_, d, err := reportOf(p, dir)
+		d, err := NewReport(p, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +86,7 @@ func TestReportWithGaps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	decisions, d, err := reportOf(p, dir)
+	d, err := NewReport(p, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,10 +101,10 @@ func TestReportWithGaps(t *testing.T) {
 			t.Errorf("%s has the seeds %s", row[0], row[1])
 		}
 	}
-	if more := decisions[8].Evidence[1]; more.Estimate != nil || more.Outcome != Undecided {
+	if more := d.Claims[8].Evidence[1]; more.Estimate != nil || more.Outcome != Undecided {
 		t.Errorf("evidence without one of its sides is %+v", more)
 	}
-	if _, d, err = reportOf(p, t.TempDir()); err != nil || len(d.Sections) != 2 {
+	if d, err = NewReport(p, t.TempDir()); err != nil || len(d.Sections) != 2 {
 		t.Errorf("of nothing there are %d sections, want claims and what is left out; %v", len(d.Sections), err)
 	}
 }
@@ -147,7 +132,7 @@ func TestReportRefusesDamage(t *testing.T) {
 			}
 		}
 		write([]byte(tt.content))
-		if _, _, err := reportOf(p, dir); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := NewReport(p, dir); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.file, err, tt.want)
 		}
 		write(whole)
@@ -157,7 +142,7 @@ func TestReportRefusesDamage(t *testing.T) {
 // Another way of drawing from a run has results of its own, and its training is shown with those of the first.
 func TestTrainingIsShownOnce(t *testing.T) {
 	dir := t.TempDir()
-	_, d, err := reportOf(fakeStudy(t, dir), dir)
+	d, err := NewReport(fakeStudy(t, dir), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,18 +69,23 @@ type Compared struct {
 	Differences []eval.PassEstimate `json:"differences,omitempty"` // of pass@k, this one minus the first
 }
 
-// Compare compares evaluations of the same problems with the first of them, paired
-// by problem, for the k that both have.
-func Compare(all []*Evaluation) ([]Compared, error) {
-	var compared []Compared
-	for i, x := range all {
-		c := Compared{Dir: x.Dir, Evaluation: x}
+// Compare reads the evaluations in folders, which are of the same problems, and compares
+// them with the first of them, paired by problem, for the k that both have.
+func Compare(dirs []string) ([]Compared, error) {
+	compared := make([]Compared, len(dirs))
+	for i, dir := range dirs {
+		x, err := ReadEvaluation(dir)
+		if err != nil {
+			return nil, err
+		}
+		compared[i] = Compared{Dir: dir, Evaluation: x}
+	}
+	for i := range compared {
 		if i > 0 {
-			if err := c.compare(all[0]); err != nil {
+			if err := compared[i].compare(compared[0].Evaluation); err != nil {
 				return nil, err
 			}
 		}
-		compared = append(compared, c)
 	}
 	return compared, nil
 }
