@@ -85,7 +85,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := &results{w: stdout}
 	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr, terminal: progress.IsTerminal(stdin) && progress.IsTerminal(stdout)}
 	err := e.app().RunContext(ctx, args)
-	if err == nil && out.err != nil {
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = fmt.Errorf("standard output: %w", out.err)
 	}
 	if err == nil {

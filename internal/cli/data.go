@@ -49,10 +49,5 @@ func (e *env) writeLines(path string, lines iter.Seq[any]) error {
 	if path != "-" {
 		return ckpt.WriteJSONL(path, lines)
 	}
-	for line := range lines {
-		if err := e.printJSON(line); err != nil {
-			return err
-		}
-	}
-	return nil
+	return printLines(e, slices.Collect(lines))
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"nfcot/internal/eval/harness"
-	"nfcot/internal/page"
 )
 
 // printJSON writes v as one line of JSON to stdout.
@@ -38,11 +37,6 @@ func printLines[T any](e *env, values []T) error {
 		}
 	}
 	return nil
-}
-
-// printTable writes rows under a header to stdout, which keeps its errors.
-func (e *env) printTable(header []string, rows [][]string) {
-	page.Table{Header: header, Rows: rows}.WriteText(e.stdout)
 }
 
 // indent puts a margin before every line of a text.
