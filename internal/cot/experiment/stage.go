@@ -31,6 +31,9 @@ var stageNames = map[StageID]string{TextStage: "text", HeadsStage: "heads", Join
 
 func (s StageID) String() string { return stageNames[s] }
 
+// Expected says what a stage is in an experiment.
+func (s StageID) Expected() string { return StageNames }
+
 // MarshalText writes the stage's name.
 func (s StageID) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 

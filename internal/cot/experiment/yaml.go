@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -101,7 +102,7 @@ func overlay(into reflect.Value, n *yaml.Node, path string) []fault {
 		return overlaySection(into, n, path)
 	}
 	if n.Tag == "!!null" || n.Load(into.Addr().Interface()) != nil {
-		return []fault{{n.Line, fmt.Sprintf("found %s, expected %s", valueOf(n), wanted(into))}}
+		return []fault{{n.Line, fmt.Sprintf("found %s, expected %s", valueOf(n), Expected(into.Type()))}}
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func overlaySection(into reflect.Value, n *yaml.Node, path string) (faults []fau
 	if n.Kind != yaml.MappingNode {
 		return []fault{{n.Line, fmt.Sprintf("found %s, expected settings, as in a run's %s", valueOf(n), ConfigFile)}}
 	}
-	settings := settingsOf(into)
+	settings := Fields(into)
 	given := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -142,22 +143,18 @@ var renamed = map[string]string{
 	"part": "microbatch", "hold_sigma": "freeze_sigma", "trust": "clip_epsilon", // of rl
 }
 
-// settingsOf are the fields of a section by their names in YAML.
-func settingsOf(section reflect.Value) map[string]reflect.Value {
-	settings := map[string]reflect.Value{}
-	for i := range section.NumField() {
-		name, options, _ := strings.Cut(section.Type().Field(i).Tag.Get("yaml"), ",")
-		switch {
-		case name == "-":
+// Fields are the fields of a struct by their names in YAML, with those of inlined structs.
+func Fields(v reflect.Value) map[string]reflect.Value {
+	fields := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		switch name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ","); {
 		case options == "inline":
-			for name, field := range settingsOf(section.Field(i)) {
-				settings[name] = field
-			}
-		default:
-			settings[name] = section.Field(i)
+			maps.Copy(fields, Fields(v.Field(i)))
+		case name != "" && name != "-":
+			fields[name] = v.Field(i)
 		}
 	}
-	return settings
+	return fields
 }
 
 // valueOf is a value as a message shows it.
@@ -173,12 +170,13 @@ func valueOf(n *yaml.Node) string {
 	return n.Value
 }
 
-// wanted says what values a setting has.
-func wanted(setting reflect.Value) string {
-	if setting.Type() == reflect.TypeFor[StageID]() {
-		return StageNames
+// Expected says in words for users what values of a type are in YAML. A type that has words of
+// its own has a method Expected.
+func Expected(t reflect.Type) string {
+	if own, ok := reflect.New(t).Interface().(interface{ Expected() string }); ok {
+		return own.Expected()
 	}
-	switch setting.Kind() {
+	switch t.Kind() {
 	case reflect.Int:
 		return "a whole number"
 	case reflect.Uint64:

@@ -65,7 +65,8 @@ func (m *Measure) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-func (*Measure) expected() string {
+// Expected says what a measure is in a plan.
+func (*Measure) Expected() string {
 	return "pass@K, growth@K (K even), positions, think_flops, answer_flops, think_seconds, answer_seconds, verdicts_beyond_texts or pass@1_kept"
 }
 

@@ -25,7 +25,8 @@ func (r *Ref) UnmarshalYAML(n *yaml.Node) error {
 	return n.Load(&r.ID)
 }
 
-func (*Ref) expected() string { return "the id of an entry" }
+// Expected says what a reference is in a plan.
+func (*Ref) Expected() string { return "the id of an entry" }
 
 // outside tells whether the reference is a path.
 func (r Ref) outside() bool { return strings.Contains(r.ID, "/") }
@@ -50,7 +51,8 @@ func (s *Settings) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-func (*Settings) expected() string { return "settings of an experiment: keys with a single value each" }
+// Expected says what settings are in a plan.
+func (*Settings) Expected() string { return "settings of an experiment: keys with a single value each" }
 
 // A baseKeys is what a plan may say that is another plan but for some values.
 type baseKeys struct {

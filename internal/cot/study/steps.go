@@ -65,7 +65,8 @@ func (s *Share) UnmarshalYAML(n *yaml.Node) (err error) {
 	return err
 }
 
-func (*Share) expected() string { return "whole numbers and fractions like 3/4 - 1/30" }
+// Expected says what a share is in a plan.
+func (*Share) Expected() string { return "whole numbers and fractions like 3/4 - 1/30" }
 
 // Of is the share of n steps.
 func (s Share) Of(n int) int {

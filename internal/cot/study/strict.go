@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"nfcot/internal/cot/experiment"
 )
 
 // A Mistake is what is wrong with a plan, at a line of its file.
@@ -119,31 +121,19 @@ func check(path string, n *yaml.Node, t reflect.Type) error {
 		return checkMapping(path, n, func(_, value *yaml.Node) error { return check(path, value, t.Elem()) })
 	}
 	if n.ShortTag() == "!!null" || n.Load(reflect.New(t).Interface()) != nil {
-		return Mistake{path, n.Line, fmt.Sprintf("found %s, expected %s", describe(n), expected(t))}
+		return Mistake{path, n.Line, fmt.Sprintf("found %s, expected %s", describe(n), experiment.Expected(t))}
 	}
 	return nil
 }
 
 func checkStruct(path string, n *yaml.Node, t reflect.Type) error {
-	places := map[string]reflect.Type{}
-	var add func(t reflect.Type)
-	add = func(t reflect.Type) {
-		for i := range t.NumField() {
-			switch key, option, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); {
-			case option == "inline":
-				add(t.Field(i).Type)
-			case key != "" && key != "-":
-				places[key] = t.Field(i).Type
-			}
-		}
-	}
-	add(t)
+	places := experiment.Fields(reflect.New(t).Elem())
 	return checkMapping(path, n, func(key, value *yaml.Node) error {
 		place, ok := places[key.Value]
 		if !ok {
 			return Mistake{path, key.Line, fmt.Sprintf("there is no key %q here; there are %s", key.Value, list(places))}
 		}
-		return check(path, value, place)
+		return check(path, value, place.Type())
 	})
 }
 
@@ -189,22 +179,4 @@ func describe(n *yaml.Node) string {
 		return "nothing"
 	}
 	return fmt.Sprintf("%q", n.Value)
-}
-
-// expected says what a value of a type looks like.
-func expected(t reflect.Type) string {
-	if own, ok := reflect.New(t).Interface().(interface{ expected() string }); ok {
-		return own.expected()
-	}
-	switch t.Kind() {
-	case reflect.Int:
-		return "a whole number"
-	case reflect.Uint64:
-		return "a whole number that is not negative"
-	case reflect.Float64:
-		return "a number"
-	case reflect.Bool:
-		return "true or false"
-	}
-	return "a text"
 }
