@@ -244,6 +244,11 @@ func TestWriteDirReplacesOnlyItsOwn(t *testing.T) {
 	if called {
 		t.Error("the work was done before the refusal")
 	}
+	wantError(t, CheckDir(foreign), foreign, "not empty", markerName)
+	if err := CheckDir(path); err != nil {
+		t.Error(err)
+	}
+	wantOnly(t, path, markerName, "a") // as it was
 }
 
 // The way without an exchange of names.

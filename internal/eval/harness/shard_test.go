@@ -1,6 +1,9 @@
 package harness
 
-import "testing"
+import (
+	"path/filepath"
+	"testing"
+)
 
 // variables makes a getenv of names and values.
 func variables(pairs ...string) func(string) string {
@@ -53,6 +56,30 @@ func TestParseShard(t *testing.T) {
 	for _, text := range []string{"", "1", "/", "4/4", "-1/4", "0/0", "a/4", "1/b", "1/4/2", "/3"} {
 		if got, err := ParseShard(text, job); err == nil {
 			t.Errorf("%s: got %v, want an error", text, got)
+		}
+	}
+}
+
+// TestChooseShard: a flag decides alone; a job gives a shard its own folder, and what was
+// chosen is said.
+func TestChooseShard(t *testing.T) {
+	slurm := variables("SLURM_ARRAY_TASK_ID", "1", "SLURM_ARRAY_TASK_COUNT", "2")
+	for _, tt := range []struct {
+		flag   string
+		getenv func(string) string
+		want   Shard
+		out    string
+		said   int
+	}{
+		{"", variables(), Whole, "out", 0},
+		{"", slurm, Shard{1, 2}, "out/shard-1-of-2", 1},
+		{"0/3", slurm, Shard{0, 3}, "out", 0},
+		{"", variables("JOB_COMPLETION_INDEX", "1"), Whole, "out", 1},
+	} {
+		said := 0
+		got, out, err := ChooseShard(tt.flag, "out", tt.getenv, func(string, ...any) { said++ })
+		if got != tt.want || filepath.ToSlash(out) != tt.out || said != tt.said || err != nil {
+			t.Errorf("%q: got %v in %s, %d lines, %v; want %v in %s, %d lines", tt.flag, got, out, said, err, tt.want, tt.out, tt.said)
 		}
 	}
 }
