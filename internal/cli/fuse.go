@@ -2,9 +2,10 @@ package cli
 
 import (
 	"errors"
-	"nfcot/internal/cot/experiment"
 
 	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/cot/experiment"
 )
 
 func (e *env) fuse() *cli.Command {
