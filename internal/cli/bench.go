@@ -19,7 +19,7 @@ func (e *env) bench() *cli.Command {
 			"Groups: gemm, products of large matrices; gemv, of a vector with weights that no cache holds; train, the training step of small\n" +
 			"language models; model, prefill and decoding of a model of random weights in the shape of Qwen3-0.6B (4 GB of memory).\n" +
 			"For example:\n" +
-			"nfcot bench --only train --threads 1",
+			"    nfcot bench --only gemm --threads 1",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "only", Usage: "measure one `GROUP` alone: gemm, gemv, train or model", Destination: &o.Only},
 			&cli.BoolFlag{Name: "quick", Usage: "one short round of each, to see that it works", Destination: &o.Quick},

@@ -17,7 +17,7 @@ func (e *env) completion() *cli.Command {
 		Name:        "completion",
 		Usage:       "a script that lets a shell complete commands and flags: bash, zsh, fish or powershell",
 		ArgsUsage:   "SHELL",
-		Description: "The script goes to stdout; its first line says where to put it. For example:\nnfcot completion bash",
+		Description: "The script goes to stdout; its first line says where to put it. For example:\n    nfcot completion bash",
 		Action: func(c *cli.Context) error {
 			shell := c.Args().First()
 			if !slices.Contains(manual.Shells, shell) {
@@ -38,7 +38,7 @@ func (e *env) man() *cli.Command {
 	return e.command(&cli.Command{
 		Name:        "man",
 		Usage:       "the manual page, for man -l",
-		Description: "For example:\nnfcot man",
+		Description: "For example:\n    nfcot man",
 		Action: func(*cli.Context) error {
 			page, err := e.documented().ToManWithSection(1)
 			if err != nil {

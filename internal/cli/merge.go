@@ -18,7 +18,7 @@ func (e *env) merge() *cli.Command {
 		Name:      "merge",
 		Usage:     "join the shards of an evaluation into what it would have left undivided",
 		ArgsUsage: "DIR...",
-		Description: "Each DIR is the folder of a shard, or holds the folders shard-i-of-n of several:\n" +
+		Description: "Each DIR is the folder of a shard, or holds the folders shard-i-of-n of several. For example:\n" +
 			"    nfcot eval --shard 0/2 --samples samples.jsonl -o out/shard-0-of-2\n" +
 			"    nfcot eval --shard 1/2 --samples samples.jsonl -o out/shard-1-of-2\n" +
 			"    nfcot merge -o out out",

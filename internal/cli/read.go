@@ -23,7 +23,7 @@ func (e *env) probeRead() *cli.Command {
 		Description: "Each thought comes with the standard deviation that the head gave it (sigma), and with whether it says what a chain of thought\n" +
 			"of the problem says, where those are known (minicode). Between the thoughts of the first two samples lie mixtures of both; they are\n" +
 			"answered with the random numbers of the first sample. For example:\n" +
-			"nfcot probe read --model run --bench minicode:fold --problems 1 -n 2 --steps 3",
+			"    nfcot probe read --model run --bench minicode:fold --problems 1 -n 2 --steps 3",
 		Flags: append(o.flags(),
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to think about, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.IntFlag{Name: "steps", Usage: "`number` of mixtures between the first two samples", Value: o.steps, Destination: &o.steps}),

@@ -20,7 +20,7 @@ func (e *env) report() *cli.Command {
 		ArgsUsage: "DIR...",
 		Description: "Each DIR is what nfcot eval or nfcot merge left. Every evaluation is compared with the first, problem by problem:\n" +
 			"the interval of a difference is a paired bootstrap, which sees much smaller differences than the two intervals alone.\n" +
-			"nfcot study report compares methods over several seeds.",
+			"Methods are compared over several seeds by nfcot study report.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "`FILE` for one HTML page with tables and a plot", Destination: &o.out},
 		},

@@ -28,7 +28,7 @@ func (e *env) rl() *cli.Command {
 		Description: "Every step answers some problems several times, runs the programs as eval does, and makes what the better ones\n" +
 			"thought and said likelier than what the worse ones did. It takes a method with exact likelihoods (see nfcot methods).\n" +
 			"Problems of minicode are from its train split. The settings are section rl of RUN/config.yaml, --set changes them. For example:\n" +
-			"nfcot rl --init run --bench minicode:fold:easy --set rl.steps=200 --set rl.lr=1e-4 -o run-rl",
+			"    nfcot rl --init run --bench minicode:fold:easy --set rl.steps=200 --set rl.lr=1e-4 -o run-rl",
 		Flags: append(o.executorOptions.flags(),
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, which stays the reference", Destination: &o.Init},
 			&cli.StringFlag{Name: "bench", Usage: "problems to learn from, `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one, or a file in the format of one of those (default: minicode)", Destination: &o.Bench},

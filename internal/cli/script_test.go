@@ -43,7 +43,11 @@ func program() {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
 		os.Exit(sandbox.Main(os.Args[2:]))
 	}
-	os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	run := func(args []string) int { return cli.Main(args, os.Stdin, os.Stdout, os.Stderr) }
+	if log := os.Getenv(exampleLog); log != "" {
+		os.Exit(asExample(log, run))
+	}
+	os.Exit(run(os.Args))
 }
 
 // tiny are the settings of models that take no time to train.

@@ -26,9 +26,9 @@ func (e *env) train() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "train",
 		Usage: "train a method, all of its stages or one",
-		Description: "nfcot methods lists the methods. The experiment is the method's default, changed by\n" +
-			"--config and then by --set; RUN/config.yaml holds what came of it. For example:\n" +
-			"nfcot train --method nfcot --thoughts thoughts --set stages.joint.steps=2000 --set batch=64 -o run",
+		Description: "The methods are those that nfcot methods lists. The experiment is the method's default, changed by --config and then\n" +
+			"by --set; RUN/config.yaml holds what came of it. For example:\n" +
+			"    nfcot train --method nfcot --thoughts thoughts --set stages.joint.steps=2000 --set batch=64 -o run",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "method", Usage: "`NAME` of the method", Destination: &o.Method},
 			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.Source.Thoughts},

@@ -18,6 +18,10 @@ var completions embed.FS
 // Shells are those for which there is a script.
 var Shells = []string{"bash", "zsh", "fish", "powershell"}
 
+// Indent is what command lines in descriptions begin with, and nothing else there does
+// that begins with the program's name.
+const Indent = "    "
+
 // Completion is the script that lets a shell, one of Shells, complete the commands and
 // flags of app; its first line says where to put it.
 func Completion(app *cli.App, shell string) (string, error) {
@@ -30,9 +34,9 @@ func Completion(app *cli.App, shell string) (string, error) {
 }
 
 // Document changes app so that what its commands' descriptions say stands where the
-// library's makers of documents look for it: prose in Usage, command lines, which begin
-// with the program's name, in UsageText. The flags that all commands have, common, are
-// said once.
+// library's makers of documents look for it: prose in Usage, and in UsageText command
+// lines, which are indented and begin with the program's name. The flags that all
+// commands have, common, are said once.
 func Document(app *cli.App, common []cli.Flag) {
 	app.Description += "\n\nEvery command also takes these flags, which come before arguments:\n"
 	for _, f := range common {
@@ -50,13 +54,14 @@ func document(above string, commands []*cli.Command, common []cli.Flag) {
 		})
 		var prose, lines []string
 		for line := range strings.Lines(c.Description) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "nfcot ") {
-				lines = append(lines, line)
+			if example, ok := strings.CutPrefix(line, Indent+"nfcot "); ok {
+				lines = append(lines, "nfcot "+strings.TrimSpace(example))
 			} else {
-				prose = append(prose, line)
+				prose = append(prose, strings.TrimSpace(line))
 			}
 		}
-		c.Usage = strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + ".\n\n" + strings.Join(prose, "\n")
+		about := strings.TrimSuffix(strings.Join(prose, "\n"), "For example:") // the command itself is the first line below
+		c.Usage = strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + ".\n\n" + strings.TrimSpace(about)
 		if c.Subcommands == nil {
 			c.UsageText = strings.Join(append([]string{fmt.Sprintf("%s [FLAGS] %s", name, c.ArgsUsage)}, lines...), "\n") + "\n"
 		}
