@@ -197,6 +197,7 @@ func runExample(t *testing.T, dir, line string, used map[shortening]bool) {
 	processes, logErr := ckpt.ReadAllJSONL[process](log)
 	if err := errors.Join(err, logErr); err != nil {
 		t.Errorf("%s: %v\n%s", line, err, stderr.String())
+		return
 	}
 	for _, p := range processes {
 		if p.Code != 0 {

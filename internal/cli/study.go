@@ -17,6 +17,7 @@ import (
 type studyOptions struct {
 	out  string
 	jobs int
+	only cli.StringSlice
 }
 
 func (e *env) study() *cli.Command {
@@ -24,7 +25,10 @@ func (e *env) study() *cli.Command {
 	out := func() cli.Flag {
 		return &cli.StringFlag{Name: "o", Usage: "`DIR` of the study", Value: "study", Destination: &o.out}
 	}
-	action := func(do func(*study.Plan, studyOptions) error) cli.ActionFunc {
+	only := func() cli.Flag {
+		return &cli.StringSliceFlag{Name: "only", Usage: "this `ENTRY` alone, under all of its seeds, and what it needs; may be given several times", Destination: &o.only}
+	}
+	action := func(do func(*study.Plan, *studyOptions) error) cli.ActionFunc {
 		return func(c *cli.Context) error {
 			if c.Args().Len() != 1 {
 				return inputf("%s: name one plan, a YAML file; see nfcot study --help", c.Command.HelpName)
@@ -33,7 +37,12 @@ func (e *env) study() *cli.Command {
 			if err != nil {
 				return input(err)
 			}
-			return do(p, o)
+			if ids := o.only.Value(); len(ids) > 0 {
+				if err := p.Only(ids); err != nil {
+					return input(err)
+				}
+			}
+			return do(p, &o)
 		}
 	}
 	return &cli.Command{
@@ -47,7 +56,7 @@ func (e *env) study() *cli.Command {
 				Name:      "run",
 				Usage:     "do what is not done, go on with what was interrupted, then report",
 				ArgsUsage: "PLAN.yaml",
-				Flags: []cli.Flag{out(),
+				Flags: []cli.Flag{out(), only(),
 					&cli.IntFlag{Name: "jobs", Usage: "`entries` at a time, as processes; results do not depend on it", Value: 1, Destination: &o.jobs}},
 				Action: action(e.runStudy),
 			}),
@@ -65,7 +74,7 @@ func (e *env) study() *cli.Command {
 				Description: "For shells, GNU parallel, make and batch systems: whoever runs these lines leaves what nfcot study run leaves.\n" +
 					"With --json each is an object with its id, the ids of what it needs, and the file or folder that is there when it is done.",
 				ArgsUsage: "PLAN.yaml",
-				Flags:     []cli.Flag{out()},
+				Flags:     []cli.Flag{out(), only()},
 				Action:    action(e.planStudy),
 			}),
 			e.stepsOfBudget(),
@@ -73,7 +82,7 @@ func (e *env) study() *cli.Command {
 	}
 }
 
-func (e *env) runStudy(p *study.Plan, o studyOptions) error {
+func (e *env) runStudy(p *study.Plan, o *studyOptions) error {
 	if o.jobs < 1 {
 		return inputf("--jobs is %d; want at least 1", o.jobs)
 	}
@@ -93,7 +102,7 @@ func (e *env) runStudy(p *study.Plan, o studyOptions) error {
 	return e.reportStudy(p, o)
 }
 
-func (e *env) reportStudy(p *study.Plan, o studyOptions) error {
+func (e *env) reportStudy(p *study.Plan, o *studyOptions) error {
 	r, err := study.NewReport(p, o.out)
 	if err != nil {
 		return input(err)
@@ -104,7 +113,7 @@ func (e *env) reportStudy(p *study.Plan, o studyOptions) error {
 	return e.print(r)
 }
 
-func (e *env) planStudy(p *study.Plan, o studyOptions) error {
+func (e *env) planStudy(p *study.Plan, o *studyOptions) error {
 	lines := p.Lines(o.out)
 	if e.json {
 		return printLines(e, lines)

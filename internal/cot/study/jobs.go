@@ -75,10 +75,38 @@ func (p *Plan) under(e *Entry, s seed) (seed, bool) {
 	return s, slices.Contains(all, s)
 }
 
+// Only restricts the jobs of a plan to those of some entries, under all of their seeds, and of what these need. The
+// report and the claims stay the plan's.
+func (p *Plan) Only(ids []string) error {
+	only := map[string]bool{}
+	for _, id := range ids {
+		if p.byID[id] == nil {
+			return fmt.Errorf("%s: there is no entry %q; the ids are %s", p.path, id, list(p.byID))
+		}
+		only[id] = true
+	}
+	for i := range slices.Backward(p.Entries) { // what an entry needs is above it
+		e := &p.Entries[i]
+		if !only[e.ID] {
+			continue
+		}
+		for ref := range refs(e.specs()[e.kind]) {
+			if !ref.outside() {
+				only[ref.ID] = true
+			}
+		}
+	}
+	p.only = only
+	return nil
+}
+
 // Jobs are the commands of a plan, of which each needs those before it alone. Paths begin with the study's folder.
 func (p *Plan) Jobs(dir string) []Job {
 	var jobs []Job
 	for i := range p.Entries {
+		if p.only != nil && !p.only[p.Entries[i].ID] {
+			continue
+		}
 		for _, s := range p.seeds(&p.Entries[i]) {
 			jobs = append(jobs, p.job(dir, &p.Entries[i], s))
 		}

@@ -55,6 +55,34 @@ func TestShell(t *testing.T) {
 	}
 }
 
+// Some entries of a plan, with all that they need: under each seed, through steps as well, and nothing else.
+func TestOnly(t *testing.T) {
+	p, err := planOf(t, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for only, want := range map[string]string{
+		"t":   "seed7/t",
+		"v":   "seed1/a seed2/a seed7/t seed1/v seed2/v",
+		"r":   "seed1/a seed2/a seed7/t seed1/v seed2/v seed7/m seed1/r seed2/r",
+		"m a": "seed1/a seed2/a seed7/m",
+	} {
+		if err := p.Only(strings.Fields(only)); err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, j := range p.Jobs("") {
+			ids = append(ids, j.ID)
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("only %s: %s; want %s", only, got, want)
+		}
+	}
+	if err := p.Only([]string{"a", "nobody"}); err == nil || !strings.Contains(err.Error(), `no entry "nobody"; the ids are a, `) {
+		t.Errorf("an entry that is not there: %v", err)
+	}
+}
+
 func TestShares(t *testing.T) {
 	for _, tt := range []struct {
 		text    string

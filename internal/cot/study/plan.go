@@ -28,6 +28,7 @@ type Plan struct {
 
 	path string            // of the file, for errors
 	byID map[string]*Entry // all entries
+	only map[string]bool   // the entries that are done, by id; nil: all
 }
 
 // An Entry is one command of this program, or one for each of its seeds: it has exactly one of the fields from Data to
