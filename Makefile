@@ -10,7 +10,7 @@ build: ## the program, as ./nfcot
 	go build -o nfcot .
 
 test: ## all tests, and which were skipped
-	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && .ci/test "$$log" ./...
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && .ci/test "$$log" go test ./...
 
 lint: ## gofmt, go vet, staticcheck, go.mod
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
