@@ -44,7 +44,7 @@ func SmolLM2(t testing.TB) string {
 }
 
 // beside is a folder beside the repository, without which a test is skipped. What
-// it says then is summed up by .ci/skipped.
+// it says then is summed up by .ci/test.
 func beside(t testing.TB, variable, name string) string {
 	t.Helper()
 	dir := folder(t, variable, filepath.Join("..", "shared", name))
