@@ -17,7 +17,6 @@ import (
 type studyOptions struct {
 	out  string
 	jobs int
-	only cli.StringSlice
 }
 
 func (e *env) study() *cli.Command {
@@ -25,10 +24,11 @@ func (e *env) study() *cli.Command {
 	out := func() cli.Flag {
 		return &cli.StringFlag{Name: "o", Usage: "`DIR` of the study", Value: "study", Destination: &o.out}
 	}
+	var ids cli.StringSlice
 	only := func() cli.Flag {
-		return &cli.StringSliceFlag{Name: "only", Usage: "this `ENTRY` alone, under all of its seeds, and what it needs; may be given several times", Destination: &o.only}
+		return &cli.StringSliceFlag{Name: "only", Usage: "this `ENTRY` alone, under all of its seeds, and what it needs; may be given several times", Destination: &ids}
 	}
-	action := func(do func(*study.Plan, *studyOptions) error) cli.ActionFunc {
+	action := func(do func(*study.Plan, studyOptions) error) cli.ActionFunc {
 		return func(c *cli.Context) error {
 			if c.Args().Len() != 1 {
 				return inputf("%s: name one plan, a YAML file; see nfcot study --help", c.Command.HelpName)
@@ -37,12 +37,10 @@ func (e *env) study() *cli.Command {
 			if err != nil {
 				return input(err)
 			}
-			if ids := o.only.Value(); len(ids) > 0 {
-				if err := p.Only(ids); err != nil {
-					return input(err)
-				}
+			if err := p.Only(ids.Value()); err != nil {
+				return input(err)
 			}
-			return do(p, &o)
+			return do(p, o)
 		}
 	}
 	return &cli.Command{
@@ -82,7 +80,7 @@ func (e *env) study() *cli.Command {
 	}
 }
 
-func (e *env) runStudy(p *study.Plan, o *studyOptions) error {
+func (e *env) runStudy(p *study.Plan, o studyOptions) error {
 	if o.jobs < 1 {
 		return inputf("--jobs is %d; want at least 1", o.jobs)
 	}
@@ -102,7 +100,7 @@ func (e *env) runStudy(p *study.Plan, o *studyOptions) error {
 	return e.reportStudy(p, o)
 }
 
-func (e *env) reportStudy(p *study.Plan, o *studyOptions) error {
+func (e *env) reportStudy(p *study.Plan, o studyOptions) error {
 	r, err := study.NewReport(p, o.out)
 	if err != nil {
 		return input(err)
@@ -113,7 +111,7 @@ func (e *env) reportStudy(p *study.Plan, o *studyOptions) error {
 	return e.print(r)
 }
 
-func (e *env) planStudy(p *study.Plan, o *studyOptions) error {
+func (e *env) planStudy(p *study.Plan, o studyOptions) error {
 	lines := p.Lines(o.out)
 	if e.json {
 		return printLines(e, lines)

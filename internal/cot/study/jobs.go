@@ -75,9 +75,12 @@ func (p *Plan) under(e *Entry, s seed) (seed, bool) {
 	return s, slices.Contains(all, s)
 }
 
-// Only restricts the jobs of a plan to those of some entries, under all of their seeds, and of what these need. The
-// report and the claims stay the plan's.
+// Only restricts the jobs of a plan to those of some entries, under all of their seeds, and of what these need; of no
+// entries it leaves all. The report and the claims stay the plan's.
 func (p *Plan) Only(ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	only := map[string]bool{}
 	for _, id := range ids {
 		if p.byID[id] == nil {
