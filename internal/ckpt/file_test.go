@@ -159,6 +159,8 @@ func checkValues(t *testing.T, f *File, info Info, want []byte) {
 			back = le.AppendUint32(back, math.Float32bits(x))
 		case BF16:
 			back = le.AppendUint16(back, half.ToBF16(x))
+		case F16:
+			back = le.AppendUint16(back, half.ToF16(x))
 		default:
 			t.Fatalf("%s: no check for %s", info.Name, info.DType)
 		}

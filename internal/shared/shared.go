@@ -9,25 +9,43 @@ import (
 	"testing"
 )
 
-// Fixtures returns the folder of golden numbers: $NFCOT_FIXTURES, by default
-// testdata/golden.
-func Fixtures(t testing.TB) string {
+// Fixtures returns the folder of golden numbers that were computed in double precision
+// for what is this program's own: $NFCOT_FIXTURES, by default testdata/golden.
+func Fixtures(t testing.TB) string { t.Helper(); return golden(t, "NFCOT_FIXTURES") }
+
+// Goldens returns the folder of what other programs compute with models and files in
+// public formats: $NFCOT_GOLDENS, by default ../shared/goldens, and where there is none
+// testdata/golden, which has all but the chat templates of others.
+func Goldens(t testing.TB) string {
 	t.Helper()
-	dir := folder(t, "NFCOT_FIXTURES", filepath.Join("testdata", "golden"))
+	const variable = "NFCOT_GOLDENS"
+	if dir := folder(t, variable, filepath.Join("..", "shared", "goldens")); os.Getenv(variable) == "" && isDir(dir) {
+		return dir
+	}
+	return golden(t, variable)
+}
+
+// golden is a folder of golden numbers, without which a test fails.
+func golden(t testing.TB, variable string) string {
+	t.Helper()
+	dir := folder(t, variable, filepath.Join("testdata", "golden"))
 	if _, err := os.Stat(dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-// Goldens returns the folder of what other programs compute with models and
-// files in public formats: $NFCOT_GOLDENS, by default ../shared/goldens. The test
-// is skipped where there is none.
-func Goldens(t testing.TB) string { t.Helper(); return beside(t, "NFCOT_GOLDENS", "goldens") }
-
 // Data returns the folder of published benchmarks and tokenizers: $NFCOT_DATA, by
 // default ../shared/data. The test is skipped where there is none.
-func Data(t testing.TB) string { t.Helper(); return beside(t, "NFCOT_DATA", "data") }
+func Data(t testing.TB) string {
+	t.Helper()
+	const variable = "NFCOT_DATA"
+	dir := folder(t, variable, filepath.Join("..", "shared", "data"))
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("needs the folder that $%s names; there is no %s", variable, dir)
+	}
+	return dir
+}
 
 // SmolLM2 returns the GGUF file of SmolLM2-135M-Instruct: $NFCOT_SMOLLM2, by default where
 // scripts/get_smollm2.sh puts it. The test is skipped where there is none.
@@ -43,15 +61,9 @@ func SmolLM2(t testing.TB) string {
 	return file
 }
 
-// beside is a folder beside the repository, without which a test is skipped. What
-// it says then is summed up by .ci/test.
-func beside(t testing.TB, variable, name string) string {
-	t.Helper()
-	dir := folder(t, variable, filepath.Join("..", "shared", name))
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("needs the folder that $%s names; there is no %s", variable, dir)
-	}
-	return dir
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // folder is the folder that a variable names. Relative paths are seen from the

@@ -62,28 +62,26 @@ func TestSmolLM2(t *testing.T) {
 	})
 }
 
-// The repository has golden numbers of its own.
-func TestFixturesWithoutVariable(t *testing.T) {
+// The repository has all golden numbers.
+func TestGoldenNumbersWithoutVariables(t *testing.T) {
 	t.Setenv("NFCOT_FIXTURES", "")
-	if _, err := os.Stat(filepath.Join(shared.Fixtures(t), "passk", "passk.json")); err != nil {
-		t.Error(err)
+	t.Setenv("NFCOT_GOLDENS", "")
+	for _, path := range []string{filepath.Join(shared.Fixtures(t), "passk", "passk.json"), filepath.Join(shared.Goldens(t), "models", "index.json")} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
 // What lies beside the repository may be absent.
-func TestFoldersAbsent(t *testing.T) {
-	for variable, find := range folders {
-		if variable == "NFCOT_FIXTURES" {
-			continue
-		}
-		t.Setenv(variable, filepath.Join(t.TempDir(), "absent"))
-		t.Run(variable, func(t *testing.T) {
-			defer func() {
-				if !t.Skipped() {
-					t.Error("not skipped without its folder")
-				}
-			}()
-			find(t)
-		})
-	}
+func TestDataAbsent(t *testing.T) {
+	t.Setenv("NFCOT_DATA", filepath.Join(t.TempDir(), "absent"))
+	t.Run("absent", func(t *testing.T) {
+		defer func() {
+			if !t.Skipped() {
+				t.Error("not skipped without its folder")
+			}
+		}()
+		shared.Data(t)
+	})
 }
