@@ -16,13 +16,15 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/manual"
+	"nfcot/internal/shared"
 )
 
 // leftOut are the examples that are not run here, each with the reason.
 var leftOut = map[string]string{
-	"go run . demo":                     "takes a minute; .ci/run runs it as README.md has it",
-	"go test ./...":                     "runs this test; .ci/run runs it as README.md has it",
-	"CGO_ENABLED=0 go build -o nfcot .": "writes into the repository; .ci/run runs it as README.md has it, in a copy",
+	"go run . demo":                                           "takes a minute; .ci/run runs it as README.md has it",
+	"go test ./...":                                           "runs this test; .ci/run runs it as README.md has it",
+	"CGO_ENABLED=0 go build -o nfcot .":                       "writes into the repository; .ci/run runs it as README.md has it, in a copy",
+	"nfcot sample --model SmolLM2.gguf":                       "chats on a terminal",
 	"scripts/peers.py --nfcot ./nfcot --peers DIR --rounds 2": "needs programs of others, built for the comparison",
 }
 
@@ -59,6 +61,7 @@ var settings = map[string]setting{
 	"docs/cli.md":         {from: []string{"thoughts", "samples.jsonl"}},
 	"docs/training.md":    {from: []string{"thoughts", "run"}},
 	"docs/evaluation.md":  {from: []string{"run"}, make: humanEval, needs: cpython},
+	"docs/models.md":      {make: smolLM2},
 	"docs/performance.md": {},
 	"docs/study.md":       {make: plan},
 }
@@ -288,6 +291,13 @@ func humanEval(t *testing.T, dir, _ string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// smolLM2 lays a model of others where examples look for it.
+func smolLM2(t *testing.T, dir, _ string) {
+	if err := os.Symlink(shared.SmolLM2(t), filepath.Join(dir, "SmolLM2.gguf")); err != nil {
+		t.Fatal(err)
 	}
 }
 
