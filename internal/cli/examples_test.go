@@ -37,7 +37,7 @@ type shortening struct{ command, flag, added string }
 var shortenings = []shortening{
 	{"distill", "", "--steps 2"},
 	{"train", "", "--set stages.joint.steps=2"},
-	{"train", "--init", "--set held_out=2"},
+	{"train", "--init", "--set held_out=2 --set batch=1"},
 	{"rl", "", "--set rl.steps=1 --set rl.prompts=2 --set rl.problems=8 --set rl.max_tokens=6"},
 	{"sample", "", "--max-tokens 6"},
 	{"eval", "--model", "--max-tokens 6"},
@@ -294,19 +294,22 @@ func plan(t *testing.T, dir, text string) {
 	}
 }
 
+// humanEvalProblems are two in the format of HumanEval.
+const humanEvalProblems = `{"task_id":"one","prompt":"def f(x):\n","entry_point":"f","canonical_solution":"    return x\n","test":"def check(candidate):\n    assert candidate(1) == 1\n"}
+{"task_id":"two","prompt":"def g(x):\n","entry_point":"g","canonical_solution":"    return x\n","test":"def check(candidate):\n    assert candidate(2) == 2\n"}
+`
+
 // humanEval writes a benchmark in the place of HumanEval, of two problems, and samples of theirs.
 func humanEval(t *testing.T, dir, _ string) {
-	for name, text := range map[string]string{
-		"HumanEval.jsonl": `{"task_id":"one","prompt":"def f(x):\n","entry_point":"f","canonical_solution":"    return x\n","test":"def check(candidate):\n    assert candidate(1) == 1\n"}
-{"task_id":"two","prompt":"def g(x):\n","entry_point":"g","canonical_solution":"    return x\n","test":"def check(candidate):\n    assert candidate(2) == 2\n"}
-`,
-		"samples.jsonl": `{"task_id":"one","completion":"    return x\n"}
+	write(t, dir, "HumanEval.jsonl", humanEvalProblems)
+	write(t, dir, "samples.jsonl", `{"task_id":"one","completion":"    return x\n"}
 {"task_id":"two","completion":"    return 1\n"}
-`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+`)
+}
+
+func write(t *testing.T, dir, name, text string) {
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -319,7 +322,7 @@ func realModel(t *testing.T, dir string) {
 	if err := os.Symlink(shared.SmolLM2(t), model); err != nil {
 		t.Fatal(err)
 	}
-	humanEval(t, dir, "")
+	write(t, dir, "HumanEval.jsonl", humanEvalProblems)
 }
 
 // smolLM2 lays a model of others where examples look for it.
