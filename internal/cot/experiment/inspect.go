@@ -50,6 +50,9 @@ func Inspect(path string) (*Inspection, error) {
 			return nil, err
 		}
 	}
+	if run, err := ReadConfig(path); err == nil && run.Density() != "" {
+		x.texts += fmt.Sprintf("\nthoughts are drawn from %s\n", run.Density())
+	}
 	for _, name := range []string{ConfigFile, data.ConfigFile, GenerationFile} {
 		if text, err := os.ReadFile(filepath.Join(path, name)); err == nil {
 			x.texts += fmt.Sprintf("\n%s:\n", name)

@@ -16,6 +16,7 @@ type Method struct {
 	Name   string
 	What   string // one line
 	Scores bool   // knows the exact likelihood of what it samples (cot.Scorer), and so can be reinforced
+	Flows  bool   // thoughts have the density of a flow and a head
 	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage heads trains alone
 	Of     string // not trained: a rule for sampling from runs of this method
 
@@ -74,8 +75,8 @@ var Methods = []Method{
 			return parts{m, func(StageID) cot.Learner { return m }}
 		}},
 	{Name: softThinking, What: "sampling from a run of cot that feeds back mixtures of tokens while it thinks (--thinking)", Of: "cot"},
-	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewDual)},
-	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewNFCoT)},
+	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Flows: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewDual)},
+	{Name: "nfcot", What: "K continuous thoughts with exact likelihoods, then the answer, in one pass", Scores: true, Flows: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewNFCoT)},
 }
 
 // words makes the methods without continuous thoughts.
@@ -94,6 +95,27 @@ func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config
 			return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.Of(stage).FreezeFlow}
 		}}
 	}
+}
+
+// Density says in words what the thoughts of an experiment are drawn from, "" for methods
+// whose thoughts have no density.
+func (c Config) Density() string {
+	if m, err := FindMethod(c.Method); err != nil || !m.Flows {
+		return ""
+	}
+	drawn := "a Gaussian for each thought"
+	if c.NF.Components > 1 {
+		drawn = fmt.Sprintf("a mixture of %d Gaussians for each thought", c.NF.Components)
+	}
+	if c.Flow.Blocks == 0 {
+		return drawn + "; the flow is the identity (flow.blocks is 0)"
+	}
+	for id, stage := range c.Stages.All() {
+		if stage.Steps > 0 && !stage.FreezeFlow {
+			return fmt.Sprintf("%s; a flow of %d blocks, trained in stage %s", drawn, c.Flow.Blocks, id)
+		}
+	}
+	return drawn + "; the flow is the identity (no stage trains it)"
 }
 
 func checkFlow(c Config) error { return c.Flow.Check() }

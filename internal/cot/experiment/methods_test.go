@@ -52,3 +52,26 @@ func TestMethodsHaveTheSameSize(t *testing.T) {
 		t.Errorf("from %d to %d parameters", least, most)
 	}
 }
+
+// What thoughts are drawn from is said as it is: the flow counts only where a stage trains it.
+func TestDensity(t *testing.T) {
+	c := Default("nfcot")
+	c.NF.Components = 2
+	const mixture = "a mixture of 2 Gaussians for each thought; "
+	if got, want := c.Density(), mixture+"the flow is the identity (no stage trains it)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c.Stages.Flow.Steps = 10
+	if got, want := c.Density(), mixture+"a flow of 5 blocks, trained in stage flow"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c.Flow.Blocks = 0
+	if got, want := c.Density(), mixture+"the flow is the identity (flow.blocks is 0)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, method := range []string{"cot", "lavae", LM} {
+		if got := Default(method).Density(); got != "" {
+			t.Errorf("%s: %q, want nothing", method, got)
+		}
+	}
+}
