@@ -1,6 +1,6 @@
 // Package gguf reads GGUF files, the format of llama.cpp: metadata (metadata.go), quantised tensors (types.go, dequantize.go),
 // and language models under Hugging Face's names (model.go, config.go). Files are under a memory map; numbers leave them as
-// float32, as many at a time as are asked for.
+// float32, as many at a time as are asked for. It writes them too (write.go, quantise.go).
 //
 // What the format demands: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 //
