@@ -128,7 +128,7 @@ func (e *env) app() *cli.App {
 		Version:     version(),
 		Usage:       "train and run latent reasoning with normalizing flows, on CPUs",
 		Description: "A language model that thinks in continuous thoughts with exact likelihoods (NF-CoT, arXiv 2606.06447).\nStart with: nfcot demo",
-		Commands: []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.rl(), e.fuse(), e.sample(), e.score(), e.eval(), e.merge(), e.report(), e.study(),
+		Commands: []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.rl(), e.fuse(), e.export(), e.sample(), e.score(), e.eval(), e.merge(), e.report(), e.study(),
 			e.probe(), e.sandbox(), e.inspect(), e.methods(), e.bench(), e.completion(), e.man()},
 		Writer:                    e.stdout,
 		ErrWriter:                 e.stderr,

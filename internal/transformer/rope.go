@@ -62,6 +62,16 @@ func (r Rope) frequencies(c Config) (freq []float64, scale float64) {
 	return freq, scale
 }
 
+// RopeFactors are by what the scaling of c divides the frequency of each pair of a head.
+func (c Config) RopeFactors() []float32 {
+	scaled, _ := c.Rope.frequencies(c)
+	factors := make([]float32, len(scaled))
+	for i, f := range tensor.Frequencies(c.HeadDim, c.Theta) {
+		factors[i] = float32(f / scaled[i])
+	}
+	return factors
+}
+
 // ramp are the pairs between which yarn goes over from frequencies that are left
 // alone to divided ones.
 func (r Rope) ramp(c Config) (low, high float64) {

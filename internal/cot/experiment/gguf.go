@@ -82,11 +82,11 @@ func ggufTokenizer(f *gguf.File) (*tokenizer.Tokenizer, error) {
 	return t, nil
 }
 
-// ggufEnds are the tokens that end an answer: of a text, of a turn, of a message to a tool.
+// ggufEnds are the tokens that end an answer.
 func ggufEnds(f *gguf.File, vocab int) ([]int, error) {
 	m := &metadata{file: f}
 	var ends []int
-	for _, name := range []string{"eos_token_id", "eot_token_id", "eom_token_id"} {
+	for _, name := range ggufEndKeys {
 		id := entry(m, name, -1)
 		switch {
 		case m.err != nil:
@@ -124,10 +124,18 @@ func ggufChat(f *gguf.File) (*chat.Templates, error) {
 	}
 	m := &metadata{file: f}
 	tokens := entry(m, "tokens", []string(nil))
-	for ours, theirs := range map[string]string{"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator", "mask": "mask"} {
-		if id := entry(m, theirs+"_token_id", -1); id >= 0 && id < len(tokens) {
-			t.Special[ours+"_token"] = tokens[id]
+	for _, name := range ggufSpecial {
+		if id := entry(m, name.theirs+"_token_id", -1); id >= 0 && id < len(tokens) {
+			t.Special[name.ours] = tokens[id]
 		}
 	}
 	return t, m.err
 }
+
+// ggufSpecial are the special tokens that chat templates see, with their names in the metadata.
+var ggufSpecial = []struct{ ours, theirs string }{
+	{"bos_token", "bos"}, {"eos_token", "eos"}, {"unk_token", "unknown"}, {"pad_token", "padding"}, {"sep_token", "seperator"}, {"mask_token", "mask"},
+}
+
+// ggufEndKeys are where the metadata has the tokens that end an answer: of a text, of a turn, of a message to a tool.
+var ggufEndKeys = []string{"eos_token_id", "eot_token_id", "eom_token_id"}

@@ -153,7 +153,7 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 	}
 	m := newModel(p, c, special)
 	if err == nil && !isRun {
-		err = m.checkNames(w.files[0])
+		err = checkNames(w.files[0], m.Params)
 	}
 	for i := len(w.adapters) - 1; i >= 0 && err == nil; i-- {
 		err = fuseAdapters(c.Model, m.Params, w.adapters[i])

@@ -18,6 +18,7 @@ type Method struct {
 	Scores bool   // knows the exact likelihood of what it samples (cot.Scorer), and so can be reinforced
 	Flows  bool   // thoughts have the density of a flow and a head
 	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage heads trains alone
+	Words  bool   // thinks and answers in tokens alone: a run is a causal language model like any other
 	Of     string // not trained: a rule for sampling from runs of this method
 
 	// steps are those of stage joint by default.
@@ -38,8 +39,8 @@ type parts struct {
 
 // Methods are the methods that there are.
 var Methods = []Method{
-	{Name: "direct", What: "answers at once, without thinking", Scores: true, steps: 1000, make: words(false)},
-	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, steps: 700, make: words(true)},
+	{Name: "direct", What: "answers at once, without thinking", Scores: true, Words: true, steps: 1000, make: words(false)},
+	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, Words: true, steps: 700, make: words(true)},
 	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, trained line by line, then the answer", steps: 800,
 		check: func(c Config) error { return c.Coconut.Check() },
 		fit: func(c *Config, data []cot.Encoded) {
@@ -127,7 +128,7 @@ const softThinking = "softthinking"
 // prompt. It is a model to run; training makes the Methods.
 const LM = "lm"
 
-var plainLM = Method{Name: LM, Scores: true, make: func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+var plainLM = Method{Name: LM, Scores: true, Words: true, make: func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 	return parts{Sampler: &cot.Text{LM: lm, Special: special, Bare: true}}
 }}
 

@@ -13,6 +13,7 @@ import (
 	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
+	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
 	"nfcot/internal/tokenizer/chat"
@@ -59,13 +60,18 @@ func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Model.checkNames(w); err != nil {
+	if err := checkNames(w, r.Model.Params); err != nil {
 		return nil, err
 	}
-	if n := r.Tokenizer.VocabSize(); n > r.Experiment.Model.Vocab {
-		return nil, fmt.Errorf("%s: %s has ids up to %d, but vocab_size in %s is %d", dir, data.TokenizerFile, n-1, data.ConfigFile, r.Experiment.Model.Vocab)
+	return r, checkVocab(dir, r.Tokenizer, model)
+}
+
+// checkVocab refuses a tokenizer that has more tokens than its model.
+func checkVocab(dir string, words *tokenizer.Tokenizer, model transformer.Config) error {
+	if n := words.VocabSize(); n > model.Vocab {
+		return fmt.Errorf("%s: %s has ids up to %d, but vocab_size in %s is %d", dir, data.TokenizerFile, n-1, data.ConfigFile, model.Vocab)
 	}
-	return r, nil
+	return nil
 }
 
 // LoadTokenizer reads a tokenizer: a tokenizer.json, that of a folder, or that of a GGUF file.
@@ -206,10 +212,10 @@ func endTokens(dir string, vocab int) ([]int, error) {
 	return nil, nil
 }
 
-// checkNames refuses a file with a tensor that the model does not have: the file's
-// model computes something else.
-func (m *Model) checkNames(w *checkpoint) error {
-	if name := w.Stranger(m.Params); name != "" {
+// checkNames refuses a file with a tensor that is none of the model's parameters: the
+// file's model computes something else.
+func checkNames(w *checkpoint, p *tensor.Params) error {
+	if name := w.Stranger(p); name != "" {
 		return fmt.Errorf("%s: tensor %q: a model of this %s has none of this name", w, name, data.ConfigFile)
 	}
 	return nil

@@ -44,7 +44,7 @@ func openModel(t *testing.T, dir string, format *kernel.Format) *Run {
 	if err := r.load(w, cot.Special{EOS: 2}, format); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Model.checkNames(w); err != nil {
+	if err := checkNames(w, r.Model.Params); err != nil {
 		t.Fatal(err)
 	}
 	return r

@@ -183,17 +183,22 @@ func ReadConfig(dir string) (Experiment, error) {
 // openPretrained. The backbone's matrices are kept in a format for decoding; nil
 // stands for that of checkpoint.format.
 func Open(dir string, format *kernel.Format) (*Run, error) {
-	has := func(name string) bool {
-		_, err := os.Stat(filepath.Join(dir, name))
-		return err == nil
-	}
-	switch {
-	case has(ConfigFile):
+	switch run, err := isRun(dir); {
+	case err != nil:
+		return nil, err
+	case run:
 		return openRun(dir, format)
-	case gguf.IsFile(dir), has(data.ConfigFile) && !has(data.ThoughtsFile):
-		return openPretrained(dir, format)
 	}
-	return nil, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s, nor a GGUF file", dir, ConfigFile, data.ConfigFile)
+	return openPretrained(dir, format)
+}
+
+// isRun tells a run folder from a language model of others; what is neither is an error.
+func isRun(dir string) (bool, error) {
+	has := func(name string) bool { return exists(filepath.Join(dir, name)) }
+	if has(ConfigFile) || gguf.IsFile(dir) || has(data.ConfigFile) && !has(data.ThoughtsFile) {
+		return has(ConfigFile), nil
+	}
+	return false, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s, nor a GGUF file", dir, ConfigFile, data.ConfigFile)
 }
 
 func openRun(dir string, format *kernel.Format) (*Run, error) {
