@@ -222,6 +222,8 @@ func (m *exported) check() error {
 		return fmt.Errorf("attention_factor is %g; llama.cpp has none beside factors for each pair", rope.Attention)
 	case rope.Type == "yarn" && rope.Exact:
 		return errors.New("truncate of yarn is false; llama.cpp rounds to whole pairs")
+	case rope.Type == "yarn" && (rope.BetaFast != 32 || rope.BetaSlow != 1):
+		return fmt.Errorf("beta_fast and beta_slow of yarn are %g and %g; llama.cpp takes 32 and 1, whatever a file says", rope.BetaFast, rope.BetaSlow)
 	case rope.Type == "yarn" && rope.Factor < 1:
 		return fmt.Errorf("factor of yarn is %g; llama.cpp wants at least 1", rope.Factor)
 	}
@@ -280,8 +282,6 @@ func (m *exported) ropeEntries(put func(name string, v any)) {
 		return
 	}
 	put("rope.scaling.original_context_length", uint32(rope.Positions))
-	put("rope.scaling.yarn_beta_fast", float32(rope.BetaFast))
-	put("rope.scaling.yarn_beta_slow", float32(rope.BetaSlow))
 	if rope.Attention != 0 { // llama.cpp multiplies it with yarn's own
 		put("rope.scaling.attn_factor", float32(rope.Attention/(0.1*math.Log(rope.Factor)+1)))
 	}

@@ -57,11 +57,13 @@ func exportable(t *testing.T) (paths []string) {
 		paths[i] = strings.TrimSuffix(path, "/config.json")
 	}
 	paths = slices.DeleteFunc(paths, func(path string) bool { // which are refused
-		return strings.Contains(path, "sliding") || strings.Contains(path, "spm") || strings.Contains(path, "gpt2-inner")
+		return slices.ContainsFunc([]string{"sliding", "spm", "gpt2-inner", "qwen3-rope-yarn"}, func(part string) bool { return strings.Contains(path, part) })
 	})
-	inner := copied(t, "gpt2-inner")
+	inner, sharper := copied(t, "gpt2-inner"), copied(t, "qwen3-rope-yarn")
 	set(t, filepath.Join(inner, data.ConfigFile), map[string]any{"activation_function": "gelu_new"})
-	return append(paths, inner)
+	set(t, filepath.Join(sharper, data.ConfigFile), map[string]any{"rope_parameters": map[string]any{"rope_theta": 1e4, "rope_type": "yarn", "factor": 4.0,
+		"original_max_position_embeddings": 32, "attention_factor": 1.5}})
+	return append(paths, inner, sharper)
 }
 
 // A model that is exported in float32 is the same: logits, bit for bit where frequencies are not scaled by what is rounded on the
@@ -238,6 +240,7 @@ func TestExportRefuses(t *testing.T) {
 		{"gpt2-inner", data.ConfigFile, nil, "activation_function is gelu; llama.cpp computes gelu_new"},
 		{"qwen2-tied", data.ConfigFile, llama3, `rope_type is "llama3"; llama.cpp's qwen2 has none`},
 		{"llama-tied", data.ConfigFile, yarn(map[string]any{"truncate": false}), "truncate of yarn is false; llama.cpp rounds to whole pairs"},
+		{"qwen3-rope-yarn", data.ConfigFile, nil, "beta_fast and beta_slow of yarn are 16 and 2; llama.cpp takes 32 and 1, whatever a file says"},
 		{"llama-tied", data.ConfigFile, yarn(map[string]any{"factor": 0.5}), "factor of yarn is 0.5; llama.cpp wants at least 1"},
 		{"llama-tied", data.ConfigFile, map[string]any{"rope_parameters": map[string]any{"rope_theta": 1e4, "rope_type": "longrope", "short_factor": factors,
 			"long_factor": factors, "attention_factor": 2.0}}, "attention_factor is 2; llama.cpp has none beside factors for each pair"},
