@@ -57,6 +57,9 @@ func OpenExport(dir string, kind gguf.Type) (_ *Export, err error) {
 	} else {
 		err = m.openPretrained()
 	}
+	if err == nil {
+		err = m.checkShapes()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +123,20 @@ func (m *exported) openPretrained() error {
 		return err
 	}
 	return cmp.Or(checkNames(w, outline(model)), checkVocab(m.dir, m.words, model))
+}
+
+// checkShapes refuses a file that lacks a parameter, or has one of another shape.
+func (m *exported) checkShapes() error {
+	for p := range outline(m.model).All() {
+		shape, err := m.from.Shape(p.Name)
+		if err == nil && !slices.Equal(shape, p.Shape) {
+			err = fmt.Errorf("%s: tensor %q: has shape %v; expected %v", m.from, p.Name, shape, p.Shape)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // outline are the parameters of a language model, without their numbers.

@@ -266,6 +266,17 @@ func TestExportRefuses(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 
+	for key, want := range map[string]string{
+		"num_hidden_layers": `"model.layers.2.input_layernorm.weight"`,
+		"intermediate_size": `tensor "model.layers.0.mlp.gate_proj.weight": has shape [64 32]; expected [3 32]`,
+	} {
+		dir := copied(t, "llama-tied")
+		set(t, filepath.Join(dir, data.ConfigFile), map[string]any{key: 3})
+		if _, err := OpenExport(dir, gguf.F32); err == nil || !strings.HasPrefix(err.Error(), dir) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+
 	spm := filepath.Join(shared.Goldens(t), "gguf", "models", "llama-spm-q4_0.gguf")
 	if _, err := OpenExport(spm, gguf.F32); err == nil || !strings.HasPrefix(err.Error(), spm+": tokenizer.json: normalizer is {") {
 		t.Errorf("a tokenizer of characters: got %v", err)
