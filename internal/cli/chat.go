@@ -13,10 +13,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
-	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tokenizer/chat"
 )
@@ -111,16 +109,6 @@ func (e *env) readAll(flag, path string) (string, error) {
 	return string(text), nil
 }
 
-// A session is a chat on a terminal.
-type session struct {
-	e        *env
-	g        *generate.Generator
-	chat     *generate.Chat
-	start    []chat.Value // of every conversation
-	messages []chat.Value
-	stop     atomic.Bool // the answer under way is to end
-}
-
 // converse chats on the terminal until its input ends or the user interrupts the wait for
 // it. Interrupting an answer ends the answer.
 func (e *env) converse(o sampleOptions, run *experiment.Run) error {
@@ -135,11 +123,10 @@ func (e *env) converse(o sampleOptions, run *experiment.Run) error {
 	if err != nil {
 		return err
 	}
-	g.N, g.Chat = 1, true
 	if !o.limited {
 		g.MaxTokens = chatTokens
 	}
-	s := &session{e: e, g: g, chat: c, start: o.begin(), messages: o.begin()}
+	s := generate.NewSession(g, c, o.begin())
 	signal.Reset(os.Interrupt) // which ends the program everywhere else
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
@@ -156,11 +143,11 @@ func (e *env) converse(o sampleOptions, run *experiment.Run) error {
 			switch strings.TrimSpace(line) {
 			case "":
 			case "/clear":
-				s.messages = s.start
+				s.Clear()
 			case "/exit":
 				return nil
 			default:
-				if err := s.turn(line, interrupts); err != nil {
+				if err := e.turn(s, line, interrupts); err != nil {
 					return err
 				}
 			}
@@ -191,45 +178,29 @@ func readLines(r io.Reader) <-chan string {
 	return lines
 }
 
-// turn answers a message. One that leaves no room for an answer is taken back.
-func (s *session) turn(text string, interrupts <-chan os.Signal) error {
-	asked := append(s.messages[:len(s.messages):len(s.messages)], generate.Message("user", text))
-	prompt, err := s.chat.Prompt(asked)
-	if err != nil {
-		return input(err)
-	}
+// turn shows the answer to a message as it comes, until it ends or the user interrupts it.
+func (e *env) turn(s *generate.Session, text string, interrupts <-chan os.Signal) error {
+	var stop atomic.Bool
 	answered := make(chan struct{})
 	defer close(answered)
-	s.stop.Store(false)
 	go func() {
 		select {
 		case <-interrupts:
-			s.stop.Store(true)
+			stop.Store(true)
 		case <-answered:
 		}
 	}()
-	o := s.g.Options()
-	stops := o.Stop
-	o.Stop = func(answer []int) bool { return s.stop.Load() || stops != nil && stops(answer) }
-	live := s.g.Live()
-	o.OnToken = func(_ *cot.Sample, token int) { fmt.Fprint(s.e.stdout, live.Next(token)) }
-	samples, err := s.g.All(s.e.ctx, []eval.Problem{{TaskID: "this message", Prompt: prompt}}, o)
+	cut, err := s.Answer(e.ctx, text, stop.Load, func(part string) { fmt.Fprint(e.stdout, part) })
 	if errors.As(err, new(generate.TooLong)) {
-		s.e.say("%s; /clear begins a new conversation", err)
+		e.say("%s; /clear begins a new conversation", err)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	answer, stopped := s.g.Answer(samples[0])
-	if !stopped {
-		fmt.Fprint(s.e.stdout, live.Rest())
+	fmt.Fprintln(e.stdout)
+	if cut {
+		e.say("the answer was cut off: it reached --max-tokens or the model's last position")
 	}
-	fmt.Fprintln(s.e.stdout)
-	if !samples[0].Finished && !stopped && !s.stop.Load() {
-		s.e.say("the answer was cut off: it reached --max-tokens or the model's last position")
-	}
-	s.messages = append(asked, generate.Message("assistant", answer))
-	s.g.Seed++
 	return nil
 }

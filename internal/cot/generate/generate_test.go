@@ -12,6 +12,7 @@ import (
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/tokenizer/chat"
 	"nfcot/internal/transformer"
 )
 
@@ -265,5 +266,45 @@ func TestLiveText(t *testing.T) {
 		if got != want {
 			t.Errorf("%q with stops %q: %q came, want %q", text, stops, got, want)
 		}
+	}
+}
+
+// A session gives the model the whole conversation each time, stops where it is told to, and
+// takes back what leaves no room.
+func TestSession(t *testing.T) {
+	run := freshRun(t, "direct")
+	run.Chat = &chat.Templates{Sources: map[string]string{"default": "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}"}}
+	c, err := NewChat(run, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sampling := cot.DefaultSampling()
+	sampling.MaxTokens = 3
+	recipe, err := bench.Plain("chat").Recipe("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := New(run, recipe, sampling, 4, 1)
+	s := NewSession(g, c, []chat.Value{Message("system", "x")})
+	never := func() bool { return false }
+	var text strings.Builder
+	yield := func(part string) { text.WriteString(part) }
+	if _, err := s.Answer(t.Context(), "a", never, yield); err != nil {
+		t.Fatal(err)
+	}
+	prompt, err := c.Prompt(s.messages)
+	if want := "s:x;u:a;a:" + text.String() + ";"; err != nil || prompt != want {
+		t.Errorf("after a turn the conversation is %q, %v; want %q", prompt, err, want)
+	}
+	text.Reset()
+	if cut, err := s.Answer(t.Context(), "b", func() bool { return true }, yield); cut || err != nil || len(run.Tokenizer.Encode(text.String())) > 2 {
+		t.Errorf("told to stop, it answers %q, cut %t, %v", text.String(), cut, err)
+	}
+	before := len(s.messages)
+	if _, err := s.Answer(t.Context(), strings.Repeat("long ", 5000), never, yield); !errors.As(err, new(TooLong)) || len(s.messages) != before {
+		t.Errorf("a message without room: %v, %d messages; want %d", err, len(s.messages), before)
+	}
+	if s.Clear(); len(s.messages) != 1 {
+		t.Errorf("a new conversation has %d messages, want the system's", len(s.messages))
 	}
 }
