@@ -74,7 +74,7 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	if !o.asked && (o.chat || run.Chat.Any()) {
+	if !o.asked && (o.chat || run.Experiment.Method == experiment.LM && run.Chat.Any()) {
 		return e.converse(o, run)
 	}
 	b, err := e.promptsOf(run, o)

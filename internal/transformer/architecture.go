@@ -205,11 +205,16 @@ func compact(raw json.RawMessage) string {
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || compact(raw) == "null" }
 
 // JSON writes c as a config.json that Hugging Face's transformers loads. dtype is
-// what it calls the type of the weights: float32, bfloat16.
-func (c Config) JSON(dtype string, bos, eos int) []byte {
+// what it calls the type of the weights: float32, bfloat16. Of ends, the tokens that end
+// an answer, it has a list if there are several.
+func (c Config) JSON(dtype string, bos int, ends ...int) []byte {
 	f := c.architecture()
 	all := []setting{{"architectures", []string{f.class}}, {"model_type", f.name}}
 	all = append(all, f.write(c)...)
+	var eos any = ends
+	if len(ends) == 1 {
+		eos = ends[0]
+	}
 	all = append(all, setting{"torch_dtype", dtype}, setting{"bos_token_id", bos}, setting{"eos_token_id", eos})
 	var b bytes.Buffer
 	if err := json.Indent(&b, object(all), "", "  "); err != nil {

@@ -26,12 +26,15 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 		}
 		added, run.Tokenizer = base.Added(), base.Tokenizer
 		x.NewTokens, x.Model.Vocab = base.NewTokens, base.Model.Vocab
+		if run.companions, err = readCompanions(x.Source.Init, x.Model.Vocab); err != nil {
+			return nil, nil, err
+		}
 	}
 	examples, err := run.readExamples(x.Source)
 	if err != nil {
 		return nil, nil, err
 	}
-	special, err := cot.FindSpecial(run.Tokenizer)
+	special, err := run.special()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -201,7 +204,7 @@ func newPolicy(x Experiment, dir string) (r *Run, reference *Model, err error) {
 	if err := x.method().CheckScores("reinforced"); err != nil {
 		return nil, nil, err
 	}
-	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAETokenizer: from.VAETokenizer}
+	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAETokenizer: from.VAETokenizer, companions: from.companions}
 	if r.Model, err = LoadModel(init, x.Config, special); err != nil {
 		return nil, nil, err
 	}

@@ -24,9 +24,6 @@ import (
 // with config.json, tokenizer.json, model.safetensors or its shards, and perhaps
 // generation_config.json; or a GGUF file, which holds all of this (gguf.go).
 
-// GenerationFile says how a model is to be sampled from.
-const GenerationFile = "generation_config.json"
-
 // openPretrained reads a language model of others.
 func openPretrained(dir string, format *kernel.Format) (*Run, error) {
 	r := &Run{Dir: dir, Experiment: Experiment{Config: Config{Method: LM}}}

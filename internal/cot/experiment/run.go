@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -79,7 +78,9 @@ type Run struct {
 	VAE          *cot.VAE             // nil for methods that do not think in codes
 	VAETokenizer *tokenizer.Tokenizer // of the VAE, which need not be the backbone's; nil with it
 	Model        *Model
-	Chat         *chat.Templates // of language models of others; nil for our own runs
+	Chat         *chat.Templates // those of the model, or of the model that the run began from
+
+	companions companions // of the model that the run began from
 }
 
 // Start makes the run folder's files that are known before training.
@@ -91,17 +92,17 @@ func (r *Run) Start() error {
 	if err != nil {
 		return err
 	}
-	write := func(name string, text []byte) error {
-		return ckpt.WriteFile(filepath.Join(r.Dir, name), func(w io.Writer) error {
-			_, err := w.Write(text)
-			return err
-		})
-	}
-	if err := write(ConfigFile, config); err != nil {
+	if err := r.write(ConfigFile, config); err != nil {
 		return err
 	}
-	eos := r.Model.Special.EOS
-	if err := write(data.ConfigFile, r.Experiment.Model.JSON("float32", eos, eos)); err != nil {
+	bos := r.Model.Special.EOS // as GPT-2 has it
+	if r.companions.bos != nil {
+		bos = *r.companions.bos
+	}
+	if err := r.write(data.ConfigFile, r.Experiment.Model.JSON("float32", bos, r.ends()...)); err != nil {
+		return err
+	}
+	if err := r.writeCompanions(); err != nil {
 		return err
 	}
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, data.TokenizerFile), r.Tokenizer.Save); err != nil {
@@ -253,7 +254,11 @@ func readRun(dir string) (*Run, cot.Special, error) {
 	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
 		return nil, special, err
 	}
-	if special, err = cot.FindSpecial(r.Tokenizer); err != nil {
+	if r.companions, err = readCompanions(dir, r.Experiment.Model.Vocab); err != nil {
+		return nil, special, err
+	}
+	r.Chat = r.companions.chat
+	if special, err = r.special(); err != nil {
 		return nil, special, fmt.Errorf("%s: %w", dir, err)
 	}
 	if r.Experiment.method().Codes {

@@ -67,6 +67,23 @@ func Load(dir string) (*Templates, error) {
 	return t, nil
 }
 
+// Save gives write the files of a folder that Load reads the templates from.
+func (t *Templates) Save(write func(name, text string) error) error {
+	for name, source := range t.Sources {
+		file := templateFile
+		if name != "default" {
+			if filepath.Base(name) != name {
+				return fmt.Errorf("the model has a chat template of the name %.40q, which is not one of a file", name)
+			}
+			file = filepath.Join(templatesDir, name+extension)
+		}
+		if err := write(file, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readText reads a file of UTF-8; a missing one is nil.
 func readText(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
@@ -153,7 +170,7 @@ func (t *Templates) addSpecial(object map[string]json.RawMessage) {
 	}
 }
 
-// Any says whether there is a template; a run of ours, which has no Templates, has none.
+// Any says whether there is a template.
 func (t *Templates) Any() bool { return t != nil && len(t.Sources) > 0 }
 
 // Parse parses the template for a conversation with or without tools.

@@ -1,0 +1,199 @@
+package experiment
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/gguf"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
+	"nfcot/internal/tokenizer/chat"
+)
+
+// The files of a language model's folder that say how it is used.
+const (
+	GenerationFile      = "generation_config.json" // how it is to be sampled from
+	TokenizerConfigFile = "tokenizer_config.json"  // how transformers is to read its tokenizer.json
+)
+
+// companions are what comes with a language model beside its weights and its tokenizer. A
+// run that begins from the model keeps them, in the files that the model has.
+type companions struct {
+	chat       *chat.Templates            // nil: it has none
+	ends       []int                      // tokens that end an answer
+	bos        *int                       // the token that begins a text; nil: none
+	tokenizer  map[string]json.RawMessage // of TokenizerConfigFile; nil: it has none
+	generation map[string]json.RawMessage // of GenerationFile; nil: it has none
+}
+
+// readCompanions reads those of a run, a model folder of Hugging Face's, or a GGUF file.
+func readCompanions(path string, vocab int) (c companions, err error) {
+	if c.ends, err = endTokens(path, vocab); err != nil {
+		return c, err
+	}
+	if c.chat, err = loadChat(path); err != nil {
+		return c, err
+	}
+	if gguf.IsFile(path) {
+		return c.ofGGUF(path)
+	}
+	if c.tokenizer, err = readObject(filepath.Join(path, TokenizerConfigFile)); err != nil {
+		return c, err
+	}
+	if c.generation, err = readObject(filepath.Join(path, GenerationFile)); err != nil {
+		return c, err
+	}
+	config, err := readObject(filepath.Join(path, data.ConfigFile))
+	if err != nil {
+		return c, err
+	}
+	for _, from := range []map[string]json.RawMessage{config, c.generation} {
+		if raw, ok := from["bos_token_id"]; ok && json.Unmarshal(raw, &c.bos) != nil {
+			return c, fmt.Errorf("%s: bos_token_id is %.40s; expected a token id", path, raw)
+		}
+	}
+	return c, nil
+}
+
+// ofGGUF makes of a file's metadata what a folder has in files.
+func (c companions) ofGGUF(path string) (companions, error) {
+	ids, err := readGGUF(path, func(f *gguf.File) (map[string]int, error) {
+		m, ids := &metadata{file: f}, map[string]int{}
+		for key, name := range map[string]string{"bos_token_id": "bos_token_id", "pad_token_id": "padding_token_id"} {
+			if id := entry(m, name, -1); id >= 0 {
+				ids[key] = id
+			}
+		}
+		return ids, m.err
+	})
+	if err != nil {
+		return c, err
+	}
+	c.generation = map[string]json.RawMessage{}
+	for key, id := range ids {
+		c.generation[key] = rawJSON(id)
+	}
+	if id, ok := ids["bos_token_id"]; ok {
+		c.bos = &id
+	}
+	return c, nil
+}
+
+// readObject reads a file with a JSON object; a missing one is nil.
+func readObject(path string) (object map[string]json.RawMessage, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &object); err != nil || object == nil {
+		return nil, fmt.Errorf("%s: found %.40q; expected a JSON object", path, text)
+	}
+	return object, nil
+}
+
+// rawJSON is the JSON of numbers, texts and lists of them.
+func rawJSON(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// special looks up the run's special tokens. What ends an answer of the model that the run
+// began from ends the run's answers, too.
+func (r *Run) special() (cot.Special, error) {
+	special, err := cot.FindSpecial(r.Tokenizer)
+	for _, id := range r.companions.ends {
+		if !special.Ends(id) {
+			special.MoreEOS = append(special.MoreEOS, id)
+		}
+	}
+	return special, err
+}
+
+// overruling are keys of a tokenizer_config.json that make transformers encode otherwise
+// than the tokenizer.json beside it says, which is what counts here; and the template,
+// which has a file of its own.
+var overruling = []string{"auto_map", "add_bos_token", "add_eos_token", "add_prefix_space", "split_special_tokens", "legacy", "from_slow", "chat_template"}
+
+// tokenizerConfig is the run's tokenizer_config.json: the model's, under which transformers
+// takes tokenizer.json as it is.
+func (r *Run) tokenizerConfig() map[string]json.RawMessage {
+	config := map[string]json.RawMessage{"clean_up_tokenization_spaces": rawJSON(false), "model_max_length": rawJSON(r.Experiment.Model.MaxTokens)}
+	special := map[string]string{"eos_token": r.Tokenizer.Token(r.Model.Special.EOS)}
+	if r.companions.tokenizer == nil {
+		config["additional_special_tokens"] = rawJSON(cot.SpecialTokens[1:])
+	}
+	if r.companions.chat != nil && len(r.companions.chat.Special) > 0 {
+		special = r.companions.chat.Special
+	}
+	for key, value := range r.companions.tokenizer {
+		if !slices.Contains(overruling, key) {
+			config[key] = value
+		}
+	}
+	config["tokenizer_class"] = rawJSON("PreTrainedTokenizerFast") // of transformers 4 and 5
+	_, told := config["added_tokens_decoder"]
+	for name, text := range special {
+		if _, has := config[name]; !has || !told { // else special_tokens_map.json counts
+			config[name] = rawJSON(text)
+		}
+	}
+	return config
+}
+
+// ends are all tokens that end an answer of the run: those of generation_config.json, which
+// transformers ends at.
+func (r *Run) ends() []int {
+	special := r.Model.Special
+	return append([]int{special.EOS}, special.MoreEOS...)
+}
+
+// writeCompanions writes the files that say how the model is used.
+func (r *Run) writeCompanions() error {
+	if err := r.writeObject(TokenizerConfigFile, r.tokenizerConfig()); err != nil {
+		return err
+	}
+	if r.companions.generation != nil {
+		r.companions.generation["eos_token_id"] = rawJSON(r.ends())
+		if err := r.writeObject(GenerationFile, r.companions.generation); err != nil {
+			return err
+		}
+	}
+	if !r.companions.chat.Any() {
+		return nil
+	}
+	return r.companions.chat.Save(func(name, text string) error { return r.write(name, []byte(text)) })
+}
+
+// writeObject writes a JSON object into the run folder.
+func (r *Run) writeObject(name string, object map[string]json.RawMessage) error {
+	text, err := json.MarshalIndent(object, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.write(name, append(text, '\n'))
+}
+
+// write writes a file of the run folder.
+func (r *Run) write(name string, text []byte) error {
+	path := filepath.Join(r.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return ckpt.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}

@@ -1,0 +1,250 @@
+package experiment
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
+	"nfcot/internal/shared"
+	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
+)
+
+// writeText writes a file.
+func writeText(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// readMap reads a JSON object of a folder, nil if it is not there.
+func readMap(t *testing.T, dir, name string) (object map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &object)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// chatModel is a folder of Hugging Face's with a tiny model of random weights that chats.
+func chatModel(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	tok, err := tokenizer.Train(slices.Values([]string{"def f(x):", "return x"}), 265, []string{"<s>", "</s>", "<|end|>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ckpt.WriteFile(filepath.Join(dir, data.TokenizerFile), tok.Save); err != nil {
+		t.Fatal(err)
+	}
+	c := tiny("cot").Model
+	c.Architecture, c.PlainHeads, c.Vocab = "llama", true, tok.VocabSize()
+	p := tensor.NewParams(4)
+	transformer.NewLM(p, c)
+	if err := SaveWeights(filepath.Join(dir, ModelFile), c, p.All(), ckpt.F32); err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, filepath.Join(dir, data.ConfigFile), string(c.JSON("float32", 0, 1, 2)))
+	for name, text := range files {
+		writeText(t, filepath.Join(dir, name), text)
+	}
+	return dir
+}
+
+// trainedFrom is a finished run that began from a model, and was not trained.
+func trainedFrom(t *testing.T, init string, lora int) *Run {
+	t.Helper()
+	base, err := OpenBase(init)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := writeText(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Repeat(`{"prompt": "def f(x):", "answer": "return x"}`+"\n", 3))
+	x := Experiment{Config: Default("direct").Pretrained(base.Model), Source: Source{Data: examples, Init: init, Stage: AllStages}}
+	x.HeldOut, x.LoRA.Rank = 1, lora
+	r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(string, ...any) {})
+	if err == nil {
+		err = r.Start()
+	}
+	if err == nil {
+		err = r.Finish()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// again opens a folder.
+func again(t *testing.T, dir string) *Run {
+	t.Helper()
+	r, err := Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+const template = "{{ bos_token }}{% for m in messages %}[{{ m.content }}]{% endfor %}{{ eos_token }}"
+
+// A run that begins from a folder keeps its chat templates, its generation_config.json and
+// all tokens that end its answers, behind the run's own; so do a run that begins from that
+// run, and what becomes of one with adapters.
+func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
+	quoted, _ := json.Marshal(template)
+	dir := chatModel(t, map[string]string{
+		TokenizerConfigFile: `{"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "legacy": false, "padding_side": "left", "bos_token": "<s>", "model_max_length": 99,
+			"chat_template": [{"name": "default", "template": ` + string(quoted) + `}, {"name": "tool_use", "template": "tools"}]}`,
+		"special_tokens_map.json": `{"eos_token": {"content": "<|end|>"}}`,
+		GenerationFile:            `{"temperature": 0.7, "do_sample": true, "eos_token_id": [1, 2], "pad_token_id": 2}`,
+	})
+	first := trainedFrom(t, dir, 0)
+	adapted := trainedFrom(t, dir, 2)
+	fused, err := OpenFused(adapted.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fused.Dir = filepath.Join(t.TempDir(), "fused")
+	if err := fused.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fused.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	eos := 259 // the first token that the run adds, behind the 256 bytes and three special tokens
+	ends := []any{259.0, 1.0, 2.0}
+	for name, run := range map[string]string{"run": first.Dir, "run from a run": trainedFrom(t, first.Dir, 0).Dir, "adapters": adapted.Dir, "fused": fused.Dir} {
+		r := again(t, run)
+		if s := r.Model.Special; s.EOS != eos || !slices.Equal(s.MoreEOS, []int{1, 2}) {
+			t.Errorf("%s: ends are %d and %v", name, s.EOS, s.MoreEOS)
+		}
+		want := map[string]string{"default": template, "tool_use": "tools"}
+		if !reflect.DeepEqual(r.Chat.Sources, want) || r.Chat.Special["bos_token"] != "<s>" || r.Chat.Special["eos_token"] != "<|end|>" {
+			t.Errorf("%s: templates %v, special tokens %v", name, r.Chat.Sources, r.Chat.Special)
+		}
+		if text, err := os.ReadFile(filepath.Join(run, "chat_template.jinja")); err != nil || string(text) != template {
+			t.Errorf("%s: chat_template.jinja is %q (%v)", name, text, err)
+		}
+		wantGeneration := map[string]any{"temperature": 0.7, "do_sample": true, "eos_token_id": ends, "pad_token_id": 2.0}
+		if got := readMap(t, run, GenerationFile); !reflect.DeepEqual(got, wantGeneration) {
+			t.Errorf("%s: %s is %v", name, GenerationFile, got)
+		}
+		wantTokenizer := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>", "model_max_length": 99.0, "clean_up_tokenization_spaces": false}
+		if got := readMap(t, run, TokenizerConfigFile); !reflect.DeepEqual(got, wantTokenizer) {
+			t.Errorf("%s: %s is %v", name, TokenizerConfigFile, got)
+		}
+		config := readMap(t, run, data.ConfigFile)
+		for key, want := range map[string]any{"model_type": "llama", "architectures": []any{"LlamaForCausalLM"}, "bos_token_id": 0.0, "eos_token_id": ends} {
+			if !reflect.DeepEqual(config[key], want) {
+				t.Errorf("%s: config.json has %s %v, want %v", name, key, config[key], want)
+			}
+		}
+	}
+}
+
+// What a sample ends with is what generation_config.json ends at: a run of a model with
+// several such tokens stops at each.
+func TestRunEndsAtTheModelsTokens(t *testing.T) {
+	r := again(t, trainedFrom(t, chatModel(t, nil), 0).Dir)
+	o := cot.Options{Sampling: cot.Sampling{Temp: 5, MaxTokens: 40, Seed: 3}}
+	ended := map[int]int{}
+	for _, s := range r.Model.Sampler().Sample([][]int{{5, 6}}, 400, o)[0] {
+		if s.Finished {
+			ended[s.EndedBy]++
+		}
+	}
+	if len(ended) != 3 {
+		t.Errorf("samples ended by %v; want each of three tokens", ended)
+	}
+}
+
+// A run from nothing says what its tokenizer is, and has no more than that.
+func TestRunFromNothingHasATokenizerConfig(t *testing.T) {
+	r := finished(t, "cot")
+	want := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false, "model_max_length": 48.0, "eos_token": "<|endoftext|>",
+		"additional_special_tokens": []any{"<|think|>", "<|cot|>", "<|answer|>"}}
+	if got := readMap(t, r.Dir, TokenizerConfigFile); !reflect.DeepEqual(got, want) {
+		t.Errorf("%s is %v", TokenizerConfigFile, got)
+	}
+	if got := readMap(t, r.Dir, GenerationFile); got != nil {
+		t.Errorf("%s is %v", GenerationFile, got)
+	}
+	if back := again(t, r.Dir); back.Chat.Any() || len(back.Model.Special.MoreEOS) > 0 {
+		t.Errorf("templates %v, ends %v", back.Chat.Sources, back.Model.Special.MoreEOS)
+	}
+}
+
+// A run that begins from a GGUF file has in files what the metadata say.
+func TestRunKeepsMetadata(t *testing.T) {
+	path := shared.SmolLM2(t)
+	base, err := OpenBase(path)
+	if err == nil {
+		err = base.LoadTokenizer()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Run{Dir: filepath.Join(t.TempDir(), "run"), Experiment: Experiment{Config: Config{Method: "cot", Model: base.Model}}, Tokenizer: base.Tokenizer}
+	if r.companions, err = readCompanions(path, base.Model.Vocab); err != nil {
+		t.Fatal(err)
+	}
+	special, err := r.special()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Model = &Model{Special: special}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := readMap(t, r.Dir, GenerationFile), (map[string]any{"bos_token_id": 1.0, "eos_token_id": []any{0.0, 2.0}, "pad_token_id": 2.0}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%s is %v, want %v", GenerationFile, got, want)
+	}
+	got := readMap(t, r.Dir, TokenizerConfigFile)
+	for key, want := range map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "bos_token": "<|im_start|>"} {
+		if got[key] != want {
+			t.Errorf("%s has %s %v, want %v", TokenizerConfigFile, key, got[key], want)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(r.Dir, "chat_template.jinja")); err != nil || !strings.Contains(string(text), "<|im_start|>") {
+		t.Errorf("chat_template.jinja is %q (%v)", text, err)
+	}
+}
+
+// What is wrong with a file that came with the model is said before anything is made.
+func TestCompanionErrors(t *testing.T) {
+	for _, tt := range []struct{ file, text, want string }{
+		{TokenizerConfigFile, `[1]`, `tokenizer_config.json: want a JSON object`},
+		{GenerationFile, `{"bos_token_id": "a"}`, `bos_token_id is "a"; expected a token id`},
+		{GenerationFile, `null`, `generation_config.json: found "null"; expected a JSON object`},
+	} {
+		dir := chatModel(t, map[string]string{tt.file: tt.text})
+		if _, err := readCompanions(dir, 300); err == nil || !strings.HasPrefix(err.Error(), dir) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s %s: %v", tt.file, tt.text, err)
+		}
+	}
+	dir := chatModel(t, map[string]string{TokenizerConfigFile: `{"chat_template": [{"name": "a/b", "template": ""}]}`})
+	r := &Run{Dir: t.TempDir()}
+	c, err := readCompanions(dir, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.chat.Save(func(name, text string) error { return r.write(name, []byte(text)) }); err == nil || !strings.Contains(err.Error(), `"a/b"`) {
+		t.Errorf("a template whose name is no file's: %v", err)
+	}
+}
