@@ -3,10 +3,13 @@ package ckpt
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +23,7 @@ func at(seconds float64) func() time.Time {
 
 func mustEvents(t testing.TB, dir string, now func() time.Time) *Events {
 	t.Helper()
-	e, err := NewEvents(dir)
+	e, err := NewEvents(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,17 +88,70 @@ func TestEventBytes(t *testing.T) {
 		0x0a, 4, 'l', 'o', 's', 's', // field 1: tag
 		0x15, 0, 0, 0x80, 0x3f, // field 2: float 1
 	})
+	start := append(slices.Clone(wall), 0x3a, 2, 0x08, 1) // field 7: a session that starts, at step 0
 	want := append([]byte{24, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22}, version...)
 	want = binary.LittleEndian.AppendUint32(want, maskedCRC(version))
-	want = append(want, byte(len(scalar)), 0, 0, 0, 0, 0, 0, 0)
-	want = binary.LittleEndian.AppendUint32(want, maskedCRC(want[len(want)-8:]))
-	want = append(want, scalar...)
-	want = binary.LittleEndian.AppendUint32(want, maskedCRC(scalar))
+	for _, event := range [][]byte{start, scalar} {
+		want = append(want, byte(len(event)), 0, 0, 0, 0, 0, 0, 0)
+		want = binary.LittleEndian.AppendUint32(want, maskedCRC(want[len(want)-8:]))
+		want = append(want, event...)
+		want = binary.LittleEndian.AppendUint32(want, maskedCRC(event))
+	}
 
 	path := filepath.Join(dir, "events.out.tfevents.0000000001.nfcot.0000")
 	got, err := os.ReadFile(path) // before Close: it can be seen at once
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got  %x (%v)\nwant %x", got, err, want)
+	}
+}
+
+// Settings, texts and sessions are what TensorBoard's own library writes for the same
+// values (tensorboard 2.21.0, protobuf's deterministic serialization).
+func TestEventsAreTensorBoards(t *testing.T) {
+	dir := t.TempDir()
+	e, err := NewEvents(dir, 301)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Now = at(1.5)
+	if err := errors.Join(
+		e.Settings(map[string]any{"lr": 0.5, "method": "cot", "open": false, "tied": true}),
+		e.Text(300, "config", "*a*"), e.Succeeded(), e.Sync(), e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"09000000000000f83f1a0d627261696e2e4576656e743a32",
+		"09000000000000f83f10ad023a020801",
+		"09000000000000f83f2a740a720a1c5f68706172616d735f2f73657373696f6e5f73746172745f696e666f4a520a500a0768706172616d7312451a430a0f0a026c72120911000000000000e03f0a0f0a066d6574686f6412051a03636f740a0a0a046f70656e120220000a0a0a04746965641202200129000000000000f83f",
+		"09000000000000f83f10ac022a230a210a06636f6e666967420d080712041202080142032a612a4a080a060a0474657874",
+		"09000000000000f83f2a3a0a380a1a5f68706172616d735f2f73657373696f6e5f656e645f696e666f4a1a0a180a0768706172616d73120d220b080111000000000000f83f",
+	}
+	var got []string
+	for _, data := range records(t, eventFiles(t, dir)[0]) {
+		got = append(got, hex.EncodeToString(data))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if err := e.Settings(map[string]any{"lr": 1}); err == nil || !strings.Contains(err.Error(), "setting lr is a int; expected a number") {
+		t.Errorf("a setting of another type: %v", err)
+	}
+}
+
+// Files are read in the order of their names, which is that in which they were written
+// even if the clock was set back.
+func TestEventsOrder(t *testing.T) {
+	dir := t.TempDir()
+	for i, now := range []float64{1000, 20, 1000, 2000} {
+		e := mustEvents(t, dir, at(now))
+		if err := errors.Join(e.Scalar(int64(i), "loss", 0), e.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, path := range eventFiles(t, dir) {
+		if got := decodeEvents(t, path); len(got) != 1 || got[0].step != int64(i) {
+			t.Errorf("%s: %v", path, got)
+		}
 	}
 }
 
@@ -112,8 +168,31 @@ type failer interface {
 	Fatalf(string, ...any)
 }
 
-// decodeEvents is a small reader of its own: records, then fields.
+// decodeEvents is a small reader of its own: records, then fields. It leaves out the
+// event with which a file's session starts.
 func decodeEvents(t failer, path string) []scalarEvent {
+	t.Helper()
+	var events []scalarEvent
+	for i, data := range records(t, path) {
+		fields := decodeFields(t, data)
+		if i == 0 && string(fields[3]) != "brain.Event:2" {
+			t.Fatalf("%s: version %q", path, fields[3])
+		}
+		if i == 1 && !bytes.Equal(fields[7], []byte{0x08, 1}) {
+			t.Fatalf("%s: session %x", path, fields[7])
+		}
+		if i < 2 {
+			continue
+		}
+		point := decodeFields(t, decodeFields(t, fields[5])[1])
+		step, _ := binary.Uvarint(fields[2])
+		events = append(events, scalarEvent{int64(step), string(point[1]), math.Float32frombits(binary.LittleEndian.Uint32(point[2]))})
+	}
+	return events
+}
+
+// records are the data of a file's records.
+func records(t failer, path string) (all [][]byte) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -123,26 +202,16 @@ func decodeEvents(t failer, path string) []scalarEvent {
 		crc := bitwiseCRC(data)
 		return (crc>>15 | crc<<17) + 0xa282ead8
 	}
-	var events []scalarEvent
-	for first := true; len(b) > 0; first = false {
+	for len(b) > 0 {
 		n := int(binary.LittleEndian.Uint64(b))
 		data := b[12 : 12+n]
 		if binary.LittleEndian.Uint32(b[8:]) != mask(b[:8]) || binary.LittleEndian.Uint32(b[12+n:]) != mask(data) {
 			t.Fatalf("%s: wrong CRC", path)
 		}
+		all = append(all, data)
 		b = b[12+n+4:]
-		fields := decodeFields(t, data)
-		if first {
-			if string(fields[3]) != "brain.Event:2" {
-				t.Fatalf("%s: version %q", path, fields[3])
-			}
-			continue
-		}
-		point := decodeFields(t, decodeFields(t, fields[5])[1])
-		step, _ := binary.Uvarint(fields[2])
-		events = append(events, scalarEvent{int64(step), string(point[1]), math.Float32frombits(binary.LittleEndian.Uint32(point[2]))})
 	}
-	return events
+	return all
 }
 
 // decodeFields splits a protocol buffer message into its fields' bytes.
@@ -179,7 +248,7 @@ func TestEventsDecoded(t *testing.T) {
 		if err := os.RemoveAll(run); err != nil {
 			t.Fatal(err)
 		}
-		e, err := NewEvents(run)
+		e, err := NewEvents(run, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +299,7 @@ func TestEventsResume(t *testing.T) {
 
 func TestEventsErrors(t *testing.T) {
 	file := writeBytes(t, filepath.Join(t.TempDir(), "file"), nil)
-	_, err := NewEvents(file)
+	_, err := NewEvents(file, 0)
 	wantError(t, err, file, "not a directory")
 	dir := filepath.Join(t.TempDir(), "gone")
 	e := mustEvents(t, dir, at(1))

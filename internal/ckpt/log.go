@@ -116,6 +116,14 @@ func (l *Log) refuseCompressed() error {
 	return nil
 }
 
+// Sync flushes the log to the disk.
+func (l *Log) Sync() error {
+	if err := l.file.Sync(); err != nil {
+		return fmt.Errorf("%s: %w", l.path, reason(err))
+	}
+	return nil
+}
+
 // Close flushes the log to the disk and closes it.
 func (l *Log) Close() error {
 	syncErr := l.file.Sync()

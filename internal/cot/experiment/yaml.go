@@ -7,7 +7,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 
@@ -55,6 +58,44 @@ func (e *Experiment) Set(change string) error {
 		all = append(all, f.what)
 	}
 	return join(all)
+}
+
+// ReadSettings reads the settings of the run folder dir: the text of its config.yaml, and
+// each of them by its key, a.b for setting b of section a, as a number, a text or a truth
+// value. A folder without the file has none.
+func ReadSettings(dir string) (text string, values map[string]any, err error) {
+	path := filepath.Join(dir, ConfigFile)
+	whole, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, nil
+	}
+	var sections map[string]any
+	if err == nil {
+		err = yaml.Load(whole, &sections)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("%s: %w", path, err)
+	}
+	values = map[string]any{}
+	flatten(values, "", sections)
+	return string(whole), values, nil
+}
+
+// flatten puts the settings of sections into values.
+func flatten(values map[string]any, prefix string, sections map[string]any) {
+	for key, value := range sections {
+		key = prefix + key
+		switch v := value.(type) {
+		case map[string]any:
+			flatten(values, key+".", v)
+		case bool, string, float64:
+			values[key] = v
+		case int:
+			values[key] = float64(v)
+		default: // a list, or a number as large as only seeds are
+			values[key] = fmt.Sprint(v)
+		}
+	}
 }
 
 // join makes one error of all, nil of none.

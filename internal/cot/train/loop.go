@@ -15,6 +15,7 @@ import (
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/tokenizer"
 )
 
 // ErrInterrupted is returned by Run when its context ended: the state is saved.
@@ -30,6 +31,7 @@ type Loop struct {
 	Dir    string                  // the run's folder, for its state and metrics; "" keeps none
 	Report func(Metrics) error     // is told of every step
 	Plan   func(experiment.Memory) // is told what training will take, before the first step
+	Words  *tokenizer.Tokenizer    // with which evaluations show what the model answers; nil: they do not
 	Limit  int                     // of the memory that training may take, in bytes; 0: none
 
 	saved  *state // to continue from; nil for a fresh start
@@ -41,7 +43,7 @@ type Loop struct {
 func New(r *experiment.Run, examples []cot.Encoded, limit int) *Loop {
 	x := r.Experiment
 	trained := len(examples) - x.HeldOut
-	return &Loop{Config: x.Config, Model: r.Model, Stage: x.Source.Stage, Dir: r.Dir, Limit: limit, Data: examples[:trained], Held: examples[trained:]}
+	return &Loop{Config: x.Config, Model: r.Model, Stage: x.Source.Stage, Dir: r.Dir, Limit: limit, Words: r.Tokenizer, Data: examples[:trained], Held: examples[trained:]}
 }
 
 // Metrics are what one step tells.
@@ -156,7 +158,8 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 		m.Steps = steps
 		at.Done, at.Total = at.Done+1, at.Total+1
 		last := at.Done == s.stage.Steps
-		if s.evaluates() && (at.Done%l.Config.EvalEvery == 0 || last) {
+		evaluate := s.evaluates() && (at.Done%l.Config.EvalEvery == 0 || last)
+		if evaluate {
 			m.Held = s.evaluate()
 		}
 		m.Time = time.Since(start)
@@ -165,6 +168,11 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 		}
 		if err := l.record.add(m.Step, m, m.curves()); err != nil {
 			return err
+		}
+		if evaluate {
+			if err := s.show(m.Step); err != nil {
+				return err
+			}
 		}
 		if l.Report != nil {
 			if err := l.Report(m); err != nil {
@@ -291,4 +299,17 @@ func (s *stageRun) evaluate() []cot.Term {
 		}
 	}
 	return append(terms, diagnosis...)
+}
+
+// shownTokens are what an answer that an evaluation shows has at most.
+const shownTokens = 64
+
+// show records what the model answers to the first held-out prompt, at temperature 0.
+func (s *stageRun) show(step int) error {
+	if s.record == nil || s.Words == nil {
+		return nil
+	}
+	prompt := s.Held[0].Prompt
+	x := s.Model.Sampler().Sample([][]int{prompt}, 1, cot.Options{Sampling: cot.Sampling{MaxTokens: shownTokens, Seed: s.Config.Seed}})[0][0]
+	return s.record.show(step, s.Words.Decode(prompt, false), s.Words.Decode(slices.Concat(x.Chain, x.Answer), false))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
@@ -38,11 +39,43 @@ func openRecord(dir string, done int) (*record, error) {
 	if err := log.DropAfter(int64(done)); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	events, err := ckpt.NewEvents(dir)
+	from := int64(0)
+	if done > 0 {
+		from = int64(done) + 1
+	}
+	events, err := ckpt.NewEvents(dir, from)
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	return &record{log, events}, nil
+	r := &record{log, events}
+	if done == 0 {
+		if err := r.begin(dir); err != nil {
+			r.close(&err)
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// begin records what the run is made by.
+func (r *record) begin(dir string) error {
+	text, settings, err := experiment.ReadSettings(dir)
+	if err != nil || settings == nil {
+		return err
+	}
+	if err := r.events.Settings(settings); err != nil {
+		return err
+	}
+	return r.events.Text(0, "config", fenced(text))
+}
+
+// fenced is a text as Markdown that shows it as it is.
+func fenced(text string) string {
+	fence := "```"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	return fence + "\n" + strings.TrimSuffix(text, "\n") + "\n" + fence + "\n"
 }
 
 // add records a step: its line, and its points of curves.
@@ -58,9 +91,29 @@ func (r *record) add(step int, line json.Marshaler, curves []curve) error {
 	return r.log.Append(line)
 }
 
-// close ends the record, and joins its error to err.
+// show records what a model makes of a held-out prompt.
+func (r *record) show(step int, prompt, answer string) error {
+	return r.events.Text(int64(step), "held_out/sample", "prompt\n\n"+fenced(prompt)+"\nanswer\n\n"+fenced(answer))
+}
+
+// save saves a state. What led there is on the disk before it: steps that a run is not
+// resumed before must not be missing, whatever ends the process or the machine.
+func (r *record) save(state func() error) error {
+	if r != nil {
+		if err := errors.Join(r.log.Sync(), r.events.Sync()); err != nil {
+			return err
+		}
+	}
+	return state()
+}
+
+// close ends the record, and joins its error to err; without one the run has come to its
+// end.
 func (r *record) close(err *error) {
 	if r != nil {
+		if *err == nil {
+			*err = r.events.Succeeded()
+		}
 		*err = errors.Join(*err, r.log.Close(), r.events.Close())
 	}
 }

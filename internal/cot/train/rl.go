@@ -87,7 +87,7 @@ func (l *PolicyLoop) Run(ctx context.Context) (err error) {
 		start := time.Now()
 		b, err := s.rollout(ctx, at.Done)
 		if ctx.Err() != nil { // nothing has moved yet
-			if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil {
+			if err := record.save(func() error { return saveState(l.Dir, l.Model, at, s.optimizer) }); err != nil {
 				return err
 			}
 			return ErrInterrupted
@@ -110,7 +110,7 @@ func (l *PolicyLoop) Run(ctx context.Context) (err error) {
 			}
 		}
 		if e := l.Config.SaveEvery; e > 0 && at.Done%e == 0 && at.Done < l.RL.Steps {
-			if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil {
+			if err := record.save(func() error { return saveState(l.Dir, l.Model, at, s.optimizer) }); err != nil {
 				return err
 			}
 		}

@@ -29,7 +29,9 @@ const (
 )
 
 // save writes the run's state, if it has a folder.
-func (l *Loop) save(at position, o *tensor.AdamW) error { return saveState(l.Dir, l.Model, at, o) }
+func (l *Loop) save(at position, o *tensor.AdamW) error {
+	return l.record.save(func() error { return saveState(l.Dir, l.Model, at, o) })
+}
 
 // saveState writes a state into a run's folder in one piece: parameters, moments,
 // position. Without a folder ("") it does nothing.
