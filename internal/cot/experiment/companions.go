@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,11 +104,13 @@ func readObject(path string) (object map[string]json.RawMessage, err error) {
 
 // rawJSON is the JSON of numbers, texts and lists of them.
 func rawJSON(v any) json.RawMessage {
-	raw, err := json.Marshal(v)
-	if err != nil {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(v); err != nil {
 		panic(err)
 	}
-	return raw
+	return bytes.TrimSpace(text.Bytes())
 }
 
 // special looks up the run's special tokens. What ends an answer of the model that the run
@@ -179,11 +182,14 @@ func (r *Run) writeCompanions() error {
 
 // writeObject writes a JSON object into the run folder.
 func (r *Run) writeObject(name string, object map[string]json.RawMessage) error {
-	text, err := json.MarshalIndent(object, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	out.SetEscapeHTML(false) // tokens are for people to read
+	out.SetIndent("", "  ")
+	if err := out.Encode(object); err != nil {
 		return err
 	}
-	return r.write(name, append(text, '\n'))
+	return r.write(name, text.Bytes())
 }
 
 // write writes a file of the run folder.

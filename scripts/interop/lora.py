@@ -1,0 +1,103 @@
+"""Training from a language model of others: whole, and through adapters beside peft."""
+import json
+import math
+
+import torch
+import yaml
+from common import Failed, equal
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+SETTINGS = ["batch=2", "held_out=0", "eval_every=0", "save_every=0"]
+
+
+def pair(work):
+    """The two shortest examples. A batch of both is the same in any order."""
+    lines = work.examples().read_text().splitlines()
+    return work.write("pair.jsonl", "".join(line + "\n" for line in sorted(lines, key=len)[:2]))
+
+
+def train(work, name, method, *settings, more=()):
+    change = [arg for s in (*SETTINGS, *settings) for arg in ("--set", s)]
+    return work.make(name, "train", "--method", method, "--init", work.smollm2(), "--data", pair(work), *more, *change)
+
+
+def full(work):
+    """A run of all parameters."""
+    return train(work, "full", "direct", "stages.joint.steps=2", "stages.joint.lr=1e-5", "stages.joint.warmup=1")
+
+
+def adapted(work):
+    """A run of adapters."""
+    return train(work, "adapters", "cot", "stages.joint.steps=10", "stages.joint.lr=2e-3", "stages.joint.warmup=3", more=("--lora", 4))
+
+
+def base(work, run):
+    """SmolLM2 as transformers reads it, with the rows that a run has added to the table."""
+    path = work.smollm2()
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    table, old = load_file(run / "model.safetensors")["model.embed_tokens.weight"], len(model.get_input_embeddings().weight)
+    model.resize_token_embeddings(len(table), mean_resizing=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[old:] = table[old:]
+    return model, old
+
+
+def rate(c, step):
+    """The learning rate of a step, counted from 1: linear warm-up, then a cosine to min_lr of it."""
+    stage = c["stages"]["joint"]
+    if step <= stage["warmup"]:
+        return stage["lr"] * step / stage["warmup"]
+    least = stage["lr"] * c["min_lr"]
+    return least + (stage["lr"] - least) / 2 * (1 + math.cos(math.pi * (step - stage["warmup"]) / (stage["steps"] - stage["warmup"])))
+
+
+def sequence(tokenizer, example):
+    """Prompt, chain and answer in tokens, and what is predicted of them."""
+    def encode(text):
+        return tokenizer(text, add_special_tokens=False).input_ids
+
+    think, say, end = tokenizer.convert_tokens_to_ids(["<|cot|>", "<|answer|>", "<|endoftext|>"])
+    prompt = tokenizer(example["prompt"]).input_ids + [think]
+    said = [i for line in example["cot"].splitlines() for i in encode(line + "\n")] + [say] + encode(example["answer"]) + [end]
+    return torch.tensor([prompt + said]), torch.tensor([[-100] * len(prompt) + said])
+
+
+def curve(work):
+    """The losses of ten steps are those of peft and torch from the same adapters."""
+    start = train(work, "adapters-start", "cot", "stages.joint.steps=1", "stages.joint.lr=1e-30", more=("--lora", 4))
+    run = adapted(work)
+    c, ours = yaml.safe_load((run / "config.yaml").read_text()), [line["loss"] for line in work.metrics(run.name)]
+    whole, old = base(work, start)
+    model, table = PeftModel.from_pretrained(whole, start, is_trainable=True), whole.get_input_embeddings().weight
+    table.requires_grad_(True)
+    rows = torch.nn.Parameter(table.detach()[old:].clone())  # those of new tokens are trained, too
+    trained = [p for name, p in model.named_parameters() if "lora_" in name] + [rows]
+    optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.95), eps=1e-8, weight_decay=c["decay"])
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    batch = [sequence(tokenizer, json.loads(line)) for line in pair(work).read_text().splitlines()]
+    tokens = sum((labels != -100).sum().item() for _, labels in batch)
+    theirs = []
+    for step in range(1, len(ours) + 1):
+        loss = 0
+        for ids, labels in batch:
+            logits = model(ids).logits[:, :-1]
+            part = torch.nn.functional.cross_entropy(logits[0], labels[0, 1:], reduction="sum") / tokens
+            part.backward()
+            loss += part.item()
+        theirs.append(loss)
+        rows.grad, table.grad = table.grad[old:].clone(), None
+        torch.nn.utils.clip_grad_norm_(trained, c["clip"])
+        for group in optimizer.param_groups:
+            group["lr"] = rate(c, step)
+        optimizer.step()
+        optimizer.zero_grad()
+        with torch.no_grad():
+            table[old:] = rows
+    equal("number of steps", len(ours), 10)
+    worst = max(abs(a - b) / b for a, b in zip(ours, theirs))
+    said = f"losses of {len(ours)} steps, {theirs[0]:.3f} to {theirs[-1]:.3f}, differ by {100 * worst:.2g} % (at most 1 %)"
+    if not worst <= 0.01:
+        raise Failed(f"{said}: found {ours}; peft has {theirs}")
+    return said
