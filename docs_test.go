@@ -35,3 +35,19 @@ func TestDocumentsFitOnAScreen(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentsShowTheScript holds the script that docs/models.md shows to the one that
+// scripts/interop.sh runs.
+func TestDocumentsShowTheScript(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join("docs", "models.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(filepath.Join("scripts", "interop", "nfcot_run.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(document), "```python\n"+string(script)+"```\n") {
+		t.Error("docs/models.md does not show scripts/interop/nfcot_run.py as it is")
+	}
+}

@@ -27,7 +27,7 @@ if [ -z "$venv" ]; then
 		rm -rf "$venv"
 		mkdir -p "$(dirname "$venv")"
 		"${PYTHON:-python3}" -m venv "$venv"
-		"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2
+		CMAKE_ARGS=-DLLAVA_BUILD=OFF "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2
 		cp "$requirements" "$venv/requirements.txt" # at last: what was not finished is made anew
 	fi
 fi

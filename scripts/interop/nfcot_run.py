@@ -37,8 +37,9 @@ class Run:
         return u @ self.tensors["proj_in.weight"].T + self.tensors["proj_in.bias"] + self.mlp("proj_in", u)
 
     def hidden(self, inputs, cache=None):
-        """The states after the last norm of inputs [n, H]; a cache remembers them (past_key_values in older transformers)."""
-        return self.lm.base_model(inputs_embeds=inputs[None], cache=cache, use_cache=cache is not None).last_hidden_state[0]
+        """The states after the last norm of inputs [n, H], and of those that a cache remembers."""
+        out = self.lm.base_model(inputs_embeds=inputs[None], cache=cache, use_cache=cache is not None)
+        return out.last_hidden_state[0]  # older versions of transformers call the cache past_key_values
 
     def predict(self, h):
         """The density of the thought that follows each state [n, H]: M components' weights, means, and log sigma."""
