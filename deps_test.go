@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 // homes says which of our packages may import a module of others. What tests
 // alone need has none.
 var homes = map[string][]string{
-	"github.com/dlclark/regexp2/v2":     {"internal/tokenizer"},
+	"github.com/dlclark/regexp2/v2":     {"internal/tokenizer", "internal/cot/experiment"},
 	"github.com/edsrzf/mmap-go":         {"internal/ckpt"},
 	"github.com/jedib0t/go-pretty/v6":   {"internal/page"},
 	"github.com/klauspost/compress":     {"internal/ckpt"},

@@ -164,7 +164,7 @@ func (e *env) printDemo(o demoOptions) error {
 // showSample shows one problem as the model thought about it: the first sample of its
 // evaluation.
 func (e *env) showSample(model string, x *harness.Evaluation) error {
-	run, err := experiment.Open(model, nil)
+	run, err := experiment.Open(model, "", nil)
 	if err != nil {
 		return err
 	}

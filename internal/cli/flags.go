@@ -45,14 +45,20 @@ func parseList[T any](flag, text, want string, parse func(string) (v T, ok bool)
 // A modelOption says which trained model to run, and how its weights are kept.
 type modelOption struct {
 	model   string
+	base    string
 	weights string
 }
 
 func (o *modelOption) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR|GGUF`: folder of a trained model, or of a language model as Hugging Face has them (config.json, tokenizer.json, safetensors), or a GGUF file (of a set, the first)", Destination: &o.model},
+		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR|GGUF|ADAPTER`: folder of a trained model, or of a language model as Hugging Face has them (config.json, tokenizer.json, safetensors), or a GGUF file (of a set, the first), or a folder with an adapter of PEFT's", Destination: &o.model},
+		baseFlag(&o.base),
 		&cli.StringFlag{Name: "weights", Usage: "`FORMAT` of the backbone's matrices in memory: f32, exact; bf16, half the size; int8, blocks of 32 with a scale, a quarter. Fewer bytes decode faster, and the model is a little another one; default: as the file has them, bf16 or int8 (Q8_0 of a GGUF file, unchanged); f32 for all else, so that numbers of 4 bits take 32", Destination: &o.weights},
 	}
+}
+
+func baseFlag(base *string) cli.Flag {
+	return &cli.StringFlag{Name: "base", Usage: "`HF_DIR|GGUF` that the adapter in the folder is over; default: what its adapter_config.json or, of a run, config.yaml names", Destination: base}
 }
 
 // open reads the model.
@@ -65,7 +71,7 @@ func (o *modelOption) open() (*experiment.Run, error) {
 		}
 		format = &f
 	}
-	run, err := experiment.Open(o.model, format)
+	run, err := experiment.Open(o.model, o.base, format)
 	return run, input(err)
 }
 

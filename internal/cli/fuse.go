@@ -9,13 +9,15 @@ import (
 )
 
 func (e *env) fuse() *cli.Command {
-	var model, out string
+	var model, base, dtype, out string
 	return e.command(&cli.Command{
 		Name:  "fuse",
-		Usage: "write a run with adapters (train --lora) as a whole model, in which they are fused into the matrices",
+		Usage: "write a run with adapters (train --lora), or a model with an adapter of PEFT's, as a whole model, in which they are fused into the matrices",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "model", Usage: "`RUN` folder with adapters", Destination: &model},
-			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &out},
+			&cli.StringFlag{Name: "model", Usage: "`RUN|ADAPTER` folder", Destination: &model},
+			baseFlag(&base),
+			&cli.StringFlag{Name: "dtype", Usage: "`TYPE` of the weights: f32, bf16 or f16 (default: that of the model under the adapters; f32 if it has fewer bits)", Destination: &dtype},
+			&cli.StringFlag{Name: "o", Usage: "`DIR` to write: a run, or a model folder of Hugging Face's", Destination: &out},
 		},
 		Action: func(*cli.Context) error {
 			if err := errors.Join(need("model", model), need("o", out)); err != nil {
@@ -24,15 +26,11 @@ func (e *env) fuse() *cli.Command {
 			if err := experiment.CheckFolder(out); err != nil {
 				return input(err)
 			}
-			run, err := experiment.OpenFused(model)
+			run, err := experiment.OpenFused(model, base, dtype)
 			if err != nil {
 				return input(err)
 			}
-			run.Dir = out
-			if err := run.Start(); err != nil {
-				return err
-			}
-			return run.Finish()
+			return run.SaveFused(out)
 		},
 	})
 }

@@ -31,7 +31,7 @@ func freshRun(t *testing.T) *experiment.Run {
 			t.Fatalf("%s: exit code %d\n%s", line, code, stderr.String())
 		}
 	}
-	run, err := experiment.Open(filepath.Join(dir, "run"), nil)
+	run, err := experiment.Open(filepath.Join(dir, "run"), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,12 @@ func (c Config) Conv1D() bool {
 	return slices.ContainsFunc(c.architecture().tensors, func(t tensorName) bool { return t.transposed })
 }
 
+// StoredName is what checkpoints of c's architecture call a parameter.
+func (c Config) StoredName(name string) string {
+	name, _ = c.architecture().stored(name)
+	return name
+}
+
 // Stored is a parameter as checkpoints of c's architecture have it.
 func (c Config) Stored(p tensor.Param) (name string, shape []int, data []float32) {
 	name, transposed := c.architecture().stored(p.Name)
@@ -117,7 +123,8 @@ func (k *Checkpoint) same(a, b string, cols int) (bool, error) {
 }
 
 // Find is what the file calls a parameter, which it may have without the prefix of
-// the trunk. The embeddings of a tied model may be there as the table of logits.
+// the trunk. Of a tied model the embeddings may be there as the table of logits, and
+// the table of logits is that of the embeddings.
 func (k *Checkpoint) Find(name string) (theirs string, ok bool) {
 	theirs, _ = k.architecture.stored(name)
 	if k.has[theirs] {
@@ -126,10 +133,18 @@ func (k *Checkpoint) Find(name string) (theirs string, ok bool) {
 	if bare := strings.TrimPrefix(theirs, k.architecture.prefix); k.has[bare] {
 		return bare, true
 	}
-	if name == EmbeddingName && k.tied && k.has[LogitsName] {
-		return LogitsName, true
+	if k.tied && (name == EmbeddingName && k.has[LogitsName] || name == LogitsName) {
+		return k.Find(other(name))
 	}
 	return theirs, false
+}
+
+// other is the other one of the two tables.
+func other(table string) string {
+	if table == LogitsName {
+		return EmbeddingName
+	}
+	return LogitsName
 }
 
 // Has says whether the file has a parameter.

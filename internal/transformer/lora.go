@@ -1,7 +1,6 @@
 package transformer
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -140,35 +139,3 @@ func (m *LM) PackBlocks(p *tensor.Params, format kernel.Format) {
 
 // BlockNumbers counts the numbers in the matrices of the blocks.
 func (m *LM) BlockNumbers() int { return int(m.blockWeights()) }
-
-// Fuse adds the changes that adapters make to the matrices of p, the parameters of
-// a model. The file calls a matrix of the model prefix and the name that its architecture
-// has for it.
-func (c LoRA) Fuse(model Config, p *tensor.Params, from File, prefix string) error {
-	rest := map[string]bool{}
-	for _, name := range from.Names() {
-		rest[name] = true
-	}
-	for q := range p.All() {
-		theirs, _ := model.architecture().stored(q.Name)
-		stem := prefix + strings.TrimSuffix(theirs, "weight")
-		if !rest[stem+loraA] || !rest[stem+loraB] {
-			continue
-		}
-		delete(rest, stem+loraA)
-		delete(rest, stem+loraB)
-		O, I := q.Rows(), q.Cols()
-		a, b := make([]float32, c.Rank*I), make([]float32, O*c.Rank)
-		if err := errors.Join(tensor.LoadInto(a, []int{c.Rank, I}, from, stem+loraA), tensor.LoadInto(b, []int{O, c.Rank}, from, stem+loraB)); err != nil {
-			return err
-		}
-		kernel.Scale(b, c.scale(), b)
-		kernel.Gemm(q.Data, I, kernel.Mat{Data: b, Stride: c.Rank}, kernel.Mat{Data: a, Stride: I}, O, I, c.Rank, true)
-	}
-	for _, name := range from.Names() {
-		if rest[name] {
-			return fmt.Errorf("%s: tensor %q: is no part of an adapter for a matrix of this model", from, name)
-		}
-	}
-	return nil
-}

@@ -83,7 +83,7 @@ func TestLoRAFuses(t *testing.T) {
 		plainP := tensor.NewParams(3)
 		plain := NewLM(plainP, small)
 		before := run(nil, plain)
-		if err := c.Fuse(small, plainP, adapterFiles(p, "base."), "base."); err != nil {
+		if err := small.Apply(plainP, adapterFiles(p, "base."), small.Vocab, changes(small, c, p, "base.")); err != nil {
 			t.Fatal(err)
 		}
 		got := run(nil, plain)
@@ -100,19 +100,38 @@ func TestLoRAFuses(t *testing.T) {
 	}
 }
 
-// What is no adapter of the model is not passed over in silence.
-func TestLoRAFuseErrors(t *testing.T) {
+// changes are what adapters in a file do.
+func changes(model Config, c LoRA, p *tensor.Params, prefix string) (all []Change) {
+	for q := range p.All() {
+		if stem, ok := strings.CutSuffix(model.StoredName(q.Name), loraA); ok {
+			all = append(all, Change{Tensor: stem + "weight", A: prefix + stem + loraA, B: prefix + stem + loraB, Rank: c.Rank, Scale: c.Alpha / float64(c.Rank)})
+		}
+	}
+	return all
+}
+
+// A change that does not fit is an error that names its tensor.
+func TestApplyErrors(t *testing.T) {
 	_, p := adapted(allMatrices, true)
-	for what, change := range map[string]func(f files){
-		"is no part of an adapter for a matrix of this model": func(f files) { f["base.model.layers.9.mlp.up_proj.lora_A.weight"] = tensor.New(3, small.Hidden) },
-		"is no part of an adapter":                            func(f files) { delete(f, "base.model.layers.0.mlp.up_proj.lora_A.weight") },
-		"has shape [2 20]":                                    func(f files) { f["base.model.layers.0.mlp.up_proj.lora_A.weight"] = tensor.New(2, small.Hidden) },
+	for what, change := range map[string]func(f files, all []Change){
+		`has no tensor "model.layers.9.mlp.up_proj.weight"`: func(_ files, all []Change) { all[0].Tensor = "model.layers.9.mlp.up_proj.weight" },
+		`tensor "base.model.layers.0.mlp.up_proj.lora_A.weight": has shape [2 20]; expected [3 20]`: func(f files, _ []Change) {
+			f["base.model.layers.0.mlp.up_proj.lora_A.weight"] = tensor.New(2, small.Hidden)
+		},
+		`tensor "whole": has shape [1 20]; expected`: func(f files, all []Change) {
+			all[0] = Change{Tensor: EmbeddingName, Whole: "whole"}
+			f["whole"] = tensor.New(1, 20)
+		},
+		`tensor "rows": has shape [1 20]; expected [2 20]`: func(f files, all []Change) {
+			all[0] = Change{Tensor: EmbeddingName, Rows: []int{1, 2}, Delta: "rows"}
+			f["rows"] = tensor.New(1, 20)
+		},
 	} {
-		f := adapterFiles(p, "base.")
-		change(f)
+		f, all := adapterFiles(p, "base."), changes(small, allMatrices, p, "base.")
+		change(f, all)
 		q := tensor.NewParams(3)
 		NewLM(q, small)
-		if err := allMatrices.Fuse(small, q, f, "base."); err == nil || !strings.Contains(err.Error(), what) {
+		if err := small.Apply(q, f, small.Vocab, all); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("error %v, want %q", err, what)
 		}
 	}

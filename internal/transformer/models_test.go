@@ -246,7 +246,7 @@ func TestModelsLoRA(t *testing.T) {
 		fused, p := load(t, from, c)
 		b := batchOf(tensortest.OpenPath(t, dir+".expected.safetensors"), "input_ids", "labels")
 		_, before, _, _ := b.loss(nil, fused)
-		if err := lora.Fuse(c, p, written, "base."); err != nil {
+		if err := c.Apply(p, written, c.Vocab, changes(c, lora, adapted, "base.")); err != nil {
 			t.Fatal(err)
 		}
 		_, want, _, _ := b.loss(nil, m)

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"nfcot/internal/ckpt"
 	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
@@ -61,6 +60,23 @@ func readCompanions(path string, vocab int) (c companions, err error) {
 		}
 	}
 	return c, nil
+}
+
+// companions reads what comes with the model. An adapter's own tokenizer comes with its own
+// template.
+func (b *Base) companions(vocab int) (companions, error) {
+	c, err := readCompanions(b.model, vocab)
+	if err != nil || b.words == b.model {
+		return c, err
+	}
+	own, err := readCompanions(b.words, vocab)
+	if own.chat.Any() {
+		c.chat = own.chat
+	}
+	if own.tokenizer != nil {
+		c.tokenizer = own.tokenizer
+	}
+	return c, err
 }
 
 // ofGGUF makes of a file's metadata what a folder has in files.
@@ -168,16 +184,23 @@ func (r *Run) writeCompanions() error {
 	if err := r.writeObject(TokenizerConfigFile, r.tokenizerConfig()); err != nil {
 		return err
 	}
-	if r.companions.generation != nil {
-		r.companions.generation["eos_token_id"] = rawJSON(r.ends())
-		if err := r.writeObject(GenerationFile, r.companions.generation); err != nil {
+	generation := maps.Clone(r.companions.generation)
+	if generation == nil && r.Experiment.LoRA.On() { // which has no config.json to say it
+		generation = map[string]json.RawMessage{}
+		if r.companions.bos != nil {
+			generation["bos_token_id"] = rawJSON(*r.companions.bos)
+		}
+	}
+	if generation != nil {
+		generation["eos_token_id"] = rawJSON(r.ends())
+		if err := r.writeObject(GenerationFile, generation); err != nil {
 			return err
 		}
 	}
 	if !r.companions.chat.Any() {
 		return nil
 	}
-	return r.companions.chat.Save(func(name, text string) error { return r.write(name, []byte(text)) })
+	return r.companions.chat.Save(func(name, text string) error { return writeText(r.Dir, name, []byte(text)) })
 }
 
 // writeObject writes a JSON object into the run folder.
@@ -189,17 +212,5 @@ func (r *Run) writeObject(name string, object map[string]json.RawMessage) error 
 	if err := out.Encode(object); err != nil {
 		return err
 	}
-	return r.write(name, text.Bytes())
-}
-
-// write writes a file of the run folder.
-func (r *Run) write(name string, text []byte) error {
-	path := filepath.Join(r.Dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return ckpt.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	return writeText(r.Dir, name, text.Bytes())
 }

@@ -18,8 +18,8 @@ import (
 	"nfcot/internal/transformer"
 )
 
-// writeText writes a file.
-func writeText(t *testing.T, path, text string) string {
+// writeFile writes a file.
+func writeFile(t *testing.T, path, text string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -61,9 +61,9 @@ func chatModel(t *testing.T, files map[string]string) string {
 	if err := SaveWeights(filepath.Join(dir, ModelFile), c, p.All(), ckpt.F32); err != nil {
 		t.Fatal(err)
 	}
-	writeText(t, filepath.Join(dir, data.ConfigFile), string(c.JSON("float32", 0, 1, 2)))
+	writeFile(t, filepath.Join(dir, data.ConfigFile), string(c.JSON("float32", 0, 1, 2)))
 	for name, text := range files {
-		writeText(t, filepath.Join(dir, name), text)
+		writeFile(t, filepath.Join(dir, name), text)
 	}
 	return dir
 }
@@ -75,7 +75,7 @@ func trainedFrom(t *testing.T, init string, lora int) *Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples := writeText(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Repeat(`{"prompt": "def f(x):", "answer": "return x"}`+"\n", 3))
+	examples := writeFile(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Repeat(`{"prompt": "def f(x):", "answer": "return x"}`+"\n", 3))
 	x := Experiment{Config: Default("direct").Pretrained(base.Model), Source: Source{Data: examples, Init: init, Stage: AllStages}}
 	x.HeldOut, x.LoRA.Rank = 1, lora
 	r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(string, ...any) {})
@@ -94,7 +94,7 @@ func trainedFrom(t *testing.T, init string, lora int) *Run {
 // again opens a folder.
 func again(t *testing.T, dir string) *Run {
 	t.Helper()
-	r, err := Open(dir, nil)
+	r, err := Open(dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

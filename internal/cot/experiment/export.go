@@ -94,7 +94,7 @@ func (m *exported) openRun() error {
 	if err != nil {
 		return err
 	}
-	m.model, m.words, m.ends = e.Model, r.Tokenizer, []int{special.EOS}
+	m.model, m.words, m.chat, m.ends = e.Model, r.Tokenizer, r.Chat, append([]int{special.EOS}, special.MoreEOS...)
 	if e.LoRA.On() {
 		m.from = fusedRun{r}
 		return r.fuse(special)
@@ -106,8 +106,19 @@ func (m *exported) openRun() error {
 	return err
 }
 
-// openPretrained reads a language model of others.
+// openPretrained reads a language model of others. An adapter is fused into the matrices.
 func (m *exported) openPretrained() error {
+	if isAdapter(m.dir) {
+		r, err := openUnpacked(m.dir, "", false)
+		if err != nil {
+			return err
+		}
+		m.model, m.words, m.chat, m.from = r.Experiment.Model, r.Tokenizer, r.Chat, fusedRun{r}
+		if special := r.Model.Special; special.EOS >= 0 {
+			m.ends = append([]int{special.EOS}, special.MoreEOS...)
+		}
+		return nil
+	}
 	w, model, err := openPretrainedCheckpoint(m.dir)
 	if err != nil {
 		return err

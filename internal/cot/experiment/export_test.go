@@ -36,7 +36,7 @@ func export(t *testing.T, dir string, kind gguf.Type) string {
 func mustOpenF32(t *testing.T, dir string) *Run {
 	t.Helper()
 	f32 := kernel.F32
-	r, err := Open(dir, &f32)
+	r, err := Open(dir, "", &f32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func exportable(t *testing.T) (paths []string) {
 	paths = slices.DeleteFunc(paths, func(path string) bool { // which are refused
 		return slices.ContainsFunc([]string{"sliding", "spm", "gpt2-inner", "qwen3-rope-yarn"}, func(part string) bool { return strings.Contains(path, part) })
 	})
-	inner, sharper := copied(t, "gpt2-inner"), copied(t, "qwen3-rope-yarn")
+	inner, sharper := copiedModel(t, "gpt2-inner"), copiedModel(t, "qwen3-rope-yarn")
 	set(t, filepath.Join(inner, data.ConfigFile), map[string]any{"activation_function": "gelu_new"})
 	set(t, filepath.Join(sharper, data.ConfigFile), map[string]any{"rope_parameters": map[string]any{"rope_theta": 1e4, "rope_type": "yarn", "factor": 4.0,
 		"original_max_position_embeddings": 32, "attention_factor": 1.5}})
@@ -170,7 +170,7 @@ func TestExportTypes(t *testing.T) {
 }
 
 // A copy of a golden model whose files can be changed.
-func copied(t *testing.T, name string) string {
+func copiedModel(t *testing.T, name string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(shared.Goldens(t), "models", name))); err != nil {
@@ -204,7 +204,7 @@ func set(t *testing.T, path string, changes map[string]any) {
 
 // Several ends and several templates come back; of the ends the one that templates see is the first.
 func TestExportChat(t *testing.T) {
-	dir := copied(t, "llama-tied")
+	dir := copiedModel(t, "llama-tied")
 	set(t, filepath.Join(dir, GenerationFile), map[string]any{"eos_token_id": []int{0, 2, 1}})
 	set(t, filepath.Join(dir, "tokenizer_config.json"), map[string]any{"unk_token": "<|im_start|>", "cls_token": "none", "chat_template": []map[string]string{
 		{"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"}, {"name": "tool_use", "template": "{{ tools }}"}}})
@@ -249,7 +249,7 @@ func TestExportRefuses(t *testing.T) {
 		{"llama-rope-llama3", words, map[string]any{"bos_token": "<|eot_id|>"}, `tokenizer.json: "<|begin_of_text|>" stands before a text and bos_token is "<|eot_id|>"; llama.cpp has one token for both`},
 		{"llama-tied", data.TokenizerFile, map[string]any{"normalizer": map[string]string{"type": "NFD"}}, `tokenizer.json: normalizer is {"type":"NFD"}, for which llama.cpp has no equivalent that is known here`},
 	} {
-		dir := copied(t, tt.model)
+		dir := copiedModel(t, tt.model)
 		set(t, filepath.Join(dir, tt.file), tt.changes)
 		_, err := OpenExport(dir, gguf.F32)
 		if err == nil || err.Error() != dir+": "+tt.want {
@@ -257,7 +257,7 @@ func TestExportRefuses(t *testing.T) {
 		}
 	}
 
-	dir := copied(t, "llama-tied")
+	dir := copiedModel(t, "llama-tied")
 	for _, file := range []string{data.ConfigFile, GenerationFile} {
 		set(t, filepath.Join(dir, file), map[string]any{"eos_token_id": nil})
 	}
@@ -270,7 +270,7 @@ func TestExportRefuses(t *testing.T) {
 		"num_hidden_layers": `"model.layers.2.input_layernorm.weight"`,
 		"intermediate_size": `tensor "model.layers.0.mlp.gate_proj.weight": has shape [64 32]; expected [3 32]`,
 	} {
-		dir := copied(t, "llama-tied")
+		dir := copiedModel(t, "llama-tied")
 		set(t, filepath.Join(dir, data.ConfigFile), map[string]any{key: 3})
 		if _, err := OpenExport(dir, gguf.F32); err == nil || !strings.HasPrefix(err.Error(), dir) || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

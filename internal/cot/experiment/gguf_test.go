@@ -65,7 +65,7 @@ func TestGGUFModels(t *testing.T) {
 			ids, shape, all := g.Ints("input_ids"), g.Shape("input_ids"), g.Tensor("logits").Data
 			f32, int8, bf16 := kernel.F32, kernel.Int8, kernel.BF16
 			for _, format := range []*kernel.Format{nil, &f32, &int8, &bf16} {
-				r, err := Open(path+".gguf", format)
+				r, err := Open(path+".gguf", "", format)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,7 +110,7 @@ func TestGGUFForTraining(t *testing.T) {
 		t.Fatalf("no models: %v", err)
 	}
 	for _, path := range paths {
-		o, err := OpenBase(path)
+		o, err := OpenBase(path, "")
 		if err == nil {
 			err = o.LoadTokenizer()
 		}
@@ -124,13 +124,13 @@ func TestGGUFForTraining(t *testing.T) {
 			continue
 		}
 		c := Config{Method: LM, Model: o.Model, NewTokens: o.NewTokens}
-		m, err := LoadModel(path, c, special)
+		m, err := LoadModel(path, "", c, special)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		f32 := kernel.F32
-		r, err := Open(path, &f32)
+		r, err := Open(path, "", &f32)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func TestGGUFBroken(t *testing.T) {
 	for name, tt := range readJSON[map[string]file](t, "gguf", "broken", "index.json") {
 		path := filepath.Join(shared.Goldens(t), "gguf", "broken", name+".gguf")
 		start := time.Now()
-		_, err := Open(path, nil)
+		_, err := Open(path, "", nil)
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
@@ -186,7 +186,7 @@ func TestSmolLM2(t *testing.T) {
 	}
 	want := readJSON[golden](t, "smollm2", "goldens.json")
 	f32 := kernel.F32
-	r, err := Open(path, &f32)
+	r, err := Open(path, "", &f32)
 	if err != nil {
 		t.Fatal(err)
 	}

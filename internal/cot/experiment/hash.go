@@ -16,24 +16,28 @@ import (
 
 // Hash tells the model of one folder from another: by its configuration,
 // without the names of what it was made from, its tokenizer and its weights.
-// Adapters are as good as what they are beside.
-func Hash(dir string, x Experiment) (string, error) {
+// Adapters are as good as what they are over: base, or what they name.
+func Hash(dir, base string, x Experiment) (string, error) {
 	h := sha256.New()
 	config, err := json.Marshal(x.Config)
 	if err != nil {
 		return "", err
 	}
 	fmt.Fprintf(h, "%s\n%s\n", config, x.Source.SHA256)
-	if err := hashFolder(h, dir); err != nil {
+	links, err := chain(dir, base)
+	if err != nil {
 		return "", err
 	}
-	if x.LoRA.On() {
-		if err := hashFolder(h, x.Source.Init); err != nil {
+	for _, l := range links {
+		if err := hashFolder(h, l.dir); err != nil {
 			return "", err
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// Hash tells the model of a run from another.
+func (r *Run) Hash() (string, error) { return Hash(r.Dir, r.base, r.Experiment) }
 
 // hashFolder hashes the weights, tokenizer and settings in a model's folder.
 func hashFolder(h hash.Hash, dir string) error {

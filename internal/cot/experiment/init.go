@@ -1,9 +1,11 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/cot"
@@ -14,45 +16,64 @@ import (
 )
 
 // A Base is a model that training can start from: a run, a model folder of Hugging
-// Face's, or a GGUF file.
+// Face's, a GGUF file, or an adapter of PEFT's over one of the last two.
 type Base struct {
 	Dir   string
 	Run   bool
 	Model transformer.Config
+
+	words string // where the tokenizer is
+	model string // the run, or the model of others without adapters
 
 	// What LoadTokenizer brings.
 	Tokenizer *tokenizer.Tokenizer // with all special tokens: those that a model of others lacks are added
 	NewTokens int                  // see Config
 }
 
-// OpenBase looks at what a folder has to start from.
-func OpenBase(dir string) (*Base, error) {
+// OpenBase looks at what a folder has to start from. base, unless it is "", is the model
+// that the adapters in the folder are over, in place of the one that they name.
+func OpenBase(dir, base string) (*Base, error) {
 	isGGUF := gguf.IsFile(dir)
 	if info, err := os.Stat(dir); !isGGUF && (err != nil || !info.IsDir()) {
-		return nil, fmt.Errorf("%s: no such folder; expected a run, a model folder of Hugging Face's, or a GGUF file", dir)
+		return nil, fmt.Errorf("%s: no such folder; expected a run, a model folder of Hugging Face's, an adapter of PEFT's, or a GGUF file", dir)
 	}
-	b := &Base{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile))}
-	if b.Run {
-		x, err := ReadConfig(dir)
-		b.Model, b.NewTokens = x.Model, x.NewTokens
-		return b, err
+	b := &Base{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile)), words: dir, model: dir}
+	if !b.Run && !isGGUF && !isAdapter(dir) && !exists(filepath.Join(dir, data.ConfigFile)) {
+		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's) nor %s (an adapter)", dir, ConfigFile, data.ConfigFile, adapterConfig)
 	}
-	if !isGGUF && !exists(filepath.Join(dir, data.ConfigFile)) {
-		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's)", dir, ConfigFile, data.ConfigFile)
-	}
-	w, model, err := openPretrainedCheckpoint(dir)
+	links, err := chain(dir, base)
 	if err != nil {
 		return nil, err
 	}
-	b.Model = model
-	return b, w.Close()
+	if x := links[0].run; x != nil {
+		b.Model, b.NewTokens = x.Model, x.NewTokens
+		return b, nil
+	}
+	b.words, b.model = wordsOf(links), links[len(links)-1].dir
+	w, err := openCheckpoints(links)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	b.Model = w.shape
+	return b, nil
+}
+
+// wordsOf is where the tokenizer of a model of others is: beside the adapter, if it has
+// one of its own, or in the model that it is over.
+func wordsOf(links []link) string {
+	dir := links[0].dir
+	if links[0].adapter != nil && !exists(filepath.Join(dir, data.TokenizerFile)) {
+		dir = links[1].dir
+	}
+	return dir
 }
 
 // LoadTokenizer reads the tokenizer. Special tokens that a model of others lacks
 // get the ids after those of its tokenizer: rows that its tables have to spare, or
 // more rows.
 func (b *Base) LoadTokenizer() error {
-	theirs, err := LoadTokenizer(b.Dir)
+	theirs, err := LoadTokenizer(b.words)
 	if err != nil || b.Run {
 		b.Tokenizer = theirs
 		return err
@@ -75,42 +96,112 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// A link is one of the folders that a model is made of: a run with adapters, or an
+// adapter of others, is followed by what it is over.
+type link struct {
+	dir     string
+	run     *Experiment      // nil: a model of others
+	adapter *adapterSettings // nil: the last link
+}
+
+// mostLinks is more than there are, unless they go in a circle.
+const mostLinks = 64
+
+// chain lists what the model in a folder is made of. base, unless it is "", is what the
+// adapters in the folder are over.
+func chain(dir, base string) (all []link, err error) {
+	for len(all) < mostLinks {
+		l, next, nextBase := link{dir: dir}, "", ""
+		switch {
+		case isAdapter(dir):
+			if l.adapter, err = readAdapterSettings(dir); err != nil {
+				return nil, err
+			}
+			if next, err = l.adapter.over(dir, base); err != nil {
+				return nil, err
+			}
+		case exists(filepath.Join(dir, ConfigFile)):
+			x, err := ReadConfig(dir)
+			if err != nil {
+				return nil, err
+			}
+			l.run = &x
+			if !x.LoRA.On() {
+				break
+			}
+			if l.adapter, err = readAdapterSettings(dir); err != nil {
+				return nil, err
+			}
+			if next, nextBase = cmp.Or(base, x.Source.Init), x.Source.Base; !exists(next) {
+				return nil, fmt.Errorf("%s: its adapters are over %q, where there is no model; name it with --base", dir, next)
+			}
+		}
+		if all = append(all, l); next == "" {
+			if base != "" && len(all) == 1 {
+				return nil, fmt.Errorf("--base goes with adapters, and there are none in %s", dir)
+			}
+			return all, nil
+		}
+		dir, base = next, nextBase
+	}
+	return nil, fmt.Errorf("%s: adapters over adapters without end", dir)
+}
+
 // checkpoints are the files that a model's parameters are in, the first that has one
 // counts: a run with adapters holds what it trained, and what it started from the
 // rest.
 type checkpoints struct {
 	files    []*checkpoint
-	adapters []string // folders of adapters to fuse, the last one first
+	adapters []*adapter         // to fuse, the last one first
+	shape    transformer.Config // of a model of others
 }
 
-func openCheckpoints(dir string, c transformer.Config) (_ *checkpoints, err error) {
+// openCheckpoints opens the files of a chain, and finds what its adapters change.
+func openCheckpoints(links []link) (_ *checkpoints, err error) {
 	w := new(checkpoints)
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
-	for {
-		f, _, err := openCheckpoint(dir, c)
-		if err != nil {
-			return nil, err
+	for i := len(links) - 1; i >= 0; i-- {
+		l := links[i]
+		if l.run != nil {
+			w.shape = l.run.Model
 		}
-		w.files = append(w.files, f)
-		if !exists(filepath.Join(dir, adapterFile)) {
-			return w, nil
+		if l.run != nil || l.adapter == nil {
+			f, shape, err := openLink(l)
+			if err != nil {
+				return nil, err
+			}
+			w.files, w.shape = slices.Insert(w.files, 0, f), shape
 		}
-		x, err := ReadConfig(dir)
-		if err != nil {
-			return nil, err
+		if l.adapter != nil {
+			a, shape, err := openAdapter(l.dir, l.adapter, w.shape)
+			if err != nil {
+				return nil, err
+			}
+			w.adapters, w.shape = slices.Insert(w.adapters, 0, a), shape
 		}
-		w.adapters = append(w.adapters, dir)
-		dir = x.Source.Init
 	}
+	return w, nil
+}
+
+// openLink opens a folder's model.safetensors, or a GGUF file.
+func openLink(l link) (*checkpoint, transformer.Config, error) {
+	if l.run != nil {
+		f, _, err := openCheckpoint(l.dir, l.run.Model)
+		return f, l.run.Model, err
+	}
+	return openPretrainedCheckpoint(l.dir)
 }
 
 func (w *checkpoints) close() {
 	for _, f := range w.files {
 		f.Close()
+	}
+	for _, a := range w.adapters {
+		a.file.Close()
 	}
 }
 
@@ -125,38 +216,47 @@ func (w *checkpoints) file(name string) *checkpoint {
 }
 
 // LoadModel makes the model of an experiment out of the parameters in dir, a run or
-// a language model of others. Parameters that are not there start as usual, but a
-// model of others must have all of the backbone. A parameter that is there must have
-// its shape, except that rows for tokens may be missing from a table.
-func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
-	w, err := openCheckpoints(dir, c.Model)
+// a language model of others; base is as for OpenBase. Parameters that are not there
+// start as usual, but a model of others, or one with adapters, must have all of the
+// backbone. A parameter that is there must have its shape, except that rows for tokens
+// may be missing from a table.
+func LoadModel(dir, base string, c Config, special cot.Special) (*Model, error) {
+	return loadModel(dir, base, c, special, false)
+}
+
+// loadModel is LoadModel, where nothing may be missing if whole.
+func loadModel(dir, base string, c Config, special cot.Special, whole bool) (*Model, error) {
+	links, err := chain(dir, base)
+	if err != nil {
+		return nil, err
+	}
+	w, err := openCheckpoints(links)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	isRun := exists(filepath.Join(dir, ConfigFile))
+	isRun := links[0].run != nil
+	whole = whole || !isRun || len(w.adapters) > 0
+	l := &loader{checkpoints: w, rows: map[string]int{}}
+	if !isRun {
+		l.newTokens = c.NewTokens
+	}
 	p := tensor.NewParams(c.Seed)
 	p.Initial = func(name string, x *tensor.Tensor) bool {
 		f := w.file(name)
-		switch {
-		case err != nil: // there will be no model
-		case f == nil && (isRun || !IsBackbone(name) || transformer.IsAdapter(name)):
-			return false
-		case f == nil:
+		if err == nil && f != nil {
+			err = l.load(x, f, name)
+		} else if err == nil && whole && IsBackbone(name) && !transformer.IsAdapter(name) {
 			err = fmt.Errorf("%s: has no tensor %q, which %s promises", dir, name, data.ConfigFile)
-		case transformer.IsTable(name) && c.NewTokens > 0 && !isRun:
-			err = loadTable(x, f, name, c.NewTokens)
-		default:
-			err = tensor.LoadInto(x.Data, x.Shape, f, name)
 		}
-		return true
+		return err != nil || f != nil
 	}
 	m := newModel(p, c, special)
 	if err == nil && !isRun {
 		err = checkNames(w.files[0], m.Params)
 	}
-	for i := len(w.adapters) - 1; i >= 0 && err == nil; i-- {
-		err = fuseAdapters(c.Model, m.Params, w.adapters[i])
+	if err == nil {
+		err = l.finish(c.Model, m.Params)
 	}
 	if err != nil {
 		return nil, err
@@ -165,20 +265,64 @@ func LoadModel(dir string, c Config, special cot.Special) (*Model, error) {
 	return m, nil
 }
 
-// loadTable reads a table with a row for each token. The rows of new tokens,
-// whether the file has them or not, become the mean of the others: a new token
-// then starts as likely as the tokens are on average (Hewitt, 2021).
-func loadTable(x *tensor.Tensor, f *checkpoint, name string, newTokens int) error {
+// A loader reads parameters, and knows which rows of tables it has read.
+type loader struct {
+	*checkpoints
+	newTokens int            // the first token that a model of others lacks; 0: none is added
+	rows      map[string]int // of tables, that were in their file
+}
+
+// load reads a parameter.
+func (l *loader) load(x *tensor.Tensor, f *checkpoint, name string) error {
+	if !transformer.IsTable(name) || l.newTokens == 0 && len(l.adapters) == 0 {
+		return tensor.LoadInto(x.Data, x.Shape, f, name)
+	}
 	shape, err := f.Shape(name)
 	if err != nil {
 		return err
 	}
-	if len(shape) != 2 || shape[0] < newTokens || shape[0] > x.Rows() || shape[1] != x.Cols() {
+	if len(shape) != 2 || shape[0] > x.Rows() || shape[1] != x.Cols() {
 		return fmt.Errorf("%s: tensor %q: has shape %v; expected %v", f, name, shape, x.Shape)
 	}
-	if err := f.Weights(x.Data[:shape[0]*shape[1]], name, 0); err != nil {
-		return err
+	l.rows[name] = shape[0]
+	return f.Weights(x.Data[:shape[0]*shape[1]], name, 0)
+}
+
+// finish fuses the adapters, and gives new tokens their rows.
+func (l *loader) finish(model transformer.Config, p *tensor.Params) error {
+	for _, a := range slices.Backward(l.adapters) {
+		if err := model.Apply(p, a.file, a.vocab, a.changes); err != nil {
+			return err
+		}
 	}
+	for q := range p.All() {
+		if !transformer.IsTable(q.Name) || l.rows[q.Name] == 0 {
+			continue
+		}
+		if id := l.missing(model.StoredName(q.Name), l.rows[q.Name], cmp.Or(l.newTokens, q.Rows())); id >= 0 {
+			return fmt.Errorf("%s: tensor %q: has no row for token %d of %d, and no adapter has", l.files[len(l.files)-1], q.Name, id, q.Rows())
+		}
+		if l.newTokens > 0 {
+			meanRows(q.Tensor, l.newTokens)
+		}
+	}
+	return nil
+}
+
+// missing is the first row of a table, from that after those of its file on, that no
+// adapter brings; -1: none is missing.
+func (l *loader) missing(table string, from, to int) int {
+	for id := from; id < to; id++ {
+		if !slices.ContainsFunc(l.adapters, func(a *adapter) bool { return a.bringsRow(table, id) }) {
+			return id
+		}
+	}
+	return -1
+}
+
+// meanRows makes the rows of new tokens the mean of the others: a new token then starts
+// as likely as the tokens are on average (Hewitt, 2021).
+func meanRows(x *tensor.Tensor, newTokens int) {
 	mean := make([]float64, x.Cols())
 	for r := range newTokens {
 		for i, v := range x.Row(r) {
@@ -191,7 +335,6 @@ func loadTable(x *tensor.Tensor, f *checkpoint, name string, newTokens int) erro
 			row[i] = float32(mean[i])
 		}
 	}
-	return nil
 }
 
 // Added lists the texts of the tokens that LoadTokenizer has added.

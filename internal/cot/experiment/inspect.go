@@ -53,7 +53,7 @@ func Inspect(path string) (*Inspection, error) {
 	if run, err := ReadConfig(path); err == nil && run.Density() != "" {
 		x.texts += fmt.Sprintf("\nthoughts are drawn from %s\n", run.Density())
 	}
-	for _, name := range []string{ConfigFile, data.ConfigFile, GenerationFile} {
+	for _, name := range []string{ConfigFile, data.ConfigFile, GenerationFile, adapterConfig} {
 		if text, err := os.ReadFile(filepath.Join(path, name)); err == nil {
 			x.texts += fmt.Sprintf("\n%s:\n", name)
 			for line := range strings.Lines(string(text)) {

@@ -17,7 +17,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	run := &Run{Dir: dir}
 	var added []string // tokens
 	if x.Source.Init != "" {
-		base, err := OpenBase(x.Source.Init)
+		base, err := OpenBase(x.Source.Init, x.Source.Base)
 		if err == nil {
 			err = base.LoadTokenizer()
 		}
@@ -26,7 +26,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 		}
 		added, run.Tokenizer = base.Added(), base.Tokenizer
 		x.NewTokens, x.Model.Vocab = base.NewTokens, base.Model.Vocab
-		if run.companions, err = readCompanions(x.Source.Init, x.Model.Vocab); err != nil {
+		if run.companions, err = base.companions(x.Model.Vocab); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -47,7 +47,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	run.Experiment = x
 	if x.Source.Init == "" {
 		run.Model = NewModel(x.Config, special)
-	} else if run.Model, err = LoadModel(x.Source.Init, x.Config, special); err != nil {
+	} else if run.Model, err = LoadModel(x.Source.Init, x.Source.Base, x.Config, special); err != nil {
 		return nil, nil, err
 	}
 	if len(added) > 0 {
@@ -169,7 +169,7 @@ func PrepareRL(x Experiment, dir string, n int, checksum string) (run *Run, refe
 	if err != nil {
 		return nil, nil, err
 	}
-	model, err := Hash(x.Source.Init, base)
+	model, err := Hash(x.Source.Init, "", base)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,9 +205,9 @@ func newPolicy(x Experiment, dir string) (r *Run, reference *Model, err error) {
 		return nil, nil, err
 	}
 	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAETokenizer: from.VAETokenizer, companions: from.companions}
-	if r.Model, err = LoadModel(init, x.Config, special); err != nil {
+	if r.Model, err = LoadModel(init, "", x.Config, special); err != nil {
 		return nil, nil, err
 	}
-	reference, err = LoadModel(init, x.Config, special)
+	reference, err = LoadModel(init, "", x.Config, special)
 	return r, reference, err
 }

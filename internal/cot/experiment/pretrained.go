@@ -24,43 +24,50 @@ import (
 // with config.json, tokenizer.json, model.safetensors or its shards, and perhaps
 // generation_config.json; or a GGUF file, which holds all of this (gguf.go).
 
-// openPretrained reads a language model of others.
-func openPretrained(dir string, format *kernel.Format) (*Run, error) {
-	r := &Run{Dir: dir, Experiment: Experiment{Config: Config{Method: LM}}}
-	w, model, err := openPretrainedCheckpoint(dir)
+// openPretrained reads a language model of others, or one with an adapter of PEFT's.
+func openPretrained(dir, base string, format *kernel.Format) (*Run, error) {
+	return readPretrained(dir, base, func(r *Run, w *checkpoints, special cot.Special) error {
+		if len(w.adapters) > 0 {
+			return r.openFused(special, format)
+		}
+		if err := r.load(w.files[0], special, format); err != nil {
+			return err
+		}
+		return checkNames(w.files[0], r.Model.Params)
+	})
+}
+
+// readPretrained reads all of a language model of others; load makes the model.
+func readPretrained(dir, base string, load func(*Run, *checkpoints, cot.Special) error) (*Run, error) {
+	r := &Run{Dir: dir, base: base, Experiment: Experiment{Config: Config{Method: LM}}}
+	links, err := chain(dir, base)
 	if err != nil {
 		return nil, err
 	}
-	defer w.Close()
-	r.Experiment.Model = model
-	special := cot.Special{EOS: -1, BOT: -1, CoT: -1, Ans: -1}
-	ends, err := endTokens(dir, r.Experiment.Model.Vocab)
+	w, err := openCheckpoints(links)
 	if err != nil {
 		return nil, err
 	}
-	if len(ends) > 0 {
-		special.EOS, special.MoreEOS = ends[0], ends[1:]
-	}
-	if r.Chat, err = loadChat(dir); err != nil {
+	defer w.close()
+	r.Experiment.Model = w.shape
+	special, err := r.readWords(links)
+	if err != nil {
 		return nil, err
 	}
 	words := make(chan error) // the tokenizer's file is large: it is read beside the weights
 	go func() {
 		var err error
-		r.Tokenizer, err = LoadTokenizer(dir)
+		r.Tokenizer, err = LoadTokenizer(wordsOf(links))
 		words <- err
 	}()
-	err = r.load(w, special, format)
+	err = load(r, w, special)
 	if failed := <-words; failed != nil {
 		return nil, failed
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := checkNames(w, r.Model.Params); err != nil {
-		return nil, err
-	}
-	return r, checkVocab(dir, r.Tokenizer, model)
+	return r, checkVocab(dir, r.Tokenizer, r.Experiment.Model)
 }
 
 // checkVocab refuses a tokenizer that has more tokens than its model.
@@ -69,6 +76,24 @@ func checkVocab(dir string, words *tokenizer.Tokenizer, model transformer.Config
 		return fmt.Errorf("%s: %s has ids up to %d, but vocab_size in %s is %d", dir, data.TokenizerFile, n-1, data.ConfigFile, model.Vocab)
 	}
 	return nil
+}
+
+// readWords reads how to chat with a language model of others, and which tokens end an
+// answer.
+func (r *Run) readWords(links []link) (cot.Special, error) {
+	special := cot.Special{EOS: -1, BOT: -1, CoT: -1, Ans: -1}
+	model := links[len(links)-1].dir
+	ends, err := endTokens(model, r.Experiment.Model.Vocab)
+	if err != nil {
+		return special, err
+	}
+	if len(ends) > 0 {
+		special.EOS, special.MoreEOS = ends[0], ends[1:]
+	}
+	if r.Chat, err = loadChat(wordsOf(links)); err == nil && !r.Chat.Any() && wordsOf(links) != model {
+		r.Chat, err = loadChat(model)
+	}
+	return special, err
 }
 
 // LoadTokenizer reads a tokenizer: a tokenizer.json, that of a folder, or that of a GGUF file.

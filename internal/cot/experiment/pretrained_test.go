@@ -263,12 +263,12 @@ func TestPretrainedOddFiles(t *testing.T) {
 		if got := logits(r.Model, ids); slices.Equal(got, want) != tt.same {
 			t.Errorf("%s: the same logits: %v, want %v", tt.name, !tt.same, tt.same)
 		}
-		origin, err := OpenBase(dir)
+		origin, err := OpenBase(dir, "")
 		if err != nil || origin.Model != r.Experiment.Model {
 			t.Errorf("%s: %+v, %v", tt.name, origin, err)
 		}
 		c := tiny("cot").Pretrained(origin.Model)
-		m, err := LoadModel(dir, c, special)
+		m, err := LoadModel(dir, "", c, special)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		} else if !slices.Equal(logits(m, ids), logits(r.Model, ids)) {
@@ -280,7 +280,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		return append(tensors, ckpt.Tensor{Name: "model.layers.0.mlp.experts.0.weight", Shape: []int{1}, Data: []float32{1}})
 	})
 	want2 := `tensor "model.layers.0.mlp.experts.0.weight": a model of this config.json has none of this name`
-	if _, err := LoadModel(dir, tiny("cot").Pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
+	if _, err := LoadModel(dir, "", tiny("cot").Pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
 		t.Errorf("a tensor that is no parameter: %v", err)
 	}
 }

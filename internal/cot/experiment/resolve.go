@@ -28,7 +28,7 @@ func (r Request) Begin(dir string, resume bool) (Experiment, error) {
 		}
 		return Resolve(r)
 	}
-	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Data+r.Source.Init != "" || r.LoRA != 0 || len(r.Set) > 0 {
+	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Data+r.Source.Init+r.Source.Base != "" || r.LoRA != 0 || len(r.Set) > 0 {
 		return Experiment{}, resumesAlone(dir)
 	}
 	return Resume(dir, "train")
@@ -45,7 +45,7 @@ func resumesAlone(dir string) error {
 func Resolve(r Request) (Experiment, error) {
 	x := Experiment{Config: Default(r.Method), Source: r.Source}
 	if r.Source.Init != "" {
-		base, err := OpenBase(r.Source.Init)
+		base, err := OpenBase(r.Source.Init, r.Source.Base)
 		if err != nil {
 			return x, err
 		}
@@ -86,7 +86,10 @@ func instead(file, asked Source) Source {
 	if asked.Thoughts+asked.Data+asked.Tokenizer == "" {
 		x = file
 	}
-	x.Init, x.Stage = cmp.Or(asked.Init, file.Init), asked.Stage
+	x.Init, x.Base, x.Stage = file.Init, file.Base, asked.Stage
+	if asked.Init != "" {
+		x.Init, x.Base = asked.Init, asked.Base
+	}
 	if x.Stage == AllStages {
 		x.Stage = file.Stage
 	}

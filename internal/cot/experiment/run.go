@@ -2,9 +2,11 @@ package experiment
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -52,7 +54,8 @@ type Source struct {
 	Thoughts  string  `yaml:"thoughts,omitempty"`  // thoughts folder, or
 	Data      string  `yaml:"data,omitempty"`      // examples file with
 	Tokenizer string  `yaml:"tokenizer,omitempty"` // its tokenizer
-	Init      string  `yaml:"init,omitempty"`      // run, or model folder of Hugging Face's, whose parameters and tokenizer it starts from
+	Init      string  `yaml:"init,omitempty"`      // run, model folder of Hugging Face's, adapter or GGUF file whose parameters and tokenizer it starts from
+	Base      string  `yaml:"base,omitempty"`      // of an adapter in init: the model that it is over, if not the one that it names
 	Stage     StageID `yaml:"stage"`               // the one stage to run, or all
 	Examples  int     `yaml:"examples"`            // number of examples, held-out ones included
 	SHA256    string  `yaml:"sha256"`              // of tokens and codes
@@ -81,6 +84,8 @@ type Run struct {
 	Chat         *chat.Templates // those of the model, or of the model that the run began from
 
 	companions companions // of the model that the run began from
+	base       string     // that its adapters are over, if not what they name
+	dtype      ckpt.DType // of the backbone's weights when it is saved; "": float32
 }
 
 // Start makes the run folder's files that are known before training.
@@ -92,15 +97,17 @@ func (r *Run) Start() error {
 	if err != nil {
 		return err
 	}
-	if err := r.write(ConfigFile, config); err != nil {
+	if err := writeText(r.Dir, ConfigFile, config); err != nil {
 		return err
 	}
-	bos := r.Model.Special.EOS // as GPT-2 has it
-	if r.companions.bos != nil {
-		bos = *r.companions.bos
-	}
-	if err := r.write(data.ConfigFile, r.Experiment.Model.JSON("float32", bos, r.ends()...)); err != nil {
-		return err
+	if !r.Experiment.LoRA.On() { // of which PEFT makes a model, by adapter_config.json
+		bos := r.Model.Special.EOS // as GPT-2 has it
+		if r.companions.bos != nil {
+			bos = *r.companions.bos
+		}
+		if err := writeText(r.Dir, data.ConfigFile, r.Experiment.Model.JSON(dtypeName(r.dtype), bos, r.ends()...)); err != nil {
+			return err
+		}
 	}
 	if err := r.writeCompanions(); err != nil {
 		return err
@@ -119,6 +126,18 @@ func (r *Run) Start() error {
 	return data.SaveVAE(filepath.Join(r.Dir, data.VAEFile), r.VAE)
 }
 
+// writeText writes a file of a folder.
+func writeText(dir, name string, text []byte) error {
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return ckpt.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
 // sameTokenizer says whether two tokenizers are saved as the same file.
 func sameTokenizer(a, b *tokenizer.Tokenizer) bool {
 	if a == b {
@@ -132,34 +151,41 @@ func sameTokenizer(a, b *tokenizer.Tokenizer) bool {
 // Finish writes the trained parameters and drops the state that served to
 // continue.
 func (r *Run) Finish() error {
-	if r.Experiment.LoRA.On() {
+	lora := r.Experiment.LoRA.On()
+	if lora {
 		if err := r.saveAdapters(); err != nil {
 			return err
 		}
 	}
 	others := func(yield func(tensor.Param) bool) {
-		for p := range r.Model.Kept() {
-			if !transformer.IsAdapter(p.Name) && !yield(p) {
+		for p := range r.Model.Params.All() {
+			if !(lora && IsBackbone(p.Name)) && !yield(p) {
 				return
 			}
 		}
 	}
-	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Experiment.Model, others, ckpt.F32); err != nil {
+	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Experiment.Model, others, cmp.Or(r.dtype, ckpt.F32)); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, StateDir))
 }
 
-// SaveWeights writes parameters of a model as transformers reads them, as F32, BF16
-// or F16.
+// SaveWeights writes parameters of a model as transformers reads them: the backbone's as
+// F32, BF16 or F16, all others, which come first, as F32.
 func SaveWeights(path string, model transformer.Config, params iter.Seq[tensor.Param], dtype ckpt.DType) error {
-	var tensors []ckpt.Tensor
+	var heads, backbone []ckpt.Tensor
 	for q := range params {
 		name, shape, numbers := model.Stored(q)
-		tensors = append(tensors, ckpt.Tensor{Name: name, Shape: shape, Data: numbers, DType: dtype})
+		t := ckpt.Tensor{Name: name, Shape: shape, Data: numbers}
+		if dtype != ckpt.F32 && !IsBackbone(q.Name) {
+			heads = append(heads, t)
+			continue
+		}
+		t.DType = dtype
+		backbone = append(backbone, t)
 	}
 	// transformers wants to know which framework's names these are.
-	return ckpt.Write(path, tensors, map[string]string{"format": "pt"})
+	return ckpt.Write(path, append(heads, backbone...), map[string]string{"format": "pt"})
 }
 
 // ReadConfig reads the experiment of the run folder dir.
@@ -180,44 +206,44 @@ func ReadConfig(dir string) (Experiment, error) {
 }
 
 // Open reads a model to run, not to train: a run folder with a trained model, or a
-// plain language model, a folder as Hugging Face has them or a GGUF file, see
-// openPretrained. The backbone's matrices are kept in a format for decoding; nil
-// stands for that of checkpoint.format.
-func Open(dir string, format *kernel.Format) (*Run, error) {
+// plain language model, a folder as Hugging Face has them, a GGUF file, or an adapter of
+// PEFT's over one of these, see openPretrained. base, unless it is "", is the model that
+// the adapters in the folder are over, in place of the one that they name. The
+// backbone's matrices are kept in a format for decoding; nil stands for that of
+// checkpoint.format, with adapters for float32.
+func Open(dir, base string, format *kernel.Format) (*Run, error) {
 	switch run, err := isRun(dir); {
 	case err != nil:
 		return nil, err
 	case run:
-		return openRun(dir, format)
+		return openRun(dir, base, format)
 	}
-	return openPretrained(dir, format)
+	return openPretrained(dir, base, format)
 }
 
 // isRun tells a run folder from a language model of others; what is neither is an error.
 func isRun(dir string) (bool, error) {
 	has := func(name string) bool { return exists(filepath.Join(dir, name)) }
-	if has(ConfigFile) || gguf.IsFile(dir) || has(data.ConfigFile) && !has(data.ThoughtsFile) {
+	if has(ConfigFile) || gguf.IsFile(dir) || isAdapter(dir) || has(data.ConfigFile) && !has(data.ThoughtsFile) {
 		return has(ConfigFile), nil
 	}
-	return false, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s, nor a GGUF file", dir, ConfigFile, data.ConfigFile)
+	return false, fmt.Errorf("%s: not a model: neither a run folder, with a %s, nor Hugging Face's, with a %s, nor an adapter, with an %s, nor a GGUF file", dir, ConfigFile, data.ConfigFile, adapterConfig)
 }
 
-func openRun(dir string, format *kernel.Format) (*Run, error) {
+func openRun(dir, base string, format *kernel.Format) (*Run, error) {
 	r, special, err := readRun(dir)
 	if err != nil {
 		return nil, err
 	}
+	r.base = base
 	if r.Experiment.LoRA.On() {
-		if err := r.fuse(special); err != nil {
-			return nil, err
-		}
-		if format == nil {
-			format = new(kernel.Format) // F32
-		}
-		r.Model.LM.Pack(r.Model.Params, *format)
-		return r, nil
+		return r, r.openFused(special, format)
 	}
-	w, _, err := openCheckpoint(dir, r.Experiment.Model)
+	links, err := chain(dir, base)
+	if err != nil {
+		return nil, err
+	}
+	w, _, err := openLink(links[0])
 	if err != nil {
 		return nil, err
 	}
@@ -225,22 +251,22 @@ func openRun(dir string, format *kernel.Format) (*Run, error) {
 	return r, r.load(w, special, format)
 }
 
-// OpenFused reads a run with adapters, and fuses them into the matrices.
-func OpenFused(dir string) (*Run, error) {
-	r, special, err := readRun(dir)
-	if err != nil {
-		return nil, err
+// openFused makes the whole model of adapters, and packs it.
+func (r *Run) openFused(special cot.Special, format *kernel.Format) error {
+	if err := r.fuse(special); err != nil {
+		return err
 	}
-	if !r.Experiment.LoRA.On() {
-		return nil, fmt.Errorf("%s: the run has no adapters to fuse", dir)
+	if format == nil {
+		format = new(kernel.Format) // F32
 	}
-	return r, r.fuse(special)
+	r.Model.LM.Pack(r.Model.Params, *format)
+	return nil
 }
 
-// fuse makes the whole model of a run with adapters.
+// fuse makes the whole model of adapters.
 func (r *Run) fuse(special cot.Special) (err error) {
 	r.Experiment.LoRA.Fused = true
-	r.Model, err = LoadModel(r.Dir, r.Experiment.Config, special)
+	r.Model, err = loadModel(r.Dir, r.base, r.Experiment.Config, special, true)
 	return err
 }
 

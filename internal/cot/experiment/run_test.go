@@ -102,7 +102,7 @@ func finished(t *testing.T, method string) *Run {
 func TestRunRoundTrip(t *testing.T) {
 	for _, m := range trained() {
 		r := finished(t, m.Name)
-		back, err := Open(r.Dir, nil)
+		back, err := Open(r.Dir, "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestOpenErrors(t *testing.T) {
 	if err := unfinished.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(unfinished.Dir, nil)
+	_, err := Open(unfinished.Dir, "", nil)
 	if err == nil || !strings.Contains(err.Error(), "training has not ended") || !strings.Contains(err.Error(), "--resume -o "+unfinished.Dir) {
 		t.Errorf("an unfinished run: %v", err)
 	}
@@ -208,7 +208,7 @@ func TestOpenErrors(t *testing.T) {
 			if err := tt.damage(filepath.Join(r.Dir, tt.file)); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Open(r.Dir, nil)
+			_, err := Open(r.Dir, "", nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), r.Dir) && !strings.Contains(err.Error(), filepath.Join(r.Dir, tt.file)) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one line that names %s and %s", err, r.Dir, tt.want)
 			}
@@ -266,7 +266,7 @@ func TestInitFrom(t *testing.T) {
 	c := from.Experiment.Config
 	c.Method, c.Seed = "nfcot", c.Seed+1
 	fresh := NewModel(c, special)
-	m, err := LoadModel(from.Dir, c, special)
+	m, err := LoadModel(from.Dir, "", c, special)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,10 +279,10 @@ func TestInitFrom(t *testing.T) {
 	}
 
 	c.Model.FFN = 10
-	if _, err := LoadModel(from.Dir, c, special); err == nil || strings.Count(err.Error(), from.Dir) != 1 || !strings.Contains(err.Error(), "has shape [24 16]; expected [10 16]") {
+	if _, err := LoadModel(from.Dir, "", c, special); err == nil || strings.Count(err.Error(), from.Dir) != 1 || !strings.Contains(err.Error(), "has shape [24 16]; expected [10 16]") {
 		t.Errorf("a run of another shape: %v", err)
 	}
-	if _, err := LoadModel(t.TempDir(), c, special); err == nil || strings.Contains(err.Error(), "\n") {
+	if _, err := LoadModel(t.TempDir(), "", c, special); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

@@ -208,7 +208,7 @@ type record struct {
 // Record is an object of what the samples depend on, beside the problems and the seed, for
 // a model whose weights were asked for in a format, as reports have it.
 func (g *Generator) Record(weights string) (json.RawMessage, error) {
-	hash, err := experiment.Hash(g.Run.Dir, g.Run.Experiment)
+	hash, err := g.Run.Hash()
 	if err != nil {
 		return nil, err
 	}

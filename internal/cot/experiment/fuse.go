@@ -1,0 +1,239 @@
+package experiment
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/gguf"
+	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
+	"nfcot/internal/transformer"
+)
+
+// A whole model of adapters: they are fused into the matrices.
+
+// maxF16 is the largest number of float16.
+const maxF16 = 65504
+
+// OpenFused reads a run with adapters, or an adapter of PEFT's, as a whole model to be
+// saved as dtype says (f32, bf16 or f16), by default in the type of the model that the
+// adapters are over. base is as for Open.
+func OpenFused(dir, base, dtype string) (*Run, error) {
+	types := map[string]ckpt.DType{"": "", "f32": ckpt.F32, "bf16": ckpt.BF16, "f16": ckpt.F16}
+	stored, ok := types[dtype]
+	if !ok {
+		return nil, fmt.Errorf("--dtype is %.20q; want f32, bf16 or f16", dtype)
+	}
+	links, err := chain(dir, base)
+	if err != nil {
+		return nil, err
+	}
+	if links[0].adapter == nil {
+		return nil, fmt.Errorf("%s: there are no adapters to fuse", dir)
+	}
+	if stored == "" {
+		if stored, err = storedType(links[len(links)-1]); err != nil {
+			return nil, err
+		}
+	}
+	r, err := openUnpacked(dir, base, links[0].run != nil)
+	if err != nil {
+		return nil, err
+	}
+	r.dtype = stored
+	return r, r.checkRange()
+}
+
+// openUnpacked reads a run with adapters, or a model of others with one.
+func openUnpacked(dir, base string, isRun bool) (*Run, error) {
+	if !isRun {
+		return readPretrained(dir, base, func(r *Run, _ *checkpoints, special cot.Special) error { return r.fuse(special) })
+	}
+	r, special, err := readRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	r.base = base
+	return r, r.fuse(special)
+}
+
+// SaveFused writes what OpenFused has read into a folder: a run, or a model folder as
+// Hugging Face has them.
+func (r *Run) SaveFused(out string) error {
+	if r.Experiment.Method == LM {
+		return r.savePretrained(out)
+	}
+	r.Dir = out
+	if err := r.Start(); err != nil {
+		return err
+	}
+	return r.Finish()
+}
+
+// storedType is the type of a model's weights: float32 of those of several types, or of
+// fewer bits.
+func storedType(l link) (ckpt.DType, error) {
+	w, _, err := openLink(l)
+	if err != nil {
+		return "", err
+	}
+	defer w.Close()
+	switch f := w.file.(type) {
+	case *ckpt.File:
+		name, _ := w.Find(transformer.EmbeddingName)
+		if info, _ := f.Info(name); info.DType == ckpt.BF16 || info.DType == ckpt.F16 {
+			return info.DType, nil
+		}
+	case *gguf.Model:
+		switch t, _ := f.Stored(); t {
+		case gguf.BF16:
+			return ckpt.BF16, nil
+		case gguf.F16:
+			return ckpt.F16, nil
+		}
+	}
+	return ckpt.F32, nil
+}
+
+// savePretrained writes a model of others.
+func (r *Run) savePretrained(out string) error {
+	links, err := chain(r.Dir, r.base)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	if err := r.writeConfig(links[len(links)-1].dir, out); err != nil {
+		return err
+	}
+	if err := r.writeWords(links, out); err != nil {
+		return err
+	}
+	return SaveWeights(filepath.Join(out, ModelFile), r.Experiment.Model, r.Model.Params.All(), r.dtype)
+}
+
+// writeConfig writes the config.json of a model of others: what it had, but for what
+// adapters change.
+func (r *Run) writeConfig(model, out string) error {
+	eos := r.Model.Special.EOS
+	text := r.Experiment.Model.JSON("", eos, eos)
+	if !gguf.IsFile(model) {
+		var err error
+		if text, err = os.ReadFile(filepath.Join(model, data.ConfigFile)); err != nil {
+			return err
+		}
+	}
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return fmt.Errorf("%s: %w", model, err)
+	}
+	if gguf.IsFile(model) {
+		delete(keys, "bos_token_id")
+		if keys["eos_token_id"] = ids(eos, r.Model.Special.MoreEOS); eos < 0 {
+			delete(keys, "eos_token_id")
+		}
+	}
+	delete(keys, "dtype")
+	keys["torch_dtype"] = json.RawMessage(fmt.Sprintf("%q", dtypeName(r.dtype)))
+	keys["vocab_size"] = json.RawMessage(fmt.Sprint(r.Experiment.Model.Vocab))
+	keys["tie_word_embeddings"] = json.RawMessage(fmt.Sprint(r.Experiment.Model.Tied))
+	text, err := json.MarshalIndent(keys, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeText(out, data.ConfigFile, append(text, '\n'))
+}
+
+// ids are token ids as eos_token_id has them: one, or a list.
+func ids(first int, more []int) json.RawMessage {
+	if len(more) == 0 {
+		return json.RawMessage(fmt.Sprint(first))
+	}
+	text, _ := json.Marshal(append([]int{first}, more...)) // numbers
+	return text
+}
+
+// wordFiles are the files beside config.json and weights that say how a model is talked
+// to.
+var wordFiles = []string{TokenizerConfigFile, "special_tokens_map.json", "chat_template.jinja"}
+
+// writeWords writes the tokenizer, the chat template and how the model is to be sampled
+// from.
+func (r *Run) writeWords(links []link, out string) error {
+	words, model := wordsOf(links), links[len(links)-1].dir
+	if err := ckpt.WriteFile(filepath.Join(out, data.TokenizerFile), r.Tokenizer.Save); err != nil {
+		return err
+	}
+	if gguf.IsFile(words) {
+		if template := r.Chat.Sources["default"]; template != "" {
+			if err := writeText(out, "chat_template.jinja", []byte(template)); err != nil {
+				return err
+			}
+		}
+		special := map[string]string{"tokenizer_class": "PreTrainedTokenizerFast"} // any, by tokenizer.json
+		maps.Copy(special, r.Chat.Special)
+		text, err := json.MarshalIndent(special, "", "  ")
+		if err != nil {
+			return err
+		}
+		return writeText(out, TokenizerConfigFile, append(text, '\n'))
+	}
+	for _, name := range wordFiles {
+		if err := copyText(words, out, name); err != nil {
+			return err
+		}
+	}
+	if gguf.IsFile(model) {
+		return nil
+	}
+	return copyText(model, out, GenerationFile)
+}
+
+// copyText copies a file of a folder, if it is there.
+func copyText(from, to, name string) error {
+	text, err := os.ReadFile(filepath.Join(from, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return writeText(to, name, text)
+}
+
+// checkRange refuses weights that the type they are to be stored in does not have.
+func (r *Run) checkRange() error {
+	if r.dtype != ckpt.F16 {
+		return nil
+	}
+	for p := range r.Model.Params.All() {
+		if !IsBackbone(p.Name) {
+			continue
+		}
+		for _, v := range p.Data {
+			if abs := math.Abs(float64(v)); abs >= maxF16+16 && !math.IsInf(abs, 0) { // which would be rounded to infinity
+				return fmt.Errorf("tensor %q: has %g, which f16 cannot hold (at most %d); take bf16 or f32", r.Experiment.Model.StoredName(p.Name), v, maxF16)
+			}
+		}
+	}
+	return nil
+}
+
+// dtypeName is what transformers calls a type of weights.
+func dtypeName(t ckpt.DType) string {
+	switch t {
+	case ckpt.BF16:
+		return "bfloat16"
+	case ckpt.F16:
+		return "float16"
+	}
+	return "float32"
+}
