@@ -439,6 +439,39 @@ func TestRunsWithoutTheirAdapters(t *testing.T) {
 	}
 }
 
+// The adapter_config.json of a run counts as that of any other adapter.
+func TestRunsFollowTheirSettings(t *testing.T) {
+	trained := trainedAdapters(t, filepath.Join(shared.Goldens(t), "models", "llama-tied"))
+	text := []int{5, 9, 7}
+	same := logits(trained.Model, text)
+	for setting, want := range map[string]string{
+		`alpha_pattern {"q_proj": 64}`:      "other logits",
+		`use_rslora true`:                   "other logits",
+		`lora_alpha `:                       "other logits", // 8
+		`target_modules "all-linear"`:       "",
+		`rank_pattern {"q_proj": 4}`:        "q_proj.lora_A.weight\": has shape [2 32]; expected [4 32]",
+		`layers_to_transform [5]`:           "is no part of an adapter for this model",
+		`modules_to_save ["o_proj"]`:        "modules_to_save in adapter_config.json promises",
+		`use_dora true`:                     "use_dora is true",
+		`trainable_token_indices [1, 2, 3]`: "has no row for token 320",
+	} {
+		key, value, _ := strings.Cut(setting, " ")
+		r, err := Open(copied(t, trained.Dir, map[string]string{key: value}), "", nil)
+		switch {
+		case want != "" && want != "other logits":
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", setting, err, want)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", setting, err)
+		default:
+			if d := difference(logits(r.Model, text), same); d > 1e-4 != (want != "") {
+				t.Errorf("%s: logits differ by %g", setting, d)
+			}
+		}
+	}
+}
+
 // Runs of older versions had the tables whole in model.safetensors, and a config.json: they are
 // what they were.
 func TestRunsOfOldVersions(t *testing.T) {

@@ -71,7 +71,7 @@ func chatModel(t *testing.T, files map[string]string) string {
 // trainedFrom is a finished run that began from a model, and was not trained.
 func trainedFrom(t *testing.T, init string, lora int) *Run {
 	t.Helper()
-	base, err := OpenBase(init)
+	base, err := OpenBase(init, "")
 	if err != nil {
 		t.Fatal(err)
 	}
