@@ -116,7 +116,7 @@ func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
 	})
 	first := trainedFrom(t, dir, 0)
 	adapted := trainedFrom(t, dir, 2)
-	fused, err := OpenFused(adapted.Dir)
+	fused, err := OpenFused(adapted.Dir, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestRunFromNothingHasATokenizerConfig(t *testing.T) {
 // A run that begins from a GGUF file has in files what the metadata say.
 func TestRunKeepsMetadata(t *testing.T) {
 	path := shared.SmolLM2(t)
-	base, err := OpenBase(path)
+	base, err := OpenBase(path, "")
 	if err == nil {
 		err = base.LoadTokenizer()
 	}
@@ -239,12 +239,11 @@ func TestCompanionErrors(t *testing.T) {
 		}
 	}
 	dir := chatModel(t, map[string]string{TokenizerConfigFile: `{"chat_template": [{"name": "a/b", "template": ""}]}`})
-	r := &Run{Dir: t.TempDir()}
 	c, err := readCompanions(dir, 300)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.chat.Save(func(name, text string) error { return r.write(name, []byte(text)) }); err == nil || !strings.Contains(err.Error(), `"a/b"`) {
+	if err := c.chat.Save(func(name, text string) error { return writeText(dir, name, []byte(text)) }); err == nil || !strings.Contains(err.Error(), `"a/b"`) {
 		t.Errorf("a template whose name is no file's: %v", err)
 	}
 }
