@@ -185,9 +185,11 @@ func (r *Run) writeCompanions() error {
 		return err
 	}
 	generation := maps.Clone(r.companions.generation)
-	if generation == nil && r.Experiment.LoRA.On() { // which has no config.json to say it
-		generation = map[string]json.RawMessage{}
-		if r.companions.bos != nil {
+	if r.Experiment.LoRA.On() { // which has no config.json to say it
+		if generation == nil {
+			generation = map[string]json.RawMessage{}
+		}
+		if _, said := generation["bos_token_id"]; !said && r.companions.bos != nil {
 			generation["bos_token_id"] = rawJSON(*r.companions.bos)
 		}
 	}
