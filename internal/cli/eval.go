@@ -19,6 +19,7 @@ type evalOptions struct {
 	samplingOptions
 	executorOptions
 	samples    string
+	sanitize   bool
 	k          string
 	shard      harness.Shard
 	perProblem bool
@@ -38,6 +39,7 @@ func (e *env) eval() *cli.Command {
 			"Verdicts are kept as they come: after an interruption or a crash the same command goes on where it was.",
 		Flags: append(flags,
 			&cli.StringFlag{Name: "samples", Usage: "judge the samples of this `FILE` instead of drawing some", Destination: &o.samples},
+			&cli.BoolFlag{Name: "sanitize", Usage: "with --samples: run what EvalPlus's sanitiser takes of each sample, as evalplus.sanitize makes it; default: samples as they are", Destination: &o.sanitize},
 			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
 			&cli.StringFlag{Name: "shard", Usage: "judge only shard `i/n` of the problems, counted from 0, for nfcot merge; /n: the one that JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID or OMPI_COMM_WORLD_RANK says; default: what a Slurm array or Open MPI says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &shard},
 			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
@@ -82,7 +84,12 @@ func (e *env) runEval(o evalOptions) error {
 		return err
 	}
 	defer plan.Executor.Close()
-	if plan.Recipe, err = b.Recipe(o.recipe, plan.Executor.Sanitize); err != nil {
+	if run != nil {
+		plan.Recipe, err = b.Recipe(o.recipe, plan.Executor.Sanitize)
+	} else {
+		plan.Recipe, err = b.FileRecipe(o.recipe, o.sanitize, plan.Executor.Sanitize)
+	}
+	if err != nil {
 		return input(err)
 	}
 	show := judging{e: e}
@@ -132,6 +139,8 @@ func (o *evalOptions) settle() error {
 	switch {
 	case (o.model == "") == (o.samples == ""):
 		return inputf("give either --model RUN to draw samples or --samples FILE to judge")
+	case o.sanitize && o.samples == "":
+		return inputf("--sanitize goes with --samples FILE; what a model draws by recipe evalplus is sanitised without it")
 	case o.shard != harness.Whole && o.results != "":
 		return inputf("--results goes with a whole evaluation only: nfcot merge looks for a shard's verdicts in -o")
 	}

@@ -99,31 +99,39 @@ type Executor interface {
 	Execute(ctx context.Context, p Problem, program string) (Outcome, error)
 }
 
-// An Assemble makes the program out of a problem and a sample's completion: a
-// recipe's last step. It is not asked about a sample with a Solution.
+// An Assemble makes the program out of a problem and a sample: a recipe's last
+// step.
 type Assemble func(ctx context.Context, p Problem, s Sample) (program string, err error)
 
-// Program is what to run for a sample: its solution, which is a whole program, or
-// what a makes of its completion.
-func (a Assemble) Program(ctx context.Context, p Problem, s Sample) (string, error) {
-	if s.Solution != nil {
-		return *s.Solution, nil
+// SolutionOr is an Assemble that takes a sample's solution, which is a whole
+// program, as it is, and asks another one about samples with a completion.
+func SolutionOr(assemble Assemble) Assemble {
+	return func(ctx context.Context, p Problem, s Sample) (string, error) {
+		if s.Solution != nil {
+			return *s.Solution, nil
+		}
+		return assemble(ctx, p, s)
 	}
-	return a(ctx, p, s)
 }
 
 // Concatenate is HumanEval's Assemble: the completion continues the prompt.
-func Concatenate(_ context.Context, p Problem, s Sample) (string, error) {
+var Concatenate = SolutionOr(func(_ context.Context, p Problem, s Sample) (string, error) {
 	return p.Prompt + s.Completion, nil
-}
+})
 
-// Memoize is an Assemble that asks another one once for equal completions of a
+// Memoize is an Assemble that asks another one once for equal samples of a
 // problem: EvalPlus's asks a process.
 func Memoize(assemble Assemble) Assemble {
-	type key struct{ task, completion string }
+	type key struct {
+		task, text string
+		whole      bool // a solution
+	}
 	var programs sync.Map
 	return func(ctx context.Context, p Problem, s Sample) (string, error) {
-		k := key{p.TaskID, s.Completion}
+		k := key{p.TaskID, s.Completion, false}
+		if s.Solution != nil {
+			k.text, k.whole = *s.Solution, true
+		}
 		if program, ok := programs.Load(k); ok {
 			return program.(string), nil
 		}

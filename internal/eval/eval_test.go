@@ -47,6 +47,19 @@ func TestMemoize(t *testing.T) {
 	}
 }
 
+// A solution is another program than a completion of the same text.
+func TestMemoizeSolutions(t *testing.T) {
+	text := "x"
+	assemble := Memoize(Concatenate)
+	for range 2 {
+		for s, want := range map[*Sample]string{{Completion: "x"}: "px", {Solution: &text}: "x", {Completion: "y", Solution: &text}: "x"} {
+			if got, err := assemble(t.Context(), Problem{Prompt: "p"}, *s); got != want || err != nil {
+				t.Errorf("%+v: %q, %v, want %q", s, got, err, want)
+			}
+		}
+	}
+}
+
 func TestOneLine(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"plain: naïve 日本", "plain: naïve 日本"},

@@ -61,7 +61,7 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 		if !ok {
 			return unknownTask(s.Index, s.TaskID, len(problems))
 		}
-		program, err := assemble.Program(ctx, p, s.Sample)
+		program, err := assemble(ctx, p, s.Sample)
 		if err != nil {
 			return err
 		}

@@ -24,9 +24,14 @@ type Recipe struct {
 
 	Prompt   func(p eval.Problem) string // what the model continues
 	Stops    []string                    // a completion ends before the first of these
-	Assemble eval.Assemble               // of a completion that has ended
+	Assemble eval.Assemble               // of a completion that has ended; a solution is a program already
 
-	spaces string // what the harness writes for a tab in a completion; empty for a tab
+	// Sanitized says that programs of samples which a file brings are what
+	// EvalPlus's sanitiser takes of them, see FileRecipe.
+	Sanitized bool
+
+	spaces string        // what the harness writes for a tab in a completion; empty for a tab
+	file   eval.Assemble // of a completion that a file brings; nil: as of one that a model has drawn
 }
 
 // Cut ends a completion where the harness ends it: before the stop that comes
@@ -91,7 +96,7 @@ var recipes = []struct {
 	}, nil},
 	{[]kind{code}, Recipe{
 		Name: "evalplus", Sampling: "n 1, temperature 0, 768 tokens",
-		Prompt: strippedLine, Stops: slices.Concat(evalPlusStops, []string{"\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "}), spaces: "    ",
+		Prompt: strippedLine, Stops: slices.Concat(evalPlusStops, []string{"\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "}), spaces: "    ", file: eval.Concatenate,
 	}, bindSanitizer},
 	{[]kind{code}, Recipe{
 		Name: "bigcode", Sampling: "n 1, temperature 0.2, top-p 0.95",
@@ -112,7 +117,7 @@ var recipes = []struct {
 	}, bindShots},
 	{[]kind{docstring}, Recipe{
 		Name: "evalplus", Sampling: "n 1, temperature 0, 768 tokens",
-		Prompt: strippedLine, Stops: slices.Concat(evalPlusStops, []string{"\n\"\"\"", "\nassert"}), spaces: "    ",
+		Prompt: strippedLine, Stops: slices.Concat(evalPlusStops, []string{"\n\"\"\"", "\nassert"}), spaces: "    ", file: eval.Concatenate,
 	}, bindSanitizer},
 
 	{[]kind{contest}, Recipe{
@@ -152,9 +157,38 @@ func (b *Benchmark) Recipe(name string, sanitize Sanitizer) (*Recipe, error) {
 				return nil, fmt.Errorf("recipe %s: %w", name, err)
 			}
 		}
+		r.Assemble = eval.SolutionOr(r.Assemble)
 		return &r, nil
 	}
 	return nil, fmt.Errorf("there is no recipe %q for %s; want %s", name, b.Name, strings.Join(b.RecipeNames(), ", "))
+}
+
+// FileRecipe is the recipe of a name for samples that a file brings. What a
+// harness does to a model's answer before it writes it to a file is not done
+// again: EvalPlus runs a completion as it is after the prompt. With sanitized,
+// programs are what its sanitiser takes of that, or of a solution, as
+// evalplus.sanitize makes them of a file.
+func (b *Benchmark) FileRecipe(name string, sanitized bool, sanitize Sanitizer) (*Recipe, error) {
+	r, err := b.Recipe(name, sanitize)
+	switch {
+	case err != nil:
+		return nil, err
+	case sanitized && b.kind == contest:
+		return nil, fmt.Errorf("%s has programs that read their input, of which the sanitiser leaves functions alone; give no --sanitize", b.Name)
+	case sanitized:
+		r.Sanitized = true
+		whole := eval.SolutionOr(after(func(p eval.Problem) string { return p.Prompt + "\n" }))
+		r.Assemble = func(ctx context.Context, p eval.Problem, s eval.Sample) (string, error) {
+			text, err := whole(ctx, p, s)
+			if err != nil {
+				return "", err
+			}
+			return sanitize(ctx, text, p.EntryPoint)
+		}
+	case r.file != nil:
+		r.Assemble = r.file
+	}
+	return r, nil
 }
 
 // RecipeHelp says of every recipe what it is for and how its harness samples, a

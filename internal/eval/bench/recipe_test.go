@@ -259,3 +259,44 @@ func TestPartial(t *testing.T) {
 		t.Errorf("without stops %d bytes may begin one", n)
 	}
 }
+
+// TestFileRecipe: samples that a file brings are programs as the harness's own evaluation has them, sanitised if asked for.
+func TestFileRecipe(t *testing.T) {
+	sanitize := func(_ context.Context, text, entryPoint string) (string, error) {
+		return "<" + entryPoint + "|" + text + ">", nil
+	}
+	solution := "whole\t"
+	completion, whole := eval.Sample{Completion: "\tx\n```\n"}, eval.Sample{Completion: "ignored", Solution: &solution}
+	for _, tt := range []struct {
+		bench, recipe    string
+		sanitized        bool
+		completion, full string // P: the problem's prompt, S: the same without white space around it, E: its entry point
+	}{
+		{"humaneval+", "", false, "P\tx\n```\n", "whole\t"},
+		{"humaneval+", "", true, "<E|P\n\tx\n```\n>", "<E|whole\t>"},
+		{"humaneval+", "bigcode", false, "S\tx\n```\n", "whole\t"},
+		{"humaneval+", "bigcode", true, "<E|P\n\tx\n```\n>", "<E|whole\t>"},
+		{"humaneval", "evalplus", false, "P\tx\n```\n", "whole\t"},
+		{"mbpp+", "", false, "P\tx\n```\n", "whole\t"},
+		{"mbpp+", "", true, "<E|P\n\tx\n```\n>", "<E|whole\t>"},
+		{"mbpp", "", true, "<|P\n\tx\n```\n>", "<|whole\t>"},
+		{"mbpp", "lm-eval", false, "\tx\n```\n", "whole\t"},
+		{"livecodebench", "", false, "x\n```", "whole\t"},
+	} {
+		b := load(t, tt.bench)
+		r, err := b.FileRecipe(tt.recipe, tt.sanitized, sanitize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := b.Problems[0]
+		for s, want := range map[*eval.Sample]string{&completion: tt.completion, &whole: tt.full} {
+			want = strings.NewReplacer("P", p.Prompt, "S", strings.TrimSpace(p.Prompt), "E", p.EntryPoint).Replace(want)
+			if got, err := r.Assemble(t.Context(), p, *s); got != want || err != nil || r.Sanitized != tt.sanitized {
+				t.Errorf("%s, %q: got %q, %v, want %q", tt.bench, tt.recipe, got, err, want)
+			}
+		}
+	}
+	if _, err := load(t, "livecodebench").FileRecipe("", true, sanitize); err == nil || !strings.Contains(err.Error(), "livecodebench has programs that read their input") {
+		t.Errorf("sanitised: %v", err)
+	}
+}

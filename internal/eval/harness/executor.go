@@ -148,7 +148,7 @@ func (x *Executor) Sanitize(ctx context.Context, text, entryPoint string) (strin
 
 // noSanitizer stands for EvalPlus's where there is no CPython.
 func noSanitizer(context.Context, string, string) (string, error) {
-	return "", inputf("recipe evalplus needs CPython; give another --recipe, or --executor cpython")
+	return "", inputf("EvalPlus's sanitiser needs CPython; give --executor cpython, or another --recipe and no --sanitize")
 }
 
 // refusal marks an error for which the user has the remedy.

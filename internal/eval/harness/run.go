@@ -145,7 +145,8 @@ func (r *run) task(i int) string {
 // describe fills in where the verdicts come from.
 func (r *run) describe() (err error) {
 	x := &Evaluation{Dir: r.Out}
-	x.Settings = Settings{Method: r.Method, Bench: r.Bench, Seed: r.Seed, Recipe: r.Recipe.Name, ExecutorInfo: r.Executor.Info, Sampling: r.Sampling}
+	x.Settings = Settings{Method: r.Method, Bench: r.Bench, Seed: r.Seed, Recipe: r.Recipe.Name, Sanitized: r.Recipe.Sanitized,
+		ExecutorInfo: r.Executor.Info, Sampling: r.Sampling}
 	if len(r.Problems) > 0 {
 		x.Format = r.Problems[0].Format
 	}

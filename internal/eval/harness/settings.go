@@ -19,6 +19,7 @@ type Settings struct {
 	Seed   uint64      `json:"seed"`
 	Recipe string      `json:"recipe"`
 	ExecutorInfo
+	Sanitized bool `json:"sanitized,omitempty"` // programs are what EvalPlus's sanitiser takes of the samples given
 
 	ProblemsHash string          `json:"problems_sha256"`
 	SamplesHash  string          `json:"samples_sha256,omitempty"` // of the samples given, if any

@@ -33,7 +33,7 @@ func Structures(ctx context.Context, assemble eval.Assemble, problems []eval.Pro
 		if !ok {
 			return nil, fmt.Errorf("task_id %q is not among the %d problems", v.TaskID, len(problems))
 		}
-		program, err := assemble.Program(ctx, problems[i], v.Sample)
+		program, err := assemble(ctx, problems[i], v.Sample)
 		if err != nil {
 			return nil, err
 		}
