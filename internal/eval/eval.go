@@ -73,9 +73,14 @@ type Outcome struct {
 	// alone, empty in other formats. A program passes with both.
 	Base, Plus string
 
-	// InProcess says that candidate and test shared a process, because the test
-	// needs the candidate's own objects: such a result could be forged.
+	// InProcess says that candidate and test shared a process, because the
+	// problem's own solution passes in no other way: such a result could be forged.
 	InProcess bool
+
+	// OwnSolution is the result of the problem's own solution where it does not
+	// pass either, whether candidate and test share a process or not: the test may be
+	// to blame rather than the program. Empty where it passes, or was not asked for.
+	OwnSolution string
 
 	// WallClock says that the wall clock ended the run, so that a busy
 	// machine may be to blame rather than the program.

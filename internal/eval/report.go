@@ -3,6 +3,7 @@ package eval
 // This file turns verdicts into the numbers people compare.
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -34,6 +35,9 @@ type Report struct {
 	// InProcess is the number of problems whose test shared a process with the
 	// candidate, so that their results could be forged.
 	InProcess int `json:"in_process_problems"`
+	// FailingSolutions are the results of those problems' own solutions that do not
+	// pass their tests, as far as a sample's failure led to asking.
+	FailingSolutions map[string]string `json:"failing_solutions,omitempty"`
 
 	Tasks []TaskReport `json:"-"` // in the problems' order
 
@@ -55,6 +59,8 @@ type TaskReport struct {
 	Base      int          // samples that pass EvalPlus's base inputs
 	Results   map[Kind]int // number of verdicts by kind
 	InProcess bool         // a verdict could be forged
+
+	OwnSolution string // the result of the problem's own solution, if it is known to fail
 }
 
 // A PassEstimate is pass@k over a benchmark.
@@ -86,6 +92,12 @@ func Summarize(problems []Problem, verdicts []Verdict, ks []int) (Report, error)
 		}
 		if t.InProcess {
 			r.InProcess++
+		}
+		if t.OwnSolution != "" {
+			if r.FailingSolutions == nil {
+				r.FailingSolutions = map[string]string{}
+			}
+			r.FailingSolutions[t.TaskID] = t.OwnSolution
 		}
 		for kind, n := range t.Results {
 			r.Results[kind] += n
@@ -213,6 +225,7 @@ func byTask(problems []Problem, verdicts []Verdict) ([]TaskReport, error) {
 		}
 		t.Results[KindOf(v.Result)]++
 		t.InProcess = t.InProcess || v.InProcess
+		t.OwnSolution = cmp.Or(t.OwnSolution, v.OwnSolution)
 	}
 	return tasks, nil
 }

@@ -78,18 +78,21 @@ func TestByTask(t *testing.T) {
 		verdict("1", Outcome{Kind: Passed, Base: "passed"}),
 		verdict("0", Outcome{Kind: Failed, Detail: "passed", Base: "failed: x"}),
 		verdict("1", Outcome{Kind: TimedOut, Base: "passed", InProcess: true}),
-		verdict("0", Outcome{Kind: Failed, Detail: "y", Base: "passed"}),
+		verdict("0", Outcome{Kind: Failed, Detail: "y", Base: "passed", OwnSolution: "timed out"}),
 	}
 	r, err := Summarize(tasks(3)[:2], verdicts, []int{1, 2, 3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []TaskReport{
-		{TaskID: "0", Samples: 2, Base: 1, Results: map[Kind]int{Failed: 2}},
+		{TaskID: "0", Samples: 2, Base: 1, Results: map[Kind]int{Failed: 2}, OwnSolution: "timed out"},
 		{TaskID: "1", Samples: 2, Passed: 1, Base: 2, Results: map[Kind]int{Passed: 1, TimedOut: 1}, InProcess: true},
 	}
 	if !reflect.DeepEqual(r.Tasks, want) {
 		t.Errorf("\n got %+v\nwant %+v", r.Tasks, want)
+	}
+	if !reflect.DeepEqual(r.FailingSolutions, map[string]string{"0": "timed out"}) {
+		t.Errorf("own solutions that fail: %v", r.FailingSolutions)
 	}
 	if r.InProcess != 1 {
 		t.Errorf("%d problems in process, want 1", r.InProcess)

@@ -54,16 +54,18 @@ type Verdict struct {
 	PeakMemory int64   // bytes that the candidate held at most
 	Base, Plus string  // EvalPlus: the results of base and additional inputs alone; else empty
 	InProcess  bool    // candidate and test shared a process: the result could be forged
+
+	OwnSolution string // the result of the problem's own solution, where it does not pass either
 }
 
 // unmeasured are the keys of a verdict which not every executor has a value for.
-var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process"}
+var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process", "own_solution_result"}
 
 // NewVerdict joins a sample and the outcome of its program.
 func NewVerdict(s Sample, o Outcome) Verdict {
 	s.absent = append(slices.Clone(s.absent), unmeasured...)
 	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds,
-		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess}
+		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess, OwnSolution: o.OwnSolution}
 }
 
 // A binding ties a JSON key to the variable that holds its value.
@@ -115,7 +117,8 @@ func (v *Verdict) bindings() []binding {
 		binding{"peak_memory_bytes", &v.PeakMemory},
 		binding{"base_result", &v.Base},
 		binding{"plus_result", &v.Plus},
-		binding{"in_process", &v.InProcess})
+		binding{"in_process", &v.InProcess},
+		binding{"own_solution_result", &v.OwnSolution})
 }
 
 // UnmarshalJSON reads a line of a samples file. Only task_id and either

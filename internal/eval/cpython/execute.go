@@ -33,8 +33,14 @@ type task struct {
 	limit time.Duration
 
 	// What judging needs to know of the problem, found out when it is first needed.
-	prepare  func(context.Context) ([]part, error) // EvalPlus
-	together func(context.Context) (bool, error)   // whether the test needs the candidate's own objects; nil without a solution
+	prepare func(context.Context) (preparation, error) // EvalPlus
+	own     func(context.Context) (own, error)         // what becomes of its own solution; nil without one
+}
+
+// An own is what became of a problem's own solution.
+type own struct {
+	together bool   // it passes only where it shares a process with its test
+	failed   string // its result where it does not pass in either way
 }
 
 // Execute runs a program against its problem's test.
@@ -43,51 +49,56 @@ func (x *Executor) Execute(ctx context.Context, p eval.Problem, program string) 
 	if err == nil {
 		t.order.Program = program
 		var o eval.Outcome
-		if p.Format == eval.EvalPlus {
-			o, err = x.executeParts(ctx, t)
-		} else {
-			o, err = x.executeWhole(ctx, t)
-		}
-		if err == nil {
+		if o, err = x.executeTask(ctx, t); err == nil {
 			return o, nil
 		}
 	}
 	return eval.Outcome{}, fmt.Errorf("%s: %w", p.TaskID, err)
 }
 
-// executeWhole judges a program by one run. Where the test needs the
-// candidate's own objects, it takes another one with both in one process.
-func (x *Executor) executeWhole(ctx context.Context, t task) (eval.Outcome, error) {
-	r, err := x.run(ctx, t.order, nil, t.limit)
-	if err != nil {
-		return eval.Outcome{}, err
+// executeTask judges a program apart from its test. If it fails, and the
+// problem's own solution fails, too, but passes with both in one process, that
+// is how the program is judged: for whatever reason, the problem's values do not
+// survive the way from one process to the other.
+func (x *Executor) executeTask(ctx context.Context, t task) (eval.Outcome, error) {
+	o, err := x.execute(ctx, t)
+	if err != nil || o.Kind == eval.Passed || o.OwnSolution != "" || t.own == nil {
+		return o, err
 	}
-	o := r.outcome()
-	if !r.Objects || o.Kind == eval.Passed || t.together == nil {
-		return o, nil
-	}
-	together, err := t.together(ctx)
-	if err != nil || !together {
+	own, err := t.own(ctx)
+	if err != nil || !own.together {
+		o.OwnSolution = own.failed
 		return o, err
 	}
 	t.order.Together = true
-	if r, err = x.run(ctx, t.order, nil, t.limit); err != nil {
-		return eval.Outcome{}, err
-	}
-	o = r.outcome()
+	o, err = x.execute(ctx, t)
 	o.InProcess = true
-	return o, nil
+	return o, err
+}
+
+// execute judges a program as its format wants it.
+func (x *Executor) execute(ctx context.Context, t task) (eval.Outcome, error) {
+	if t.prepare != nil {
+		return x.executeParts(ctx, t)
+	}
+	r, err := x.run(ctx, t.order, nil, t.limit)
+	return r.outcome(), err
 }
 
 // executeParts judges a program by EvalPlus's base and additional inputs, in a
 // process for each.
 func (x *Executor) executeParts(ctx context.Context, t task) (eval.Outcome, error) {
-	parts, err := t.prepare(ctx)
+	prepared, err := t.prepare(ctx)
 	if err != nil {
 		return eval.Outcome{}, err
 	}
+	if prepared.failed != "" {
+		o := eval.Outcome{Kind: eval.Failed, Detail: "the problem's own solution fails, so that there are no expected results"}
+		o.Base, o.Plus, o.OwnSolution = o.Result(), o.Result(), prepared.failed
+		return o, nil
+	}
 	outcomes := map[string]eval.Outcome{}
-	for _, p := range parts {
+	for _, p := range prepared.parts {
 		r, err := x.run(ctx, t.order, p.prepared, cmp.Or(x.options.Timeout, p.limit))
 		if err != nil {
 			return eval.Outcome{}, err
@@ -126,19 +137,14 @@ func (x *Executor) task(p eval.Problem) (task, error) {
 		}
 	}
 	t := task{order: order{Grader: g.grader, Problem: string(line)}, limit: cmp.Or(x.options.Timeout, g.limit)}
-	reference := t.order
-	t.prepare = once(func(ctx context.Context) ([]part, error) {
-		parts, err := x.prepare(ctx, reference)
-		x.tasksMu.Lock()
-		defer x.tasksMu.Unlock()
-		for _, p := range parts {
-			x.prepared = append(x.prepared, p.prepared)
-		}
-		return parts, err
-	})
+	if p.Format == eval.EvalPlus {
+		order := t.order
+		t.prepare = once(func(ctx context.Context) (preparation, error) { return x.prepare(ctx, order) })
+	}
 	if p.CanonicalSolution != "" {
-		reference.Program = p.Prompt + p.CanonicalSolution
-		t.together = once(func(ctx context.Context) (bool, error) { return x.needsObjects(ctx, reference) })
+		reference := t
+		reference.order.Program, reference.limit = p.Prompt+p.CanonicalSolution, referenceTimeout
+		t.own = once(func(ctx context.Context) (own, error) { return x.ownSolution(ctx, reference) })
 	}
 	x.tasks[p.TaskID] = t
 	return t, nil
@@ -147,16 +153,22 @@ func (x *Executor) task(p eval.Problem) (task, error) {
 // referenceTimeout bounds the run of a problem's own solution.
 const referenceTimeout = time.Minute
 
-// needsObjects says whether a problem's own solution passes its test only
-// where both share a process.
-func (x *Executor) needsObjects(ctx context.Context, reference order) (bool, error) {
-	apart, err := x.run(ctx, reference, nil, referenceTimeout)
-	if err != nil || apart.outcome().Kind == eval.Passed {
-		return false, err
+// ownSolution finds what becomes of a problem's own solution, apart from its
+// test and, where the format has such a way, together with it.
+func (x *Executor) ownSolution(ctx context.Context, t task) (own, error) {
+	apart, err := x.execute(ctx, t)
+	if err != nil || apart.Kind == eval.Passed {
+		return own{}, err
 	}
-	reference.Together = true
-	together, err := x.run(ctx, reference, nil, referenceTimeout)
-	return err == nil && together.outcome().Kind == eval.Passed, err
+	if t.prepare != nil {
+		return own{failed: apart.Result()}, nil
+	}
+	t.order.Together = true
+	together, err := x.execute(ctx, t)
+	if err != nil || together.Kind == eval.Passed {
+		return own{together: true}, err
+	}
+	return own{failed: together.Result()}, nil
 }
 
 // once returns a function that does its work when it is called first and then

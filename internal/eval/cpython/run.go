@@ -35,7 +35,6 @@ type message struct {
 		Kind   string // an eval.Kind, or "lost" if the candidate's process broke off
 		Detail string
 	} `json:"verdict"`
-	Objects    bool    `json:"objects"` // more than plain data would have had to cross
 	CPUSeconds float64 `json:"cpu_seconds"`
 
 	// What is prepared: the messages are followed by data of the given size.
@@ -148,17 +147,23 @@ type part struct {
 	limit    time.Duration
 }
 
+// A preparation is what EvalPlus's judging needs to know of a problem.
+type preparation struct {
+	parts  []part
+	failed string // the result of the problem's own solution, where it has none to compare with
+}
+
 // prepare has the tester do what depends on the problem alone.
-func (x *Executor) prepare(ctx context.Context, o order) (parts []part, err error) {
+func (x *Executor) prepare(ctx context.Context, o order) (p preparation, err error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
 	t, err := x.takeTester()
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	j, err := t.begin(ctx, 'P', o)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = j.channel.SetDeadline(time.Now()) })
 	defer func() {
@@ -166,27 +171,32 @@ func (x *Executor) prepare(ctx context.Context, o order) (parts []part, err erro
 			err = context.Cause(ctx)
 		}
 		err = errors.Join(err, j.end())
+		x.tasksMu.Lock()
+		defer x.tasksMu.Unlock()
+		for _, part := range p.parts {
+			x.prepared = append(x.prepared, part.prepared)
+		}
 	}()
 	in := bufio.NewReader(j.channel)
 	for {
 		line, err := in.ReadBytes('\n')
-		if err == io.EOF && len(parts) > 0 {
-			return parts, nil
+		if err == io.EOF && len(p.parts) > 0 {
+			return p, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("the problem's own solution ends its process: %w", err)
+			return p, fmt.Errorf("the problem's own solution ends its process: %w", err)
 		}
 		var m message
 		if err := json.Unmarshal(line, &m); err != nil {
-			return nil, err
+			return p, err
 		}
 		if m.Error != "" {
-			return nil, fmt.Errorf("the problem's own solution fails: %s", eval.OneLine(m.Error))
+			return preparation{failed: fmt.Sprintf("%s: %s", eval.Failed, eval.OneLine(m.Error))}, nil
 		}
 		prepared, err := unnamedFile(io.LimitReader(in, m.Size))
 		if err != nil {
-			return nil, err
+			return p, err
 		}
-		parts = append(parts, part{m.Part, prepared, time.Duration(m.Seconds * float64(time.Second))})
+		p.parts = append(p.parts, part{m.Part, prepared, time.Duration(m.Seconds * float64(time.Second))})
 	}
 }
 

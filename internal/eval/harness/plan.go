@@ -3,7 +3,11 @@ package harness
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
@@ -68,6 +72,26 @@ func (p *Plan) warnOfUnsolved(ctx context.Context) error {
 			len(failed), solved, failed[0].TaskID, failed[0].Result)
 	}
 	return err
+}
+
+// mostNamed is how many problems a warning names.
+const mostNamed = 20
+
+// warnOfFailing warns of problems whose own solutions were found to fail.
+func (p *Plan) warnOfFailing(x *Evaluation) {
+	if len(x.FailingSolutions) == 0 {
+		return
+	}
+	var named []string
+	for _, task := range slices.Sorted(maps.Keys(x.FailingSolutions)) {
+		if len(named) == mostNamed {
+			named = append(named, "... (all are in report.json)")
+			break
+		}
+		named = append(named, fmt.Sprintf("%s (%s)", task, x.FailingSolutions[task]))
+	}
+	p.Warnf("eval: warning: the own solutions of %d of %d problems do not pass their tests either, so that verdicts on their samples say little: %s",
+		len(x.FailingSolutions), x.Problems, strings.Join(named, ", "))
 }
 
 // failingSolutions runs the canonical solutions of those problems that have one, and

@@ -53,6 +53,7 @@ func Run(ctx context.Context, p Plan) (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.warnOfFailing(x)
 	for _, k := range p.K {
 		if k > x.MinSamples {
 			p.Logf("eval: pass@%d is left out: it needs %d samples of every problem, and one has %d", k, k, x.MinSamples)

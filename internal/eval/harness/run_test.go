@@ -42,6 +42,9 @@ func (h hashed) Execute(ctx context.Context, p eval.Problem, program string) (ev
 	if o.Kind == eval.Failed || o.Kind == eval.Crashed {
 		o.Detail = fmt.Sprintf("<%x>", digest[:3])
 	}
+	if digest[4]%8 == 0 {
+		o.OwnSolution = "failed: too"
+	}
 	if p.Format == eval.EvalPlus {
 		o.Base = string(eval.Passed)
 	}
@@ -70,7 +73,7 @@ func (a attempt) do(t *rapid.T) bool {
 		}
 	}
 	_, err := Run(ctx, Plan{Bench: "b", Problems: a.problems, Recipe: &bench.Recipe{Assemble: eval.Concatenate}, Executor: &Executor{Executor: exec},
-		K: []int{1, 2}, Workers: a.workers, Shard: a.shard, Given: a.samples, Out: a.dir, Logf: func(string, ...any) {}})
+		K: []int{1, 2}, Workers: a.workers, Shard: a.shard, Given: a.samples, Out: a.dir, Logf: func(string, ...any) {}, Warnf: func(string, ...any) {}})
 	if errors.Is(err, ErrInterrupted) {
 		return false
 	}

@@ -32,6 +32,9 @@ func (x *Evaluation) Table() page.Table {
 	if x.InProcess > 0 {
 		add("problems judged in the program's own process", fmt.Sprint(x.InProcess))
 	}
+	if n := len(x.FailingSolutions); n > 0 {
+		add("problems whose own solution fails", fmt.Sprint(n))
+	}
 	if x.StructuralSimilarity != nil {
 		similar := fmt.Sprintf("%.3f", *x.StructuralSimilarity)
 		if x.Unparsed > 0 {

@@ -150,7 +150,7 @@ def look_up(names):
             if isinstance(value, type(sys)):
                 found[name] = "module", value.__name__
             elif callable(value):
-                found[name] = "type" if isinstance(value, type) else "function", None
+                found[name] = "function", None
             else:
                 found[name] = "value", value
     return found

@@ -55,8 +55,6 @@ class Candidate:
     def __init__(self, job, channel):
         self.job = job
         self._channel = channel
-        # Whether an object was involved that is more than plain data.
-        self.objects = False
 
     def load(self, source, no_builtins=()):
         """Runs the program. no_builtins are builtins that it does not get, beyond those that nobody gets."""
@@ -76,11 +74,7 @@ class Candidate:
         Lists, dicts and sets among the arguments are changed as the function has changed them. What it raises is
         raised here, as the builtin class that is nearest. The call may take the given number of seconds.
         """
-        try:
-            encoded = wire.encode((tuple(args), kwargs))
-        except wire.NotPlain:
-            self.objects = True
-            raise
+        encoded = wire.encode((tuple(args), kwargs))
         answered = self._request("call", name, encoded, report_changes, seconds=seconds)
         if type(answered) is not tuple or len(answered) != 2:
             raise Lost("an answer of another form")
@@ -107,9 +101,6 @@ class Candidate:
             kind, value = found.get(name, (None, None))
             if kind == "function":
                 result[name] = self.function(name)
-            elif kind == "type":
-                self.objects = True
-                result[name] = self.function(name)
             elif kind == "module" and value in STANDARD_MODULES:
                 result[name] = importlib.import_module(value)
             elif kind == "value":
@@ -123,10 +114,6 @@ class Candidate:
                 yield self._request("advance", number)
             except StopIteration:
                 return
-
-    def _opaque(self, name):
-        self.objects = True
-        return wire.Opaque(name)
 
     def _send(self, data):
         """Sends some of the data and returns how much."""
@@ -152,7 +139,7 @@ class Candidate:
         except wire.WireError as e:
             raise Lost(str(e))
         try:
-            kind, value = wire.decode(data, self._iterator, self._opaque)
+            kind, value = wire.decode(data, self._iterator)
         except (wire.WireError, TypeError, ValueError) as e:
             raise Lost(str(e))
         if kind == "returned":
@@ -315,7 +302,7 @@ def run_job(descriptors):
     candidate = Candidate(job, candidate)
     verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, candidate)
     times = os.times()
-    job.say(verdict=verdict, objects=candidate.objects, cpu_seconds=times.user + times.system)
+    job.say(verdict=verdict, cpu_seconds=times.user + times.system)
 
 
 def prepare(descriptors):

@@ -41,10 +41,6 @@ class WireError(Exception):
     """A value that cannot cross, or bytes that are none."""
 
 
-class NotPlain(WireError):
-    """An object that is more than plain data."""
-
-
 class Opaque:
     """Stands for an object that stayed in the candidate's process. It equals nothing but itself."""
 
@@ -116,7 +112,7 @@ def encode(value, keep=None):
     """Returns the bytes of a value.
 
     keep(iterator) gives the number by which an iterator is known from now on. Without it, as on the tester's side, an
-    iterator or any object that is more than plain data raises NotPlain.
+    iterator or any object that is more than plain data raises WireError.
     """
     out = []
     write = out.append
@@ -152,7 +148,7 @@ def encode(value, keep=None):
             write(b"h" + value.data)
             return
         if keep is None:
-            raise NotPlain("an object of type %s" % cls.__name__)
+            raise WireError("an object of type %s" % cls.__name__)
         if hasattr(cls, "__next__"):
             write(b"g" + _INT.pack(keep(value)))
         else:
@@ -277,20 +273,20 @@ def put_together(name, parts):
     raise WireError("no value of type %r" % name)
 
 
-def decode(data, iterator=None, opaque=Opaque):
+def decode(data, iterator=None):
     """Returns the value of the given bytes, which must be one value and no more. Raises WireError for all others.
 
     iterator(number) stands for an iterator of the peer's. Without it there is none.
     """
     try:
-        return _decode(data, iterator, opaque)
+        return _decode(data, iterator)
     except WireError:
         raise
     except Exception as e:  # IndexError at the end, TypeError for a list in a set, UnicodeDecodeError, ...
         raise WireError("bytes that are no value: %s" % type(e).__name__)
 
 
-def _decode(data, iterator, opaque):
+def _decode(data, iterator):
     size = len(data)
     if size > MAX_BYTES:
         raise WireError("more than %d bytes" % MAX_BYTES)
@@ -380,7 +376,7 @@ def _decode(data, iterator, opaque):
             at += 8
             return iterator(_INT.unpack_from(data, at - 8)[0])
         if tag == 0x6f:  # o
-            return opaque(str(chunk(), "utf-8", "surrogatepass"))
+            return Opaque(str(chunk(), "utf-8", "surrogatepass"))
         raise WireError("no type %r" % tag)
 
     value = get(0)

@@ -184,7 +184,7 @@ def check_subclasses():
     try:
         wire.encode(Always())
         assert False
-    except wire.NotPlain:
+    except wire.WireError:
         pass
     cyclic = []
     cyclic.append(cyclic)
