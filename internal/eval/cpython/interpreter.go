@@ -137,8 +137,8 @@ func ask(ctx context.Context, name string) (*interpreter, error) {
 	case len(i.Version) != 3 || i.Version[0] != 3 || i.Version[1] < oldestMinor || i.Version[1] > newestMinor:
 		return nil, fmt.Errorf("it is version %s", i.version())
 	}
-	// The loader and the libraries that modules load later.
-	for _, folder := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"} {
+	// The loader and the libraries that modules load later, and the time zones.
+	for _, folder := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo"} {
 		if _, err := os.Stat(folder); err == nil {
 			i.Files = append(i.Files, folder)
 		}

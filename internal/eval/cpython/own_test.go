@@ -32,7 +32,7 @@ var apartFails = map[string]struct{ prompt, solution, wrong, test string }{
 		"import warnings\ndef check(f):\n    with warnings.catch_warnings(record=True) as seen:\n        warnings.simplefilter('always')\n        assert f(1) == 1\n    assert [w.category for w in seen] == [DeprecationWarning]\n"},
 	"own exception": {"class Full(Exception):\n    def __init__(self, size):\n        self.size = size\n\ndef f(n):\n",
 		"    raise Full(n)\n", "    raise Full(0)\n", "def check(f):\n    try:\n        f(3)\n    except Full as e:\n        assert e.size == 3\n    else:\n        assert False\n"},
-	"identity": {"def f(a):\n", "    a.sort()\n    return a\n", "    return sorted(a)\n", "def check(f):\n    a = [2, 1]\n    assert f(a) is a\n"},
+	"identity":  {"def f(a):\n", "    a.sort()\n    return a\n", "    return sorted(a)\n", "def check(f):\n    a = [2, 1]\n    assert f(a) is a\n"},
 	"docstring": {"def f(x):\n", "    \"\"\"Half of x.\"\"\"\n    return x / 2\n", "    return x / 2\n", "def check(f):\n    assert f(1) == 0.5 and 'Half' in f.__doc__\n"},
 	"signature": {"def f(a, *, key=None):\n", "    return a\n", "    return key\n",
 		"import inspect\ndef check(f):\n    assert list(inspect.signature(f).parameters) == ['a', 'key'] and f(1) == 1\n"},

@@ -24,7 +24,8 @@ func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Comman
 	c.Path = x.python.Executable
 	// Isolated but for the seed of hashes: sets must have the same order in all processes.
 	c.Args = append([]string{c.Path, "-s", "-S", "-B", "-c", source("boot")}, args...)
-	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1"}
+	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1",
+		"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "USER=sandbox", "LOGNAME=sandbox"}
 	p, err := x.sandbox.Start(c)
 	if err != nil {
 		return nil, fmt.Errorf("starting CPython: %w", err)

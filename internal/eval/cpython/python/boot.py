@@ -13,6 +13,7 @@ def read(n):
     return data
 
 
+posix.environ[b"HOME"] = posix.getcwdb()  # the scratch folder, wherever it is
 sys.path = [p for p in sys.path if p]
 for name, code in marshal.loads(read(int.from_bytes(read(4), "little"))):
     module = sys.modules[name] = type(sys)(name)

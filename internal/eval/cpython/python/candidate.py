@@ -6,6 +6,7 @@ be right for honest programs only. The tester's half, which says what the reques
 
 import builtins
 import io
+import os  # which modules may expect to be there
 import sys
 
 import lcb_candidate
@@ -26,40 +27,81 @@ NO_MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 NO_BUILTINS = ("exit", "quit", "help")
 LCB_NO_BUILTINS = ("quit", "help")
 
+# Builtins that module site makes. It is loaded for programs that have these words.
+PRINTERS = ("copyright", "credits", "license")
+
 UNCHANGEABLE = (type(None), bool, int, float, complex, str, bytes)
 
 
-class TakingAway:
-    """An import hook: takes away what TAKEN_AWAY names of a module as soon as the module is there.
+MISSING = object()
 
-    Importing these modules for that, as the reference harnesses do, would take longer than most programs.
+originals = {}  # of what is taken away: module and name -> what stood there
+
+
+def take_away():
+    for (module, name), original in list(originals.items()):
+        if vars(module).get(name, MISSING) is original:
+            setattr(module, name, None)
+
+
+def give_back():
+    for (module, name), original in list(originals.items()):
+        if vars(module).get(name, MISSING) is None:
+            if original is MISSING:
+                delattr(module, name)
+            else:
+                setattr(module, name, original)
+
+
+def remember(module):
+    for name in TAKEN_AWAY[module.__name__]:
+        originals[module, name] = vars(module).get(name, MISSING)
+
+
+class Importing:
+    """An import hook: modules are imported as if nothing were taken away.
+
+    The reference harnesses have imported the standard library, as far as it minds, before they take anything away, so
+    that its modules keep what they took of os. To import it all here beforehand would take longer than most programs.
     """
+
+    under_way = []  # modules
+    temporary_folder = True  # whether tempfile has looked for its folder by then
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name not in TAKEN_AWAY:
-            return None
         for finder in sys.meta_path:
-            spec = None if finder is cls else finder.find_spec(name, path, target)
+            find = None if finder is cls else getattr(finder, "find_spec", None)
+            spec = find and find(name, path, target)
             if spec is not None:
-                spec.loader = cls(spec.loader)
+                if spec.loader is not None:
+                    spec.loader = cls(spec.loader)
                 return spec
         return None
 
     def __init__(self, loader):
         self.loader = loader
 
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
     def create_module(self, spec):
         return self.loader.create_module(spec)
 
     def exec_module(self, module):
-        self.loader.exec_module(module)
-        take_away(module)
-
-
-def take_away(module):
-    for name in TAKEN_AWAY[module.__name__]:
-        setattr(module, name, None)
+        module.__spec__.loader = module.__loader__ = self.loader
+        self.under_way.append(module)
+        give_back()
+        try:
+            self.loader.exec_module(module)
+            if module.__name__ == "tempfile" and self.temporary_folder:
+                module.gettempdir()
+        finally:
+            if module.__name__ in TAKEN_AWAY:
+                remember(module)
+            self.under_way.pop()
+            if not self.under_way:
+                take_away()
 
 
 class NoInput(io.StringIO):
@@ -83,16 +125,20 @@ class NoOutput(io.StringIO):
         return len(text)
 
 
-def guard(names):
+def guard(source, names):
     """Takes away what the reference harnesses take away, and the builtins of the given names."""
+    if any(name in source for name in PRINTERS):
+        import site
+        site.setcopyright()
     for name in names:
         setattr(builtins, name, None)
     for name in NO_MODULES:
         sys.modules[name] = None
     for name in TAKEN_AWAY:
         if name in sys.modules:
-            take_away(sys.modules[name])
-    sys.meta_path.insert(0, TakingAway)
+            remember(sys.modules[name])
+    take_away()
+    sys.meta_path.insert(0, Importing)
     sys.stdin = NoInput()
     sys.stdout = sys.stderr = NoOutput()
 
@@ -103,7 +149,7 @@ iterators = []
 
 def load(source, no_builtins):
     """Runs a program as the module whose functions call() calls. A second load begins again with an empty module."""
-    guard(NO_BUILTINS + no_builtins)
+    guard(source, NO_BUILTINS + no_builtins)
     namespace.clear()
     exec(compile(source, "<string>", "exec", 0, True), namespace)
 
@@ -115,7 +161,8 @@ def together(source):
 
 def load_lcb(source, name):
     """Runs a program of LiveCodeBench, for call() to call its function or, without a name, to run it on input."""
-    guard(LCB_NO_BUILTINS)
+    guard(source, LCB_NO_BUILTINS)
+    Importing.temporary_folder = False
     lcb_candidate.set_up()
     if name is None:
         namespace["run"] = lcb_candidate.load_program(source)
