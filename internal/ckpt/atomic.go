@@ -2,7 +2,8 @@ package ckpt
 
 // Output that appears under its name whole or not at all: written beside the
 // target under a temporary name (".NAME.tmp-*"), flushed to the disk, renamed.
-// A killed process can leave the temporary behind, never half a result.
+// A killed process can leave the temporary behind, never half a result; who writes
+// the same name next removes it.
 
 import (
 	"bufio"
@@ -13,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // WriteFile creates or replaces path (mode 0644) with what write writes. If
@@ -51,29 +54,63 @@ func writeThrough(path string, write func(io.Writer) error) error {
 func replaceFile(target string, write func(io.Writer) error) (err error) {
 	dir, name := filepath.Split(target)
 	dir = filepath.Clean(dir)
-	temp, err := os.CreateTemp(dir, "."+name+".tmp-*")
+	path, release, err := makeTemp(dir, name, createTemp)
 	if err != nil {
-		return fmt.Errorf("cannot write in folder %s: %w", dir, reason(err))
+		return err
 	}
+	defer release()
 	done := false
 	defer func() { // also when write panics
-		temp.Close()
 		if !done {
-			os.Remove(temp.Name())
+			os.Remove(path)
 		}
 	}()
+	temp, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return reason(err)
+	}
+	defer temp.Close()
 	if err := writeBuffered(temp, write); err != nil {
 		return err
 	}
 	if err := cmp.Or(temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(temp.Name(), target); err != nil {
+	if err := os.Rename(path, target); err != nil {
 		return err
 	}
 	done = true
 	syncDir(dir)
 	return nil
+}
+
+// makeTemp makes a temporary of a name in dir and holds it until it is released. It removes
+// those of killed processes.
+func makeTemp(dir, name string, create func(dir, pattern string) (string, error)) (path string, release func() error, err error) {
+	prefix := "." + name + tempMark
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if old := filepath.Join(dir, e.Name()); strings.HasPrefix(e.Name(), prefix) && isLeftover(old) {
+			os.RemoveAll(old)
+		}
+	}
+	for {
+		if path, err = create(dir, prefix+"*"); err != nil {
+			return "", nil, fmt.Errorf("cannot write in folder %s: %w", dir, reason(err))
+		}
+		if release, ok := hold(path); ok {
+			return path, release, nil
+		}
+	}
+}
+
+// createTemp is os.MkdirTemp for a file.
+func createTemp(dir, pattern string) (string, error) {
+	f, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
 }
 
 func writeBuffered(w io.Writer, write func(io.Writer) error) error {
@@ -83,6 +120,12 @@ func writeBuffered(w io.Writer, write func(io.Writer) error) error {
 	}
 	return b.Flush()
 }
+
+// What stands between name and number of a temporary, and of what was put aside for it.
+const (
+	tempMark = ".tmp-"
+	oldMark  = ".old-"
+)
 
 // markerName is a file that WriteDir leaves in its folders. It is the licence
 // to replace them later.
@@ -98,7 +141,7 @@ const (
 //
 // Replacing is one exchange of names where the system has that (Linux). Where
 // it has not, path is missing for an instant, and a process killed in it
-// leaves the former folder as ".NAME.old-*" beside it.
+// leaves the former folder as ".NAME.old-*" beside it, for Recover.
 func WriteDir(path string, fill func(tmpDir string) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -117,10 +160,11 @@ func WriteDir(path string, fill func(tmpDir string) error) (err error) {
 		return err
 	}
 	parent, name := filepath.Split(target)
-	temp, err := os.MkdirTemp(parent, "."+name+".tmp-*")
+	temp, release, err := makeTemp(parent, name, os.MkdirTemp)
 	if err != nil {
-		return fmt.Errorf("cannot write in folder %s: %w", parent, reason(err))
+		return err
 	}
+	defer release()
 	defer os.RemoveAll(temp) // what failed, or after an exchange the former folder
 	if err := fill(temp); err != nil {
 		return err
@@ -136,6 +180,64 @@ func WriteDir(path string, fill func(tmpDir string) error) (err error) {
 	}
 	syncDir(parent)
 	return err
+}
+
+// RemoveDir removes the folder path with all that is in it: a killed process leaves it whole,
+// or not under its name.
+func RemoveDir(path string) error {
+	parent, name := filepath.Split(filepath.Clean(path))
+	temp, release, err := makeTemp(filepath.Clean(parent), name, os.MkdirTemp)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	defer release()
+	if err := os.Rename(path, filepath.Join(temp, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, os.RemoveAll(temp))
+	}
+	return os.RemoveAll(temp)
+}
+
+// Recover makes good what killed processes left of their writing into the folder dir, which
+// nobody else may be writing into (see LockDir): a folder that was put aside comes back where
+// none has taken its place, and temporaries go.
+func Recover(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name, old, temporary := leftover(e.Name())
+		if !temporary {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if target := filepath.Join(dir, name); old {
+			if _, err := os.Lstat(target); errors.Is(err, fs.ErrNotExist) {
+				if err := os.Rename(filepath.Join(path, name), target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+			}
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftover says whether a file's name is that of a temporary, of what, and whether that was
+// put aside.
+func leftover(file string) (name string, old, ok bool) {
+	for _, mark := range []string{tempMark, oldMark} {
+		i := strings.LastIndex(file, mark)
+		if i < 2 || file[0] != '.' {
+			continue
+		}
+		if _, err := strconv.ParseUint(file[i+len(mark):], 10, 64); err == nil {
+			return file[1:i], mark == oldMark, true
+		}
+	}
+	return "", false, false
 }
 
 // CheckDir fails where WriteDir would, before it fills the folder. It changes nothing.
@@ -176,7 +278,7 @@ func swap(temp, target string) error {
 // renameOver is swap in two steps: the former folder aside, the new one in.
 func renameOver(temp, target string) error {
 	parent, name := filepath.Split(target)
-	aside, err := os.MkdirTemp(parent, "."+name+".old-*")
+	aside, err := os.MkdirTemp(parent, "."+name+oldMark+"*")
 	if err != nil {
 		return err
 	}

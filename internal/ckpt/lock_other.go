@@ -1,8 +1,11 @@
-//go:build !unix
+//go:build !unix && !windows
 
 package ckpt
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
-// lock does nothing here.
-func lock(*os.File) error { return nil }
+// lock has no form that all systems know.
+func lock(*os.File) error { return errors.ErrUnsupported }

@@ -31,7 +31,7 @@ func OpenLog(path string) (*Log, error) {
 		return nil, fmt.Errorf("%s: %w", path, reason(err))
 	}
 	l := &Log{path, file}
-	if err := lock(file); err != nil {
+	if err := lock(file); errors.Is(err, ErrBusy) {
 		file.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

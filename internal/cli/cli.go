@@ -19,6 +19,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/probe"
 	"nfcot/internal/cot/train"
@@ -98,7 +99,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case interrupted(err):
 		return exitInterrupted
-	case errors.As(err, new(badInput)), errors.As(err, new(harness.InputError)), errors.As(err, new(generate.TooLong)), errors.As(err, new(probe.Unknown)):
+	case errors.As(err, new(badInput)), errors.As(err, new(harness.InputError)), errors.As(err, new(generate.TooLong)), errors.As(err, new(probe.Unknown)),
+		errors.As(err, new(experiment.FolderError)):
 		return exitBadInput
 	}
 	return exitFailed

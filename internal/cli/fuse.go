@@ -30,7 +30,7 @@ func (e *env) fuse() *cli.Command {
 			if err != nil {
 				return input(err)
 			}
-			return run.SaveFused(out)
+			return run.SaveFused(out, e.say)
 		},
 	})
 }

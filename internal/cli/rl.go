@@ -73,12 +73,12 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return err
 	}
-	if !o.resume {
-		if err := run.Start(); err != nil {
-			return err
-		}
+	defer run.Close()
+	saved, err := run.Start(o.resume, e.say)
+	if err != nil {
+		return err
 	}
-	if err := e.reinforce(loop, o.resume); err != nil {
+	if err := e.reinforce(loop, saved); err != nil {
 		return err
 	}
 	return run.Finish()
@@ -102,13 +102,14 @@ func (e *env) policyLoop(run *experiment.Run, reference *experiment.Model, b *be
 }
 
 // reinforce goes through the steps with progress.
-func (e *env) reinforce(loop *train.PolicyLoop, resume bool) error {
+func (e *env) reinforce(loop *train.PolicyLoop, saved bool) error {
 	done := 0
-	if resume {
+	if saved {
 		var err error
 		if done, err = loop.Resume(); err != nil {
 			return input(err)
 		}
+		e.say("%s: going on behind step %d", loop.Dir, done)
 	}
 	label := "rl " + loop.Config.Method
 	e.say("%s: %d problems, %d steps of %d x %d rollouts", label, len(loop.Prompts), loop.RL.Steps, loop.RL.Prompts, loop.RL.Group)

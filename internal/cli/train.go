@@ -71,12 +71,12 @@ func (e *env) runTrain(o trainOptions) error {
 	if err != nil {
 		return input(err)
 	}
-	if !o.resume {
-		if err := run.Start(); err != nil {
-			return err
-		}
+	defer run.Close()
+	saved, err := run.Start(o.resume, e.say)
+	if err != nil {
+		return err
 	}
-	if err := e.trainLoop(train.New(run, examples, limit), o.resume); err != nil {
+	if err := e.trainLoop(train.New(run, examples, limit), saved); err != nil {
 		return err
 	}
 	return run.Finish()
@@ -95,13 +95,14 @@ func (o trainOptions) memoryLimit() (int, error) {
 }
 
 // trainLoop trains with progress.
-func (e *env) trainLoop(loop *train.Loop, resume bool) error {
+func (e *env) trainLoop(loop *train.Loop, saved bool) error {
 	done := 0
-	if resume {
+	if saved {
 		var err error
 		if done, err = loop.Resume(); err != nil {
 			return input(err)
 		}
+		e.say("%s: going on behind step %d", loop.Dir, done)
 	}
 	label := "train " + loop.Config.Method
 	e.say("%s: %d examples and %d held out (held_out), %.3g M parameters", label, len(loop.Data), len(loop.Held), float64(loop.Model.Params.Count())/1e6)

@@ -89,7 +89,7 @@ func TestAdaptersFuse(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "out")
 		r, err := OpenFused(dir, "", "")
 		if err == nil {
-			err = r.SaveFused(out)
+			err = r.SaveFused(out, t.Logf)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestAdaptersFuseTables(t *testing.T) {
 		dir, out := filepath.Join(shared.Fixtures(t), "peft", name), filepath.Join(t.TempDir(), "out")
 		r, err := OpenFused(dir, "", "")
 		if err == nil {
-			err = r.SaveFused(out)
+			err = r.SaveFused(out, t.Logf)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -362,7 +362,7 @@ func trainedAdapters(t *testing.T, init string) *Run {
 			}
 		}
 	}
-	if err := r.Start(); err != nil {
+	if _, err := r.Start(false, t.Logf); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Finish(); err != nil {
@@ -524,7 +524,7 @@ func TestFuseTypes(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "out")
 		r, err := OpenFused(run.Dir, "", c.asked)
 		if err == nil {
-			err = r.SaveFused(out)
+			err = r.SaveFused(out, t.Logf)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -604,7 +604,7 @@ func TestAdaptersOverGGUF(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	r, err := OpenFused(dir, init, "")
 	if err == nil {
-		err = r.SaveFused(out)
+		err = r.SaveFused(out, t.Logf)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ func trainedFrom(t *testing.T, init string, lora int) *Run {
 	x.HeldOut, x.LoRA.Rank = 1, lora
 	r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(string, ...any) {})
 	if err == nil {
-		err = r.Start()
+		_, err = r.Start(false, t.Logf)
 	}
 	if err == nil {
 		err = r.Finish()
@@ -121,7 +121,7 @@ func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	fused.Dir = filepath.Join(t.TempDir(), "fused")
-	if err := fused.Start(); err != nil {
+	if _, err := fused.Start(false, t.Logf); err != nil {
 		t.Fatal(err)
 	}
 	if err := fused.Finish(); err != nil {
@@ -218,7 +218,7 @@ func TestRunKeepsMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Model = &Model{Special: special}
-	if err := r.Start(); err != nil {
+	if _, err := r.Start(false, t.Logf); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := readMap(t, r.Dir, GenerationFile), (map[string]any{"bos_token_id": 1.0, "eos_token_id": []any{0.0, 2.0}, "pad_token_id": 2.0}); !reflect.DeepEqual(got, want) {

@@ -65,13 +65,14 @@ func openUnpacked(dir, base string, isRun bool) (*Run, error) {
 }
 
 // SaveFused writes what OpenFused has read into a folder: a run, or a model folder as
-// Hugging Face has them.
-func (r *Run) SaveFused(out string) error {
+// Hugging Face has them. say is told what is found in the folder.
+func (r *Run) SaveFused(out string, say func(string, ...any)) error {
 	if r.Experiment.Method == LM {
 		return r.savePretrained(out)
 	}
 	r.Dir = out
-	if err := r.Start(); err != nil {
+	defer r.Close()
+	if _, err := r.Start(false, say); err != nil {
 		return err
 	}
 	return r.Finish()

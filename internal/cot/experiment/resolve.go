@@ -146,27 +146,3 @@ func ResolveRL(r RLRequest) (Experiment, error) {
 	x.Precision, x.Decay, x.SaveEvery = "f32", 0, 20
 	return x, x.setAll(r.Set)
 }
-
-// Resume is the experiment of the unfinished run in a folder, which the command train or
-// rl began.
-func Resume(dir, command string) (Experiment, error) {
-	if exists(filepath.Join(dir, ModelFile)) {
-		return Experiment{}, fmt.Errorf("%s: the run is complete; there is nothing to resume", dir)
-	}
-	x, err := ReadConfig(dir)
-	if err == nil && x.Command() != command {
-		err = fmt.Errorf("%s: the run was begun by nfcot %s; continue it with nfcot %s --resume -o %s", dir, x.Command(), x.Command(), dir)
-	}
-	return x, err
-}
-
-// CheckFolder refuses a folder for a new run that holds something.
-func CheckFolder(dir string) error {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return fmt.Errorf("%s: is a file; expected a folder for the run", dir)
-	}
-	if files, _ := os.ReadDir(dir); len(files) > 0 {
-		return fmt.Errorf("%s: the folder is not empty; continue its run with --resume, or choose another folder", dir)
-	}
-	return nil
-}

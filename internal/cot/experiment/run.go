@@ -86,13 +86,11 @@ type Run struct {
 	companions companions // of the model that the run began from
 	base       string     // that its adapters are over, if not what they name
 	dtype      ckpt.DType // of the backbone's weights when it is saved; "": float32
+	lock       *ckpt.Lock // of Dir, from Start to Finish or Close
 }
 
-// Start makes the run folder's files that are known before training.
-func (r *Run) Start() error {
-	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
-		return err
-	}
+// writeStart writes the run folder's files that are known before training.
+func (r *Run) writeStart() error {
 	config, err := yaml.Dump(r.Experiment)
 	if err != nil {
 		return err
@@ -148,8 +146,8 @@ func sameTokenizer(a, b *tokenizer.Tokenizer) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// Finish writes the trained parameters and drops the state that served to
-// continue.
+// Finish writes the trained parameters, drops the state that served to continue, and
+// leaves the folder to others.
 func (r *Run) Finish() error {
 	lora := r.Experiment.LoRA.On()
 	if lora {
@@ -167,7 +165,7 @@ func (r *Run) Finish() error {
 	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Experiment.Model, others, cmp.Or(r.dtype, ckpt.F32)); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(r.Dir, StateDir))
+	return r.tidy()
 }
 
 // SaveWeights writes parameters of a model as transformers reads them: the backbone's as

@@ -79,7 +79,7 @@ func newRun(t *testing.T, method string) *Run {
 func finished(t *testing.T, method string) *Run {
 	t.Helper()
 	r := newRun(t, method)
-	if err := r.Start(); err != nil {
+	if _, err := r.Start(false, t.Logf); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(r.Dir, StateDir), 0o755); err != nil {
@@ -179,7 +179,7 @@ func TestRunIsAModelDirectory(t *testing.T) {
 // What is no finished run says so in one line that names the folder or file.
 func TestOpenErrors(t *testing.T) {
 	unfinished := newRun(t, "nfcot")
-	if err := unfinished.Start(); err != nil {
+	if _, err := unfinished.Start(false, t.Logf); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(unfinished.Dir, "", nil)
