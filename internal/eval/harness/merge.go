@@ -134,7 +134,7 @@ func readShard(dir string) (finishedShard, error) {
 	if err := json.Unmarshal(text, &s.record); err != nil {
 		return s, inputf("%s: %w", path, err)
 	}
-	if s.shard, err = ParseShard(s.record.Shard, func(string) string { return "" }); err != nil {
+	if s.shard, err = ParseShard(s.record.Shard); err != nil {
 		return s, inputf("%s: shard is %q, expected i/n", path, s.record.Shard)
 	}
 	path = filepath.Join(dir, verdictsFile)

@@ -2,7 +2,9 @@ package harness
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,22 +41,12 @@ func (s Shard) Folder() string { return fmt.Sprintf("%s%d-of-%d", shardFolders, 
 // shardFolders begins the names of shards' folders.
 const shardFolders = "shard-"
 
-// ParseShard reads "i/n". Where i is left out, the environment of a job says it.
-func ParseShard(text string, getenv func(string) string) (Shard, error) {
-	first, second, ok := strings.Cut(text, "/")
-	count, err := strconv.Atoi(second)
-	if !ok || err != nil || count < 1 {
-		return Whole, inputf("--shard is %q; want i/n, shard i of n, counted from 0, like 0/4", text)
-	}
-	if first == "" {
-		index, variable := jobIndex(getenv)
-		if variable == "" {
-			return Whole, inputf("--shard %s: none of JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID and OMPI_COMM_WORLD_RANK says which; want i/n, counted from 0, like 0/4", text)
-		}
-		if index < 0 || index >= count {
-			return Whole, inputf("--shard %s: %s is %s, which makes shard %d; there are shards 0 to %d", text, variable, getenv(variable), index, count-1)
-		}
-		return Shard{index, count}, nil
+// ParseShard reads "i/n".
+func ParseShard(text string) (Shard, error) {
+	first, second, _ := strings.Cut(text, "/")
+	count, err := parseCount(text, second)
+	if err != nil {
+		return Whole, err
 	}
 	index, err := strconv.Atoi(first)
 	if err != nil || index < 0 || index >= count {
@@ -63,71 +55,90 @@ func ParseShard(text string, getenv func(string) string) (Shard, error) {
 	return Shard{index, count}, nil
 }
 
-// jobIndex is the number, from 0, of this process in a job of several,
-// and the variable that says it; that is empty where there is none.
-func jobIndex(getenv func(string) string) (index int, variable string) {
-	number := func(name string) (int, bool) {
-		n, err := strconv.Atoi(getenv(name))
-		return n, err == nil
+// parseCount reads the n of a shard's text.
+func parseCount(text, n string) (int, error) {
+	count, err := strconv.Atoi(n)
+	if err != nil || count < 1 {
+		return 0, inputf("--shard is %q; want i/n, shard i of n, counted from 0, like 0/4", text)
 	}
-	if id, ok := number("SLURM_ARRAY_TASK_ID"); ok {
-		first, _ := number("SLURM_ARRAY_TASK_MIN")
-		step, _ := number("SLURM_ARRAY_TASK_STEP")
-		return (id - first) / max(1, step), "SLURM_ARRAY_TASK_ID"
-	}
-	for _, name := range []string{"JOB_COMPLETION_INDEX", "OMPI_COMM_WORLD_RANK"} {
-		if n, ok := number(name); ok {
-			return n, name
+	return count, nil
+}
+
+// ChooseShard takes the shard of an evaluation from a flag, i/n, or else from the job that this
+// process is a part of; of a flag /n the job says the i. Every task of a job runs the same
+// command, so without a flag each gets a folder of its own in the folder out; the folder to
+// use is returned. Where a job does not say for sure which shard is this process's, it is
+// refused with what to write. logf is told what was chosen of a job, and why.
+func ChooseShard(flag, out string, getenv func(string) string, logf func(string, ...any)) (Shard, string, error) {
+	n := 0 // as the job says
+	if first, count, _ := strings.Cut(flag, "/"); flag != "" {
+		if first != "" || count == "" {
+			s, err := ParseShard(flag)
+			return s, out, err
+		}
+		var err error
+		if n, err = parseCount(flag, count); err != nil {
+			return Whole, out, err
 		}
 	}
-	return 0, ""
-}
-
-// JobShard is the shard that a Slurm array or Open MPI gives this
-// process, and the variable that says so; without one, everything. Kubernetes'
-// indexed jobs tell the index, but not how many there are.
-func JobShard(getenv func(string) string) (s Shard, variable string) {
-	index, variable := jobIndex(getenv)
-	count, err := strconv.Atoi(getenv(map[string]string{
-		"SLURM_ARRAY_TASK_ID":  "SLURM_ARRAY_TASK_COUNT",
-		"OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",
-	}[variable]))
-	if err != nil || count < 2 || index < 0 || index >= count || gaps(getenv) {
-		return Whole, ""
-	}
-	return Shard{index, count}, variable
-}
-
-// ChooseShard takes the shard of an evaluation from a flag, or else from the job that this
-// process is a part of. Every task of a job runs the same command, so each then gets a folder
-// of its own in the folder out; the folder to use is returned. logf is told what was chosen.
-func ChooseShard(flag, out string, getenv func(string) string, logf func(string, ...any)) (Shard, string, error) {
-	if flag != "" {
-		s, err := ParseShard(flag, getenv)
-		return s, out, err
-	}
-	s, variable := JobShard(getenv)
-	if variable != "" {
+	s, why, err := job{getenv, n, out}.shard()
+	switch {
+	case err != nil:
+		return Whole, out, err
+	case why == "" && n > 0:
+		return Whole, out, inputf("--shard %s: none of SLURM_ARRAY_TASK_ID, SLURM_STEP_ID, JOB_COMPLETION_INDEX, OMPI_COMM_WORLD_RANK, PMI_RANK and PMIX_RANK says which; want i/n, counted from 0, like 0/%d", flag, n)
+	case why == "":
+		return s, out, nil
+	case s == Whole:
+		logf("eval: judging all problems, as %s", why)
+	case n > 0:
+		if err := ownFolder(out, s); err != nil {
+			return Whole, out, err
+		}
+		logf("eval: shard %s, as %s, in %s", s, why, out)
+	default:
+		if err := fits(out, s, why); err != nil {
+			return Whole, out, err
+		}
 		out = filepath.Join(out, s.Folder())
-		logf("eval: shard %s, as %s says, in %s; --shard 0/1 judges all problems", s, variable, out)
-	} else if index := getenv("JOB_COMPLETION_INDEX"); index != "" {
-		logf("eval: judging all problems: JOB_COMPLETION_INDEX is %s, but only --shard /COMPLETIONS says of how many", index)
+		logf("eval: shard %s, as %s, in %s; --shard 0/1 judges all problems", s, why, out)
 	}
 	return s, out, nil
 }
 
-// gaps says whether a Slurm array's task numbers, like 1,7,9, are no numbering of
-// shards.
-func gaps(getenv func(string) string) bool {
-	var n [4]int
-	for i, name := range []string{"MIN", "MAX", "COUNT", "STEP"} {
-		var err error
-		if n[i], err = strconv.Atoi(getenv("SLURM_ARRAY_TASK_" + name)); err != nil && name != "STEP" {
-			return false
+// ownFolder refuses the folder of another shard, which would be lost.
+func ownFolder(dir string, s Shard) error {
+	text, err := os.ReadFile(filepath.Join(dir, shardFile))
+	if err != nil {
+		return nil
+	}
+	var record shardRecord
+	if json.Unmarshal(text, &record) == nil && record.Shard != s.String() {
+		return inputf("-o %s holds shard %s, and this is shard %s; give each a folder of its own, like -o %s", dir, record.Shard, s, filepath.Join(dir, s.Folder()))
+	}
+	return nil
+}
+
+// fits refuses a shard of a folder that holds shards of another number.
+func fits(dir string, s Shard, why string) error {
+	if count := countIn(dir); count > 0 && count != s.Count {
+		return inputf("-o %s holds shards of %d, and this is shard %s, as %s; write --shard i/%d -o %s to do shard i of them again, or choose another folder",
+			dir, count, s, why, count, filepath.Join(dir, fmt.Sprintf("%si-of-%d", shardFolders, count)))
+	}
+	return nil
+}
+
+// countIn is the number of shards that an evaluation was divided into whose shards are in
+// folders in dir; 0 if there are none.
+func countIn(dir string) int {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		var s Shard
+		if _, err := fmt.Sscanf(e.Name(), shardFolders+"%d-of-%d", &s.Index, &s.Count); err == nil && e.Name() == s.Folder() {
+			return s.Count
 		}
 	}
-	first, last, count, step := n[0], n[1], n[2], max(1, n[3])
-	return (last-first)/step+1 != count
+	return 0
 }
 
 // compareShards puts shards in order.
