@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/eval":          {},
 	"internal/page":          {"internal/ckpt"},
 	"internal/progress":      {},
+	"internal/interrupt":     {},
 	"internal/manual":        {},
 	"internal/eval/bench":    {"internal/eval", "internal/ckpt"}, // ckpt: text, compressed or not
 	"internal/eval/cpython":  {"internal/eval", "internal/eval/sandbox"},

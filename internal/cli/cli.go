@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -25,6 +26,7 @@ import (
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/eval/starlark"
+	"nfcot/internal/interrupt"
 	"nfcot/internal/manual"
 	"nfcot/internal/progress"
 	"nfcot/internal/tensor/kernel"
@@ -51,9 +53,9 @@ func input(err error) error {
 	return badInput{err}
 }
 
-// interrupted says whether the user interrupted work that was saved.
+// interrupted says whether the user interrupted the work.
 func interrupted(err error) bool {
-	return errors.Is(err, train.ErrInterrupted) || errors.Is(err, harness.ErrInterrupted)
+	return errors.Is(err, train.ErrInterrupted) || errors.Is(err, harness.ErrInterrupted) || errors.As(err, new(interrupt.Error))
 }
 
 // inputf makes an error of bad input.
@@ -65,6 +67,7 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       bool // stdin and stdout are a person's
+	guard          *interrupt.Guard
 
 	quiet   bool
 	json    bool
@@ -84,16 +87,13 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	out := &results{w: stdout}
-	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr, terminal: progress.IsTerminal(stdin) && progress.IsTerminal(stdout)}
+	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr, guard: new(interrupt.Guard), terminal: progress.IsTerminal(stdin) && progress.IsTerminal(stdout)}
 	err := e.app().RunContext(ctx, args)
-	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
-		err = fmt.Errorf("standard output: %w", out.err)
+	if lost := out.lost(); lost != nil && (err == nil || errors.Is(err, lost)) {
+		err = fmt.Errorf("standard output: %w", lost)
 	}
 	if err == nil {
 		return exitDone
-	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = train.ErrInterrupted
 	}
 	fmt.Fprintln(stderr, "nfcot: "+oneLine(err))
 	switch {
@@ -110,13 +110,22 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // results that got lost, on a full disk say, never count as success.
 type results struct {
 	w   io.Writer
+	mu  sync.Mutex // work that was left may still write
 	err error
 }
 
 func (r *results) Write(p []byte) (int, error) {
 	n, err := r.w.Write(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.err = cmp.Or(r.err, err)
 	return n, err
+}
+
+func (r *results) lost() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
 }
 
 // oneLine is an error's message without line breaks.
@@ -184,7 +193,11 @@ func (e *env) command(c *cli.Command) *cli.Command {
 			return inputf("--threads is %d; it must not be negative", e.threads)
 		}
 		kernel.SetThreads(cmp.Or(e.threads, kernel.DefaultThreads(runtime.GOMAXPROCS(0), os.Getenv)))
-		return run(x)
+		err := e.guard.Run(e.ctx, func() error { return run(x) })
+		if left, ok := err.(interrupt.Error); ok {
+			return fmt.Errorf("%s%w", where(c), left)
+		}
+		return err
 	}
 	return c
 }

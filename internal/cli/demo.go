@@ -119,7 +119,7 @@ func (e *env) runDemo(o demoOptions) error {
 		e.say("\n%d. %s\n   %s", i+1, stage.title, strings.Join(lines, "; "))
 		for _, args := range stage.commands {
 			// The stages' own results are not the demo's.
-			own := &env{ctx: e.ctx, stdin: e.stdin, stdout: io.Discard, stderr: e.stderr}
+			own := &env{ctx: e.ctx, stdin: e.stdin, stdout: io.Discard, stderr: e.stderr, guard: e.guard}
 			if err := own.app().RunContext(e.ctx, args); err != nil {
 				return err
 			}

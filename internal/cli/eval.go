@@ -105,6 +105,7 @@ func (e *env) runEval(o evalOptions) error {
 		}
 		show.label = "sample " + plan.Method
 	}
+	e.guard.Keeps("what is done is kept; continue with the same command")
 	x, err := harness.Run(e.ctx, plan)
 	if err != nil {
 		return err

@@ -78,6 +78,7 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return err
 	}
+	e.guard.Saves()
 	if err := e.reinforce(loop, saved); err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ func TestScripts(t *testing.T) {
 			"train-tiny": trainTiny,
 			"interrupt":  interrupt,
 			"kill-at":    killAt,
+			"left":       left,
 			"no-litter":  noLitter,
 			"damage":     damage,
 			"edit":       edit,
@@ -220,6 +221,32 @@ func killAt(ts *testscript.TestScript, neg bool, args []string) {
 	if code, stderr := endAt(ts, neg, args, syscall.SIGKILL); code != -1 {
 		ts.Fatalf("exit code %d; want death by a signal\n%s", code, stderr)
 	}
+}
+
+// left starts a command that would take long, or waits for a standard input that does not
+// come, interrupts it, and wants it to end soon with exit code 130: left COMMAND...
+func left(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: left COMMAND...")
+	}
+	cmd := exec.Command(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], args[0]), args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdin, err := cmd.StdinPipe()
+	ts.Check(err)
+	defer stdin.Close()
+	ts.Check(cmd.Start())
+	time.Sleep(time.Second) // it is under way
+	ts.Check(cmd.Process.Signal(syscall.SIGINT))
+	start := time.Now()
+	if code := exitCode(cmd.Wait()); code != 130 {
+		ts.Fatalf("exit code %d after the interrupt; want 130\n%s", code, stderr.String())
+	}
+	if took := time.Since(start); took > 3*time.Second { // one is what it should take, on a machine that does nothing else
+		ts.Fatalf("it took %s to end", took)
+	}
+	fmt.Fprint(ts.Stderr(), stderr.String())
 }
 
 // endAt starts a command and sends it a signal once a file has a number of lines:

@@ -88,6 +88,7 @@ func (e *env) runStudy(p *study.Plan, o studyOptions) error {
 	if err != nil {
 		return err
 	}
+	e.guard.Saves() // the entries do
 	if err := study.Run(e.ctx, []string{self}, p, o.out, o.jobs, e.say); err != nil {
 		switch {
 		case errors.As(err, new(study.Stale)):

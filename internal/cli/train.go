@@ -76,6 +76,7 @@ func (e *env) runTrain(o trainOptions) error {
 	if err != nil {
 		return err
 	}
+	e.guard.Keeps("continue with nfcot train --resume -o " + o.out)
 	if err := e.trainLoop(train.New(run, examples, limit), saved); err != nil {
 		return err
 	}
@@ -108,6 +109,7 @@ func (e *env) trainLoop(loop *train.Loop, saved bool) error {
 	e.say("%s: %d examples and %d held out (held_out), %.3g M parameters", label, len(loop.Data), len(loop.Held), float64(loop.Model.Params.Count())/1e6)
 	var bar *progress.Bar
 	loop.Plan = func(m experiment.Memory) {
+		e.guard.Saves()
 		e.say("memory: %s", m)
 		bar = e.progress(label, "steps", done, loop.Steps())
 	}

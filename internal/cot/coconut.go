@@ -196,7 +196,7 @@ func (m *Coconut) Sample(prompts [][]int, n int, o Options) [][]Sample {
 		s.Thoughts = tensor.New(states, m.LM.Hidden)
 	}
 	t := &tensor.Tape{Inference: true}
-	for k := range states {
+	for k := 0; k < states && !o.ended(); k++ {
 		start := time.Now()
 		for i, s := range sequences {
 			copy(s.Thoughts.Row(k), h.Row(i))

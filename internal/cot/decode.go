@@ -83,7 +83,7 @@ func newTokenBatch(t *tensor.Tape, lm *transformer.LM, special Special, sequence
 
 // decode goes on until none is under way.
 func (c *tokenBatch) decode() {
-	for n := 1; n <= c.options.MaxTokens && len(c.live) > 0; n++ {
+	for n := 1; n <= c.options.MaxTokens && len(c.live) > 0 && !c.options.ended(); n++ {
 		c.step(n == c.options.MaxTokens)
 	}
 }

@@ -205,7 +205,7 @@ func (m *LaDiR) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	if o.Replace != nil {
 		steps = 0
 	}
-	m.denoise(t, caches, x, steps)
+	m.denoise(t, caches, x, steps, &o)
 	t.Reset()
 	h := m.LM.Step(t, caches, m.project(t, x))
 	last := t.Ints(len(sequences))
@@ -223,12 +223,12 @@ func (m *LaDiR) Sample(prompts [][]int, n int, o Options) [][]Sample {
 
 // denoise takes blocks from noise to codes, in place. Row r of x is read after the rows
 // of caches[r].   x [n·K, D]
-func (m *LaDiR) denoise(t *tensor.Tape, caches []*transformer.Cache, x *tensor.Tensor, steps int) {
+func (m *LaDiR) denoise(t *tensor.Tape, caches []*transformer.Cache, x *tensor.Tensor, steps int, o *Options) {
 	if steps == 0 {
 		return
 	}
 	levels := m.process.grid(steps)
-	for i := range steps {
+	for i := 0; i < steps && !o.ended(); i++ {
 		t.Reset()
 		at := t.New(1, 1)
 		at.Data[0] = float32(levels[i].time)

@@ -141,9 +141,9 @@ func (m *latent) projectFLOPs() float64 { return float64(2*len(m.projIn.Data)) +
 // them back. next puts thought k of all sequences into u, given the states before it;
 // flops is what it takes to find one.
 // h, that predict first thoughts [len(sequences), H] → those that predict first tokens
-func (m *latent) think(t *tensor.Tape, sequences []*sequence, h *tensor.Tensor, flops float64, next func(h, u *tensor.Tensor, k int)) *tensor.Tensor {
+func (m *latent) think(t *tensor.Tape, sequences []*sequence, h *tensor.Tensor, o *Options, flops float64, next func(h, u *tensor.Tensor, k int)) *tensor.Tensor {
 	c := m.newThoughtBatch(t, sequences, h)
-	for k := range m.Options.K {
+	for k := 0; k < m.Options.K && !o.ended(); k++ {
 		c.step(k, flops, next)
 	}
 	return c.h

@@ -68,7 +68,7 @@ func (m *LaVAE) forward(t *tensor.Tape, s packed, noisy *tensor.Tensor) (mu, tex
 func (m *LaVAE) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	sequences, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
-	h = m.think(t, sequences, h, m.predictFLOPs(), func(h, u *tensor.Tensor, k int) {
+	h = m.think(t, sequences, h, &o, m.predictFLOPs(), func(h, u *tensor.Tensor, k int) {
 		if o.Replace != nil {
 			o.replace(u, k, n)
 		} else {

@@ -156,7 +156,7 @@ func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	sequences, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
 	texts := m.textCaches(sequences)
-	h = m.think(t, sequences, h, m.Head.FLOPs(), func(h, u *tensor.Tensor, k int) { m.draw(t, sequences, h, u, k, n, o) })
+	h = m.think(t, sequences, h, &o, m.Head.FLOPs(), func(h, u *tensor.Tensor, k int) { m.draw(t, sequences, h, u, k, n, o) })
 	if m.dualPath {
 		h = m.secondPass(t, sequences, texts)
 	}

@@ -1,6 +1,7 @@
 package cot
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -114,6 +115,9 @@ func (s Sampling) Canonical() Sampling {
 // Options are what a sampler is told: the settings, and what is wanted of samples beside.
 type Options struct {
 	Sampling
+	// Context, if not nil, ends the drawing between two tokens, thoughts or steps to them:
+	// samples are then incomplete, and of no use.
+	Context context.Context
 	// LogProbs keeps the log-probability of each token in Sample.TokenLogProbs, with those of
 	// the TopLogProbs likeliest tokens in its place.
 	LogProbs    bool
@@ -129,3 +133,6 @@ type Options struct {
 	// it ends there, although EOS was not drawn: base models go on and on.
 	Stop func(answer []int) bool
 }
+
+// ended says whether the drawing is to end.
+func (o *Options) ended() bool { return o.Context != nil && o.Context.Err() != nil }

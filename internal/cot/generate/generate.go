@@ -94,12 +94,13 @@ func (g *Generator) stopper() func(answer []int) bool {
 
 // Each draws the samples of problems in batches, and yields them problem by problem.
 // Replace of the options counts all problems. When ctx ends, so does it, with ctx's
-// error, after the batch under way.
+// error; samples of the batch under way are lost.
 func (g *Generator) Each(ctx context.Context, problems []eval.Problem, o cot.Options, yield func(eval.Problem, cot.Sample) error) error {
 	prompts, err := g.Prompts(problems)
 	if err != nil {
 		return err
 	}
+	o.Context = ctx
 	replace := o.Replace
 	for from := 0; from < len(prompts); {
 		if err := ctx.Err(); err != nil {
@@ -109,7 +110,11 @@ func (g *Generator) Each(ctx context.Context, problems []eval.Problem, o cot.Opt
 		if replace != nil {
 			o.Replace = func(p, i int) *tensor.Tensor { return replace(from+p, i) }
 		}
-		for i, samples := range g.Run.Model.Sampler().Sample(prompts[from:to], g.N, o) {
+		batch := g.Run.Model.Sampler().Sample(prompts[from:to], g.N, o)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for i, samples := range batch {
 			for _, s := range samples {
 				if err := yield(problems[from+i], s); err != nil {
 					return err

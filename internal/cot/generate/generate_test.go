@@ -156,6 +156,29 @@ func TestDrawEnds(t *testing.T) {
 	}
 }
 
+// TestDrawEndsWithinABatch: when the context ends no method draws on to the end of a batch.
+func TestDrawEndsWithinABatch(t *testing.T) {
+	const n = 50
+	long := hot
+	long.MaxTokens = 100
+	for _, method := range []string{"direct", "cot", "nfcot", "nfcot-dual", "lavae", "ladir", "coconut"} {
+		run := freshRun(t, method)
+		g := New(run, asIs(), long, n, n)
+		ctx, cancel := context.WithCancel(context.Background())
+		o, tokens, calls := g.Options(), 0, 0
+		o.OnToken = func(*cot.Sample, int) { tokens++; cancel() }
+		err := g.Each(ctx, problems("a"), o, func(eval.Problem, cot.Sample) error { calls++; return nil })
+		if !errors.Is(err, context.Canceled) || tokens == 0 || tokens > n || calls > 0 {
+			t.Errorf("%s: %v after %d tokens, %d samples came; want at most a token each", method, err, tokens, calls)
+		}
+		cancel()
+		o = g.Options()
+		o.OnToken = func(*cot.Sample, int) { t.Error(method + ": a token was drawn after the end") }
+		o.Context = ctx
+		run.Model.Sampler().Sample([][]int{{1, 2}}, n, o)
+	}
+}
+
 // TestLines: a line has its keys in order, and tells what was drawn.
 func TestLines(t *testing.T) {
 	for method, keys := range map[string]string{

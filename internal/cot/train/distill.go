@@ -117,7 +117,7 @@ func cutChains(c *cot.VAEConfig, tok *tokenizer.Tokenizer, examples []cot.Exampl
 }
 
 // Run trains the VAE, tells watch of every step, and returns what a thoughts folder holds,
-// with its report. When ctx ends it returns ErrInterrupted; nothing is kept.
+// with its report. When ctx ends it returns the error of ctx; nothing is kept.
 func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Loss)) (*data.Thoughts, DistillReport, error) {
 	vae, codes, err := trainVAE(ctx, d.config, d.chains, d.tokenizer.VocabSize(), d.special.EOS, watch)
 	if err != nil {
@@ -143,7 +143,7 @@ func trainVAE(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos
 	tape := new(tensor.Tape)
 	for step := range c.Steps {
 		if ctx.Err() != nil {
-			return nil, nil, ErrInterrupted
+			return nil, nil, ctx.Err()
 		}
 		batch, index := make([][][]int, c.Batch), make([]int, c.Batch)
 		for i := range batch {

@@ -93,7 +93,7 @@ func TestDistillStops(t *testing.T) {
 			cancel()
 		}
 	})
-	if !errors.Is(err, ErrInterrupted) || steps != 3 {
+	if !errors.Is(err, context.Canceled) || steps != 3 {
 		t.Errorf("stopped after %d steps: %v", steps, err)
 	}
 	c.LR = 1e30

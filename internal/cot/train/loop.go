@@ -151,7 +151,10 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 			return ErrInterrupted
 		}
 		start := time.Now()
-		m, err := s.step(*at)
+		m, err := s.step(ctx, *at)
+		if err != nil && errors.Is(err, ctx.Err()) { // nothing has moved
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -215,12 +218,15 @@ func (l *Loop) newStageRun(number experiment.StageID) *stageRun {
 	return s
 }
 
-// step moves the parameters once.
-func (s *stageRun) step(at position) (Metrics, error) {
+// step moves the parameters once. When ctx ends before the last microbatch, it returns the
+// error of ctx and moves nothing.
+func (s *stageRun) step(ctx context.Context, at position) (Metrics, error) {
 	random := s.take(at)
 	m := Metrics{Step: at.Total + 1, Stage: at.Stage, LR: rate(s.stage, s.Config.MinLR, at.Done)}
-	s.backward(random, &m)
-	var err error
+	err := s.backward(ctx, random, &m)
+	if err != nil {
+		return m, err
+	}
 	m.Norm, err = move(s.optimizer, m.LR, s.Config.Clip, m.Step, m.Loss)
 	return m, err
 }
@@ -240,7 +246,7 @@ func (s *stageRun) microbatch(i int) []cot.Encoded {
 }
 
 // backward accumulates the gradient of the batch, one microbatch after the other.
-func (s *stageRun) backward(random cot.StepRand, m *Metrics) {
+func (s *stageRun) backward(ctx context.Context, random cot.StepRand, m *Metrics) error {
 	whole := s.learner.Size(s.batch)
 	m.Tokens = whole.Tokens
 	if s.Model.Method.Codes {
@@ -248,6 +254,10 @@ func (s *stageRun) backward(random cot.StepRand, m *Metrics) {
 	}
 	s.terms = s.terms[:0]
 	for i := range s.Config.Accumulate {
+		if err := ctx.Err(); err != nil {
+			s.clearGradients()
+			return err
+		}
 		s.tape.Reset()
 		loss := s.learner.Loss(&s.tape, s.microbatch(i), whole, random)
 		m.Loss += float64(loss.Total.Data[0])
@@ -257,6 +267,13 @@ func (s *stageRun) backward(random cot.StepRand, m *Metrics) {
 		s.tape.Backward(loss.Total)
 	}
 	m.Terms = s.terms
+	return nil
+}
+
+func (s *stageRun) clearGradients() {
+	for p := range s.Model.Params.All() {
+		clear(p.Grad)
+	}
 }
 
 // evaluates says whether the stage looks at held-out data.

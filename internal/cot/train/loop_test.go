@@ -83,6 +83,45 @@ func interrupted(t *testing.T, l *Loop, at int) {
 	}
 }
 
+// endsAt is a context that ends when it is asked for the n-th time.
+type endsAt struct {
+	context.Context
+	n int
+}
+
+func (c *endsAt) Err() error {
+	if c.n--; c.n > 0 {
+		return nil
+	}
+	return context.Canceled
+}
+
+// TestInterruptedWithinAStep: a step of several microbatches is given up between two of them,
+// and the run that goes on ends as one that was not disturbed.
+func TestInterruptedWithinAStep(t *testing.T) {
+	c, data := allStages(), examples(15)
+	c.Accumulate = 3
+	want, whole := run(t, c, data)
+	for n := 1; n < 10; n++ { // each step asks four times
+		l, before := trainer(c, data)
+		l.Dir = t.TempDir()
+		if err := l.Run(&endsAt{context.Background(), n}); !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("interrupted at %d: %v", n, err)
+		}
+		if done := (n - 1) / 4; len(*before) != done {
+			t.Fatalf("interrupted at %d after %d steps; want %d", n, len(*before), done)
+		}
+		l, reports := resumed(t, c, data, l.Dir, len(*before))
+		if err := l.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if all := append(*before, *reports...); len(all) != len(whole) {
+			t.Errorf("interrupted at %d: %d steps, want %d", n, len(all), len(whole))
+		}
+		sameWeights(t, fmt.Sprintf("interrupted at %d", n), l.Model, want)
+	}
+}
+
 // resumed makes a new loop that continues the run in dir.
 func resumed(t *testing.T, c experiment.Config, data []cot.Encoded, dir string, done int) (*Loop, *[]Metrics) {
 	t.Helper()

@@ -65,9 +65,7 @@ func (s *stageRun) reserve(at position) (err error) {
 	if microbatch != nil {
 		s.tape.Backward(s.learner.Loss(&s.tape, microbatch, s.learner.Size(microbatch), random).Total)
 	}
-	for p := range s.Model.Params.All() {
-		clear(p.Grad)
-	}
+	s.clearGradients()
 	return nil
 }
 

@@ -68,7 +68,7 @@ func TestMemoryIsKnownBeforehand(t *testing.T) {
 			for range stage.Steps {
 				fresh := l.newStageRun(i)
 				for _, s := range []*stageRun{s, fresh} {
-					s.backward(s.take(at), new(Metrics))
+					s.backward(t.Context(), s.take(at), new(Metrics))
 				}
 				largest = max(largest, fresh.tape.Bytes())
 				at.Done, at.Total = at.Done+1, at.Total+1
@@ -134,7 +134,7 @@ func TestMemoryOfEvaluation(t *testing.T) {
 				room := s.tape.Bytes()
 				want := l.newStageRun(i).evaluate()
 				for range stage.Steps {
-					s.backward(s.take(at), new(Metrics))
+					s.backward(t.Context(), s.take(at), new(Metrics))
 					if got := s.evaluate(); !slices.Equal(got, want) {
 						t.Errorf("%s, stage %d: evaluation after a step says %v, before any %v", m.Name, i, got, want)
 					}

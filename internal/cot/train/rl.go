@@ -168,9 +168,12 @@ func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 		problems[i] = s.order.at(step*c.Prompts + i)
 		prompts[i] = s.Prompts[problems[i]]
 	}
-	o := cot.Options{Sampling: c.Sampling, Stop: s.Stop}
+	o := cot.Options{Sampling: c.Sampling, Stop: s.Stop, Context: ctx}
 	o.Seed = tensor.Rand(s.Config.Seed, "rollouts", step).Uint64()
 	groups := s.Model.Sampler().Sample(prompts, c.Group, o)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	rewards, err := s.Reward(ctx, problems, groups)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 			l, _ := trainer(c, data)
 			s, at := l.newStageRun(stage), position{Stage: stage}
 			n := testing.AllocsPerRun(steps, func() {
-				s.step(at)
+				s.step(t.Context(), at)
 				at.Done++
 				at.Total++
 			})
