@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"internal/eval/sandbox":  {},
 	"internal/eval/starlark": {"internal/eval"},
 	"internal/eval/harness": {"internal/eval", "internal/eval/bench", "internal/eval/starlark", "internal/eval/cpython", "internal/eval/sandbox",
-		"internal/page", "internal/ckpt"},
+		"internal/page", "internal/progress", "internal/ckpt"},
 	"internal/tokenizer":      {},
 	"internal/tokenizer/chat": {},
 	"internal/cot":            {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead"},

@@ -92,8 +92,8 @@ func (e *env) runEval(o evalOptions) error {
 	if err != nil {
 		return input(err)
 	}
-	show := judging{e: e}
-	plan.Watch = show.watch
+	show := harness.Display{Begin: e.progress}
+	plan.Watch = show.Watch
 	if run != nil {
 		g := generate.New(run, plan.Recipe, o.Sampling, o.n, o.batch)
 		if plan.Sampling, err = g.Record(o.weights); err != nil {
@@ -103,7 +103,7 @@ func (e *env) runEval(o evalOptions) error {
 		plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
 			return g.Draw(ctx, b.Problems, missing)
 		}
-		show.label = "sample " + plan.Method
+		show.Label = "sample " + plan.Method
 	}
 	e.guard.Keeps("what is done is kept; continue with the same command")
 	x, err := harness.Run(e.ctx, plan)

@@ -3,6 +3,7 @@ package experiment
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -291,10 +292,9 @@ func TestExportRange(t *testing.T) {
 			p.Data[5] = 1e6
 		}
 	}
-	for _, save := range []func() error{r.Start, r.Finish} {
-		if err := save(); err != nil {
-			t.Fatal(err)
-		}
+	_, err := r.Start(false, t.Logf)
+	if err := errors.Join(err, r.Finish()); err != nil {
+		t.Fatal(err)
 	}
 	x, err := OpenExport(r.Dir, gguf.F16)
 	if err != nil {
