@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/bits"
 	"slices"
@@ -19,6 +18,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // A DType is a safetensors element type, spelled as in the header.
@@ -79,15 +80,18 @@ func parseHeader(header []byte, dataSize int) ([]entry, map[string]string, error
 	var entries []entry
 	var metadata map[string]string
 	for _, m := range members {
-		if m.key == metadataKey {
-			if metadata, err = parseMetadata(m.value); err != nil {
+		if m.Key == metadataKey {
+			if string(m.Value) == "null" {
+				continue
+			}
+			if metadata, err = parseMetadata(m.Value); err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", metadataKey, err)
 			}
 			continue
 		}
-		e, err := parseEntry(m.key, m.value)
+		e, err := parseEntry(m.Key, m.Value)
 		if err != nil {
-			return nil, nil, fmt.Errorf("tensor %q: %w", m.key, err)
+			return nil, nil, fmt.Errorf("tensor %q: %w", m.Key, err)
 		}
 		entries = append(entries, e)
 	}
@@ -106,14 +110,14 @@ func parseMetadata(value json.RawMessage) (map[string]string, error) {
 	}
 	metadata := make(map[string]string, len(members))
 	for _, m := range members {
-		if m.value[0] != '"' {
-			return nil, fmt.Errorf("%q is %s, expected a string", m.key, shorten(m.value))
+		if m.Value[0] != '"' {
+			return nil, fmt.Errorf("%q is %s, expected a string", m.Key, shorten(m.Value))
 		}
 		var s string
-		if err := json.Unmarshal(m.value, &s); err != nil {
-			return nil, fmt.Errorf("%q: %w", m.key, err)
+		if err := jsontext.Unmarshal(m.Value, &s); err != nil {
+			return nil, fmt.Errorf("%q: %w", m.Key, err)
 		}
-		metadata[m.key] = s
+		metadata[m.Key] = s
 	}
 	return metadata, nil
 }
@@ -125,7 +129,7 @@ func parseEntry(name string, value json.RawMessage) (entry, error) {
 	}
 	fields := make(map[string]json.RawMessage, len(members))
 	for _, m := range members {
-		fields[m.key] = m.value
+		fields[m.Key] = m.Value
 	}
 	for _, field := range []string{"dtype", "shape", "data_offsets"} {
 		if fields[field] == nil {
@@ -203,52 +207,21 @@ func checkCoverage(entries []entry, dataSize int) error {
 	return nil
 }
 
-// member is one key and value of a JSON object.
-type member struct {
-	key   string
-	value json.RawMessage
-}
-
-// objectMembers splits a JSON object, in order. Unlike json.Unmarshal it
-// refuses duplicate keys, with which two readers could see two different files.
-func objectMembers(data []byte) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if open, err := dec.Token(); err != nil {
-		return nil, invalidJSON(err)
-	} else if open != json.Delim('{') {
-		return nil, fmt.Errorf("found %s, expected a JSON object", shorten(data))
+// objectMembers splits a JSON object, in order. It refuses duplicate keys, with which two
+// readers could see two different files.
+func objectMembers(data []byte) ([]jsontext.Field, error) {
+	members, err := jsontext.Fields(data)
+	if err != nil {
+		return nil, err
 	}
-	var members []member
-	seen := map[string]bool{}
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return nil, invalidJSON(err)
+	seen := make(map[string]bool, len(members))
+	for _, m := range members {
+		if seen[m.Key] {
+			return nil, fmt.Errorf("duplicate key %q", m.Key)
 		}
-		m := member{key: token.(string)} // the decoder accepts nothing else before a colon
-		if seen[m.key] {
-			return nil, fmt.Errorf("duplicate key %q", m.key)
-		}
-		seen[m.key] = true
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, invalidJSON(err)
-		}
-		members = append(members, m)
-	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return nil, invalidJSON(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("invalid JSON: something follows the closing brace")
+		seen[m.Key] = true
 	}
 	return members, nil
-}
-
-func invalidJSON(err error) error {
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("invalid JSON: %w", err)
 }
 
 // parseSizes reads a JSON array of integers that are not negative. Going

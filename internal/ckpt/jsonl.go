@@ -3,34 +3,31 @@ package ckpt
 // JSON lines: one JSON value a line, of any length.
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"reflect"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // ErrEmpty is wrapped by the error of reading a file without a single line.
 var ErrEmpty = errors.New("is empty, expected JSON lines")
 
-// ReadJSONL reads a file of JSON lines ("-": standard input), compressed or
-// not, line by line. Blank lines are skipped. The first error ends the sequence
-// and names file and line; a missing or empty file is an error as well.
+// ReadJSONL reads the Records of a file ("-": standard input). The first error ends the
+// sequence and names file and line; a missing or empty file is an error as well.
 func ReadJSONL[T any](path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		rows := 0
-		for line, err := range lines(path) {
+		for record, err := range Records(path) {
 			var row T
 			if err == nil {
-				err = line.decode(&row)
+				err = record.Decode(&row)
 			}
 			rows++
 			if !yield(row, err) || err != nil {
@@ -56,82 +53,100 @@ func ReadAllJSONL[T any](path string) ([]T, error) {
 	return rows, nil
 }
 
-// line is one line of a file that is not blank.
-type line struct {
-	file   string
-	number int // from 1
-	text   []byte
+// A Record is a JSON value of a file, as it was written, and where it stands.
+type Record struct {
+	Where string // file:line, or the number of an array's element
+	Text  json.RawMessage
 }
 
-// lines reads the lines of a file that are not blank.
-func lines(path string) iter.Seq2[line, error] {
-	return func(yield func(line, error) bool) {
-		name := inputName(path)
-		in, err := OpenText(path)
-		if err != nil {
-			yield(line{}, err)
-			return
-		}
-		defer in.Close()
-		r := bufio.NewReaderSize(in, 1<<16)
-		for number := 1; ; number++ {
-			text, err := r.ReadBytes('\n')
-			if err != nil && err != io.EOF {
-				yield(line{}, fmt.Errorf("%w (in line %d)", err, number))
-				return
-			}
-			if text = bytes.TrimSpace(text); len(text) > 0 && !yield(line{name, number, text}, nil) {
-				return
-			}
-			if err == io.EOF {
-				return
-			}
-		}
-	}
-}
-
-// decode is json.Unmarshal with errors in the user's terms, and without its
-// leniency towards null and broken UTF-8, which would read as empty values.
-func (l line) decode(into any) error {
-	var err error
-	switch {
-	case !utf8.Valid(l.text):
-		err = errors.New("is not valid UTF-8")
-	case string(l.text) == "null":
-		err = errors.New("found null, expected a value")
-	default:
-		err = explainJSON(json.Unmarshal(l.text, into))
+// Decode is jsontext.Unmarshal with an error that says where. It refuses null, which would
+// be read as an empty value.
+func (r Record) Decode(into any) error {
+	err := errors.New("found null, expected a value")
+	if string(r.Text) != "null" {
+		err = jsontext.Unmarshal(r.Text, into)
 	}
 	if err != nil {
-		return fmt.Errorf("%s:%d: %w", l.file, l.number, err)
+		return fmt.Errorf("%s: %w", r.Where, err)
 	}
 	return nil
 }
 
-func explainJSON(err error) error {
-	var syntax *json.SyntaxError
-	var mismatch *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("invalid JSON: %w (at byte %d)", err, syntax.Offset)
-	case errors.As(err, &mismatch) && mismatch.Field != "":
-		return fmt.Errorf("field %q: found %s, expected %s", mismatch.Field, mismatch.Value, jsonKind(mismatch.Type))
-	case errors.As(err, &mismatch):
-		return fmt.Errorf("found %s, expected %s", mismatch.Value, jsonKind(mismatch.Type))
+// Records reads a file ("-": standard input), compressed or not, of JSON lines, or of one
+// array, whose elements it then is. A byte order mark and blank lines are skipped. Lines are
+// kept byte for byte; elements of an array have spaces for line breaks.
+func Records(path string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		in, err := OpenText(path)
+		if err != nil {
+			yield(Record{}, err)
+			return
+		}
+		defer in.Close()
+		RecordsIn(inputName(path), in.Lines())(yield)
 	}
-	return err
 }
 
-// jsonKind is what a Go type is called in JSON; numbers keep their Go names,
-// which tell their range.
-func jsonKind(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Struct, reflect.Map:
-		return "object"
-	case reflect.Slice, reflect.Array:
-		return "array"
+// RecordsIn is Records for the lines of a file that is open already.
+func RecordsIn(name string, lines iter.Seq2[string, error]) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		number, start := 0, 0 // the line of the array's bracket
+		var array []byte
+		for line, err := range lines {
+			number++
+			if err != nil {
+				yield(Record{}, fmt.Errorf("%w (in line %d)", err, number))
+				return
+			}
+			if number == 1 {
+				if line, err = withoutBOM(line); err != nil {
+					yield(Record{}, fmt.Errorf("%s: %w", name, err))
+					return
+				}
+			}
+			text := strings.TrimSpace(line)
+			if start == 0 && strings.HasPrefix(text, "[") {
+				start = number
+			}
+			switch {
+			case start > 0:
+				array = append(append(array, line...), '\n')
+			case text == "":
+			case !yield(Record{fmt.Sprintf("%s:%d", name, number), json.RawMessage(text)}, nil):
+				return
+			default:
+				start = -1
+			}
+		}
+		if start > 0 {
+			elements(name, start, array, yield)
+		}
 	}
-	return t.String()
+}
+
+// withoutBOM is the first line of a file without its byte order mark.
+func withoutBOM(line string) (string, error) {
+	if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") {
+		return "", errors.New("is UTF-16 (by its byte order mark), expected UTF-8")
+	}
+	return strings.TrimPrefix(line, string(jsontext.BOM)), nil
+}
+
+// elements yields the elements of an array, which begins at a line.
+func elements(name string, line int, array []byte, yield func(Record, error) bool) {
+	number := 0
+	err := jsontext.Elements(array, func(element json.RawMessage) bool {
+		number++
+		for i, c := range element {
+			if c == '\n' || c == '\r' { // never within a string
+				element[i] = ' '
+			}
+		}
+		return yield(Record{fmt.Sprintf("%s: element %d of the array", name, number), element}, nil)
+	})
+	if err != nil {
+		yield(Record{}, fmt.Errorf("%s: the array that begins in line %d: %w", name, line, err))
+	}
 }
 
 // WriteJSONL writes values as JSON lines, whole or not at all (see WriteFile);
@@ -145,7 +160,7 @@ func WriteJSONL[T any](path string, rows iter.Seq[T]) error {
 		number := 0
 		for row := range rows {
 			number++
-			text, err := marshalJSON(row)
+			text, err := jsontext.Marshal(row)
 			if err != nil {
 				return fmt.Errorf("line %d: %w", number, err)
 			}
@@ -185,13 +200,3 @@ func compress(path string, w io.Writer) (io.WriteCloser, error) {
 type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }
-
-// marshalJSON is json.Marshal without its \u003c for <, > and &: programs are
-// to be read.
-func marshalJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}

@@ -137,9 +137,9 @@ func TestReadJSONL(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	ids, err := ReadAllJSONL[[]int](writeBytes(t, filepath.Join(t.TempDir(), "ids"), []byte("[1,2]\n[]\n")))
-	if err != nil || len(ids) != 2 || !slices.Equal(ids[0], []int{1, 2}) {
-		t.Errorf("ids %v (%v)", ids, err)
+	numbers, err := ReadAllJSONL[int](writeBytes(t, filepath.Join(t.TempDir(), "numbers"), []byte("3.0\n4\n")))
+	if err != nil || !slices.Equal(numbers, []int{3, 4}) {
+		t.Errorf("numbers %v (%v)", numbers, err)
 	}
 }
 
@@ -152,6 +152,8 @@ func TestReadJSONLErrors(t *testing.T) {
 		"fraction": {`{"seed":4.5}`, `3: field "seed": found number 4.5, expected int`},
 		"nested":   {`{"inner":{"lr":"high"}}`, `3: field "inner.lr": found string, expected float64`},
 		"no row":   {`[1]`, "3: found array, expected object"},
+		"nan":      {`{"inner":{"lr":NaN}}`, `3: field "inner.lr": found NaN, expected float64`},
+		"half":     {`{"task_id":"\ud800"}`, `3: found \ud800, half of a surrogate pair`},
 		"no array": {`{"codes":1}`, `3: field "codes": found number, expected array`},
 		"null":     {`null`, "3: found null"},
 		"utf-8":    {"{\"task_id\":\"\xff\"}", "3: is not valid UTF-8"},
@@ -174,6 +176,37 @@ func TestReadJSONLErrors(t *testing.T) {
 				t.Errorf("%d rows and %d errors, want one of each", good, failures)
 			}
 		})
+	}
+}
+
+// TestRecords: an array gives what lines give, and blank lines and a byte order mark are
+// nothing.
+func TestRecords(t *testing.T) {
+	lines := "{\"task_id\": \"a\", \"x\": NaN}\n{\"task_id\":\r\t\"b\"}\n"
+	array := "[{\"task_id\": \"a\", \"x\": NaN},\n {\"task_id\":\r\n\"b\"}\n]"
+	for name, text := range map[string]string{
+		"lines": lines, "mark": "\ufeff" + lines, "blank": "\n \r\n" + lines, "both": "\ufeff\r\n" + lines,
+		"array": array, "array mark": "\ufeff" + array + "\n", "array blank": "\n\n" + array, "one line": strings.ReplaceAll(array, "\n", ""),
+	} {
+		path := writeBytes(t, filepath.Join(t.TempDir(), "x"), []byte(text))
+		rows, err := ReadAllJSONL[row](path)
+		if err != nil || len(rows) != 2 || rows[0].TaskID != "a" || rows[1].TaskID != "b" {
+			t.Errorf("%s: %v (%v)", name, rows, err)
+		}
+		for r, err := range Records(path) {
+			if err != nil || strings.ContainsAny(string(r.Text), "\n") {
+				t.Errorf("%s: %q (%v)", name, r.Text, err)
+			}
+		}
+	}
+	for text, want := range map[string]string{
+		"\n\n{": ":3: invalid JSON", "[\n{}, []]": ": element 2 of the array: found array, expected object",
+		"\n[{}": ": the array that begins in line 2: unexpected end", "[] 3": "found more after the array",
+		"\xff\xfe{\x00}\x00": ": is UTF-16", "[]": "is empty", "[{\"seed\": 1.5}]": `: element 1 of the array: field "seed"`,
+	} {
+		path := writeBytes(t, filepath.Join(t.TempDir(), "x"), []byte(text))
+		_, err := ReadAllJSONL[row](path)
+		wantError(t, err, path, want)
 	}
 }
 

@@ -8,11 +8,12 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // A Log is a file of JSON lines open for appending. It is plain text: a
@@ -49,7 +50,7 @@ func OpenLog(path string) (*Log, error) {
 
 // Append writes v as one line of JSON.
 func (l *Log) Append(v any) error {
-	text, err := marshalJSON(v)
+	text, err := jsontext.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
@@ -67,7 +68,7 @@ func (l *Log) DropAfter(step int64) error {
 		var row struct {
 			Step *int64 `json:"step"`
 		}
-		if err := explainJSON(json.Unmarshal(text, &row)); err != nil {
+		if err := jsontext.Unmarshal(text, &row); err != nil {
 			return false, err
 		}
 		return row.Step == nil || *row.Step <= step, nil

@@ -4,13 +4,14 @@ package ckpt
 // model.safetensors.index.json, whose weight_map gives each tensor's shard.
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 const modelName = "model.safetensors"
@@ -51,11 +52,11 @@ func parseIndex(text []byte) ([]place, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(top, func(m member) bool { return m.key == "weight_map" })
+	i := slices.IndexFunc(top, func(m jsontext.Field) bool { return m.Key == "weight_map" })
 	if i < 0 {
 		return nil, errors.New(`has no "weight_map"`)
 	}
-	members, err := objectMembers(top[i].value)
+	members, err := objectMembers(top[i].Value)
 	if err != nil {
 		return nil, fmt.Errorf("weight_map: %w", err)
 	}
@@ -65,10 +66,10 @@ func parseIndex(text []byte) ([]place, error) {
 	placement := make([]place, len(members))
 	for i, m := range members {
 		var shard string
-		if err := json.Unmarshal(m.value, &shard); err != nil || !filepath.IsLocal(shard) || shard != filepath.Base(shard) {
-			return nil, fmt.Errorf("tensor %q: found %s, expected the name of a file in the same folder", m.key, shorten(m.value))
+		if err := jsontext.Unmarshal(m.Value, &shard); err != nil || !filepath.IsLocal(shard) || shard != filepath.Base(shard) {
+			return nil, fmt.Errorf("tensor %q: found %s, expected the name of a file in the same folder", m.Key, shorten(m.Value))
 		}
-		placement[i] = place{tensor: m.key, shard: shard}
+		placement[i] = place{tensor: m.Key, shard: shard}
 	}
 	return placement, nil
 }

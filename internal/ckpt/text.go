@@ -124,14 +124,11 @@ func (t *Text) Lines() iter.Seq2[string, error] {
 		r := bufio.NewReaderSize(t, 1<<16)
 		for {
 			line, err := r.ReadString('\n')
-			if line != "" && !yield(strings.TrimSuffix(line, "\n"), nil) {
+			if err != nil && !errors.Is(err, io.EOF) {
+				yield("", err) // what there is of the line is not all of it
 				return
 			}
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				yield("", err)
+			if line != "" && !yield(strings.TrimSuffix(line, "\n"), nil) || err != nil {
 				return
 			}
 		}

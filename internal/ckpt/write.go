@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"nfcot/internal/ckpt/half"
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // A Tensor is what Write stores under a name.
@@ -57,7 +58,7 @@ func marshalHeader(tensors []Tensor, metadata map[string]string) ([]byte, error)
 	}
 	var members []string
 	if len(metadata) > 0 {
-		value, err := marshalJSON(metadata)
+		value, err := jsontext.Marshal(metadata)
 		if err != nil {
 			return nil, err
 		}
@@ -69,11 +70,11 @@ func marshalHeader(tensors []Tensor, metadata map[string]string) ([]byte, error)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		name, err := marshalJSON(t.Name)
+		name, err := jsontext.Marshal(t.Name)
 		if err != nil {
 			return nil, err
 		}
-		shape, err := marshalJSON(info.Shape)
+		shape, err := jsontext.Marshal(info.Shape)
 		if err != nil {
 			return nil, err
 		}

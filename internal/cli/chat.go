@@ -93,18 +93,26 @@ func (o *chatOptions) begin() []chat.Value {
 	return []chat.Value{generate.Message("system", o.system)}
 }
 
-// readAll reads all of a file, or of stdin, as it is.
+// readAll reads all of a file, compressed or not, or of stdin, as it is.
 func (e *env) readAll(flag, path string) (string, error) {
+	in := e.stdin
 	if path != ckpt.Stdin {
-		text, err := os.ReadFile(path)
-		return string(text), input(err)
+		file, err := ckpt.OpenText(path)
+		if err != nil {
+			return "", input(err)
+		}
+		defer file.Close()
+		in = file
 	}
-	text, err := io.ReadAll(e.stdin)
+	text, err := io.ReadAll(in)
 	if err == nil && len(text) == 0 {
-		err = errors.New("standard input is empty; give a text")
+		err = errors.New("is empty; give a text")
+		if path == ckpt.Stdin {
+			err = fmt.Errorf("standard input %w", err)
+		}
 	}
 	if err != nil {
-		return "", inputf("sample: %s -: %w", flag, err)
+		return "", inputf("%s %s: %w", flag, path, err)
 	}
 	return string(text), nil
 }

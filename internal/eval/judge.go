@@ -6,6 +6,9 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"unicode/utf8"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // An Indexed is a sample and its number, from 0, among all samples of an
@@ -65,7 +68,7 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 		if err != nil {
 			return err
 		}
-		o, err := exec.Execute(ctx, p, program)
+		o, err := execute(ctx, exec, p, program)
 		if err != nil {
 			return err
 		}
@@ -108,6 +111,32 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// execute runs a program. One with half of a surrogate pair fails without, since Python does
+// not compile it, in Python's words.
+func execute(ctx context.Context, exec Executor, p Problem, program string) (Outcome, error) {
+	before, lone := jsontext.Surrogate(program)
+	if before == len(program) {
+		return exec.Execute(ctx, p, program)
+	}
+	first := utf8.RuneCountInString(program[:before])
+	last := first
+	for rest := program[before+3:]; rest != ""; rest = rest[3:] {
+		if n, _ := jsontext.Surrogate(rest); n > 0 {
+			break
+		}
+		last++
+	}
+	which := fmt.Sprintf(`character '\u%04x' in position %d`, lone, first)
+	if last > first {
+		which = fmt.Sprintf("characters in position %d-%d", first, last)
+	}
+	o := Outcome{Kind: Failed, Detail: "'utf-8' codec can't encode " + which + ": surrogates not allowed"}
+	if p.Format == EvalPlus {
+		o.Base, o.Plus = o.Result(), o.Result()
+	}
+	return o, nil
 }
 
 // JudgeAll returns the verdicts of samples in their order, see Judge.

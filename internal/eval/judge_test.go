@@ -33,17 +33,17 @@ func collect(t testing.TB, exec Executor, problems []Problem, samples []Sample, 
 	return verdicts
 }
 
-// execute is an Executor made of a function.
-type execute func(ctx context.Context, p Problem, program string) (Outcome, error)
+// executorFunc is an Executor made of a function.
+type executorFunc func(ctx context.Context, p Problem, program string) (Outcome, error)
 
-func (e execute) Execute(ctx context.Context, p Problem, program string) (Outcome, error) {
+func (e executorFunc) Execute(ctx context.Context, p Problem, program string) (Outcome, error) {
 	return e(ctx, p, program)
 }
 
 // TestSolutionsAreNotAssembled judges a whole program as it is.
 func TestSolutionsAreNotAssembled(t *testing.T) {
 	const whole = "def f(x):\n    return x\n"
-	exec := execute(func(_ context.Context, _ Problem, program string) (Outcome, error) {
+	exec := executorFunc(func(_ context.Context, _ Problem, program string) (Outcome, error) {
 		if program != whole {
 			return Outcome{Kind: Failed, Detail: program}, nil
 		}
@@ -56,10 +56,37 @@ func TestSolutionsAreNotAssembled(t *testing.T) {
 	}
 }
 
+// TestSurrogates: Python does not compile half of a surrogate pair, and says where it is.
+func TestSurrogates(t *testing.T) {
+	passes := executorFunc(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
+	plus := Problem{TaskID: "plus", Format: EvalPlus, Prompt: "é"}
+	var samples []Sample
+	var want []string
+	for _, tt := range []struct{ line, want string }{
+		{`{"task_id":"plus","completion":"😀\ud83d"}`, `failed: 'utf-8' codec can't encode character '\ud83d' in position 2: surrogates not allowed`},
+		{`{"task_id":"plus","solution":"ab\ud83d\ud800\ud800\udc00c\udfff"}`, "failed: 'utf-8' codec can't encode characters in position 2-3: surrogates not allowed"},
+		{`{"task_id":"plus","completion":"\ud83d\ude00"}`, "passed"},
+	} {
+		var s Sample
+		if err := s.UnmarshalJSON([]byte(tt.line)); err != nil {
+			t.Fatal(err)
+		}
+		samples, want = append(samples, s), append(want, tt.want)
+	}
+	for i, v := range collect(t, passes, []Problem{plus}, samples, 2) {
+		if v.Result != want[i] || v.Passed != (want[i] == "passed") {
+			t.Errorf("%q: %s, want %s", samples[i].Completion, v.Result, want[i])
+		}
+		if !v.Passed && (v.Base != v.Result || v.Plus != v.Result) {
+			t.Errorf("base %s and plus %s, want both as the result", v.Base, v.Plus)
+		}
+	}
+}
+
 // A wall-clock timeout counts only if it happens again, after the others and alone.
 func TestWallClockTimeoutsAreConfirmed(t *testing.T) {
 	var running, started atomic.Int32
-	exec := execute(func(_ context.Context, p Problem, program string) (Outcome, error) {
+	exec := executorFunc(func(_ context.Context, p Problem, program string) (Outcome, error) {
 		completion := strings.TrimPrefix(program, p.Prompt)
 		nth := started.Add(1)
 		others := running.Add(1) - 1
@@ -94,13 +121,13 @@ func TestWallClockTimeoutsAreConfirmed(t *testing.T) {
 }
 
 func TestJudgeErrors(t *testing.T) {
-	pass := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
-	never := execute(func(context.Context, Problem, string) (Outcome, error) {
+	pass := executorFunc(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
+	never := executorFunc(func(context.Context, Problem, string) (Outcome, error) {
 		t.Error("a program was run")
 		return Outcome{}, nil
 	})
 	broken := errors.New("broken")
-	fails := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{}, broken })
+	fails := executorFunc(func(context.Context, Problem, string) (Outcome, error) { return Outcome{}, broken })
 	good := []Sample{{TaskID: identity.TaskID}}
 	for _, tt := range []struct {
 		exec     Executor
@@ -125,7 +152,7 @@ func TestJudgeErrors(t *testing.T) {
 // Samples are judged while others are still being drawn, and an error of drawing
 // ends the judging.
 func TestJudgeWhileSampling(t *testing.T) {
-	pass := execute(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
+	pass := executorFunc(func(context.Context, Problem, string) (Outcome, error) { return Outcome{Kind: Passed}, nil })
 	verdicts := make(chan int)
 	broken := errors.New("no more samples")
 	drawn := func(yield func(Indexed, error) bool) {

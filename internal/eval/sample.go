@@ -6,11 +6,13 @@ package eval
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
+	"reflect"
 	"slices"
+	"strconv"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // A Sample is one drawn answer to a problem: HumanEval's own task_id and
@@ -30,7 +32,7 @@ type Sample struct {
 	ThinkFLOPs         float64
 	AnswerFLOPs        float64
 
-	Extra []Field // the other keys of the line, in their order
+	Extra []Field // the other keys of the line, in their order, and what other tools mean by keys of ours
 
 	// absent names the keys above which the line did not have. They are not
 	// written either, as long as their value is zero, and no mean counts them.
@@ -38,10 +40,7 @@ type Sample struct {
 }
 
 // A Field is a key of a JSON object and its value as it was written.
-type Field struct {
-	Key   string
-	Value json.RawMessage
-}
+type Field = jsontext.Field
 
 // A Verdict is a sample and what became of it.
 type Verdict struct {
@@ -70,58 +69,85 @@ func NewVerdict(s Sample, o Outcome) Verdict {
 
 // A binding ties a JSON key to the variable that holds its value.
 type binding struct {
-	key   string
-	value any // a pointer
+	key      string
+	value    any  // a pointer
+	metadata bool // another tool may have the key for something else
 }
 
 // A taskID is a string, or the whole number that MBPP's files have instead.
 type taskID string
 
+// UnmarshalJSON reads either (json.Unmarshaler).
 func (id *taskID) UnmarshalJSON(data []byte) error {
-	if json.Unmarshal(data, (*string)(id)) == nil {
-		return nil
+	if data[0] == '"' {
+		return jsontext.Unmarshal(data, (*string)(id))
 	}
-	if !wholeNumber.Match(data) {
+	var n uint64
+	if err := jsontext.Unmarshal(data, &n); err != nil {
 		return fmt.Errorf("found %s, expected a string or a whole number", OneLine(string(data)))
 	}
-	*id = taskID(data)
+	*id = taskID(strconv.FormatUint(n, 10))
 	return nil
 }
 
-var wholeNumber = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+// A program is text that may have halves of surrogate pairs: CPython refuses to run it, and
+// who reads the verdict is to see what it was.
+type program string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *program) UnmarshalJSON(data []byte) (err error) {
+	*(*string)(p), err = jsontext.Unquote(data)
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (p program) MarshalJSON() ([]byte, error) { return jsontext.Quote(string(p)), nil }
+
+// A solution is a program that may be missing.
+type solution struct{ text **string }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s solution) UnmarshalJSON(data []byte) error {
+	text, err := jsontext.Unquote(data)
+	*s.text = &text
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s solution) MarshalJSON() ([]byte, error) { return jsontext.Quote(**s.text), nil }
 
 func (s *Sample) bindings() []binding {
 	return []binding{
-		{"task_id", (*taskID)(&s.TaskID)},
-		{"completion", &s.Completion},
-		{"solution", &s.Solution},
-		{"seed", &s.Seed},
-		{"reasoning_positions", &s.ReasoningPositions},
-		{"answer_tokens", &s.AnswerTokens},
-		{"logp_thoughts", &s.LogPThoughts},
-		{"logp_text", &s.LogPText},
-		{"finished", &s.Finished},
-		{"think_seconds", &s.ThinkSeconds},
-		{"answer_seconds", &s.AnswerSeconds},
-		{"think_flops", &s.ThinkFLOPs},
-		{"answer_flops", &s.AnswerFLOPs},
+		{"task_id", (*taskID)(&s.TaskID), false},
+		{"completion", (*program)(&s.Completion), false},
+		{"solution", solution{&s.Solution}, false},
+		{"seed", &s.Seed, true},
+		{"reasoning_positions", &s.ReasoningPositions, true},
+		{"answer_tokens", &s.AnswerTokens, true},
+		{"logp_thoughts", &s.LogPThoughts, true},
+		{"logp_text", &s.LogPText, true},
+		{"finished", &s.Finished, true},
+		{"think_seconds", &s.ThinkSeconds, true},
+		{"answer_seconds", &s.AnswerSeconds, true},
+		{"think_flops", &s.ThinkFLOPs, true},
+		{"answer_flops", &s.AnswerFLOPs, true},
 	}
 }
 
 func (v *Verdict) bindings() []binding {
 	return append(v.Sample.bindings(),
-		binding{"passed", &v.Passed},
-		binding{"result", &v.Result},
-		binding{"seconds", &v.Seconds},
-		binding{"cpu_seconds", &v.CPUSeconds},
-		binding{"peak_memory_bytes", &v.PeakMemory},
-		binding{"base_result", &v.Base},
-		binding{"plus_result", &v.Plus},
-		binding{"in_process", &v.InProcess},
-		binding{"own_solution_result", &v.OwnSolution})
+		binding{"passed", &v.Passed, false},
+		binding{"result", &v.Result, false},
+		binding{"seconds", &v.Seconds, false},
+		binding{"cpu_seconds", &v.CPUSeconds, false},
+		binding{"peak_memory_bytes", &v.PeakMemory, false},
+		binding{"base_result", &v.Base, false},
+		binding{"plus_result", &v.Plus, false},
+		binding{"in_process", &v.InProcess, false},
+		binding{"own_solution_result", &v.OwnSolution, false})
 }
 
-// UnmarshalJSON reads a line of a samples file. Only task_id and either
+// UnmarshalJSON reads a line of a samples file, which is JSON as Python writes it. Only task_id and either
 // completion or solution are required.
 func (s *Sample) UnmarshalJSON(data []byte) error {
 	*s = Sample{}
@@ -147,11 +173,12 @@ func (v Verdict) MarshalJSON() ([]byte, error) { return v.encode(v.bindings()) }
 func (s *Sample) states(key string) bool { return !slices.Contains(s.absent, key) }
 
 // decode fills the bound variables from a JSON object; keys without a
-// variable become s.Extra. A null counts as no value, except for the
+// variable become s.Extra, and so does metadata of other tools that happens to have
+// the name of ours. A null counts as no value, except for the
 // likelihoods, where it says that there is none. Besides the required keys the
 // object must have an answer: completion or solution.
 func (s *Sample) decode(data []byte, known []binding, required ...string) error {
-	fields, err := objectFields(data)
+	fields, err := jsontext.Fields(data)
 	if err != nil {
 		return err
 	}
@@ -162,11 +189,22 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 			s.Extra = append(s.Extra, f)
 			continue
 		}
-		if err := f.into(known[i].value); err != nil {
-			return err
+		variable := known[i].value
+		if string(f.Value) == "null" {
+			likelihood, ok := variable.(**float64)
+			if stated[f.Key] = ok; ok {
+				*likelihood = nil
+			}
+			continue
 		}
-		_, nullable := known[i].value.(**float64)
-		stated[f.Key] = nullable || string(f.Value) != "null"
+		err := jsontext.Unmarshal(f.Value, variable)
+		if err != nil && !known[i].metadata {
+			return fmt.Errorf("key %q: %w", f.Key, err)
+		}
+		if stated[f.Key] = err == nil; err != nil {
+			reflect.ValueOf(variable).Elem().SetZero()
+			s.Extra = append(s.Extra, f)
+		}
 	}
 	for _, b := range known {
 		if !stated[b.key] && b.key != "solution" { // a nil Solution says so itself
@@ -199,7 +237,7 @@ func (s *Sample) encode(known []binding) ([]byte, error) {
 		if b.key == "solution" && s.Solution == nil {
 			continue
 		}
-		value, err := toJSON(b.value)
+		value, err := jsontext.Marshal(b.value)
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", b.key, err)
 		}
@@ -208,14 +246,10 @@ func (s *Sample) encode(known []binding) ([]byte, error) {
 		}
 	}
 	for _, f := range s.Extra {
-		if slices.ContainsFunc(known, func(b binding) bool { return b.key == f.Key }) {
+		if slices.ContainsFunc(known, func(b binding) bool { return b.key == f.Key && (!b.metadata || s.states(f.Key)) }) {
 			continue
 		}
-		key, err := toJSON(f.Key)
-		if err != nil {
-			return nil, err
-		}
-		put(key, f.Value)
+		put(jsontext.Quote(f.Key), jsontext.Compact(f.Value))
 	}
 	out.WriteByte('}')
 	return out.Bytes(), nil
@@ -223,51 +257,3 @@ func (s *Sample) encode(known []binding) ([]byte, error) {
 
 // zeroJSON are the zero values of all types a binding may have.
 var zeroJSON = []string{"0", `""`, "false", "null"}
-
-// into decodes the field's value into a variable.
-func (f Field) into(variable any) error {
-	err := json.Unmarshal(f.Value, variable)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("key %q: found a JSON %s, expected %s", f.Key, wrong.Value, wrong.Type)
-	}
-	if err != nil {
-		return fmt.Errorf("key %q: %w", f.Key, err)
-	}
-	return nil
-}
-
-// objectFields splits a JSON object into its fields, in order.
-func objectFields(data []byte) ([]Field, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	open, err := dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	if open != json.Delim('{') {
-		return nil, fmt.Errorf("found %s, expected a JSON object", OneLine(string(data)))
-	}
-	var fields []Field
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		f := Field{Key: key.(string)} // the decoder admits nothing else here
-		if err := dec.Decode(&f.Value); err != nil {
-			return nil, err
-		}
-		fields = append(fields, f)
-	}
-	return fields, nil
-}
-
-// toJSON is json.Marshal without the escapes for HTML.
-func toJSON(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}

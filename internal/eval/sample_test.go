@@ -5,12 +5,14 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // encode is JSON as files have it, without escapes for HTML.
 func encode(t *testing.T, v any) string {
 	t.Helper()
-	out, err := toJSON(v)
+	out, err := jsontext.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,7 @@ func TestSampleRoundTrip(t *testing.T) {
 	s := Sample{
 		TaskID: "t", Completion: "\tc", Seed: -1 << 63, ReasoningPositions: 4, AnswerTokens: 5, LogPThoughts: &thoughts,
 		Finished: true, ThinkSeconds: .125, AnswerSeconds: .25, ThinkFLOPs: 1e12, AnswerFLOPs: 2e12,
-		Extra: []Field{{"k", json.RawMessage(`[1]`)}},
+		Extra: []Field{{Key: "k", Value: json.RawMessage(`[1]`)}},
 	}
 	line := encode(t, s)
 	want := `{"task_id":"t","completion":"\tc","seed":-9223372036854775808,"reasoning_positions":4,"answer_tokens":5,` +
@@ -79,17 +81,45 @@ func TestBadSamples(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{`{"task_id":"a"}`, `key "completion" is missing (or "solution", a whole program)`},
 		{`{"task_id":"a","completion":null,"solution":null}`, `key "completion" is missing (or "solution", a whole program)`},
-		{`{"task_id":"a","solution":1}`, `key "solution": found a JSON number, expected string`},
+		{`{"task_id":"a","solution":1}`, `key "solution": found a number, expected a string`},
 		{`{"completion":"a"}`, `key "task_id" is missing`},
 		{`{"task_id":3.5,"completion":"a"}`, `key "task_id": found 3.5, expected a string or a whole number`},
 		{`{"task_id":["a"],"completion":"a"}`, `key "task_id": found ["a"], expected a string or a whole number`},
-		{`{"task_id":"a","completion":"a","seed":"x"}`, `key "seed": found a JSON string, expected int64`},
-		{`[1]`, `found [1], expected a JSON object`},
+		{`{"task_id":"\ud800","completion":"a"}`, `key "task_id": found \ud800, half of a surrogate pair, which is no character`},
+		{`{"task_id":"a","completion":["a"]}`, `key "completion": found an array, expected a string`},
+		{`[1]`, `found an array, expected an object`},
 	} {
 		var s Sample
 		err := json.Unmarshal([]byte(tt.line), &s)
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("%s: got error %v, want %s", tt.line, err, tt.want)
+		}
+	}
+}
+
+// TestMetadataOfOthers: what other tools write under any key is no error, and is kept.
+func TestMetadataOfOthers(t *testing.T) {
+	for _, tt := range []struct{ line, want string }{
+		{`{"task_id":"a","completion":"b","seed":1.0,"answer_tokens":12.0}`, `{"task_id":"a","completion":"b","seed":1,"answer_tokens":12}`},
+		{`{"seed":"abc","task_id":"a","completion":"b"}`, `{"task_id":"a","completion":"b","seed":"abc"}`},
+		{`{"task_id":"a","completion":"b","seed":18446744073709551615,"finished":"stop"}`, `{"task_id":"a","completion":"b","seed":18446744073709551615,"finished":"stop"}`},
+		{`{"task_id":"a","completion":"b","logp_text":-Infinity,"score":NaN, "all": [ Infinity, 1.0 ]}`, `{"task_id":"a","completion":"b","logp_text":-Infinity,"score":NaN,"all":[Infinity,1.0]}`},
+		{`{"task_id":"a","completion":"b","seed":7,"seed":null,"think_flops":1e999}`, `{"task_id":"a","completion":"b","seed":7,"think_flops":1e999}`},
+		{`{"task_id":7.0,"completion":"\ud83d\ud83d\ude00","x":"\udfff"}`, `{"task_id":"7","completion":"\ud83d😀","x":"\udfff"}`},
+		{`{"task_id":"a","solution":"\uD800<"}`, `{"task_id":"a","solution":"\ud800<"}`},
+	} {
+		var s Sample
+		if err := s.UnmarshalJSON([]byte(tt.line)); err != nil {
+			t.Fatalf("%s: %v", tt.line, err)
+		}
+		if got := encode(t, s); got != tt.want {
+			t.Errorf("%s:\n got %s\nwant %s", tt.line, got, tt.want)
+		}
+		want := strings.TrimSuffix(tt.want, "}")
+		got := encode(t, NewVerdict(s, Outcome{Kind: Passed}))
+		var back Verdict
+		if err := back.UnmarshalJSON([]byte(got)); err != nil || encode(t, back) != got || !strings.Contains(got, `"passed":true`) {
+			t.Errorf("%s: the verdict %s came back as %s (%v), want %s...", tt.line, got, encode(t, back), err, want)
 		}
 	}
 }

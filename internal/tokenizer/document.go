@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // A document is a tokenizer.json. Its fields stand in the order in which Hugging Face's library writes them, so that a
@@ -133,7 +135,11 @@ func Load(path string) (*Tokenizer, error) {
 
 // Parse is Load for the content of a tokenizer.json.
 func Parse(data []byte) (*Tokenizer, error) {
+	data = bytes.TrimPrefix(data, jsontext.BOM)
 	if err := checkUTF8(data); err != nil {
+		return nil, err
+	}
+	if err := jsontext.Check(data); err != nil {
 		return nil, err
 	}
 	var doc document

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // An architecture is a kind of language model as Hugging Face's transformers has it: what
@@ -99,12 +101,12 @@ var harmless = []string{
 // setting that changes the mathematics and is not implemented here is an error, and
 // so is a key that is not known, unless it is null or false: who knows what it does?
 func ParseConfig(data []byte) (Config, error) {
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(data, &keys); err != nil {
-		return Config{}, fmt.Errorf("invalid JSON: %w", err)
+	keys, err := jsontext.Object(data)
+	if err != nil {
+		return Config{}, err
 	}
 	var kind string
-	if json.Unmarshal(keys["model_type"], &kind) != nil || kind == "" || architectures[kind] == nil {
+	if jsontext.Unmarshal(keys["model_type"], &kind) != nil || kind == "" || architectures[kind] == nil {
 		found := compact(keys["model_type"])
 		if found == "" {
 			found = "missing"
@@ -138,7 +140,7 @@ func (f *architecture) readKeys(r *reading, keys map[string]json.RawMessage) err
 		}
 		switch {
 		case field != nil:
-			if value == "null" && !slices.Contains(f.nullable, key) || json.Unmarshal(keys[key], field) != nil {
+			if value == "null" && !slices.Contains(f.nullable, key) || jsontext.Unmarshal(keys[key], field) != nil {
 				return fmt.Errorf("%s is %.60s; expected %s", key, value, expected(field))
 			}
 		case isSetting:
@@ -194,13 +196,7 @@ func (r *reading) checkWindow() error {
 func escaped(key string) string { return strings.Trim(strconv.Quote(key), `"`) }
 
 // compact is JSON without white space, "" for none.
-func compact(raw json.RawMessage) string {
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return ""
-	}
-	return b.String()
-}
+func compact(raw json.RawMessage) string { return string(jsontext.Compact(raw)) }
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || compact(raw) == "null" }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/tensor"
 )
 
@@ -149,17 +150,17 @@ func (c *Config) parseRope(keys map[string]json.RawMessage) error {
 		if len(r.keys) > 0 || isNull(keys[place]) {
 			continue
 		}
-		if r.place = place; json.Unmarshal(keys[place], &r.keys) != nil {
+		if r.place = place; jsontext.Unmarshal(keys[place], &r.keys) != nil {
 			return fmt.Errorf("%s is %.60s; expected an object", place, compact(keys[place]))
 		}
 	}
 	if _, ok := r.keys["rope_theta"]; ok {
 		c.Theta = r.number("rope_theta", 0)
-	} else if raw, ok := keys["rope_theta"]; ok && json.Unmarshal(raw, &c.Theta) != nil || ok && isNull(raw) {
+	} else if raw, ok := keys["rope_theta"]; ok && jsontext.Unmarshal(raw, &c.Theta) != nil || ok && isNull(raw) {
 		return fmt.Errorf("rope_theta is %.60s; expected a number", compact(raw))
 	}
 	original := 0
-	if raw := keys["original_max_position_embeddings"]; !isNull(raw) && json.Unmarshal(raw, &original) != nil {
+	if raw := keys["original_max_position_embeddings"]; !isNull(raw) && jsontext.Unmarshal(raw, &original) != nil {
 		return fmt.Errorf("original_max_position_embeddings is %.60s; expected a whole number", compact(raw))
 	}
 	if partial := r.number("partial_rotary_factor", 1); partial != 1 && r.err == nil {
@@ -254,7 +255,7 @@ func (r *ropeReader) get(name string, to any, want string) bool {
 	if isNull(r.keys[name]) {
 		return false
 	}
-	if json.Unmarshal(r.keys[name], to) != nil {
+	if jsontext.Unmarshal(r.keys[name], to) != nil {
 		r.fail(name, want)
 		return false
 	}

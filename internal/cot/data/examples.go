@@ -2,28 +2,65 @@ package data
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cot"
 	"nfcot/internal/tokenizer"
 )
 
-// ReadExamples reads a file of examples, compressed or not, and checks what training needs.
+// ReadExamples reads a file of examples, as ckpt.Records does, and checks what training needs.
 func ReadExamples(path string) ([]cot.Example, error) {
-	examples, err := ckpt.ReadAllJSONL[cot.Example](path)
-	if err != nil {
-		return nil, err
-	}
-	for i, ex := range examples {
-		if ex.Prompt == "" || ex.Answer == "" {
-			return nil, fmt.Errorf("%s: example %d has no prompt or no answer; expected {\"task_id\", \"prompt\", \"cot\", \"answer\"}", path, i+1)
+	var examples []cot.Example
+	for r, err := range ckpt.Records(path) {
+		var ex cot.Example
+		if err == nil {
+			ex, err = exampleOf(r)
 		}
+		if err != nil {
+			return nil, err
+		}
+		examples = append(examples, ex)
+	}
+	if examples == nil {
+		return nil, fmt.Errorf("%s: %w", path, ckpt.ErrEmpty)
 	}
 	return examples, nil
+}
+
+// exampleOf is the example of a record. What is not needed to learn from it may be of any
+// kind: it then is another tool's, and counts as missing.
+func exampleOf(r ckpt.Record) (ex cot.Example, err error) {
+	fields, err := jsontext.Object(r.Text)
+	if err != nil {
+		return ex, fmt.Errorf("%s: %w", r.Where, err)
+	}
+	for _, key := range []struct {
+		name  string
+		value *string
+	}{{"prompt", &ex.Prompt}, {"cot", &ex.CoT}, {"answer", &ex.Answer}} {
+		if text, ok := fields[key.name]; ok {
+			if err := jsontext.Unmarshal(text, key.value); err != nil {
+				return ex, fmt.Errorf("%s: key %q: %w", r.Where, key.name, err)
+			}
+		}
+	}
+	if ex.Prompt == "" || ex.Answer == "" {
+		return ex, fmt.Errorf("%s: the example has no prompt or no answer; expected {\"task_id\", \"prompt\", \"cot\", \"answer\"}", r.Where)
+	}
+	for name, value := range map[string]*string{"task_id": &ex.TaskID, "entry_point": &ex.EntryPoint, "test": &ex.Test} {
+		if jsontext.Unmarshal(fields[name], value) != nil {
+			*value = ""
+		}
+	}
+	if n := uint64(0); ex.TaskID == "" && jsontext.Unmarshal(fields["task_id"], &n) == nil && n > 0 {
+		ex.TaskID = strconv.FormatUint(n, 10)
+	}
+	return ex, nil
 }
 
 // TrainTokenizer learns a vocabulary of at most so many tokens from the texts of files, whose
@@ -43,35 +80,67 @@ func TrainTokenizer(paths []string, vocabSize int, lines func(path string) iter.
 }
 
 // Texts yields the texts of a file, whose path errors name, out of its lines: of a file of
-// examples (JSON lines with a prompt) prompt, chain and answer; of any other file its
-// lines. The first line says which of the two a file is.
+// examples (JSON with prompts, as ckpt.Records reads it) prompt, chain and answer; of any
+// other file its lines. The first line that is not blank says which of the two a file is.
 func Texts(path string, lines iter.Seq2[string, error]) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		n, examples := 0, false
-		for line, err := range lines {
+		next, stop := iter.Pull2(lines)
+		defer stop()
+		var head []string // up to the first line that is not blank
+		line, err, more := next()
+		for ; more && err == nil && isBlank(line, len(head)); line, err, more = next() {
+			head = append(head, line)
+		}
+		all := func(yield func(string, error) bool) {
+			for _, blank := range head {
+				if !yield(blank, nil) {
+					return
+				}
+			}
+			for ; more && yield(line, err) && err == nil; line, err, more = next() {
+			}
+		}
+		if err != nil || !holdsExamples(line) {
+			for line, err := range all {
+				if !yield(line+"\n", err) {
+					return
+				}
+			}
+			return
+		}
+		for r, err := range ckpt.RecordsIn(path, all) {
+			var ex cot.Example
+			if err == nil {
+				ex, err = exampleOf(r)
+			}
 			if err != nil {
 				yield("", err)
 				return
 			}
-			n++
-			var ex cot.Example
-			invalid := json.Unmarshal([]byte(line), &ex)
-			if n == 1 {
-				examples = strings.HasPrefix(line, "{") && invalid == nil && ex.Prompt != ""
-			}
-			switch {
-			case !examples:
-				if !yield(line+"\n", nil) {
-					return
-				}
-			case invalid != nil:
-				yield("", fmt.Errorf("%s:%d: invalid JSON (%w); expected an example, as on the lines before", path, n, invalid))
+			if !yield(ex.Prompt, nil) || !yield(ex.CoT+"\n", nil) || !yield(ex.Answer, nil) {
 				return
-			default:
-				if !yield(ex.Prompt, nil) || !yield(ex.CoT+"\n", nil) || !yield(ex.Answer, nil) {
-					return
-				}
 			}
 		}
 	}
+}
+
+// isBlank says whether line i of a file, counted from 0, has nothing in it.
+func isBlank(line string, i int) bool {
+	if i == 0 {
+		line = strings.TrimPrefix(line, string(jsontext.BOM))
+	}
+	return strings.TrimSpace(line) == ""
+}
+
+// holdsExamples says whether a file whose first line is this one holds examples: the line
+// is one of them, or begins an array of objects.
+func holdsExamples(line string) bool {
+	line = strings.TrimSpace(strings.TrimPrefix(line, string(jsontext.BOM)))
+	if rest, ok := strings.CutPrefix(line, "["); ok {
+		rest = strings.TrimSpace(rest)
+		return rest == "" || rest[0] == '{'
+	}
+	fields, err := jsontext.Object([]byte(line))
+	prompt := ""
+	return err == nil && jsontext.Unmarshal(fields["prompt"], &prompt) == nil && prompt != ""
 }

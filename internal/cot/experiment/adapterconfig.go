@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"nfcot/internal/ckpt/jsontext"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func readAdapterSettings(dir string) (*adapterSettings, error) {
 // error, unless it is null or false.
 func parseAdapterSettings(text []byte) (*adapterSettings, error) {
 	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(text, &keys); err != nil {
+	if err := jsontext.Unmarshal(text, &keys); err != nil {
 		return nil, fmt.Errorf("invalid JSON: %w", err)
 	}
 	c := &adapterSettings{rank: 8, alpha: 8, initial: true} // what PEFT assumes of keys that are missing

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"nfcot/internal/ckpt/gguf"
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tokenizer/chat"
@@ -112,7 +113,7 @@ func readObject(path string) (object map[string]json.RawMessage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(text, &object); err != nil || object == nil {
+	if err := jsontext.Unmarshal(text, &object); err != nil || object == nil {
 		return nil, fmt.Errorf("%s: found %.40q; expected a JSON object", path, text)
 	}
 	return object, nil

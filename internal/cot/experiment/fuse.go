@@ -12,6 +12,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/ckpt/gguf"
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/transformer"
@@ -133,7 +134,7 @@ func (r *Run) writeConfig(model, out string) error {
 		}
 	}
 	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(text, &keys); err != nil {
+	if err := jsontext.Unmarshal(text, &keys); err != nil {
 		return fmt.Errorf("%s: %w", model, err)
 	}
 	if gguf.IsFile(model) {

@@ -11,6 +11,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/ckpt/gguf"
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/tensor"
@@ -214,14 +215,14 @@ func endTokens(dir string, vocab int) ([]int, error) {
 		var c struct {
 			EOS json.RawMessage `json:"eos_token_id"` // a number or several
 		}
-		if err := json.Unmarshal(text, &c); err != nil {
-			return nil, fmt.Errorf("%s: invalid JSON: %w", path, err)
+		if err := jsontext.Unmarshal(text, &c); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		if len(c.EOS) == 0 || string(c.EOS) == "null" {
 			continue
 		}
 		ends := make([]int, 1)
-		if json.Unmarshal(c.EOS, &ends[0]) != nil && json.Unmarshal(c.EOS, &ends) != nil {
+		if jsontext.Unmarshal(c.EOS, &ends[0]) != nil && jsontext.Unmarshal(c.EOS, &ends) != nil {
 			return nil, fmt.Errorf("%s: eos_token_id is %.40s; expected a token id or a list of them", path, c.EOS)
 		}
 		for _, id := range ends {

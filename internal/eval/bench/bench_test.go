@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/eval"
 	"nfcot/internal/shared"
 )
@@ -59,7 +60,7 @@ func TestPublishedSets(t *testing.T) {
 			t.Errorf("%s: name %q, default recipe %q; want %q", tt.name, b.Name, b.DefaultRecipe, tt.recipe)
 		}
 		for _, p := range b.Problems {
-			if p.Format != tt.format || !json.Valid(finite(p.Raw)) || bytes.ContainsAny(p.Raw, "\r\n") {
+			if p.Format != tt.format || !valid(p.Raw) || bytes.ContainsAny(p.Raw, "\r\n") {
 				t.Errorf("%s: %s has format %q and %d bytes of JSON", tt.name, p.TaskID, p.Format, len(p.Raw))
 			}
 			if p.Format == eval.HumanEval && (p.EntryPoint == "" || !strings.Contains(p.Test, "def check(")) {
@@ -73,6 +74,12 @@ func TestPublishedSets(t *testing.T) {
 	if len(Names()) != 10 || strings.Count(Help(), "\n") != 10 {
 		t.Errorf("%d names, and help\n%s", len(Names()), Help())
 	}
+}
+
+// valid says whether JSON is what Python reads.
+func valid(text json.RawMessage) bool {
+	_, err := jsontext.Fields(text)
+	return err == nil
 }
 
 // lines are the lines of a file of real data.
@@ -119,14 +126,27 @@ func TestRawIsTheLine(t *testing.T) {
 // TestArrayKeepsItsElements reads an array over several lines. Its numbers and
 // strings stay as they are.
 func TestArrayKeepsItsElements(t *testing.T) {
-	text := "\n [ {\"task_id\":  7,\r\n\t\"text\":\"\\ud800 <\",\"code\":\"\",\n\"n\": [1e999, -Infinity,NaN], \"test_list\":[\"a\"]},\n\n{\"task_id\":\"b\",\"text\":\"\",\"code\":\"\",\"test_list\":[\"a\"]}]\n"
+	text := "\n [ {\"task_id\":  7,\r\n\t\"text\":\"\\u0041 <\",\"code\":\"\",\n\"n\": [1e999, -Infinity,NaN,\"\\ud800\"], \"test_list\":[\"a\"]},\n\n{\"task_id\":\"b\",\"text\":\"\",\"code\":\"\",\"test_list\":[\"a\"]}]\n"
 	b, err := Load(file(t, text), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"task_id":  7,  ` + "\t" + `"text":"\ud800 <","code":"", "n": [1e999, -Infinity,NaN], "test_list":["a"]}`
+	want := `{"task_id":  7,  ` + "\t" + `"text":"\u0041 <","code":"", "n": [1e999, -Infinity,NaN,"\ud800"], "test_list":["a"]}`
 	if len(b.Problems) != 2 || string(b.Problems[0].Raw) != want || b.Problems[0].TaskID != "7" {
 		t.Errorf("found %d problems, the first %s of\n%s\nwant\n%s", len(b.Problems), b.Problems[0].TaskID, b.Problems[0].Raw, want)
+	}
+}
+
+// TestPythonsJSON reads problems as Python's tools write them.
+func TestPythonsJSON(t *testing.T) {
+	for _, text := range []string{
+		"\ufeff" + `{"task_id":7.0,"text":"t","code":"c","test_list":["a"],"score":NaN,"half":"\ud800"}`,
+		"\ufeff\n\n" + `[{"task_id":7,"text":"t","code":"c","test_list":["a"],"score":-Infinity}]`,
+	} {
+		b, err := Load(file(t, text), "")
+		if err != nil || len(b.Problems) != 1 || b.Problems[0].TaskID != "7" {
+			t.Errorf("%s: %+v, %v", text, b, err)
+		}
 	}
 }
 
@@ -251,6 +271,10 @@ func TestBadFiles(t *testing.T) {
 		{"[" + strings.TrimSpace(he), "P: the array that begins in line 1: "},
 		{"\n[" + strings.TrimSpace(he) + "]\n3", "P: the array that begins in line 2: found more after the array"},
 		{"{\"task_id\":\"\xff\",\"prompt\":\"\"}", "P:1: is not valid UTF-8"},
+		{`{"task_id":"a","prompt":"\udc00"}`, `P:1: key "prompt": found \udc00, half of a surrogate pair`},
+		{`{"task_id":1,"text":"t","code":"c","test_list":["a","\ud83d"]}`, `P:1: key "test_list": found \ud83d, half of a surrogate pair`},
+		{`{"question_content":"\ud800","question_id":"a","starter_code":"","public_test_cases":"","private_test_cases":"","metadata":""}`, `P:1: key "question_content": found \ud800`},
+		{"\xff\xfe{\x00", "P: is UTF-16"},
 	} {
 		path := file(t, tt.text)
 		_, err := Load(path, "")
@@ -283,7 +307,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, p := range b.Problems {
-			if p.TaskID == "" || p.Format != b.Problems[0].Format && b.kind != textAndTests || !json.Valid(finite(p.Raw)) {
+			if p.TaskID == "" || p.Format != b.Problems[0].Format && b.kind != textAndTests || !valid(p.Raw) {
 				t.Errorf("%q: a problem named %q, of format %q", p.Raw, p.TaskID, p.Format)
 			}
 			for _, name := range b.RecipeNames() {

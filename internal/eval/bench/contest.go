@@ -13,8 +13,13 @@ import (
 // A contestQuestion is what a prompt shows of a problem. Problems with code to
 // start from want a method, the others a program that reads standard input.
 type contestQuestion struct {
-	Content string `json:"question_content"`
-	Starter string `json:"starter_code"`
+	Content, Starter string
+}
+
+// questionOf is that of a problem.
+func questionOf(p eval.Problem) (q contestQuestion) {
+	decode(p, map[string]any{"question_content": &q.Content, "starter_code": &q.Starter})
+	return q
 }
 
 // The solved examples, for programs and for methods.
@@ -31,8 +36,7 @@ var (
 
 // contestPrompt shows a solved example of the same sort and then asks.
 func contestPrompt(p eval.Problem) string {
-	var q contestQuestion
-	decode(p, &q)
+	q := questionOf(p)
 	example, answer := exampleProgram, exampleProgramAnswer
 	if q.Starter != "" {
 		example, answer = exampleMethod, exampleMethodAnswer
@@ -52,8 +56,7 @@ func (q contestQuestion) ask() string {
 
 // instruction asks a model that follows instructions for a program between code fences.
 func instruction(p eval.Problem) string {
-	var q contestQuestion
-	decode(p, &q)
+	q := questionOf(p)
 	format, start := "Write a program that reads its input from standard input and prints its answer. Put all of it between code fences like these.", "# the program"
 	if q.Starter != "" {
 		format, start = "Complete the code below. Put all of it between code fences like these.", q.Starter

@@ -3,21 +3,17 @@ package bench
 // This file tells the benchmarks' formats by their keys, and reads problems.
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/eval"
 )
 
@@ -58,27 +54,27 @@ func read(name string, files ...string) (*Benchmark, error) {
 	var l layout
 	seen := map[string]string{} // where a task was
 	for _, file := range files {
-		for r, err := range records(file) {
+		for r, err := range ckpt.Records(file) {
 			if err != nil {
 				return nil, err
 			}
 			f, err := fieldsOf(r)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", r.where, err)
+				return nil, fmt.Errorf("%s: %w", r.Where, err)
 			}
 			if l.name == "" {
 				if l, err = layoutOf(f.values); err != nil {
-					return nil, fmt.Errorf("%s: %w", r.where, err)
+					return nil, fmt.Errorf("%s: %w", r.Where, err)
 				}
 			}
 			p, err := l.problem(f)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", r.where, err)
+				return nil, fmt.Errorf("%s: %w", r.Where, err)
 			}
 			if first, ok := seen[p.TaskID]; ok {
-				return nil, fmt.Errorf("%s: task %q was in %s already", r.where, p.TaskID, first)
+				return nil, fmt.Errorf("%s: task %q was in %s already", r.Where, p.TaskID, first)
 			}
-			seen[p.TaskID] = r.where
+			seen[p.TaskID] = r.Where
 			b.Problems = append(b.Problems, p)
 		}
 		if len(b.Problems) == 0 {
@@ -111,8 +107,8 @@ func kindOf(p eval.Problem) kind {
 }
 
 func hasKey(object json.RawMessage, key string) bool {
-	var values map[string]json.RawMessage
-	return unmarshal(object, &values) == nil && values[key] != nil
+	values, err := jsontext.Object(object)
+	return err == nil && values[key] != nil
 }
 
 func layoutOf(values map[string]json.RawMessage) (layout, error) {
@@ -160,9 +156,11 @@ func evalPlus(f *fields) eval.Problem {
 }
 
 func liveCodeBench(f *fields) eval.Problem {
-	for _, key := range []string{"question_content", "starter_code", "public_test_cases", "private_test_cases", "metadata"} {
+	for _, key := range []string{"public_test_cases", "private_test_cases", "metadata"} {
 		f.is(key, `"`, "a string")
 	}
+	f.text("question_content")
+	f.text("starter_code")
 	return eval.Problem{Format: eval.LiveCodeBench, TaskID: f.name("question_id")}
 }
 
@@ -175,6 +173,7 @@ func mbpp(f *fields) eval.Problem {
 	if _, ok := f.values["prompt"]; !ok {
 		text = f.text("text")
 	}
+	f.optional("text")
 	tests := f.texts("test_list")
 	if f.err == nil && len(tests) == 0 {
 		f.err = errors.New(`key "test_list": found an empty array, expected asserts`)
@@ -216,27 +215,15 @@ type fields struct {
 	err    error
 }
 
-func fieldsOf(r record) (*fields, error) {
-	if !utf8.Valid(r.raw) {
-		return nil, errors.New("is not valid UTF-8")
-	}
-	f := &fields{raw: r.raw}
-	if err := unmarshal(r.raw, &f.values); err != nil {
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, fmt.Errorf("invalid JSON: %w (at byte %d)", err, syntax.Offset)
-		}
-		return nil, fmt.Errorf("found %s, expected an object", jsonKind(r.raw))
-	}
-	if f.values == nil {
-		return nil, errors.New("found null, expected an object")
-	}
-	return f, nil
+func fieldsOf(r ckpt.Record) (*fields, error) {
+	values, err := jsontext.Object(r.Text)
+	return &fields{raw: r.Text, values: values}, err
 }
 
 // is checks the first character of a value, which tells its type.
 func (f *fields) is(key, first, expected string) {
 	if v := f.values[key]; f.err == nil && !strings.Contains(first, string(v[0])) {
-		f.err = fmt.Errorf("key %q: found %s, expected %s", key, jsonKind(v), expected)
+		f.err = fmt.Errorf("key %q: found %s, expected %s", key, jsontext.Kind(v), expected)
 	}
 }
 
@@ -247,8 +234,10 @@ func (f *fields) into(key string, v any, expected string) {
 	case f.err != nil:
 	case !ok:
 		f.err = fmt.Errorf("key %q is missing, expected %s", key, expected)
-	case json.Unmarshal(value, v) != nil || value[0] == 'n':
-		f.err = fmt.Errorf("key %q: found %s, expected %s", key, jsonKind(value), expected)
+	case jsontext.Lone(value) != "":
+		f.err = fmt.Errorf("key %q: %w", key, jsontext.Check(value))
+	case jsontext.Unmarshal(value, v) != nil || value[0] == 'n':
+		f.err = fmt.Errorf("key %q: found %s, expected %s", key, jsontext.Kind(value), expected)
 	}
 }
 
@@ -274,131 +263,10 @@ func (f *fields) texts(key string) []string {
 
 // name is a string, or a number that serves as a name.
 func (f *fields) name(key string) string {
-	if v := f.values[key]; v[0] >= '0' && v[0] <= '9' && !bytes.ContainsAny(v, ".eE") {
-		return string(v)
+	if n := uint64(0); jsontext.Unmarshal(f.values[key], &n) == nil && f.values[key][0] != 'n' {
+		return strconv.FormatUint(n, 10)
 	}
 	var s string
 	f.into(key, &s, "a string or a whole number")
 	return s
-}
-
-// jsonKind is what a JSON value is.
-func jsonKind(v json.RawMessage) string {
-	switch v[0] {
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return "null"
-	}
-	return "a number"
-}
-
-// unmarshal is json.Unmarshal of what Python calls JSON.
-func unmarshal(text []byte, into any) error { return json.Unmarshal(finite(text), into) }
-
-// infinities are what Python writes into JSON beside numbers: as values, never
-// within anything but strings.
-var infinities = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|NaN|Infinity`)
-
-// finite puts 0 and spaces in the place of every NaN and Infinity, of which
-// EvalPlus's inputs have some, and moves nothing.
-func finite(text []byte) []byte {
-	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
-		return text
-	}
-	return infinities.ReplaceAllFunc(text, func(found []byte) []byte {
-		if found[0] == '"' {
-			return found
-		}
-		return append([]byte("0"), bytes.Repeat([]byte(" "), len(found)-1)...)
-	})
-}
-
-// A record is a JSON value of a file and where it stands.
-type record struct {
-	where string // file:line, or the number of an array's element
-	raw   json.RawMessage
-}
-
-// records reads a file ("-": standard input; compressed or not) of JSON lines,
-// or of one array as MBPP's sanitized file is. Lines are kept byte for byte;
-// elements of an array have spaces for line breaks.
-func records(file string) iter.Seq2[record, error] {
-	return func(yield func(record, error) bool) {
-		in, err := ckpt.OpenText(file)
-		if err != nil {
-			yield(record{}, err)
-			return
-		}
-		defer in.Close()
-		name := file
-		if file == ckpt.Stdin {
-			name = "standard input"
-		}
-		r := bufio.NewReaderSize(in, 1<<16)
-		first := true // line that is not blank
-		for number := 1; ; number++ {
-			line, err := r.ReadBytes('\n')
-			if err != nil && err != io.EOF {
-				yield(record{}, fmt.Errorf("%w (in line %d)", err, number))
-				return
-			}
-			text := bytes.TrimSpace(line)
-			if first && len(text) > 0 && text[0] == '[' {
-				elements(name, number, io.MultiReader(bytes.NewReader(line), r), yield)
-				return
-			}
-			if len(text) > 0 && !yield(record{fmt.Sprintf("%s:%d", name, number), text}, nil) || err == io.EOF {
-				return
-			}
-			first = first && len(text) == 0
-		}
-	}
-}
-
-// elements reads the elements of an array, which begins at a line.
-func elements(name string, line int, in io.Reader, yield func(record, error) bool) {
-	fail := func(err error) {
-		yield(record{}, fmt.Errorf("%s: the array that begins in line %d: %w", name, line, err))
-	}
-	text, err := io.ReadAll(in)
-	if err != nil {
-		fail(err)
-		return
-	}
-	d := json.NewDecoder(bytes.NewReader(finite(text)))
-	_, err = d.Token() // the bracket
-	for number := 1; err == nil && d.More(); number++ {
-		var element json.RawMessage
-		if err = d.Decode(&element); err != nil {
-			break
-		}
-		end := d.InputOffset()
-		raw := text[end-int64(len(element)) : end]
-		for i, c := range raw {
-			if c == '\n' || c == '\r' { // never within a string
-				raw[i] = ' '
-			}
-		}
-		if !yield(record{fmt.Sprintf("%s: element %d of the array", name, number), raw}, nil) {
-			return
-		}
-	}
-	if err == nil {
-		_, err = d.Token() // the bracket
-	}
-	if err == nil {
-		if _, more := d.Token(); more != io.EOF {
-			err = errors.New("found more after the array, expected the end of the file")
-		}
-	}
-	if err != nil {
-		fail(err)
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode"
 
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/eval"
 )
 
@@ -296,19 +297,23 @@ func bindShots(r *Recipe, b *Benchmark, _ Sanitizer) error {
 
 // question asks for a task of MBPP in the words of its paper, with three tests.
 func question(p eval.Problem) string {
-	var task struct {
-		Text, Prompt string
-		Tests        []string `json:"test_list"`
-	}
-	decode(p, &task)
-	return "You are an expert Python programmer, and here is your task: " + cmp.Or(task.Text, task.Prompt) +
-		" Your code should pass these tests:\n\n" + strings.Join(task.Tests[:min(3, len(task.Tests))], "\n") + "\n[BEGIN]\n"
+	var text, prompt string
+	var tests []string
+	decode(p, map[string]any{"text": &text, "prompt": &prompt, "test_list": &tests})
+	return "You are an expert Python programmer, and here is your task: " + cmp.Or(text, prompt) +
+		" Your code should pass these tests:\n\n" + strings.Join(tests[:min(3, len(tests))], "\n") + "\n[BEGIN]\n"
 }
 
-// decode reads what a recipe needs beyond a problem's fields. The types of these
-// keys were checked when the file was read.
-func decode(p eval.Problem, into any) {
-	if err := unmarshal(p.Raw, into); err != nil {
+// decode reads the keys that a recipe needs beyond a problem's fields, where they are. The
+// types of these keys were checked when the file was read.
+func decode(p eval.Problem, keys map[string]any) {
+	values, err := jsontext.Object(p.Raw)
+	for key, into := range keys {
+		if value, ok := values[key]; ok && err == nil {
+			err = jsontext.Unmarshal(value, into)
+		}
+	}
+	if err != nil {
 		panic(fmt.Sprintf("%s: %v", p.TaskID, err))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/eval"
 )
 
@@ -20,7 +21,7 @@ func recipe(t testing.TB, b *Benchmark, name string, sanitize Sanitizer) *Recipe
 // raw is what a benchmark's line says of some keys, read without the loader.
 func raw(t testing.TB, p eval.Problem, into any) {
 	t.Helper()
-	if err := unmarshal(p.Raw, into); err != nil {
+	if err := jsontext.Unmarshal(p.Raw, into); err != nil {
 		t.Fatal(err)
 	}
 }

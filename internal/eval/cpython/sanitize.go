@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+	"unicode/utf8"
 )
 
 // sanitizeTimeout bounds what the sanitiser takes on a machine that is busy.
@@ -15,8 +16,12 @@ const sanitizeTimeout = 10 * time.Minute
 // Sanitize cuts the program out of a model's answer as EvalPlus's sanitiser
 // does: imports, and the definitions that the function entryPoint needs (all if
 // it is empty). It parses with the Executor's CPython, in the sandbox. A text
-// that ends the parser's process, as a very deep one may, stays as it is.
+// that ends the parser's process, as a very deep one may, stays as it is, and so
+// does one that is no UTF-8.
 func (x *Executor) Sanitize(ctx context.Context, text, entryPoint string) (string, error) {
+	if !utf8.ValidString(text) {
+		return text, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, sanitizeTimeout)
 	defer cancel()
 	problem, err := json.Marshal(entryPoint)

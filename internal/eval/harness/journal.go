@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // A journal is the file of a plan that is being carried out: a line with the plan,
@@ -30,10 +31,52 @@ type journal[T any] struct {
 // entry is a line of a journal: the first one has the plan, the others a row or a
 // condition of the rows that follow.
 type entry[T any] struct {
-	Plan      json.RawMessage `json:"plan,omitempty"`
-	Condition string          `json:"condition,omitempty"`
-	Index     int             `json:"index"`
-	Row       *T              `json:"row,omitempty"`
+	Plan      json.RawMessage
+	Condition string
+	Index     int
+	Row       *T
+}
+
+// MarshalJSON writes the line: a row may be JSON that only Python writes.
+func (e entry[T]) MarshalJSON() ([]byte, error) {
+	line := []byte(`{`)
+	put := func(key string, value any) error {
+		text, err := jsontext.Marshal(value)
+		line = append(append(append(line, key...), text...), ',')
+		return err
+	}
+	var err error
+	if e.Plan != nil {
+		err = put(`"plan":`, e.Plan)
+	}
+	if e.Condition != "" {
+		err = errors.Join(err, put(`"condition":`, e.Condition))
+	}
+	err = errors.Join(err, put(`"index":`, e.Index))
+	if e.Row != nil {
+		err = errors.Join(err, put(`"row":`, e.Row))
+	}
+	line[len(line)-1] = '}'
+	return line, err
+}
+
+// UnmarshalJSON reads the line.
+func (e *entry[T]) UnmarshalJSON(line []byte) error {
+	fields, err := jsontext.Object(line)
+	if err != nil {
+		return err
+	}
+	e.Plan = fields["plan"]
+	if row, ok := fields["row"]; ok {
+		e.Row = new(T)
+		err = jsontext.Unmarshal(row, e.Row)
+	}
+	for key, value := range map[string]any{"condition": &e.Condition, "index": &e.Index} {
+		if text, ok := fields[key]; ok && err == nil {
+			err = jsontext.Unmarshal(text, value)
+		}
+	}
+	return err
 }
 
 // openJournal opens or creates the journal of a plan: everything that the rows
@@ -61,7 +104,7 @@ func openJournal[T any](path string, plan any, logf func(string, ...any)) (*jour
 	}
 	clear(j.rows)
 	j.conditions = nil
-	if err := errors.Join(os.Truncate(path, 0), log.Append(map[string]json.RawMessage{"plan": text})); err != nil {
+	if err := errors.Join(os.Truncate(path, 0), log.Append(entry[T]{Plan: text})); err != nil {
 		log.Close()
 		return nil, err
 	}

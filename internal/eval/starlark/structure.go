@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.starlark.net/resolve"
 	"go.starlark.net/syntax"
@@ -105,7 +106,7 @@ const maxParsed = 32 << 10
 
 // parseTree returns the tree of a program, nil if it is not in Starlark's grammar.
 func parseTree(program string) *tree {
-	if len(program) > maxParsed {
+	if len(program) > maxParsed || !utf8.ValidString(program) {
 		return nil
 	}
 	file, err := dialect.Parse(candidateFile, program, 0)

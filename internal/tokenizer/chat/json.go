@@ -10,28 +10,48 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
-// ParseJSON reads one JSON value and keeps the order of the keys of objects, as Python does.
+// ParseJSON reads one JSON value as Python does, and keeps the order of the keys of objects. Its errors say in which line
+// of the text they are.
 func ParseJSON(text []byte) (v Value, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if v, err = parseValue(d, 0); err != nil {
+	text = bytes.TrimPrefix(text, jsontext.BOM)
+	if err := jsontext.Check(text); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("found more after the end of the JSON value")
+	masked := jsontext.Mask(text)
+	d := &decoder{Decoder: json.NewDecoder(bytes.NewReader(masked)), text: text}
+	d.UseNumber()
+	if v, err = parseValue(d, 0); err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			err = errors.New("found more after the end of the JSON value")
+		}
+	}
+	if err != nil {
+		end := min(int(d.InputOffset()), len(text))
+		return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(text[:end], []byte("\n")), err)
 	}
 	return v, nil
 }
 
-func parseValue(d *json.Decoder, depth int) (Value, error) {
+// A decoder reads masked text.
+type decoder struct {
+	*json.Decoder
+	text []byte // as it was before
+}
+
+func parseValue(d *decoder, depth int) (Value, error) {
 	t, err := d.Token()
 	if err == io.EOF {
 		return nil, errors.New("the JSON value is cut off")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	if v, ok := jsontext.Constant(d.text[:d.InputOffset()]); ok {
+		return v, nil
 	}
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d levels", maxDepth)
@@ -57,7 +77,7 @@ func parseValue(d *json.Decoder, depth int) (Value, error) {
 	return t, nil
 }
 
-func parseObject(d *json.Decoder, depth int) (Value, error) {
+func parseObject(d *decoder, depth int) (Value, error) {
 	out := NewDict()
 	for d.More() {
 		key, err := d.Token()

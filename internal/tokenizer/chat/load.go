@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // Templates are those of a model: mostly one, "default"; some models have several, of which "tool_use" is for
@@ -106,8 +108,11 @@ func readObject(path string) (map[string]json.RawMessage, error) {
 	if err != nil || text == nil {
 		return nil, err
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(text, &object); err != nil {
+	object, err := jsontext.Object(text)
+	if err == nil {
+		err = jsontext.Check(text)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: want a JSON object: %w", path, err)
 	}
 	return object, nil
@@ -133,7 +138,7 @@ func (t *Templates) readConfig(path, dir string) error {
 		return nil
 	}
 	var one string
-	if json.Unmarshal(raw, &one) == nil {
+	if jsontext.Unmarshal(raw, &one) == nil {
 		t.Sources["default"] = one
 		return nil
 	}
@@ -141,7 +146,7 @@ func (t *Templates) readConfig(path, dir string) error {
 		Name     *string
 		Template *string
 	}
-	if json.Unmarshal(raw, &several) != nil {
+	if jsontext.Unmarshal(raw, &several) != nil {
 		return fmt.Errorf("%s: chat_template: want a string, or a list of objects with name and template", path)
 	}
 	for i, one := range several {
@@ -158,8 +163,8 @@ func (t *Templates) addSpecial(object map[string]json.RawMessage) {
 	for _, name := range specialNames {
 		var text *string
 		var token struct{ Content *string }
-		if json.Unmarshal(object[name], &text) != nil || text == nil {
-			if json.Unmarshal(object[name], &token) != nil {
+		if jsontext.Unmarshal(object[name], &text) != nil || text == nil {
+			if jsontext.Unmarshal(object[name], &token) != nil {
 				continue
 			}
 			text = token.Content
