@@ -20,6 +20,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/probe"
@@ -100,7 +101,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case interrupted(err):
 		return exitInterrupted
 	case errors.As(err, new(badInput)), errors.As(err, new(harness.InputError)), errors.As(err, new(generate.TooLong)), errors.As(err, new(probe.Unknown)),
-		errors.As(err, new(experiment.FolderError)):
+		errors.As(err, new(cot.NonFinite)), errors.As(err, new(experiment.FolderError)):
 		return exitBadInput
 	}
 	return exitFailed

@@ -90,7 +90,7 @@ func (e *env) runSample(o sampleOptions) error {
 		return e.printSamples(g, b.Problems, o.showThoughts)
 	}
 	lines, err := e.sampleLines(g, b.Problems, o.logProbs)
-	if err != nil {
+	if err != nil && (len(lines) == 0 || !errors.As(err, new(cot.NonFinite))) {
 		return err
 	}
 	if g.Recipe.Sampling != "" {
@@ -99,7 +99,7 @@ func (e *env) runSample(o sampleOptions) error {
 	if o.out == "" {
 		o.out = ckpt.Stdin
 	}
-	return e.writeLines(o.out, slices.Values(lines))
+	return errors.Join(err, e.writeLines(o.out, slices.Values(lines))) // a sample that failed is no reason to lose the others
 }
 
 // promptsOf is what to sample: the prompt given, or a conversation, or a benchmark's problems.
@@ -120,7 +120,8 @@ func (e *env) promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark,
 	return bench.Plain("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), err
 }
 
-// sampleLines draws samples with progress, as they go into samples.jsonl.
+// sampleLines draws samples with progress, as they go into samples.jsonl: those before an
+// error, too.
 func (e *env) sampleLines(g *generate.Generator, problems []eval.Problem, logProbs int) ([]any, error) {
 	o := g.Options()
 	o.LogProbs, o.TopLogProbs = logProbs >= 0, max(0, logProbs)
@@ -140,7 +141,7 @@ func (e *env) sampleLines(g *generate.Generator, problems []eval.Problem, logPro
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return lines, err
 	}
 	bar.End(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(len(lines))))
 	return lines, nil

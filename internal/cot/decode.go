@@ -1,6 +1,7 @@
 package cot
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -95,7 +96,7 @@ func (c *tokenBatch) step(last bool) {
 	c.logits = c.lm.Logits(c.tape, c.h)
 	kernel.Run(len(c.live), 8, c)
 	for i, s := range c.live {
-		if c.thinking[i] || s.Finished {
+		if c.thinking[i] || s.Finished || s.Err != nil {
 			continue
 		}
 		if c.options.OnToken != nil {
@@ -105,7 +106,7 @@ func (c *tokenBatch) step(last bool) {
 	}
 	c.still, c.caches, c.next = c.still[:0], c.caches[:0], c.next[:0]
 	for i, s := range c.live {
-		if !last && !s.Finished && !s.stopped && s.cache.Len() < c.lm.MaxTokens {
+		if !last && !s.Finished && !s.stopped && s.Err == nil && s.cache.Len() < c.lm.MaxTokens {
 			c.still, c.caches, c.next = append(c.still, s), append(c.caches, s.cache), append(c.next, c.tokens[i])
 		}
 	}
@@ -134,6 +135,12 @@ func (c *tokenBatch) Do(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		s := c.live[i]
 		c.thinking[i] = s.thinking
+		if found := noDistribution(c.logits.Row(i)); found != "" && s.Err == nil {
+			s.Err = NonFinite{fmt.Sprintf("logits of token %d", s.Drawn()+1), found}
+		}
+		if s.Err != nil {
+			continue
+		}
 		if c.soft != nil && s.thinking {
 			c.tokens[i] = c.soft.think(d, c.logits.Row(i), s, &c.options)
 		} else {

@@ -139,6 +139,9 @@ type Sample struct {
 	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
 	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn
 
+	// Err says why the sample could not be drawn to its end, as a NonFinite; nil if it was.
+	Err error
+
 	// TokenLogProbs are all tokens that were drawn, chain and EOS included, if Options.LogProbs
 	// is set. The sum of their log-probabilities is LogText.
 	TokenLogProbs []DrawnToken

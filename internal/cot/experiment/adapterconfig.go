@@ -1,7 +1,6 @@
 package experiment
 
 import (
-	"nfcot/internal/ckpt/jsontext"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/dlclark/regexp2/v2"
+
+	"nfcot/internal/ckpt/jsontext"
 )
 
 // What adapter_config.json of Hugging Face's PEFT says: which modules of a model are

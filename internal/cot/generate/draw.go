@@ -26,14 +26,12 @@ func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing [
 				first, some = append(first, begin), append(some, problems[i/g.N])
 			}
 		}
-		drawn := 0
-		err := g.Each(ctx, some, g.Options(), func(p eval.Problem, s cot.Sample) error {
-			i := first[drawn/g.N] + drawn%g.N
-			drawn++
+		err := g.each(ctx, some, g.Options(), func(p, number int, s cot.Sample) error {
+			i := first[p] + number
 			if !wanted[i] {
 				return nil
 			}
-			line, err := g.Line(p, s)
+			line, err := g.Line(some[p], s)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@
 package generate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -94,8 +95,14 @@ func (g *Generator) stopper() func(answer []int) bool {
 
 // Each draws the samples of problems in batches, and yields them problem by problem.
 // Replace of the options counts all problems. When ctx ends, so does it, with ctx's
-// error; samples of the batch under way are lost.
+// error; samples of the batch under way are lost. A sample that could not be drawn is an
+// error after its batch: all others of it are yielded.
 func (g *Generator) Each(ctx context.Context, problems []eval.Problem, o cot.Options, yield func(eval.Problem, cot.Sample) error) error {
+	return g.each(ctx, problems, o, func(p, _ int, s cot.Sample) error { return yield(problems[p], s) })
+}
+
+// each is Each with the numbers of the problem and of the sample among its N.
+func (g *Generator) each(ctx context.Context, problems []eval.Problem, o cot.Options, yield func(problem, number int, s cot.Sample) error) error {
 	prompts, err := g.Prompts(problems)
 	if err != nil {
 		return err
@@ -114,12 +121,20 @@ func (g *Generator) Each(ctx context.Context, problems []eval.Problem, o cot.Opt
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		var failed error
 		for i, samples := range batch {
-			for _, s := range samples {
-				if err := yield(problems[from+i], s); err != nil {
+			for j, s := range samples {
+				if s.Err != nil {
+					failed = cmp.Or(failed, fmt.Errorf("%s: %s, sample %d: %w", g.Run.Dir, problems[from+i].TaskID, j+1, s.Err))
+					continue
+				}
+				if err := yield(from+i, j, s); err != nil {
 					return err
 				}
 			}
+		}
+		if failed != nil {
+			return failed
 		}
 		from = to
 	}

@@ -7,8 +7,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"unicode/utf8"
 
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
@@ -70,15 +73,19 @@ func (t *trace) write() ([]eval.Field, error) {
 	return line, nil
 }
 
+// finishedKey is the key of a sample that is no part of the trace, and needed with it: at the
+// end of a line there is only that of another tool.
+const finishedKey = "finished"
+
 // read takes the trace from the end of a line.
 func (t *trace) read(line []eval.Field) error {
 	fields := t.fields()
 	for _, f := range line {
 		i := slices.IndexFunc(fields, func(known field) bool { return known.key == f.Key && !known.unread })
-		if i < 0 {
+		if i < 0 && f.Key != finishedKey {
 			continue
 		}
-		if err := json.Unmarshal(f.Value, fields[i].value); err != nil {
+		if i < 0 || jsontext.Unmarshal(f.Value, fields[i].value) != nil {
 			return fmt.Errorf("%s is %.40s; expected what nfcot sample writes", f.Key, f.Value)
 		}
 	}
@@ -97,15 +104,27 @@ type drawnToken struct {
 }
 
 type tokenLogProb struct {
-	ID      int     `json:"id"`
-	Token   string  `json:"token"` // as text; parts of characters are U+FFFD
-	Bytes   []int   `json:"bytes"`
-	LogProb float64 `json:"logprob"` // nats
+	ID      int    `json:"id"`
+	Token   string `json:"token"` // as text; parts of characters are U+FFFD
+	Bytes   []int  `json:"bytes"`
+	LogProb nats   `json:"logprob"`
+}
+
+// nats are the logarithm of a probability. In JSON null stands for that of 0, -Inf, which
+// no number of it is.
+type nats float64
+
+// MarshalJSON implements json.Marshaler.
+func (n nats) MarshalJSON() ([]byte, error) {
+	if math.IsInf(float64(n), -1) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
 }
 
 func logProbsOf(run *experiment.Run, tokens []cot.DrawnToken) *logProbs {
 	line := func(t cot.TokenLogProb) tokenLogProb {
-		l := tokenLogProb{t.ID, run.Tokenizer.Decode([]int{t.ID}, false), []int{}, t.LogProb}
+		l := tokenLogProb{t.ID, run.Tokenizer.Decode([]int{t.ID}, false), []int{}, nats(t.LogProb)}
 		for _, b := range []byte(run.Tokenizer.TokenBytes(t.ID)) {
 			l.Bytes = append(l.Bytes, int(b))
 		}
@@ -166,6 +185,8 @@ func Parse(run *experiment.Run, line eval.Sample) (cot.Sample, error) {
 		return s, fmt.Errorf("ended_by is %d; the model has %d tokens that end an answer", t.endedBy, 1+len(run.Model.Special.MoreEOS))
 	case s.Finished && run.Model.Special.EOS < 0:
 		return s, fmt.Errorf("it is finished, but the model has no token that ends an answer")
+	case t.answerIDs == nil && !utf8.ValidString(line.Completion):
+		return s, fmt.Errorf("its completion has half of a surrogate pair, which no tokens make")
 	case t.answerIDs == nil:
 		s.Answer = run.Tokenizer.Encode(line.Completion)
 	}

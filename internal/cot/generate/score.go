@@ -3,6 +3,7 @@ package generate
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"nfcot/internal/cot"
@@ -13,19 +14,19 @@ import (
 
 // A LogLikelihood is the exact one of a sample, in nats.
 type LogLikelihood struct {
-	TaskID   string   `json:"task_id"`
-	Thoughts *float64 `json:"logp_thoughts"` // null where the method has none
-	Text     float64  `json:"logp_text"`
-	Total    float64  `json:"logp_total"`
+	TaskID   string `json:"task_id"`
+	Thoughts *nats  `json:"logp_thoughts"` // null where the method has none, too
+	Text     nats   `json:"logp_text"`
+	Total    nats   `json:"logp_total"`
 }
 
 // ScoreTable is the table of log-likelihoods, of one at least, with their means.
 func ScoreTable(scores []LogLikelihood) page.Table {
 	t := page.Table{Header: []string{"task", "log p(thoughts)", "log p(text)", "total (nats)"}}
 	add := func(s LogLikelihood) {
-		t.Rows = append(t.Rows, []string{s.TaskID, page.Number("%.4f", s.Thoughts), fmt.Sprintf("%.4f", s.Text), fmt.Sprintf("%.4f", s.Total)})
+		t.Rows = append(t.Rows, []string{s.TaskID, page.Number("%.4f", (*float64)(s.Thoughts)), fmt.Sprintf("%.4f", s.Text), fmt.Sprintf("%.4f", s.Total)})
 	}
-	var thoughts, text float64
+	var thoughts, text nats
 	for _, s := range scores {
 		add(s)
 		if s.Thoughts != nil {
@@ -33,7 +34,7 @@ func ScoreTable(scores []LogLikelihood) page.Table {
 		}
 		text += s.Text
 	}
-	n := float64(len(scores))
+	n := nats(len(scores))
 	mean := LogLikelihood{TaskID: "mean", Text: text / n, Total: (thoughts + text) / n}
 	if thoughts /= n; scores[0].Thoughts != nil {
 		mean.Thoughts = &thoughts
@@ -66,10 +67,14 @@ func Score(ctx context.Context, run *experiment.Run, lines []eval.Sample, watch 
 		}
 		thoughts, text := scorer.LogProb(nil, batch, cot.Temperatures{Thought: 1, Text: 1})
 		for i := range batch {
-			s := LogLikelihood{TaskID: lines[len(scores)].TaskID, Text: float64(text.Data[i]), Total: float64(thoughts.Data[i]) + float64(text.Data[i])}
+			s := LogLikelihood{TaskID: lines[len(scores)].TaskID, Text: nats(text.Data[i]), Total: nats(thoughts.Data[i]) + nats(text.Data[i])}
 			if batch[i].Thoughts != nil {
-				v := float64(thoughts.Data[i])
-				s.Thoughts = &v
+				s.Thoughts = new(nats(thoughts.Data[i]))
+			}
+			if total := float64(s.Total); !math.IsInf(total, -1) { // a sample may be impossible
+				if err := cot.Finite("log-likelihoods", total); err != nil {
+					return nil, fmt.Errorf("sample %d (%s): %w", len(scores)+1, s.TaskID, err)
+				}
 			}
 			scores = append(scores, s)
 		}

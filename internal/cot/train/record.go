@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -121,7 +122,7 @@ func (r *record) close(err *error) {
 // MarshalJSON writes the metrics as a line of metrics.jsonl.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	line := map[string]any{
-		experiment.MetricStep: m.Step, experiment.MetricStage: m.Stage, experiment.MetricLoss: m.Loss, experiment.MetricLR: m.LR,
+		experiment.MetricStep: m.Step, experiment.MetricStage: m.Stage, experiment.MetricLoss: finite(m.Loss), experiment.MetricLR: m.LR,
 		experiment.MetricNorm: m.Norm, experiment.MetricBackboneFLOPs: m.FLOPs, experiment.MetricFLOPs: m.FLOPs + m.HeadFLOPs,
 		experiment.MetricTokenRate: float64(m.Tokens) / m.Time.Seconds(), experiment.MetricSeconds: m.Time.Seconds(),
 	}
@@ -129,12 +130,20 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 		line[experiment.MetricPeakMemory] = m.PeakMemory
 	}
 	for _, p := range m.Terms {
-		line[p.Name] = p.Value
+		line[p.Name] = finite(p.Value)
 	}
 	for _, p := range m.Held {
-		line[experiment.MetricHeld+p.Name] = p.Value
+		line[experiment.MetricHeld+p.Name] = finite(p.Value)
 	}
 	return json.Marshal(line)
+}
+
+// finite is a number of a loss as JSON has it: nil for one that is NaN or infinite.
+func finite(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
 }
 
 // curves are the metrics for TensorBoard.

@@ -174,6 +174,13 @@ func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	for i, samples := range groups {
+		for _, x := range samples {
+			if x.Err != nil {
+				return nil, fmt.Errorf("step %d: a rollout of problem %d: %w", step+1, problems[i]+1, x.Err)
+			}
+		}
+	}
 	rewards, err := s.Reward(ctx, problems, groups)
 	if err != nil {
 		return nil, err
@@ -185,7 +192,12 @@ func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 		b.samples = append(b.samples, groups[i]...)
 		b.advantages = append(b.advantages, advantages(r, advantageEps)...)
 	}
-	b.old, b.ref = s.logProbs(s.policy, b.samples), s.logProbs(s.reference, b.samples)
+	if b.old, err = s.logProbs(s.policy, b.samples); err == nil {
+		b.ref, err = s.logProbs(s.reference, b.samples)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("step %d: %w", step+1, err)
+	}
 	tokens, n := 0, float64(len(b.samples))
 	for i, x := range b.samples {
 		thoughts, _ := divergence(b.old[i].Thoughts, b.ref[i].Thoughts)
@@ -200,15 +212,18 @@ func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 }
 
 // logProbs scores samples at the temperatures they were drawn at.
-func (s *policyRun) logProbs(scorer cot.Scorer, samples []cot.Sample) (p []LogProbs) {
+func (s *policyRun) logProbs(scorer cot.Scorer, samples []cot.Sample) (p []LogProbs, err error) {
 	for microbatch := range slices.Chunk(samples, s.RL.Microbatch) {
 		s.scoring.Reset()
 		thoughts, text := scorer.LogProb(&s.scoring, microbatch, s.temp)
 		for i := range microbatch {
 			p = append(p, LogProbs{float64(thoughts.Data[i]), float64(text.Data[i])})
+			if err := cot.Finite("log-likelihoods of the rollouts", p[len(p)-1].Thoughts+p[len(p)-1].Text); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return p
+	return p, nil
 }
 
 // update goes through the rollouts of a step, epoch by epoch in minibatches of an order

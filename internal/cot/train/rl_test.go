@@ -197,7 +197,11 @@ func TestPolicyGradient(t *testing.T) {
 			s.backward(b, all, new(RLMetrics))
 			value := func() float64 {
 				var sum float64
-				for i, now := range s.logProbs(s.policy, b.samples) {
+				scores, err := s.logProbs(s.policy, b.samples)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, now := range scores {
 					u, x := s.objective.rollout(b.advantages[i], now, b.old[i], b.ref[i])
 					sum += (u.loss + x.loss) / float64(len(all))
 				}
