@@ -549,7 +549,7 @@ func TestFuseTypes(t *testing.T) {
 			p.Data[0] = 1e9
 		}
 	}
-	if err := run.Finish(); err != nil {
+	if err := run.saveAdapters(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenFused(run.Dir, "", ""); err == nil || !strings.Contains(err.Error(), `tensor "model.layers.0.mlp.up_proj.weight": has `) || !strings.Contains(err.Error(), "which f16 cannot hold") {
