@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -176,6 +177,23 @@ var wordTables = []*unicode.RangeTable{
 
 func isWord(r rune) bool {
 	return slices.ContainsFunc(wordTables, func(table *unicode.RangeTable) bool { return unicode.Is(table, r) })
+}
+
+// AddedTokensDecoder lists the added tokens by their ids, as the key of this name in Hugging Face's tokenizer_config.json
+// does.
+func (t *Tokenizer) AddedTokensDecoder() map[string]any {
+	decoder := map[string]any{}
+	for _, a := range t.doc.AddedTokens {
+		decoder[strconv.Itoa(a.ID)] = struct {
+			Content    string `json:"content"`
+			LStrip     *bool  `json:"lstrip"`
+			Normalized *bool  `json:"normalized"`
+			RStrip     *bool  `json:"rstrip"`
+			SingleWord *bool  `json:"single_word"`
+			Special    *bool  `json:"special"`
+		}{a.Content, a.LStrip, a.Normalized, a.RStrip, a.SingleWord, a.Special}
+	}
+	return decoder
 }
 
 // With returns a tokenizer that also has the given special tokens. Those that t

@@ -1,7 +1,7 @@
 """What other programs get of a run, and what a run gets of theirs: fused models, adapters of peft, GGUF files."""
 import json
 
-llama_cpp = None
+import llama_cpp
 import lora
 import numpy as np
 import torch

@@ -10,12 +10,14 @@ import pathlib
 import sys
 import tempfile
 import time
+import warnings
 
-os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 logging.getLogger("tensorboard").setLevel(logging.ERROR)
 
 import board
 import exchange
+import folder
 import lora
 import torch
 import transformers
@@ -68,7 +70,7 @@ def thoughts(work):
 
 
 CHECKS = {
-    "own": own, "pretrained": pretrained, "nfcot": thoughts, "tensorboard": board.train, "tensorboard-rl": board.rl,
+    "own": own, "folder": folder.kept, "pretrained": pretrained, "nfcot": thoughts, "tensorboard": board.train, "tensorboard-rl": board.rl,
     "lora": lora.curve, "fuse": exchange.fused, "adapter": exchange.adapter, "gguf": exchange.gguf,
 }
 
@@ -80,6 +82,7 @@ def main():
     parser.add_argument("--dir", help="where what is made goes, and stays (default: a folder that is removed at the end)")
     args = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
+    warnings.simplefilter("ignore", FutureWarning)
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(args.dir or scratch)

@@ -119,7 +119,7 @@ func readObject(path string) (object map[string]json.RawMessage, err error) {
 	return object, nil
 }
 
-// rawJSON is the JSON of numbers, texts and lists of them.
+// rawJSON is the JSON of what encoding/json can write.
 func rawJSON(v any) json.RawMessage {
 	var text bytes.Buffer
 	out := json.NewEncoder(&text)
@@ -170,6 +170,7 @@ func (r *Run) tokenizerConfig() map[string]json.RawMessage {
 			config[name] = rawJSON(text)
 		}
 	}
+	config["added_tokens_decoder"] = rawJSON(r.Tokenizer.AddedTokensDecoder()) // with the run's own tokens
 	return config
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,6 +104,21 @@ func again(t *testing.T, dir string) *Run {
 
 const template = "{{ bos_token }}{% for m in messages %}[{{ m.content }}]{% endfor %}{{ eos_token }}"
 
+// checkAdded looks for the special tokens in a tokenizer_config.json, and takes out what says which
+// tokens are added.
+func checkAdded(t *testing.T, tok *tokenizer.Tokenizer, config map[string]any) {
+	t.Helper()
+	added, _ := config["added_tokens_decoder"].(map[string]any)
+	delete(config, "added_tokens_decoder")
+	for _, text := range cot.SpecialTokens {
+		id, _ := tok.TokenID(text)
+		want := map[string]any{"content": text, "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true}
+		if got := added[strconv.Itoa(id)]; !reflect.DeepEqual(got, want) {
+			t.Errorf("added token %d is %v, want %v", id, got, want)
+		}
+	}
+}
+
 // A run that begins from a folder keeps its chat templates, its generation_config.json and
 // all tokens that end its answers, behind the run's own; so do a run that begins from that
 // run, and what becomes of one with adapters.
@@ -149,7 +165,9 @@ func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
 			t.Errorf("%s: %s is %v", name, GenerationFile, got)
 		}
 		wantTokenizer := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>", "model_max_length": 99.0, "clean_up_tokenization_spaces": false}
-		if got := readMap(t, run, TokenizerConfigFile); !reflect.DeepEqual(got, wantTokenizer) {
+		got := readMap(t, run, TokenizerConfigFile)
+		checkAdded(t, r.Tokenizer, got)
+		if !reflect.DeepEqual(got, wantTokenizer) {
 			t.Errorf("%s: %s is %v", name, TokenizerConfigFile, got)
 		}
 		if name == "adapters" {
@@ -188,7 +206,9 @@ func TestRunFromNothingHasATokenizerConfig(t *testing.T) {
 	r := finished(t, "cot")
 	want := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false, "model_max_length": 48.0, "eos_token": "<|endoftext|>",
 		"additional_special_tokens": []any{"<|think|>", "<|cot|>", "<|answer|>"}}
-	if got := readMap(t, r.Dir, TokenizerConfigFile); !reflect.DeepEqual(got, want) {
+	got := readMap(t, r.Dir, TokenizerConfigFile)
+	checkAdded(t, r.Tokenizer, got)
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s is %v", TokenizerConfigFile, got)
 	}
 	if got := readMap(t, r.Dir, GenerationFile); got != nil {
