@@ -27,7 +27,7 @@ func (o *executorOptions) flags() []cli.Flag {
 		&cli.StringFlag{Name: "executor", Usage: "`NAME` of what runs programs: starlark, the embedded interpreter of a subset of Python; cpython; auto: starlark for minicode's problems, cpython for all others", Value: o.Name, Destination: &o.Name},
 		&cli.DurationFlag{Name: "timeout", Usage: "`time` a program and its test may take; default: what the benchmark's own harness gives, 3s in starlark", Destination: &o.Timeout},
 		&cli.StringFlag{Name: "memory", Usage: "`bytes` a program may use (with KiB, MiB or GiB); default: 4096MiB in cpython, 512MiB in starlark", Destination: &o.memory},
-		&cli.StringFlag{Name: "python", Usage: "`PATH` of the CPython, 3.8 to 3.13, that runs programs; default: python3 or the newest python3.N there is", Destination: &o.Python},
+		&cli.StringFlag{Name: "python", Usage: "`PATH` of the CPython, 3.8 to 3.13, that runs programs, which may import the packages of its environment (VENV/bin/python); default: python3 or the newest python3.N there is, without packages", Destination: &o.Python},
 		&cli.StringFlag{Name: "sandbox", Usage: "layers around cpython: auto, the best that this machine has, or a refusal; `none`, only with --unsafe-run-untrusted-code", Value: o.sandbox, Destination: &o.sandbox},
 		&cli.BoolFlag{Name: "unsafe-run-untrusted-code", Usage: "with --sandbox none: programs of the model run with all of your rights", Destination: &o.Unsafe},
 		&cli.IntFlag{Name: "workers", Usage: "`programs` run at a time; verdicts do not depend on it", Value: o.Workers, DefaultText: "one for each core", Destination: &o.Workers},

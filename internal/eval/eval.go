@@ -82,6 +82,10 @@ type Outcome struct {
 	// to blame rather than the program. Empty where it passes, or was not asked for.
 	OwnSolution string
 
+	// MissingPackage names the package that the program imports and that is not
+	// there, if that is why it failed; empty otherwise.
+	MissingPackage string
+
 	// WallClock says that the wall clock ended the run, so that a busy
 	// machine may be to blame rather than the program.
 	WallClock bool

@@ -39,6 +39,10 @@ type Report struct {
 	// pass their tests, as far as a sample's failure led to asking.
 	FailingSolutions map[string]string `json:"failing_solutions,omitempty"`
 
+	// MissingPackages are the numbers of programs that failed for a package that
+	// is not there, by package.
+	MissingPackages map[string]int `json:"missing_packages,omitempty"`
+
 	Tasks []TaskReport `json:"-"` // in the problems' order
 
 	// Means over the samples that state the quantity; nil if none does.
@@ -101,6 +105,14 @@ func Summarize(problems []Problem, verdicts []Verdict, ks []int) (Report, error)
 		}
 		for kind, n := range t.Results {
 			r.Results[kind] += n
+		}
+	}
+	for _, v := range verdicts {
+		if v.MissingPackage != "" {
+			if r.MissingPackages == nil {
+				r.MissingPackages = map[string]int{}
+			}
+			r.MissingPackages[v.MissingPackage]++
 		}
 	}
 	r.PassAtK = append(r.PassAtK, r.curve(TaskReport.passes, ks)...)

@@ -76,7 +76,7 @@ func TestByTask(t *testing.T) {
 	verdict := func(task string, o Outcome) Verdict { return NewVerdict(Sample{TaskID: task}, o) }
 	verdicts := []Verdict{
 		verdict("1", Outcome{Kind: Passed, Base: "passed"}),
-		verdict("0", Outcome{Kind: Failed, Detail: "passed", Base: "failed: x"}),
+		verdict("0", Outcome{Kind: Failed, Detail: "passed", Base: "failed: x", MissingPackage: "p"}),
 		verdict("1", Outcome{Kind: TimedOut, Base: "passed", InProcess: true}),
 		verdict("0", Outcome{Kind: Failed, Detail: "y", Base: "passed", OwnSolution: "timed out"}),
 	}
@@ -93,6 +93,9 @@ func TestByTask(t *testing.T) {
 	}
 	if !reflect.DeepEqual(r.FailingSolutions, map[string]string{"0": "timed out"}) {
 		t.Errorf("own solutions that fail: %v", r.FailingSolutions)
+	}
+	if !reflect.DeepEqual(r.MissingPackages, map[string]int{"p": 1}) {
+		t.Errorf("packages that are not there: %v", r.MissingPackages)
 	}
 	if r.InProcess != 1 {
 		t.Errorf("%d problems in process, want 1", r.InProcess)

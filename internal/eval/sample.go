@@ -54,17 +54,18 @@ type Verdict struct {
 	Base, Plus string  // EvalPlus: the results of base and additional inputs alone; else empty
 	InProcess  bool    // candidate and test shared a process: the result could be forged
 
-	OwnSolution string // the result of the problem's own solution, where it does not pass either
+	OwnSolution    string // the result of the problem's own solution, where it does not pass either
+	MissingPackage string // that the program imports and that is not there, if it failed so
 }
 
 // unmeasured are the keys of a verdict which not every executor has a value for.
-var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process", "own_solution_result"}
+var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process", "own_solution_result", "missing_package"}
 
 // NewVerdict joins a sample and the outcome of its program.
 func NewVerdict(s Sample, o Outcome) Verdict {
 	s.absent = append(slices.Clone(s.absent), unmeasured...)
 	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds,
-		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess, OwnSolution: o.OwnSolution}
+		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess, OwnSolution: o.OwnSolution, MissingPackage: o.MissingPackage}
 }
 
 // A binding ties a JSON key to the variable that holds its value.
@@ -144,7 +145,8 @@ func (v *Verdict) bindings() []binding {
 		binding{"base_result", &v.Base, false},
 		binding{"plus_result", &v.Plus, false},
 		binding{"in_process", &v.InProcess, false},
-		binding{"own_solution_result", &v.OwnSolution, false})
+		binding{"own_solution_result", &v.OwnSolution, false},
+		binding{"missing_package", &v.MissingPackage, false})
 }
 
 // UnmarshalJSON reads a line of a samples file, which is JSON as Python writes it. Only task_id and either

@@ -28,7 +28,7 @@ import (
 
 // Options say how to run programs.
 type Options struct {
-	Python  string          // name or path of the interpreter; empty: the first that will do
+	Python  string          // name or path of the interpreter, with the packages of its environment; empty: the first that will do, without any
 	Sandbox sandbox.Options // how to open the sandbox; its ReadOnly need not name the interpreter's files
 	Memory  int64           // bytes that a program may use; 0: the sandbox's default
 	Timeout time.Duration   // wall-clock limit of a program with its tests; 0: the benchmark's own
@@ -78,6 +78,9 @@ func Open(ctx context.Context, o Options) (*Executor, error) {
 
 // Version is CPython's version as in "3.11.2".
 func (x *Executor) Version() string { return x.python.version() }
+
+// Packages are the installed packages that programs may import, as "numpy 2.4.6".
+func (x *Executor) Packages() []string { return x.python.Packages }
 
 // Layers is what confines programs, in one line.
 func (x *Executor) Layers() string { return x.sandbox.String() }

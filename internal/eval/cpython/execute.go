@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,7 +84,9 @@ func (x *Executor) execute(ctx context.Context, t task) (eval.Outcome, error) {
 		return x.executeParts(ctx, t)
 	}
 	r, err := x.run(ctx, t.order, nil, t.limit)
-	return r.outcome(), err
+	o := r.outcome()
+	o.MissingPackage = x.missingPackage(o)
+	return o, err
 }
 
 // executeParts judges a program by EvalPlus's base and additional inputs, in a
@@ -115,7 +119,20 @@ func (x *Executor) executeParts(ctx context.Context, t task) (eval.Outcome, erro
 	o.CPUSeconds = base.CPUSeconds + plus.CPUSeconds
 	o.PeakMemory = max(base.PeakMemory, plus.PeakMemory)
 	o.WallClock = base.WallClock || plus.WallClock
+	o.MissingPackage = x.missingPackage(o)
 	return o, nil
+}
+
+// noModule is how CPython says that there is no module of a name.
+var noModule = regexp.MustCompile(`^No module named '(\w+)`)
+
+// missingPackage names the package for which a program failed, if it did.
+func (x *Executor) missingPackage(o eval.Outcome) string {
+	found := noModule.FindStringSubmatch(o.Detail)
+	if o.Kind != eval.Failed || found == nil || slices.Contains(x.python.Standard, found[1]) {
+		return ""
+	}
+	return found[1]
 }
 
 // task returns the task of a problem, the same one for the same problem.

@@ -65,6 +65,8 @@ type interpreter struct {
 	Version        []int
 	Executable     string            // the program itself: what was named may be a script or a link
 	Files          []string          // files and folders that it needs
+	Standard       []string          // modules of its standard library, if it knows them
+	Packages       []string          // name and version of what is installed and programs may import
 	Programs       map[string][]byte // candidate and tester, in its own byte code
 }
 
@@ -73,8 +75,8 @@ func (i *interpreter) version() string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(i.Version), " ", "."), "[]")
 }
 
-// find returns the interpreter of the given name or path, or the first that
-// will do of those that usually exist.
+// find returns the interpreter of the given name or path, with the packages of
+// its environment, or without any the first that will do of those that usually exist.
 func find(ctx context.Context, python string) (*interpreter, error) {
 	tried := names()
 	if python != "" {
@@ -82,7 +84,7 @@ func find(ctx context.Context, python string) (*interpreter, error) {
 	}
 	var failures []string
 	for _, name := range tried {
-		i, err := ask(ctx, name)
+		i, err := ask(ctx, name, python != "")
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -97,10 +99,11 @@ func find(ctx context.Context, python string) (*interpreter, error) {
 // askTimeout bounds the time that an interpreter takes to describe itself.
 const askTimeout = 30 * time.Second
 
-// ask has an interpreter describe itself. This is the one time that it runs
-// without a sandbox, in the user's own environment, and before it has seen any
-// program.
-func ask(ctx context.Context, name string) (*interpreter, error) {
+// ask has an interpreter describe itself, and name the folders of its packages
+// if programs are to have them. This is the one time that it runs without a
+// sandbox, in the user's own environment, before it has seen any program, and
+// with nothing of what is installed.
+func ask(ctx context.Context, name string, packages bool) (*interpreter, error) {
 	file, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("not found")
@@ -114,7 +117,8 @@ func ask(ctx context.Context, name string) (*interpreter, error) {
 		}
 		return all
 	}
-	input, err := json.Marshal(map[string]any{"candidate": modules(candidateModules), "tester": modules(testerModules)})
+	programs := map[string]any{"candidate": modules(candidateModules), "tester": modules(testerModules)}
+	input, err := json.Marshal(map[string]any{"packages": packages, "programs": programs})
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ type ExecutorOptions struct {
 	Name    string        // of an executor
 	Timeout time.Duration // of a program with its test; 0: what the benchmark's own harness gives, 3 s in Starlark
 	Memory  int64         // bytes a program may use; 0: 4 GiB in CPython, 512 MiB in Starlark
-	Python  string        // path of the CPython; empty: python3 or the newest python3.N there is
+	Python  string        // path of the CPython, with the packages of its environment; empty: python3 or the newest python3.N there is, without any
 	Unsafe  bool          // no sandbox around CPython
 	Workers int           // programs run at a time
 }
@@ -59,6 +59,7 @@ func (o ExecutorOptions) Check() error {
 type ExecutorInfo struct {
 	Executor    string  `json:"executor"`
 	Python      string  `json:"python,omitempty"`          // version
+	Packages    string  `json:"packages,omitempty"`        // name and version of those that programs may import
 	Sandbox     string  `json:"sandbox,omitempty"`         // the layers that stood
 	Unsandboxed bool    `json:"unsandboxed,omitempty"`     // ExecutorOptions.Unsafe
 	Timeout     float64 `json:"timeout_seconds,omitempty"` // absent: what the benchmark's own harness gives
@@ -133,7 +134,7 @@ func openCPython(ctx context.Context, o ExecutorOptions) (*Executor, error) {
 		return nil, refusal(err)
 	}
 	info := ExecutorInfo{
-		Executor: CPython, Python: x.Version(), Sandbox: x.Layers(), Unsandboxed: o.Unsafe, Timeout: o.Timeout.Seconds(), Memory: memory,
+		Executor: CPython, Python: x.Version(), Packages: strings.Join(x.Packages(), ", "), Sandbox: x.Layers(), Unsandboxed: o.Unsafe, Timeout: o.Timeout.Seconds(), Memory: memory,
 	}
 	return &Executor{x, info, x.Sanitize, x.Close}, nil
 }

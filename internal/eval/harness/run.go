@@ -54,6 +54,9 @@ func Run(ctx context.Context, p Plan) (*Evaluation, error) {
 		return nil, err
 	}
 	p.warnOfFailing(x)
+	if len(x.MissingPackages) > 0 {
+		p.Warnf("eval: warning: programs fail for packages that are not there: %s; they have those of the environment whose python --python names", missing(x.MissingPackages))
+	}
 	for _, k := range p.K {
 		if k > x.MinSamples {
 			p.Logf("eval: pass@%d is left out: it needs %d samples of every problem, and one has %d", k, k, x.MinSamples)

@@ -1,7 +1,11 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"nfcot/internal/eval"
 	"nfcot/internal/page"
@@ -35,6 +39,9 @@ func (x *Evaluation) Table() page.Table {
 	if n := len(x.FailingSolutions); n > 0 {
 		add("problems whose own solution fails", fmt.Sprint(n))
 	}
+	if len(x.MissingPackages) > 0 {
+		add("programs that miss a package", missing(x.MissingPackages))
+	}
 	if x.StructuralSimilarity != nil {
 		similar := fmt.Sprintf("%.3f", *x.StructuralSimilarity)
 		if x.Unparsed > 0 {
@@ -59,4 +66,21 @@ func (x *Evaluation) Table() page.Table {
 		}
 	}
 	return t
+}
+
+// missing says how many programs miss which packages, those that most miss first.
+func missing(packages map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(packages), func(a, b string) int {
+		return cmp.Or(packages[b]-packages[a], strings.Compare(a, b))
+	})
+	all := 0
+	var each []string
+	for _, name := range names {
+		all += packages[name]
+		each = append(each, fmt.Sprintf("%s %d", name, packages[name]))
+	}
+	if len(each) > mostNamed {
+		each = append(each[:mostNamed], "...")
+	}
+	return fmt.Sprintf("%d (%s)", all, strings.Join(each, ", "))
 }

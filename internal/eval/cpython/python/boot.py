@@ -15,7 +15,12 @@ def read(n):
 
 posix.environ[b"HOME"] = posix.getcwdb()  # the scratch folder, wherever it is
 sys.path = [p for p in sys.path if p]
-for name, code in marshal.loads(read(int.from_bytes(read(4), "little"))):
+packages, modules = marshal.loads(read(int.from_bytes(read(4), "little")))
+if packages:
+    import site
+    for folder in packages:
+        site.addsitedir(folder)
+for name, code in modules:
     module = sys.modules[name] = type(sys)(name)
     exec(code, module.__dict__)
 module.main()

@@ -86,6 +86,7 @@ class Comparison:
             return bool(equal)
         if type(result) is not type(expected):
             return False
+        result = plain(result)
         if isinstance(expected, (list, tuple)) and len(result) != len(expected):
             return False
         return all_close(result, expected, self.atol)
@@ -143,6 +144,13 @@ def all_close(a, b, atol):
     while len(shape_b) < len(shape_a):
         b, shape_b = [b], (1,) + shape_b
     return all(x == y or 1 in (x, y) for x, y in zip(shape_a, shape_b)) and close(a, b, len(shape_a), atol)
+
+
+def plain(value):
+    """Returns a value with Python's numbers in the place of numpy's, and lists in that of its arrays."""
+    if isinstance(value, (list, tuple)):
+        return type(value)([plain(v) for v in value])
+    return value.tolist() if type(value).__module__ == "numpy" else value
 
 
 def shape(value):

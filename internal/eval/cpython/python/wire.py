@@ -15,7 +15,7 @@ A message is four bytes of length (little-endian) and one value. A value is one 
     l t S Z n ... a list, tuple, set, frozenset of n values
     D n ...       a dict: n keys, each followed by its value
     u value       an instance of a subclass of value's type, which has lost everything else that it was
-    r n name ...  a value of another type of the standard library, made from the tuple that follows
+    r n name ...  a value of another type of the standard library or of numpy, made from the tuple that follows
     y n name      a class that is a builtin, like int
     h bytes       32 bytes that stand for a value with too many parts
     g i q         an iterator that stayed in the candidate's process, and the number under which it is known there
@@ -87,6 +87,31 @@ SUBCLASSES = {base: type(base.__name__.capitalize() + "Subclass", (base,), {"__s
 CLASSES = {cls.__name__: cls for cls in (
     type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, object, type)}
 
+# Numbers of numpy, by the names of their types. What is longer than Python's own stays where it is.
+NUMPY_NUMBERS = ("bool", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "intc", "uintc",
+                 "longlong", "ulonglong", "float16", "float32", "float64", "complex64", "complex128")
+
+
+def take_array_apart(x):
+    """Returns type, shape and bytes of an array of numbers or texts, or what any other one holds."""
+    if x.dtype.kind in "biufcSU":
+        return x.dtype.str, x.shape, x.tobytes()
+    return "O", x.shape, x.reshape(-1).tolist()
+
+
+def put_array_together(kind, shape, data):
+    import numpy
+    if type(kind) is str and kind[1:2] in tuple("biufcSU") and type(data) is bytes:
+        array = numpy.ndarray(shape, kind, data).copy()
+        return array.view("u1") != 0 if array.dtype.kind == "b" else array  # other bytes are no truth values
+    if kind == "O" and type(data) is list:
+        array = numpy.empty(len(data), object)
+        for i, item in enumerate(data):
+            array[i] = item
+        return array.reshape(shape)
+    raise WireError("no array of type %r" % (kind,))
+
+
 # How values of further types are taken apart: type, or module and name of one that may not have been imported -> a
 # function to a tuple of plain data.
 TAKE_APART = {
@@ -105,7 +130,9 @@ TAKE_APART = {
     ("datetime", "date"): lambda x: (x.year, x.month, x.day),
     ("datetime", "datetime"): lambda x: (x.year, x.month, x.day, x.hour, x.minute, x.second, x.microsecond),
     ("datetime", "timedelta"): lambda x: (x.days, x.seconds, x.microseconds),
+    ("numpy", "ndarray"): take_array_apart,
 }
+TAKE_APART.update({("numpy", name): lambda x: (x.item(),) for name in NUMPY_NUMBERS})
 
 
 def encode(value, keep=None):
@@ -270,6 +297,13 @@ def put_together(name, parts):
     elif name in ("date", "datetime", "timedelta"):
         import datetime
         return getattr(datetime, name)(*parts)
+    elif name == "ndarray":
+        return put_array_together(*parts)
+    elif name in NUMPY_NUMBERS:
+        import numpy
+        number, = parts
+        if type(number) in (bool, int, float, complex):
+            return getattr(numpy, name)(number)
     raise WireError("no value of type %r" % name)
 
 
