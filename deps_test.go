@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 		"internal/page", "internal/tensor"},
 	"internal/cot/study":   {"internal/cot", "internal/cot/experiment", "internal/cot/probe", "internal/eval", "internal/eval/harness", "internal/page", "internal/ckpt"},
 	"internal/cli":         {anything},
+	"scripts/killat":       {},
 	"scripts/random_model": {"internal/ckpt", "internal/ckpt/half", "internal/tensor", "internal/transformer"},
 	".":                    {"internal/cli", "internal/eval/sandbox"},
 

@@ -17,7 +17,8 @@ type job struct {
 
 // A place is that of a process among others that a launcher started with it.
 type place struct {
-	index, count int // count 0: the launcher does not say
+	index, count int    // count 0: the launcher does not say
+	rank         string // the variable of index
 	says         string
 }
 
@@ -37,7 +38,7 @@ func (j job) shard() (s Shard, why string, err error) {
 	case err != nil:
 		return Whole, "", err
 	case step.count > 1 && (array >= 0 && !j.single(array) || completion >= 0):
-		return Whole, "", j.ranksOfTasks(step, array >= 0)
+		return Whole, "", j.ranksOfTasks(step, array, completion)
 	case step.count > 1:
 		return j.of(step)
 	case array >= 0:
@@ -45,7 +46,7 @@ func (j job) shard() (s Shard, why string, err error) {
 	case completion >= 0 && j.n == 0:
 		return Whole, "", inputf("JOB_COMPLETION_INDEX is %d, and nothing says of how many; write --shard /N, where N is the job's completions, or --shard 0/1 for all problems", completion)
 	case completion >= 0:
-		return j.of(place{completion, 0, fmt.Sprintf("JOB_COMPLETION_INDEX (%d) says", completion)})
+		return j.of(place{completion, 0, "", fmt.Sprintf("JOB_COMPLETION_INDEX (%d) says", completion)})
 	case step.count == 1 && j.n > 0:
 		return j.of(step)
 	}
@@ -103,25 +104,29 @@ func (j job) step() (place, error) {
 		if count < 1 {
 			return place{}, inputf("%s is %d, and nothing says of how many; write --shard i/n, counted from 0, or --shard 0/1 for all problems", r.index, index)
 		}
-		return place{index, count, fmt.Sprintf("%s (%d) and %s (%d) say", r.index, index, r.count, count)}, nil
+		return place{index, count, r.index, fmt.Sprintf("%s (%d) and %s (%d) say", r.index, index, r.count, count)}, nil
 	}
 	return place{}, nil
 }
 
 // ranksOfTasks is the error of ranks in the tasks of an array, or in the pods of an indexed job.
-func (j job) ranksOfTasks(step place, array bool) error {
-	index, count := "JOB_COMPLETION_INDEX", "N"
-	if array {
-		index = "SLURM_ARRAY_TASK_ID"
-		if n, _ := j.number("SLURM_ARRAY_TASK_COUNT"); n > 1 {
-			count = strconv.Itoa(n * step.count)
-		}
-		if first, _ := j.number("SLURM_ARRAY_TASK_MIN"); first > 0 {
-			index = fmt.Sprintf("(%s-%d)", index, first)
-		}
+func (j job) ranksOfTasks(step place, array, completion int) error {
+	if array < 0 {
+		return inputf("%s a shard, and JOB_COMPLETION_INDEX (%d) says another; write --shard $((JOB_COMPLETION_INDEX*%d+%s))/N, in a shell that each process runs (sh -c '...'), where N is the completions times %d",
+			step.says, completion, step.count, step.rank, step.count)
 	}
-	return inputf("this is rank %d of %d, as %s, in one of several tasks, as SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX says: shards are of one of the two; give each process its own, with --shard $((%s*%d+RANK))/%s for each RANK from 0 to %d",
-		step.index, step.count, step.says, index, step.count, count, step.count-1)
+	id, count := "SLURM_ARRAY_TASK_ID", "N"
+	if first, _ := j.number("SLURM_ARRAY_TASK_MIN"); first > 0 {
+		id = fmt.Sprintf("(%s-%d)", id, first)
+	}
+	if every, _ := j.number("SLURM_ARRAY_TASK_STEP"); every > 1 {
+		id = fmt.Sprintf("%s/%d", id, every)
+	}
+	if tasks, _ := j.number("SLURM_ARRAY_TASK_COUNT"); tasks > 1 {
+		count = fmt.Sprint(tasks * step.count)
+	}
+	return inputf("%s a shard, and SLURM_ARRAY_TASK_ID (%d) says another; write --shard $((%s*%d+%s))/%s, in a shell that each process runs (srun sh -c '...')",
+		step.says, array, id, step.count, step.rank, count)
 }
 
 // single says whether a task is an array of its own, and not one of a larger array, submitted
@@ -153,7 +158,7 @@ func (j job) task(id int) (s Shard, why string, err error) {
 	case last >= 0 && (last-first)/step+1 != count, id < first, (id-first)%step != 0:
 		return Whole, "", inputf("SLURM_ARRAY_TASK_ID (%d) is one of a list of %d (--array=...,...), which is no numbering of shards; submit --array=0-%d, or write --shard i/%d, where i is 0 for the first of the list", id, count, count-1, count)
 	}
-	return j.of(place{(id - first) / step, count, why})
+	return j.of(place{(id - first) / step, count, "", why})
 }
 
 // again is the error of the one task of an array: it may be one of a larger array that is done

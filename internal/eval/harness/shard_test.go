@@ -68,8 +68,8 @@ func TestChooseShard(t *testing.T) {
 		{name: "batch script", env: "SLURM_PROCID=0 SLURM_NTASKS=4 SLURM_STEP_NUM_TASKS=4", want: Whole, folder: "out"},
 		{name: "srun of one in an array", env: array(1, 2, 0, 1, 1) + "SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1", want: Shard{1, 2}, folder: "out/shard-1-of-2", says: "SLURM_ARRAY_TASK_ID"},
 		{name: "srun in an array of one", env: array(0, 1, 0, 0, 1) + srun, want: Shard{3, 4}, folder: "out/shard-3-of-4", says: "SLURM_PROCID"},
-		{name: "srun in an array", env: array(3, 2, 2, 3, 1) + srun, refusal: "--shard $(((SLURM_ARRAY_TASK_ID-2)*4+RANK))/8"},
-		{name: "srun in a task again", env: array(2, 1, 2, 2, 1) + srun, refusal: "*4+RANK))/N"},
+		{name: "srun in an array", env: array(3, 2, 2, 3, 1) + srun, refusal: "SLURM_ARRAY_TASK_ID (3) says another; write --shard $(((SLURM_ARRAY_TASK_ID-2)*4+SLURM_PROCID))/8, in a shell"},
+		{name: "srun in a task again", env: array(2, 1, 2, 2, 1) + srun, refusal: "*4+SLURM_PROCID))/N"},
 		{name: "folder of others", env: srun, there: "shard-0-of-2", refusal: "holds shards of 2, and this is shard 3/4"},
 		{name: "rank too large", env: "SLURM_STEP_ID=0 SLURM_PROCID=4 SLURM_STEP_NUM_TASKS=4", refusal: "there are shards 0 to 3"},
 
@@ -83,7 +83,7 @@ func TestChooseShard(t *testing.T) {
 		{name: "index job", env: "JOB_COMPLETION_INDEX=1", refusal: "JOB_COMPLETION_INDEX is 1, and nothing says of how many; write --shard /N"},
 		{name: "index job and /n", flag: "/5", env: "JOB_COMPLETION_INDEX=3", want: Shard{3, 5}, folder: "out", says: "shard 3/5, as JOB_COMPLETION_INDEX (3) says"},
 		{name: "index job too large", flag: "/3", env: "JOB_COMPLETION_INDEX=3", refusal: "there are shards 0 to 2"},
-		{name: "ranks in an index job", env: "JOB_COMPLETION_INDEX=1 " + ompi, refusal: "--shard $((JOB_COMPLETION_INDEX*2+RANK))/N"},
+		{name: "ranks in an index job", env: "JOB_COMPLETION_INDEX=1 " + ompi, refusal: "--shard $((JOB_COMPLETION_INDEX*2+OMPI_COMM_WORLD_RANK))/N"},
 		{name: "/n alone", flag: "/2", refusal: "--shard /2: none of SLURM_ARRAY_TASK_ID"},
 	} {
 		t.Chdir(t.TempDir())
