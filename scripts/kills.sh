@@ -98,12 +98,14 @@ if [ -x killat ]; then
 		run "whole-$name" "$name" env || { cat log; exit 1; }
 		run "counted-$name" "$name" ./killat 0 "counted-$name" || { cat log; exit 1; }
 		calls=$(tail -n 1 log)
-		for ((n = 1 + RANDOM % EVERY; n <= calls; n += EVERY)); do
+		kills=0
+		for ((n = 1 + RANDOM % (EVERY < calls ? EVERY : calls); n <= calls; n += EVERY)); do
 			fresh
 			run killed "$name" ./killat "$n" killed || [ $? -eq 137 ]
 			continued "$name" "before change $n of $calls ($(tail -n 1 log))"
+			kills=$((kills + 1))
 		done
-		printf '%s: killed before %d of %d changes to files\n' "$name" $(((calls + EVERY - 1) / EVERY)) "$calls"
+		printf '%s: killed before %d of %d changes to files\n' "$name" $kills "$calls"
 	done
 fi
 

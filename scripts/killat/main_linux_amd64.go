@@ -28,6 +28,9 @@ func main() {
 	if err == nil {
 		var dir string
 		if dir, err = filepath.Abs(os.Args[2]); err == nil {
+			dir, err = filepath.EvalSymlinks(dir)
+		}
+		if err == nil {
 			var code int
 			if code, err = run(n, dir, os.Args[3:]); err == nil {
 				os.Exit(code)
@@ -152,6 +155,9 @@ func (t *tracer) change(thread int) string {
 	if !filepath.IsAbs(path) {
 		cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", thread))
 		path = filepath.Join(cwd, path)
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(folder, filepath.Base(path))
 	}
 	if path != t.dir && !strings.HasPrefix(path, t.dir+"/") {
 		return ""
