@@ -88,6 +88,9 @@ func openJournal[T any](path string, plan any, logf func(string, ...any)) (*jour
 		return nil, err
 	}
 	log, err := ckpt.OpenLog(path)
+	if errors.Is(err, ckpt.ErrBusy) {
+		return nil, input(err)
+	}
 	if err != nil {
 		return nil, err
 	}

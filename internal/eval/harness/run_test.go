@@ -230,6 +230,9 @@ func TestJournal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, err := openJournal[string](path, plan{1, 3}, logf); !errors.As(err, new(InputError)) || !errors.Is(err, ckpt.ErrBusy) {
+			t.Errorf("a second process: %v", err)
+		}
 		for _, c := range []string{"", "a", "b", "a"} {
 			if err := j.under(c); err != nil {
 				t.Fatal(err)
