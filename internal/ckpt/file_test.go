@@ -408,6 +408,15 @@ func TestOpenTruncated(t *testing.T) {
 	}
 }
 
+// Some writers say null where there is no metadata.
+func TestNullMetadata(t *testing.T) {
+	header := `{"__metadata__":null,"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`
+	f := mustOpen(t, writeBytes(t, filepath.Join(t.TempDir(), "x"), safetensorsBytes(header, []byte{7})))
+	if names := f.Names(); len(names) != 1 || names[0] != "w" || !bytes.Equal(mustRaw(t, f, "w"), []byte{7}) {
+		t.Errorf("found %q", names)
+	}
+}
+
 // Integers are listed and copied, not read as weights.
 func TestEveryIntegerType(t *testing.T) {
 	var tensors []Tensor

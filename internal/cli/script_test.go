@@ -26,6 +26,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cli"
 	"nfcot/internal/eval/sandbox"
 	"nfcot/internal/eval/starlark"
@@ -468,8 +469,18 @@ func objects(ts *testscript.TestScript, neg bool, args []string) (a, b []map[str
 	}
 	for i, into := range []*[]map[string]any{&a, &b} {
 		for line := range strings.Lines(ts.ReadFile(args[i])) {
-			var o map[string]any
-			ts.Check(json.Unmarshal([]byte(line), &o))
+			o := map[string]any{}
+			fields, err := jsontext.Fields([]byte(line))
+			ts.Check(err)
+			for _, f := range fields {
+				if json.Unmarshal(f.Value, new(any)) != nil || jsontext.Lone(f.Value) != "" {
+					o[f.Key] = f // what only Python reads
+					continue
+				}
+				var value any
+				ts.Check(json.Unmarshal(f.Value, &value))
+				o[f.Key] = value
+			}
 			*into = append(*into, o)
 		}
 	}

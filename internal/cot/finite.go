@@ -37,8 +37,10 @@ func noDistribution(logits []float32) string {
 
 // Finite refuses a number that a model computed, if it is NaN or infinite.
 func Finite(what string, x float64) error {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
+	if !isFinite(x) {
 		return NonFinite{what, fmt.Sprint(x)}
 	}
 	return nil
 }
+
+func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

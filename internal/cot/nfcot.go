@@ -183,7 +183,7 @@ func (m *NFCoT) draw(t *tensor.Tape, sequences []*sequence, h, u *tensor.Tensor,
 	for i, v := range next.LogProb(t, u, 0).Data {
 		s := sequences[i]
 		s.LogThoughts += float64(v)
-		if o.Replace == nil && s.Err == nil { // what is put in its place may be as unlikely as it likes
+		if o.Replace == nil && s.Err == nil && !isFinite(s.LogThoughts) { // what is put in its place may be as unlikely as it likes
 			s.Err = Finite(fmt.Sprintf("log-likelihoods of thoughts up to number %d", k+1), s.LogThoughts)
 		}
 	}

@@ -83,18 +83,22 @@ var settings = map[string][]string{
 }
 
 // harmless are keys that change nothing of what is computed here: they are about
-// training, sampling, other programs, or which tokens mean what.
+// training, sampling, other programs, or which tokens mean what. docs/models.md lists them.
 var harmless = []string{
 	"_attn_implementation", "_attn_implementation_autoset", "_attn_implementation_internal", "_commit_hash", "_flash_attn_2_enabled", "_name_or_path",
-	"architectures", "attention_dropout", "auto_map", "bad_words_ids", "begin_suppress_tokens", "bos_token_id", "chunk_size_feed_forward",
-	"classifier_dropout", "decoder_start_token_id", "diversity_penalty", "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size",
-	"eos_token_id", "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "gradient_checkpointing",
-	"hidden_dropout", "id2label", "initializer_range", "is_decoder", "is_llama_config", "keys_to_ignore_at_inference", "label2id", "length_penalty",
-	"max_length", "max_new_tokens", "min_length", "model_max_length", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_labels",
-	"num_return_sequences", "output_attentions", "output_hidden_states", "output_scores", "pad_token_id", "prefix", "pretraining_tp",
-	"problem_type", "remove_invalid_values", "repetition_penalty", "return_dict", "return_dict_in_generate", "sep_token_id", "suppress_tokens",
-	"task_specific_params", "temperature", "tf_legacy_loss", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
-	"transformers.js_config", "transformers_version", "typical_p", "unk_token_id", "unsloth_fixed", "unsloth_version", "use_bfloat16", "use_cache",
+	"add_bos_token", "add_eos_token", "architectures", "attention_dropout", "attention_probs_dropout_prob", "attn_implementation", "attn_pdrop",
+	"auto_map", "bad_words_ids", "base_model_tp_plan", "begin_suppress_tokens", "bos_token_id", "chunk_size_feed_forward", "classifier_dropout",
+	"cls_token_id", "decoder_start_token_id", "diversity_penalty", "do_sample", "dropout", "dtype", "early_stopping", "embd_pdrop",
+	"encoder_no_repeat_ngram_size", "eos_token_id", "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id",
+	"generation_config", "gradient_checkpointing", "hidden_dropout", "hidden_dropout_prob", "id2label", "initializer_range", "is_decoder",
+	"is_llama_config", "keys_to_ignore_at_inference", "label2id", "language", "length_penalty", "license", "logits_to_keep", "mask_token_id",
+	"max_length", "max_new_tokens", "max_time", "min_length", "model_max_length", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_labels",
+	"num_logits_to_keep", "num_return_sequences", "output_attentions", "output_hidden_states", "output_router_logits", "output_scores", "pad_token_id",
+	"padding_side", "prefix", "pretraining_tp", "problem_type", "remove_invalid_values", "renormalize_logits", "repetition_penalty", "resid_pdrop",
+	"return_dict", "return_dict_in_generate", "router_aux_loss_coef", "sep_token_id", "summary_activation", "summary_first_dropout",
+	"summary_proj_to_labels", "summary_type", "summary_use_proj", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
+	"tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript", "transformers.js_config", "transformers_version", "trust_remote_code",
+	"typical_p", "unk_token_id", "unsloth_fixed", "unsloth_version", "use_bfloat16", "use_cache", "use_flash_attention_2", "use_flash_attn",
 }
 
 // ParseConfig reads Hugging Face's config.json of a model of one of the architectures. A

@@ -111,6 +111,37 @@ func TestParseConfigRefuses(t *testing.T) {
 	}
 }
 
+// What Python's json writes is read, with NaN where nobody looks.
+func TestParseConfigOfPython(t *testing.T) {
+	text := strings.NewReplacer(`"vocab_size": 20`, `"vocab_size": 20.0`, `"rope_scaling": null`, `"rope_scaling": null, "initializer_range": NaN`).Replace(goodConfig)
+	if c, err := ParseConfig([]byte("\xef\xbb\xbf" + text)); err != nil || c != goodShape {
+		t.Errorf("%+v, %v, want %+v", c, err, goodShape)
+	}
+	for key, want := range map[string]string{"rms_norm_eps": "rms_norm_eps is -Infinity; expected a number", "strange": "strange is -Infinity, a setting that is not known here", "vocab_size": "vocab_size is -Infinity"} {
+		text := strings.Replace(string(edited(t, key, `"here"`)), `"here"`, "-Infinity", 1)
+		if _, err := ParseConfig([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", key, err, want)
+		}
+	}
+}
+
+// The manual lists the keys that are ignored.
+func TestHarmlessKeysAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "models.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := append([]string{}, harmless...)
+	for _, a := range architectures {
+		keys = append(keys, a.harmless...)
+	}
+	for _, key := range keys {
+		if !strings.Contains(string(text), "`"+key+"`") {
+			t.Errorf("docs/models.md does not say that %s is ignored", key)
+		}
+	}
+}
+
 // What changes nothing is let pass.
 func TestParseConfigHarmless(t *testing.T) {
 	for _, tt := range [][2]string{

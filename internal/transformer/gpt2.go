@@ -19,11 +19,8 @@ func gpt2() *architecture {
 		},
 		nullable: []string{"n_inner"},
 		settings: map[string][]string{"scale_attn_weights": {"true"}, "scale_attn_by_inverse_layer_idx": {"false"}},
-		harmless: []string{
-			"attn_pdrop", "embd_pdrop", "gradient_checkpointing", "n_ctx", "reorder_and_upcast_attn", "resid_pdrop", "summary_activation",
-			"summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj",
-		},
-		finish: finishGPT2,
+		harmless: []string{"n_ctx", "reorder_and_upcast_attn"},
+		finish:   finishGPT2,
 		write: func(c Config) []setting {
 			return []setting{
 				{"n_embd", c.Hidden}, {"n_layer", c.Layers}, {"n_head", c.Heads}, {"n_inner", c.FFN}, {"n_positions", c.MaxTokens},

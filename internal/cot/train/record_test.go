@@ -3,6 +3,8 @@ package train
 import (
 	"encoding/json"
 	"maps"
+	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,5 +28,21 @@ func TestMetricsJSON(t *testing.T) {
 		"text_nats_per_token": 0.5, "held_out_text_nats_per_token": 0.75}
 	if !maps.Equal(got, want) {
 		t.Errorf("%s, want %v", line, want)
+	}
+}
+
+// TestMetricsThatAreNotFinite: JSON has no number for them.
+func TestMetricsThatAreNotFinite(t *testing.T) {
+	line, err := json.Marshal(Metrics{Loss: math.Inf(1), Time: time.Second,
+		Terms: cot.Terms{{Name: "a", Value: math.NaN()}}, Held: []cot.Term{{Name: "b", Value: math.Inf(-1)}, {Name: "c", Value: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]*float64
+	if err := json.Unmarshal([]byte(strings.Replace(string(line), `"stage":"text"`, `"stage":0`, 1)), &got); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	if got["loss"] != nil || got["a"] != nil || got["held_out_b"] != nil || got["held_out_c"] == nil {
+		t.Errorf("%s has numbers where there are none", line)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"nfcot/internal/cot"
@@ -82,6 +83,32 @@ func toy(method string) func(cot.Sample) float64 {
 		return func(s cot.Sample) float64 { return wantsToken(cot.Sample{Answer: s.Chain}) }
 	}
 	return wantsToken
+}
+
+// A model whose logits are too large for float32, or whose reference cannot say what it
+// draws, is an error before anything moves.
+func TestReinforcementOfBrokenModels(t *testing.T) {
+	for _, reference := range []bool{false, true} {
+		l, reports := reinforcement("direct", tinyRL(), wantsToken)
+		m := l.Model
+		if reference {
+			m = l.Reference
+		}
+		for p := range m.Params.All() {
+			for i := range p.Data {
+				switch p.Name {
+				case "model.embed_tokens.weight":
+					p.Data[i] *= 1e9
+				case "model.norm.weight":
+					p.Data[i] = 1e32
+				}
+			}
+		}
+		err := l.Run(context.Background())
+		if !errors.As(err, new(cot.NonFinite)) || !strings.HasPrefix(err.Error(), "step 1: ") || len(*reports) > 0 {
+			t.Errorf("reference %v: error %v after %d steps", reference, err, len(*reports))
+		}
+	}
 }
 
 // A step makes samples that were rewarded likelier, and others less likely.
