@@ -99,7 +99,7 @@ func RecordsIn(name string, lines iter.Seq2[string, error]) iter.Seq2[Record, er
 				return
 			}
 			if number == 1 {
-				if line, err = withoutBOM(line); err != nil {
+				if line, err = WithoutBOM(line); err != nil {
 					yield(Record{}, fmt.Errorf("%s: %w", name, err))
 					return
 				}
@@ -124,8 +124,9 @@ func RecordsIn(name string, lines iter.Seq2[string, error]) iter.Seq2[Record, er
 	}
 }
 
-// withoutBOM is the first line of a file without its byte order mark.
-func withoutBOM(line string) (string, error) {
+// WithoutBOM is the first line of a file without its byte order mark. That of UTF-16 is an
+// error.
+func WithoutBOM(line string) (string, error) {
 	if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") {
 		return "", errors.New("is UTF-16 (by its byte order mark), expected UTF-8")
 	}

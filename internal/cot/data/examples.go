@@ -21,6 +21,9 @@ func ReadExamples(path string) ([]cot.Example, error) {
 		if err == nil {
 			ex, err = exampleOf(r)
 		}
+		if err == nil && (ex.Prompt == "" || ex.Answer == "") {
+			err = fmt.Errorf("%s: the example has no prompt or no answer; expected {\"task_id\", \"prompt\", \"cot\", \"answer\"}", r.Where)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -48,9 +51,6 @@ func exampleOf(r ckpt.Record) (ex cot.Example, err error) {
 				return ex, fmt.Errorf("%s: key %q: %w", r.Where, key.name, err)
 			}
 		}
-	}
-	if ex.Prompt == "" || ex.Answer == "" {
-		return ex, fmt.Errorf("%s: the example has no prompt or no answer; expected {\"task_id\", \"prompt\", \"cot\", \"answer\"}", r.Where)
 	}
 	for name, value := range map[string]*string{"task_id": &ex.TaskID, "entry_point": &ex.EntryPoint, "test": &ex.Test} {
 		if jsontext.Unmarshal(fields[name], value) != nil {
@@ -86,10 +86,16 @@ func Texts(path string, lines iter.Seq2[string, error]) iter.Seq2[string, error]
 	return func(yield func(string, error) bool) {
 		next, stop := iter.Pull2(lines)
 		defer stop()
-		var head []string // up to the first line that is not blank
 		line, err, more := next()
-		for ; more && err == nil && isBlank(line, len(head)); line, err, more = next() {
+		first, wrong := ckpt.WithoutBOM(line)
+		if wrong != nil {
+			yield("", fmt.Errorf("%s: %w", path, wrong))
+			return
+		}
+		var head []string // up to the first line that is not blank
+		for ; more && err == nil && strings.TrimSpace(first) == ""; first = line {
 			head = append(head, line)
+			line, err, more = next()
 		}
 		all := func(yield func(string, error) bool) {
 			for _, blank := range head {
@@ -100,7 +106,7 @@ func Texts(path string, lines iter.Seq2[string, error]) iter.Seq2[string, error]
 			for ; more && yield(line, err) && err == nil; line, err, more = next() {
 			}
 		}
-		if err != nil || !holdsExamples(line) {
+		if err != nil || !holdsExamples(first) {
 			for line, err := range all {
 				if !yield(line+"\n", err) {
 					return
@@ -113,6 +119,9 @@ func Texts(path string, lines iter.Seq2[string, error]) iter.Seq2[string, error]
 			if err == nil {
 				ex, err = exampleOf(r)
 			}
+			if err == nil && ex.Prompt == "" {
+				err = fmt.Errorf("%s: found no prompt, expected an example", r.Where)
+			}
 			if err != nil {
 				yield("", err)
 				return
@@ -124,18 +133,10 @@ func Texts(path string, lines iter.Seq2[string, error]) iter.Seq2[string, error]
 	}
 }
 
-// isBlank says whether line i of a file, counted from 0, has nothing in it.
-func isBlank(line string, i int) bool {
-	if i == 0 {
-		line = strings.TrimPrefix(line, string(jsontext.BOM))
-	}
-	return strings.TrimSpace(line) == ""
-}
-
 // holdsExamples says whether a file whose first line is this one holds examples: the line
 // is one of them, or begins an array of objects.
 func holdsExamples(line string) bool {
-	line = strings.TrimSpace(strings.TrimPrefix(line, string(jsontext.BOM)))
+	line = strings.TrimSpace(line)
 	if rest, ok := strings.CutPrefix(line, "["); ok {
 		rest = strings.TrimSpace(rest)
 		return rest == "" || rest[0] == '{'

@@ -81,9 +81,11 @@ func TestTexts(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                          "",
 		"\n\ufeffa\n{\"prompt\":1}": "\n|\ufeffa\n|{\"prompt\":1}\n|",
+		"\xff\xfea\x00\n\x00":       "f: is UTF-16 (by its byte order mark), expected UTF-8",
+		`{"prompt":"p"}`:            "p|\n||",
 		"[a link](x)\n":             "[a link](x)\n|",
 		firstExample + "\nno JSON":  "f:2: invalid JSON: invalid character 'o' in literal null (expecting 'u') (at byte 2)",
-		"[\n{\"a\":1}]":             "f: element 1 of the array: the example has no prompt or no answer; expected {\"task_id\", \"prompt\", \"cot\", \"answer\"}",
+		"[\n{\"a\":1}]":             "f: element 1 of the array: found no prompt, expected an example",
 	} {
 		if got := all(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
