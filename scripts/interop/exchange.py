@@ -5,21 +5,11 @@ import llama_cpp
 import lora
 import numpy as np
 import torch
-from common import Failed, equal, within
+from common import equal, within
 from peft import LoraConfig, PeftModel, get_peft_model
 from reading import Reading
 from strings import strings
 from transformers import AutoTokenizer
-
-
-def missing(work, flag, *command):
-    """Why a check cannot be done yet."""
-    try:
-        if flag in work.nfcot(*command, "--help"):
-            return None
-    except Failed:
-        pass
-    return f"left out, since nfcot {' '.join(command)} has no {flag}"
 
 
 @torch.no_grad()
@@ -36,8 +26,6 @@ def likelihoods(model, prompt, lines):
 
 def fused(work):
     """Adapters in peft over the model they began from, and fused in bfloat16."""
-    if left_out := missing(work, "--dtype", "fuse"):
-        return left_out
     run = lora.adapted(work)
     lines = work.lines("sample", "--model", run, "--bench", work.problems(), "-n", 1, "--temp", 0, "--max-tokens", 16, "--logprobs", 0)
     tokenizer = AutoTokenizer.from_pretrained(run)
@@ -50,8 +38,6 @@ def fused(work):
 
 def adapter(work):
     """An adapter that peft has made, over a model of others."""
-    if left_out := missing(work, "--base", "sample"):
-        return left_out
     torch.manual_seed(3)
     run = lora.full(work)
     config = LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "v_proj", "down_proj"], use_rslora=True, init_lora_weights=False)
@@ -66,8 +52,6 @@ def adapter(work):
 @torch.no_grad()
 def gguf(work):
     """GGUF files of a run in llama.cpp."""
-    if left_out := missing(work, "--gguf", "export"):
-        return left_out
     run = lora.full(work)
     reading, said = Reading(work, run, ["<|answer|>"]), []
     texts = [text for text in strings() if "\0" not in text]
