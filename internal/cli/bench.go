@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -11,24 +12,34 @@ import (
 
 func (e *env) bench() *cli.Command {
 	var o speed.Options
+	var model modelOption
 	return e.command(&cli.Command{
 		Name:  "bench",
 		Usage: "speed of matrix products, the training step, prefill and decoding on this machine",
 		Description: "Every number stands beside its share of what the machine can do at best, which is measured first: of its float32\n" +
 			"multiply-adds, which products in bfloat16 may exceed, or of reading memory, for what reads every weight for a few rows.\n" +
 			"Groups: gemm, products of large matrices; gemv, of a vector with weights that no cache holds; train, the training step of small\n" +
-			"language models; model, prefill and decoding of a model of random weights in the shape of Qwen3-0.6B (4 GB of memory).\n" +
+			"language models; model, prefill and decoding of --model, or of random weights in the shape of Qwen3-0.6B (4 GB of memory).\n" +
 			"For example:\n" +
 			"    nfcot bench --only gemm --threads 1",
-		Flags: []cli.Flag{
+		Flags: append(model.flags(),
 			&cli.StringFlag{Name: "only", Usage: "measure one `GROUP` alone: gemm, gemv, train or model", Destination: &o.Only},
-			&cli.BoolFlag{Name: "quick", Usage: "one short round of each, to see that it works", Destination: &o.Quick},
-		},
-		Action: func(*cli.Context) error { return e.runBench(o) },
+			&cli.BoolFlag{Name: "quick", Usage: "one short round of each, to see that it works", Destination: &o.Quick}),
+		Action: func(*cli.Context) error { return e.runBench(o, model) },
 	})
 }
 
-func (e *env) runBench(o speed.Options) error {
+func (e *env) runBench(o speed.Options, model modelOption) error {
+	if model.model != "" {
+		run, err := model.open()
+		if err != nil {
+			return err
+		}
+		if n := run.Experiment.Model.MaxTokens; n < speed.MinTokens || o.Only != "" && o.Only != "model" {
+			return inputf("bench: --model goes with --only model, and takes %d positions; %s has %d", speed.MinTokens, model.model, n)
+		}
+		o.Only, o.Model, o.Weights = "model", run.Model.LM, cmp.Or(model.weights, "default")
+	}
 	if o.Only != "" && !slices.Contains(speed.Groups, o.Only) {
 		return inputf("--only is %q; want one of %s", o.Only, strings.Join(speed.Groups, ", "))
 	}

@@ -14,6 +14,7 @@ import (
 	"nfcot/internal/page"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
+	"nfcot/internal/transformer"
 )
 
 // A Measurement is how fast something is.
@@ -53,6 +54,9 @@ type Options struct {
 	Only  string            // one of Groups; "": all
 	Quick bool              // one short round of each, on smaller models and matrices
 	Watch func(Measurement) // is told of every measurement; may be nil
+
+	Model   *transformer.LM // a packed model of at least MinTokens positions, for group model; nil: one of random weights
+	Weights string          // what its matrices are called
 }
 
 // Groups are what is measured, in order.
