@@ -55,7 +55,7 @@ func source(name string) string {
 // The modules of the programs that run in CPython. Each module may import
 // those before it; the last one has a function main.
 var (
-	candidateModules = []string{"wire", "lcb_candidate", "candidate"}
+	candidateModules = []string{"wire", "semaphores", "lcb_candidate", "candidate"}
 	testerModules    = []string{"wire", "tester", "humaneval", "mbpp", "evalplus", "lcb", "sanitize", "serve"}
 )
 

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"nfcot/internal/eval"
-	"nfcot/internal/eval/sandbox"
 )
 
 // describe is a function in Python that says what importing a module gives: the names in it and in its classes, and what
@@ -46,6 +45,7 @@ var otherModules = map[string]string{
 	"sys":                     "standard streams have classes of their own",
 	"builtins":                "the words of module site are there for programs that have them",
 	"site":                    "is not run",
+	"_multiprocessing":        "its semaphores are between threads",
 	"_ast":                    "module ast changes it, which the reference has imported",
 	"uuid":                    takesLater,
 	"ctypes._aix":             takesLater,
@@ -103,19 +103,10 @@ def check(f):
 	t.Logf("%d modules at the top, %d of %d within packages", len(top), len(names)-len(top), len(within))
 }
 
-// openWithSemaphores is open, where programs have semaphores.
-func openWithSemaphores(t *testing.T) *Executor {
-	x := open(t, Options{Workers: 2})
-	if !slices.Contains(x.sandbox.Layers(), sandbox.Namespaces) {
-		t.Skip("without namespaces there is no /dev/shm")
-	}
-	return x
-}
-
 // TestModulesBehave has programs do what needs more of a module than that it can be imported. In each format they find what
 // its reference harness leaves.
 func TestModulesBehave(t *testing.T) {
-	x := openWithSemaphores(t)
+	x := open(t, Options{Workers: 2})
 	const fails = "'NoneType' object is not callable"
 	for _, tt := range []struct {
 		name, code string // statements that end with the value 1
@@ -127,6 +118,11 @@ func TestModulesBehave(t *testing.T) {
 		{"pool of processes", "import multiprocessing\nwith multiprocessing.Pool(1) as p:\n    return p.map(abs, [1])[0]", true, fails},
 		{"executor of threads", "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(2) as e:\n    return e.submit(abs, -1).result()", true, ""},
 		{"semaphores", "from multiprocessing import Event, Lock, Queue\nwith Lock():\n    e = Event(); e.set()\nQueue()\nreturn int(e.is_set())", true, ""},
+		{"recursive lock", "from multiprocessing import RLock\nr = RLock()\nwith r:\n    with r:\n        return int(r.acquire(False))", true, ""},
+		{"lock that is taken", "from multiprocessing import Lock\nl = Lock()\nl.acquire()\nreturn int(not l.acquire(False) and not l.acquire(timeout=0.01) and not l.acquire(True, -1))", true, ""},
+		{"released too often", "from multiprocessing import BoundedSemaphore\ns = BoundedSemaphore(2)\ns.acquire(); s.release(); s.release()", true, "semaphore or lock released too many times"},
+		{"not the owner's", "from multiprocessing import RLock\nRLock().release()", true, "attempt to release recursive lock not owned by thread"},
+		{"between threads", "import threading\nfrom multiprocessing import Condition, JoinableQueue, Semaphore\ns = Semaphore(0)\nthreading.Thread(target=s.release).start()\ns.acquire()\nc = Condition()\nwith c:\n    c.notify_all()\nreturn 1", true, ""},
 		{"file that goes", "import tempfile\nwith tempfile.NamedTemporaryFile('w') as f:\n    f.write('x')\nreturn 1", true, ""},
 		{"folder that stays", "import tempfile\nwith tempfile.TemporaryDirectory():\n    return 1", true, fails},
 		{"spooled file", "import tempfile\nwith tempfile.SpooledTemporaryFile(1) as f:\n    f.write(b'xyz')\nreturn 1", true, ""},
@@ -180,7 +176,7 @@ func TestTimeZones(t *testing.T) {
 
 // TestModulesInContests: LiveCodeBench's harness has imported multiprocessing, but tempfile has not looked for its folder.
 func TestModulesInContests(t *testing.T) {
-	x := openWithSemaphores(t)
+	x := open(t, Options{Workers: 2})
 	for code, want := range map[string]string{
 		"import multiprocessing":                                        "",
 		"from concurrent.futures import ProcessPoolExecutor":            "",

@@ -173,9 +173,6 @@ func (c *confinement) buildRoot(s *script) {
 	for _, name := range devices {
 		entries = append(entries, entry{Path: devPath + "/" + name})
 	}
-	// C libraries have semaphores and shared memory with names there. It is the
-	// scratch folder by another name, with its limits.
-	entries = append(entries, entry{Path: devPath + "/shm", Link: scratchPath})
 	for _, dir := range parents(entries) {
 		s.mkdir(dir).may = true // the scratch folder is there
 	}

@@ -11,6 +11,7 @@ import sys
 
 import lcb_candidate
 import posix
+import semaphores
 import wire
 
 CHANNEL = 3
@@ -103,6 +104,8 @@ class Importing:
             self.loader.exec_module(module)
             if module.__name__ == "tempfile" and self.temporary_folder:
                 module.gettempdir()
+            if module.__name__ == "_multiprocessing":
+                semaphores.put_into(module)
         finally:
             if module.__name__ in TAKEN_AWAY:
                 remember(module)
@@ -245,7 +248,7 @@ def main():
     def write(data):
         return posix.write(CHANNEL, data)
 
-    for name in "wire", "lcb_candidate", "candidate":
+    for name in "wire", "semaphores", "lcb_candidate", "candidate":
         del sys.modules[name]  # programs may have modules of these names
     while True:
         try:
