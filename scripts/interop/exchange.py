@@ -9,7 +9,9 @@ from common import equal, within
 from peft import LoraConfig, PeftModel, get_peft_model
 from reading import Reading
 from strings import strings
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+GREEDY = ["-n", 1, "--temp", 0, "--max-tokens", 16, "--logprobs", 0, "--bench"]
 
 
 @torch.no_grad()
@@ -27,33 +29,33 @@ def likelihoods(model, prompt, lines):
 def fused(work):
     """Adapters in peft over the model they began from, and fused in bfloat16."""
     run = lora.adapted(work)
-    lines = work.lines("sample", "--model", run, "--bench", work.problems(), "-n", 1, "--temp", 0, "--max-tokens", 16, "--logprobs", 0)
+    lines = work.lines("sample", "--model", run, *GREEDY, work.problems())
     tokenizer = AutoTokenizer.from_pretrained(run)
     opening = tokenizer.convert_tokens_to_ids(["<|cot|>"])
-    model = PeftModel.from_pretrained(lora.base(work, run)[0], run).eval()
+    model = PeftModel.from_pretrained(lora.base(work, run), run).eval()
     worst = likelihoods(model, lambda line: tokenizer(line["prompt"]).input_ids + opening, lines)
-    whole = Reading(work, work.make("fused", "fuse", "--model", run, "--dtype", "bf16"), ["<|cot|>"])
-    return f"{within('adapters in peft: log-probabilities differ by', worst, 1e-3)}, fused in {whole.model.config.dtype}: {whole.logits()}"
+    whole = Reading(work, work.make("fused", "fuse", "--model", run, "--dtype", "bf16"), ["<|cot|>"], "--weights", "f32")  # in bfloat16 products may round both factors
+    dtype = equal("type of fused weights", str(AutoConfig.from_pretrained(whole.run).dtype), "torch.bfloat16")
+    return f"{within('adapters in peft: log-probabilities differ by', worst, 1e-3)}; {dtype}, {whole.logits()}"
 
 
 def adapter(work):
     """An adapter that peft has made, over a model of others."""
     torch.manual_seed(3)
-    run = lora.full(work)
+    path = work.smollm2()
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
     config = LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "v_proj", "down_proj"], use_rslora=True, init_lora_weights=False)
-    model = get_peft_model(Reading(work, run, []).model, config)
+    model = get_peft_model(model, config).eval()
     model.save_pretrained(work.dir / "peft")
-    lines = work.lines("sample", "--model", "peft", "--base", run, "--bench", work.problems(), "-n", 1, "--temp", 0, "--max-tokens", 16, "--logprobs", 0)
-    tokenizer = AutoTokenizer.from_pretrained(run)
-    worst = likelihoods(model.eval(), lambda line: tokenizer(line["prompt"]).input_ids + tokenizer.convert_tokens_to_ids(["<|answer|>"]), lines)
-    return within("log-probabilities differ by", worst, 1e-3)
+    lines = work.lines("sample", "--model", "peft", "--base", path, *GREEDY, work.problems())
+    tokenizer = lora.reading(work).tokenizer
+    return within("log-probabilities differ by", likelihoods(model, lambda line: tokenizer(line["prompt"]).input_ids, lines), 1e-3)
 
 
 @torch.no_grad()
 def gguf(work):
     """GGUF files of a run in llama.cpp."""
-    run = lora.full(work)
-    reading, said = Reading(work, run, ["<|answer|>"]), []
+    run, reading, said = lora.full(work), lora.reading(work), []
     texts = [text for text in strings() if "\0" not in text]
     path = work.write("texts.txt", "".join(text + "\n" for text in texts))
     ours = [json.loads(line) for line in work.nfcot("tokenize", "encode", "--tokenizer", run, "--in", path, "--quiet").splitlines()]

@@ -1,4 +1,5 @@
 """Training from a language model of others: whole, and through adapters beside peft."""
+import functools
 import json
 import math
 
@@ -6,7 +7,7 @@ import torch
 import yaml
 from common import Failed, equal
 from peft import PeftModel
-from safetensors.torch import load_file
+from reading import Reading
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 SETTINGS = ["batch=2", "held_out=0", "eval_every=0", "save_every=0"]
@@ -28,20 +29,27 @@ def full(work):
     return train(work, "full", "direct", "stages.joint.steps=2", "stages.joint.lr=1e-5", "stages.joint.warmup=1")
 
 
+@functools.cache
+def reading(work):
+    """That run as transformers reads it."""
+    return Reading(work, full(work), ["<|answer|>"])
+
+
 def adapted(work):
     """A run of adapters."""
     return train(work, "adapters", "cot", "stages.joint.steps=10", "stages.joint.lr=2e-3", "stages.joint.warmup=3", more=("--lora", 4))
 
 
 def base(work, run):
-    """SmolLM2 as transformers reads it, with the rows that a run has added to the table."""
+    """SmolLM2 as transformers reads it, with room for the tokens that a run has added: their rows are the adapter's."""
     path = work.smollm2()
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    table, old = load_file(run / "model.safetensors")["model.embed_tokens.weight"], len(model.get_input_embeddings().weight)
-    model.resize_token_embeddings(len(table), mean_resizing=False)
-    with torch.no_grad():
-        model.get_input_embeddings().weight[old:] = table[old:]
-    return model, old
+    model.resize_token_embeddings(settings(run)["model"]["vocab"], mean_resizing=False)
+    return model
+
+
+def settings(run):
+    return yaml.safe_load((run / "config.yaml").read_text())
 
 
 def rate(c, step):
@@ -68,12 +76,9 @@ def curve(work):
     """The losses of ten steps are those of peft and torch from the same adapters."""
     start = train(work, "adapters-start", "cot", "stages.joint.steps=1", "stages.joint.lr=1e-30", more=("--lora", 4))
     run = adapted(work)
-    c, ours = yaml.safe_load((run / "config.yaml").read_text()), [line["loss"] for line in work.metrics(run.name)]
-    whole, old = base(work, start)
-    model, table = PeftModel.from_pretrained(whole, start, is_trainable=True), whole.get_input_embeddings().weight
-    table.requires_grad_(True)
-    rows = torch.nn.Parameter(table.detach()[old:].clone())  # those of new tokens are trained, too
-    trained = [p for name, p in model.named_parameters() if "lora_" in name] + [rows]
+    c, ours = settings(run), [line["loss"] for line in work.metrics(run.name)]
+    model = PeftModel.from_pretrained(base(work, start), start, is_trainable=True)
+    trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.95), eps=1e-8, weight_decay=c["decay"])
     tokenizer = AutoTokenizer.from_pretrained(run)
     batch = [sequence(tokenizer, json.loads(line)) for line in pair(work).read_text().splitlines()]
@@ -87,14 +92,11 @@ def curve(work):
             part.backward()
             loss += part.item()
         theirs.append(loss)
-        rows.grad, table.grad = table.grad[old:].clone(), None
         torch.nn.utils.clip_grad_norm_(trained, c["clip"])
         for group in optimizer.param_groups:
             group["lr"] = rate(c, step)
         optimizer.step()
         optimizer.zero_grad()
-        with torch.no_grad():
-            table[old:] = rows
     equal("number of steps", len(ours), 10)
     worst = max(abs(a - b) / b for a, b in zip(ours, theirs))
     said = f"losses of {len(ours)} steps, {theirs[0]:.3f} to {theirs[-1]:.3f}, differ by {100 * worst:.2g} % (at most 1 %)"

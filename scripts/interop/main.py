@@ -33,9 +33,8 @@ def own(work):
 
 def pretrained(work):
     """A run that began from a GGUF file of others, and its chat template."""
-    run = lora.full(work)
-    reading = Reading(work, run, ["<|answer|>"])
-    said = reading.all()
+    reading = lora.reading(work)
+    said, lines = reading.all(), reading.lines
     reading.lines = [line] = reading.draw("--chat", "--prompt", "Say hi.")
     message = [{"role": "user", "content": "Say hi."}]
     template = reading.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
@@ -43,7 +42,9 @@ def pretrained(work):
     ends = reading.tokenizer.convert_ids_to_tokens(reading.model.generation_config.eos_token_id)
     equal("tokens that end an answer", ends, ["<|endoftext|>", "<|im_end|>"])
     equal("end of an answer in a chat", ends[line.get("ended_by", 0)], "<|im_end|>")
-    return f"{reading.model.config.architectures[0]}, {said}; in a chat: template the same, {reading.greedy()}"
+    said += f"; in a chat: template the same, {reading.greedy()}"
+    reading.lines = lines
+    return f"{reading.model.config.architectures[0]}, {said}"
 
 
 def thoughts(work):

@@ -10,15 +10,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 class Reading:
     """A run, and what nfcot draws of it at temperature 0. opening is what a method puts behind a prompt."""
 
-    def __init__(self, work, run, opening):
-        self.work, self.run = work, run
+    def __init__(self, work, run, opening, *how):
+        self.work, self.run, self.how = work, run, how
         self.tokenizer = AutoTokenizer.from_pretrained(run)
         self.model = AutoModelForCausalLM.from_pretrained(run, dtype=torch.float32).eval()
         self.opening = self.tokenizer.convert_tokens_to_ids(opening)
         self.lines = self.draw("--bench", work.problems())
 
     def draw(self, *asked):
-        return self.work.lines("sample", "--model", self.run, *asked, "-n", 1, "--temp", 0, "--max-tokens", 24, "--logprobs", 5)
+        return self.work.lines("sample", "--model", self.run, *asked, "-n", 1, "--temp", 0, "--max-tokens", 16, "--logprobs", 5, *self.how)
 
     def prompt(self, line):
         return self.tokenizer(line["prompt"], add_special_tokens=not line.get("chat")).input_ids + self.opening
@@ -50,7 +50,7 @@ class Reading:
         theirs, ends = [], self.model.generation_config.eos_token_id
         for line in self.lines:
             prompt = self.prompt(line)
-            out = self.model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=24)[0, len(prompt) :].tolist()
+            out = self.model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=16)[0, len(prompt) :].tolist()
             ended = out[-1] in (ends if isinstance(ends, list) else [ends])
             theirs.append((self.tokenizer.decode(out, skip_special_tokens=True), ended))
         ended = sum(end for _, end in theirs)
