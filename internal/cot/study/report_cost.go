@@ -15,7 +15,7 @@ func (r *Results) cost(out *page.Section, c *Rows) {
 	if len(rows) == 0 {
 		return
 	}
-	how := "Thinking and answering were measured alone, on a quiet machine."
+	how := "No other entry of the plan ran while thinking and answering were measured."
 	if slices.ContainsFunc(rows, func(row Row) bool { return !r.of(row.ID).entry.Alone }) {
 		how = "The seconds are of evaluations that may have shared the machine."
 	}
