@@ -1,6 +1,7 @@
 package cpython
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -67,8 +68,9 @@ func (c *candidate) finish() (sandbox.End, error) {
 	return c.Wait()
 }
 
-// jobMemory is the memory of a process of the tester's. What a program returns
-// may take several hundred megabytes, what a reference solution makes more. All
+// jobMemory is the memory of a process of the tester's. What a reference solution
+// makes may take several hundred megabytes; what a program returns may take what
+// the program itself may (tester.py), so that it gets no more by this way. All
 // of them together must have more than one of them, or a program could have the
 // others' verdicts end with its own.
 const jobMemory = 4 << 30
@@ -94,7 +96,7 @@ func (x *Executor) startTester() (*tester, error) {
 	jobs := cap(x.ready) + 2
 	p, err := x.startCPython("tester", ours, sandbox.Command{
 		Files: []*os.File{theirs}, Fork: true, Memory: int64(jobs) * jobMemory, Tasks: max(sandbox.DefaultTasks, jobs*tasksPerJob),
-	}, fmt.Sprint(jobMemory))
+	}, fmt.Sprint(jobMemory), fmt.Sprint(cmp.Or(x.options.Memory, sandbox.DefaultMemory)))
 	if err != nil {
 		ours.Close()
 		return nil, err

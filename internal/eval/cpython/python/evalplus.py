@@ -51,7 +51,7 @@ def grade(job, candidate):
     name = problem["entry_point"]
     compare = Comparison(problem)
     candidate.load(job.program, no_builtins=("open",))
-    for number, (arguments, expected, limit) in enumerate(job.prepared()):
+    for number, (arguments, expected, limit) in enumerate(job.prepared):
         untouched = copy.deepcopy(arguments) if compare.looks_at_arguments else None
         result = candidate.call(name, arguments, {}, limit, compare.looks_at_arguments)
         if not compare.right(arguments, result, expected):

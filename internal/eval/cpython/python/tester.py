@@ -207,15 +207,7 @@ class Job:
         self.order = json.loads(wire.read_exactly(channel.recv, size))
         self.problem = json.loads(self.order["problem"])
         self.program = self.order["program"]
-        self._prepared = prepared
-
-    def prepared(self):
-        """Returns what the grader's prepare() has made of the problem.
-
-        It was pickled in a process like this one, which had nothing to do with any program.
-        """
-        with mmap.mmap(self._prepared, 0, prot=mmap.PROT_READ) as data:
-            return pickle.loads(data)
+        self.prepared = None if prepared is None else unpickle(prepared)
 
     def say(self, **message):
         self._channel.sendall(json.dumps(message).encode() + b"\n")
@@ -226,6 +218,15 @@ class Job:
     def limit(self, seconds):
         """Gives the candidate this many seconds from now, until the next call; None for the limit of the program."""
         self.say(limit=seconds)
+
+
+def unpickle(prepared):
+    """Returns what a grader's prepare() has made of a problem, from its file.
+
+    It was pickled in a process like this one, which had nothing to do with any program.
+    """
+    with mmap.mmap(prepared, 0, prot=mmap.PROT_READ) as data:
+        return pickle.loads(data)
 
 
 def text_of(e):
@@ -298,6 +299,8 @@ def run_job(descriptors):
     """
     channel, candidate = (socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, d) for d in descriptors[:2])
     job = Job(channel, descriptors[2] if len(descriptors) > 2 else None)
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    limit_memory(min(most_memory(), held + int(sys.argv[2])))  # what the program sends may take what the program may
     grader = importlib.import_module(job.order["grader"])
     candidate = Candidate(job, candidate)
     verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, candidate)
@@ -350,7 +353,7 @@ def serve():
         if pid == 0:
             control.close()
             try:
-                limit_memory()
+                limit_memory(most_memory())
                 JOBS[record[:1]](descriptors)
             finally:
                 os._exit(0)
@@ -359,9 +362,13 @@ def serve():
             os.close(d)
 
 
-def limit_memory():
-    """Limits this process alone. If all of them together take too much, all of them are killed."""
-    size = int(sys.argv[1])
+def most_memory():
+    """Returns how many bytes a process of this program may have."""
+    return int(sys.argv[1])
+
+
+def limit_memory(size):
+    """Limits this process alone, in bytes. If all of them together take too much, all of them are killed."""
     try:
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
     except (ValueError, OSError):

@@ -310,11 +310,12 @@ def put_together(name, parts):
 def decode(data, iterator=None):
     """Returns the value of the given bytes, which must be one value and no more. Raises WireError for all others.
 
+    Where memory is short, that is MemoryError: the bytes may well be a value.
     iterator(number) stands for an iterator of the peer's. Without it there is none.
     """
     try:
         return _decode(data, iterator)
-    except WireError:
+    except (WireError, MemoryError):
         raise
     except Exception as e:  # IndexError at the end, TypeError for a list in a set, UnicodeDecodeError, ...
         raise WireError("bytes that are no value: %s" % type(e).__name__)
