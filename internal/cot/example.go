@@ -20,6 +20,21 @@ type Example struct {
 	Answer     string `json:"answer"`                // the text to generate after thinking: the function's body
 	EntryPoint string `json:"entry_point,omitempty"` // name of the function under test
 	Test       string `json:"test,omitempty"`        // program that defines check(candidate)
+
+	Messages Messages `json:"messages,omitempty"` // a conversation in place of prompt and answer, which the model's chat template makes of it
+}
+
+// Messages are a conversation: a JSON list of {"role", "content"}, as chat templates read it,
+// with its keys in their order; "" if there is none.
+type Messages string
+
+// MarshalJSON writes the list as it is.
+func (m Messages) MarshalJSON() ([]byte, error) { return []byte(m), nil }
+
+// UnmarshalJSON takes the list as it is.
+func (m *Messages) UnmarshalJSON(text []byte) error {
+	*m = Messages(text)
+	return nil
 }
 
 // Encoded is an Example in tokens, with its codes once they are distilled.
