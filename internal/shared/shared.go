@@ -13,6 +13,10 @@ import (
 // for what is this program's own: $NFCOT_FIXTURES, by default testdata/golden.
 func Fixtures(t testing.TB) string { t.Helper(); return golden(t, "NFCOT_FIXTURES") }
 
+// Golden returns the repository's own folder of golden numbers, for those that neither
+// $NFCOT_FIXTURES nor $NFCOT_GOLDENS has others of.
+func Golden(t testing.TB) string { t.Helper(); return filepath.Join(root(t), "testdata", "golden") }
+
 // Goldens returns the folder of what other programs compute with models and files in
 // public formats: $NFCOT_GOLDENS, by default ../shared/goldens, and where there is none
 // testdata/golden, which has all but the chat templates of others.

@@ -59,7 +59,7 @@ var refusedAdapters = map[string]string{
 // Adapters that PEFT has written give its logits, over the model that they name; what is not
 // supported is refused by name.
 func TestAdapters(t *testing.T) {
-	for _, set := range []string{filepath.Join(shared.Goldens(t), "lora"), filepath.Join(shared.Fixtures(t), "peft")} {
+	for _, set := range []string{filepath.Join(shared.Goldens(t), "lora"), filepath.Join(shared.Golden(t), "peft")} {
 		for _, dir := range adapters(t, set) {
 			t.Run(filepath.Base(dir), func(t *testing.T) {
 				r, err := Open(dir, "", nil)
@@ -124,7 +124,7 @@ func TestAdaptersFuse(t *testing.T) {
 // Fused models of others are tied or not, and have rows, as adapters say.
 func TestAdaptersFuseTables(t *testing.T) {
 	for _, name := range []string{"llama-tied--embed", "llama-tied--resized-tokens", "llama-tied--save-head", "gpt2--save-linear"} {
-		dir, out := filepath.Join(shared.Fixtures(t), "peft", name), filepath.Join(t.TempDir(), "out")
+		dir, out := filepath.Join(shared.Golden(t), "peft", name), filepath.Join(t.TempDir(), "out")
 		r, err := OpenFused(dir, "", "")
 		if err == nil {
 			err = r.SaveFused(out, t.Logf)
@@ -562,7 +562,7 @@ func TestFuseTypes(t *testing.T) {
 
 // Training can start from an adapter: new tokens come after its own.
 func TestAdaptersForTraining(t *testing.T) {
-	dir := filepath.Join(shared.Fixtures(t), "peft", "llama-tied--resized-tokens")
+	dir := filepath.Join(shared.Golden(t), "peft", "llama-tied--resized-tokens")
 	b, err := OpenBase(dir, "")
 	if err == nil {
 		err = b.LoadTokenizer()
