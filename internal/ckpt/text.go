@@ -118,6 +118,16 @@ func (t *Text) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadText returns all of a file, or of standard input for "-", as OpenText gives it.
+func ReadText(path string) ([]byte, error) {
+	t, err := OpenText(path)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	return io.ReadAll(t)
+}
+
 // Lines yields the lines of the text, without their ends, up to the first error.
 func (t *Text) Lines() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {

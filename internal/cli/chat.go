@@ -1,14 +1,8 @@
 package cli
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"strings"
-	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,7 +10,6 @@ import (
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval/bench"
-	"nfcot/internal/tokenizer/chat"
 )
 
 // chatTokens are what an answer of a chat on a terminal may take, if --max-tokens does not say.
@@ -66,14 +59,14 @@ func (o *chatOptions) checkChat(c *cli.Context) error {
 
 // chatPrompt is a conversation as its model reads it: that of a file, or of a prompt as the
 // user's message.
-func (e *env) chatPrompt(run *experiment.Run, o chatOptions, prompt string) (string, error) {
+func chatPrompt(run *experiment.Run, o chatOptions, prompt string) (string, error) {
 	c, err := generate.NewChat(run, o.variables)
 	if err != nil {
 		return "", input(err)
 	}
-	messages := append(o.begin(), generate.Message("user", prompt))
+	messages := append(generate.Opening(o.system), generate.Message("user", prompt))
 	if o.messages != "" {
-		text, err := e.readAll("--messages", o.messages)
+		text, err := readAll("--messages", o.messages)
 		if err != nil {
 			return "", err
 		}
@@ -85,40 +78,23 @@ func (e *env) chatPrompt(run *experiment.Run, o chatOptions, prompt string) (str
 	return text, input(err)
 }
 
-// begin is how a conversation begins: with the system's message, if there is one.
-func (o *chatOptions) begin() []chat.Value {
-	if o.system == "" {
-		return nil
-	}
-	return []chat.Value{generate.Message("system", o.system)}
-}
-
-// readAll reads all of a file, compressed or not, or of stdin, as it is.
-func (e *env) readAll(flag, path string) (string, error) {
-	in := e.stdin
-	if path != ckpt.Stdin {
-		file, err := ckpt.OpenText(path)
-		if err != nil {
-			return "", input(err)
-		}
-		defer file.Close()
-		in = file
-	}
-	text, err := io.ReadAll(in)
-	if err == nil && len(text) == 0 {
-		err = errors.New("is empty; give a text")
-		if path == ckpt.Stdin {
-			err = fmt.Errorf("standard input %w", err)
-		}
-	}
+// readAll reads all of a file, compressed or not, or of stdin.
+func readAll(flag, path string) (string, error) {
+	text, err := ckpt.ReadText(path)
 	if err != nil {
-		return "", inputf("%s %s: %w", flag, path, err)
+		return "", input(err)
 	}
-	return string(text), nil
+	if len(text) > 0 {
+		return string(text), nil
+	}
+	what := "is empty"
+	if path == ckpt.Stdin {
+		what = "standard input is empty"
+	}
+	return "", inputf("%s %s: %s; give a text", flag, path, what)
 }
 
-// converse chats on the terminal until its input ends or the user interrupts the wait for
-// it. Interrupting an answer ends the answer.
+// converse chats on the terminal. Interrupting an answer ends the answer.
 func (e *env) converse(o sampleOptions, run *experiment.Run) error {
 	c, err := generate.NewChat(run, o.variables)
 	if err != nil {
@@ -134,81 +110,10 @@ func (e *env) converse(o sampleOptions, run *experiment.Run) error {
 	if !o.limited {
 		g.MaxTokens = chatTokens
 	}
-	s := generate.NewSession(g, c, o.begin())
 	signal.Reset(os.Interrupt) // which ends the program everywhere else
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
 	e.say("chat with %s: Ctrl-C stops an answer, /clear begins anew, Ctrl-D or /exit ends", run.Dir)
-	lines := readLines(e.stdin)
-	for {
-		fmt.Fprint(e.stdout, "> ")
-		select {
-		case <-interrupts:
-			fmt.Fprintln(e.stdout)
-			return nil
-		case line, ok := <-lines:
-			switch strings.TrimSpace(line) {
-			case "":
-			case "/clear":
-				s.Clear()
-			case "/exit":
-				return nil
-			default:
-				if err := e.turn(s, line, interrupts); err != nil {
-					return err
-				}
-			}
-			if !ok {
-				fmt.Fprintln(e.stdout)
-				return nil
-			}
-		}
-	}
-}
-
-// readLines sends the lines of a stream, without their ends, until it ends.
-func readLines(r io.Reader) <-chan string {
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		in := bufio.NewReader(r)
-		for {
-			line, err := in.ReadString('\n')
-			if err == nil || line != "" {
-				lines <- strings.TrimRight(line, "\r\n")
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return lines
-}
-
-// turn shows the answer to a message as it comes, until it ends or the user interrupts it.
-func (e *env) turn(s *generate.Session, text string, interrupts <-chan os.Signal) error {
-	var stop atomic.Bool
-	answered := make(chan struct{})
-	defer close(answered)
-	go func() {
-		select {
-		case <-interrupts:
-			stop.Store(true)
-		case <-answered:
-		}
-	}()
-	cut, err := s.Answer(e.ctx, text, stop.Load, func(part string) { fmt.Fprint(e.stdout, part) })
-	if errors.As(err, new(generate.TooLong)) {
-		e.say("%s; /clear begins a new conversation", err)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(e.stdout)
-	if cut {
-		e.say("the answer was cut off: it reached --max-tokens or the model's last position")
-	}
-	return nil
+	return generate.NewSession(g, c, o.system).Converse(e.ctx, e.stdin, e.stdout, interrupts, e.say)
 }

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -137,7 +136,7 @@ func oneLine(err error) string {
 func (e *env) app() *cli.App {
 	return &cli.App{
 		Name:        "nfcot",
-		Version:     version(),
+		Version:     manual.Version(),
 		Usage:       "train and run latent reasoning with normalizing flows, on CPUs",
 		Description: "A language model that thinks in continuous thoughts with exact likelihoods (NF-CoT, arXiv 2606.06447).\nStart with: nfcot demo",
 		Commands: []*cli.Command{e.demo(), e.data(), e.tokenize(), e.distill(), e.train(), e.rl(), e.fuse(), e.export(), e.sample(), e.score(), e.eval(), e.merge(), e.report(), e.study(),
@@ -156,21 +155,6 @@ func (e *env) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
-}
-
-// version is what the build knows of its source: the module's version, or the
-// commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return info.Main.Version
 }
 
 // command fills in what all commands share: common flags, errors of usage, and
@@ -201,6 +185,19 @@ func (e *env) command(c *cli.Command) *cli.Command {
 		return err
 	}
 	return c
+}
+
+// usageError says in our words what package flag found wrong.
+func usageError(c *cli.Context, err error, _ bool) error {
+	return inputf("%s%s; see %s --help", where(c.Command), manual.Wrong(c.Command.Flags, err), c.Command.HelpName)
+}
+
+// where begins an error of usage with the command it is about.
+func where(c *cli.Command) string {
+	if name, ok := strings.CutPrefix(c.HelpName, "nfcot "); ok {
+		return name + ": "
+	}
+	return ""
 }
 
 // group is a command that has others, of which one is wanted.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 
 	"nfcot/internal/eval/harness"
 )
@@ -37,15 +36,6 @@ func printLines[T any](e *env, values []T) error {
 		}
 	}
 	return nil
-}
-
-// indent puts a margin before every line of a text.
-func indent(s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(s) {
-		fmt.Fprintf(&b, "    %s", line)
-	}
-	return b.String()
 }
 
 // printEvaluation writes what an evaluation found to stdout.

@@ -4,14 +4,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval/harness"
-	"nfcot/internal/progress"
 )
 
 func (e *env) probe() *cli.Command {
@@ -60,23 +58,7 @@ func (e *env) openProbe(o probeOptions) (*probe.Probe, *harness.Executor, error)
 		exec.Close()
 		return nil, nil, err
 	}
-	return &probe.Probe{Generator: g, Bench: b, Exec: exec, Workers: o.Workers, Watch: e.watchProbe()}, exec, nil
-}
-
-// watchProbe shows how far a probe is, with a bar for each kind of thoughts that it
-// answers from.
-func (e *env) watchProbe() func(probe.Progress) {
-	var bar *progress.Bar
-	return func(p probe.Progress) {
-		switch {
-		case p.Judged:
-			bar.End(fmt.Sprintf("%.1f %% passed", 100*float64(p.Passed)/float64(p.All)))
-		case p.Done == 0:
-			bar = e.progress("answer "+p.Thoughts, "samples", 0, p.All)
-		default:
-			bar.Set(p.Done, "")
-		}
-	}
+	return &probe.Probe{Generator: g, Bench: b, Exec: exec, Workers: o.Workers, Watch: probe.Show(e.progress)}, exec, nil
 }
 
 // printProbe writes what a probe found to a file, if one is named, and to stdout.

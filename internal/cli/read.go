@@ -52,7 +52,7 @@ func (e *env) runRead(o readOptions) error {
 	if err := probe.Check(run); err != nil {
 		return input(err)
 	}
-	b, err := e.promptsOf(run, sampleOptions{samplingOptions: o.samplingOptions, prompt: o.prompt})
+	b, err := promptsOf(run, sampleOptions{samplingOptions: o.samplingOptions, prompt: o.prompt})
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/train"
-	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/harness"
 )
 
@@ -69,7 +68,13 @@ func (e *env) runRL(o rlOptions) error {
 		return err
 	}
 	defer exec.Close()
-	loop, err := e.policyLoop(run, reference, b, exec, o.Workers)
+	recipe, err := b.Recipe("", exec.Sanitize)
+	if err != nil {
+		return input(err)
+	}
+	g := generate.New(run, recipe, x.RL.Sampling, x.RL.Group, 0)
+	warn := func(format string, args ...any) { e.warn("rl: warning: "+format, args...) }
+	loop, err := g.PolicyLoop(reference, b.Problems, generate.PassReward(g, exec, b.Problems, o.Workers, warn))
 	if err != nil {
 		return err
 	}
@@ -83,23 +88,6 @@ func (e *env) runRL(o rlOptions) error {
 		return err
 	}
 	return run.Finish()
-}
-
-// policyLoop is the loop whose rewards come from running programs.
-func (e *env) policyLoop(run *experiment.Run, reference *experiment.Model, b *bench.Benchmark, exec *harness.Executor, workers int) (*train.PolicyLoop, error) {
-	recipe, err := b.Recipe("", exec.Sanitize)
-	if err != nil {
-		return nil, input(err)
-	}
-	x := run.Experiment
-	g := generate.New(run, recipe, x.RL.Sampling, x.RL.Group, 0)
-	prompts, err := g.Prompts(b.Problems)
-	if err != nil {
-		return nil, err
-	}
-	warn := func(format string, args ...any) { e.warn("rl: warning: "+format, args...) }
-	return &train.PolicyLoop{Config: x.Config, RL: *x.RL, Model: run.Model, Reference: reference, Prompts: prompts,
-		Stop: g.Options().Stop, Reward: generate.PassReward(g, exec, b.Problems, workers, warn), Dir: run.Dir}, nil
 }
 
 // reinforce goes through the steps with progress.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,6 +13,7 @@ import (
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
+	"nfcot/internal/page"
 )
 
 type sampleOptions struct {
@@ -32,8 +32,8 @@ func (e *env) sample() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "sample",
 		Usage: "draw samples: of one prompt as text, or of a benchmark as JSON lines",
-		Description: "Public benchmarks, whose data --data or $NFCOT_DATA names:\n" + indent(bench.Help()) +
-			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp, --top-p and --max-tokens:\n" + indent(bench.RecipeHelp()),
+		Description: "Public benchmarks, whose data --data or $NFCOT_DATA names:\n" + page.Indent(bench.Help()) +
+			"Recipes, and how their harnesses sample by default, which this program leaves to -n, --temp, --top-p and --max-tokens:\n" + page.Indent(bench.RecipeHelp()),
 		Flags: append(append(o.samplingOptions.flags(), o.chatOptions.flags()...),
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
@@ -77,7 +77,7 @@ func (e *env) runSample(o sampleOptions) error {
 	if !o.asked && (o.chat || run.Experiment.Method == experiment.LM && run.Chat.Any()) {
 		return e.converse(o, run)
 	}
-	b, err := e.promptsOf(run, o)
+	b, err := promptsOf(run, o)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,9 @@ func (e *env) runSample(o sampleOptions) error {
 	}
 	g.Chat = o.chat
 	if (o.prompt != "" || o.chat) && o.out == "" && !e.json {
-		return e.printSamples(g, b.Problems, o.showThoughts)
+		return g.WriteAnswers(e.ctx, e.stdout, b.Problems, o.showThoughts, func(sample int) {
+			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", sample)
+		})
 	}
 	lines, err := e.sampleLines(g, b.Problems, o.logProbs)
 	if err != nil && (len(lines) == 0 || !errors.As(err, new(cot.NonFinite))) {
@@ -103,17 +105,17 @@ func (e *env) runSample(o sampleOptions) error {
 }
 
 // promptsOf is what to sample: the prompt given, or a conversation, or a benchmark's problems.
-func (e *env) promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark, error) {
+func promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark, error) {
 	prompt := o.prompt
 	var err error
 	if prompt == ckpt.Stdin {
-		prompt, err = e.readAll("--prompt", ckpt.Stdin)
+		prompt, err = readAll("--prompt", ckpt.Stdin)
 	}
 	switch {
 	case err != nil:
 		return nil, err
 	case o.chat:
-		prompt, err = e.chatPrompt(run, o.chatOptions, prompt)
+		prompt, err = chatPrompt(run, o.chatOptions, prompt)
 	case prompt == "":
 		return o.benchmark(o.Seed)
 	}
@@ -145,51 +147,6 @@ func (e *env) sampleLines(g *generate.Generator, problems []eval.Problem, logPro
 	}
 	bar.End(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(len(lines))))
 	return lines, nil
-}
-
-// printSamples answers one prompt on stdout: a single sample as it comes,
-// several one after the other.
-func (e *env) printSamples(g *generate.Generator, problems []eval.Problem, showThoughts bool) error {
-	var shown int // samples whose thinking is on stdout
-	think := func(s *cot.Sample) {
-		shown++
-		if g.N > 1 {
-			fmt.Fprintf(e.stdout, "# sample %d of %d\n", shown, g.N)
-		}
-		if showThoughts {
-			fmt.Fprint(e.stdout, generate.Thinking(g.Run, *s))
-		}
-	}
-	o := g.Options()
-	live := g.Live()
-	if g.N == 1 {
-		o.OnToken = func(s *cot.Sample, token int) {
-			if shown == 0 {
-				think(s)
-			}
-			fmt.Fprint(e.stdout, live.Next(token))
-		}
-	}
-	done := 0
-	return g.Each(e.ctx, problems, o, func(_ eval.Problem, s cot.Sample) error {
-		if done++; shown < done {
-			think(&s)
-		}
-		answer, stopped := g.Answer(s)
-		switch {
-		case g.N > 1:
-			fmt.Fprint(e.stdout, answer)
-		case !stopped:
-			fmt.Fprint(e.stdout, live.Rest())
-		}
-		if !strings.HasSuffix(answer, "\n") {
-			fmt.Fprintln(e.stdout)
-		}
-		if !s.Finished && !stopped {
-			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", done)
-		}
-		return nil
-	})
 }
 
 // readSamples reads a samples file.

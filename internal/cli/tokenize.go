@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/progress"
 	"nfcot/internal/tokenizer"
 )
 
@@ -72,7 +71,7 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 		return err
 	}
 	tok, err := data.TrainTokenizer(o.in, o.vocabSize, func(path string) iter.Seq2[string, error] {
-		return e.fileLines("read "+filepath.Base(path), path)
+		return e.lines("read "+filepath.Base(path), path)
 	})
 	if err != nil {
 		return input(err)
@@ -88,35 +87,9 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 	return nil
 }
 
-// fileLines yields the lines of a text file, without their ends, with progress where the
-// file says how much there is.
-func (e *env) fileLines(label, path string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		f, err := ckpt.OpenText(path)
-		if err != nil {
-			yield("", err)
-			return
-		}
-		defer f.Close()
-		info, err := os.Stat(path)
-		if path == ckpt.Stdin || err != nil {
-			f.Lines()(yield)
-			return
-		}
-		const unit = 1000
-		bar := e.progress(label, "kB", 0, int(info.Size()/unit))
-		n := 0
-		for line, err := range f.Lines() {
-			if n++; n%1024 == 0 {
-				bar.Set(int(f.BytesRead()/unit), fmt.Sprintf("%d lines", n))
-			}
-			if !yield(line, err) || err != nil {
-				return
-			}
-		}
-		bar.Set(int(f.BytesRead()/unit), "")
-		bar.End(fmt.Sprintf("%d lines", n))
-	}
+// lines yields the lines of a text file with progress.
+func (e *env) lines(label, path string) iter.Seq2[string, error] {
+	return data.Lines(path, func(kB int) *progress.Bar { return e.progress(label, "kB", 0, kB) })
 }
 
 func (e *env) runEncode(o tokenizeOptions) error {
@@ -138,7 +111,7 @@ func (e *env) runDecode(o tokenizeOptions) error {
 	})
 }
 
-// convert maps the lines of a file to lines of stdout. f appends a line to out.
+// convert writes a line to stdout for each line of a file: what f appends to out.
 func (e *env) convert(label string, o tokenizeOptions, f func(tok *tokenizer.Tokenizer, line string, out []byte) ([]byte, error)) error {
 	if err := need("tokenizer", o.tokenizer); err != nil {
 		return err
@@ -147,23 +120,5 @@ func (e *env) convert(label string, o tokenizeOptions, f func(tok *tokenizer.Tok
 	if err != nil {
 		return input(err)
 	}
-	name := o.in
-	if name == ckpt.Stdin {
-		name = "standard input"
-	}
-	out := bufio.NewWriter(e.stdout)
-	defer out.Flush()
-	n := 0
-	var text []byte
-	for line, err := range e.fileLines(label, o.in) {
-		if err != nil {
-			return input(err)
-		}
-		n++
-		if text, err = f(tok, line, text[:0]); err != nil {
-			return inputf("%s:%d: %w", name, n, err)
-		}
-		out.Write(append(text, '\n'))
-	}
-	return nil
+	return input(data.Convert(e.stdout, o.in, e.lines(label, o.in), func(line string, out []byte) ([]byte, error) { return f(tok, line, out) }))
 }

@@ -1,11 +1,12 @@
-// Package manual makes of a command line's commands what tells people of them: the
-// texts from which the library makes a man page and Markdown, and scripts with which
-// shells complete commands and flags. It knows no command.
+// Package manual tells people of a command line: it makes the texts from which the library
+// makes a man page and Markdown, has scripts with which shells complete commands and
+// flags, and says what is wrong with flags, and which version this is. It knows no command.
 package manual
 
 import (
 	"embed"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -75,4 +76,19 @@ func Dashed(flag string) string {
 		return "-" + flag
 	}
 	return "--" + flag
+}
+
+// Version is what the build knows of the program's source: the commit it was built from, or
+// the module's version.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
 }

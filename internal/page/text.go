@@ -95,3 +95,12 @@ func (t Table) wrapped() Table {
 	t.Rows = rows
 	return t
 }
+
+// Indent puts a margin before every line of a text.
+func Indent(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		fmt.Fprintf(&b, "    %s", line)
+	}
+	return b.String()
+}

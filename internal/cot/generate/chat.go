@@ -56,6 +56,14 @@ func Message(role, content string) chat.Value {
 	return chat.NewDict("role", role, "content", content)
 }
 
+// Opening is how a conversation begins: with the system's message, unless that is empty.
+func Opening(system string) []chat.Value {
+	if system == "" {
+		return nil
+	}
+	return []chat.Value{Message("system", system)}
+}
+
 // ParseMessages reads a conversation: a JSON list of messages, or an object with one under
 // "messages".
 func ParseMessages(text []byte) ([]chat.Value, error) {

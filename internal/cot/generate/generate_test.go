@@ -308,7 +308,7 @@ func TestSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := New(run, recipe, sampling, 4, 1)
-	s := NewSession(g, c, []chat.Value{Message("system", "x")})
+	s := NewSession(g, c, "x")
 	never := func() bool { return false }
 	var text strings.Builder
 	yield := func(part string) { text.WriteString(part) }

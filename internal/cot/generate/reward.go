@@ -5,12 +5,26 @@ import (
 	"sync"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/train"
 	"nfcot/internal/eval"
 )
 
 // A Reward is what reinforcement learning asks: what the rollouts of each of the given
 // problems are worth.
 type Reward = func(ctx context.Context, problems []int, rollouts [][]cot.Sample) ([][]float64, error)
+
+// PolicyLoop is the training that makes the generator's model earn more reward for the
+// problems, held to a reference model.
+func (g *Generator) PolicyLoop(reference *experiment.Model, problems []eval.Problem, reward Reward) (*train.PolicyLoop, error) {
+	prompts, err := g.Prompts(problems)
+	if err != nil {
+		return nil, err
+	}
+	x := g.Run.Experiment
+	return &train.PolicyLoop{Config: x.Config, RL: *x.RL, Model: g.Run.Model, Reference: reference, Prompts: prompts,
+		Stop: g.Options().Stop, Reward: reward, Dir: g.Run.Dir}, nil
+}
 
 // PassReward is 1 for a rollout whose program passes all tests of its problem, else 0.
 // It runs some programs at a time. That one could not be run must not end the training:

@@ -17,11 +17,12 @@ type Session struct {
 	messages  []chat.Value
 }
 
-// NewSession begins a conversation with messages that are given, a system's say. Answers
+// NewSession begins a conversation, with a system's message unless that is empty. Answers
 // are drawn as the generator draws samples, each with another seed.
-func NewSession(g *Generator, c *Chat, start []chat.Value) *Session {
+func NewSession(g *Generator, c *Chat, system string) *Session {
 	own := *g
 	own.N, own.Chat = 1, true
+	start := Opening(system)
 	return &Session{&own, c, start, start}
 }
 

@@ -13,6 +13,7 @@ import (
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
+	"nfcot/internal/progress"
 	"nfcot/internal/tensor"
 )
 
@@ -32,6 +33,22 @@ type Progress struct {
 	Done, All int    // samples
 	Judged    bool   // all programs were run
 	Passed    int    // of them
+}
+
+// Show shows how far a probe is, with a bar, which begin makes, for each kind of thoughts
+// that it answers from.
+func Show(begin func(label, unit string, done, total int) *progress.Bar) func(Progress) {
+	var bar *progress.Bar
+	return func(p Progress) {
+		switch {
+		case p.Judged:
+			bar.End(fmt.Sprintf("%.1f %% passed", 100*float64(p.Passed)/float64(p.All)))
+		case p.Done == 0:
+			bar = begin("answer "+p.Thoughts, "samples", 0, p.All)
+		default:
+			bar.Set(p.Done, "")
+		}
+	}
 }
 
 // Check fails for a run whose thoughts are no codes of the VAE, which are what can be
