@@ -15,7 +15,7 @@ import (
 type encoder func(dst []byte, src []float32) int
 
 // encoders are of the types that Write takes.
-var encoders = map[Type]encoder{F32: encodeF32, F16: encodeF16, BF16: encodeBF16, Q8_0: encodeQ8_0}
+var encoders = map[Type]encoder{F32: encodeF32, F16: encode16(half.ToF16, 0x7c00), BF16: encode16(half.ToBF16, 0x7f80), Q8_0: encodeQ8_0}
 
 // ParseType is the type of a name that Write takes: f32, f16, bf16 or q8_0.
 func ParseType(name string) (Type, error) {
@@ -34,26 +34,18 @@ func encodeF32(dst []byte, src []float32) int {
 	return -1
 }
 
-func encodeF16(dst []byte, src []float32) int {
-	for i, x := range src {
-		h := half.ToF16(x)
-		if h&0x7fff >= 0x7c00 {
-			return i
+// encode16 is the encoder of a type of 16 bits, whose numbers other than infinities and NaNs are below infinity without their sign.
+func encode16(round func(float32) uint16, infinity uint16) encoder {
+	return func(dst []byte, src []float32) int {
+		for i, x := range src {
+			h := round(x)
+			if h&0x7fff >= infinity {
+				return i
+			}
+			binary.LittleEndian.PutUint16(dst[2*i:], h)
 		}
-		binary.LittleEndian.PutUint16(dst[2*i:], h)
+		return -1
 	}
-	return -1
-}
-
-func encodeBF16(dst []byte, src []float32) int {
-	for i, x := range src {
-		b := half.ToBF16(x)
-		if b&0x7fff >= 0x7f80 {
-			return i
-		}
-		binary.LittleEndian.PutUint16(dst[2*i:], b)
-	}
-	return -1
 }
 
 // encodeQ8_0: the largest magnitude of 32 numbers becomes 127 times the scale. Numbers are divided by the scale before it is rounded
