@@ -198,6 +198,9 @@ func (m *Coconut) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	t := &tensor.Tape{Inference: true}
 	for k := 0; k < states && !o.ended(); k++ {
 		start := time.Now()
+		if o.Replace != nil {
+			o.replace(h, k, n)
+		}
 		for i, s := range sequences {
 			copy(s.Thoughts.Row(k), h.Row(i))
 		}

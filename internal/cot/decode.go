@@ -19,6 +19,7 @@ type sequence struct {
 	thinking bool       // what is drawn is a chain of thought, not yet the answer
 	stopped  bool       // Options.Stop has ended its answer
 	mixture  []share    // what it thinks, with Soft
+	given    []int      // its answer, with Options.Answer
 }
 
 // prefill runs every prompt, followed by the tokens of opening, through the
@@ -44,6 +45,9 @@ func prefill(lm *transformer.LM, prompts [][]int, n int, o Options, opening ...i
 			s := sequences[p*n+i]
 			s.cache = c
 			s.tokenRNG = tensor.Rand(o.Seed, "words", append(slices.Clone(s.Prompt), i)...)
+			if o.Answer != nil {
+				s.given = o.Answer(p, i)
+			}
 		}
 	}
 	return sequences, (*tensor.Tape)(nil).Gather(h, last)
@@ -144,7 +148,7 @@ func (c *tokenBatch) Do(lo, hi int) {
 		if c.soft != nil && s.thinking {
 			c.tokens[i] = c.soft.think(d, c.logits.Row(i), s, &c.options)
 		} else {
-			id, logp := d.draw(c.logits.Row(i), &c.options, s.tokenRNG, s.Prompt, s.Chain, s.Answer)
+			id, logp := d.next(c.logits.Row(i), s, c.special, &c.options)
 			s.LogText += logp
 			if c.options.LogProbs {
 				s.TokenLogProbs = append(s.TokenLogProbs, DrawnToken{TokenLogProb{id, logp}, d.likeliest(c.logits.Row(i), c.options.TopLogProbs)})

@@ -40,6 +40,20 @@ func (d *tokenSampler) draw(logits []float32, o *Options, rng *rand.Rand, past .
 	return id, float64(tensor.LogSoftmaxAt(logits, d.p, id))
 }
 
+// next is the token after those of a sequence, which draw draws but where the answer is given,
+// and its log-probability.
+func (d *tokenSampler) next(logits []float32, s *sequence, special Special, o *Options) (id int, logp float64) {
+	if o.Answer == nil || s.thinking {
+		return d.draw(logits, o, s.tokenRNG, s.Prompt, s.Chain, s.Answer)
+	}
+	id = special.EOS
+	if n := len(s.Answer); n < len(s.given) {
+		id = s.given[n]
+	}
+	d.p = slices.Grow(d.p[:0], len(logits))[:len(logits)]
+	return id, float64(tensor.LogSoftmaxAt(logits, d.p, id))
+}
+
 // weigh puts into p the probabilities of tokens at the temperature, of all tokens and
 // with the penalties; at temperature 0 their logits. It returns the likeliest.
 func (d *tokenSampler) weigh(logits []float32, o *Options, past [][]int) (likeliest int) {

@@ -433,16 +433,40 @@ func TestReplacedThoughts(t *testing.T) {
 // tokens do not depend on where thoughts come from.
 func TestOwnThoughtsReplaced(t *testing.T) {
 	for name, m := range samplers() {
-		if _, ok := m.(Coder); !ok {
-			continue
-		}
 		o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 8, Seed: 5}}
 		want := m.Sample(prompts(3), 4, o)
+		if want[0][0].Thoughts == nil {
+			continue
+		}
 		o.Replace = func(p, i int) *tensor.Tensor { return want[p][i].Thoughts }
 		for p, xs := range m.Sample(prompts(3), 4, o) {
 			for i, x := range xs {
 				x.ThinkCost = want[p][i].ThinkCost // LaDiR has nothing to denoise
 				sameSample(t, fmt.Sprintf("%s, prompt %d, sample %d", name, p, i), x, want[p][i])
+			}
+		}
+	}
+}
+
+// An answer that is given is scored as if it had been drawn, after the same thoughts.
+func TestGivenAnswers(t *testing.T) {
+	for name, m := range samplers() {
+		o := Options{Sampling: Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 8, Seed: 5}}
+		drawn := m.Sample(prompts(3), 4, o)
+		if drawn[0][0].ChainClosed || drawn[0][0].Chain != nil {
+			continue // where words are thought, they are drawn before
+		}
+		o.Answer = func(p, i int) []int { return drawn[p][i].Answer }
+		o.MaxTokens++ // EOS follows
+		for p, xs := range m.Sample(prompts(3), 4, o) {
+			for i, x := range xs {
+				want := drawn[p][i]
+				if !slices.Equal(x.Answer, want.Answer) || !x.Finished {
+					t.Errorf("%s, prompt %d, sample %d: the answer is %v, finished %v; %v was given", name, p, i, x.Answer, x.Finished, want.Answer)
+				}
+				if want.Finished && want.EndedBy == 0 && x.LogText != want.LogText || !want.Finished && !(x.LogText < want.LogText) {
+					t.Errorf("%s, prompt %d, sample %d: log p(text) is %g, drawn with %g", name, p, i, x.LogText, want.LogText)
+				}
 			}
 		}
 	}

@@ -126,6 +126,11 @@ type Options struct {
 	// of sampling them: accuracy with the true thoughts separates the prior's
 	// mistakes from the answer's. Tokens are drawn as they are without it.
 	Replace func(p, i int) *tensor.Tensor
+	// Answer, if not nil, gives the answer of sample i of prompt p instead of drawing it: its
+	// tokens, and then EOS. Sample.LogText is then the log-likelihood of that answer, whatever
+	// the method thinks, if MaxTokens leaves room for it.
+	Answer func(p, i int) []int
+
 	// OnToken, if not nil, is told each token of an answer as it is drawn, with the
 	// sample so far: its thinking is complete by then.
 	OnToken func(s *Sample, token int)
