@@ -7,27 +7,41 @@ import "strings"
 // prompt what the problem is. There are none for what is not an example of this
 // benchmark.
 func Chains(taskID, prompt string) []string {
-	parts := strings.Split(taskID, "/")
-	if len(parts) != 5 || (Spec{Families: parts[1:2], Level: parts[2]}).validate() != nil {
-		return nil
-	}
-	lines := strings.Split(prompt, "\n")
-	if len(lines) < 5 { // def, sentence, a step, the docstring's end, and nothing
-		return nil
-	}
-	f, s := lookup(parts[1], parts[2])
-	sentence := strings.TrimPrefix(strings.TrimSpace(lines[1]), `"""`)
-	steps := lines[2 : len(lines)-2]
-	for i := range steps {
-		steps[i] = strings.TrimSpace(steps[i])
-	}
-	p := f.parse(sentence, steps, s)
-	if p == nil || p.prompt() != prompt {
+	p, ok := parse(taskID, prompt)
+	if !ok {
 		return nil
 	}
 	var chains []string
-	for _, o := range s.orders {
+	for _, o := range p.scale.orders {
 		chains = append(chains, thought(p, o))
 	}
 	return chains
+}
+
+// A parsed problem is one that was read out of the text of an example.
+type parsed struct {
+	problem
+	family   family
+	scale    scale
+	sentence string   // of the docstring
+	lines    []string // that follow it
+}
+
+// parse reads the problem of an example. ok is false for what is not one of this benchmark.
+func parse(taskID, prompt string) (p parsed, ok bool) {
+	parts := strings.Split(taskID, "/")
+	if len(parts) != 5 || (Spec{Families: parts[1:2], Level: parts[2]}).validate() != nil {
+		return p, false
+	}
+	lines := strings.Split(prompt, "\n")
+	if len(lines) < 5 { // def, sentence, a step, the docstring's end, and nothing
+		return p, false
+	}
+	p.family, p.scale = lookup(parts[1], parts[2])
+	p.sentence = strings.TrimPrefix(strings.TrimSpace(lines[1]), `"""`)
+	for _, line := range lines[2 : len(lines)-2] {
+		p.lines = append(p.lines, strings.TrimSpace(line))
+	}
+	p.problem = p.family.parse(p.sentence, p.lines, p.scale)
+	return p, p.problem != nil && p.prompt() == prompt
 }

@@ -45,3 +45,47 @@ func TestChainsOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// A neighbour is an example of its own that differs in one numbered line of the prompt, which stands
+// where it says in each of its chains.
+func TestNeighbours(t *testing.T) {
+	for _, name := range Families() {
+		for _, level := range levels {
+			examples, err := Spec{Families: []string{name}, Level: level}.Examples("test", 5, 30)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ex := range examples {
+				n, ok := NeighbourOf(ex.TaskID, ex.Prompt, 7)
+				if name == "rule" {
+					if ok {
+						t.Errorf("%s has the neighbour\n%s", ex.TaskID, n.Prompt)
+					}
+					continue
+				}
+				if again, _ := NeighbourOf(ex.TaskID, ex.Prompt, 7); !ok || again.Example != n.Example {
+					t.Fatalf("%s: neighbours %v and %v", ex.TaskID, n, again)
+				}
+				var changed []string
+				lines := strings.Split(n.Prompt, "\n")
+				for i, line := range strings.Split(ex.Prompt, "\n") {
+					if lines[i] != line {
+						changed = append(changed, strings.TrimSpace(lines[i]))
+					}
+				}
+				chains := Chains(n.TaskID, n.Prompt)
+				if len(changed) != 1 || n.Answer == ex.Answer || n.Test == ex.Test || len(chains) != len(n.Lines) || n.CoT != chains[0] {
+					t.Fatalf("%s: changed %q, chains %q at %v\n%s", ex.TaskID, changed, chains, n.Lines, n.Answer)
+				}
+				for i, chain := range chains {
+					if line := strings.Split(chain, "\n")[n.Lines[i]]; !strings.HasPrefix(line, changed[0]) {
+						t.Errorf("%s: chain %d says %q where the step is %q", ex.TaskID, i, line, changed[0])
+					}
+				}
+			}
+		}
+	}
+	if n, ok := NeighbourOf("HumanEval/0", "def f(x):\n", 1); ok {
+		t.Errorf("a problem of others has the neighbour %v", n)
+	}
+}

@@ -77,17 +77,15 @@ func (s *source) next() (cot.Example, error) {
 			benchmark, s.name, s.level, s.split, len(s.seen))
 	}
 	o := s.orders[r.IntN(len(s.orders))]
-	ex := cot.Example{
-		TaskID:     fmt.Sprintf("%s/%s/%s/%s/%d", benchmark, s.name, s.level, s.split, s.index),
-		Prompt:     prompt,
-		CoT:        thought(p, o),
-		Answer:     p.answer(),
-		EntryPoint: "f",
-		Test:       p.test(),
-	}
+	ex := exampleOf(p, fmt.Sprintf("%s/%s/%s/%s/%d", benchmark, s.name, s.level, s.split, s.index), o)
 	s.seen[prompt] = true
 	s.index++
 	return ex, nil
+}
+
+// exampleOf is a problem as an example, thought about in an order.
+func exampleOf(p problem, taskID string, o order) cot.Example {
+	return cot.Example{TaskID: taskID, Prompt: p.prompt(), CoT: thought(p, o), Answer: p.answer(), EntryPoint: "f", Test: p.test()}
 }
 
 // thought is the chain of thought of a problem in an order.

@@ -1,0 +1,47 @@
+package minicode
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"nfcot/internal/cot"
+)
+
+// A Neighbour is an example that differs from another one in a single step.
+type Neighbour struct {
+	cot.Example
+	Lines []int // where that step stands in each of Chains, from 0
+}
+
+// NeighbourOf returns an example of the same family and level that differs from one, whose
+// task_id and prompt are given, in one step, which the seed chooses, and in its answer.
+// ok is false for what is no example of this benchmark, and in families whose lines are
+// no steps.
+func NeighbourOf(taskID, prompt string, seed uint64) (n Neighbour, ok bool) {
+	p, ok := parse(taskID, prompt)
+	if !ok {
+		return n, false
+	}
+	r := generator(seed, "neighbour", prompt)
+	step := r.IntN(len(p.lines))
+	for range exhausted {
+		drawn, _ := parse(taskID, p.family.draw(r, p.scale).prompt())
+		_, text, isStep := strings.Cut(drawn.lines[r.IntN(len(drawn.lines))], ") ")
+		if !isStep {
+			return n, false
+		}
+		lines := slices.Clone(p.lines)
+		lines[step] = fmt.Sprintf("%d) %s", step+1, text)
+		other := p.family.parse(p.sentence, lines, p.scale)
+		if other == nil || other.answer() == p.answer() {
+			continue
+		}
+		for _, o := range p.scale.orders {
+			n.Lines = append(n.Lines, 1+slices.Collect(o.indices(len(lines)))[step]) // behind the plan; an order is its own inverse
+		}
+		n.Example = exampleOf(other, taskID, p.scale.orders[0])
+		return n, true
+	}
+	return n, false
+}
