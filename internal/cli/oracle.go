@@ -2,6 +2,8 @@ package cli
 
 import (
 	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/cot/probe"
 )
 
 func (e *env) probeOracle() *cli.Command {
@@ -13,20 +15,9 @@ func (e *env) probeOracle() *cli.Command {
 			"chain i, where a problem has several). If the true ones give right answers and the sampled ones do not, it is the prior p(u|q) that\n" +
 			"does not know what to think; otherwise the codes or the answers are at fault. The first thought that is not read back as the chain\n" +
 			"has it says where thinking goes wrong.",
-		Flags:  o.flags(),
-		Action: func(*cli.Context) error { return e.runOracle(o) },
+		Flags: o.flags(),
+		Action: func(*cli.Context) error {
+			return e.runProbe(o, probe.Check, func(p *probe.Probe) (result, error) { return p.Oracle(e.ctx) })
+		},
 	})
-}
-
-func (e *env) runOracle(o probeOptions) error {
-	p, exec, err := e.openProbe(o)
-	if err != nil {
-		return err
-	}
-	defer exec.Close()
-	found, err := p.Oracle(e.ctx)
-	if err != nil {
-		return err
-	}
-	return e.printProbe(o.out, found)
 }

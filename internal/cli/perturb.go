@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/cot/probe"
 )
 
 type perturbOptions struct {
@@ -34,14 +36,5 @@ func (e *env) runPerturb(o perturbOptions) error {
 	if err != nil {
 		return err
 	}
-	p, exec, err := e.openProbe(o.probeOptions)
-	if err != nil {
-		return err
-	}
-	defer exec.Close()
-	found, err := p.Perturb(e.ctx, scales)
-	if err != nil {
-		return err
-	}
-	return e.printProbe(o.out, found)
+	return e.runProbe(o.probeOptions, probe.Check, func(p *probe.Probe) (result, error) { return p.Perturb(e.ctx, scales) })
 }

@@ -8,12 +8,13 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval/harness"
 )
 
 func (e *env) probe() *cli.Command {
-	return group("probe", "look into the thoughts of a model", "perturb, read or oracle", e.probePerturb(), e.probeRead(), e.probeOracle())
+	return group("probe", "look into the thoughts of a model", "perturb, read, oracle or intervene", e.probePerturb(), e.probeRead(), e.probeOracle(), e.probeIntervene())
 }
 
 // probeOptions are those of probes that run programs.
@@ -32,39 +33,37 @@ func (o *probeOptions) flags() []cli.Flag {
 		&cli.StringFlag{Name: "o", Usage: "`FILE` for the numbers, as JSON", Destination: &o.out})
 }
 
-// openProbe reads the model and the benchmark, and opens what runs programs, which has to
-// be closed.
-func (e *env) openProbe(o probeOptions) (*probe.Probe, *harness.Executor, error) {
+// runProbe looks into the thoughts of a model, which must pass check, and prints what look finds.
+func (e *env) runProbe(o probeOptions, check func(*experiment.Run) error, look func(*probe.Probe) (result, error)) error {
 	if err := errors.Join(need("model", o.model), o.check(), o.settle()); err != nil {
-		return nil, nil, err
+		return err
 	}
 	b, err := o.judged(o.Seed)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	run, err := o.open()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	if err := probe.Check(run); err != nil {
-		return nil, nil, input(err)
+	if err := check(run); err != nil {
+		return input(err)
 	}
 	exec, err := harness.OpenExecutor(e.ctx, o.ExecutorOptions, b.Problems)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
+	defer exec.Close()
 	g, err := o.generator(run, b, exec.Sanitize)
 	if err != nil {
-		exec.Close()
-		return nil, nil, err
+		return err
 	}
-	return &probe.Probe{Generator: g, Bench: b, Exec: exec, Workers: o.Workers, Watch: probe.Show(e.progress)}, exec, nil
-}
-
-// printProbe writes what a probe found to a file, if one is named, and to stdout.
-func (e *env) printProbe(out string, found result) error {
-	if out != "" {
-		if err := ckpt.WriteJSON(out, found); err != nil {
+	found, err := look(&probe.Probe{Generator: g, Bench: b, Exec: exec, Workers: o.Workers, Watch: probe.Show(e.progress)})
+	if err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := ckpt.WriteJSON(o.out, found); err != nil {
 			return err
 		}
 	}

@@ -94,7 +94,7 @@ func (g *Generator) stopper() func(answer []int) bool {
 }
 
 // Each draws the samples of problems in batches, and yields them problem by problem.
-// Replace of the options counts all problems. When ctx ends, so does it, with ctx's
+// Replace and Answer of the options count all problems. When ctx ends, so does it, with ctx's
 // error; samples of the batch under way are lost. A sample that could not be drawn is an
 // error after its batch: all others of it are yielded.
 func (g *Generator) Each(ctx context.Context, problems []eval.Problem, o cot.Options, yield func(eval.Problem, cot.Sample) error) error {
@@ -108,7 +108,7 @@ func (g *Generator) each(ctx context.Context, problems []eval.Problem, o cot.Opt
 		return err
 	}
 	o.Context = ctx
-	replace := o.Replace
+	replace, answer := o.Replace, o.Answer
 	for from := 0; from < len(prompts); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -116,6 +116,9 @@ func (g *Generator) each(ctx context.Context, problems []eval.Problem, o cot.Opt
 		to := min(from+max(1, g.Batch/g.N), len(prompts))
 		if replace != nil {
 			o.Replace = func(p, i int) *tensor.Tensor { return replace(from+p, i) }
+		}
+		if answer != nil {
+			o.Answer = func(p, i int) []int { return answer(from+p, i) }
 		}
 		batch := g.Run.Model.Sampler().Sample(prompts[from:to], g.N, o)
 		if err := ctx.Err(); err != nil {

@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/minicode"
 	"nfcot/internal/eval"
+	"nfcot/internal/tensor"
 )
 
 // A chain is a chain of thought as thoughts would have it.
@@ -37,6 +39,28 @@ func (p *Probe) chainsOf(problem eval.Problem) []chain {
 		chains = append(chains, c)
 	}
 	return chains
+}
+
+// readAs is the number of the chain that most thoughts of a sample are read back as a line of, 0
+// where nothing can be read.
+func (p *Probe) readAs(problem eval.Problem, u *tensor.Tensor) int {
+	if p.Run.Model.Coder() == nil {
+		return 0
+	}
+	lines := generate.Thoughts(p.Run, u)
+	best, most := 0, 0
+	for i, c := range p.chainsOf(problem) {
+		n := 0
+		for k := range lines {
+			if lines[k] == c.lines[k] {
+				n++
+			}
+		}
+		if n > most {
+			best, most = i, n
+		}
+	}
+	return best
 }
 
 // judgeThoughts says which thoughts are those of a chain, of the one that has most of

@@ -53,7 +53,7 @@ func (p *Probe) Perturb(ctx context.Context, scales []float64) (*Perturbation, e
 	}
 	eps := make([]*tensor.Tensor, len(u))
 	for j := range u {
-		eps[j] = p.noise(j)
+		eps[j] = p.normal(j, u[j].Rows(), u[j].Cols())
 	}
 	plain, err := p.answer(ctx, func(j int) *tensor.Tensor { return u[j] }, "s = 0")
 	if err != nil {

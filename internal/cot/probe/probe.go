@@ -60,6 +60,14 @@ func Check(run *experiment.Run) error {
 	return nil
 }
 
+// CheckThoughts fails for a run that does not think in vectors, which are what can be replaced.
+func CheckThoughts(run *experiment.Run) error {
+	if x := run.Experiment; run.Model.Coder() == nil && x.Coconut.States() == 0 {
+		return fmt.Errorf("%s: method %s does not think in vectors, which are what can be replaced", run.Dir, run.Model.Method.Name)
+	}
+	return nil
+}
+
 // PassOne is pass@1 with its 95 % interval.
 type PassOne struct {
 	Pass1 float64 `json:"pass1"`
@@ -67,10 +75,13 @@ type PassOne struct {
 	High  float64 `json:"pass1_high"`
 }
 
-// String writes pass@1 in percent, with its interval.
-func (p PassOne) String() string {
-	return eval.Estimate{Value: p.Pass1, Low: p.Low, High: p.High}.Percent()
+// Estimate is pass@1 as an estimate.
+func (p PassOne) Estimate() eval.Estimate {
+	return eval.Estimate{Value: p.Pass1, Low: p.Low, High: p.High}
 }
+
+// String writes pass@1 in percent, with its interval.
+func (p PassOne) String() string { return p.Estimate().Percent() }
 
 // passOne is that of the verdicts of all samples.
 func (p *Probe) passOne(verdicts []eval.Verdict) (PassOne, error) {
@@ -145,10 +156,10 @@ func (p *Probe) sigmas(samples []cot.Sample) [][]float64 {
 	return nil
 }
 
-// noise is standard normal noise in the shape of a sample's thoughts; it depends on
+// normal is standard normal noise for the thoughts of sample j; it depends on
 // the seed, the prompt and the number of the sample among those of its problem alone.
-func (p *Probe) noise(j int) *tensor.Tensor {
-	eps := tensor.New(p.Run.Experiment.NF.K, p.Run.Experiment.NF.D)
+func (p *Probe) normal(j, rows, cols int) *tensor.Tensor {
+	eps := tensor.New(rows, cols)
 	rng := tensor.Rand(p.Seed, "perturb", append(slices.Clone(p.prompt(j)), j%p.N)...)
 	for i := range eps.Data {
 		eps.Data[i] = float32(rng.NormFloat64())

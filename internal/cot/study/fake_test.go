@@ -47,7 +47,11 @@ func fakeStudy(t testing.TB, dir string) *Plan {
 			case "eval":
 				fakeEvaluation(t, path, e.ID, p.method(e), s, rng)
 			case "probe":
-				fakePerturbation(t, path, rng)
+				if e.Probe.Kind == "intervene" {
+					fakeInterventions(t, path, float64(s.value))
+				} else {
+					fakePerturbation(t, path, rng)
+				}
 			}
 		}
 	}
@@ -74,6 +78,15 @@ func fakePerturbation(t testing.TB, path string, rng *rand.Rand) {
 			"verdict_agreement": 1 - 0.04*s - jitter, "exact_match": 1 - 0.22*s - jitter})
 	}
 	writeJSON(t, path, map[string]any{"scales": scales})
+}
+
+func fakeInterventions(t testing.TB, path string, seed float64) {
+	t.Helper()
+	row := func(thoughts string, own, donor float64) map[string]any {
+		return map[string]any{"thoughts": thoughts, "problems": 12, "own_pass1": map[string]float64{"pass1": own}, "donor_pass1": map[string]float64{"pass1": donor},
+			"own_logp_program": map[string]float64{"value": -seed}, "donor_logp_program": map[string]float64{"value": -8}}
+	}
+	writeJSON(t, path, map[string]any{"interventions": []any{row("own", 0.8, 0.01*seed), row("other", 0.1, 0.75)}})
 }
 
 // fakeEvaluation writes an evaluation of 12 problems with 4 samples each.

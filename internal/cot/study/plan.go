@@ -126,7 +126,7 @@ type Eval struct {
 	cot.Sampling `yaml:",inline"`
 }
 
-// A Probe looks into the thoughts of a run: nfcot probe. Kind is perturb or oracle.
+// A Probe looks into the thoughts of a run: nfcot probe. Kind is perturb, oracle or intervene.
 type Probe struct {
 	Kind         string    `yaml:"kind" flag:"-"`
 	Model        Ref       `yaml:"model" ref:"train rl"`
@@ -139,15 +139,16 @@ type Probe struct {
 
 // A Section of the report has what its fields say, in their order.
 type Section struct {
-	Title     string     `yaml:"title"`
-	Text      []string   `yaml:"text"`
-	Accuracy  *Accuracy  `yaml:"accuracy"`
-	Cost      *Rows      `yaml:"cost"`
-	Training  *Trainings `yaml:"training"`
-	RL        *Rows      `yaml:"rl"`
-	Budget    *Budget    `yaml:"budget"`
-	Ablations *Rows      `yaml:"ablations"`
-	Noise     *NoiseRows `yaml:"noise"`
+	Title         string            `yaml:"title"`
+	Text          []string          `yaml:"text"`
+	Accuracy      *Accuracy         `yaml:"accuracy"`
+	Cost          *Rows             `yaml:"cost"`
+	Training      *Trainings        `yaml:"training"`
+	RL            *Rows             `yaml:"rl"`
+	Budget        *Budget           `yaml:"budget"`
+	Ablations     *Rows             `yaml:"ablations"`
+	Noise         *NoiseRows        `yaml:"noise"`
+	Interventions *InterventionRows `yaml:"interventions"`
 }
 
 // Rows are the entries of a section's table. Notes are further columns, of which each row may have its own cells.
@@ -197,6 +198,11 @@ type NoiseRows struct {
 	Note   string             `yaml:"note"`
 	Scales map[float64]string `yaml:"scales"`
 	IDs    []Ref              `yaml:"ids" ref:"probe"`
+}
+
+// InterventionRows are probes that put other thoughts in the place of a model's own.
+type InterventionRows struct {
+	IDs []Ref `yaml:"ids" ref:"probe"`
 }
 
 // A Claim is one statement and the comparisons that decide on it.

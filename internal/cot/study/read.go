@@ -265,8 +265,8 @@ func (p *Plan) checkEntry(e *Entry) error {
 		return lacking("init")
 	case e.Eval != nil && e.Eval.Model.ID == "", e.Probe != nil && e.Probe.Model.ID == "":
 		return lacking("model")
-	case e.Probe != nil && !slices.Contains([]string{"perturb", "oracle"}, e.Probe.Kind):
-		return p.mistake(e.line, "entry %s: kind is %q; want perturb or oracle", e.ID, e.Probe.Kind)
+	case e.Probe != nil && !slices.Contains([]string{"perturb", "oracle", "intervene"}, e.Probe.Kind):
+		return p.mistake(e.line, "entry %s: kind is %q; want perturb, oracle or intervene", e.ID, e.Probe.Kind)
 	}
 	return nil
 }
@@ -287,12 +287,18 @@ func (p *Plan) checkReport(root *yaml.Node) error {
 		}
 	}
 	for _, s := range p.Report {
-		if s.Noise == nil {
-			continue
+		wants := map[string][]Ref{}
+		if s.Noise != nil {
+			wants["perturb"] = s.Noise.IDs
 		}
-		for _, id := range s.Noise.IDs {
-			if p.byID[id.ID].Probe.Kind != "perturb" {
-				return p.mistake(id.line, "entry %s is a probe of kind %s; want perturb", id.ID, p.byID[id.ID].Probe.Kind)
+		if s.Interventions != nil {
+			wants["intervene"] = s.Interventions.IDs
+		}
+		for kind, ids := range wants {
+			for _, id := range ids {
+				if found := p.byID[id.ID].Probe.Kind; found != kind {
+					return p.mistake(id.line, "entry %s is a probe of kind %s; want %s", id.ID, found, kind)
+				}
 			}
 		}
 	}

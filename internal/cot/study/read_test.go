@@ -52,7 +52,7 @@ func TestPlansAreReadStrictly(t *testing.T) {
 		{"- {id: b, train: {thoughts: v}}", `:12: entry b: method is missing`},
 		{"- {id: b, train: {method: cot, set: {stages: {joint: 1}}}}", `:12: found keys with values, expected settings of an experiment`},
 		{"- {id: b, rl: {bench: x}}", `:12: entry b: init is missing`},
-		{"- {id: b, probe: {model: r, kind: look}}", `:12: entry b: kind is "look"; want perturb or oracle`},
+		{"- {id: b, probe: {model: r, kind: look}}", `:12: entry b: kind is "look"; want perturb, oracle or intervene`},
 		{`- {id: b, data: {n: "${m}"}}`, `:12: there is no parameter "m"; there are n, name`},
 		{`- {id: b, data: {n: "${name}"}}`, `:12: found "x", expected a whole number`},
 		{"report:\n- {title: R, accuracy: {rows: [{id: r}]}}", `:13: entry r is of kind train; want eval`},
@@ -69,6 +69,7 @@ func TestPlansAreReadStrictly(t *testing.T) {
 		{"other: 1", `:12: there is no key "other" here; there are claims, definitions, entries`},
 		{"- [", `:13: `},
 		{"- {id: o, probe: {kind: oracle, model: ./m}}\nreport:\n- {title: N, noise: {ids: [o]}}", `:14: entry o is a probe of kind oracle; want perturb`},
+		{"- {id: o, probe: {kind: oracle, model: ./m}}\nreport:\n- {title: N, interventions: {ids: [o]}}", `:14: entry o is a probe of kind oracle; want intervene`},
 	} {
 		_, err := planOf(t, small+tt.more+"\n")
 		if err == nil || !errors.As(err, new(Mistake)) || !strings.Contains(err.Error(), "plan.yaml"+tt.want) {
@@ -139,7 +140,7 @@ func TestPlansOfTheRepository(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(p.Entries) < 90 || len(p.Claims) != 11 || len(p.Report) != 6 {
+		if len(p.Entries) < 90 || len(p.Claims) != 11 || len(p.Report) != 7 {
 			t.Errorf("%s has %d entries, %d claims and %d sections", name, len(p.Entries), len(p.Claims), len(p.Report))
 		}
 	}

@@ -84,6 +84,9 @@ func (r *Results) fill(out *page.Section, s Section) error {
 	if s.Noise != nil {
 		r.noise(out, s.Noise)
 	}
+	if s.Interventions != nil {
+		r.intervened(out, s.Interventions)
+	}
 	return nil
 }
 

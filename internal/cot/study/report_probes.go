@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"nfcot/internal/cot/probe"
+	"nfcot/internal/eval"
 	"nfcot/internal/page"
 )
 
@@ -73,4 +74,52 @@ func (g *group) probed(scale float64, of func(probe.PerturbedScale) float64) (po
 	}
 	point.Y /= float64(n)
 	return point, n
+}
+
+// intervened says whose answers follow when the thoughts before them are others.
+func (r *Results) intervened(out *page.Section, c *InterventionRows) {
+	t := page.Table{Header: []string{"", "thoughts", "pass@1, %", "passes the donor's tests, %", "log p(own solution), nats", "log p(donor's solution), nats"}}
+	for _, id := range c.IDs {
+		g := r.of(id)
+		if len(g.members) == 0 {
+			continue
+		}
+		for i, first := range g.members[0].interventions.Rows {
+			row := []string{g.name, first.Thoughts}
+			for _, number := range []struct {
+				of     func(probe.Intervention) eval.Estimate
+				scale  float64
+				format string
+			}{
+				{func(x probe.Intervention) eval.Estimate { return x.Own.Estimate() }, 100, "%.1f"},
+				{func(x probe.Intervention) eval.Estimate { return x.Donor.Estimate() }, 100, "%.1f"},
+				{func(x probe.Intervention) eval.Estimate { return x.OwnLog }, 1, "%.2f"},
+				{func(x probe.Intervention) eval.Estimate { return x.DonorLog }, 1, "%.2f"},
+			} {
+				row = append(row, g.intervention(i, number.of, number.scale, number.format))
+			}
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	if len(t.Rows) > 0 {
+		out.Text = append(out.Text, "The donor is another problem of the family; of \"one\" it differs in a single step. One seed: its 95 % interval over problems; several: the mean over seeds with their range.")
+		out.Tables = append(out.Tables, t)
+	}
+}
+
+// intervention is the cell of a number of the i-th intervention: of one seed with its own interval, of several the mean over
+// them with their range.
+func (g *group) intervention(i int, of func(probe.Intervention) eval.Estimate, scale float64, format string) string {
+	sum, low, high, n := 0.0, math.Inf(1), math.Inf(-1), 0
+	for _, m := range g.members {
+		if i >= len(m.interventions.Rows) {
+			continue
+		}
+		x := of(m.interventions.Rows[i])
+		if len(g.members) > 1 {
+			x.Low, x.High = x.Value, x.Value
+		}
+		sum, low, high, n = sum+x.Value, min(low, x.Low), max(high, x.High), n+1
+	}
+	return fmt.Sprintf(format+" ["+format+", "+format+"]", scale*sum/float64(n), scale*low, scale*high)
 }

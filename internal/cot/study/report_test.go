@@ -68,6 +68,11 @@ func TestReport(t *testing.T) {
 			t.Errorf("results.md does not show %s", figure)
 		}
 	}
+	for _, row := range []string{"| NF-CoT | own | 80.0 [80.0, 80.0] | 2.0 [1.0, 3.0] | -2.00 [-3.00, -1.00] | -8.00 [-8.00, -8.00] |", "| Coconut | other | 10.0 [10.0, 10.0] | 75.0 "} {
+		if !strings.Contains(files["results.md"], row) {
+			t.Errorf("results.md has no row %s", row)
+		}
+	}
 	for _, bad := range []string{"Left out", "not measured", "NaN"} {
 		if strings.Contains(files["results.md"], bad) {
 			t.Errorf("results.md has %q in it", bad)
@@ -115,6 +120,7 @@ func TestReportRefusesDamage(t *testing.T) {
 	for _, tt := range []struct{ file, content, want string }{
 		{"seed1/perturb.json", "{", "perturb.json: unexpected end"},
 		{"seed1/perturb.json", "{}", "perturb.json: it has no scales"},
+		{"seed2/intervene-lavae.json", "{}", "intervene-lavae.json: it has no interventions"},
 		{"seed2/eval-nfcot/report.json", "[]", "report.json: json: cannot unmarshal"},
 		{"seed2/eval-nfcot/verdicts.jsonl", "", "verdicts.jsonl"},
 		{"seed3/ladir/metrics.jsonl", "{}\n{", "metrics.jsonl:2: invalid JSON"},

@@ -31,10 +31,11 @@ type group struct {
 
 // A member is what an entry left under one seed; nil is what it does not leave.
 type member struct {
-	seed     seed
-	eval     *evaluation
-	training *experiment.Metrics // for an evaluation that of its model's run
-	probe    *probe.Perturbation
+	seed          seed
+	eval          *evaluation
+	training      *experiment.Metrics // for an evaluation that of its model's run
+	probe         *probe.Perturbation
+	interventions *probe.Interventions
 }
 
 // An evaluation has what is computed from its verdicts.
@@ -84,7 +85,7 @@ func (r *Results) read(e *Entry) error {
 				m.training = r.trainingOf(r.plan.model(e), s)
 			}
 		case "probe":
-			m.probe, err = readPerturbation(path)
+			err = m.readProbe(e.Probe.Kind, path)
 		default:
 			m.training, err = experiment.ReadMetrics(path)
 		}
@@ -111,19 +112,29 @@ func (r *Results) trainingOf(e *Entry, s seed) *experiment.Metrics {
 	return nil
 }
 
-func readPerturbation(path string) (*probe.Perturbation, error) {
+// readProbe reads what a probe of a kind has found.
+func (m *member) readProbe(kind, path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	x := new(probe.Perturbation)
-	if err := json.Unmarshal(text, x); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	var found any
+	if kind == "intervene" {
+		m.interventions = new(probe.Interventions)
+		found = m.interventions
+	} else {
+		m.probe = new(probe.Perturbation)
+		found = m.probe
 	}
-	if len(x.Scales) == 0 {
-		return nil, fmt.Errorf("%s: it has no scales", path)
+	switch err := json.Unmarshal(text, found); {
+	case err != nil:
+		return fmt.Errorf("%s: %w", path, err)
+	case m.probe != nil && len(m.probe.Scales) == 0:
+		return fmt.Errorf("%s: it has no scales", path)
+	case m.interventions != nil && len(m.interventions.Rows) == 0:
+		return fmt.Errorf("%s: it has no interventions", path)
 	}
-	return x, nil
+	return nil
 }
 
 func readEvaluation(dir string) (*evaluation, error) {
