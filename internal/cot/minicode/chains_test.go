@@ -1,6 +1,7 @@
 package minicode
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +71,11 @@ func TestNeighbours(t *testing.T) {
 				lines := strings.Split(n.Prompt, "\n")
 				for i, line := range strings.Split(ex.Prompt, "\n") {
 					if lines[i] != line {
-						changed = append(changed, strings.TrimSpace(lines[i]))
+						text := strings.TrimSpace(lines[i])
+						if name == "story" {
+							text = fmt.Sprintf("%d) ", i-1) // told in other words
+						}
+						changed = append(changed, text)
 					}
 				}
 				chains := Chains(n.TaskID, n.Prompt)

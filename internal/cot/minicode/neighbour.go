@@ -20,19 +20,18 @@ type Neighbour struct {
 // no steps.
 func NeighbourOf(taskID, prompt string, seed uint64) (n Neighbour, ok bool) {
 	p, ok := parse(taskID, prompt)
-	if !ok {
+	if !ok || p.family.search {
 		return n, false
 	}
 	r := generator(seed, "neighbour", prompt)
 	step := r.IntN(len(p.lines))
 	for range exhausted {
 		drawn, _ := parse(taskID, p.family.draw(r, p.scale).prompt())
-		_, text, isStep := strings.Cut(drawn.lines[r.IntN(len(drawn.lines))], ") ")
-		if !isStep {
-			return n, false
-		}
 		lines := slices.Clone(p.lines)
-		lines[step] = fmt.Sprintf("%d) %s", step+1, text)
+		lines[step] = drawn.lines[r.IntN(len(drawn.lines))]
+		if _, text, numbered := strings.Cut(lines[step], ") "); numbered {
+			lines[step] = fmt.Sprintf("%d) %s", step+1, text)
+		}
 		other := p.family.parse(p.sentence, lines, p.scale)
 		if other == nil || other.answer() == p.answer() {
 			continue

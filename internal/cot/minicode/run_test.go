@@ -123,7 +123,7 @@ func TestPython(t *testing.T) {
 // Every line of every chain is right, and the last one is the answer.
 func TestChains(t *testing.T) {
 	check := map[string]func(*testing.T, cot.Example, reading){
-		"fold": checkFold, "shuffle": checkShuffle, "trace": checkTrace, "rule": checkRule,
+		"fold": checkFold, "shuffle": checkShuffle, "trace": checkTrace, "rule": checkRule, "story": checkStory,
 	}
 	for _, s := range everySpec() {
 		for _, ex := range examples(t, s, "dev", 14, 150) {
@@ -214,6 +214,30 @@ func checkFold(t *testing.T, ex cot.Example, r reading) {
 		}
 	}
 	checkAnswer(t, ex, append(numbers(last(r.results)), m))
+}
+
+// meanings say by which words a person knows what a sentence of a story tells.
+var meanings = map[string]*regexp.Regexp{
+	"plus":  regexp.MustCompile(`forward|goes on by|further on|ahead`),
+	"minus": regexp.MustCompile(`back|behind`),
+	"times": regexp.MustCompile(`times`),
+}
+
+// checkStory takes a story for the fold that a person reads in it.
+func checkStory(t *testing.T, ex cot.Example, r reading) {
+	for i, sentence := range r.steps {
+		found := 0
+		for word, meaning := range meanings {
+			if meaning.MatchString(sentence) {
+				r.steps[i] = fmt.Sprint(word, " ", numbers(sentence)[0])
+				found++
+			}
+		}
+		if found != 1 {
+			t.Errorf("%q can be read in %d ways", sentence, found)
+		}
+	}
+	checkFold(t, ex, r)
 }
 
 func checkShuffle(t *testing.T, ex cot.Example, r reading) {

@@ -27,11 +27,11 @@ type Interventions struct {
 // problem of the same family, for Thoughts "one" a problem that differs in a single step.
 // Programs are right for a problem if they pass its tests, whatever the thoughts.
 type Intervention struct {
-	Thoughts string        `json:"thoughts"`          // one of the kinds of Intervene
-	Problems int           `json:"problems"`          // that have such thoughts
-	Own      PassOne       `json:"own_pass1"`         // pass@1 on the problem's own tests
-	Donor    PassOne       `json:"donor_pass1"`       // pass@1 on the donor's tests
-	OwnLog   eval.Estimate `json:"own_logp_program"`  // log-likelihood of the problem's own solution after the thoughts, in nats, mean over samples
+	Thoughts string        `json:"thoughts"`           // one of the kinds of Intervene
+	Problems int           `json:"problems"`           // that have such thoughts
+	Own      PassOne       `json:"own_pass1"`          // pass@1 on the problem's own tests
+	Donor    PassOne       `json:"donor_pass1"`        // pass@1 on the donor's tests
+	OwnLog   eval.Estimate `json:"own_logp_program"`   // log-likelihood of the problem's own solution after the thoughts, in nats, mean over samples
 	DonorLog eval.Estimate `json:"donor_logp_program"` // the same of the donor's solution
 }
 
