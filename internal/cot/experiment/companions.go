@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"nfcot/internal/ckpt"
 	"nfcot/internal/ckpt/gguf"
 	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cot"
@@ -25,7 +26,8 @@ const (
 )
 
 // companions are what comes with a language model beside its weights and its tokenizer. A
-// run that begins from the model keeps them, in the files that the model has.
+// run that begins from the model keeps them, in the files that the model has; so does what
+// becomes of the model and an adapter.
 type companions struct {
 	chat       *chat.Templates            // nil: it has none
 	ends       []int                      // tokens that end an answer
@@ -63,14 +65,14 @@ func readCompanions(path string, vocab int) (c companions, err error) {
 	return c, nil
 }
 
-// companions reads what comes with the model. An adapter's own tokenizer comes with its own
-// template.
-func (b *Base) companions(vocab int) (companions, error) {
-	c, err := readCompanions(b.model, vocab)
-	if err != nil || b.words == b.model {
+// companionsOf reads what comes with a model whose tokenizer is in words: an adapter's own
+// tokenizer comes with its own template.
+func companionsOf(model, words string, vocab int) (companions, error) {
+	c, err := readCompanions(model, vocab)
+	if err != nil || words == model {
 		return c, err
 	}
-	own, err := readCompanions(b.words, vocab)
+	own, err := readCompanions(words, vocab)
 	if own.chat.Any() {
 		c.chat = own.chat
 	}
@@ -147,12 +149,15 @@ func (r *Run) special() (cot.Special, error) {
 // which has a file of its own.
 var overruling = []string{"auto_map", "add_bos_token", "add_eos_token", "add_prefix_space", "split_special_tokens", "legacy", "from_slow", "chat_template"}
 
-// tokenizerConfig is the run's tokenizer_config.json: the model's, under which transformers
-// takes tokenizer.json as it is.
+// tokenizerConfig is the run's tokenizer_config.json: the model's, but transformers takes
+// tokenizer.json as it is.
 func (r *Run) tokenizerConfig() map[string]json.RawMessage {
 	config := map[string]json.RawMessage{"clean_up_tokenization_spaces": rawJSON(false), "model_max_length": rawJSON(r.Experiment.Model.MaxTokens)}
-	special := map[string]string{"eos_token": r.Tokenizer.Token(r.Model.Special.EOS)}
-	if r.companions.tokenizer == nil {
+	special := map[string]string{}
+	if eos := r.Model.Special.EOS; eos >= 0 {
+		special["eos_token"] = r.Tokenizer.Token(eos)
+	}
+	if r.companions.tokenizer == nil && r.Experiment.Method != LM {
 		config["additional_special_tokens"] = rawJSON(cot.SpecialTokens[1:])
 	}
 	if r.companions.chat != nil && len(r.companions.chat.Special) > 0 {
@@ -174,15 +179,18 @@ func (r *Run) tokenizerConfig() map[string]json.RawMessage {
 	return config
 }
 
-// ends are all tokens that end an answer of the run: those of generation_config.json, which
+// ends are all tokens that end an answer: those of generation_config.json, which
 // transformers ends at.
 func (r *Run) ends() []int {
 	special := r.Model.Special
 	return append([]int{special.EOS}, special.MoreEOS...)
 }
 
-// writeCompanions writes the files that say how the model is used.
-func (r *Run) writeCompanions() error {
+// writeWords writes the tokenizer and the files that say how the model is used.
+func (r *Run) writeWords() error {
+	if err := ckpt.WriteFile(filepath.Join(r.Dir, data.TokenizerFile), r.Tokenizer.Save); err != nil {
+		return err
+	}
 	if err := r.writeObject(TokenizerConfigFile, r.tokenizerConfig()); err != nil {
 		return err
 	}
@@ -196,7 +204,9 @@ func (r *Run) writeCompanions() error {
 		}
 	}
 	if generation != nil {
-		generation["eos_token_id"] = rawJSON(r.ends())
+		if r.Model.Special.EOS >= 0 {
+			generation["eos_token_id"] = rawJSON(r.ends())
+		}
 		if err := r.writeObject(GenerationFile, generation); err != nil {
 			return err
 		}

@@ -185,6 +185,60 @@ func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
 	}
 }
 
+// A model and an adapter of PEFT's over it, fused, have what came with the model; an adapter's
+// own tokenizer comes with its own template.
+func TestFusedModelKeepsWhatCameWithIt(t *testing.T) {
+	dir := chatModel(t, map[string]string{
+		TokenizerConfigFile:       `{"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "padding_side": "left", "bos_token": "<s>"}`,
+		"special_tokens_map.json": `{"eos_token": {"content": "<|end|>"}}`,
+		"chat_template.jinja":     template,
+		GenerationFile:            `{"temperature": 0.7, "eos_token_id": [1, 2]}`,
+	})
+	adapter := trainedFrom(t, dir, 2).Dir
+	for _, name := range []string{ConfigFile, data.TokenizerFile, TokenizerConfigFile, GenerationFile} {
+		if err := os.Remove(filepath.Join(adapter, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for own, want := range map[string]string{"": template, "own": "own"} {
+		if own != "" {
+			text, err := os.ReadFile(filepath.Join(dir, data.TokenizerFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, filepath.Join(adapter, data.TokenizerFile), string(text))
+			writeFile(t, filepath.Join(adapter, "chat_template.jinja"), own)
+			writeFile(t, filepath.Join(adapter, TokenizerConfigFile), `{"padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>"}`)
+		}
+		out := filepath.Join(t.TempDir(), "out")
+		r, err := OpenFused(adapter, "", "")
+		if err == nil {
+			err = r.SaveFused(out, t.Logf)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := again(t, out)
+		if s := back.Model.Special; s.EOS != 1 || !slices.Equal(s.MoreEOS, []int{2}) || back.Chat.Sources["default"] != want {
+			t.Errorf("answers end with %d and %v, the template is %q; want %q", s.EOS, s.MoreEOS, back.Chat.Sources["default"], want)
+		}
+		if got, want := readMap(t, out, GenerationFile), (map[string]any{"temperature": 0.7, "eos_token_id": []any{1.0, 2.0}}); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is %v, want %v", GenerationFile, got, want)
+		}
+		config := readMap(t, out, TokenizerConfigFile)
+		added, _ := config["added_tokens_decoder"].(map[string]any)
+		delete(config, "added_tokens_decoder")
+		wantConfig := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>", "model_max_length": 48.0, "clean_up_tokenization_spaces": false}
+		if len(added) != 3 || !reflect.DeepEqual(config, wantConfig) {
+			t.Errorf("%s is %v with %d added tokens, want %v with 3", TokenizerConfigFile, config, len(added), wantConfig)
+		}
+	}
+	writeFile(t, filepath.Join(dir, GenerationFile), `{"bos_token_id": "<s>"}`)
+	if _, err := OpenFused(adapter, "", ""); err == nil || !strings.Contains(err.Error(), dir+": bos_token_id is \"<s>\"; expected a token id") {
+		t.Errorf("error %v, want one of bos_token_id", err)
+	}
+}
+
 // What a sample ends with is what generation_config.json ends at: a run of a model with
 // several such tokens stops at each.
 func TestRunEndsAtTheModelsTokens(t *testing.T) {

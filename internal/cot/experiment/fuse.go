@@ -2,10 +2,7 @@ package experiment
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -49,7 +46,11 @@ func OpenFused(dir, base, dtype string) (*Run, error) {
 		return nil, err
 	}
 	r.dtype = stored
-	return r, r.checkRange()
+	if err := r.checkRange(); err != nil || links[0].run != nil {
+		return r, err
+	}
+	r.companions, err = companionsOf(links[len(links)-1].dir, wordsOf(links), r.Experiment.Model.Vocab)
+	return r, err
 }
 
 // openUnpacked reads a run with adapters, or a model of others with one.
@@ -110,13 +111,15 @@ func (r *Run) savePretrained(out string) error {
 	if err != nil {
 		return err
 	}
+	model := links[len(links)-1].dir
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	if err := r.writeConfig(links[len(links)-1].dir, out); err != nil {
+	if err := r.writeConfig(model, out); err != nil {
 		return err
 	}
-	if err := r.writeWords(links, out); err != nil {
+	r.Dir = out
+	if err := r.writeWords(); err != nil {
 		return err
 	}
 	return SaveWeights(filepath.Join(out, ModelFile), r.Experiment.Model, r.Model.Params.All(), r.dtype)
@@ -161,54 +164,6 @@ func ids(first int, more []int) json.RawMessage {
 	}
 	text, _ := json.Marshal(append([]int{first}, more...)) // numbers
 	return text
-}
-
-// wordFiles are the files beside config.json and weights that say how a model is talked
-// to.
-var wordFiles = []string{TokenizerConfigFile, "special_tokens_map.json", "chat_template.jinja"}
-
-// writeWords writes the tokenizer, the chat template and how the model is to be sampled
-// from.
-func (r *Run) writeWords(links []link, out string) error {
-	words, model := wordsOf(links), links[len(links)-1].dir
-	if err := ckpt.WriteFile(filepath.Join(out, data.TokenizerFile), r.Tokenizer.Save); err != nil {
-		return err
-	}
-	if gguf.IsFile(words) {
-		if template := r.Chat.Sources["default"]; template != "" {
-			if err := writeText(out, "chat_template.jinja", []byte(template)); err != nil {
-				return err
-			}
-		}
-		special := map[string]string{"tokenizer_class": "PreTrainedTokenizerFast"} // any, by tokenizer.json
-		maps.Copy(special, r.Chat.Special)
-		text, err := json.MarshalIndent(special, "", "  ")
-		if err != nil {
-			return err
-		}
-		return writeText(out, TokenizerConfigFile, append(text, '\n'))
-	}
-	for _, name := range wordFiles {
-		if err := copyText(words, out, name); err != nil {
-			return err
-		}
-	}
-	if gguf.IsFile(model) {
-		return nil
-	}
-	return copyText(model, out, GenerationFile)
-}
-
-// copyText copies a file of a folder, if it is there.
-func copyText(from, to, name string) error {
-	text, err := os.ReadFile(filepath.Join(from, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return writeText(to, name, text)
 }
 
 // checkRange refuses weights that the type they are to be stored in does not have.

@@ -26,7 +26,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 		}
 		added, run.Tokenizer = base.Added(), base.Tokenizer
 		x.NewTokens, x.Model.Vocab = base.NewTokens, base.Model.Vocab
-		if run.companions, err = base.companions(x.Model.Vocab); err != nil {
+		if run.companions, err = companionsOf(base.model, base.words, x.Model.Vocab); err != nil {
 			return nil, nil, err
 		}
 	}

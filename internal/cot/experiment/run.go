@@ -107,10 +107,7 @@ func (r *Run) writeStart() error {
 			return err
 		}
 	}
-	if err := r.writeCompanions(); err != nil {
-		return err
-	}
-	if err := ckpt.WriteFile(filepath.Join(r.Dir, data.TokenizerFile), r.Tokenizer.Save); err != nil {
+	if err := r.writeWords(); err != nil {
 		return err
 	}
 	if r.VAE == nil {
