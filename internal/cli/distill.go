@@ -15,8 +15,9 @@ import (
 
 type distillOptions struct {
 	train.DistillConfig
-	data, tokenizer string
-	out             string
+	source    data.Source
+	tokenizer string
+	out       string
 }
 
 func (e *env) distill() *cli.Command {
@@ -25,8 +26,7 @@ func (e *env) distill() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "distill",
 		Usage: "train the VAE that turns chains of thought into K codes, freeze it, and write every example's thoughts",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "examples `FILE` (JSON lines with prompt, cot, answer)", Destination: &o.data},
+		Flags: append(dataFlags(&o.source, "data"), []cli.Flag{
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file", Destination: &o.tokenizer},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR`", Destination: &o.out},
 			&cli.IntFlag{Name: "thoughts", Usage: "`K`, codes an example; 0: as many as the longest chain has lines", Destination: &v.K},
@@ -42,19 +42,19 @@ func (e *env) distill() *cli.Command {
 			&cli.IntFlag{Name: "batch", Usage: "`examples` a step", Value: o.Batch, Destination: &o.Batch},
 			&cli.Float64Flag{Name: "lr", Usage: "largest learning `rate`", Value: o.LR, Destination: &o.LR},
 			&cli.Uint64Flag{Name: "seed", Usage: "random `seed`", Value: o.Seed, Destination: &o.Seed},
-		},
+		}...),
 		Action: func(*cli.Context) error { return e.runDistill(o) },
 	})
 }
 
 func (e *env) runDistill(o distillOptions) error {
-	if err := errors.Join(need("data", o.data), need("tokenizer", o.tokenizer), need("o", o.out)); err != nil {
+	if err := errors.Join(need("data", o.source.Files.String()), need("tokenizer", o.tokenizer), need("o", o.out)); err != nil {
 		return err
 	}
 	if err := cmp.Or(o.Check(), ckpt.CheckDir(o.out)); err != nil { // before any work is done
 		return input(err)
 	}
-	examples, err := data.ReadExamples(o.data)
+	examples, counts, err := o.source.Read()
 	if err != nil {
 		return input(err)
 	}
@@ -64,8 +64,9 @@ func (e *env) runDistill(o distillOptions) error {
 	}
 	d, err := train.NewDistillation(o.DistillConfig, examples, tok)
 	if err != nil {
-		return inputf("%s: %w", o.data, err)
+		return inputf("%s: %w", o.source.Files, err)
 	}
+	e.say("distill: %s", counts)
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
 	thoughts, report, err := d.Run(e.ctx, func(step int, loss cot.Loss) {

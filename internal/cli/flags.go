@@ -12,6 +12,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/minicode"
@@ -73,6 +74,19 @@ func (o *modelOption) open() (*experiment.Run, error) {
 	}
 	run, err := experiment.Open(o.model, o.base, format)
 	return run, input(err)
+}
+
+// dataFlags say where examples are read from, and how; name is that of the flag of files.
+func dataFlags(s *data.Source, name string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: name, Usage: "examples `FILE`, or a pattern like 'part-*.parquet' (JSON lines, JSON array, CSV, parquet; .gz, .zst); may be given several times", Action: func(_ *cli.Context, files []string) error {
+			s.Files = files
+			return nil
+		}},
+		&cli.StringFlag{Name: "format", Usage: "`SHAPE` of the examples: " + strings.Join(data.FormatNames(), ", ") + "; default: found from the keys", Destination: &s.Format},
+		&cli.GenericFlag{Name: "columns", Usage: "`NAME=COLUMN,...`: what the files' columns are called: prompt=question,cot=rationale,answer=final", Value: &s.Columns},
+		&cli.StringFlag{Name: "cot-from", Usage: "take the chain of thought out of the answer by this `RULE`: " + strings.Join(data.Extractions, ", "), Destination: &s.CoTFrom},
+	}
 }
 
 // problemOptions say which problems there are.

@@ -29,10 +29,9 @@ func (e *env) train() *cli.Command {
 		Description: "The methods are those that nfcot methods lists. The experiment is the method's default, changed by --config and then\n" +
 			"by --set; RUN/config.yaml holds what came of it. For example:\n" +
 			"    nfcot train --method nfcot --thoughts thoughts --set stages.joint.steps=2000 --set batch=64 -o run",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "method", Usage: "`NAME` of the method", Destination: &o.Method},
 			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.Source.Thoughts},
-			&cli.StringFlag{Name: "data", Usage: "examples `FILE`, for methods that do not learn from thoughts; wants --tokenizer", Destination: &o.Source.Data},
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file, for --data", Destination: &o.Source.Tokenizer},
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, a model folder of Hugging Face's, an adapter of PEFT's, or a GGUF file: its tokenizer and its parameters of the same names are taken over", Destination: &o.Source.Init},
 			baseFlag(&o.Source.Base),
@@ -44,7 +43,7 @@ func (e *env) train() *cli.Command {
 			&cli.StringFlag{Name: "stage", Usage: "run this `STAGE` alone: text, heads, joint or flow; all: those that have steps", Value: experiment.AllStages.String(), Destination: &stage},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
 			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out},
-		},
+		}, dataFlags(&o.Source.Data, "data")...),
 		Action: func(*cli.Context) error {
 			o.Set = set.Value()
 			if err := o.Source.Stage.UnmarshalText([]byte(stage)); err != nil {

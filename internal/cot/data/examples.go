@@ -13,28 +13,6 @@ import (
 	"nfcot/internal/tokenizer"
 )
 
-// ReadExamples reads a file of examples, as ckpt.Records does, and checks what training needs.
-func ReadExamples(path string) ([]cot.Example, error) {
-	var examples []cot.Example
-	for r, err := range ckpt.Records(path) {
-		var ex cot.Example
-		if err == nil {
-			ex, err = exampleOf(r)
-		}
-		if err == nil && (ex.Prompt == "" || ex.Answer == "") {
-			err = fmt.Errorf("%s: the example has no prompt or no answer; expected {\"task_id\", \"prompt\", \"cot\", \"answer\"}", r.Where)
-		}
-		if err != nil {
-			return nil, err
-		}
-		examples = append(examples, ex)
-	}
-	if examples == nil {
-		return nil, fmt.Errorf("%s: %w", path, ckpt.ErrEmpty)
-	}
-	return examples, nil
-}
-
 // exampleOf is the example of a record. What is not needed to learn from it may be of any
 // kind: it then is another tool's, and counts as missing.
 func exampleOf(r ckpt.Record) (ex cot.Example, err error) {

@@ -31,7 +31,8 @@ func TestReadExamples(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return ReadExamples(path)
+		examples, _, err := (Source{Files: Files{path}}).Read()
+		return examples, err
 	}
 	for name, text := range shapes {
 		got, err := read(text)

@@ -76,7 +76,7 @@ func LoadThoughts(dir string) (*Thoughts, error) {
 	if x.VAE, err = LoadVAE(filepath.Join(dir, VAEFile)); err != nil {
 		return nil, err
 	}
-	if x.Examples, err = ReadExamples(filepath.Join(dir, ExamplesFile)); err != nil {
+	if x.Examples, _, err = (Source{Files: Files{filepath.Join(dir, ExamplesFile)}}).Read(); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, ThoughtsFile)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"nfcot/internal/cot/data"
 )
 
 func TestConfigCheck(t *testing.T) {
@@ -76,8 +78,39 @@ func TestExperimentRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got Experiment
-		if err := got.Read(text); err != nil || got != want {
+		if err := got.Read(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v, want %+v", m.Name, got, err, want)
+		}
+	}
+}
+
+// TestSourceInYAML: one file of data is a text, as it always was; several are a list.
+func TestSourceInYAML(t *testing.T) {
+	for text, want := range map[string]data.Source{
+		"data: a.jsonl\n":         {Files: data.Files{"a.jsonl"}},
+		"data:\n- a\n- '*.csv'\n": {Files: data.Files{"a", "*.csv"}},
+		"data: a\nformat: gsm8k\ncolumns:\n  answer: final\ncot_from: think\n": {
+			Files: data.Files{"a"}, Format: "gsm8k", Columns: data.Columns{"answer": "final"}, CoTFrom: "think"},
+	} {
+		text = "source:\n  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
+		var got Experiment
+		if err := got.Read([]byte(text)); err != nil || !reflect.DeepEqual(got.Source.Data, want) {
+			t.Errorf("%q: %+v (%v)", text, got.Source.Data, err)
+		}
+		again, err := yaml.Dump(struct {
+			Source data.Source `yaml:"source"`
+		}{want})
+		if err != nil || string(again) != text {
+			t.Errorf("%+v is written as %q, want %q (%v)", want, again, text, err)
+		}
+	}
+	var x Experiment
+	for text, want := range map[string]string{
+		"source: {data: {a: b}}":  "line 1: found a section, expected a list of texts",
+		"source: {columns: text}": "line 1: found text, expected names of columns, like {prompt: question, answer: final}",
+	} {
+		if err := x.Read([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%s: error %v, want %s", text, err, want)
 		}
 	}
 }
@@ -92,7 +125,7 @@ func TestReadExperimentOverlays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -145,7 +178,7 @@ func TestSet(t *testing.T) {
 	want := got
 	rl := RL{Steps: 7}
 	rl.Temp, rl.Stops = 0.5, []string{"a", "b: c"}
-	want.RL, want.Batch, want.Model.Hidden, want.Source.Data = &rl, 8, 32, "a=b:c"
+	want.RL, want.Batch, want.Model.Hidden, want.Source.Data.Files = &rl, 8, 32, data.Files{"a=b:c"}
 	for _, change := range []string{"batch=8", "model.hidden=32", "rl.temp=.5", "rl.stops=[a, 'b: c']", "rl.steps=7", "source.data=a=b:c"} {
 		if err := got.Set(change); err != nil {
 			t.Errorf("%s: %v", change, err)

@@ -30,7 +30,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 			return nil, nil, err
 		}
 	}
-	examples, err := run.readExamples(x.Source)
+	examples, counts, err := run.readExamples(x.Source)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -50,6 +50,9 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	} else if run.Model, err = LoadModel(x.Source.Init, x.Source.Base, x.Config, special); err != nil {
 		return nil, nil, err
 	}
+	if counts.Examples > 0 {
+		logf("train: %s", counts)
+	}
 	if len(added) > 0 {
 		logf("train: %s gets the tokens %s", x.Source.Init, strings.Join(added, " "))
 	}
@@ -60,38 +63,38 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 }
 
 // readExamples reads the examples of a source, in tokens, and notes which tokenizer,
-// unless the run has one, and VAE go with them.
-func (r *Run) readExamples(s Source) ([]cot.Encoded, error) {
+// unless the run has one, and VAE go with them. It counts those of files.
+func (r *Run) readExamples(s Source) ([]cot.Encoded, data.Counts, error) {
 	switch {
 	case s.Thoughts != "":
 		x, err := data.LoadThoughts(s.Thoughts)
 		if err != nil {
-			return nil, err
+			return nil, data.Counts{}, err
 		}
 		r.VAE, r.VAETokenizer = x.VAE, x.Tokenizer
 		if r.Tokenizer == nil {
 			r.Tokenizer = x.Tokenizer
 		}
-		return x.Encoded(r.Tokenizer), nil
+		return x.Encoded(r.Tokenizer), data.Counts{}, nil
 	case s.Tokenizer != "" && r.Tokenizer != nil:
-		return nil, fmt.Errorf("with --init the tokenizer is that of %s; leave --tokenizer out", s.Init)
-	case s.Data == "" || s.Tokenizer == "" && r.Tokenizer == nil:
-		return nil, errors.New("what to train on is missing: give --thoughts DIR, or --data FILE with --tokenizer DIR")
+		return nil, data.Counts{}, fmt.Errorf("with --init the tokenizer is that of %s; leave --tokenizer out", s.Init)
+	case len(s.Data.Files) == 0 || s.Tokenizer == "" && r.Tokenizer == nil:
+		return nil, data.Counts{}, errors.New("what to train on is missing: give --thoughts DIR, or --data FILE with --tokenizer DIR")
 	}
-	examples, err := data.ReadExamples(s.Data)
+	examples, counts, err := s.Data.Read()
 	if err != nil {
-		return nil, err
+		return nil, counts, err
 	}
 	if r.Tokenizer == nil {
 		if r.Tokenizer, err = LoadTokenizer(s.Tokenizer); err != nil {
-			return nil, err
+			return nil, data.Counts{}, err
 		}
 	}
 	encoded := make([]cot.Encoded, len(examples))
 	for i, ex := range examples {
 		encoded[i] = cot.Encode(r.Tokenizer, ex, i)
 	}
-	return encoded, nil
+	return encoded, counts, nil
 }
 
 // settle fills in what the data of a run decide, which for one that is resumed or repeated

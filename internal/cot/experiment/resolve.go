@@ -28,7 +28,7 @@ func (r Request) Begin(dir string, resume bool) (Experiment, error) {
 		}
 		return Resolve(r)
 	}
-	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Data+r.Source.Init+r.Source.Base != "" || r.LoRA != 0 || len(r.Set) > 0 {
+	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Init+r.Source.Base != "" || r.Source.Data.Given() || r.LoRA != 0 || len(r.Set) > 0 {
 		return Experiment{}, resumesAlone(dir)
 	}
 	return Resume(dir, "train")
@@ -83,7 +83,7 @@ func Resolve(r Request) (Experiment, error) {
 // instead is the source that a file names, with what is asked for in its place.
 func instead(file, asked Source) Source {
 	x := asked
-	if asked.Thoughts+asked.Data+asked.Tokenizer == "" {
+	if asked.Thoughts+asked.Tokenizer == "" && !asked.Data.Given() {
 		x = file
 	}
 	x.Init, x.Base, x.Stage = file.Init, file.Base, asked.Stage

@@ -51,14 +51,14 @@ func (e *Experiment) Command() string {
 
 // A Source names what a run was made from.
 type Source struct {
-	Thoughts  string  `yaml:"thoughts,omitempty"`  // thoughts folder, or
-	Data      string  `yaml:"data,omitempty"`      // examples file with
-	Tokenizer string  `yaml:"tokenizer,omitempty"` // its tokenizer
-	Init      string  `yaml:"init,omitempty"`      // run, model folder of Hugging Face's, adapter or GGUF file whose parameters and tokenizer it starts from
-	Base      string  `yaml:"base,omitempty"`      // of an adapter in init: the model that it is over, if not the one that it names
-	Stage     StageID `yaml:"stage"`               // the one stage to run, or all
-	Examples  int     `yaml:"examples"`            // number of examples, held-out ones included
-	SHA256    string  `yaml:"sha256"`              // of tokens and codes
+	Thoughts  string      `yaml:"thoughts,omitempty"`  // thoughts folder, or
+	Data      data.Source `yaml:",inline"`             // files of examples with
+	Tokenizer string      `yaml:"tokenizer,omitempty"` // their tokenizer
+	Init      string      `yaml:"init,omitempty"`      // run, model folder of Hugging Face's, adapter or GGUF file whose parameters and tokenizer it starts from
+	Base      string      `yaml:"base,omitempty"`      // of an adapter in init: the model that it is over, if not the one that it names
+	Stage     StageID     `yaml:"stage"`               // the one stage to run, or all
+	Examples  int         `yaml:"examples"`            // number of examples, held-out ones included
+	SHA256    string      `yaml:"sha256"`              // of tokens and codes
 }
 
 // Fingerprint identifies examples: a run can only continue on the same.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -106,7 +107,7 @@ func TestRunRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back.Experiment != r.Experiment || back.Dir != r.Dir || back.Tokenizer.VocabSize() != r.Tokenizer.VocabSize() {
+		if !reflect.DeepEqual(back.Experiment, r.Experiment) || back.Dir != r.Dir || back.Tokenizer.VocabSize() != r.Tokenizer.VocabSize() {
 			t.Errorf("%s: %+v, want %+v", m.Name, back.Experiment, r.Experiment)
 		}
 		prompts := [][]int{r.Tokenizer.Encode("def f(x):"), {7, 8}}
