@@ -3,6 +3,9 @@ package ckpt
 // JSON lines: one JSON value a line, of any length.
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,7 +77,8 @@ func (r Record) Decode(into any) error {
 
 // Records reads a file ("-": standard input), compressed or not, of JSON lines, or of one
 // array, whose elements it then is. A byte order mark and blank lines are skipped. Lines are
-// kept byte for byte; elements of an array have spaces for line breaks.
+// kept byte for byte; elements of an array have spaces for line breaks. No more than one
+// record is held at a time.
 func Records(path string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		in, err := OpenText(path)
@@ -83,83 +87,186 @@ func Records(path string) iter.Seq2[Record, error] {
 			return
 		}
 		defer in.Close()
-		RecordsIn(inputName(path), in.Lines())(yield)
+		RecordsIn(inputName(path), in)(yield)
 	}
 }
 
-// RecordsIn is Records for the lines of a file that is open already.
-func RecordsIn(name string, lines iter.Seq2[string, error]) iter.Seq2[Record, error] {
+// RecordsIn is Records for a file that is open already.
+func RecordsIn(name string, in io.Reader) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		number, start := 0, 0 // the line of the array's bracket
-		var array []byte
-		for line, err := range lines {
-			number++
-			if err != nil {
-				yield(Record{}, fmt.Errorf("%w (in line %d)", err, number))
-				return
-			}
-			if number == 1 {
-				if line, err = WithoutBOM(line); err != nil {
-					yield(Record{}, fmt.Errorf("%s: %w", name, err))
-					return
-				}
-			}
-			text := strings.TrimSpace(line)
-			if start == 0 && strings.HasPrefix(text, "[") {
-				start = number
-			}
-			switch {
-			case start > 0:
-				array = append(append(array, line...), '\n')
-			case text == "":
-			case !yield(Record{fmt.Sprintf("%s:%d", name, number), json.RawMessage(text)}, nil):
-				return
-			default:
-				start = -1
-			}
+		s := &scanner{Reader: bufio.NewReaderSize(in, 1<<16), name: name, line: 1}
+		if err := SkipBOM(s.Reader); err != nil {
+			yield(Record{}, fmt.Errorf("%s: %w", name, err))
+			return
 		}
-		if start > 0 {
-			elements(name, start, array, yield)
+		first, err := s.next()
+		if err == nil && first == '[' {
+			s.array(yield)
+			return
+		}
+		if err == nil {
+			err = s.UnreadByte()
+		}
+		for err == nil {
+			var text string
+			text, err = s.ReadString('\n')
+			if err != nil && err != io.EOF {
+				break // what there is of the line is not all of it
+			}
+			if text = strings.TrimSpace(text); text != "" && !yield(Record{fmt.Sprintf("%s:%d", name, s.line), json.RawMessage(text)}, nil) {
+				return
+			}
+			s.line++
+		}
+		if err != io.EOF {
+			yield(Record{}, fmt.Errorf("%w (in line %d)", err, s.line))
 		}
 	}
 }
 
-// WithoutBOM is the first line of a file without its byte order mark. That of UTF-16 is an
-// error.
-func WithoutBOM(line string) (string, error) {
-	if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") {
-		return "", errors.New("is UTF-16 (by its byte order mark), expected UTF-8")
+// SkipBOM skips the byte order mark that a text begins with. That of UTF-16 is an error.
+func SkipBOM(text interface {
+	io.Reader
+	Peek(n int) ([]byte, error)
+}) error {
+	first, _ := text.Peek(len(jsontext.BOM)) // what cannot be read is said when it is read
+	switch {
+	case bytes.HasPrefix(first, []byte("\xff\xfe")), bytes.HasPrefix(first, []byte("\xfe\xff")):
+		return errors.New("is UTF-16 (by its byte order mark), expected UTF-8")
+	case bytes.Equal(first, jsontext.BOM):
+		_, err := io.ReadFull(text, make([]byte, len(first)))
+		return err
 	}
-	return strings.TrimPrefix(line, string(jsontext.BOM)), nil
+	return nil
 }
 
-// elements yields the elements of an array, which begins at a line.
-func elements(name string, line int, array []byte, yield func(Record, error) bool) {
-	number := 0
-	err := jsontext.Elements(array, func(element json.RawMessage) bool {
-		number++
-		for i, c := range element {
-			if c == '\n' || c == '\r' { // never within a string
-				element[i] = ' '
-			}
+// A scanner reads JSON byte by byte.
+type scanner struct {
+	*bufio.Reader
+	name string
+	line int // of the next byte
+}
+
+// next is the next byte that is no white space.
+func (s *scanner) next() (byte, error) {
+	for {
+		c, err := s.ReadByte()
+		switch {
+		case err != nil:
+			return 0, err
+		case c == '\n':
+			s.line++
+		case c != ' ' && c != '\t' && c != '\r':
+			return c, nil
 		}
-		return yield(Record{fmt.Sprintf("%s: element %d of the array", name, number), element}, nil)
+	}
+}
+
+// array yields the elements of the array whose bracket has been read. They may turn out to be
+// no JSON when they are decoded.
+func (s *scanner) array(yield func(Record, error) bool) {
+	start := s.line
+	err := s.elements(func(number int, element []byte) bool {
+		return yield(Record{fmt.Sprintf("%s: element %d of the array", s.name, number), element}, nil)
 	})
-	if err != nil {
-		yield(Record{}, fmt.Errorf("%s: the array that begins in line %d: %w", name, line, err))
+	switch {
+	case err == nil:
+	case err == io.EOF:
+		yield(Record{}, fmt.Errorf("%s: the array that begins in line %d: unexpected end of JSON input", s.name, start))
+	case errors.As(err, new(badArray)):
+		yield(Record{}, fmt.Errorf("%s: the array that begins in line %d: %w (in line %d)", s.name, start, err, s.line))
+	default:
+		yield(Record{}, fmt.Errorf("%w (in line %d)", err, s.line))
 	}
+}
+
+// A badArray says what is wrong between the elements of an array.
+type badArray string
+
+func (b badArray) Error() string { return string(b) }
+
+// elements calls yield with the elements of an array and their numbers, until it says false.
+func (s *scanner) elements(yield func(number int, element []byte) bool) error {
+	for number := 1; ; number++ {
+		element, end, err := s.element()
+		switch {
+		case err != nil:
+			return err
+		case len(element) == 0 && (number > 1 || end == ','):
+			return badArray(fmt.Sprintf("found %q, expected element %d", end, number))
+		case len(element) > 0 && !yield(number, element):
+			return nil
+		case end == ']':
+			if _, err := s.next(); err == nil {
+				return badArray("found more after the array, expected the end of the file")
+			} else if err != io.EOF {
+				return err
+			}
+			return nil
+		}
+	}
+}
+
+// element reads up to the comma or the bracket that ends an element.
+func (s *scanner) element() (element []byte, end byte, err error) {
+	c, err := s.next()
+	inString, depth := false, 0
+	for ; err == nil; c, err = s.ReadByte() {
+		switch {
+		case c == '\n' || c == '\r': // never within a string
+			if c == '\n' {
+				s.line++
+			}
+			c = ' '
+		case inString && c == '\\':
+			element = append(element, c)
+			if c, err = s.ReadByte(); err != nil {
+				return nil, 0, err
+			}
+		case c == '"':
+			inString = !inString
+		case inString:
+		case depth == 0 && (c == ',' || c == ']'):
+			return bytes.TrimRight(element, " \t"), c, nil
+		case c == '{' || c == '[':
+			depth++
+		case depth == 0 && c == '}':
+			return nil, 0, badArray("found '}' without its '{'")
+		case c == '}' || c == ']':
+			depth--
+		}
+		element = append(element, c)
+	}
+	return nil, 0, err
 }
 
 // WriteJSONL writes values as JSON lines, whole or not at all (see WriteFile);
 // compressed if the name ends in .gz or .zst.
 func WriteJSONL[T any](path string, rows iter.Seq[T]) error {
-	return WriteFile(path, func(w io.Writer) error {
+	return StreamJSONL(path, func(yield func(T, error) bool) {
+		for row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	})
+}
+
+// StreamJSONL is WriteJSONL for values of which an error may come instead, which it returns;
+// the file then stays as it was.
+func StreamJSONL[T any](path string, rows iter.Seq2[T, error]) error {
+	var failed error
+	err := WriteFile(path, func(w io.Writer) error {
 		z, err := compress(path, w)
 		if err != nil {
 			return err
 		}
 		number := 0
-		for row := range rows {
+		for row, err := range rows {
+			if err != nil {
+				failed = err
+				return err
+			}
 			number++
 			text, err := jsontext.Marshal(row)
 			if err != nil {
@@ -171,6 +278,7 @@ func WriteJSONL[T any](path string, rows iter.Seq[T]) error {
 		}
 		return z.Close()
 	})
+	return cmp.Or(failed, err)
 }
 
 // WriteJSON writes a value as indented JSON, for people and programs, whole or not

@@ -202,12 +202,58 @@ func TestRecords(t *testing.T) {
 	for text, want := range map[string]string{
 		"\n\n{": ":3: invalid JSON", "[\n{}, []]": ": element 2 of the array: found array, expected object",
 		"\n[{}": ": the array that begins in line 2: unexpected end", "[] 3": "found more after the array",
+		"[{},\n]": "found ']', expected element 2 (in line 2)", "[,{}]": "found ',', expected element 1", "[{}}": "found '}' without its '{'",
+		`[{"a": "]},"` + "\n": ": the array that begins in line 1: unexpected end", `[{"a":1} {"b":2}]`: ": element 1 of the array: invalid JSON",
 		"\xff\xfe{\x00}\x00": ": is UTF-16", "[]": "is empty", "[{\"seed\": 1.5}]": `: element 1 of the array: field "seed"`,
 	} {
 		path := writeBytes(t, filepath.Join(t.TempDir(), "x"), []byte(text))
 		_, err := ReadAllJSONL[row](path)
 		wantError(t, err, path, want)
 	}
+}
+
+// TestRecordsStream: of a file of any size no more is read than the record that is asked for
+// needs, even where all of it is one line.
+func TestRecordsStream(t *testing.T) {
+	for name, text := range map[string]string{"lines": "{\"a\": \"]\"}\n", "array": "{\"a\": \"\\\"],[{\"}, "} {
+		in := &endless{text: text, next: "[", most: 1 << 17}
+		if name == "lines" {
+			in.next = ""
+		}
+		n := 0
+		for r, err := range RecordsIn("x", in) {
+			if err != nil || string(r.Text) != strings.TrimRight(text, ", \n") {
+				t.Fatalf("%s: %q (%v)", name, r.Text, err)
+			}
+			if n++; n == 10 {
+				break
+			}
+		}
+		if n != 10 {
+			t.Errorf("%s: %d records", name, n)
+		}
+	}
+}
+
+// An endless reader repeats a text; it fails after so many bytes.
+type endless struct {
+	text, next string
+	most       int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.most -= len(p); e.most < 0 {
+		return 0, errors.New("too much is read")
+	}
+	n := 0
+	for n < len(p) {
+		if e.next == "" {
+			e.next = e.text
+		}
+		c := copy(p[n:], e.next)
+		n, e.next = n+c, e.next[c:]
+	}
+	return n, nil
 }
 
 func TestReadJSONLNothing(t *testing.T) {
@@ -229,6 +275,11 @@ func TestReadJSONLDamaged(t *testing.T) {
 	path := writeBytes(t, filepath.Join(t.TempDir(), "x"), whole[:len(whole)-1])
 	_, err := ReadAllJSONL[row](path)
 	wantError(t, err, path, "damaged gzip", "in line 11")
+	whole = gz(t, "["+strings.Repeat("{\"seed\":1},\n", 10))
+	path = writeBytes(t, path, whole[:len(whole)-1])
+	if _, err := ReadAllJSONL[row](path); err == nil || err.Error() != path+": damaged gzip data: unexpected EOF (in line 11)" {
+		t.Errorf("error %v", err)
+	}
 }
 
 // Leaving the loop early is allowed, and the sequence starts anew.

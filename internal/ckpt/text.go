@@ -59,7 +59,7 @@ func inputName(path string) string {
 type Text struct {
 	name         string
 	compression  string // as it is called in errors; empty for plain text
-	uncompressed io.Reader
+	uncompressed *bufio.Reader
 	decoder      io.Closer // nil for plain text
 	source       io.Closer // nil for standard input, which is not ours to close
 	bytesRead    atomic.Int64
@@ -95,14 +95,14 @@ func (t *Text) start(source io.Reader) error {
 		if err != nil {
 			return t.explain(err)
 		}
-		t.uncompressed, t.decoder = z, z
+		t.uncompressed, t.decoder = bufio.NewReaderSize(z, 1<<16), z
 	case bytes.HasPrefix(first, zstdMagic):
 		t.compression = "Zstandard"
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return t.explain(err)
 		}
-		t.uncompressed, t.decoder = z, z.IOReadCloser()
+		t.uncompressed, t.decoder = bufio.NewReaderSize(z, 1<<16), z.IOReadCloser()
 	default:
 		t.uncompressed = b
 	}
@@ -127,6 +127,13 @@ func ReadText(path string) ([]byte, error) {
 	defer t.Close()
 	return io.ReadAll(t)
 }
+
+// Peek is the next n bytes of the text, at most 64 KiB, without reading them; fewer, and an
+// error, if the text ends or cannot be read, which Read then says, too.
+func (t *Text) Peek(n int) ([]byte, error) { return t.uncompressed.Peek(n) }
+
+// Compressed says whether the file holds other bytes than the text.
+func (t *Text) Compressed() bool { return t.compression != "" }
 
 // Lines yields the lines of the text, without their ends, up to the first error.
 func (t *Text) Lines() iter.Seq2[string, error] {

@@ -10,6 +10,7 @@ import (
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval/bench"
+	"nfcot/internal/tokenizer/chat"
 )
 
 // chatTokens are what an answer of a chat on a terminal may take, if --max-tokens does not say.
@@ -64,13 +65,13 @@ func chatPrompt(run *experiment.Run, o chatOptions, prompt string) (string, erro
 	if err != nil {
 		return "", input(err)
 	}
-	messages := append(generate.Opening(o.system), generate.Message("user", prompt))
+	messages := append(generate.Opening(o.system), chat.Message("user", prompt))
 	if o.messages != "" {
 		text, err := readAll("--messages", o.messages)
 		if err != nil {
 			return "", err
 		}
-		if messages, err = generate.ParseMessages([]byte(text)); err != nil {
+		if messages, err = chat.ParseMessages([]byte(text)); err != nil {
 			return "", inputf("--messages %s: %w", o.messages, err)
 		}
 	}

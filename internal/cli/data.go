@@ -29,7 +29,8 @@ func (e *env) data() *cli.Command {
 			&cli.Uint64Flag{Name: "seed", Usage: "random `seed`", Value: o.seed, Destination: &o.seed},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` (.gz and .zst compress); -: stdout", Value: "-", Destination: &o.out},
 		},
-		Action: func(*cli.Context) error { return e.runData(o) },
+		Subcommands: []*cli.Command{e.dataConvert()},
+		Action:      func(*cli.Context) error { return e.runData(o) },
 	})
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 
+	"nfcot/internal/cot/data"
 	"nfcot/internal/progress"
 )
 
@@ -25,4 +26,11 @@ func (e *env) say(format string, args ...any) {
 // warn writes a line that even quiet commands have.
 func (e *env) warn(format string, args ...any) {
 	fmt.Fprintf(e.stderr, format+"\n", args...)
+}
+
+// reader reads examples and shows how far it is.
+func (e *env) reader(label string, s data.Source) *data.Reader {
+	r := data.NewReader(s)
+	r.Begin = func(done, total int) *progress.Bar { return e.progress(label+": read", "MB", done, total) }
+	return r
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"iter"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 )
 
 type tokenizeTrainOptions struct {
-	in        []string
+	source    data.Source
 	vocabSize int
 	out       string
 }
@@ -26,7 +27,6 @@ type tokenizeOptions struct {
 }
 
 func (e *env) tokenize() *cli.Command {
-	var in cli.StringSlice
 	o := tokenizeTrainOptions{vocabSize: 512}
 	var encode, decode tokenizeOptions
 	flags := func(o *tokenizeOptions) []cli.Flag {
@@ -40,13 +40,12 @@ func (e *env) tokenize() *cli.Command {
 			Name:      "train",
 			Usage:     "learn a vocabulary from text, or from the prompts, chains and answers of example files",
 			ArgsUsage: "[FILE...]",
-			Flags: []cli.Flag{
-				&cli.StringSliceFlag{Name: "in", Usage: "input `FILE`; may be given several times, and more files as arguments", Destination: &in},
+			Flags: append(dataFlags(&o.source, "in"), []cli.Flag{
 				&cli.IntFlag{Name: "vocab-size", Usage: "`tokens` at most, special tokens and 256 bytes included", Value: o.vocabSize, Destination: &o.vocabSize},
 				&cli.StringFlag{Name: "o", Usage: "output `DIR`; tokenizer.json is written there", Destination: &o.out},
-			},
+			}...),
 			Action: func(c *cli.Context) error {
-				o.in = append(in.Value(), c.Args().Slice()...)
+				o.source.Files = append(o.source.Files, c.Args().Slice()...)
 				return e.runTokenizeTrain(o)
 			},
 		}),
@@ -64,18 +63,15 @@ func (e *env) tokenize() *cli.Command {
 }
 
 func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
-	if len(o.in) == 0 {
-		return need("in", "")
-	}
-	if err := need("o", o.out); err != nil {
+	if err := errors.Join(need("in", o.source.Files.String()), need("o", o.out)); err != nil {
 		return err
 	}
-	tok, err := data.TrainTokenizer(o.in, o.vocabSize, func(path string) iter.Seq2[string, error] {
-		return e.lines("read "+filepath.Base(path), path)
-	})
+	reader := e.reader("tokenize", o.source)
+	tok, err := data.TrainTokenizer(reader, o.vocabSize)
 	if err != nil {
 		return input(err)
 	}
+	e.say("tokenize: %s", reader.Counts)
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"unicode/utf8"
 )
@@ -129,37 +128,6 @@ func Object(text []byte) (map[string]json.RawMessage, error) {
 		object[f.Key] = f.Value
 	}
 	return object, nil
-}
-
-// Elements splits a JSON array into its elements as Fields does an object. Where the text
-// ends early, or goes on behind the array, yield has the elements before the error.
-func Elements(text []byte, yield func(element json.RawMessage) bool) error {
-	if !utf8.Valid(text) {
-		return errors.New("is not valid UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(mask(text, false)))
-	_, err := d.Token() // the bracket
-	for err == nil && d.More() {
-		var element json.RawMessage
-		if err = d.Decode(&element); err == nil {
-			end := d.InputOffset()
-			if !yield(text[end-int64(len(element)) : end]) {
-				return nil
-			}
-		}
-	}
-	if err == nil {
-		_, err = d.Token() // the bracket
-	}
-	if err == nil {
-		if _, more := d.Token(); more != io.EOF {
-			err = errors.New("found more after the array, expected the end of the file")
-		}
-	}
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = errors.New("unexpected end of JSON input")
-	}
-	return err
 }
 
 // Compact is a JSON value without the white space between its parts.

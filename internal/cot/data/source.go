@@ -26,6 +26,29 @@ func (s Source) Given() bool {
 	return len(s.Files) > 0 || s.Format+s.CoTFrom != "" || len(s.Columns) > 0
 }
 
+// Check says what is wrong with what is said of the source, if anything is.
+func (s Source) Check() error {
+	if s.Format != "" && formatNamed(s.Format) == nil {
+		return fmt.Errorf("--format is %s; want one of %s", s.Format, strings.Join(FormatNames(), ", "))
+	}
+	if s.CoTFrom != "" && !slices.Contains(Extractions, s.CoTFrom) {
+		return fmt.Errorf("--cot-from is %s; want one of %s", s.CoTFrom, strings.Join(Extractions, ", "))
+	}
+	var known []string
+	for _, f := range formats {
+		if s.Format == "" || f.name == s.Format {
+			known = append(append(known, f.keys...), f.also...)
+		}
+	}
+	slices.Sort(known)
+	for ours := range s.Columns {
+		if !slices.Contains(known, ours) {
+			return fmt.Errorf("--columns names %s; want one of %s", ours, strings.Join(slices.Compact(known), ", "))
+		}
+	}
+	return nil
+}
+
 // Files are names and patterns (*.jsonl) of files, or "-" for standard input. In YAML one of
 // them is a text, several are a list.
 type Files []string
@@ -124,9 +147,3 @@ func (s Source) Read() ([]cot.Example, Counts, error) {
 	}
 	return examples, r.Counts, nil
 }
-
-// FormatNames are the shapes that files may have.
-func FormatNames() []string { return []string{"nfcot"} }
-
-// Extractions are the ways to take a chain of thought out of an answer.
-var Extractions = []string{"think", "gsm8k", "gsm8k-equations"}

@@ -34,7 +34,7 @@ func (s *Session) Clear() { s.messages = s.start }
 // leaves no room for an answer (TooLong) is taken back.
 func (s *Session) Answer(ctx context.Context, text string, stop func() bool, yield func(part string)) (cut bool, err error) {
 	g := s.generator
-	asked := append(slices.Clip(s.messages), Message("user", text))
+	asked := append(slices.Clip(s.messages), chat.Message("user", text))
 	prompt, err := s.chat.Prompt(asked)
 	if err != nil {
 		return false, err
@@ -52,7 +52,7 @@ func (s *Session) Answer(ctx context.Context, text string, stop func() bool, yie
 	if !stopped {
 		yield(live.Rest())
 	}
-	s.messages = append(asked, Message("assistant", answer))
+	s.messages = append(asked, chat.Message("assistant", answer))
 	g.Seed++
 	return !samples[0].Finished && !stopped && !stop(), nil
 }

@@ -48,6 +48,17 @@ func (d *Dict) Set(key string, value Value) { d.set(key, value) }
 // Get returns the value of a key, nil and false if there is none.
 func (d *Dict) Get(key string) (Value, bool) { return d.get(key) }
 
+// All yields keys and values in their order.
+func (d *Dict) All() iter.Seq2[string, Value] {
+	return func(yield func(string, Value) bool) {
+		for i, key := range d.keys {
+			if name, ok := key.(string); ok && !yield(name, d.values[i]) {
+				return
+			}
+		}
+	}
+}
+
 func (d *Dict) set(key, value Value) {
 	k := hash(key)
 	if i, ok := d.index[k]; ok {

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"errors"
+	"iter"
+
+	"github.com/urfave/cli/v2"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/ckpt/jsontext"
+	"nfcot/internal/cot/data"
+)
+
+func (e *env) dataConvert() *cli.Command {
+	var source data.Source
+	var out string
+	return e.command(&cli.Command{
+		Name:      "convert",
+		Usage:     "write examples of any shape in nfcot's own, as JSON lines",
+		ArgsUsage: "FILE...",
+		Flags: append(dataFlags(&source, "data"),
+			&cli.StringFlag{Name: "o", Usage: "output `FILE` (.gz and .zst compress); -: stdout", Destination: &out}),
+		Action: func(c *cli.Context) error {
+			source.Files = append(source.Files, c.Args().Slice()...)
+			if err := errors.Join(needFiles(source), need("o", out)); err != nil {
+				return err
+			}
+			r := e.reader("convert", source)
+			if err := e.stream(out, data.Own(e.ctx, r)); err != nil {
+				return input(err)
+			}
+			e.say("convert: %s", r.Counts)
+			return nil
+		},
+	})
+}
+
+// needFiles fails when no file is named to read.
+func needFiles(s data.Source) error {
+	if len(s.Files) == 0 {
+		return inputf("want one FILE or more; see --help")
+	}
+	return nil
+}
+
+// stream writes JSON lines to a file, or to stdout for "-", as they come.
+func (e *env) stream(path string, lines iter.Seq2[any, error]) error {
+	if path != "-" {
+		return ckpt.StreamJSONL(path, lines)
+	}
+	for line, err := range lines {
+		if err != nil {
+			return err
+		}
+		text, err := jsontext.Marshal(line)
+		if err != nil {
+			return err
+		}
+		if _, err := e.stdout.Write(append(text, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
