@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot/minicode"
+	"nfcot/internal/cot/problems"
 )
 
 type dataOptions struct {
@@ -21,9 +21,9 @@ func (e *env) data() *cli.Command {
 	o := dataOptions{bench: "minicode", split: "train", n: 4000, seed: 1}
 	return e.command(&cli.Command{
 		Name:  "data",
-		Usage: "write examples (train, dev) or problems (test) of the embedded benchmark as JSON lines",
+		Usage: "write examples (train, dev) or problems (test) of a benchmark that this program makes as JSON lines",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "bench", Usage: "`NAME` of the benchmark: minicode[:FAMILY,...[:easy|medium|hard]]", Value: o.bench, Destination: &o.bench},
+			&cli.StringFlag{Name: "bench", Usage: "`NAME` of the benchmark: minicode[:FAMILY,...[:easy|medium|hard]], or multiply:4x4 or multiply:5x5, of which there is no test split: the published problems, which come in no split here, are that", Value: o.bench, Destination: &o.bench},
 			&cli.StringFlag{Name: "split", Usage: "train, dev or test; no problem is in two of them", Value: o.split, Destination: &o.split},
 			&cli.IntFlag{Name: "n", Usage: "`number` of examples", Value: o.n, Destination: &o.n},
 			&cli.Uint64Flag{Name: "seed", Usage: "random `seed`", Value: o.seed, Destination: &o.seed},
@@ -38,7 +38,7 @@ func (e *env) runData(o dataOptions) error {
 	if o.n < 1 {
 		return inputf("-n is %d; it must be at least 1", o.n)
 	}
-	lines, err := minicode.Lines(o.bench, o.split, o.seed, o.n)
+	lines, err := problems.Lines(o.bench, o.split, o.seed, o.n)
 	if err != nil {
 		return input(err)
 	}

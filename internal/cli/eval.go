@@ -9,8 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/experiment"
-	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/harness"
 	"nfcot/internal/tensor/kernel"
 )
@@ -33,14 +33,15 @@ func (e *env) eval() *cli.Command {
 	flags := append(o.samplingOptions.flags(), o.executorOptions.flags()...)
 	return e.command(&cli.Command{
 		Name:  "eval",
-		Usage: "sample if need be, run every program against its tests, report pass@k",
+		Usage: "sample if need be, run every program against its tests or compare every answer with the right one, report pass@k",
 		Description: "Problems of minicode run in an embedded Starlark interpreter (a subset of Python that reaches nothing outside itself),\n" +
-			"all others in CPython behind the layers that nfcot sandbox check lists. The exit code is 0 whatever the verdicts.\n" +
+			"those of other programs in CPython behind the layers that nfcot sandbox check lists; answers are compared, and nothing is run.\n" +
+			"The exit code is 0 whatever the verdicts.\n" +
 			"Verdicts are kept as they come: after an interruption or a crash the same command goes on where it was.",
 		Flags: append(flags,
 			&cli.StringFlag{Name: "samples", Usage: "judge the samples of this `FILE` instead of drawing some", Destination: &o.samples},
 			&cli.BoolFlag{Name: "sanitize", Usage: "with --samples: run what EvalPlus's sanitiser takes of each sample, as evalplus.sanitize makes it; default: samples as they are", Destination: &o.sanitize},
-			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
+			&cli.StringFlag{Name: "k", Usage: "`k`s of pass@k, and of maj@k where answers are compared, comma separated; each needs that many samples a problem", Value: o.k, Destination: &o.k},
 			&cli.StringFlag{Name: "shard", Usage: "judge only shard `i/n` of the problems, counted from 0, for nfcot merge; /n: the one of n that the job says (a Slurm array, srun, mpirun, or JOB_COMPLETION_INDEX); default: what the job says, then in a folder shard-i-of-n in -o, else 0/1, all of them", Destination: &shard},
 			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
 			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
@@ -69,7 +70,7 @@ func (e *env) runEval(o evalOptions) error {
 	if err != nil {
 		return err
 	}
-	plan := harness.Plan{Bench: o.bench, Seed: o.Seed, Problems: b.Problems, K: ks, Workers: o.Workers, Shard: o.shard,
+	plan := harness.Plan{Bench: o.Bench, Seed: o.Seed, Problems: b.Problems, K: ks, Workers: o.Workers, Shard: o.shard,
 		Out: o.out, Results: o.results, Logf: e.say, Warnf: e.warn}
 	if plan.Given, err = o.given(b.Problems); err != nil {
 		return err
@@ -80,31 +81,21 @@ func (e *env) runEval(o evalOptions) error {
 			return err
 		}
 	}
-	if plan.Executor, err = harness.OpenExecutor(e.ctx, o.ExecutorOptions, b.Problems); err != nil {
+	if plan.Executor, err = harness.OpenExecutor(e.ctx, o.ExecutorOptions, b); err != nil {
 		return err
 	}
 	defer plan.Executor.Close()
 	if run != nil {
-		plan.Recipe, err = b.Recipe(o.recipe, plan.Executor.Sanitize)
+		err = o.draw(&plan, run, b)
 	} else {
 		plan.Recipe, err = b.FileRecipe(o.recipe, o.sanitize, plan.Executor.Sanitize)
+		err = input(err)
 	}
 	if err != nil {
-		return input(err)
+		return err
 	}
-	show := harness.Display{Begin: e.progress}
+	show := harness.Display{Label: "sample " + plan.Method, Begin: e.progress}
 	plan.Watch = show.Watch
-	if run != nil {
-		g := generate.New(run, plan.Recipe, o.Sampling, o.n, o.batch)
-		if plan.Sampling, err = g.Record(o.weights); err != nil {
-			return err
-		}
-		plan.Method, plan.N, plan.PeakMemory = run.Model.Method.Name, o.n, kernel.PeakMemory
-		plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
-			return g.Draw(ctx, b.Problems, missing)
-		}
-		show.Label = "sample " + plan.Method
-	}
 	e.guard.Keeps("what is done is kept; continue with the same command")
 	x, err := harness.Run(e.ctx, plan)
 	if err != nil {
@@ -113,12 +104,26 @@ func (e *env) runEval(o evalOptions) error {
 	return e.printEvaluation(x, o.perProblem)
 }
 
+// draw lets a plan draw the samples of a model.
+func (o *evalOptions) draw(plan *harness.Plan, run *experiment.Run, b *bench.Benchmark) error {
+	g, err := o.generator(run, b, plan.Executor.Sanitize)
+	if err != nil {
+		return err
+	}
+	plan.Recipe, plan.Method, plan.N, plan.PeakMemory = g.Recipe, run.Model.Method.Name, o.n, kernel.PeakMemory
+	plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
+		return g.Draw(ctx, b.Problems, missing)
+	}
+	plan.Sampling, err = g.Record(o.weights)
+	return err
+}
+
 // given reads the samples to judge, nil where they are to be drawn, and finds what is wrong
 // with them or with the problems.
 func (o *evalOptions) given(problems []eval.Problem) (samples []eval.Sample, err error) {
-	source := o.bench
+	source := o.Bench
 	if o.samples != "" {
-		source = o.samples + " for " + o.bench
+		source = o.samples + " for " + o.Bench
 		if samples, err = readSamples(o.samples); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"nfcot/internal/eval/answer"
 	"nfcot/internal/eval/harness"
 )
 
@@ -24,7 +25,8 @@ func defaultExecutor() executorOptions {
 
 func (o *executorOptions) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "executor", Usage: "`NAME` of what runs programs: starlark, the embedded interpreter of a subset of Python; cpython; auto: starlark for minicode's problems, cpython for all others", Value: o.Name, Destination: &o.Name},
+		&cli.StringFlag{Name: "executor", Usage: "`NAME` of what runs programs: starlark, the embedded interpreter of a subset of Python; cpython; auto: starlark for minicode's problems, cpython for other programs", Value: o.Name, Destination: &o.Name},
+		&cli.StringFlag{Name: "judge", Usage: "compare answers by this `RULE` (default: the benchmark's own): " + answer.Help(), Destination: &o.Judge},
 		&cli.DurationFlag{Name: "timeout", Usage: "`time` a program and its test may take; default: what the benchmark's own harness gives, 3s in starlark", Destination: &o.Timeout},
 		&cli.StringFlag{Name: "memory", Usage: "`bytes` a program may use (with KiB, MiB or GiB); default: 4096MiB in cpython, 512MiB in starlark", Destination: &o.memory},
 		&cli.StringFlag{Name: "python", Usage: "`PATH` of the CPython, 3.8 to 3.13, that runs programs, which may import the packages of its environment (VENV/bin/python); default: python3 or the newest python3.N there is, without packages", Destination: &o.Python},

@@ -3,20 +3,18 @@ package cli
 // The flags that several commands share, each group once.
 
 import (
-	"cmp"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
-	"nfcot/internal/cot/minicode"
-	"nfcot/internal/eval"
+	"nfcot/internal/cot/problems"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tensor/kernel"
 )
@@ -90,49 +88,25 @@ func dataFlags(s *data.Source, name string) []cli.Flag {
 }
 
 // problemOptions say which problems there are.
-type problemOptions struct {
-	bench    string
-	data     string
-	split    string // of minicode
-	problems int    // of minicode
-}
+type problemOptions struct{ problems.Request }
 
 func (o *problemOptions) flags() []cli.Flag {
+	o.Published = os.Getenv("NFCOT_DATA")
 	return []cli.Flag{
-		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one (" + strings.Join(bench.Names(), ", ") + "), or a file of problems in the format of one of those", Value: o.bench, Destination: &o.bench},
-		&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.data},
-		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems of minicode", Value: o.problems, Destination: &o.problems},
+		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one (" + strings.Join(bench.Names(), ", ") + "), or a file of problems in the format of one of those, or of questions with answers", Value: o.Bench, Destination: &o.Bench},
+		&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.Data},
+		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems: of minicode so many are made, of others the first so many are taken", Value: o.N, DefaultText: fmt.Sprintf("%d of minicode, all of others", o.N), Destination: &o.N, Action: func(_ *cli.Context, n int) error {
+			o.First = n
+			return nil
+		}},
 	}
 }
 
-// open reads the problems: some of the embedded benchmark, which are made by the seed,
-// those of a public one, or those of a file.
+// benchmark makes or reads the problems; those that are made by the seed.
 func (o *problemOptions) benchmark(seed uint64) (*bench.Benchmark, error) {
-	public := slices.Contains(bench.Names(), o.bench)
-	if o.data != "" && !public {
-		return nil, inputf("--data goes with a public benchmark (%s), and --bench is %s", strings.Join(bench.Names(), ", "), o.bench)
-	}
-	if minicode.IsName(o.bench) {
-		b, err := minicode.Benchmark(o.bench, o.split, seed, o.problems)
-		return b, input(err)
-	}
-	if _, err := os.Stat(o.bench); err != nil && !public && o.bench != ckpt.Stdin {
-		return nil, inputf("--bench %s: there is no such file, and no benchmark of that name; want minicode[:FAMILY,...[:LEVEL]], %s, or a file", o.bench, strings.Join(bench.Names(), ", "))
-	}
-	b, err := bench.Load(o.bench, cmp.Or(o.data, os.Getenv("NFCOT_DATA")))
+	o.Seed = seed
+	b, err := o.Load()
 	return b, input(err)
-}
-
-// judged reads problems whose programs are to be run.
-func (o *problemOptions) judged(seed uint64) (*bench.Benchmark, error) {
-	b, err := o.benchmark(seed)
-	if err != nil {
-		return nil, err
-	}
-	if err := eval.CheckSamples(b.Problems, nil); err != nil {
-		return nil, inputf("%s: %w", o.bench, err)
-	}
-	return b, nil
 }
 
 // samplingOptions say what samples are drawn of, and how.
@@ -146,7 +120,7 @@ type samplingOptions struct {
 }
 
 func defaultSampling() samplingOptions {
-	return samplingOptions{problemOptions: problemOptions{bench: "minicode", split: "test", problems: 200}, n: 8, Sampling: cot.DefaultSampling(), batch: 256}
+	return samplingOptions{problemOptions: problemOptions{problems.Request{Bench: "minicode", Split: "test", N: 200}}, n: 8, Sampling: cot.DefaultSampling(), batch: 256}
 }
 
 func (o *samplingOptions) flags() []cli.Flag {
@@ -172,8 +146,8 @@ func (o *samplingOptions) flags() []cli.Flag {
 }
 
 func (o *samplingOptions) check() error {
-	if o.n < 1 || o.problems < 1 || o.batch < 1 {
-		return inputf("-n is %d, --problems %d, --batch %d; each must be at least 1", o.n, o.problems, o.batch)
+	if o.n < 1 || o.N < 1 || o.batch < 1 {
+		return inputf("-n is %d, --problems %d, --batch %d; each must be at least 1", o.n, o.N, o.batch)
 	}
 	return input(o.Check(flagOf))
 }
@@ -196,5 +170,6 @@ func (o *samplingOptions) generator(run *experiment.Run, b *bench.Benchmark, san
 	if err != nil {
 		return nil, input(err)
 	}
-	return generate.New(run, recipe, o.Sampling, o.n, o.batch), nil
+	g, err := generate.New(run, recipe, o.Sampling, o.n, o.batch)
+	return g, input(err)
 }

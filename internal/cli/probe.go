@@ -38,9 +38,10 @@ func (e *env) runProbe(o probeOptions, check func(*experiment.Run) error, look f
 	if err := errors.Join(need("model", o.model), o.check(), o.settle()); err != nil {
 		return err
 	}
-	b, err := o.judged(o.Seed)
+	o.Request.Seed = o.Seed
+	b, err := o.Judged()
 	if err != nil {
-		return err
+		return input(err)
 	}
 	run, err := o.open()
 	if err != nil {
@@ -49,7 +50,7 @@ func (e *env) runProbe(o probeOptions, check func(*experiment.Run) error, look f
 	if err := check(run); err != nil {
 		return input(err)
 	}
-	exec, err := harness.OpenExecutor(e.ctx, o.ExecutorOptions, b.Problems)
+	exec, err := harness.OpenExecutor(e.ctx, o.ExecutorOptions, b)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type readOptions struct {
 
 func (e *env) probeRead() *cli.Command {
 	o := readOptions{samplingOptions: defaultSampling(), steps: 3}
-	o.problems, o.n = 1, 2
+	o.N, o.n = 1, 2
 	return e.command(&cli.Command{
 		Name:  "read",
 		Usage: "print the thoughts of samples as the VAE's decoder reads them, and what lies between two",

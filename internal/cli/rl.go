@@ -2,11 +2,13 @@ package cli
 
 import (
 	"errors"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
+	"nfcot/internal/cot/problems"
 	"nfcot/internal/cot/train"
 	"nfcot/internal/eval/harness"
 )
@@ -23,14 +25,14 @@ func (e *env) rl() *cli.Command {
 	var set cli.StringSlice
 	return e.command(&cli.Command{
 		Name:  "rl",
-		Usage: "reinforce what makes programs pass their tests (GRPO), in the thoughts and in the text of a trained run",
+		Usage: "reinforce what makes programs pass their tests, or answers right (GRPO), in the thoughts and in the text of a trained run",
 		Description: "Every step answers some problems several times, runs the programs as eval does, and makes what the better ones\n" +
 			"thought and said likelier than what the worse ones did. It takes a method with exact likelihoods (see nfcot methods).\n" +
-			"Problems of minicode are from its train split. The settings are section rl of RUN/config.yaml, --set changes them. For example:\n" +
+			"Problems of minicode and multiply are from their train splits. The settings are section rl of RUN/config.yaml, --set changes them. For example:\n" +
 			"    nfcot rl --init run --bench minicode:fold:easy --set rl.steps=200 --set rl.lr=1e-4 -o run-rl",
 		Flags: append(o.executorOptions.flags(),
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, which stays the reference", Destination: &o.Init},
-			&cli.StringFlag{Name: "bench", Usage: "problems to learn from, `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one, or a file in the format of one of those (default: minicode)", Destination: &o.Bench},
+			&cli.StringFlag{Name: "bench", Usage: "problems to learn from, `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], multiply:4x4, a public one, or a file in the format of one of those, or of questions with answers (default: minicode)", Destination: &o.Bench},
 			&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.Data},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, `KEY=VALUE` (rl.group=16, rl.objective.kl=0.01, seed=2); may be given several times", Destination: &set},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
@@ -46,14 +48,15 @@ func (e *env) runRL(o rlOptions) error {
 	if err := errors.Join(need("o", o.out), o.settle()); err != nil {
 		return err
 	}
+	o.RLRequest.Judge = o.ExecutorOptions.Judge
 	x, err := o.Begin(o.out, o.resume)
 	if err != nil {
 		return input(err)
 	}
-	problems := problemOptions{bench: x.RL.Bench, data: x.RL.Data, split: "train", problems: x.RL.Problems}
-	b, err := problems.judged(x.Seed)
+	learned := problems.Request{Bench: x.RL.Bench, Data: x.RL.Data, Split: "train", Seed: x.Seed, N: x.RL.Problems, Published: os.Getenv("NFCOT_DATA")}
+	b, err := learned.Judged()
 	if err != nil {
-		return err
+		return input(err)
 	}
 	checksum, err := harness.HashProblems(b.Problems)
 	if err != nil {
@@ -63,7 +66,8 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return input(err)
 	}
-	exec, err := harness.OpenExecutor(e.ctx, o.ExecutorOptions, b.Problems)
+	o.ExecutorOptions.Judge = x.RL.Judge
+	exec, err := harness.OpenExecutor(e.ctx, o.ExecutorOptions, b)
 	if err != nil {
 		return err
 	}
@@ -72,7 +76,10 @@ func (e *env) runRL(o rlOptions) error {
 	if err != nil {
 		return input(err)
 	}
-	g := generate.New(run, recipe, x.RL.Sampling, x.RL.Group, 0)
+	g, err := generate.New(run, recipe, x.RL.Sampling, x.RL.Group, 0)
+	if err != nil {
+		return input(err)
+	}
 	warn := func(format string, args ...any) { e.warn("rl: warning: "+format, args...) }
 	loop, err := g.PolicyLoop(reference, b.Problems, generate.PassReward(g, exec, b.Problems, o.Workers, warn))
 	if err != nil {

@@ -85,7 +85,7 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	g.Chat = o.chat
+	g.Chat = g.Chat || o.chat
 	if (o.prompt != "" || o.chat) && o.out == "" && !e.json {
 		return g.WriteAnswers(e.ctx, e.stdout, b.Problems, o.showThoughts, func(sample int) {
 			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", sample)

@@ -1,8 +1,8 @@
-// Package eval has programs run against tests and counts which ones pass. It
-// knows problems, samples, verdicts, the order in which samples are judged, and
-// the statistics of pass@k. It does not run a program itself: that is an
-// Executor's work (packages starlark and cpython). It knows neither models nor
-// the files of an evaluation.
+// Package eval has programs run against tests, or answers compared with the right
+// ones, and counts which ones pass. It knows problems, samples, verdicts, the order
+// in which samples are judged, and the statistics of pass@k and maj@k. It does not
+// judge a program or an answer itself: that is an Executor's work (packages starlark,
+// cpython and answer). It knows neither models nor the files of an evaluation.
 package eval
 
 import (
@@ -26,6 +26,7 @@ const (
 	MBPP          Format = "mbpp"          // Raw: test_list, with test_setup_code or test_imports
 	EvalPlus      Format = "evalplus"      // Raw: base_input and plus_input, judged by CanonicalSolution's results
 	LiveCodeBench Format = "livecodebench" // Raw: public_test_cases and private_test_cases
+	Answers       Format = "answers"       // none: CanonicalSolution is the right answer, which others are compared with
 )
 
 // A Problem is one task of a benchmark. Its JSON is HumanEval's own format.
@@ -35,6 +36,8 @@ type Problem struct {
 	EntryPoint        string `json:"entry_point"`        // the function the program must define
 	CanonicalSolution string `json:"canonical_solution"` // a completion that passes
 	Test              string `json:"test"`               // source of a module that defines check(candidate)
+
+	Choices []string `json:"choices,omitempty"` // of a question with answers to choose from, A first
 
 	Format Format          `json:"-"`
 	Raw    json.RawMessage `json:"-"` // the benchmark's line as it is: CPython reads it, since no number of it may go through float64
@@ -61,7 +64,7 @@ func KindOf(result string) Kind {
 	return Kind(kind)
 }
 
-// An Outcome is what an Executor says of one program.
+// An Outcome is what an Executor says of one program, or of one answer.
 type Outcome struct {
 	Kind       Kind
 	Detail     string  // one line, for Failed and Crashed
@@ -86,6 +89,11 @@ type Outcome struct {
 	// there, if that is why it failed; empty otherwise.
 	MissingPackage string
 
+	// Answer is what was compared with the right answer, in the form in which equal
+	// answers are equal texts. Empty where no program is to be compared, or nothing
+	// was found that could be.
+	Answer string
+
 	// WallClock says that the wall clock ended the run, so that a busy
 	// machine may be to blame rather than the program.
 	WallClock bool
@@ -101,7 +109,7 @@ func (o Outcome) Result() string {
 }
 
 // An Executor runs a program against its problem's test, under limits of its
-// own. The error is for an executor that could not do its work, or a context
+// own, or compares an answer with its problem's. The error is for an executor that could not do its work, or a context
 // that ended; whatever the program does is an Outcome. Execute may be called
 // from several goroutines at once.
 type Executor interface {

@@ -114,10 +114,10 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 }
 
 // execute runs a program. One with half of a surrogate pair fails without, since Python does
-// not compile it, in Python's words.
+// not compile it, in Python's words. An answer may have one.
 func execute(ctx context.Context, exec Executor, p Problem, program string) (Outcome, error) {
 	before, lone := jsontext.Surrogate(program)
-	if before == len(program) {
+	if before == len(program) || p.Format == Answers {
 		return exec.Execute(ctx, p, program)
 	}
 	first := utf8.RuneCountInString(program[:before])

@@ -24,6 +24,11 @@ type Report struct {
 	// verdicts do not tell them apart. PassAtK asks for the plus inputs too.
 	BasePassAtK []PassEstimate `json:"base_pass_at_k,omitempty"`
 
+	// MajAtK is the chance that a vote among k answers is right, for the same k, where answers
+	// are compared; empty elsewhere. NoAnswer is the number of samples without a vote.
+	MajAtK   []PassEstimate `json:"maj_at_k,omitempty"`
+	NoAnswer int            `json:"no_answer,omitempty"`
+
 	// StructuralSimilarity says how alike the programs of a problem are, mean over the
 	// problems with at least 2 that can be compared; nil if there is none. Unparsed is
 	// the number of programs that it leaves out, see Structures.
@@ -65,9 +70,12 @@ type TaskReport struct {
 	InProcess bool         // a verdict could be forged
 
 	OwnSolution string // the result of the problem's own solution, if it is known to fail
+
+	Wrong    map[string]int // where answers are compared: samples by wrong answer
+	NoAnswer int            // and those in which none was found
 }
 
-// A PassEstimate is pass@k over a benchmark.
+// A PassEstimate is pass@k, or maj@k, over a benchmark.
 type PassEstimate struct {
 	K int `json:"k"`
 	Estimate
@@ -91,6 +99,7 @@ func Summarize(problems []Problem, verdicts []Verdict, ks []int) (Report, error)
 			r.MinSamples = t.Samples
 		}
 		r.MaxSamples = max(r.MaxSamples, t.Samples)
+		r.NoAnswer += t.NoAnswer
 		if t.Samples == 0 {
 			r.Unattempted = append(r.Unattempted, t.TaskID)
 		}
@@ -115,9 +124,12 @@ func Summarize(problems []Problem, verdicts []Verdict, ks []int) (Report, error)
 			r.MissingPackages[v.MissingPackage]++
 		}
 	}
-	r.PassAtK = append(r.PassAtK, r.curve(TaskReport.passes, ks)...)
+	r.PassAtK = append(r.PassAtK, r.curve(TaskReport.passAtK, ks)...)
 	if slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Base != "" }) {
-		r.BasePassAtK = r.curve(TaskReport.passesBase, ks)
+		r.BasePassAtK = r.curve(TaskReport.basePassAtK, ks)
+	}
+	if len(problems) > 0 && problems[0].Format == Answers {
+		r.MajAtK = r.curve(TaskReport.MajAtK, ks)
 	}
 	r.Finished = meanStated(verdicts, "finished", func(v *Verdict) float64 {
 		if v.Finished {
@@ -187,14 +199,17 @@ func Compare(problems []Problem, a, b []Verdict, k int) (Estimate, error) {
 	return MeanOverSeeds([][]float64{differences}), nil
 }
 
-// Curves gives pass@k, and that of EvalPlus's base inputs alone if there is
+// Curves gives pass@k, and that of EvalPlus's base inputs alone, or maj@k, if there is
 // such a thing, for the k that a figure over a logarithmic axis wants.
-func (r *Report) Curves() (pass, base []PassEstimate) {
+func (r *Report) Curves() (pass, base, maj []PassEstimate) {
 	ks := PlottedKs(r.MinSamples)
 	if r.BasePassAtK != nil {
-		base = r.curve(TaskReport.passesBase, ks)
+		base = r.curve(TaskReport.basePassAtK, ks)
 	}
-	return r.curve(TaskReport.passes, ks), base
+	if r.MajAtK != nil {
+		maj = r.curve(TaskReport.MajAtK, ks)
+	}
+	return r.curve(TaskReport.passAtK, ks), base, maj
 }
 
 // PlottedKs are the k of a figure over a logarithmic axis up to n: 1, 2, 3, 5, 7, 10, 20, 30 ... and n.
@@ -229,8 +244,16 @@ func byTask(problems []Problem, verdicts []Verdict) ([]TaskReport, error) {
 		}
 		t := &tasks[at]
 		t.Samples++
-		if v.Passed {
+		switch {
+		case v.Passed:
 			t.Passed++
+		case v.Answer != "":
+			if t.Wrong == nil {
+				t.Wrong = map[string]int{}
+			}
+			t.Wrong[v.Answer]++
+		case problems[at].Format == Answers:
+			t.NoAnswer++
 		}
 		if KindOf(v.Base) == Passed {
 			t.Base++
@@ -242,32 +265,32 @@ func byTask(problems []Problem, verdicts []Verdict) ([]TaskReport, error) {
 	return tasks, nil
 }
 
-func (t TaskReport) passes() int     { return t.Passed }
-func (t TaskReport) passesBase() int { return t.Base }
+func (t TaskReport) passAtK(k int) float64     { return PassAtK(t.Samples, t.Passed, k) }
+func (t TaskReport) basePassAtK(k int) float64 { return PassAtK(t.Samples, t.Base, k) }
 
-// curve is pass@k over the problems for those of ks that every problem has
-// enough samples for; passes says how many samples of a problem passed.
-func (r *Report) curve(passes func(TaskReport) int, ks []int) []PassEstimate {
+// curve is the mean over the problems of a quantity of k samples, for those of ks that
+// every problem has enough samples for.
+func (r *Report) curve(of func(t TaskReport, k int) float64, ks []int) []PassEstimate {
 	var estimates []PassEstimate
 	for _, k := range ks {
 		if k <= r.MinSamples {
-			estimates = append(estimates, PassEstimate{k, passAtK(r.Tasks, passes, k)})
+			estimates = append(estimates, PassEstimate{k, meanAtK(r.Tasks, of, k)})
 		}
 	}
 	return estimates
 }
 
-// passAtK is the mean of pass@k over problems that all have k samples.
-func passAtK(tasks []TaskReport, passes func(TaskReport) int, k int) Estimate {
+// meanAtK is the mean over problems that all have k samples.
+func meanAtK(tasks []TaskReport, of func(t TaskReport, k int) float64, k int) Estimate {
 	values := make([]float64, len(tasks))
-	sum, single := 0, true
+	sum, single := 0.0, true
 	for i, t := range tasks {
-		values[i] = PassAtK(t.Samples, passes(t), k)
-		sum += passes(t)
+		values[i] = of(t, k)
+		sum += values[i]
 		single = single && t.Samples == 1
 	}
 	if single {
-		return wilson(sum, len(tasks))
+		return wilson(int(sum), len(tasks)) // each is 0 or 1
 	}
 	return MeanOverSeeds([][]float64{values})
 }

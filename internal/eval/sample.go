@@ -56,16 +56,19 @@ type Verdict struct {
 
 	OwnSolution    string // the result of the problem's own solution, where it does not pass either
 	MissingPackage string // that the program imports and that is not there, if it failed so
+
+	Answer string // that the completion gives, where answers are compared; empty where none was found, see Outcome
 }
 
 // unmeasured are the keys of a verdict which not every executor has a value for.
-var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process", "own_solution_result", "missing_package"}
+var unmeasured = []string{"cpu_seconds", "peak_memory_bytes", "base_result", "plus_result", "in_process", "own_solution_result", "missing_package", "extracted_answer"}
 
 // NewVerdict joins a sample and the outcome of its program.
 func NewVerdict(s Sample, o Outcome) Verdict {
 	s.absent = append(slices.Clone(s.absent), unmeasured...)
 	return Verdict{Sample: s, Passed: o.Kind == Passed, Result: o.Result(), Seconds: o.Seconds,
-		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess, OwnSolution: o.OwnSolution, MissingPackage: o.MissingPackage}
+		CPUSeconds: o.CPUSeconds, PeakMemory: o.PeakMemory, Base: o.Base, Plus: o.Plus, InProcess: o.InProcess, OwnSolution: o.OwnSolution, MissingPackage: o.MissingPackage,
+		Answer: o.Answer}
 }
 
 // A binding ties a JSON key to the variable that holds its value.
@@ -146,7 +149,8 @@ func (v *Verdict) bindings() []binding {
 		binding{"plus_result", &v.Plus, false},
 		binding{"in_process", &v.InProcess, false},
 		binding{"own_solution_result", &v.OwnSolution, false},
-		binding{"missing_package", &v.MissingPackage, false})
+		binding{"missing_package", &v.MissingPackage, false},
+		binding{"extracted_answer", (*program)(&v.Answer), false})
 }
 
 // UnmarshalJSON reads a line of a samples file, which is JSON as Python writes it. Only task_id and either

@@ -111,13 +111,14 @@ type RLRequest struct {
 	Init  string // run
 	Bench string // "": the default's
 	Data  string // of a public benchmark
+	Judge string // rule by which answers are compared
 	Set   []string
 }
 
 // Begin is the experiment of the run folder dir: what is asked for, or, to resume the run
 // that is there, what that was begun with.
 func (r RLRequest) Begin(dir string, resume bool) (Experiment, error) {
-	asked := r.Init+r.Bench+r.Data != "" || len(r.Set) > 0
+	asked := r.Init+r.Bench+r.Data+r.Judge != "" || len(r.Set) > 0
 	switch {
 	case resume && asked:
 		return Experiment{}, resumesAlone(dir)
@@ -140,7 +141,7 @@ func ResolveRL(r RLRequest) (Experiment, error) {
 		return x, err
 	}
 	c := DefaultRL()
-	c.Bench, c.Data = cmp.Or(r.Bench, c.Bench), r.Data
+	c.Bench, c.Data, c.Judge = cmp.Or(r.Bench, c.Bench), r.Data, r.Judge
 	x.RL, x.Source = &c, Source{Init: r.Init, Stage: AllStages}
 	// Likelihoods are those of sampling, which rounds nothing; a decay would be a pull nobody asked for.
 	x.Precision, x.Decay, x.SaveEvery = "f32", 0, 20

@@ -9,10 +9,11 @@ import (
 
 // RL are the settings of reinforcement learning: section rl of a run's config.yaml.
 type RL struct {
-	Bench    string `yaml:"bench"`          // whose problems are answered
-	Data     string `yaml:"data,omitempty"` // of a public benchmark
-	Problems int    `yaml:"problems"`       // of minicode; a file has its own number
-	Init     string `yaml:"init_sha256"`    // of the run that it starts from, which stays the reference
+	Bench    string `yaml:"bench"`           // whose problems are answered
+	Data     string `yaml:"data,omitempty"`  // of a public benchmark
+	Judge    string `yaml:"judge,omitempty"` // rule by which answers are compared; empty: the benchmark's own
+	Problems int    `yaml:"problems"`        // that are made; a file has its own number
+	Init     string `yaml:"init_sha256"`     // of the run that it starts from, which stays the reference
 
 	Steps       int     `yaml:"steps"`
 	Prompts     int     `yaml:"prompts"`     // a step

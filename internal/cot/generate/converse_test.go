@@ -21,7 +21,7 @@ func chatOf(t *testing.T) *Session {
 	}
 	short := hot
 	short.MaxTokens = 3
-	return NewSession(New(run, asIs(), short, 1, 1), c, "")
+	return NewSession(generator(t, run, asIs(), short, 1, 1), c, "")
 }
 
 // TestConverse: each line is answered, but for commands and blank ones, and a message that

@@ -15,6 +15,7 @@ import (
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tensor"
+	"nfcot/internal/tokenizer/chat"
 )
 
 // A Generator draws samples of a model by a recipe.
@@ -25,14 +26,25 @@ type Generator struct {
 	Chat  bool // prompts are those of a Chat: their special tokens are written in them
 	N     int  // samples a problem
 	Batch int  // samples drawn at a time, as far as those of a problem leave the choice; samples do not depend on it
+
+	template *Chat // of a recipe that asks through it; else nil
 }
 
 // New returns a generator of n samples a problem. The stops of the settings end answers
-// beside those of the recipe.
-func New(run *experiment.Run, recipe *bench.Recipe, s cot.Sampling, n, batch int) *Generator {
+// beside those of the recipe. It fails for a recipe that asks through a chat template which
+// the model does not have.
+func New(run *experiment.Run, recipe *bench.Recipe, s cot.Sampling, n, batch int) (*Generator, error) {
 	own := *recipe
 	own.Stops = slices.Concat(recipe.Stops, s.Stops)
-	return &Generator{Run: run, Recipe: &own, Sampling: s, N: n, Batch: batch}
+	g := &Generator{Run: run, Recipe: &own, Sampling: s, Chat: recipe.Chat, N: n, Batch: batch}
+	if !recipe.Chat {
+		return g, nil
+	}
+	var err error
+	if g.template, err = NewChat(run, nil); err != nil {
+		return nil, fmt.Errorf("recipe %s: %w", recipe.Name, err)
+	}
+	return g, nil
 }
 
 // A TooLong is the error of a problem that leaves the model no room to answer.
@@ -52,7 +64,11 @@ func (g *Generator) Prompts(problems []eval.Problem) ([][]int, error) {
 	room := x.Model.MaxTokens - max(x.NF.K, x.Coconut.States()) - 2
 	prompts := make([][]int, len(problems))
 	for i, p := range problems {
-		prompts[i] = g.prompt(p)
+		text, err := g.ask(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.TaskID, err)
+		}
+		prompts[i] = encodePrompt(g.Run, text, g.Chat)
 		if len(prompts[i]) > room {
 			return nil, TooLong{p.TaskID, len(prompts[i]), room}
 		}
@@ -60,9 +76,13 @@ func (g *Generator) Prompts(problems []eval.Problem) ([][]int, error) {
 	return prompts, nil
 }
 
-// prompt is what the recipe asks, in tokens.
-func (g *Generator) prompt(p eval.Problem) []int {
-	return encodePrompt(g.Run, g.Recipe.Prompt(p), g.Chat)
+// ask is what the recipe asks.
+func (g *Generator) ask(p eval.Problem) (string, error) {
+	text := g.Recipe.Prompt(p)
+	if g.template == nil {
+		return text, nil
+	}
+	return g.template.Prompt([]chat.Value{chat.Message("user", text)})
 }
 
 // encodePrompt makes tokens of a prompt: with those that the tokenizer puts around a text,

@@ -10,6 +10,7 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/answer"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/tokenizer"
 	"nfcot/internal/tokenizer/chat"
@@ -39,6 +40,16 @@ func asIs(stops ...string) *bench.Recipe {
 	return &bench.Recipe{Prompt: func(p eval.Problem) string { return p.Prompt }, Stops: stops, Assemble: eval.Concatenate}
 }
 
+// generator is that of New.
+func generator(t *testing.T, run *experiment.Run, recipe *bench.Recipe, s cot.Sampling, n, batch int) *Generator {
+	t.Helper()
+	g, err := New(run, recipe, s, n, batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 // hot are settings by which a fresh model says all kinds of things.
 var hot = cot.Sampling{ThoughtTemp: 1, Temp: 1, MaxTokens: 30, Seed: 1}
 
@@ -57,7 +68,7 @@ func TestStopsEndSamples(t *testing.T) {
 	run := freshRun(t, "nfcot")
 	const n = 40
 	draw := func(s cot.Sampling, stops ...string) (samples []cot.Sample, lines []eval.Sample) {
-		g := New(run, asIs(stops...), s, n, 256)
+		g := generator(t, run, asIs(stops...), s, n, 256)
 		err := g.Each(context.Background(), problems("x"), g.Options(), func(p eval.Problem, s cot.Sample) error { // the prompt holds a stop
 			line, err := g.Line(p, s)
 			samples, lines = append(samples, s), append(lines, line)
@@ -103,7 +114,7 @@ func TestDrawWhatIsMissing(t *testing.T) {
 	run := freshRun(t, "direct")
 	all := problems("a", "b", "c")
 	draw := func(batch int, missing ...int) map[int]string {
-		g := New(run, asIs(), hot, 2, batch)
+		g := generator(t, run, asIs(), hot, 2, batch)
 		found := map[int]string{}
 		for s, err := range g.Draw(context.Background(), all, missing) {
 			if err != nil {
@@ -126,14 +137,14 @@ func TestDrawWhatIsMissing(t *testing.T) {
 	if none := draw(6); len(none) != 0 {
 		t.Errorf("drew %v, and nothing was missing", none)
 	}
-	for range New(run, asIs(), hot, 2, 2).Draw(context.Background(), all, []int{0, 1, 2}) {
+	for range generator(t, run, asIs(), hot, 2, 2).Draw(context.Background(), all, []int{0, 1, 2}) {
 		break // must not draw on
 	}
 }
 
 func TestDrawEnds(t *testing.T) {
 	run := freshRun(t, "direct")
-	g := New(run, asIs(), hot, 1, 1)
+	g := generator(t, run, asIs(), hot, 1, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	n := 0
@@ -163,7 +174,7 @@ func TestDrawEndsWithinABatch(t *testing.T) {
 	long.MaxTokens = 100
 	for _, method := range []string{"direct", "cot", "nfcot", "nfcot-dual", "lavae", "ladir", "coconut"} {
 		run := freshRun(t, method)
-		g := New(run, asIs(), long, n, n)
+		g := generator(t, run, asIs(), long, n, n)
 		ctx, cancel := context.WithCancel(context.Background())
 		o, tokens, calls := g.Options(), 0, 0
 		o.OnToken = func(*cot.Sample, int) { tokens++; cancel() }
@@ -187,7 +198,7 @@ func TestLines(t *testing.T) {
 		"nfcot":  "prompt answer_ids thoughts",
 	} {
 		run := freshRun(t, method)
-		g := New(run, asIs(), hot, 1, 1)
+		g := generator(t, run, asIs(), hot, 1, 1)
 		o := g.Options()
 		o.LogProbs, o.TopLogProbs = true, 2
 		samples, err := g.All(context.Background(), problems("x"), o)
@@ -237,7 +248,7 @@ func (r runs) Execute(_ context.Context, _ eval.Problem, program string) (eval.O
 // TestPassReward: what passes is worth 1, and a program that cannot be run nothing.
 func TestPassReward(t *testing.T) {
 	run := freshRun(t, "direct")
-	g := New(run, asIs("#"), hot, 2, 2)
+	g := generator(t, run, asIs("#"), hot, 2, 2)
 	answer := func(text string) cot.Sample { return cot.Sample{Answer: run.Tokenizer.Encode(text)} }
 	var warnings []string
 	reward := PassReward(g, runs(func(program string) (eval.Outcome, error) {
@@ -269,7 +280,7 @@ func TestLiveText(t *testing.T) {
 		"é":                   {"#"},
 		"xx":                  nil,
 	} {
-		g := New(run, asIs(stops...), hot, 1, 1)
+		g := generator(t, run, asIs(stops...), hot, 1, 1)
 		live := g.Live()
 		ids := run.Tokenizer.Encode(text)
 		want, stopped := g.Answer(cot.Sample{Answer: ids})
@@ -307,7 +318,7 @@ func TestSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := New(run, recipe, sampling, 4, 1)
+	g := generator(t, run, recipe, sampling, 4, 1)
 	s := NewSession(g, c, "x")
 	never := func() bool { return false }
 	var text strings.Builder
@@ -329,5 +340,56 @@ func TestSession(t *testing.T) {
 	}
 	if s.Clear(); len(s.messages) != 1 {
 		t.Errorf("a new conversation has %d messages, want the system's", len(s.messages))
+	}
+}
+
+// TestQuestionsByChat: a recipe asks through the model's template, in the drawing, in lines
+// and in what is read back of them; a model without one is refused.
+func TestQuestionsByChat(t *testing.T) {
+	run := freshRun(t, "direct")
+	b := bench.Questions("q", answer.Exact, eval.Problem{TaskID: "a", Prompt: "x + 1", CanonicalSolution: "1", Format: eval.Answers})
+	recipe, err := b.Recipe("chat", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(run, recipe, hot, 1, 1); err == nil || !strings.HasPrefix(err.Error(), "recipe chat: fresh: ") {
+		t.Errorf("a model without a template: %v", err)
+	}
+	run.Chat = &chat.Templates{Sources: map[string]string{"default": "<|think|>{% for m in messages %}{{ m.role[0] }}:{{ m.content }}{% endfor %}<|answer|>"}}
+	g := generator(t, run, recipe, hot, 2, 2)
+	const asked = "<|think|>u:x + 1<|answer|>"
+	prompts, err := g.Prompts(b.Problems)
+	if err != nil || !slices.Equal(prompts[0], run.Tokenizer.Encode(asked)) || len(prompts[0]) > len(asked)-10 {
+		t.Errorf("prompts %v, %v; want the tokens of %s, special ones among them", prompts, err, asked)
+	}
+	for s, err := range g.Draw(t.Context(), b.Problems, []int{0, 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := Parse(run, s.Sample)
+		if err != nil || !slices.Equal(back.Prompt, prompts[0]) {
+			t.Errorf("%v: read back as %v, %v", s.Sample, back.Prompt, err)
+		}
+	}
+	run.Chat.Sources["default"] = "{{ raise_exception('no user') }}"
+	if _, err := generator(t, run, recipe, hot, 1, 1).Prompts(b.Problems); err == nil || !strings.HasPrefix(err.Error(), "a: fresh: chat template: ") {
+		t.Errorf("a template that fails: %v", err)
+	}
+}
+
+// TestPassRewardOfAnswers: a right answer is worth 1.
+func TestPassRewardOfAnswers(t *testing.T) {
+	run := freshRun(t, "direct")
+	b := bench.Questions("q", answer.Flexible, eval.Problem{TaskID: "a", CanonicalSolution: "12", Format: eval.Answers}, eval.Problem{TaskID: "b", CanonicalSolution: "7", Format: eval.Answers})
+	recipe, err := b.Recipe("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := generator(t, run, recipe, hot, 2, 2)
+	said := func(text string) cot.Sample { return cot.Sample{Answer: run.Tokenizer.Encode(text)} }
+	reward := PassReward(g, answer.Executor{Rule: b.Rule}, b.Problems, 2, t.Errorf)
+	got, err := reward(t.Context(), []int{1, 0}, [][]cot.Sample{{said("so 7."), said("7 or 8")}, {said(""), said("$12.00")}})
+	if err != nil || !slices.Equal(got[0], []float64{1, 0}) || !slices.Equal(got[1], []float64{0, 1}) {
+		t.Errorf("rewards %v, %v; want [[1 0] [0 1]]", got, err)
 	}
 }

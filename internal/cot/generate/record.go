@@ -143,13 +143,17 @@ func logProbsOf(run *experiment.Run, tokens []cot.DrawnToken) *logProbs {
 // Line is a sample as it goes into samples.jsonl.
 func (g *Generator) Line(p eval.Problem, s cot.Sample) (eval.Sample, error) {
 	run := g.Run
+	prompt, err := g.ask(p)
+	if err != nil {
+		return eval.Sample{}, err
+	}
 	completion, stopped := g.Answer(s)
 	line := eval.Sample{
 		TaskID: p.TaskID, Completion: completion, Seed: int64(g.Seed),
 		ReasoningPositions: s.Positions(), AnswerTokens: len(s.Answer), LogPText: &s.LogText, Finished: s.Finished || stopped,
 		ThinkSeconds: s.ThinkCost.Seconds, AnswerSeconds: s.AnswerCost.Seconds, ThinkFLOPs: s.ThinkCost.FLOPs, AnswerFLOPs: s.AnswerCost.FLOPs,
 	}
-	t := trace{prompt: g.Recipe.Prompt(p), chat: g.Chat, chain: run.Tokenizer.Decode(s.Chain, true), chainIDs: s.Chain, chainEnds: s.ChainClosed,
+	t := trace{prompt: prompt, chat: g.Chat, chain: run.Tokenizer.Decode(s.Chain, true), chainIDs: s.Chain, chainEnds: s.ChainClosed,
 		answerIDs: s.Answer, endedBy: s.EndedBy, stopped: stopped && !s.Finished, thinking: g.Thinking}
 	if s.TokenLogProbs != nil {
 		t.alternates = logProbsOf(run, s.TokenLogProbs)
@@ -162,7 +166,6 @@ func (g *Generator) Line(p eval.Problem, s cot.Sample) (eval.Sample, error) {
 			t.thoughts = append(t.thoughts, s.Thoughts.Row(k))
 		}
 	}
-	var err error
 	line.Extra, err = t.write()
 	return line, err
 }

@@ -26,9 +26,10 @@ func (g *Generator) PolicyLoop(reference *experiment.Model, problems []eval.Prob
 		Stop: g.Options().Stop, Reward: reward, Dir: g.Run.Dir}, nil
 }
 
-// PassReward is 1 for a rollout whose program passes all tests of its problem, else 0.
-// It runs some programs at a time. That one could not be run must not end the training:
-// it is then as good as one that crashed, and logf is told so the first time.
+// PassReward is 1 for a rollout whose program passes all tests of its problem, or whose
+// answer is right, else 0. It runs some programs at a time. That one could not be run must
+// not end the training: it is then as good as one that crashed, and logf is told so the
+// first time.
 func PassReward(g *Generator, exec eval.Executor, problems []eval.Problem, workers int, logf func(format string, args ...any)) Reward {
 	exec = &forgiving{exec: exec, logf: logf}
 	return func(ctx context.Context, numbers []int, rollouts [][]cot.Sample) ([][]float64, error) {

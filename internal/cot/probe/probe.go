@@ -105,9 +105,11 @@ func (p *Probe) thoughts(ctx context.Context) ([]*tensor.Tensor, error) {
 	return u, err
 }
 
-// prompt is that of sample j, in tokens.
+// prompt is that of sample j, in tokens. The sample was drawn for it, which fails where it
+// cannot be made.
 func (p *Probe) prompt(j int) []int {
-	return p.Run.Tokenizer.EncodePrompt(p.Recipe.Prompt(p.Bench.Problems[j/p.N]))
+	prompts, _ := p.Prompts(p.Bench.Problems[j/p.N : j/p.N+1])
+	return prompts[0]
 }
 
 // answer answers every problem from thoughts u of sample j, and runs the programs.

@@ -1,5 +1,6 @@
-// Package bench reads the public code benchmarks (HumanEval, MBPP, EvalPlus's
-// two, LiveCodeBench) from the files that their makers publish, and knows the
+// Package bench reads the public benchmarks, of code (HumanEval, MBPP, EvalPlus's
+// two, LiveCodeBench) and of answers that are compared (GSM8K, ProsQA,
+// multiplication), from the files that their makers publish, and knows the
 // recipes by which the usual harnesses turn a problem into a prompt and a
 // completion into a program. It runs nothing, and no problem's text is part of it.
 package bench
@@ -15,6 +16,7 @@ import (
 	"strings"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/answer"
 )
 
 // A Benchmark is a set of problems and what its recipes need to know of it.
@@ -25,38 +27,49 @@ type Benchmark struct {
 	// DefaultRecipe names the recipe of those who ask for none.
 	DefaultRecipe string
 
+	// Rule is how answers are compared unless another rule is asked for; empty where
+	// one has to be, and where programs are judged.
+	Rule answer.Rule
+
 	kind  kind
-	shots []eval.Problem // of MBPP: the tasks that a prompt with examples shows
+	shots []eval.Problem    // of MBPP: the tasks that a prompt with examples shows
+	where map[string]string // the file and line of each task; nil where problems are made
 }
 
 // A set is a published set of problems: where its file lies, and where it comes from.
 type set struct {
 	name   string // NAME or NAME:VARIANT
 	about  string
-	folder string // the folder of the file within a folder of several benchmarks
+	folder string // the folder of the file within a folder of several benchmarks, or several parted by |
 	file   string // its name, or a pattern for the names of several, or such patterns parted by |, the first that is there; .gz or .zst may follow
 	source string // what to download
 	format eval.Format
 	split  [2]int // the first and the last task that belong to the set; zeros: all
+	rule   answer.Rule
 }
 
 const (
 	fromEvalPlus = "of github.com/evalplus/"
 	fromGoogle   = "of github.com/google-research/google-research"
+	fromICoT     = "of github.com/da03/Internalize_CoT_Step_by_Step"
 )
 
 // sets are the published sets. The splits of MBPP are those of its paper.
 var sets = []set{
-	{"humaneval", "164 problems", "humaneval", "HumanEval.jsonl", "data/HumanEval.jsonl.gz of github.com/openai/human-eval", eval.HumanEval, [2]int{}},
-	{"humaneval+", "the same with more tests", "humaneval_plus", "HumanEvalPlus.jsonl", "HumanEvalPlus.jsonl.gz " + fromEvalPlus + "humanevalplus_release", eval.EvalPlus, [2]int{}},
-	{"humaneval+:mini", "with fewer of those tests", "humaneval_plus", "HumanEvalPlus-Mini.jsonl", "HumanEvalPlus-Mini.jsonl.gz " + fromEvalPlus + "humanevalplus_release", eval.EvalPlus, [2]int{}},
-	{"humaneval+:origin", "in HumanEval's own format, whose verdicts differ", "humaneval_plus", "HumanEvalPlus-OriginFmt.jsonl", "HumanEvalPlus-OriginFmt.jsonl.gz " + fromEvalPlus + "humanevalplus_release", eval.HumanEval, [2]int{}},
-	{"mbpp", "the 500 problems of the test split", "mbpp", "mbpp.jsonl", "mbpp/mbpp.jsonl " + fromGoogle, eval.MBPP, [2]int{11, 510}},
-	{"mbpp:all", "all 974 problems", "mbpp", "mbpp.jsonl", "mbpp/mbpp.jsonl " + fromGoogle, eval.MBPP, [2]int{}},
-	{"mbpp:sanitized", "the 427 problems that were checked by hand", "mbpp", "sanitized-mbpp.json", "mbpp/sanitized-mbpp.json " + fromGoogle, eval.MBPP, [2]int{}},
-	{"mbpp+", "378 of those with more tests", "mbpp_plus", "MbppPlus.jsonl", "MbppPlus.jsonl.gz " + fromEvalPlus + "mbppplus_release", eval.EvalPlus, [2]int{}},
-	{"mbpp+:origin", "in a format near MBPP's, whose verdicts differ", "mbpp_plus", "MbppPlus-OriginFmt.jsonl", "MbppPlus-OriginFmt.jsonl.gz " + fromEvalPlus + "mbppplus_release", eval.HumanEval, [2]int{}},
-	{"livecodebench", "all test*.jsonl of the folder, or all *.jsonl if it has none", "livecodebench", "test*.jsonl|*.jsonl", "test.jsonl, test2.jsonl, ... of huggingface.co/datasets/livecodebench/code_generation_lite", eval.LiveCodeBench, [2]int{}},
+	{"humaneval", "164 problems", "humaneval", "HumanEval.jsonl", "data/HumanEval.jsonl.gz of github.com/openai/human-eval", eval.HumanEval, [2]int{}, ""},
+	{"humaneval+", "the same with more tests", "humaneval_plus", "HumanEvalPlus.jsonl", "HumanEvalPlus.jsonl.gz " + fromEvalPlus + "humanevalplus_release", eval.EvalPlus, [2]int{}, ""},
+	{"humaneval+:mini", "with fewer of those tests", "humaneval_plus", "HumanEvalPlus-Mini.jsonl", "HumanEvalPlus-Mini.jsonl.gz " + fromEvalPlus + "humanevalplus_release", eval.EvalPlus, [2]int{}, ""},
+	{"humaneval+:origin", "in HumanEval's own format, whose verdicts differ", "humaneval_plus", "HumanEvalPlus-OriginFmt.jsonl", "HumanEvalPlus-OriginFmt.jsonl.gz " + fromEvalPlus + "humanevalplus_release", eval.HumanEval, [2]int{}, ""},
+	{"mbpp", "the 500 problems of the test split", "mbpp", "mbpp.jsonl", "mbpp/mbpp.jsonl " + fromGoogle, eval.MBPP, [2]int{11, 510}, ""},
+	{"mbpp:all", "all 974 problems", "mbpp", "mbpp.jsonl", "mbpp/mbpp.jsonl " + fromGoogle, eval.MBPP, [2]int{}, ""},
+	{"mbpp:sanitized", "the 427 problems that were checked by hand", "mbpp", "sanitized-mbpp.json", "mbpp/sanitized-mbpp.json " + fromGoogle, eval.MBPP, [2]int{}, ""},
+	{"mbpp+", "378 of those with more tests", "mbpp_plus", "MbppPlus.jsonl", "MbppPlus.jsonl.gz " + fromEvalPlus + "mbppplus_release", eval.EvalPlus, [2]int{}, ""},
+	{"mbpp+:origin", "in a format near MBPP's, whose verdicts differ", "mbpp_plus", "MbppPlus-OriginFmt.jsonl", "MbppPlus-OriginFmt.jsonl.gz " + fromEvalPlus + "mbppplus_release", eval.HumanEval, [2]int{}, ""},
+	{"livecodebench", "all test*.jsonl of the folder, or all *.jsonl if it has none", "livecodebench", "test*.jsonl|*.jsonl", "test.jsonl, test2.jsonl, ... of huggingface.co/datasets/livecodebench/code_generation_lite", eval.LiveCodeBench, [2]int{}, ""},
+	{"gsm8k", "1,319 problems of school mathematics; numbers are compared", "cot|gsm8k", "gsm8k_test.jsonl|test.jsonl", "grade_school_math/data/test.jsonl of github.com/openai/grade-school-math", eval.Answers, [2]int{}, answer.Strict},
+	{"prosqa", "300 questions of the validation set, which logic decides; answers are sentences", "cot|prosqa", "prosqa_valid.json", "data/prosqa_valid.json of github.com/facebookresearch/coconut", eval.Answers, [2]int{}, answer.Exact},
+	{"multiply:4x4", "1,000 products, digits from the lowest to the highest", "cot|multiply", "mult_4x4_test.txt", "data/4_by_4_mult/test_bigbench.txt, as mult_4x4_test.txt, " + fromICoT, eval.Answers, [2]int{}, answer.Exact},
+	{"multiply:5x5", "1,000 of larger factors", "cot|multiply", "mult_5x5_test.txt", "data/5_by_5_mult/test_bigbench.txt, as mult_5x5_test.txt, " + fromICoT, eval.Answers, [2]int{}, answer.Exact},
 }
 
 // Names are the names of the published sets.
@@ -86,12 +99,13 @@ func Plain(name string, problems ...eval.Problem) *Benchmark {
 // Load reads a published set from data: its file, or a folder that holds it,
 // beside others or in the set's own folder; empty if the user named none. Any
 // other name is that of a file in the format of HumanEval, MBPP, EvalPlus or
-// LiveCodeBench ("-": standard input), and data is not looked at.
+// LiveCodeBench, or of questions with answers ("-": standard input), and data is
+// not looked at.
 func Load(name, data string) (*Benchmark, error) {
 	if i := slices.IndexFunc(sets, func(s set) bool { return s.name == name }); i >= 0 {
 		return sets[i].load(data)
 	}
-	return read(name, name)
+	return read(set{name: name}, name)
 }
 
 func (s set) load(data string) (*Benchmark, error) {
@@ -99,7 +113,7 @@ func (s set) load(data string) (*Benchmark, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
-	b, err := read(s.name, files...)
+	b, err := read(s, files...)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +148,8 @@ func (s set) find(data string) ([]string, error) {
 	if !info.IsDir() {
 		return []string{data}, nil
 	}
-	for _, folder := range []string{filepath.Join(data, s.folder), data} {
+	for folder := range strings.SplitSeq(s.folder+"|", "|") { // the last one is data itself
+		folder = filepath.Join(data, folder)
 		entries, err := os.ReadDir(folder)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -145,8 +160,11 @@ func (s set) find(data string) ([]string, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("found no %s (or .gz, .zst) in %s, nor in its folder %s; download %s there", strings.ReplaceAll(s.file, "|", " or "), data, s.folder, s.source)
+	return nil, fmt.Errorf("found no %s (or .gz, .zst) in %s, nor in its folder %s; download %s there", or(s.file), data, or(s.folder), s.source)
 }
+
+// or is a list of names that are parted by |, for people.
+func or(names string) string { return strings.ReplaceAll(names, "|", " or ") }
 
 // among are the files of a folder that a pattern matches, each as it is rather
 // than compressed if it is there twice.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,10 @@ func TestPublishedSets(t *testing.T) {
 		{"mbpp+", 378, "Mbpp/2", "Mbpp/809", eval.EvalPlus, "evalplus"},
 		{"mbpp+:origin", 378, "2", "809", eval.HumanEval, "bigcode"},
 		{"livecodebench", 27, "nfx_sum", "2757", eval.LiveCodeBench, "lcb"},
+		{"gsm8k", 1319, "gsm8k/0", "gsm8k/1318", eval.Answers, "plain"},
+		{"prosqa", 300, "prosqa/0", "prosqa/299", eval.Answers, "plain"},
+		{"multiply:4x4", 1000, "multiply:4x4/0", "multiply:4x4/999", eval.Answers, "plain"},
+		{"multiply:5x5", 1000, "multiply:5x5/0", "multiply:5x5/999", eval.Answers, "plain"},
 	} {
 		b := load(t, tt.name)
 		if len(b.Problems) != tt.problems || b.Problems[0].TaskID != tt.first || b.Problems[len(b.Problems)-1].TaskID != tt.last {
@@ -71,7 +76,7 @@ func TestPublishedSets(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	if len(Names()) != 10 || strings.Count(Help(), "\n") != 10 {
+	if len(Names()) != 14 || strings.Count(Help(), "\n") != 14 {
 		t.Errorf("%d names, and help\n%s", len(Names()), Help())
 	}
 }
@@ -206,7 +211,8 @@ func TestUncompressedComesFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files, err := sets[len(sets)-1].find(dir)
+	i := slices.Index(Names(), "livecodebench")
+	files, err := sets[i].find(dir)
 	if err != nil || len(files) != 2 || filepath.Base(files[0]) != "test.jsonl" || filepath.Base(files[1]) != "test2.jsonl.zst" {
 		t.Errorf("found %q, %v", files, err)
 	}
@@ -258,7 +264,7 @@ func TestBadFiles(t *testing.T) {
 		{`{"task_id":3,"prompt":"p"}`, `P:1: key "task_id": found a number, expected a string`},
 		{`{"task_id":"a","prompt":null}`, `P:1: key "prompt": found null, expected a string`},
 		{`{"task_id":"a","prompt":"p","test":[]}`, `P:1: key "test": found an array, expected a string`},
-		{`{"task_id":"a","completion":"p"}`, "P:1: found the keys completion, task_id; expected the format HumanEval's (prompt, task_id) or MBPP's (test_list, task_id, code) or LiveCodeBench's (question_content, "},
+		{`{"task_id":"a","completion":"p"}`, "P:1: found the keys completion, task_id; expected the format HumanEval's (prompt, task_id) or questions' (answer) or MBPP's (test_list, task_id, code) or LiveCodeBench's (question_content, "},
 		{`{"task_id":1.5,"text":"t","code":"c","test_list":["a"]}`, `P:1: key "task_id": found a number, expected a string or a whole number`},
 		{`{"task_id":1,"code":"c","test_list":["a"]}`, `P:1: key "text" is missing, expected a string`},
 		{`{"task_id":1,"text":"t","code":"c","test_list":["a",1]}`, `P:1: key "test_list": found an array, expected an array of strings`},
@@ -293,6 +299,7 @@ func FuzzLoad(f *testing.F) {
 		`{"task_id":1,"text":"t","code":"c","test_list":["a"],"test":"assertion(f(*inp), exp, 0)"}`,
 		`{"task_id":"Mbpp/1","prompt":"p","entry_point":"f","canonical_solution":"","atol":0,"base_input":[],"plus_input":[]}`,
 		`{"question_content":"q","question_id":"a","starter_code":"","public_test_cases":"","private_test_cases":"","metadata":""}`,
+		`{"question":"q","answer":1}`, `{"prompt":"q","choices":["x","y"],"answer":"B"}`,
 		"[", "{}", "null\n", "[[]]", "{\"task_id\":\n",
 	} {
 		f.Add([]byte(text))

@@ -3,6 +3,7 @@ package bench
 // This file tells the benchmarks' formats by their keys, and reads problems.
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,56 +26,58 @@ const (
 	docstring                // a task and an assert in a docstring: MBPP+
 	textAndTests             // a task in words and asserts: MBPP
 	contest                  // a contest's question: LiveCodeBench
+	questions                // a question with an answer: GSM8K, ProsQA, multiplication
 )
 
 // A layout is a format of problem files: a record of it has all of the keys, and
-// the first of them is in no other format before it in layouts.
+// the first of them is in no other format before it in layouts, unless there is one
+// more key.
 type layout struct {
-	name  string
-	keys  []string
-	build func(*fields) eval.Problem
+	name   string
+	keys   []string
+	unless string
+	build  func(*fields) eval.Problem
 }
 
 // layouts are the formats, in the order in which they are tried.
 var layouts = []layout{
-	{"EvalPlus's", []string{"base_input", "plus_input", "task_id", "prompt", "entry_point", "canonical_solution", "atol"}, evalPlus},
-	{"LiveCodeBench's", []string{"question_content", "question_id", "starter_code", "public_test_cases", "private_test_cases", "metadata"}, liveCodeBench},
-	{"MBPP's", []string{"test_list", "task_id", "code"}, mbpp},
-	{"HumanEval's", []string{"prompt", "task_id"}, humanEval},
+	{"EvalPlus's", []string{"base_input", "plus_input", "task_id", "prompt", "entry_point", "canonical_solution", "atol"}, "", evalPlus},
+	{"LiveCodeBench's", []string{"question_content", "question_id", "starter_code", "public_test_cases", "private_test_cases", "metadata"}, "", liveCodeBench},
+	{"MBPP's", []string{"test_list", "task_id", "code"}, "", mbpp},
+	{"questions'", []string{"answer"}, "test", answered}, // minicode's examples have answers, too
+	{"HumanEval's", []string{"prompt", "task_id"}, "", humanEval},
 }
 
 // formatName is what errors call a format.
 func formatName(f eval.Format) string {
-	return map[eval.Format]string{eval.HumanEval: "HumanEval's format", eval.EvalPlus: "EvalPlus's format", eval.MBPP: "MBPP's format", eval.LiveCodeBench: "LiveCodeBench's format"}[f]
+	return map[eval.Format]string{eval.HumanEval: "HumanEval's format", eval.EvalPlus: "EvalPlus's format", eval.MBPP: "MBPP's format", eval.LiveCodeBench: "LiveCodeBench's format",
+		eval.Answers: "questions with answers"}[f]
 }
 
-// read reads the problems of files that are all in one format.
-func read(name string, files ...string) (*Benchmark, error) {
-	b := &Benchmark{Name: name}
+// read reads the problems of a set from files that are all in one format.
+func read(s set, files ...string) (*Benchmark, error) {
+	b := &Benchmark{Name: s.name, Rule: s.rule, where: map[string]string{}}
 	var l layout
-	seen := map[string]string{} // where a task was
 	for _, file := range files {
-		for r, err := range ckpt.Records(file) {
+		for r, err := range s.records(file) {
 			if err != nil {
 				return nil, err
 			}
 			f, err := fieldsOf(r)
+			if err == nil && l.name == "" {
+				l, err = layoutOf(f.values)
+			}
+			var p eval.Problem
+			if err == nil {
+				p, err = l.problem(f, s.task(len(b.Problems)))
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", r.Where, err)
 			}
-			if l.name == "" {
-				if l, err = layoutOf(f.values); err != nil {
-					return nil, fmt.Errorf("%s: %w", r.Where, err)
-				}
-			}
-			p, err := l.problem(f)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", r.Where, err)
-			}
-			if first, ok := seen[p.TaskID]; ok {
+			if first, ok := b.where[p.TaskID]; ok {
 				return nil, fmt.Errorf("%s: task %q was in %s already", r.Where, p.TaskID, first)
 			}
-			seen[p.TaskID] = r.Where
+			b.where[p.TaskID] = r.Where
 			b.Problems = append(b.Problems, p)
 		}
 		if len(b.Problems) == 0 {
@@ -98,6 +101,8 @@ func kindOf(p eval.Problem) kind {
 	switch {
 	case p.Format == eval.LiveCodeBench:
 		return contest
+	case p.Format == eval.Answers:
+		return questions
 	case p.Format == eval.MBPP || p.Format == eval.HumanEval && hasKey(p.Raw, "test_list"):
 		return textAndTests
 	case p.Format == eval.EvalPlus && strings.HasPrefix(p.TaskID, "Mbpp/"):
@@ -113,7 +118,7 @@ func hasKey(object json.RawMessage, key string) bool {
 
 func layoutOf(values map[string]json.RawMessage) (layout, error) {
 	for _, l := range layouts {
-		if _, ok := values[l.keys[0]]; ok {
+		if values[l.keys[0]] != nil && (l.unless == "" || values[l.unless] == nil) {
 			return l, nil
 		}
 	}
@@ -128,14 +133,17 @@ func layoutOf(values map[string]json.RawMessage) (layout, error) {
 	return layout{}, fmt.Errorf("found the keys %s; expected the format %s", strings.Join(found, ", "), strings.Join(expected, " or "))
 }
 
-// problem makes the problem of a record.
-func (l layout) problem(f *fields) (eval.Problem, error) {
+// problem makes the problem of a record; of a question without a name it is the task given.
+func (l layout) problem(f *fields, task string) (eval.Problem, error) {
 	for _, key := range l.keys {
 		if _, ok := f.values[key]; !ok {
 			return eval.Problem{}, fmt.Errorf("key %q is missing, expected %s format (%s)", key, l.name, strings.Join(l.keys, ", "))
 		}
 	}
 	p := l.build(f)
+	if p.Format == eval.Answers {
+		p.TaskID = cmp.Or(p.TaskID, task)
+	}
 	if f.err == nil && p.TaskID == "" {
 		f.err = errors.New("the name of the task is empty")
 	}

@@ -27,6 +27,10 @@ type Recipe struct {
 	Stops    []string                    // a completion ends before the first of these
 	Assemble eval.Assemble               // of a completion that has ended; a solution is a program already
 
+	// Chat says that the prompt is the user's message to a model that is asked through
+	// its chat template.
+	Chat bool
+
 	// Sanitized says that programs of samples which a file brings are what
 	// EvalPlus's sanitiser takes of them, see FileRecipe.
 	Sanitized bool
@@ -130,6 +134,13 @@ var recipes = []struct {
 		Prompt: instruction, Assemble: fenced,
 	}, nil},
 
+	{[]kind{questions}, Recipe{Name: "plain", Prompt: verbatim, Assemble: alone}, nil},
+	{[]kind{questions}, Recipe{
+		Name: "qa", Sampling: "n 1, temperature 0, 256 tokens",
+		Prompt: questionAndAnswer, Stops: []string{"Question:", "</s>", "<|im_end|>"}, Assemble: alone,
+	}, nil},
+	{[]kind{questions}, Recipe{Name: "chat", Sampling: "n 1, as the model's makers say", Prompt: withChoices, Chat: true, Assemble: alone}, nil},
+
 	// For models that end their answers themselves.
 	{[]kind{code, textAndTests, docstring}, Recipe{Name: "plain", Prompt: verbatim, Assemble: eval.Concatenate}, nil},
 }
@@ -176,6 +187,8 @@ func (b *Benchmark) FileRecipe(name string, sanitized bool, sanitize Sanitizer) 
 		return nil, err
 	case sanitized && b.kind == contest:
 		return nil, fmt.Errorf("%s has programs that read their input, of which the sanitiser leaves functions alone; give no --sanitize", b.Name)
+	case sanitized && b.kind == questions:
+		return nil, fmt.Errorf("%s has answers that are no programs; give no --sanitize", b.Name)
 	case sanitized:
 		r.Sanitized = true
 		whole := eval.SolutionOr(after(func(p eval.Problem) string { return p.Prompt + "\n" }))
@@ -195,7 +208,7 @@ func (b *Benchmark) FileRecipe(name string, sanitized bool, sanitize Sanitizer) 
 // RecipeHelp says of every recipe what it is for and how its harness samples, a
 // line each.
 func RecipeHelp() string {
-	names := map[kind]string{code: "HumanEval(+)", textAndTests: "MBPP", docstring: "MBPP+", contest: "LiveCodeBench"}
+	names := map[kind]string{code: "HumanEval(+)", textAndTests: "MBPP", docstring: "MBPP+", contest: "LiveCodeBench", questions: "questions"}
 	var b strings.Builder
 	for _, row := range recipes {
 		var of []string

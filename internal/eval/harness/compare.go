@@ -53,11 +53,11 @@ func (x *Evaluation) problems() []eval.Problem {
 	for _, v := range x.Verdicts {
 		if !seen[v.TaskID] {
 			seen[v.TaskID] = true
-			problems = append(problems, eval.Problem{TaskID: v.TaskID})
+			problems = append(problems, eval.Problem{TaskID: v.TaskID, Format: x.Format})
 		}
 	}
 	for _, task := range x.Unattempted {
-		problems = append(problems, eval.Problem{TaskID: task})
+		problems = append(problems, eval.Problem{TaskID: task, Format: x.Format})
 	}
 	return problems
 }
@@ -120,17 +120,22 @@ func (c *Compared) name() string {
 func SideBySide(all []Compared) page.Table {
 	table := page.Table{Header: []string{"evaluation", "benchmark", "recipe", "problems", "samples", "k", "pass@k, %"}}
 	base := slices.ContainsFunc(all, func(c Compared) bool { return c.BasePassAtK != nil })
+	maj := slices.ContainsFunc(all, func(c Compared) bool { return c.MajAtK != nil })
 	if base {
 		table.Header = append(table.Header, "base tests alone, %")
+	}
+	if maj {
+		table.Header = append(table.Header, "maj@k, %")
 	}
 	table.Header = append(table.Header, "difference to the first, points")
 	for _, c := range all {
 		for i, p := range c.PassAtK {
 			row := []string{c.name(), c.Bench, c.Recipe, fmt.Sprint(c.Problems), fmt.Sprint(c.Samples), fmt.Sprint(p.K), p.Percent()}
-			if c.BasePassAtK != nil {
-				row = append(row, c.BasePassAtK[i].Percent())
-			} else if base {
-				row = append(row, "")
+			if base {
+				row = append(row, percentOf(c.BasePassAtK, i))
+			}
+			if maj {
+				row = append(row, percentOf(c.MajAtK, i))
 			}
 			difference := ""
 			for _, d := range c.Differences {
@@ -142,6 +147,14 @@ func SideBySide(all []Compared) page.Table {
 		}
 	}
 	return table
+}
+
+// percentOf is an estimate in percent, nothing where there are none.
+func percentOf(estimates []eval.PassEstimate, i int) string {
+	if estimates == nil {
+		return ""
+	}
+	return estimates[i].Percent()
 }
 
 // Document is a page of evaluations: the table and their curves of pass@k, then the

@@ -20,7 +20,7 @@ func (d *Display) Watch(p Progress) {
 	passed := fmt.Sprintf("%.1f %% passed", 100*float64(p.Passed)/float64(max(1, p.Judged)))
 	finished := fmt.Sprintf("%.1f %% finished", 100*float64(p.Finished)/float64(max(1, p.Drawn)))
 	if d.judged == nil {
-		d.judged = d.Begin("judge", "programs", p.Judged, p.Samples)
+		d.judged = d.Begin("judge", p.Unit, p.Judged, p.Samples)
 	}
 	if d.sampling == nil && p.Missing > 0 {
 		d.sampling = d.Begin(d.Label, "samples", p.Samples-p.Missing, p.Samples)

@@ -1,6 +1,6 @@
 package harness
 
-// This file opens what runs programs.
+// This file opens what runs programs, or compares answers.
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/answer"
 	"nfcot/internal/eval/bench"
 	"nfcot/internal/eval/cpython"
 	"nfcot/internal/eval/sandbox"
@@ -20,9 +21,10 @@ import (
 
 // The executors by name.
 const (
-	Auto     = "auto" // Starlark for minicode's problems, CPython for all others
+	Auto     = "auto" // Starlark for minicode's problems, Answers for questions, CPython for all others
 	Starlark = "starlark"
 	CPython  = "cpython"
+	Answers  = "answers" // what compares answers, which nobody has to ask for by its name
 )
 
 // Limits of memory, in bytes: those of the executors unless others are given, and
@@ -36,6 +38,7 @@ const (
 // ExecutorOptions say what runs programs, and under which limits.
 type ExecutorOptions struct {
 	Name    string        // of an executor
+	Judge   string        // the rule by which answers are compared; empty: the benchmark's own
 	Timeout time.Duration // of a program with its test; 0: what the benchmark's own harness gives, 3 s in Starlark
 	Memory  int64         // bytes a program may use; 0: 4 GiB in CPython, 512 MiB in Starlark
 	Python  string        // path of the CPython, with the packages of its environment; empty: python3 or the newest python3.N there is, without any
@@ -63,10 +66,20 @@ type ExecutorInfo struct {
 	Sandbox     string  `json:"sandbox,omitempty"`         // the layers that stood
 	Unsandboxed bool    `json:"unsandboxed,omitempty"`     // ExecutorOptions.Unsafe
 	Timeout     float64 `json:"timeout_seconds,omitempty"` // absent: what the benchmark's own harness gives
-	Memory      int64   `json:"memory_bytes"`
+	Memory      int64   `json:"memory_bytes,omitempty"`
+
+	Judge answer.Rule `json:"judge,omitempty"` // how answers are compared
 }
 
-// An Executor runs programs; it has to be closed.
+// judged is what of samples is judged.
+func (i ExecutorInfo) judged() string {
+	if i.Executor == Answers {
+		return "answers"
+	}
+	return "programs"
+}
+
+// An Executor runs programs or compares answers; it has to be closed.
 type Executor struct {
 	eval.Executor
 	Info ExecutorInfo
@@ -75,26 +88,39 @@ type Executor struct {
 	close    func() error
 }
 
-// OpenExecutor makes ready what runs the programs of the problems. Its workers and
+// OpenExecutor makes ready what runs the programs of a benchmark's problems. Its workers and
 // the confined half of its sandbox are this program, called with the hidden
-// subcommands of packages starlark and sandbox.
-func OpenExecutor(ctx context.Context, o ExecutorOptions, problems []eval.Problem) (*Executor, error) {
+// subcommands of packages starlark and sandbox. Of problems with answers it makes ready
+// what compares these, by the rule asked for, which becomes the benchmark's.
+func OpenExecutor(ctx context.Context, o ExecutorOptions, b *bench.Benchmark) (*Executor, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	if err := b.CompareBy(o.Judge); err != nil {
+		return nil, input(err)
+	}
 	if o.Name == Auto {
-		o.Name = executorFor(problems)
+		o.Name = executorFor(b.Problems)
 	}
-	if o.Name == Starlark {
-		return openStarlark(o, problems)
+	switch {
+	case b.Rule == "" && o.Name == Starlark:
+		return openStarlark(o, b.Problems)
+	case b.Rule == "":
+		return openCPython(ctx, o)
+	case o.Name != Answers:
+		return nil, inputf("--executor %s: the answers of %s are compared, and no program is run; give no --executor", o.Name, b.Name)
 	}
-	return openCPython(ctx, o)
+	compares := ExecutorInfo{Executor: Answers, Judge: b.Rule}
+	return &Executor{answer.Executor{Rule: b.Rule}, compares, noSanitizer, func() error { return nil }}, nil
 }
 
 // executorFor is the executor of problems unless the user chooses: Starlark for
 // those of minicode, also out of a file.
 func executorFor(problems []eval.Problem) string {
 	for _, p := range problems {
+		if p.Format == eval.Answers {
+			return Answers
+		}
 		if !strings.HasPrefix(p.TaskID, "minicode/") {
 			return CPython
 		}

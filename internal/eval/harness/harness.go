@@ -1,8 +1,9 @@
-// Package harness carries out evaluations of programs: it opens what runs them,
-// keeps journals so that an interrupted evaluation goes on, divides an evaluation
-// into shards and merges them, writes the files that an evaluation leaves, reads
-// them back and compares them. It knows no model: samples are given, or come from
-// a function of the caller, and how they were drawn is JSON that is only recorded.
+// Package harness carries out evaluations of programs, and of answers that are compared
+// with the right ones: it opens what runs or compares them, keeps journals so that an
+// interrupted evaluation goes on, divides an evaluation into shards and merges them,
+// writes the files that an evaluation leaves, reads them back and compares them. It
+// knows no model: samples are given, or come from a function of the caller, and how
+// they were drawn is JSON that is only recorded.
 package harness
 
 import (

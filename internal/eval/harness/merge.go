@@ -47,7 +47,7 @@ func Merge(dirs []string, out string) (*Evaluation, error) {
 	x.Sandbox = sandboxes(shards)
 	problems := make([]eval.Problem, len(first.Tasks))
 	for i, task := range first.Tasks {
-		problems[i].TaskID = task
+		problems[i] = eval.Problem{TaskID: task, Format: x.Format}
 	}
 	if x.Report, err = eval.Summarize(problems, x.Verdicts, first.K); err != nil {
 		return nil, input(err)

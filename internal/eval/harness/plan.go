@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"nfcot/internal/eval"
+	"nfcot/internal/eval/answer"
 	"nfcot/internal/eval/bench"
 )
 
@@ -22,7 +23,7 @@ type Plan struct {
 	Recipe   *bench.Recipe
 	Executor *Executor
 	K        []int // of pass@k
-	Workers  int   // programs run at a time
+	Workers  int   // programs run, or answers compared, at a time
 	Shard    Shard // Whole for all problems
 
 	Given []eval.Sample
@@ -46,10 +47,11 @@ type Plan struct {
 
 // Progress says how far an evaluation, or a shard of it, is.
 type Progress struct {
-	Samples         int // of the evaluation
-	Missing         int // that had to be drawn when the drawing began; 0 before, and where none had
-	Drawn, Finished int // of the missing: those that are drawn, and of these those that came to their end
-	Judged, Passed  int // of all, earlier calls of Run included
+	Samples         int    // of the evaluation
+	Unit            string // what is judged of each: "programs" or "answers"
+	Missing         int    // that had to be drawn when the drawing began; 0 before, and where none had
+	Drawn, Finished int    // of the missing: those that are drawn, and of these those that came to their end
+	Judged, Passed  int    // of all, earlier calls of Run included
 }
 
 // add counts a verdict.
@@ -92,6 +94,13 @@ func (p *Plan) warnOfFailing(x *Evaluation) {
 	}
 	p.Warnf("eval: warning: the own solutions of %d of %d problems do not pass their tests either, so that verdicts on their samples say little: %s",
 		len(x.FailingSolutions), x.Problems, strings.Join(named, ", "))
+}
+
+// warnOfMarks warns of answers that strict reading finds nothing in.
+func (p *Plan) warnOfMarks(x *Evaluation) {
+	if x.Judge == answer.Strict && x.NoAnswer > 0 {
+		p.Warnf("eval: warning: %d of %d answers have no number after ####, which --judge strict looks for; --judge flexible takes the last number", x.NoAnswer, x.Samples)
+	}
 }
 
 // failingSolutions runs the canonical solutions of those problems that have one, and

@@ -54,6 +54,7 @@ func Run(ctx context.Context, p Plan) (*Evaluation, error) {
 		return nil, err
 	}
 	p.warnOfFailing(x)
+	p.warnOfMarks(x)
 	if len(x.MissingPackages) > 0 {
 		p.Warnf("eval: warning: programs fail for packages that are not there: %s; they have those of the environment whose python --python names", missing(x.MissingPackages))
 	}
@@ -176,10 +177,10 @@ func (r *run) judge(ctx context.Context) error {
 		}
 	}
 	if judged := len(r.numbers) - len(remaining); judged > 0 {
-		r.Logf("eval: going on in %s: %d of %d programs are judged", r.Out, judged, len(r.numbers))
+		r.Logf("eval: going on in %s: %d of %d %s are judged", r.Out, judged, len(r.numbers), r.Executor.Info.judged())
 	}
 	r.report(func(p *Progress) {
-		p.Samples = len(r.numbers)
+		p.Samples, p.Unit = len(r.numbers), r.Executor.Info.judged()
 		for _, v := range r.verdicts.rows {
 			p.add(v)
 		}
@@ -257,9 +258,11 @@ func (r *run) finish(ctx context.Context) (*Evaluation, error) {
 	if x.Report, err = eval.Summarize(r.problems, x.Verdicts, r.K); err != nil {
 		return nil, input(err)
 	}
-	structures, err := starlark.Structures(ctx, r.assemble, r.problems, x.Verdicts)
-	if err != nil {
-		return nil, err
+	var structures []eval.Structure
+	if x.Format != eval.Answers {
+		if structures, err = starlark.Structures(ctx, r.assemble, r.problems, x.Verdicts); err != nil {
+			return nil, err
+		}
 	}
 	x.AddStructures(structures)
 	if r.Draw != nil && r.PeakMemory != nil {

@@ -11,7 +11,7 @@ import (
 	"nfcot/internal/page"
 )
 
-// Table is what the evaluation found, a number a row: pass@k, results by kind, and what
+// Table is what the evaluation found, a number a row: pass@k, maj@k, results by kind, and what
 // a sample took.
 func (x *Evaluation) Table() page.Table {
 	t := page.Table{Header: []string{x.Bench, x.Method}}
@@ -28,10 +28,16 @@ func (x *Evaluation) Table() page.Table {
 		}
 		add(fmt.Sprintf("pass@%d", p.K), pass)
 	}
+	for _, p := range x.MajAtK {
+		add(fmt.Sprintf("maj@%d", p.K), p.Percent())
+	}
 	for _, kind := range eval.Kinds {
 		if n := x.Results[kind]; n > 0 {
 			add(string(kind), fmt.Sprint(n))
 		}
+	}
+	if x.NoAnswer > 0 {
+		add("answers in which nothing was found", fmt.Sprint(x.NoAnswer))
 	}
 	if x.InProcess > 0 {
 		add("problems judged in the program's own process", fmt.Sprint(x.InProcess))
