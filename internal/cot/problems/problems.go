@@ -1,5 +1,5 @@
 // Package problems finds the problems of a benchmark by its name: those that this program
-// makes (minicode), published ones, and those of files. It is the one place that
+// makes (minicode, multiply), published ones, and those of files. It is the one place that
 // knows them all.
 package problems
 
@@ -12,12 +12,13 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/minicode"
+	"nfcot/internal/cot/multiply"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
 )
 
 // Made are the names of what this program makes, for people.
-const Made = "minicode[:FAMILY,...[:LEVEL]]"
+const Made = "minicode[:FAMILY,...[:LEVEL]], multiply:4x4, multiply:5x5"
 
 // A maker makes examples and problems of the names that are its own.
 type maker struct {
@@ -28,6 +29,7 @@ type maker struct {
 
 var makers = []maker{
 	{minicode.IsName, minicode.Benchmark, minicode.Lines},
+	{multiply.IsName, multiply.Benchmark, multiply.Lines},
 }
 
 // makerOf is the maker of a name; ok is false for others.

@@ -1,0 +1,119 @@
+// Package multiply makes problems of multiplication with chains of thought, in the format
+// of arXiv 2405.14838 (implicit chain of thought), whose published test sets package bench
+// reads. A problem of 4x4 digits in that format is a line
+//
+//	7 6 9 2 * 1 6 3 6||7 6 9 2 0 + 0 2 0 8 7 1 ( 7 8 9 0 8 1 ) + ... #### 7 8 0 3 7 8 8 1
+//
+// Numbers have their lowest digit first. The chain is the first factor times each digit of
+// the second, as many zeros before it as the digit's place, and in brackets the sum so far.
+// As an example of ours a problem has
+//
+//   - the prompt `7 6 9 2 * 1 6 3 6`,
+//   - the chain with a line for every part: `7 6 9 2 0`, `+ 0 2 0 8 7 1`, `( 7 8 9 0 8 1 )`
+//     and so on; joined by blanks the lines are the published chain,
+//   - the answer `7 8 0 3 7 8 8 1`, without a line end.
+//
+// GPT-2's pre-tokenisation makes a token of every digit and sign, so that all problems of a
+// size have equally many tokens, line by line. No pair of factors of the published test sets
+// comes in any example, nor the pair the other way round.
+package multiply
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"nfcot/internal/cot"
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/answer"
+	"nfcot/internal/eval/bench"
+)
+
+// benchmark is what every name of a size starts with.
+const benchmark = "multiply"
+
+// A Size is the number of digits of both factors.
+type Size int
+
+// sizes are those that have a published test set.
+var sizes = []Size{4, 5}
+
+// String is the size as names have it.
+func (s Size) String() string { return fmt.Sprintf("%dx%d", int(s), int(s)) }
+
+// IsName tells names of this benchmark from those of others.
+func IsName(name string) bool {
+	return name == benchmark || strings.HasPrefix(name, benchmark+":")
+}
+
+// ParseName reads multiply:4x4 or multiply:5x5.
+func ParseName(name string) (Size, error) {
+	var names []string
+	for _, s := range sizes {
+		if names = append(names, benchmark+":"+s.String()); name == names[len(names)-1] {
+			return s, nil
+		}
+	}
+	return 0, fmt.Errorf("benchmark %q: want %s", name, strings.Join(names, " or "))
+}
+
+// Lines are n examples of the size that has a name, as files have them.
+func Lines(name, split string, seed uint64, n int) ([]any, error) {
+	s, err := ParseName(name)
+	if err != nil {
+		return nil, err
+	}
+	examples, err := s.Examples(split, seed, n)
+	lines := make([]any, len(examples))
+	for i, ex := range examples {
+		lines[i] = ex
+	}
+	return lines, err
+}
+
+// Benchmark makes n problems of the size that has a name, whose answers are to be compared.
+func Benchmark(name, split string, seed uint64, n int) (*bench.Benchmark, error) {
+	s, err := ParseName(name)
+	if err != nil {
+		return nil, err
+	}
+	examples, err := s.Examples(split, seed, n)
+	problems := make([]eval.Problem, len(examples))
+	for i, ex := range examples {
+		problems[i] = eval.Problem{TaskID: ex.TaskID, Prompt: ex.Prompt, CanonicalSolution: ex.Answer, Format: eval.Answers}
+	}
+	return bench.Questions(name, answer.Exact, problems...), err
+}
+
+// example is the problem of two factors.
+func (s Size) example(a, b int) cot.Example {
+	n := int(s)
+	return cot.Example{Prompt: digits(a, n) + " * " + digits(b, n), CoT: strings.Join(s.chain(a, b), "\n"), Answer: digits(a*b, 2*n)}
+}
+
+// chain is the chain of thought of two factors, a line for every part.
+func (s Size) chain(a, b int) []string {
+	var lines []string
+	sum, place := 0, 1
+	for i := range int(s) {
+		part := a * (b / place % 10) * place
+		width := int(s) + 1 + i
+		if i == 0 {
+			lines = append(lines, digits(part, width))
+		} else {
+			lines = append(lines, "+ "+digits(part, width))
+		}
+		sum, place = sum+part, 10*place
+		if i > 0 && i < int(s)-1 {
+			lines = append(lines, "( "+digits(sum, width)+" )")
+		}
+	}
+	return lines
+}
+
+// digits are those of a number, so many, the lowest first and parted by blanks.
+func digits(x, width int) string {
+	text := []byte(fmt.Sprintf("%0*d", width, x))
+	slices.Reverse(text)
+	return strings.Join(strings.Split(string(text), ""), " ")
+}
