@@ -35,7 +35,7 @@ func (e *env) eval() *cli.Command {
 		Name:  "eval",
 		Usage: "sample if need be, run every program against its tests or compare every answer with the right one, report pass@k",
 		Description: "Problems of minicode run in an embedded Starlark interpreter (a subset of Python that reaches nothing outside itself),\n" +
-			"those of other programs in CPython behind the layers that nfcot sandbox check lists; answers are compared, and nothing is run.\n" +
+			"other programs in CPython behind the layers that nfcot sandbox check lists. Answers are compared, and nothing is run.\n" +
 			"The exit code is 0 whatever the verdicts.\n" +
 			"Verdicts are kept as they come: after an interruption or a crash the same command goes on where it was.",
 		Flags: append(flags,

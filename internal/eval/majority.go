@@ -16,7 +16,7 @@ import (
 // is no such estimate: n < k, and counts that make no sense (k below 1, right or one of wrong
 // below 0, more answers than samples).
 //
-// docs/method.md, section 11, has the formula.
+// docs/method.md, section 8, has the formula.
 func MajAtK(n, right int, wrong []int, k int) float64 {
 	answers := right
 	for _, w := range wrong {

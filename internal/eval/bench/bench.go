@@ -81,11 +81,11 @@ func Names() []string {
 	return names
 }
 
-// Help says of every published set what it is, a line each.
+// Help says of every published set what it is, and where its data is published, a line each.
 func Help() string {
 	var b strings.Builder
 	for _, s := range sets {
-		fmt.Fprintf(&b, "%-18s %s\n", s.name, s.about)
+		fmt.Fprintf(&b, "%-18s %s: %s\n", s.name, s.about, s.source)
 	}
 	return b.String()
 }

@@ -139,7 +139,7 @@ var recipes = []struct {
 		Name: "qa", Sampling: "n 1, temperature 0, 256 tokens",
 		Prompt: questionAndAnswer, Stops: []string{"Question:", "</s>", "<|im_end|>"}, Assemble: alone,
 	}, nil},
-	{[]kind{questions}, Recipe{Name: "chat", Sampling: "n 1, as the model's makers say", Prompt: withChoices, Chat: true, Assemble: alone}, nil},
+	{[]kind{questions}, Recipe{Name: "chat", Prompt: withChoices, Chat: true, Assemble: alone}, nil},
 
 	// For models that end their answers themselves.
 	{[]kind{code, textAndTests, docstring}, Recipe{Name: "plain", Prompt: verbatim, Assemble: eval.Concatenate}, nil},
@@ -215,7 +215,11 @@ func RecipeHelp() string {
 		for _, k := range row.kinds {
 			of = append(of, names[k])
 		}
-		fmt.Fprintf(&b, "%-13s %s: %s\n", row.Name, strings.Join(of, ", "), cmp.Or(row.Sampling, "for models that end their answers themselves"))
+		about := cmp.Or(row.Sampling, "for models that end their answers themselves")
+		if row.Chat {
+			about = "for models with a chat template"
+		}
+		fmt.Fprintf(&b, "%-13s %s: %s\n", row.Name, strings.Join(of, ", "), about)
 	}
 	return b.String()
 }
