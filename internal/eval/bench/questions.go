@@ -82,16 +82,16 @@ func chains(file string) iter.Seq2[ckpt.Record, error] {
 			}
 			r := ckpt.Record{Where: fmt.Sprintf("%s:%d", file, number)}
 			ask, rest, ok := strings.Cut(line, "||")
-			_, answer, marked := strings.Cut(rest, "####")
+			mark := strings.LastIndex(rest, "####")
 			switch {
 			case err != nil:
-			case !ok || !marked:
+			case !ok || mark < 0:
 				err = fmt.Errorf("%s: found %.60q, expected a line question||chain #### answer", r.Where, line)
 			default:
 				r.Text, err = jsontext.Marshal(struct {
 					Question string `json:"question"`
 					Answer   string `json:"answer"`
-				}{strings.TrimSpace(ask), strings.TrimSpace(answer)})
+				}{strings.TrimSpace(ask), strings.TrimSpace(rest[mark+len("####"):])})
 			}
 			if !yield(r, err) || err != nil {
 				return
