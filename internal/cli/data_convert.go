@@ -18,10 +18,10 @@ func (e *env) dataConvert() *cli.Command {
 		Name:      "convert",
 		Usage:     "write examples of any shape in nfcot's own, as JSON lines",
 		ArgsUsage: "FILE...",
-		Flags: append(dataFlags(&source, "data"),
+		Flags: append(shapeFlags(&source),
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` (.gz and .zst compress); -: stdout", Destination: &out}),
 		Action: func(c *cli.Context) error {
-			source.Files = append(source.Files, c.Args().Slice()...)
+			source.Files = c.Args().Slice()
 			if err := errors.Join(needFiles(source), need("o", out)); err != nil {
 				return err
 			}

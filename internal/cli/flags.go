@@ -76,11 +76,16 @@ func (o *modelOption) open() (*experiment.Run, error) {
 
 // dataFlags say where examples are read from, and how; name is that of the flag of files.
 func dataFlags(s *data.Source, name string) []cli.Flag {
+	files := &cli.StringSliceFlag{Name: name, Usage: "examples `FILE`, or a pattern like 'part-*.parquet' (JSON lines, JSON array, CSV, parquet, text; .gz, .zst), see docs/data.md; may be given several times", Action: func(_ *cli.Context, files []string) error {
+		s.Files = files
+		return nil
+	}}
+	return append(shapeFlags(s), files)
+}
+
+// shapeFlags say how examples are read.
+func shapeFlags(s *data.Source) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: name, Usage: "examples `FILE`, or a pattern like 'part-*.parquet' (JSON lines, JSON array, CSV, parquet; .gz, .zst); may be given several times", Action: func(_ *cli.Context, files []string) error {
-			s.Files = files
-			return nil
-		}},
 		&cli.StringFlag{Name: "format", Usage: "`SHAPE` of the examples: " + strings.Join(data.FormatNames(), ", ") + "; default: found from the keys", Destination: &s.Format},
 		&cli.GenericFlag{Name: "columns", Usage: "`NAME=COLUMN,...`: what the files' columns are called: prompt=question,cot=rationale,answer=final", Value: &s.Columns},
 		&cli.StringFlag{Name: "cot-from", Usage: "take the chain of thought out of the answer by this `RULE`: " + strings.Join(data.Extractions, ", "), Destination: &s.CoTFrom},

@@ -26,7 +26,7 @@ func (e *env) train() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "train",
 		Usage: "train a method, all of its stages or one",
-		Description: "The methods are those that nfcot methods lists. The experiment is the method's default, changed by --config and then\n" +
+		Description: "The methods are those that nfcot methods lists. What they learn from is --thoughts, or --data with --tokenizer or --init. The experiment is the method's default, changed by --config and then\n" +
 			"by --set; RUN/config.yaml holds what came of it. For example:\n" +
 			"    nfcot train --method nfcot --thoughts thoughts --set stages.joint.steps=2000 --set batch=64 -o run",
 		Flags: append([]cli.Flag{

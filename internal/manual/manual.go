@@ -63,7 +63,7 @@ func document(above string, commands []*cli.Command, common []cli.Flag) {
 		}
 		about := strings.TrimSuffix(strings.Join(prose, "\n"), "For example:") // the command itself is the first line below
 		c.Usage = strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + ".\n\n" + strings.TrimSpace(about)
-		if c.Subcommands == nil {
+		if c.Subcommands == nil || len(c.Flags) > 0 { // it is not only there for others
 			c.UsageText = strings.Join(append([]string{fmt.Sprintf("%s [FLAGS] %s", name, c.ArgsUsage)}, lines...), "\n") + "\n"
 		}
 		document(name, c.Subcommands, common)
