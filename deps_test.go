@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"internal/tokenizer":      {"internal/ckpt/jsontext"},
 	"internal/tokenizer/chat": {"internal/ckpt/jsontext"},
 	"internal/cot":            {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead"},
-	"internal/cot/data":       {"internal/cot", "internal/eval", "internal/tensor", "internal/tokenizer", "internal/tokenizer/chat", "internal/progress", "internal/ckpt", "internal/ckpt/jsontext"},
+	"internal/cot/data":       {"internal/cot", "internal/eval", "internal/tensor", "internal/tokenizer", "internal/tokenizer/chat", "internal/page", "internal/progress", "internal/ckpt", "internal/ckpt/jsontext"},
 	"internal/cot/experiment": {"internal/cot", "internal/cot/data", "internal/tensor", "internal/tensor/kernel", "internal/transformer",
 		"internal/nfhead", "internal/tokenizer", "internal/tokenizer/chat", "internal/page", "internal/ckpt", "internal/ckpt/jsontext",
 		"internal/ckpt/gguf"},

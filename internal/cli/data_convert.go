@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"iter"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 
@@ -10,6 +11,9 @@ import (
 	"nfcot/internal/ckpt/jsontext"
 	"nfcot/internal/cot/data"
 )
+
+// streamMemory is how many bytes commands take, if they can, that go through files of any size.
+const streamMemory = 250 << 20
 
 func (e *env) dataConvert() *cli.Command {
 	var source data.Source
@@ -25,6 +29,7 @@ func (e *env) dataConvert() *cli.Command {
 			if err := errors.Join(needFiles(source), need("o", out)); err != nil {
 				return err
 			}
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(streamMemory))
 			r := e.reader("convert", source)
 			if err := e.stream(out, data.Own(e.ctx, r)); err != nil {
 				return input(err)

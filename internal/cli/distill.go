@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,10 +30,10 @@ func (e *env) distill() *cli.Command {
 		Flags: append(dataFlags(&o.source, "data"), []cli.Flag{
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file", Destination: &o.tokenizer},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR`", Destination: &o.out},
-			&cli.IntFlag{Name: "thoughts", Usage: "`K`, codes an example; 0: as many as the longest chain has lines", Destination: &v.K},
+			&cli.IntFlag{Name: "thoughts", Usage: "`K`, codes an example; 0: as many as the longest chain has steps", Destination: &v.K},
 			&cli.IntFlag{Name: "dims", Usage: "`D`, numbers a code", Value: v.D, Destination: &v.D},
 			&cli.StringFlag{Name: "encoder", Usage: "`KIND`: linear or local (a code sees its segment), causal (the segments so far), full (the whole chain)", Value: v.Encoder, Destination: &v.Encoder},
-			&cli.StringFlag{Name: "segments", Usage: "what a code encodes: its line of the chain (lines), or one of K equal parts (even)", Value: v.Segments, Destination: &v.Segments},
+			&cli.StringFlag{Name: "segments", Usage: "`WAY` to divide a chain into the steps that codes encode: lines, sentences, equations, or even, K equal parts. Of a chain with more than K steps the last code encodes all that are left", Value: v.Segments, Destination: &v.Segments},
 			&cli.Float64Flag{Name: "noise", Usage: "`std` of the noise added to codes in training", Value: v.Noise, Destination: &v.Noise},
 			&cli.Float64Flag{Name: "beta", Usage: "`weight` of the KL to N(0, I)", Value: v.Beta, Destination: &v.Beta},
 			&cli.IntFlag{Name: "hidden", Usage: "`width` of the VAE's transformers", Value: v.Hidden, Destination: &v.Hidden},
@@ -48,6 +49,9 @@ func (e *env) distill() *cli.Command {
 }
 
 func (e *env) runDistill(o distillOptions) error {
+	if slices.Contains(cot.Segmentations, o.VAE.Segments+"s") {
+		o.VAE.Segments += "s" // line says the same as lines
+	}
 	if err := errors.Join(need("data", o.source.Files.String()), need("tokenizer", o.tokenizer), need("o", o.out)); err != nil {
 		return err
 	}
@@ -67,6 +71,9 @@ func (e *env) runDistill(o distillOptions) error {
 		return inputf("%s: %w", o.source.Files, err)
 	}
 	e.say("distill: %s", counts)
+	if merged := d.Merged(); merged != "" {
+		e.say("distill: %s", merged)
+	}
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
 	thoughts, report, err := d.Run(e.ctx, func(step int, loss cot.Loss) {

@@ -15,7 +15,7 @@ type VAEConfig struct {
 	K        int     `json:"thoughts" yaml:"thoughts"` // codes an example
 	D        int     `json:"dims" yaml:"dims"`         // numbers a code
 	Encoder  string  `json:"encoder" yaml:"encoder"`   // see Encoders
-	Segments string  `json:"segments" yaml:"segments"` // "lines": code k encodes line k; "even": segment k of K equal ones
+	Segments string  `json:"segments" yaml:"segments"` // what code k encodes: step k of the chain, see Segmentations
 	Length   int     `json:"length" yaml:"length"`     // longest segment in tokens; set from the data
 	Noise    float64 `json:"noise" yaml:"noise"`       // std of the noise added to codes in training
 	Beta     float64 `json:"beta" yaml:"beta"`         // weight of the KL
@@ -41,8 +41,8 @@ func (c VAEConfig) Check() error {
 	switch {
 	case !slices.Contains(Encoders, c.Encoder):
 		return fmt.Errorf("encoder is %q; want one of %q", c.Encoder, Encoders)
-	case c.Segments != "lines" && c.Segments != "even":
-		return fmt.Errorf("segments is %q; want \"lines\" or \"even\"", c.Segments)
+	case !slices.Contains(Segmentations, c.Segments):
+		return fmt.Errorf("segments is %q; want one of %q", c.Segments, Segmentations)
 	case c.K < 1 || c.D < 1 || c.Hidden < 1 || c.Layers < 1 || c.Heads < 1:
 		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers, %d heads; each must be at least 1", c.K, c.D, c.Hidden, c.Layers, c.Heads)
 	case c.Hidden%(2*c.Heads) != 0:
@@ -140,9 +140,9 @@ func (v *VAE) row(pos, id int) (int, bool) {
 	return pos*v.vectors() + id, found
 }
 
-// Cut divides a chain into K segments of tokens; short chains leave the last
-// ones empty. It fails when the chain has more lines than there are codes, or a
-// segment is longer than the VAE was made for.
+// Cut makes K segments of the steps of a chain. Short chains leave the last ones empty; of a
+// chain with more steps the last segment has all that are left. It fails when a segment is
+// longer than the VAE was made for.
 func (c VAEConfig) Cut(steps [][]int) ([][]int, error) {
 	segments := make([][]int, c.K)
 	if c.Segments == "even" {
@@ -150,10 +150,8 @@ func (c VAEConfig) Cut(steps [][]int) ([][]int, error) {
 		for k := range segments {
 			segments[k] = all[k*len(all)/c.K : (k+1)*len(all)/c.K]
 		}
-	} else if len(steps) > c.K {
-		return nil, fmt.Errorf("the chain has %d lines, more than the %d thoughts", len(steps), c.K)
-	} else {
-		copy(segments, steps)
+	} else if copy(segments, steps); len(steps) > c.K {
+		segments[c.K-1] = slices.Concat(steps[c.K-1:]...)
 	}
 	for k, s := range segments {
 		if c.Length > 0 && len(s) > c.Length {

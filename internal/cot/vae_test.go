@@ -321,7 +321,9 @@ func TestCut(t *testing.T) {
 		{"lines", VAEConfig{K: 3, Segments: "lines", Length: 4}, steps, steps, ""},
 		{"short chain", VAEConfig{K: 4, Segments: "lines", Length: 4}, steps, append(slices.Clone(steps), nil), ""},
 		{"any length", VAEConfig{K: 3, Segments: "lines"}, steps, steps, ""},
-		{"too many lines", VAEConfig{K: 2, Segments: "lines", Length: 4}, steps, nil, "the chain has 3 lines, more than the 2 thoughts"},
+		{"too many lines", VAEConfig{K: 2, Segments: "lines", Length: 6}, steps, [][]int{steps[0], slices.Concat(steps[1:]...)}, ""},
+		{"all in one", VAEConfig{K: 1, Segments: "sentences"}, steps, [][]int{slices.Concat(steps...)}, ""},
+		{"the rest is too long", VAEConfig{K: 2, Segments: "lines", Length: 4}, steps, nil, "segment 2 of the chain has 5 tokens, more than 4"},
 		{"too long a line", VAEConfig{K: 3, Segments: "lines", Length: 3}, steps, nil, "segment 3 of the chain has 4 tokens, more than 3"},
 		{"even", VAEConfig{K: 3, Segments: "even", Length: 3}, steps, [][]int{{1, 2}, {3, 4}, {5, 6, 7}}, ""},
 		{"even, more segments than tokens", VAEConfig{K: 4, Segments: "even", Length: 3}, [][]int{{1}, {2}}, [][]int{{}, {1}, {}, {2}}, ""},
@@ -371,7 +373,7 @@ func TestVAEConfigCheck(t *testing.T) {
 		want   string
 	}{
 		{func(c *VAEConfig) { c.Encoder = "lstm" }, `encoder is "lstm"; want one of ["linear" "local" "causal" "full"]`},
-		{func(c *VAEConfig) { c.Segments = "words" }, `segments is "words"; want "lines" or "even"`},
+		{func(c *VAEConfig) { c.Segments = "words" }, `segments is "words"; want one of ["lines" "sentences" "equations" "even"]`},
 		{func(c *VAEConfig) { c.K = 0 }, "VAE of 0 thoughts x 2 dims, hidden 8, 1 layers, 2 heads; each must be at least 1"},
 		{func(c *VAEConfig) { c.Heads = -1 }, "VAE of 3 thoughts x 2 dims, hidden 8, 1 layers, -1 heads; each must be at least 1"},
 		{func(c *VAEConfig) { c.Hidden = 6 }, "VAE hidden is 6, not an even multiple of its heads (2)"},

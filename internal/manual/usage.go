@@ -38,6 +38,8 @@ func wanted(flags []cli.Flag, name string) string {
 			return "a whole number that is not negative"
 		case *cli.Float64Flag:
 			return "a number"
+		case *cli.GenericFlag: // of which --columns is the only one
+			return "names of columns, like prompt=question,answer=final"
 		case *cli.DurationFlag:
 			return "a time with its unit, like 3s"
 		}

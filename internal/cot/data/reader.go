@@ -92,13 +92,21 @@ func (c Counts) String() string {
 func (c Counts) dropped() string {
 	var out strings.Builder
 	for _, d := range c.Dropped {
-		more := ""
-		if d.N > len(d.First) {
-			more = ", ..."
-		}
-		fmt.Fprintf(&out, "; dropped %s: %s (%s%s)", thousands(d.N), d.Name, strings.Join(d.First, ", "), more)
+		fmt.Fprintf(&out, "; dropped %s: %s%s", thousands(d.N), d.Name, places(d))
 	}
 	return out.String()
+}
+
+// places says where the first rows of a tally are.
+func places(t Tally) string {
+	more := ""
+	switch {
+	case len(t.First) == 0:
+		return ""
+	case t.N > len(t.First):
+		more = ", ..."
+	}
+	return " (" + strings.Join(t.First, ", ") + more + ")"
 }
 
 // thousands writes a number with commas.

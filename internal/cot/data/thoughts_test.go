@@ -46,8 +46,8 @@ func distilled(t *testing.T, encoder string) (*Thoughts, [][][]int) {
 		}
 	}
 	var chains [][][]int
-	for i, ex := range written {
-		segments, err := c.Cut(cot.Encode(tok, ex, i).Steps)
+	for _, ex := range written {
+		segments, err := c.Cut(c.Steps(tok, ex.CoT))
 		if err != nil {
 			t.Fatal(err)
 		}

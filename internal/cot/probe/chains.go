@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"nfcot/internal/cot"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/minicode"
 	"nfcot/internal/eval"
@@ -23,7 +22,7 @@ func (p *Probe) chainsOf(problem eval.Problem) []chain {
 	run := p.Run
 	var chains []chain
 	for _, text := range minicode.Chains(problem.TaskID, problem.Prompt) {
-		segments, err := run.VAE.Config.Cut(cot.Encode(run.VAETokenizer, cot.Example{CoT: text}, 0).Steps)
+		segments, err := run.VAE.Config.Cut(run.VAE.Config.Steps(run.VAETokenizer, text))
 		if err != nil {
 			return nil
 		}

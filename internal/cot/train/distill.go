@@ -42,7 +42,8 @@ type DistillReport struct {
 	DistillConfig
 	Examples       int              `json:"examples"`
 	Parameters     int              `json:"parameters"`
-	ActiveDims     int              `json:"active_dims"` // whose posterior mean varies by more than 0.01
+	Merged         int              `json:"merged,omitempty"` // chains with more steps than there are thoughts, of which the last has all that are left
+	ActiveDims     int              `json:"active_dims"`      // whose posterior mean varies by more than 0.01
 	Reconstruction []Reconstruction `json:"reconstruction"`
 }
 
@@ -66,6 +67,7 @@ type Distillation struct {
 	special   cot.Special
 	examples  []cot.Example
 	chains    [][][]int // [examples][K]segment
+	merged    int       // chains with more steps than K
 }
 
 // NewDistillation cuts the chains of examples into the segments that codes stand for, and
@@ -80,19 +82,19 @@ func NewDistillation(c DistillConfig, examples []cot.Example, tok *tokenizer.Tok
 	if d.special, err = cot.FindSpecial(tok); err != nil {
 		return nil, err
 	}
-	d.chains, err = cutChains(&d.config.VAE, tok, examples)
-	return d, err
+	return d, d.cut()
 }
 
-// cutChains divides the chains of examples into segments, and settles K, where it is 0, and
+// cut divides the chains of the examples into segments, and settles K, where it is 0, and
 // Length.
-func cutChains(c *cot.VAEConfig, tok *tokenizer.Tokenizer, examples []cot.Example) ([][][]int, error) {
-	steps := make([][][]int, len(examples))
+func (d *Distillation) cut() error {
+	c := &d.config.VAE
+	steps := make([][][]int, len(d.examples))
 	longest := 0
-	for i, ex := range examples {
-		steps[i] = cot.Encode(tok, ex, i).Steps
+	for i, ex := range d.examples {
+		steps[i] = c.Steps(d.tokenizer, ex.CoT)
 		if len(steps[i]) == 0 {
-			return nil, fmt.Errorf("example %d has no chain of thought (cot) to distill", i+1)
+			return fmt.Errorf("example %d has no chain of thought (cot) to distill; --cot-from takes it out of the answer, --columns cot=NAME says where it is", i+1)
 		}
 		longest = max(longest, len(steps[i]))
 	}
@@ -100,20 +102,32 @@ func cutChains(c *cot.VAEConfig, tok *tokenizer.Tokenizer, examples []cot.Exampl
 		c.K = longest
 	}
 	if err := c.Check(); err != nil {
-		return nil, err
+		return err
 	}
-	chains := make([][][]int, len(examples))
+	d.chains = make([][][]int, len(d.examples))
 	for i := range steps {
 		segments, err := c.Cut(steps[i])
 		if err != nil {
-			return nil, fmt.Errorf("example %d: %w", i+1, err)
+			return fmt.Errorf("example %d: %w", i+1, err)
 		}
-		chains[i] = segments
+		if c.Segments != "even" && len(steps[i]) > c.K {
+			d.merged++
+		}
+		d.chains[i] = segments
 	}
-	for _, segments := range chains {
+	for _, segments := range d.chains {
 		c.Length = max(c.Length, len(slices.MaxFunc(segments, func(a, b []int) int { return len(a) - len(b) })))
 	}
-	return chains, nil
+	return nil
+}
+
+// Merged says how many chains have more steps than there are thoughts, and what becomes of
+// them; "" if there are none.
+func (d *Distillation) Merged() string {
+	if d.merged == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d chains have more %s than there are thoughts (%d); their last thought stands for all that are left", d.merged, len(d.chains), d.config.VAE.Segments, d.config.VAE.K)
 }
 
 // Run trains the VAE, tells watch of every step, and returns what a thoughts folder holds,
@@ -125,7 +139,7 @@ func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Lo
 	}
 	n, c := min(len(d.chains), 1000), d.config.VAE
 	report := DistillReport{
-		DistillConfig: d.config, Examples: len(d.examples), Parameters: vae.Params.Count(), ActiveDims: vae.ActiveDims(),
+		DistillConfig: d.config, Examples: len(d.examples), Parameters: vae.Params.Count(), Merged: d.merged, ActiveDims: vae.ActiveDims(),
 		Reconstruction: reconstruct(vae, tensor.From(codes.Data[:n*c.K*c.D], n*c.K, c.D), d.chains[:n], d.config.Seed, 0, 0.3),
 	}
 	return &data.Thoughts{Tokenizer: d.tokenizer, VAE: vae, Examples: d.examples, Codes: codes, Report: report}, report, nil
