@@ -88,6 +88,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	out := &results{w: stdout}
 	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr, guard: new(interrupt.Guard), terminal: progress.IsTerminal(stdin) && progress.IsTerminal(stdout)}
+	e.guard.Waits = func() {
+		e.say("interrupted: saving what there is; a second interrupt ends the program without that")
+	}
 	err := e.app().RunContext(ctx, args)
 	if lost := out.lost(); lost != nil && (err == nil || errors.Is(err, lost)) {
 		err = fmt.Errorf("standard output: %w", lost)

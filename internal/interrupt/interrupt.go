@@ -1,5 +1,6 @@
 // Package interrupt ends work that an interrupt finds waiting for input, or computing, and
-// that would take long to notice.
+// that would take long to notice: all of a command's (Guard), or a part whose results nobody
+// needs then (Leave).
 package interrupt
 
 import (
@@ -9,18 +10,55 @@ import (
 	"time"
 )
 
-// Patience is how long work may take to end once it is interrupted.
-const Patience = 700 * time.Millisecond
+// How long work may take to end once it is interrupted.
+const (
+	Patience     = 700 * time.Millisecond
+	partPatience = 300 * time.Millisecond // a part of it, so that the rest has time to save what there is
+)
 
 // An Error is that of work that was interrupted.
 type Error struct{ Kept string }
 
 func (e Error) Error() string { return "interrupted; " + e.Kept }
 
+// Leave does a part of some work. If that does not end in time after ctx, it is left where it
+// is, and the error of ctx returned. It may go on until the process ends: nobody may read
+// what it writes, or write what it reads.
+func Leave(ctx context.Context, part func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- part() }()
+	err, late := await(ctx, ended, partPatience)
+	if late {
+		return ctx.Err()
+	}
+	return err
+}
+
+// await waits for the error of some work, after ctx has ended only for a time, which it may
+// run out of.
+func await(ctx context.Context, ended <-chan error, patience time.Duration) (err error, late bool) {
+	select {
+	case err = <-ended:
+		return err, false
+	case <-ctx.Done():
+	}
+	select {
+	case err = <-ended:
+		return err, false
+	case <-time.After(patience):
+		return nil, true
+	}
+}
+
 // A Guard runs work, and leaves it where it is if it does not end in time after an
 // interrupt. The work may go on until the process ends. What it writes has to appear whole
 // or not at all.
 type Guard struct {
+	Waits func() // is called when work that saves what it has takes more than a moment; may be nil
+
 	mu    sync.Mutex
 	kept  string // for the error
 	saves bool
@@ -48,19 +86,15 @@ func (g *Guard) Run(ctx context.Context, work func() error) error {
 	g.mu.Unlock()
 	ended := make(chan error, 1)
 	go func() { ended <- work() }()
-	var err error
-	select {
-	case err = <-ended:
-	case <-ctx.Done():
-		select {
-		case err = <-ended:
-		case <-time.After(Patience):
-			if g.waits() {
-				err = <-ended
-			} else {
-				err = ctx.Err()
-			}
+	err, late := await(ctx, ended, Patience)
+	switch {
+	case late && g.waits():
+		if g.Waits != nil {
+			g.Waits()
 		}
+		err = <-ended
+	case late:
+		err = ctx.Err()
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		g.mu.Lock()

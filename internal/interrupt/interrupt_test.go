@@ -53,7 +53,8 @@ func TestGuard(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			g := new(Guard)
+			var waits bool
+			g := &Guard{Waits: func() { waits = true }}
 			if tt.interrupted {
 				time.AfterFunc(50*time.Millisecond, cancel)
 			}
@@ -62,9 +63,44 @@ func TestGuard(t *testing.T) {
 			if got := fmt.Sprint(err); got != tt.want && (err != nil || tt.want != "") {
 				t.Errorf("%v; want %q", err, tt.want)
 			}
+			if waits != (name == "saves") {
+				t.Errorf("it says that it waits: %t", waits)
+			}
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("it took %s", took)
 			}
 		})
+	}
+}
+
+// TestLeave: a part that ends has its own result, one that does not is left in time, and one
+// that comes too late is not begun.
+func TestLeave(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	own := errors.New("its own")
+	if err := Leave(ctx, func() error { return own }); err != own {
+		t.Errorf("%v, want its own", err)
+	}
+	ends := func() error {
+		cancel()
+		time.Sleep(10 * time.Millisecond)
+		return nil
+	}
+	if err := Leave(ctx, ends); err != nil {
+		t.Errorf("%v of a part that ends soon", err)
+	}
+	if err := Leave(ctx, func() error { panic("begun") }); err != context.Canceled {
+		t.Errorf("%v of a part that comes too late", err)
+	}
+	ctx, cancel = context.WithCancel(context.Background())
+	start := time.Now()
+	forever := make(chan bool)
+	stays := func() error {
+		cancel()
+		<-forever
+		return nil
+	}
+	if err := Leave(ctx, stays); err != context.Canceled || time.Since(start) > 5*time.Second {
+		t.Errorf("%v after %s of a part that stays", err, time.Since(start))
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/interrupt"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
@@ -34,7 +35,8 @@ type Loop struct {
 	Words  *tokenizer.Tokenizer    // with which evaluations show what the model answers; nil: they do not
 	Limit  int                     // of the memory that training may take, in bytes; 0: none
 
-	saved  *state // to continue from; nil for a fresh start
+	saved  *state    // to continue from; nil for a fresh start
+	onDisk *position // of the state in the run's folder; nil before there is one
 	record *record
 }
 
@@ -69,6 +71,18 @@ type position struct {
 	Stage experiment.StageID `json:"stage"`
 	Done  int                `json:"steps_done_in_stage"`
 	Total int                `json:"step"` // over all stages
+
+	// Unrecorded is the last of those steps if it is still to be recorded: its evaluation
+	// was interrupted.
+	Unrecorded *unrecorded `json:"unrecorded,omitempty"`
+}
+
+// recorded is the number of steps, over all stages, that have their lines in metrics.jsonl.
+func (p position) recorded() int {
+	if p.Unrecorded != nil {
+		return p.Total - 1
+	}
+	return p.Total
 }
 
 // Resume reads the saved state from the run's folder, so that Run continues
@@ -77,11 +91,13 @@ func (l *Loop) Resume() (done int, err error) {
 	if l.saved, err = loadState(l.Dir, l.Model); err != nil {
 		return 0, err
 	}
+	l.onDisk = &l.saved.position
 	return l.saved.Total, nil
 }
 
 // Run trains from where the run stands to the end, and records every step in the run's
-// folder. When ctx ends it saves the state and returns ErrInterrupted.
+// folder. When ctx ends it saves the state and returns ErrInterrupted; a step or an
+// evaluation that does not end soon is left where it is (interrupt.Leave), with the model.
 func (l *Loop) Run(ctx context.Context) (err error) {
 	if l.Limit > 0 { // collect garbage rather than take more
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(l.Limit)))
@@ -92,7 +108,7 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 	} else if err := l.save(at, new(tensor.AdamW)); err != nil { // whatever ends the run, it can be resumed
 		return err
 	}
-	if l.record, err = openRecord(l.Dir, at.Total); err != nil {
+	if l.record, err = openRecord(l.Dir, at.recorded()); err != nil {
 		return err
 	}
 	defer l.record.close(&err)
@@ -130,7 +146,7 @@ func (l *Loop) Steps() int {
 	return n
 }
 
-// stage runs one stage from step at.Done on.
+// stage runs one stage from where the run stands in it.
 func (l *Loop) stage(ctx context.Context, at *position) error {
 	s := l.newStageRun(at.Stage)
 	if l.saved != nil {
@@ -139,54 +155,70 @@ func (l *Loop) stage(ctx context.Context, at *position) error {
 		}
 		l.saved = nil // later stages begin afresh
 	}
-	if err := s.reserve(*at); err != nil {
+	err := interrupt.Leave(ctx, func() error { return s.reserve(*at) })
+	for err == nil && (at.Done < s.stage.Steps || at.Unrecorded != nil) {
+		err = s.advance(ctx, at)
+	}
+	if err == nil || !errors.Is(err, ctx.Err()) {
 		return err
 	}
-	steps := l.Steps()
-	for at.Done < s.stage.Steps {
-		if ctx.Err() != nil {
-			if err := l.save(*at, s.optimizer); err != nil {
-				return err
-			}
-			return ErrInterrupted
-		}
+	if err := l.save(*at, s.optimizer); err != nil {
+		return err
+	}
+	return ErrInterrupted
+}
+
+// advance takes the run a step further and records it, or records the one that it stands
+// behind. When ctx ends before that, it returns the error of ctx: at says where the run
+// stands, and parameters and moments are those of there.
+func (s *stageRun) advance(ctx context.Context, at *position) error {
+	if at.Unrecorded == nil {
 		start := time.Now()
-		m, err := s.step(ctx, *at)
-		if err != nil && errors.Is(err, ctx.Err()) { // nothing has moved
-			continue
-		}
+		m := &Metrics{Step: at.Total + 1, Stage: at.Stage, LR: rate(s.stage, s.Config.MinLR, at.Done)}
+		err := interrupt.Leave(ctx, func() error { return s.backward(ctx, s.take(*at), m) })
 		if err != nil {
 			return err
 		}
-		m.Steps = steps
-		at.Done, at.Total = at.Done+1, at.Total+1
-		last := at.Done == s.stage.Steps
-		evaluate := s.evaluates() && (at.Done%l.Config.EvalEvery == 0 || last)
-		if evaluate {
-			m.Held = s.evaluate()
-		}
-		m.Time = time.Since(start)
-		if m.Step == steps {
-			m.PeakMemory = kernel.PeakMemory()
-		}
-		if err := l.record.add(m.Step, m, m.curves()); err != nil {
+		if m.Norm, err = move(s.optimizer, m.LR, s.Config.Clip, m.Step, m.Loss); err != nil {
 			return err
 		}
-		if evaluate {
-			if err := s.show(m.Step); err != nil {
-				return err
-			}
+		m.Time = time.Since(start)
+		at.Done, at.Total, at.Unrecorded = at.Done+1, at.Total+1, (*unrecorded)(m)
+	}
+	m, last := (*Metrics)(at.Unrecorded), at.Done == s.stage.Steps
+	evaluate, answer := s.evaluates() && (at.Done%s.Config.EvalEvery == 0 || last), ""
+	if evaluate {
+		start := time.Now()
+		var held cot.Terms
+		err := interrupt.Leave(ctx, func() error {
+			held, answer = s.evaluate(), s.answer()
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		if l.Report != nil {
-			if err := l.Report(m); err != nil {
-				return err
-			}
+		m.Held = held
+		m.Time += time.Since(start)
+	}
+	if m.Steps = s.Steps(); m.Step == m.Steps {
+		m.PeakMemory = kernel.PeakMemory()
+	}
+	if err := s.record.add(m.Step, m, m.curves()); err != nil {
+		return err
+	}
+	if evaluate {
+		if err := s.show(m.Step, answer); err != nil {
+			return err
 		}
-		if e := l.Config.SaveEvery; e > 0 && at.Done%e == 0 && !last {
-			if err := l.save(*at, s.optimizer); err != nil {
-				return err
-			}
+	}
+	at.Unrecorded = nil
+	if s.Report != nil {
+		if err := s.Report(*m); err != nil {
+			return err
 		}
+	}
+	if e := s.Config.SaveEvery; e > 0 && at.Done%e == 0 && !last {
+		return s.save(*at, s.optimizer)
 	}
 	return nil
 }
@@ -218,19 +250,6 @@ func (l *Loop) newStageRun(number experiment.StageID) *stageRun {
 	return s
 }
 
-// step moves the parameters once. When ctx ends before the last microbatch, it returns the
-// error of ctx and moves nothing.
-func (s *stageRun) step(ctx context.Context, at position) (Metrics, error) {
-	random := s.take(at)
-	m := Metrics{Step: at.Total + 1, Stage: at.Stage, LR: rate(s.stage, s.Config.MinLR, at.Done)}
-	err := s.backward(ctx, random, &m)
-	if err != nil {
-		return m, err
-	}
-	m.Norm, err = move(s.optimizer, m.LR, s.Config.Clip, m.Step, m.Loss)
-	return m, err
-}
-
 // take makes the batch that of the step at a position, and returns its draws.
 func (s *stageRun) take(at position) cot.StepRand {
 	for i := range s.batch {
@@ -245,7 +264,8 @@ func (s *stageRun) microbatch(i int) []cot.Encoded {
 	return s.batch[i*n/of : (i+1)*n/of]
 }
 
-// backward accumulates the gradient of the batch, one microbatch after the other.
+// backward accumulates the gradient of the batch, one microbatch after the other. When ctx
+// ends before the last, it returns the error of ctx.
 func (s *stageRun) backward(ctx context.Context, random cot.StepRand, m *Metrics) error {
 	whole := s.learner.Size(s.batch)
 	m.Tokens = whole.Tokens
@@ -321,12 +341,21 @@ func (s *stageRun) evaluate() []cot.Term {
 // shownTokens are what an answer that an evaluation shows has at most.
 const shownTokens = 64
 
-// show records what the model answers to the first held-out prompt, at temperature 0.
-func (s *stageRun) show(step int) error {
-	if s.record == nil || s.Words == nil {
+// answer is what the model answers to the first held-out prompt, at temperature 0.
+func (s *stageRun) answer() string {
+	if !s.shows() {
+		return ""
+	}
+	x := s.Model.Sampler().Sample([][]int{s.Held[0].Prompt}, 1, cot.Options{Sampling: cot.Sampling{MaxTokens: shownTokens, Seed: s.Config.Seed}})[0][0]
+	return s.Words.Decode(slices.Concat(x.Chain, x.Answer), false)
+}
+
+// show records the answer.
+func (s *stageRun) show(step int, answer string) error {
+	if !s.shows() {
 		return nil
 	}
-	prompt := s.Held[0].Prompt
-	x := s.Model.Sampler().Sample([][]int{prompt}, 1, cot.Options{Sampling: cot.Sampling{MaxTokens: shownTokens, Seed: s.Config.Seed}})[0][0]
-	return s.record.show(step, s.Words.Decode(prompt, false), s.Words.Decode(slices.Concat(x.Chain, x.Answer), false))
+	return s.record.show(step, s.Words.Decode(s.Held[0].Prompt, false), answer)
 }
+
+func (s *stageRun) shows() bool { return s.record != nil && s.Words != nil }

@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
@@ -102,23 +105,158 @@ func TestInterruptedWithinAStep(t *testing.T) {
 	c, data := allStages(), examples(15)
 	c.Accumulate = 3
 	want, whole := run(t, c, data)
-	for n := 1; n < 10; n++ { // each step asks four times
+	for n := 1; n < 10; n++ { // the stage asks once, and each step four times
+		what := fmt.Sprintf("interrupted at %d", n)
 		l, before := trainer(c, data)
 		l.Dir = t.TempDir()
 		if err := l.Run(&endsAt{context.Background(), n}); !errors.Is(err, ErrInterrupted) {
-			t.Fatalf("interrupted at %d: %v", n, err)
+			t.Fatalf("%s: %v", what, err)
 		}
-		if done := (n - 1) / 4; len(*before) != done {
-			t.Fatalf("interrupted at %d after %d steps; want %d", n, len(*before), done)
+		if done := max(0, n-2) / 4; len(*before) != done {
+			t.Fatalf("%s after %d steps; want %d", what, len(*before), done)
 		}
-		l, reports := resumed(t, c, data, l.Dir, len(*before))
-		if err := l.Run(context.Background()); err != nil {
+		goesOn(t, what, c, data, nil, l.Dir, *before, want, whole)
+	}
+}
+
+// goesOn continues the run in dir, of which some steps are reported, and wants it to end as
+// one that was not disturbed.
+func goesOn(t *testing.T, what string, c experiment.Config, data, held []cot.Encoded, dir string, before []Metrics, want *experiment.Model, whole []Metrics) {
+	t.Helper()
+	l, reports := trainer(c, data)
+	l.Held, l.Dir = held, dir
+	if _, err := l.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, what, l.Model, want)
+	sameReports(t, what, append(before, *reports...), whole)
+	lines, err := ckpt.ReadAllJSONL[struct{ Step int }](filepath.Join(dir, experiment.MetricsFile))
+	if err != nil || len(lines) != len(whole) {
+		t.Errorf("%s: %d lines of metrics, %v; want %d", what, len(lines), err, len(whole))
+	}
+	for i, line := range lines {
+		if line.Step != i+1 {
+			t.Errorf("%s: line %d is of step %d", what, i+1, line.Step)
+		}
+	}
+}
+
+// hangs is a context that ends when it is asked for the n-th time, and whoever asks gets no
+// answer until the test is over.
+type hangs struct {
+	context.Context
+	end  context.CancelFunc
+	n    atomic.Int64
+	over chan struct{}
+}
+
+func (c *hangs) Err() error {
+	if c.n.Add(-1) == 0 {
+		c.end()
+		<-c.over
+	}
+	return c.Context.Err()
+}
+
+// TestLeavesALongStep: a step that does not end is left, and what is saved is the state from
+// before it.
+func TestLeavesALongStep(t *testing.T) {
+	c, data := allStages(), examples(15)
+	c.Accumulate = 3
+	want, whole := run(t, c, data)
+	for _, n := range []int64{3, 5, 8} { // asked within a step
+		what := fmt.Sprintf("hangs at %d", n)
+		ctx, end := context.WithCancel(t.Context())
+		h := &hangs{Context: ctx, end: end, over: make(chan struct{})}
+		h.n.Store(n)
+		l, before := trainer(c, data)
+		l.Dir = t.TempDir()
+		start := time.Now()
+		if err := l.Run(h); !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: it took %s to end", what, took)
+		}
+		if done := int(n-2) / 4; len(*before) != done {
+			t.Fatalf("%s after %d steps; want %d", what, len(*before), done)
+		}
+		goesOn(t, what, c, data, nil, l.Dir, *before, want, whole)
+		close(h.over)
+	}
+}
+
+// TestStateIsWrittenOnce: a run that is interrupted where its state was saved leaves that.
+func TestStateIsWrittenOnce(t *testing.T) {
+	c, data := allStages(), examples(15)
+	dir := t.TempDir()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	saved := func() os.FileInfo {
+		info, err := os.Stat(filepath.Join(dir, experiment.StateDir, stateFile))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if all := append(*before, *reports...); len(all) != len(whole) {
-			t.Errorf("interrupted at %d: %d steps, want %d", n, len(all), len(whole))
+		return info
+	}
+	l, _ := trainer(c, data)
+	l.Dir = dir
+	for step := range 5 { // through the first stage into the second
+		interrupted(t, l, step+1)
+		before := saved()
+		again, _ := resumed(t, c, data, dir, step+1)
+		if err := again.Run(ended); !errors.Is(err, ErrInterrupted) || !os.SameFile(before, saved()) {
+			t.Errorf("step %d: %v, and the state is written again: %t", step+1, err, !os.SameFile(before, saved()))
 		}
-		sameWeights(t, fmt.Sprintf("interrupted at %d", n), l.Model, want)
+		l, _ = resumed(t, c, data, dir, step+1)
+	}
+}
+
+// endsSoonAfter is a context that ends a moment after it is asked for the n-th time.
+type endsSoonAfter struct {
+	context.Context
+	end context.CancelFunc
+	n   int
+}
+
+func (c *endsSoonAfter) Err() error {
+	if c.n--; c.n == 0 {
+		time.AfterFunc(10*time.Millisecond, c.end)
+	}
+	return c.Context.Err()
+}
+
+// TestLeavesALongEvaluation: the step before it has moved the parameters, and is recorded
+// when the run goes on, which evaluates then.
+func TestLeavesALongEvaluation(t *testing.T) {
+	c, data := tiny("nfcot"), examples(15)
+	c.Stages.Joint.Steps, c.EvalEvery, c.HeldOut = 3, 2, 3
+	many := 6000 // so that it takes longer than is waited for
+	if raceDetector {
+		many = 500
+	}
+	held := slices.Repeat(examples(18)[15:], many)
+	undisturbed, reports := trainer(c, data)
+	undisturbed.Held = held
+	if err := undisturbed.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{6, 9} { // of the stage, and two of each step; the evaluation of steps 2 and 3 asks once
+		what := fmt.Sprintf("ends after %d", n)
+		ctx, end := context.WithCancel(t.Context())
+		l, before := trainer(c, data)
+		l.Held, l.Dir = held, t.TempDir()
+		if err := l.Run(&endsSoonAfter{ctx, end, n}); !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		where, err := os.ReadFile(filepath.Join(l.Dir, experiment.StateDir, whereFile))
+		if err != nil || !strings.Contains(string(where), `"unrecorded":`) {
+			t.Fatalf("%s: %s, %v; want an unrecorded step", what, where, err)
+		}
+		goesOn(t, what, c, data, held, l.Dir, *before, undisturbed.Model, *reports)
 	}
 }
 

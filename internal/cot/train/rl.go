@@ -6,8 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/interrupt"
 	"nfcot/internal/tensor"
 )
 
@@ -62,20 +64,23 @@ func (l *PolicyLoop) Resume() (done int, err error) {
 }
 
 // Run goes from where the run stands to the end, and records every step in the run's
-// folder. When ctx ends it saves the state and returns ErrInterrupted.
+// folder. When ctx ends it saves the state from before the step under way and returns
+// ErrInterrupted; what does not end soon is left where it is (interrupt.Leave), with the
+// models.
 func (l *PolicyLoop) Run(ctx context.Context) (err error) {
 	s, err := l.newRun()
 	if err != nil {
 		return err
 	}
 	at := position{Stage: experiment.PolicyStage}
+	onDisk := 0 // the steps of the state in the folder
 	if l.saved != nil {
-		at = l.saved.position
+		at, onDisk = l.saved.position, l.saved.Done
 		if err := l.saved.restore(s.optimizer); err != nil {
 			return err
 		}
 		l.saved = nil
-	} else if err := saveState(l.Dir, l.Model, at, s.optimizer); err != nil { // whatever ends the run, it can be resumed
+	} else if err := saveState(l.Dir, at, s.state()); err != nil { // whatever ends the run, it can be resumed
 		return err
 	}
 	record, err := openRecord(l.Dir, at.Total)
@@ -85,18 +90,18 @@ func (l *PolicyLoop) Run(ctx context.Context) (err error) {
 	defer record.close(&err)
 	for at.Done < l.RL.Steps {
 		start := time.Now()
-		b, err := s.rollout(ctx, at.Done)
-		if ctx.Err() != nil { // nothing has moved yet
-			if err := record.save(func() error { return saveState(l.Dir, l.Model, at, s.optimizer) }); err != nil {
+		before := s.before()
+		m, err := s.step(ctx, at.Done)
+		if err != nil && ctx.Err() != nil {
+			if at.Done == onDisk { // a large state takes long to write
+				return ErrInterrupted
+			}
+			if err := record.save(func() error { return saveState(l.Dir, at, before) }); err != nil {
 				return err
 			}
 			return ErrInterrupted
 		}
 		if err != nil {
-			return err
-		}
-		m := b.metrics
-		if err := s.update(b, &m); err != nil {
 			return err
 		}
 		at.Done, at.Total = at.Done+1, at.Total+1
@@ -110,7 +115,8 @@ func (l *PolicyLoop) Run(ctx context.Context) (err error) {
 			}
 		}
 		if e := l.Config.SaveEvery; e > 0 && at.Done%e == 0 && at.Done < l.RL.Steps {
-			if err := record.save(func() error { return saveState(l.Dir, l.Model, at, s.optimizer) }); err != nil {
+			onDisk = at.Done
+			if err := record.save(func() error { return saveState(l.Dir, at, s.state()) }); err != nil {
 				return err
 			}
 		}
@@ -128,6 +134,7 @@ type policyRun struct {
 	order             *order
 	tape              tensor.Tape // of updates
 	scoring           tensor.Tape
+	kept              []ckpt.Tensor // copies of the state, see before
 }
 
 func (l *PolicyLoop) newRun() (*policyRun, error) {
@@ -147,6 +154,37 @@ func (l *PolicyLoop) newRun() (*policyRun, error) {
 		nf.FreezeSigma = l.RL.FreezeSigma
 	}
 	return s, nil
+}
+
+// state is what a state is made of.
+func (s *policyRun) state() []ckpt.Tensor { return stateOf(s.Model, s.optimizer) }
+
+// before is the state, as it stays until before is called again: an interrupted step ends
+// with it. A step that moves the parameters once, at its end, needs no copies for that.
+func (s *policyRun) before() []ckpt.Tensor {
+	state := s.state()
+	if s.RL.Epochs*s.RL.Minibatches == 1 {
+		return state
+	}
+	if s.kept == nil {
+		s.kept = slices.Clone(state)
+		for i, t := range state {
+			s.kept[i].Data = make([]float32, len(t.Data.([]float32)))
+		}
+	}
+	for i, t := range state {
+		copy(s.kept[i].Data.([]float32), t.Data.([]float32))
+	}
+	return s.kept
+}
+
+// step draws rollouts and moves the parameters by them.
+func (s *policyRun) step(ctx context.Context, step int) (RLMetrics, error) {
+	b, err := s.rollout(ctx, step)
+	if err != nil {
+		return RLMetrics{}, err
+	}
+	return s.update(ctx, b)
 }
 
 // rollouts are those of a step.
@@ -170,8 +208,12 @@ func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 	}
 	o := cot.Options{Sampling: c.Sampling, Stop: s.Stop, Context: ctx}
 	o.Seed = tensor.Rand(s.Config.Seed, "rollouts", step).Uint64()
-	groups := s.Model.Sampler().Sample(prompts, c.Group, o)
-	if err := ctx.Err(); err != nil {
+	var groups [][]cot.Sample
+	err := interrupt.Leave(ctx, func() error {
+		groups = s.Model.Sampler().Sample(prompts, c.Group, o)
+		return ctx.Err()
+	})
+	if err != nil {
 		return nil, err
 	}
 	for i, samples := range groups {
@@ -192,9 +234,12 @@ func (s *policyRun) rollout(ctx context.Context, step int) (*rollouts, error) {
 		b.samples = append(b.samples, groups[i]...)
 		b.advantages = append(b.advantages, advantages(r, advantageEps)...)
 	}
-	if b.old, err = s.logProbs(s.policy, b.samples); err == nil {
-		b.ref, err = s.logProbs(s.reference, b.samples)
-	}
+	err = interrupt.Leave(ctx, func() (err error) {
+		if b.old, err = s.logProbs(s.policy, b.samples); err == nil {
+			b.ref, err = s.logProbs(s.reference, b.samples)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("step %d: %w", step+1, err)
 	}
@@ -227,23 +272,30 @@ func (s *policyRun) logProbs(scorer cot.Scorer, samples []cot.Sample) (p []LogPr
 }
 
 // update goes through the rollouts of a step, epoch by epoch in minibatches of an order
-// of their own.
-func (s *policyRun) update(b *rollouts, m *RLMetrics) error {
-	c := s.RL
+// of their own. When ctx ends before the last of them it returns the error of ctx; the
+// parameters may then have moved.
+func (s *policyRun) update(ctx context.Context, b *rollouts) (RLMetrics, error) {
+	c, m := s.RL, b.metrics
 	m.LR = c.LR * min(1, float64(b.step+1)/float64(max(1, c.Warmup)))
 	updates, n := float64(c.Epochs*c.Minibatches), len(b.samples)
 	for epoch := range c.Epochs {
 		perm := tensor.Rand(s.Config.Seed, "minibatches", b.step, epoch).Perm(n)
 		for i := range c.Minibatches {
-			s.backward(b, perm[i*n/c.Minibatches:(i+1)*n/c.Minibatches], m)
+			err := interrupt.Leave(ctx, func() error {
+				s.backward(b, perm[i*n/c.Minibatches:(i+1)*n/c.Minibatches], &m)
+				return nil
+			})
+			if err != nil {
+				return RLMetrics{}, err
+			}
 			norm, err := move(s.optimizer, m.LR, s.Config.Clip, m.Step, m.Loss)
 			if err != nil {
-				return fmt.Errorf("%w (rl.lr)", err)
+				return m, fmt.Errorf("%w (rl.lr)", err)
 			}
 			m.Norm += norm / updates
 		}
 	}
-	return nil
+	return m, nil
 }
 
 // backward accumulates the gradient of the mean loss of a minibatch, one microbatch after the other. Its

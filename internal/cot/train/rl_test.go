@@ -3,10 +3,12 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"nfcot/internal/cot"
@@ -295,6 +297,57 @@ func TestReinforcementResumes(t *testing.T) {
 		sameWeights(t, "resumed", rest.Model, whole.Model)
 		if all := append(*got, *more...); !reflect.DeepEqual(all, *want) {
 			t.Errorf("stopped at %d: reports\n%+v, want\n%+v", stop, all, *want)
+		}
+	}
+}
+
+// asked counts how often a context is asked whether it has ended.
+type asked struct {
+	context.Context
+	n atomic.Int64
+}
+
+func (c *asked) Err() error {
+	c.n.Add(1)
+	return c.Context.Err()
+}
+
+// TestReinforcementResumesWithinAnUpdate: whichever of a step's updates is not made any more,
+// the state is that from before the first of them.
+func TestReinforcementResumesWithinAnUpdate(t *testing.T) {
+	c := tinyRL()
+	c.Steps, c.Epochs, c.Minibatches = 2, 2, 2
+	whole, want := reinforcement("nfcot", c, wantsToken)
+	count := &asked{Context: context.Background()}
+	var first int // how often the first step asks
+	report := whole.Report
+	whole.Report = func(m RLMetrics) error {
+		if m.Step == 1 {
+			first = int(count.n.Load())
+		}
+		return report(m)
+	}
+	if err := whole.Run(count); err != nil {
+		t.Fatal(err)
+	}
+	for update := range 4 {
+		what := fmt.Sprintf("interrupted before update %d", update+1)
+		l, got := reinforcement("nfcot", c, wantsToken)
+		l.Dir = t.TempDir()
+		if err := l.Run(&endsAt{context.Background(), first - 3 + update}); !errors.Is(err, ErrInterrupted) || len(*got) > 0 {
+			t.Fatalf("%s: %v after %d steps", what, err, len(*got))
+		}
+		rest, reports := reinforcement("nfcot", c, wantsToken)
+		rest.Dir = l.Dir
+		if done, err := rest.Resume(); err != nil || done != 0 {
+			t.Fatalf("%s: resumes at %d: %v", what, done, err)
+		}
+		if err := rest.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		sameWeights(t, what, rest.Model, whole.Model)
+		if !reflect.DeepEqual(*reports, *want) {
+			t.Errorf("%s: reports\n%+v, want\n%+v", what, *reports, *want)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"bytes"
+	"encoding/gob"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -28,27 +30,65 @@ const (
 	secondName = "adam_v."
 )
 
-// save writes the run's state, if it has a folder.
-func (l *Loop) save(at position, o *tensor.AdamW) error {
-	return l.record.save(func() error { return saveState(l.Dir, l.Model, at, o) })
+// An unrecorded step is in position.json as gob, which has infinities and what is not a
+// number, too.
+type unrecorded Metrics
+
+// MarshalJSON implements json.Marshaler.
+func (u *unrecorded) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode((*Metrics)(u)); err != nil {
+		return nil, err
+	}
+	return json.Marshal(b.Bytes())
 }
 
-// saveState writes a state into a run's folder in one piece: parameters, moments,
-// position. Without a folder ("") it does nothing.
-func saveState(dir string, m *experiment.Model, at position, o *tensor.AdamW) error {
+// UnmarshalJSON implements json.Unmarshaler.
+func (u *unrecorded) UnmarshalJSON(text []byte) error {
+	var b []byte
+	if err := json.Unmarshal(text, &b); err != nil {
+		return err
+	}
+	return gob.NewDecoder(bytes.NewReader(b)).Decode((*Metrics)(u))
+}
+
+// save writes the run's state, if it has a folder. A large one takes long, so that one that
+// is there already is left alone.
+func (l *Loop) save(at position, o *tensor.AdamW) error {
+	if l.onDisk != nil && l.onDisk.same(at) {
+		return nil
+	}
+	l.onDisk = &at
+	return l.record.save(func() error { return saveState(l.Dir, at, stateOf(l.Model, o)) })
+}
+
+// same says whether a run has the same state at two of its positions: stages without steps
+// change nothing.
+func (p position) same(q position) bool {
+	return p.Done == q.Done && p.Total == q.Total && p.Unrecorded == q.Unrecorded
+}
+
+// stateOf are the tensors of a state: parameters and moments.
+func stateOf(m *experiment.Model, o *tensor.AdamW) []ckpt.Tensor {
+	var tensors []ckpt.Tensor
+	for p := range m.Kept() {
+		tensors = append(tensors, ckpt.Tensor{Name: paramsName + p.Name, Shape: p.Shape, Data: p.Data})
+	}
+	for _, m := range o.Moments {
+		tensors = append(tensors,
+			ckpt.Tensor{Name: firstName + m.Name, Shape: m.Shape, Data: m.M},
+			ckpt.Tensor{Name: secondName + m.Name, Shape: m.Shape, Data: m.V})
+	}
+	return tensors
+}
+
+// saveState writes a state into a run's folder in one piece. Without a folder ("") it does
+// nothing.
+func saveState(dir string, at position, tensors []ckpt.Tensor) error {
 	if dir == "" {
 		return nil
 	}
 	return ckpt.WriteDir(filepath.Join(dir, experiment.StateDir), func(dir string) error {
-		var tensors []ckpt.Tensor
-		for p := range m.Kept() {
-			tensors = append(tensors, ckpt.Tensor{Name: paramsName + p.Name, Shape: p.Shape, Data: p.Data})
-		}
-		for _, m := range o.Moments {
-			tensors = append(tensors,
-				ckpt.Tensor{Name: firstName + m.Name, Shape: m.Shape, Data: m.M},
-				ckpt.Tensor{Name: secondName + m.Name, Shape: m.Shape, Data: m.V})
-		}
 		if err := ckpt.Write(filepath.Join(dir, stateFile), tensors, nil); err != nil {
 			return err
 		}
