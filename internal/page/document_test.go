@@ -46,13 +46,59 @@ a\|b
 	if got := read("results.md"); got != want {
 		t.Errorf("found\n%s\nwant\n%s", got, want)
 	}
-	for _, part := range []string{"<h1>T*</h1>", "- and &lt;more&gt;_</p>", "<h3>~</h3>", "<td>&lt;y&gt;</td>", `<td class="number">&#43;1.5 [1, 2]</td>`, "<svg role="} {
+	for _, part := range []string{"<h1>T*</h1>", "- and &lt;more&gt;_</p>", "<caption>~</caption>", `<th scope="row">&lt;y&gt;</th>`, `<th scope="col" class="number">number</th>`,
+		"<td class=\"number\" data-label=\"number\">+1.5 [1,\u00a02]</td>", `<td class="number" data-label="number">2</td>`, `<svg class="wide" role="img"`, `<svg class="narrow" role="img"`} {
 		if !strings.Contains(read("index.html"), part) {
 			t.Errorf("index.html lacks %s", part)
 		}
 	}
 	if read("none.png") == "" || !strings.HasPrefix(read("none.svg"), "<?xml") {
 		t.Error("the figure's files are not what they should be")
+	}
+}
+
+// A column stands right, with its header, if all that it has is numbers; columns are neighbours in a card if both are
+// short and nowhere empty.
+func TestGrid(t *testing.T) {
+	long := strings.Repeat("prose ", 10)
+	table := Table{
+		Header: []string{"2nd name", "n", "k", "mixed", "gap", "none", "evidence"},
+		Rows: [][]string{
+			{"2 passes", "8", "1", "1.5 [1, 2] ~", "7", "", "3 " + long},
+			{"NF-CoT", "16", "2", "unknown", "-", "", long},
+			{"", "24", "4", "2", "", "", ""},
+		}}
+	want := []string{"", "number short", "number short", "", "number", "", "prose"}
+	g := newGrid(table)
+	for i, name := range table.Header {
+		for j, row := range g.Rows {
+			if row[i].Class != want[i] || row[i].Label != name {
+				t.Errorf("row %d of column %q has class %q and label %q, want %q", j, name, row[i].Class, row[i].Label, want[i])
+			}
+		}
+		if got := g.Header[i].Class; got != strings.TrimSuffix(want[i], " short") {
+			t.Errorf("the header of column %q has class %q, its cells %q", name, got, want[i])
+		}
+	}
+	if newGrid(Table{Header: table.Header[3:4], Rows: [][]string{{"1.5 [1, 2] ~"}}}).Rows[0][0].Text != "1.5 [1,\u00a02]\u00a0~" {
+		t.Error("a line can break within an interval")
+	}
+	if got := g.Rows[0][3].Text; got != "1.5 [1, 2] ~" {
+		t.Errorf("a name became %q", got)
+	}
+	table.Header[6] = strings.Repeat("x", 40)
+	if wider := newGrid(table); wider.Width <= g.Width || g.Width < 20 || g.Width > 50 {
+		t.Errorf("the table needs %d rem, with a long word %d", g.Width, wider.Width)
+	}
+}
+
+// Backquotes mark code, unless one of them has no other.
+func TestCode(t *testing.T) {
+	for text, want := range map[string]string{"a `b` <c>": "<p>a <code>b</code> &lt;c&gt;</p>", "a ` b": "<p>a ` b</p>"} {
+		var page strings.Builder
+		if err := (Document{Text: []string{text}}).WriteHTML(&page); err != nil || !strings.Contains(page.String(), want) {
+			t.Errorf("%s is not %s in\n%s; %v", text, want, page.String(), err)
+		}
 	}
 }
 

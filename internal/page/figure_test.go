@@ -3,9 +3,13 @@ package page
 import (
 	"bytes"
 	"encoding/xml"
+	"html"
 	"image/png"
 	"io"
 	"math"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,7 +63,15 @@ func TestFigures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, document := range []string{string(svg), inline} {
+		wide, narrow, ok := strings.Cut(inline, "</svg>")
+		if !ok {
+			t.Fatalf("%s: there is one element:\n%s", f.Name, inline)
+		}
+		for _, document := range []string{string(svg), wide + "</svg>", narrow} {
+			title := ">\n<title>" + html.EscapeString(f.Title) + "</title>"
+			if root, _, _ := strings.Cut(document, title); !strings.Contains(root, ` role="img"`) || strings.Count(root, "<svg") != 1 || strings.Contains(root, "<g") {
+				t.Errorf("%s: the root element does not begin with the title %q", f.Name, f.Title)
+			}
 			text := textOf(t, document)
 			for _, p := range f.Panels {
 				names := []string{p.Title, p.X, p.Y}
@@ -113,7 +125,7 @@ func TestFigures(t *testing.T) {
 // where they belong; others stay.
 func TestDodge(t *testing.T) {
 	all := [][]Point{{{X: 5}}, {{X: 5}}, {{X: 100}}, {{X: 5}}, {{X: 0}}}
-	dodge(all)
+	dodge(all, 1.2)
 	x := func(i int) float64 { return all[i][0].X }
 	if !(x(0) < x(1) && x(1) < x(3)) || math.Abs(x(0)+x(1)+x(3)-15) > 1e-9 || x(2) != 100 || x(4) != 0 {
 		t.Errorf("points stand at %v", all)
@@ -135,12 +147,90 @@ func TestTicks(t *testing.T) {
 		{"k of a hundred", labels(logarithmic{whole: true}, 1, 128), "1 2 5 10 20 50 100"},
 		{"TFLOP", labels(logarithmic{}, 0.15, 2.1), "0.2 0.5 1 2"},
 		{"decades", labels(logarithmic{}, 1, 1e6), "1 10 100 1000 10k 100k 1M"},
+		{"many decades", labels(logarithmic{}, 1e-7, 3e9), "1e-6 0.001 1 1000 1M 1G"},
+		{"less than a decade", labels(logarithmic{}, 4.5, 18), "6 8 10 12 14 16 18"},
+		{"one k", labels(logarithmic{whole: true}, 0.5, 2), "1 2"},
 	} {
 		if got := strings.Join(tt.got(), " "); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
 }
+
+// Whatever the values, an axis has two ticks at least, and not more than there is room for.
+func TestAxesHaveTicks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 10000 {
+		low := math.Pow(10, 16*rng.Float64()-8)
+		high := low * math.Pow(10, rng.Float64()*rng.Float64()*10)
+		if rng.IntN(10) == 0 {
+			high = low
+		}
+		axis := plot.Axis{Min: low, Max: high}
+		settle(&axis, false)
+		whole := plot.Axis{Min: math.Ceil(low), Max: math.Ceil(high)}
+		settle(&whole, false)
+		for _, tt := range []struct {
+			ticker plot.Ticker
+			axis   plot.Axis
+		}{{decimals{}, axis}, {decimals{few: true}, axis}, {logarithmic{}, axis}, {decimals{whole: true, few: true}, whole}, {logarithmic{whole: true}, whole}} {
+			if n := len(tt.ticker.Ticks(tt.axis.Min, tt.axis.Max)); n < 2 || n > 14 {
+				t.Fatalf("%#v has %d ticks from %g to %g", tt.ticker, n, tt.axis.Min, tt.axis.Max)
+			}
+		}
+	}
+}
+
+// Names are broken between words, and words that are too long anywhere; no line is too wide, and nothing is lost.
+func TestBroken(t *testing.T) {
+	style := label(fontSize)
+	for _, text := range []string{"", "short", "a name of several words", "a " + strings.Repeat("long", 20) + " word", strings.Repeat("\u7b2c", 30)} {
+		lines := broken(text, style, 80)
+		if got := style.Width(lines); got > 80 {
+			t.Errorf("%q is %v wide", lines, got)
+		}
+		joined := strings.NewReplacer("\n", "", " ", "").Replace
+		if joined(lines) != joined(text) {
+			t.Errorf("%q became %q", text, lines)
+		}
+	}
+	if got := broken("a name of several words", style, 80); got != "a name of\nseveral words" {
+		t.Errorf("found %q", got)
+	}
+}
+
+// Long names take room from their own rows and from the legend, not from the panel, and do not leave the figure.
+func TestLongNames(t *testing.T) {
+	name := strings.Repeat("a very long name ", 8)
+	rows := &Figure{Panels: []Panel{{X: "x, " + name, Rows: []Row{{name, 1, 0, 2}, {"b", 2, 1, 3}}}}}
+	series := &Figure{Panels: []Panel{{X: "x", Y: "y", Series: []Series{{Name: name, Points: []Point{{1, 2, 0, 0}}}}}}}
+	for _, f := range []*Figure{rows, series} {
+		for _, narrow := range []bool{false, true} {
+			short, long := *f, *f
+			short.narrow, long.narrow = narrow, narrow
+			short.Panels = []Panel{{Rows: []Row{{Name: "a"}, {Name: "b"}}[:len(f.Panels[0].Rows)], Series: []Series{{Name: "a"}}[:len(f.Panels[0].Series)]}}
+			if long.height() <= short.height() {
+				t.Errorf("with long names the figure is %v high, else %v", long.height(), short.height())
+			}
+			_, body, err := long.svg()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range textAt.FindAllStringSubmatch(body, -1) {
+				x, err := strconv.ParseFloat(match[1], 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if right := x + float64(label(fontSize).Width(html.UnescapeString(match[2]))); x < 0 || right > float64(long.width()) {
+					t.Errorf("%q stands from %g to %g in a figure %v wide", match[2], x, right, long.width())
+				}
+			}
+		}
+	}
+}
+
+// textAt finds a text that stands upright, and its x.
+var textAt = regexp.MustCompile(`<text x="([^"]*)"[^>]*transform="scale\(1, -1\)"[^>]*>([^<]*)</text>`)
 
 func labels(ticker plot.Ticker, low, high float64) func() []string {
 	return func() (all []string) {

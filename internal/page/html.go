@@ -7,13 +7,20 @@ import (
 )
 
 // layout is one HTML page, without a script and without anything from elsewhere.
-// Wide tables and figures scroll in boxes of their own.
+// Where a window is too narrow for a table, each row is a card: its name, and a line for
+// each cell, or for two short ones. Figures are drawn for wide and for narrow windows.
 var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 	"inline": func(f *Figure) (template.HTML, error) {
 		svg, err := f.Inline()
 		return template.HTML(svg), err
 	},
-	"isNumber": isNumber,
+	"slashed": func(s string) template.HTML {
+		return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(s), "/", "/<wbr>"))
+	},
+	"grid":   newGrid,
+	"widths": widths,
+	"code":   codeSpans,
+	"odd":    func(i int) bool { return i%2 == 1 },
 }).Parse(`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -22,41 +29,78 @@ var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 <meta name="color-scheme" content="light dark">
 <title>{{.Title}}</title>
 <style>
-:root { color-scheme: light dark; --ink: #222; --paper: #fff; --faint: #ddd; --first: #0072b2; }
-@media (prefers-color-scheme: dark) { :root { --ink: #ddd; --paper: #16181b; --faint: #3a3d42; --first: #3d9be0; } }
-body { font-family: sans-serif; line-height: 1.4; color: var(--ink); background: var(--paper); max-width: 75rem; margin: 0 auto; padding: 1rem; }
-h1, h2, h3 { line-height: 1.2; }
-p { max-width: 50rem; }
-.scroll { overflow-x: auto; margin: 1em 0; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25em .75em; text-align: left; vertical-align: top; border-bottom: 1px solid var(--faint); }
-td { min-width: 6em; }
-td.number { text-align: right; white-space: nowrap; min-width: 3em; }
-figure { margin: 1em 0; }
-svg { display: block; width: 100%; min-width: 30rem; max-width: 52rem; height: auto; }
+:root { color-scheme: light dark; --ink: #222; --soft: #555; --paper: #fff; --faint: #ddd; --first: #0072b2; }
+@media screen and (prefers-color-scheme: dark) {
+:root { --ink: #ddd; --soft: #aaa; --paper: #16181b; --faint: #3a3d42; --first: #3d9be0; }
+}
+body { font-family: Liberation Sans, Arial, Helvetica, sans-serif; line-height: 1.4; color: var(--ink); background: var(--paper);
+  max-width: 75rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
+h1, h2 { line-height: 1.2; }
+p, figcaption { max-width: 50rem; }
+table { border-collapse: collapse; margin: 1.5em 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-weight: bold; padding: .25em .5em; }
+th, td { padding: .25em .5em; text-align: left; vertical-align: top; border-bottom: 1px solid var(--faint); }
+th[scope=row] { font-weight: normal; }
+.number { text-align: right; }
+figure { margin: 1.5em 0; }
+svg { display: block; width: 100%; height: auto; }
+.wide { max-width: 44rem; }
+.narrow { max-width: 28rem; display: none; }
 figcaption { font-size: .9rem; }
+@media screen and (max-width: 40rem) {
+.wide { display: none; }
+.narrow { display: block; }
+}
+{{range widths .}}@media screen and (max-width: {{.}}rem) {
+.w{{.}}, .w{{.}} caption, .w{{.}} tbody { display: block; max-width: 40rem; overflow-wrap: anywhere; }
+.w{{.}} thead { display: none; }
+.w{{.}} tr { display: grid; grid-template-columns: 1fr 1fr; column-gap: 2.5em; padding: .5em 0; border-bottom: 1px solid var(--faint); }
+.w{{.}} caption, .w{{.}} th, .w{{.}} td { border: 0; padding: .1em 0; grid-column: 1 / -1; }
+.w{{.}} th { text-align: left; font-weight: bold; }
+.w{{.}} td { display: flex; justify-content: space-between; gap: 1em; text-align: right; }
+.w{{.}} td::before { content: attr(data-label); color: var(--soft); text-align: left; }
+.w{{.}} td:empty { display: none; }
+.w{{.}} td.prose { display: block; text-align: left; }
+.w{{.}} .prose::before { display: block; }
+.w{{.}} td.short { grid-column: auto; }
+}
+{{end}}@media print {
+body { max-width: none; padding: 0; }
+table { font-size: 8pt; }
+{{range widths .}}{{if gt . 60}}.w{{.}} th, .w{{.}} td { overflow-wrap: anywhere; }
+{{end}}{{end}}figure, tr { break-inside: avoid; }
+h2, caption { break-after: avoid; }
+.wide { max-width: 30rem; }
+}
 </style>
 </head>
 <body>
+<main>
 <h1>{{.Title}}</h1>
-{{range .Text}}<p>{{.}}</p>
+{{range .Text}}{{template "paragraph" .}}
 {{end}}{{range .Sections}}<h2>{{.Title}}</h2>
-{{range .Text}}<p>{{.}}</p>
-{{end}}{{range .Figures}}<figure><div class="scroll">
-{{inline .}}</div><figcaption>{{.Title}}</figcaption></figure>
-{{end}}{{range .Tables}}{{if .Title}}<h3>{{.Title}}</h3>
-{{end}}<div class="scroll" tabindex="0"><table>
-<tr>{{range .Header}}<th>{{.}}</th>{{end}}</tr>
-{{range .Rows}}<tr>{{range .}}<td{{if isNumber .}} class="number"{{end}}>{{.}}</td>{{end}}</tr>
-{{end}}</table></div>
-{{end}}{{end}}</body>
+{{range .Text}}{{template "paragraph" .}}
+{{end}}{{range .Figures}}<figure>
+{{inline .}}<figcaption>{{.Title}}</figcaption></figure>
+{{end}}{{range .Tables}}{{with grid .}}<table class="w{{.Width}}">
+{{with .Title}}<caption>{{.}}</caption>
+{{end}}<thead><tr>{{range .Header}}<th scope="col"{{with .Class}} class="{{.}}"{{end}}>{{slashed .Text}}</th>{{end}}</tr></thead>
+<tbody>
+{{range .Rows}}<tr>{{range $i, $_ := .}}{{if $i}}<td{{with .Class}} class="{{.}}"{{end}} data-label="{{.Label}}">{{slashed .Text}}</td>
+{{- else}}<th scope="row"{{with .Class}} class="{{.}}"{{end}}>{{slashed .Text}}</th>{{end}}{{end}}</tr>
+{{end}}</tbody></table>
+{{end}}{{end}}{{end}}</main>
+</body>
 </html>
-`))
+{{define "paragraph"}}<p>{{range $i, $part := code .}}{{if odd $i}}<code>{{.}}</code>{{else}}{{.}}{{end}}{{end}}</p>{{end}}`))
+
+// codeSpans are the parts of a text of which every other stands between backquotes.
+func codeSpans(s string) []string {
+	if strings.Count(s, "`")%2 == 1 {
+		return []string{s}
+	}
+	return strings.Split(s, "`")
+}
 
 // WriteHTML writes the document as one page that needs no other file.
 func (d Document) WriteHTML(w io.Writer) error { return layout.Execute(w, d) }
-
-// isNumber tells numbers, with an interval or a unit after them, from names: in tables they stand right.
-func isNumber(s string) bool {
-	return strings.IndexAny(strings.TrimLeft(s, "+-"), "0123456789") == 0
-}

@@ -1,6 +1,9 @@
 package page
 
 import (
+	"slices"
+	"strings"
+
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
@@ -35,11 +38,34 @@ type Bar struct {
 	Stack []float64
 }
 
-// plot makes the library's plot of a panel.
-func (p *Panel) plot() (*plot.Plot, error) {
+// names are the names of rows or bars from the bottom, in lines, in a panel of a width.
+func (p *Panel) names(width vg.Length) []string {
+	var names []string
+	add := func(name string) { names = append(names, broken(name, label(fontSize-1), nameShare*width)) }
+	for _, r := range p.Rows {
+		add(r.Name)
+	}
+	for _, b := range p.Bars {
+		add(b.Name)
+	}
+	slices.Reverse(names)
+	return names
+}
+
+// rowHeight is the height of each row or bar, enough for the name of most lines.
+func (p *Panel) rowHeight(width vg.Length) vg.Length {
+	lines := 1
+	for _, name := range p.names(width) {
+		lines = max(lines, 1+strings.Count(name, "\n"))
+	}
+	return rowHeight + fontSize*vg.Length(lines-1)
+}
+
+// plot makes the library's plot of a panel of a width.
+func (p *Panel) plot(width vg.Length) (*plot.Plot, error) {
 	out := plot.New()
 	out.BackgroundColor = nil // the figure has its own
-	out.Title.Text, out.Title.TextStyle = p.Title, label(fontSize)
+	out.Title.Text, out.Title.TextStyle = broken(p.Title, label(fontSize), 0.9*width), label(fontSize)
 	out.Title.TextStyle.XAlign, out.Title.TextStyle.YAlign, out.Title.Padding = text.XCenter, text.YTop, 4
 	for _, a := range []struct {
 		*plot.Axis
@@ -48,7 +74,7 @@ func (p *Panel) plot() (*plot.Plot, error) {
 		style := a.Label.TextStyle
 		a.Label.TextStyle = label(fontSize)
 		a.Label.TextStyle.XAlign, a.Label.TextStyle.YAlign = style.XAlign, style.YAlign
-		a.Label.Text, a.Label.Padding = a.label, 3
+		a.Label.Text, a.Label.Padding = broken(a.label, label(fontSize), 0.65*width), 3
 		style = a.Tick.Label
 		a.Tick.Label = label(fontSize - 1)
 		a.Tick.Label.XAlign, a.Tick.Label.YAlign = style.XAlign, style.YAlign
@@ -58,22 +84,24 @@ func (p *Panel) plot() (*plot.Plot, error) {
 	grid.Horizontal.Color, grid.Vertical.Color = faint, faint
 	out.Add(grid)
 	switch {
-	case p.Rows != nil:
+	case len(p.Rows) > 0:
 		grid.Horizontal.Width = 0
-		return out, p.addRows(out)
-	case p.Bars != nil:
+		err := p.addRows(out)
+		p.nominal(out, p.names(width))
+		return out, err
+	case len(p.Bars) > 0:
 		grid.Horizontal.Width = 0
-		return out, p.addBars(out)
+		err := p.addBars(out)
+		p.nominal(out, p.names(width))
+		return out, err
 	}
-	return out, p.addSeries(out)
+	return out, p.addSeries(out, width)
 }
 
 func (p *Panel) addRows(out *plot.Plot) error {
-	names := make([]string, len(p.Rows))
 	points, bars := make(plotter.XYs, 0, len(p.Rows)), intervals{LineStyle: draw.LineStyle{Color: colors[0], Width: 1.6}, flat: true}
 	for i, r := range p.Rows {
 		y := float64(len(p.Rows) - 1 - i)
-		names[len(p.Rows)-1-i] = r.Name
 		if !isFinite(r.Value) {
 			continue
 		}
@@ -96,16 +124,11 @@ func (p *Panel) addRows(out *plot.Plot) error {
 		dots.GlyphStyle = draw.GlyphStyle{Color: colors[0], Radius: 3.6, Shape: draw.CircleGlyph{}}
 		out.Add(dots)
 	}
-	nominal(out, names)
 	return nil
 }
 
 func (p *Panel) addBars(out *plot.Plot) error {
-	names := make([]string, len(p.Bars))
 	stack := make([]plotter.Values, len(p.Stack))
-	for i, b := range p.Bars {
-		names[len(p.Bars)-1-i] = b.Name
-	}
 	for j := range stack {
 		stack[j] = make(plotter.Values, len(p.Bars))
 		for i, b := range p.Bars {
@@ -128,16 +151,16 @@ func (p *Panel) addBars(out *plot.Plot) error {
 		out.Add(bars)
 	}
 	out.X.Min = 0
-	nominal(out, names)
 	return nil
 }
 
 // nominal names the places of the y axis, from the bottom.
-func nominal(out *plot.Plot, names []string) {
+func (p *Panel) nominal(out *plot.Plot, names []string) {
 	out.NominalY(names...)
+	out.X.Padding = label(fontSize-1).Height("") / 2
 	out.Y.Tick.Label.YAlign = text.YCenter
 	out.Y.Min, out.Y.Max = -0.5, float64(len(names))-0.5
-	settle(&out.X)
+	settle(&out.X, p.Line != nil)
 	widen(&out.X)
 	out.X.Tick.Marker = decimals{few: true}
 }

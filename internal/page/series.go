@@ -34,6 +34,8 @@ const (
 // A Point has an interval of y if Low < High.
 type Point struct{ X, Y, Low, High float64 }
 
+const besides = 8 // points from one to the next of those that stand side by side
+
 var (
 	colors = []color.NRGBA{
 		{0x00, 0x72, 0xb2, 0xff}, {0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
@@ -59,10 +61,24 @@ func (s Series) line() draw.LineStyle {
 }
 
 func (s Series) marker() draw.GlyphStyle {
-	return draw.GlyphStyle{Color: s.color(), Radius: 3.2, Shape: markers[s.Style%len(markers)]}
+	return draw.GlyphStyle{Color: s.color(), Radius: 3.2, Shape: heavy{markers[s.Style%len(markers)]}}
 }
 
-func (p *Panel) addSeries(out *plot.Plot) error {
+// A heavy glyph is drawn with lines that can be seen: the library's are thin.
+type heavy struct{ draw.GlyphDrawer }
+
+// DrawGlyph implements draw.GlyphDrawer.
+func (h heavy) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
+	h.GlyphDrawer.DrawGlyph(&draw.Canvas{Canvas: heavyLines{c.Canvas}, Rectangle: c.Rectangle}, style, at)
+}
+
+// heavyLines is a canvas of which all lines have one width.
+type heavyLines struct{ vg.Canvas }
+
+// SetLineWidth implements vg.Canvas.
+func (c heavyLines) SetLineWidth(vg.Length) { c.Canvas.SetLineWidth(1.3) }
+
+func (p *Panel) addSeries(out *plot.Plot, width vg.Length) error {
 	if p.YMin < p.YMax {
 		out.Y.Min, out.Y.Max = p.YMin, p.YMax
 	}
@@ -75,7 +91,9 @@ func (p *Panel) addSeries(out *plot.Plot) error {
 		all[i] = s.finite(p.LogX)
 	}
 	if p.Scattered {
-		dodge(all)
+		out.X.Min, out.X.Max = extent(all)
+		settle(&out.X, false)
+		dodge(all, (out.X.Max-out.X.Min)*float64(besides/width))
 	}
 	for i, s := range p.Series {
 		if err := p.addPoints(out, s, all[i], alpha); err != nil {
@@ -85,8 +103,8 @@ func (p *Panel) addSeries(out *plot.Plot) error {
 	if p.Line != nil && out.X.Min < out.X.Max {
 		out.Add(rule{plotter.XY{X: out.X.Min, Y: *p.Line}, plotter.XY{X: out.X.Max, Y: *p.Line}})
 	}
-	settle(&out.X)
-	settle(&out.Y)
+	settle(&out.X, false)
+	settle(&out.Y, p.Line != nil)
 	widen(&out.Y)
 	if p.LogX && out.X.Min > 0 {
 		out.X.Scale, out.X.Tick.Marker = plot.LogScale{}, logarithmic{p.Whole}
@@ -144,16 +162,20 @@ func (p *Panel) addPoints(out *plot.Plot, s Series, points []Point, alpha uint8)
 	return nil
 }
 
-// dodge moves points that hide one another aside: those of which x is nearly the
-// same stand side by side, around where they belong.
-func dodge(all [][]Point) {
-	low, high := math.Inf(1), math.Inf(-1)
+// extent is the range of x.
+func extent(all [][]Point) (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
 	for _, points := range all {
 		for _, q := range points {
 			low, high = min(low, q.X), max(high, q.X)
 		}
 	}
-	near := 0.012 * (high - low)
+	return low, high
+}
+
+// dodge moves points that hide one another aside: those of which x is nearly the
+// same stand side by side, around where they belong.
+func dodge(all [][]Point, near float64) {
 	moved := make([][]Point, len(all))
 	for i, points := range all {
 		moved[i] = slices.Clone(points)
@@ -168,7 +190,6 @@ func dodge(all [][]Point) {
 	copy(all, moved)
 }
 
-// widen leaves room around the data.
 // finite are the points that can be drawn.
 func (s Series) finite(logX bool) []Point {
 	var points []Point

@@ -3,6 +3,7 @@ package page
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 )
@@ -52,32 +53,38 @@ func number(x float64, places int) string {
 			break
 		}
 	}
+	if places > 5 && x != 0 {
+		return strings.Replace(strconv.FormatFloat(x, 'g', 3, 64), "e-0", "e-", 1)
+	}
 	return strconv.FormatFloat(x+0, 'f', places, 64) + letter // -0 + 0 is 0
 }
 
-// A logarithmic axis has ticks at 1, 2 and 5 times the powers of ten, or at the
-// powers alone where those would be many.
+// A logarithmic axis has ticks at 1, 2 and 5 times the powers of ten, at powers
+// alone where those would be many, and at even distances where they would be few.
 type logarithmic struct {
 	whole bool // whole numbers: the largest has a tick too, if there is room
 }
 
 // Ticks implements plot.Ticker.
-func (l logarithmic) Ticks(low, high float64) []plot.Tick {
-	digits := []float64{1, 2, 5}
-	if high/low > 1e4 {
-		digits = digits[:1]
+func (l logarithmic) Ticks(low, high float64) (ticks []plot.Tick) {
+	const decades = 4.0 // that have room for the three digits
+	digits, every := []float64{1, 2, 5}, 1.0
+	if n := math.Log10(high / low); n > decades {
+		digits, every = digits[:1], math.Ceil(n/(2*decades))
 	}
-	var ticks []plot.Tick
-	for exponent := math.Floor(math.Log10(low)); exponent <= math.Log10(high)+1e-9; exponent++ {
+	for exponent := every * math.Floor(math.Log10(low)/every); exponent <= math.Log10(high)+1e-9; exponent += every {
 		for _, digit := range digits {
 			value := digit * math.Pow(10, exponent)
-			if value >= low*(1-1e-9) && value <= high*(1+1e-9) {
+			if value >= low*(1-1e-9) && value <= high*(1+1e-9) && (value >= 1 || !l.whole) {
 				ticks = append(ticks, plot.Tick{Value: value, Label: number(value, max(0, int(-exponent)))})
 			}
 		}
 	}
-	if n := len(ticks); l.whole && (n == 0 || high > 1.3*ticks[n-1].Value) {
+	if n := len(ticks); l.whole && n > 0 && high > 1.3*ticks[n-1].Value {
 		ticks = append(ticks, plot.Tick{Value: high, Label: number(high, 0)})
+	}
+	if n := len(ticks); n < 2 || n < 3 && !l.whole {
+		return decimals{whole: l.whole, few: true}.Ticks(low, high)
 	}
 	return ticks
 }
@@ -91,13 +98,13 @@ func widen(a *plot.Axis) {
 	a.Max += room
 }
 
-// settle gives an axis without data, or with a single value, a width.
-func settle(a *plot.Axis) {
+// settle gives an axis without data, or with a single value, a width; signed: its values may be below zero.
+func settle(a *plot.Axis, signed bool) {
 	switch {
-	case a.Min > a.Max:
+	case a.Min > a.Max, a.Min == a.Max && a.Min == 0 && !signed:
 		a.Min, a.Max = 0, 1
 	case a.Min == a.Max && a.Min > 0:
-		a.Min, a.Max = a.Min/2, a.Max*1.5
+		a.Min, a.Max = a.Min/2, a.Max*2
 	case a.Min == a.Max:
 		a.Min, a.Max = a.Min-1, a.Max+1
 	}
