@@ -91,7 +91,7 @@ func (r *Results) fill(out *page.Section, s Section) error {
 }
 
 func claimSection(decisions []Decision) page.Section {
-	t := page.Table{Header: []string{"claim", "verdict", "evidence: mean [95 % interval]", "paper, at its scale"}}
+	t := page.Table{Title: "Verdicts on the claims", Header: []string{"claim", "verdict", "evidence: mean [95 % interval]", "paper, at its scale"}}
 	for _, d := range decisions {
 		var evidence []string
 		for _, c := range d.Evidence {

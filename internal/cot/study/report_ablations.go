@@ -9,7 +9,7 @@ func (r *Results) ablations(out *page.Section, c *Rows) error {
 	if reference != nil {
 		to = " to " + reference.name
 	}
-	t := page.Table{Header: append([]string{"ablation", "seeds", "pass@1, %", "difference" + to + ", points"}, c.Notes...)}
+	t := page.Table{Title: "Ablations, mean over seeds", Header: append([]string{"ablation", "seeds", "pass@1, %", "difference" + to + ", points"}, c.Notes...)}
 	zero := 0.0
 	panel := page.Panel{X: "difference of pass@1" + to + ", points", Line: &zero}
 	for _, row := range r.scored(c.Rows) {

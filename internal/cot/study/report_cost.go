@@ -3,7 +3,9 @@ package study
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/page"
@@ -29,15 +31,23 @@ func (r *Results) cost(out *page.Section, c *Rows) {
 		values := []float64{1e-6 * g.mean(thinkFLOPs), 1e-6 * g.mean(answerFLOPs), 1e3 * g.mean(thinkSeconds), 1e3 * g.mean(answerSeconds)}
 		cells := []string{g.name, fmt.Sprintf("%.1f", g.mean(reasoning))}
 		for _, v := range values {
-			cells = append(cells, fmt.Sprintf("%.3g", v))
+			cells = append(cells, significant(v))
 		}
 		t.Rows = append(t.Rows, noted(append(cells, g.memory(), g.similarity()), row.Notes, c.Notes))
 		flops.Bars = append(flops.Bars, page.Bar{Name: g.name, Stack: values[:2]})
 		seconds.Bars = append(seconds.Bars, page.Bar{Name: g.name, Stack: values[2:]})
 	}
 	out.Tables = append(out.Tables, t.WithoutEmpty())
-	out.Figures = append(out.Figures, &page.Figure{Name: "cost_flops", Title: "FLOPs of thinking and answering", Panels: []page.Panel{flops}},
-		&page.Figure{Name: "cost_seconds", Title: "Seconds of thinking and answering", Panels: []page.Panel{seconds}})
+	out.Figures = append(out.Figures, &page.Figure{Name: "cost_flops", Title: "Compute of thinking and answering, in MFLOP a sample", Panels: []page.Panel{flops}},
+		&page.Figure{Name: "cost_seconds", Title: "Time of thinking and answering, in ms a sample", Panels: []page.Panel{seconds}})
+}
+
+// significant writes a number with three significant digits, or with all that stand before its point.
+func significant(v float64) string {
+	if v <= 0 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Floor(math.Log10(v)))), 64)
 }
 
 // memory is the largest peak of the group's evaluations, in MiB.
@@ -83,7 +93,7 @@ func (r *Results) trainings(out *page.Section, c *Trainings) {
 
 // trainingRow is the group's name and means over its runs.
 func (g *group) trainingRow() []string {
-	mean := func(of func(*experiment.Metrics) float64, format string) string {
+	mean := func(of func(*experiment.Metrics) float64, format func(float64) string) string {
 		sum, n := 0.0, 0
 		for _, m := range g.members {
 			if m.training != nil && of(m.training) > 0 {
@@ -93,22 +103,23 @@ func (g *group) trainingRow() []string {
 		if n == 0 {
 			return ""
 		}
-		return fmt.Sprintf(format, sum/float64(n))
+		return format(sum / float64(n))
 	}
+	whole := func(v float64) string { return fmt.Sprintf("%.0f", v) }
 	return []string{g.name,
-		mean(func(t *experiment.Metrics) float64 { return float64(t.Parameters) }, "%.0f"),
-		mean(func(t *experiment.Metrics) float64 { return float64(t.Steps) }, "%.0f"),
-		mean(func(t *experiment.Metrics) float64 { return t.Tokens }, "%.0f"),
-		mean(func(t *experiment.Metrics) float64 { return t.FLOPs / 1e12 }, "%.3g"),
-		mean(func(t *experiment.Metrics) float64 { return t.Seconds }, "%.0f"),
-		mean(func(t *experiment.Metrics) float64 { return t.PeakMemory / (1 << 20) }, "%.0f"),
+		mean(func(t *experiment.Metrics) float64 { return float64(t.Parameters) }, whole),
+		mean(func(t *experiment.Metrics) float64 { return float64(t.Steps) }, whole),
+		mean(func(t *experiment.Metrics) float64 { return t.Tokens }, whole),
+		mean(func(t *experiment.Metrics) float64 { return t.FLOPs / 1e12 }, significant),
+		mean(func(t *experiment.Metrics) float64 { return t.Seconds }, whole),
+		mean(func(t *experiment.Metrics) float64 { return t.PeakMemory / (1 << 20) }, whole),
 	}
 }
 
 // budget draws accuracy against what training took, for the seeds that all evaluations of a line have.
 func (r *Results) budget(out *page.Section, b *Budget) {
-	const unit = "training TFLOP"
-	t := page.Table{Header: []string{"method", "seed", unit, "pass@1, %"}}
+	const unit = "training, TFLOP"
+	t := page.Table{Title: "pass@1 by the compute of training", Header: []string{"method", "seed", unit, "pass@1, %"}}
 	var series []page.Series
 	for _, line := range b.Lines {
 		s := page.Series{Name: line.Name}
@@ -123,7 +134,7 @@ func (r *Results) budget(out *page.Section, b *Budget) {
 				}
 				e := (&group{members: []member{m}}).over(passAt(1))
 				flops := m.training.FLOPs / 1e12
-				t.Rows = append(t.Rows, []string{line.Name, m.seed.String(), fmt.Sprintf("%.3g", flops), interval(e)})
+				t.Rows = append(t.Rows, []string{line.Name, m.seed.String(), significant(flops), interval(e)})
 				s.Points = append(s.Points, percents(flops, e))
 			}
 		}
@@ -134,7 +145,7 @@ func (r *Results) budget(out *page.Section, b *Budget) {
 	}
 	if len(series) > 0 {
 		out.Tables = append(out.Tables, t)
-		out.Figures = append(out.Figures, &page.Figure{Name: "budget", Title: "pass@1 against the FLOPs of training, with 95 % intervals over problems",
+		out.Figures = append(out.Figures, &page.Figure{Name: "budget", Title: "pass@1 against the compute of training, in TFLOP, with 95 % intervals over problems",
 			Panels: []page.Panel{{X: unit, Y: "pass@1, %", LogX: true, Series: series}}})
 	}
 }

@@ -82,10 +82,10 @@ func (r *Results) accuracyFigures(out *page.Section, groups []*group) {
 // trainingFigure draws the losses of all runs that are compared, of the first seed; nil if nothing is known of them.
 func (r *Results) trainingFigure(rows []Row) *page.Figure {
 	panels := []page.Panel{
-		{Title: "loss, of different kinds", X: "step", Y: "loss"},
-		{Title: "text, held out", X: "step", Y: "nats a token"},
-		{Title: "thoughts, held out", X: "step", Y: "nats a dimension"},
-		{Title: "gradient", X: "step", Y: "norm"},
+		{Title: "loss, of different kinds", X: "step", Whole: true, Y: "loss"},
+		{Title: "text, held out", X: "step", Whole: true, Y: "nats a token"},
+		{Title: "thoughts, held out", X: "step", Whole: true, Y: "nats a dimension"},
+		{Title: "gradient", X: "step", Whole: true, Y: "norm"},
 	}
 	for i, key := range []string{"loss", "held_out_text_nats_per_token", "held_out_flow_nats_per_dim", "grad_norm"} {
 		shown := map[*Entry]bool{nil: true} // a run that is sampled in several ways is shown once
@@ -115,7 +115,7 @@ func (r *Results) thoughtFigure() *page.Figure {
 	if t == nil {
 		return nil
 	}
-	panels := []page.Panel{{Title: "sigma of thoughts", X: "step", Y: "mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Y: "nats a dimension"}}
+	panels := []page.Panel{{Title: "sigma of thoughts", X: "step", Whole: true, Y: "mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Whole: true, Y: "nats a dimension"}}
 	for i, key := range []string{"held_out_sigma_thought_%d", "held_out_nll_thought_%d_nats_per_dim"} {
 		for k := 1; ; k++ {
 			line := smoothed(t, fmt.Sprintf(key, k))

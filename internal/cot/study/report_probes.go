@@ -22,7 +22,7 @@ var perturbed = []struct {
 
 // noise says what noise on thoughts does to answers.
 func (r *Results) noise(out *page.Section, c *NoiseRows) {
-	t := page.Table{Header: []string{"", "scale", "cosine", "pass@1, %", "verdicts that stay", "texts that stay", c.Note}}
+	t := page.Table{Title: "Thoughts and answers by the scale of the noise", Header: []string{"run", "scale", "cosine", "pass@1, %", "verdicts that stay", "texts that stay", c.Note}}
 	f := &page.Figure{Name: "perturb", Title: "Noise added to thoughts: means over seeds, with their range", Columns: 2, Panels: []page.Panel{
 		{Title: "cosine similarity of thoughts", X: "scale of the noise", Y: "cosine", YMax: 1},
 		{Title: "accuracy", X: "scale of the noise", Y: "pass@1, %", YMax: 100},

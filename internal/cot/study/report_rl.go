@@ -9,7 +9,7 @@ import (
 
 // rl compares reinforced runs with what they began as.
 func (r *Results) rl(out *page.Section, c *Rows) error {
-	t := page.Table{Header: append([]string{"", "seeds", "rollouts", "k", "before, %", "after, %", "difference, points"}, c.Notes...)}
+	t := page.Table{Title: "pass@k before and after reinforcement learning, mean over seeds", Header: append([]string{"run", "seeds", "rollouts", "k", "before, %", "after, %", "difference, points"}, c.Notes...)}
 	var curves []page.Series
 	for _, row := range r.scored(c.Rows) {
 		before := r.of(row.Before)
@@ -83,7 +83,7 @@ func (r *Results) rlFigure(rows []Row) *page.Figure {
 		{"entropy of text", "nats a token", "entropy_text", ""},
 		{"clipped ratios (text dashed)", "share", "clip_thoughts", "clip_text"},
 	} {
-		panel := page.Panel{Title: p.title, X: "step", Y: p.label}
+		panel := page.Panel{Title: p.title, X: "step", Whole: true, Y: p.label}
 		for _, row := range rows {
 			g := r.of(row.ID)
 			t := g.first()

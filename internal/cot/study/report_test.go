@@ -3,6 +3,7 @@ package study
 import (
 	"bytes"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,6 +77,51 @@ func TestReport(t *testing.T) {
 	for _, bad := range []string{"Left out", "not measured", "NaN"} {
 		if strings.Contains(files["results.md"], bad) {
 			t.Errorf("results.md has %q in it", bad)
+		}
+	}
+}
+
+// unit finds the unit that a title names.
+var unit = regexp.MustCompile(`, in (\S+?)(,| a |$)`)
+
+// Tables and figures say what they are; a figure's title has the units of its axes, and numbers have the digits of their
+// columns.
+func TestReportSaysWhatItShows(t *testing.T) {
+	dir := t.TempDir()
+	r, err := NewReport(fakeStudy(t, dir), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	units := map[string]string{}
+	for _, s := range r.Sections {
+		titles := map[string]bool{}
+		for _, table := range s.Tables {
+			if table.Title == "" || titles[table.Title] || slices.Contains(table.Header, "") {
+				t.Errorf("section %s: a table has the title %q and the header %q", s.Title, table.Title, table.Header)
+			}
+			titles[table.Title] = true
+		}
+		for _, f := range s.Figures {
+			if f.Title == "" {
+				t.Errorf("figure %s has no title", f.Name)
+			}
+			if match := unit.FindStringSubmatch(f.Title); match != nil {
+				units[f.Name] = match[1]
+				if p := f.Panels[0]; !slices.Contains(strings.FieldsFunc(p.X+" "+p.Y, func(r rune) bool { return r == ' ' || r == ',' }), match[1]) {
+					t.Errorf("figure %s: the title is %q, the axes are %q and %q", f.Name, f.Title, p.X, p.Y)
+				}
+			}
+		}
+	}
+	if want := map[string]string{"cost_flops": "MFLOP", "cost_seconds": "ms", "budget": "TFLOP"}; !maps.Equal(units, want) {
+		t.Errorf("titles name the units %v, want %v", units, want)
+	}
+}
+
+func TestSignificant(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 0.3: "0.300", 0.0526: "0.0526", 9.7: "9.70", 14.53: "14.5", 200: "200", 1234.5: "1234"} {
+		if got := significant(v); got != want {
+			t.Errorf("%g is written %s, want %s", v, got, want)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (c *Compared) name() string {
 
 // SideBySide is the table of evaluations: a line for each and each k.
 func SideBySide(all []Compared) page.Table {
-	table := page.Table{Header: []string{"evaluation", "benchmark", "recipe", "problems", "samples", "k", "pass@k, %"}}
+	table := page.Table{Title: "pass@k, with 95 % intervals", Header: []string{"evaluation", "benchmark", "recipe", "problems", "samples", "k", "pass@k, %"}}
 	base := slices.ContainsFunc(all, func(c Compared) bool { return c.BasePassAtK != nil })
 	maj := slices.ContainsFunc(all, func(c Compared) bool { return c.MajAtK != nil })
 	if base {

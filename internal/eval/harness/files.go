@@ -96,7 +96,7 @@ func (x *Evaluation) TaskTable() page.Table {
 	if x.Format == eval.Answers {
 		return x.answerTable()
 	}
-	table := page.Table{Header: []string{"task_id", "n", "passed", "pass@1"}}
+	table := page.Table{Title: "Problems, and how samples failed", Header: []string{"task_id", "n", "passed", "pass@1"}}
 	if x.Format == eval.EvalPlus {
 		table.Header = append(table.Header, "base passed")
 	}
