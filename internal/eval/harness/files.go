@@ -119,7 +119,7 @@ func (x *Evaluation) TaskTable() page.Table {
 }
 
 func (x *Evaluation) answerTable() page.Table {
-	table := page.Table{Header: []string{"task_id", "n", "passed", "pass@1", "maj@n", "different answers", "no answer"}}
+	table := page.Table{Title: "Problems, and votes for their answers", Header: []string{"task_id", "n", "passed", "pass@1", "maj@n", "different answers", "no answer"}}
 	for _, t := range x.Tasks {
 		different, maj := len(t.Wrong), ""
 		if t.Passed > 0 {
