@@ -1,6 +1,7 @@
 package main
 
 import (
+	"html"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,35 @@ func TestDocumentsFitOnAScreen(t *testing.T) {
 		}
 		if readme && n > lines {
 			t.Errorf("%s has %d lines; want at most %d", name, n, lines)
+		}
+	}
+}
+
+// TestFiguresHaveTheirTitles holds each figure of docs/results.md to the title that it has there, and every figure to
+// being shown.
+func TestFiguresHaveTheirTitles(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("docs", "results.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures, err := filepath.Glob(filepath.Join("docs", "figures", "*.svg"))
+	if err != nil || len(figures) == 0 {
+		t.Fatalf("there are no figures: %v", err)
+	}
+	for _, name := range figures {
+		svg, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _, _ := strings.Cut(string(text), "](figures/"+filepath.Base(name)+")")
+		at := strings.LastIndex(before, "![")
+		if len(before) == len(text) || at < 0 {
+			t.Errorf("docs/results.md does not show %s", name)
+			continue
+		}
+		title := "<title>" + html.EscapeString(before[at+len("!["):]) + "</title>"
+		if !strings.Contains(string(svg), title) || !strings.Contains(string(svg), `<svg role="img"`) {
+			t.Errorf("%s has not the title that docs/results.md gives it, %s", name, title)
 		}
 	}
 }
