@@ -9,15 +9,36 @@ import (
 	"nfcot/internal/cot"
 )
 
-// Own are the examples of a reader as a file in nfcot's own shape has them, until ctx ends.
+// Own are the examples of a reader as a file in nfcot's own shape has them. When ctx ends, its
+// error comes at once, also while the reader waits for its input. The reader's counts are to
+// be read after the end.
 func Own(ctx context.Context, r *Reader) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
-		for ex, err := range r.Examples() {
-			if err == nil {
-				err = ctx.Err()
+		type result struct {
+			ex  cot.Example
+			err error
+		}
+		results, done := make(chan result, 8), make(chan struct{})
+		defer close(done)
+		go func() {
+			defer close(results)
+			for ex, err := range r.Examples() {
+				select {
+				case results <- result{ex, err}:
+				case <-done:
+					return
+				}
 			}
-			if !yield(lineOf(ex), err) || err != nil {
+		}()
+		for {
+			select {
+			case <-ctx.Done():
+				yield(nil, ctx.Err())
 				return
+			case x, more := <-results:
+				if !more || !yield(lineOf(x.ex), x.err) || x.err != nil {
+					return
+				}
 			}
 		}
 	}
