@@ -70,22 +70,22 @@ func Scale(dst []float32, alpha float32, x []float32) {
 	use().scale(dst, alpha, x)
 }
 
-// Exp sets dst[i] = e^x[i], with a relative error of at most 1e-6 for every argument. e^-Inf is 0, e^+Inf is +Inf, e^NaN is
+// Exp sets dst[i] = e^x[i], with a relative error of at most 1e-7 for every argument. e^-Inf is 0, e^+Inf is +Inf, e^NaN is
 // NaN; results below 1e-38 may be 0. dst may be x.
 func Exp(dst, x []float32) {
 	checkEqual("Exp", len(dst), len(x))
 	use().expSum(dst, x, 0, 1)
 }
 
-// Tanh sets y[i] = tanh x[i] and, unless slope is nil, slope[i] to the derivative there, both with a relative error of at most
-// 1e-6 (results below 1e-37 may be 0). y may be x.
+// Tanh sets y[i] = tanh x[i] and, unless slope is nil, slope[i] to the derivative there, with relative errors of at most 2e-7 and
+// 4e-7 (results below 1e-37 may be 0). y may be x.
 func Tanh(y, slope, x []float32) {
 	checkEqual("Tanh", len(y), len(x))
 	use().tanh(y, slopeOr("Tanh", slope, y), x)
 }
 
 // GELU sets y[i] = x[i] Φ(x[i]), Φ being the normal distribution function (Hendrycks and Gimpel, Gaussian Error Linear Units,
-// 2016, the exact form), with a relative error of at most 1e-6, and, unless slope is nil, slope[i] to the derivative there,
+// 2016, the exact form), with a relative error of at most 5e-7, and, unless slope is nil, slope[i] to the derivative there,
 // with an error of at most 2e-7. Results below 1e-36 may be 0. y may be x.
 func GELU(y, slope, x []float32) {
 	checkEqual("GELU", len(y), len(x))

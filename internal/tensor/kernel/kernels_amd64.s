@@ -200,96 +200,6 @@ DATA round<>+56(SB)/4, $0x4b400000
 DATA round<>+60(SB)/4, $0x4b400000
 GLOBL round<>(SB), RODATA|NOPTR, $64
 
-DATA exp2<>+0(SB)/4, $0x3f000000
-DATA exp2<>+4(SB)/4, $0x3f000000
-DATA exp2<>+8(SB)/4, $0x3f000000
-DATA exp2<>+12(SB)/4, $0x3f000000
-DATA exp2<>+16(SB)/4, $0x3f000000
-DATA exp2<>+20(SB)/4, $0x3f000000
-DATA exp2<>+24(SB)/4, $0x3f000000
-DATA exp2<>+28(SB)/4, $0x3f000000
-DATA exp2<>+32(SB)/4, $0x3f000000
-DATA exp2<>+36(SB)/4, $0x3f000000
-DATA exp2<>+40(SB)/4, $0x3f000000
-DATA exp2<>+44(SB)/4, $0x3f000000
-DATA exp2<>+48(SB)/4, $0x3f000000
-DATA exp2<>+52(SB)/4, $0x3f000000
-DATA exp2<>+56(SB)/4, $0x3f000000
-DATA exp2<>+60(SB)/4, $0x3f000000
-GLOBL exp2<>(SB), RODATA|NOPTR, $64
-
-DATA exp3<>+0(SB)/4, $0x3e2aaaab
-DATA exp3<>+4(SB)/4, $0x3e2aaaab
-DATA exp3<>+8(SB)/4, $0x3e2aaaab
-DATA exp3<>+12(SB)/4, $0x3e2aaaab
-DATA exp3<>+16(SB)/4, $0x3e2aaaab
-DATA exp3<>+20(SB)/4, $0x3e2aaaab
-DATA exp3<>+24(SB)/4, $0x3e2aaaab
-DATA exp3<>+28(SB)/4, $0x3e2aaaab
-DATA exp3<>+32(SB)/4, $0x3e2aaaab
-DATA exp3<>+36(SB)/4, $0x3e2aaaab
-DATA exp3<>+40(SB)/4, $0x3e2aaaab
-DATA exp3<>+44(SB)/4, $0x3e2aaaab
-DATA exp3<>+48(SB)/4, $0x3e2aaaab
-DATA exp3<>+52(SB)/4, $0x3e2aaaab
-DATA exp3<>+56(SB)/4, $0x3e2aaaab
-DATA exp3<>+60(SB)/4, $0x3e2aaaab
-GLOBL exp3<>(SB), RODATA|NOPTR, $64
-
-DATA exp4<>+0(SB)/4, $0x3d2aaaab
-DATA exp4<>+4(SB)/4, $0x3d2aaaab
-DATA exp4<>+8(SB)/4, $0x3d2aaaab
-DATA exp4<>+12(SB)/4, $0x3d2aaaab
-DATA exp4<>+16(SB)/4, $0x3d2aaaab
-DATA exp4<>+20(SB)/4, $0x3d2aaaab
-DATA exp4<>+24(SB)/4, $0x3d2aaaab
-DATA exp4<>+28(SB)/4, $0x3d2aaaab
-DATA exp4<>+32(SB)/4, $0x3d2aaaab
-DATA exp4<>+36(SB)/4, $0x3d2aaaab
-DATA exp4<>+40(SB)/4, $0x3d2aaaab
-DATA exp4<>+44(SB)/4, $0x3d2aaaab
-DATA exp4<>+48(SB)/4, $0x3d2aaaab
-DATA exp4<>+52(SB)/4, $0x3d2aaaab
-DATA exp4<>+56(SB)/4, $0x3d2aaaab
-DATA exp4<>+60(SB)/4, $0x3d2aaaab
-GLOBL exp4<>(SB), RODATA|NOPTR, $64
-
-DATA exp5<>+0(SB)/4, $0x3c088889
-DATA exp5<>+4(SB)/4, $0x3c088889
-DATA exp5<>+8(SB)/4, $0x3c088889
-DATA exp5<>+12(SB)/4, $0x3c088889
-DATA exp5<>+16(SB)/4, $0x3c088889
-DATA exp5<>+20(SB)/4, $0x3c088889
-DATA exp5<>+24(SB)/4, $0x3c088889
-DATA exp5<>+28(SB)/4, $0x3c088889
-DATA exp5<>+32(SB)/4, $0x3c088889
-DATA exp5<>+36(SB)/4, $0x3c088889
-DATA exp5<>+40(SB)/4, $0x3c088889
-DATA exp5<>+44(SB)/4, $0x3c088889
-DATA exp5<>+48(SB)/4, $0x3c088889
-DATA exp5<>+52(SB)/4, $0x3c088889
-DATA exp5<>+56(SB)/4, $0x3c088889
-DATA exp5<>+60(SB)/4, $0x3c088889
-GLOBL exp5<>(SB), RODATA|NOPTR, $64
-
-DATA exp6<>+0(SB)/4, $0x3ab60b61
-DATA exp6<>+4(SB)/4, $0x3ab60b61
-DATA exp6<>+8(SB)/4, $0x3ab60b61
-DATA exp6<>+12(SB)/4, $0x3ab60b61
-DATA exp6<>+16(SB)/4, $0x3ab60b61
-DATA exp6<>+20(SB)/4, $0x3ab60b61
-DATA exp6<>+24(SB)/4, $0x3ab60b61
-DATA exp6<>+28(SB)/4, $0x3ab60b61
-DATA exp6<>+32(SB)/4, $0x3ab60b61
-DATA exp6<>+36(SB)/4, $0x3ab60b61
-DATA exp6<>+40(SB)/4, $0x3ab60b61
-DATA exp6<>+44(SB)/4, $0x3ab60b61
-DATA exp6<>+48(SB)/4, $0x3ab60b61
-DATA exp6<>+52(SB)/4, $0x3ab60b61
-DATA exp6<>+56(SB)/4, $0x3ab60b61
-DATA exp6<>+60(SB)/4, $0x3ab60b61
-GLOBL exp6<>(SB), RODATA|NOPTR, $64
-
 DATA magnitude<>+0(SB)/4, $0x7fffffff
 DATA magnitude<>+4(SB)/4, $0x7fffffff
 DATA magnitude<>+8(SB)/4, $0x7fffffff
@@ -541,6 +451,132 @@ DATA density0<>+52(SB)/4, $0x3ecc422a
 DATA density0<>+56(SB)/4, $0x3ecc422a
 DATA density0<>+60(SB)/4, $0x3ecc422a
 GLOBL density0<>(SB), RODATA|NOPTR, $64
+
+DATA exp0<>+0(SB)/4, $0x3f800000
+DATA exp0<>+4(SB)/4, $0x3f800000
+DATA exp0<>+8(SB)/4, $0x3f800000
+DATA exp0<>+12(SB)/4, $0x3f800000
+DATA exp0<>+16(SB)/4, $0x3f800000
+DATA exp0<>+20(SB)/4, $0x3f800000
+DATA exp0<>+24(SB)/4, $0x3f800000
+DATA exp0<>+28(SB)/4, $0x3f800000
+DATA exp0<>+32(SB)/4, $0x3f800000
+DATA exp0<>+36(SB)/4, $0x3f800000
+DATA exp0<>+40(SB)/4, $0x3f800000
+DATA exp0<>+44(SB)/4, $0x3f800000
+DATA exp0<>+48(SB)/4, $0x3f800000
+DATA exp0<>+52(SB)/4, $0x3f800000
+DATA exp0<>+56(SB)/4, $0x3f800000
+DATA exp0<>+60(SB)/4, $0x3f800000
+GLOBL exp0<>(SB), RODATA|NOPTR, $64
+
+DATA exp1<>+0(SB)/4, $0x3f800000
+DATA exp1<>+4(SB)/4, $0x3f800000
+DATA exp1<>+8(SB)/4, $0x3f800000
+DATA exp1<>+12(SB)/4, $0x3f800000
+DATA exp1<>+16(SB)/4, $0x3f800000
+DATA exp1<>+20(SB)/4, $0x3f800000
+DATA exp1<>+24(SB)/4, $0x3f800000
+DATA exp1<>+28(SB)/4, $0x3f800000
+DATA exp1<>+32(SB)/4, $0x3f800000
+DATA exp1<>+36(SB)/4, $0x3f800000
+DATA exp1<>+40(SB)/4, $0x3f800000
+DATA exp1<>+44(SB)/4, $0x3f800000
+DATA exp1<>+48(SB)/4, $0x3f800000
+DATA exp1<>+52(SB)/4, $0x3f800000
+DATA exp1<>+56(SB)/4, $0x3f800000
+DATA exp1<>+60(SB)/4, $0x3f800000
+GLOBL exp1<>(SB), RODATA|NOPTR, $64
+
+DATA exp2<>+0(SB)/4, $0x3efffffe
+DATA exp2<>+4(SB)/4, $0x3efffffe
+DATA exp2<>+8(SB)/4, $0x3efffffe
+DATA exp2<>+12(SB)/4, $0x3efffffe
+DATA exp2<>+16(SB)/4, $0x3efffffe
+DATA exp2<>+20(SB)/4, $0x3efffffe
+DATA exp2<>+24(SB)/4, $0x3efffffe
+DATA exp2<>+28(SB)/4, $0x3efffffe
+DATA exp2<>+32(SB)/4, $0x3efffffe
+DATA exp2<>+36(SB)/4, $0x3efffffe
+DATA exp2<>+40(SB)/4, $0x3efffffe
+DATA exp2<>+44(SB)/4, $0x3efffffe
+DATA exp2<>+48(SB)/4, $0x3efffffe
+DATA exp2<>+52(SB)/4, $0x3efffffe
+DATA exp2<>+56(SB)/4, $0x3efffffe
+DATA exp2<>+60(SB)/4, $0x3efffffe
+GLOBL exp2<>(SB), RODATA|NOPTR, $64
+
+DATA exp3<>+0(SB)/4, $0x3e2aaa49
+DATA exp3<>+4(SB)/4, $0x3e2aaa49
+DATA exp3<>+8(SB)/4, $0x3e2aaa49
+DATA exp3<>+12(SB)/4, $0x3e2aaa49
+DATA exp3<>+16(SB)/4, $0x3e2aaa49
+DATA exp3<>+20(SB)/4, $0x3e2aaa49
+DATA exp3<>+24(SB)/4, $0x3e2aaa49
+DATA exp3<>+28(SB)/4, $0x3e2aaa49
+DATA exp3<>+32(SB)/4, $0x3e2aaa49
+DATA exp3<>+36(SB)/4, $0x3e2aaa49
+DATA exp3<>+40(SB)/4, $0x3e2aaa49
+DATA exp3<>+44(SB)/4, $0x3e2aaa49
+DATA exp3<>+48(SB)/4, $0x3e2aaa49
+DATA exp3<>+52(SB)/4, $0x3e2aaa49
+DATA exp3<>+56(SB)/4, $0x3e2aaa49
+DATA exp3<>+60(SB)/4, $0x3e2aaa49
+GLOBL exp3<>(SB), RODATA|NOPTR, $64
+
+DATA exp4<>+0(SB)/4, $0x3d2aac79
+DATA exp4<>+4(SB)/4, $0x3d2aac79
+DATA exp4<>+8(SB)/4, $0x3d2aac79
+DATA exp4<>+12(SB)/4, $0x3d2aac79
+DATA exp4<>+16(SB)/4, $0x3d2aac79
+DATA exp4<>+20(SB)/4, $0x3d2aac79
+DATA exp4<>+24(SB)/4, $0x3d2aac79
+DATA exp4<>+28(SB)/4, $0x3d2aac79
+DATA exp4<>+32(SB)/4, $0x3d2aac79
+DATA exp4<>+36(SB)/4, $0x3d2aac79
+DATA exp4<>+40(SB)/4, $0x3d2aac79
+DATA exp4<>+44(SB)/4, $0x3d2aac79
+DATA exp4<>+48(SB)/4, $0x3d2aac79
+DATA exp4<>+52(SB)/4, $0x3d2aac79
+DATA exp4<>+56(SB)/4, $0x3d2aac79
+DATA exp4<>+60(SB)/4, $0x3d2aac79
+GLOBL exp4<>(SB), RODATA|NOPTR, $64
+
+DATA exp5<>+0(SB)/4, $0x3c091d10
+DATA exp5<>+4(SB)/4, $0x3c091d10
+DATA exp5<>+8(SB)/4, $0x3c091d10
+DATA exp5<>+12(SB)/4, $0x3c091d10
+DATA exp5<>+16(SB)/4, $0x3c091d10
+DATA exp5<>+20(SB)/4, $0x3c091d10
+DATA exp5<>+24(SB)/4, $0x3c091d10
+DATA exp5<>+28(SB)/4, $0x3c091d10
+DATA exp5<>+32(SB)/4, $0x3c091d10
+DATA exp5<>+36(SB)/4, $0x3c091d10
+DATA exp5<>+40(SB)/4, $0x3c091d10
+DATA exp5<>+44(SB)/4, $0x3c091d10
+DATA exp5<>+48(SB)/4, $0x3c091d10
+DATA exp5<>+52(SB)/4, $0x3c091d10
+DATA exp5<>+56(SB)/4, $0x3c091d10
+DATA exp5<>+60(SB)/4, $0x3c091d10
+GLOBL exp5<>(SB), RODATA|NOPTR, $64
+
+DATA exp6<>+0(SB)/4, $0x3ab511e8
+DATA exp6<>+4(SB)/4, $0x3ab511e8
+DATA exp6<>+8(SB)/4, $0x3ab511e8
+DATA exp6<>+12(SB)/4, $0x3ab511e8
+DATA exp6<>+16(SB)/4, $0x3ab511e8
+DATA exp6<>+20(SB)/4, $0x3ab511e8
+DATA exp6<>+24(SB)/4, $0x3ab511e8
+DATA exp6<>+28(SB)/4, $0x3ab511e8
+DATA exp6<>+32(SB)/4, $0x3ab511e8
+DATA exp6<>+36(SB)/4, $0x3ab511e8
+DATA exp6<>+40(SB)/4, $0x3ab511e8
+DATA exp6<>+44(SB)/4, $0x3ab511e8
+DATA exp6<>+48(SB)/4, $0x3ab511e8
+DATA exp6<>+52(SB)/4, $0x3ab511e8
+DATA exp6<>+56(SB)/4, $0x3ab511e8
+DATA exp6<>+60(SB)/4, $0x3ab511e8
+GLOBL exp6<>(SB), RODATA|NOPTR, $64
 
 DATA tanh0<>+0(SB)/4, $0x3f7fffff
 DATA tanh0<>+4(SB)/4, $0x3f7fffff
@@ -6219,8 +6255,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Z5, Z4
 	VFMADD213PS  exp3<>+0(SB), Z5, Z4
 	VFMADD213PS  exp2<>+0(SB), Z5, Z4
-	VFMADD213PS  one<>+0(SB), Z5, Z4
-	VFMADD213PS  one<>+0(SB), Z5, Z4
+	VFMADD213PS  exp1<>+0(SB), Z5, Z4
+	VFMADD213PS  exp0<>+0(SB), Z5, Z4
 	VSCALEFPS.Z  Z6, Z4, K3, Z4
 	VMOVUPS      Z4, (AX)
 	VADDPS       Z4, Z0, Z0
@@ -6252,8 +6288,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Z5, Z4
 	VFMADD213PS  exp3<>+0(SB), Z5, Z4
 	VFMADD213PS  exp2<>+0(SB), Z5, Z4
-	VFMADD213PS  one<>+0(SB), Z5, Z4
-	VFMADD213PS  one<>+0(SB), Z5, Z4
+	VFMADD213PS  exp1<>+0(SB), Z5, Z4
+	VFMADD213PS  exp0<>+0(SB), Z5, Z4
 	VSCALEFPS.Z  Z6, Z4, K3, Z4
 	VMOVUPS      Z4, K1, (AX)
 	VADDPS       Z4, Z0, K1, Z0
@@ -6445,8 +6481,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Z6, Z4
 	VFMADD213PS  exp3<>+0(SB), Z6, Z4
 	VFMADD213PS  exp2<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  exp1<>+0(SB), Z6, Z4
+	VFMADD213PS  exp0<>+0(SB), Z6, Z4
 	VSCALEFPS.Z  Z7, Z4, K3, Z4
 	VMOVUPS      one<>+0(SB), Z1
 	VADDPS       Z1, Z4, Z2
@@ -6499,8 +6535,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Z6, Z4
 	VFMADD213PS  exp3<>+0(SB), Z6, Z4
 	VFMADD213PS  exp2<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  exp1<>+0(SB), Z6, Z4
+	VFMADD213PS  exp0<>+0(SB), Z6, Z4
 	VSCALEFPS.Z  Z7, Z4, K3, Z4
 	VMOVUPS      one<>+0(SB), Z1
 	VADDPS       Z1, Z4, Z2
@@ -6561,8 +6597,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Z6, Z4
 	VFMADD213PS  exp3<>+0(SB), Z6, Z4
 	VFMADD213PS  exp2<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  exp1<>+0(SB), Z6, Z4
+	VFMADD213PS  exp0<>+0(SB), Z6, Z4
 	VSCALEFPS.Z  Z7, Z4, K3, Z4
 	VMULPS       minusHalf<>+0(SB), Z5, Z5
 	VFMADD231PS  Z5, Z4, Z4
@@ -6623,8 +6659,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Z6, Z4
 	VFMADD213PS  exp3<>+0(SB), Z6, Z4
 	VFMADD213PS  exp2<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
-	VFMADD213PS  one<>+0(SB), Z6, Z4
+	VFMADD213PS  exp1<>+0(SB), Z6, Z4
+	VFMADD213PS  exp0<>+0(SB), Z6, Z4
 	VSCALEFPS.Z  Z7, Z4, K3, Z4
 	VMULPS       minusHalf<>+0(SB), Z5, Z5
 	VFMADD231PS  Z5, Z4, Z4
@@ -7305,8 +7341,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Z3, Z2
 	VFMADD213PS  exp3<>+0(SB), Z3, Z2
 	VFMADD213PS  exp2<>+0(SB), Z3, Z2
-	VFMADD213PS  one<>+0(SB), Z3, Z2
-	VFMADD213PS  one<>+0(SB), Z3, Z2
+	VFMADD213PS  exp1<>+0(SB), Z3, Z2
+	VFMADD213PS  exp0<>+0(SB), Z3, Z2
 	VSCALEFPS.Z  Z4, Z2, K3, Z2
 	VADDPS       one<>+0(SB), Z2, Z2
 	VDIVPS       Z2, Z0, Z0
@@ -7341,8 +7377,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Z3, Z2
 	VFMADD213PS  exp3<>+0(SB), Z3, Z2
 	VFMADD213PS  exp2<>+0(SB), Z3, Z2
-	VFMADD213PS  one<>+0(SB), Z3, Z2
-	VFMADD213PS  one<>+0(SB), Z3, Z2
+	VFMADD213PS  exp1<>+0(SB), Z3, Z2
+	VFMADD213PS  exp0<>+0(SB), Z3, Z2
 	VSCALEFPS.Z  Z4, Z2, K3, Z2
 	VADDPS       one<>+0(SB), Z2, Z2
 	VDIVPS       Z2, Z0, Z0
@@ -7388,8 +7424,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Z3, Z1
 	VFMADD213PS  exp3<>+0(SB), Z3, Z1
 	VFMADD213PS  exp2<>+0(SB), Z3, Z1
-	VFMADD213PS  one<>+0(SB), Z3, Z1
-	VFMADD213PS  one<>+0(SB), Z3, Z1
+	VFMADD213PS  exp1<>+0(SB), Z3, Z1
+	VFMADD213PS  exp0<>+0(SB), Z3, Z1
 	VSCALEFPS.Z  Z4, Z1, K3, Z1
 	VADDPS       one<>+0(SB), Z1, Z1
 	VMOVUPS      one<>+0(SB), Z10
@@ -7438,8 +7474,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Z3, Z1
 	VFMADD213PS  exp3<>+0(SB), Z3, Z1
 	VFMADD213PS  exp2<>+0(SB), Z3, Z1
-	VFMADD213PS  one<>+0(SB), Z3, Z1
-	VFMADD213PS  one<>+0(SB), Z3, Z1
+	VFMADD213PS  exp1<>+0(SB), Z3, Z1
+	VFMADD213PS  exp0<>+0(SB), Z3, Z1
 	VSCALEFPS.Z  Z4, Z1, K3, Z1
 	VADDPS       one<>+0(SB), Z1, Z1
 	VMOVUPS      one<>+0(SB), Z10
@@ -10161,8 +10197,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y5, Y4
 	VFMADD213PS  exp3<>+0(SB), Y5, Y4
 	VFMADD213PS  exp2<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
+	VFMADD213PS  exp1<>+0(SB), Y5, Y4
+	VFMADD213PS  exp0<>+0(SB), Y5, Y4
 	VPSUBD       round<>+0(SB), Y7, Y7
 	VPSRAD       $0x01, Y7, Y6
 	VPSUBD       Y6, Y7, Y7
@@ -10191,8 +10227,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y5, Y4
 	VFMADD213PS  exp3<>+0(SB), Y5, Y4
 	VFMADD213PS  exp2<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
+	VFMADD213PS  exp1<>+0(SB), Y5, Y4
+	VFMADD213PS  exp0<>+0(SB), Y5, Y4
 	VPSUBD       round<>+0(SB), Y7, Y7
 	VPSRAD       $0x01, Y7, Y6
 	VPSUBD       Y6, Y7, Y7
@@ -10235,8 +10271,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y5, Y4
 	VFMADD213PS  exp3<>+0(SB), Y5, Y4
 	VFMADD213PS  exp2<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
+	VFMADD213PS  exp1<>+0(SB), Y5, Y4
+	VFMADD213PS  exp0<>+0(SB), Y5, Y4
 	VPSUBD       round<>+0(SB), Y7, Y7
 	VPSRAD       $0x01, Y7, Y6
 	VPSUBD       Y6, Y7, Y7
@@ -10266,8 +10302,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y5, Y4
 	VFMADD213PS  exp3<>+0(SB), Y5, Y4
 	VFMADD213PS  exp2<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
-	VFMADD213PS  one<>+0(SB), Y5, Y4
+	VFMADD213PS  exp1<>+0(SB), Y5, Y4
+	VFMADD213PS  exp0<>+0(SB), Y5, Y4
 	VPSUBD       round<>+0(SB), Y7, Y7
 	VPSRAD       $0x01, Y7, Y6
 	VPSUBD       Y6, Y7, Y7
@@ -10508,8 +10544,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -10558,8 +10594,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -10623,8 +10659,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -10673,8 +10709,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -10744,8 +10780,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -10801,8 +10837,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -10873,8 +10909,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -10930,8 +10966,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y6, Y4
 	VFMADD213PS  exp3<>+0(SB), Y6, Y4
 	VFMADD213PS  exp2<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
-	VFMADD213PS  one<>+0(SB), Y6, Y4
+	VFMADD213PS  exp1<>+0(SB), Y6, Y4
+	VFMADD213PS  exp0<>+0(SB), Y6, Y4
 	VPSUBD       round<>+0(SB), Y8, Y8
 	VPSRAD       $0x01, Y8, Y7
 	VPSUBD       Y7, Y8, Y8
@@ -11796,8 +11832,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y2
 	VFMADD213PS  exp3<>+0(SB), Y3, Y2
 	VFMADD213PS  exp2<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
+	VFMADD213PS  exp1<>+0(SB), Y3, Y2
+	VFMADD213PS  exp0<>+0(SB), Y3, Y2
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11828,8 +11864,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y2
 	VFMADD213PS  exp3<>+0(SB), Y3, Y2
 	VFMADD213PS  exp2<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
+	VFMADD213PS  exp1<>+0(SB), Y3, Y2
+	VFMADD213PS  exp0<>+0(SB), Y3, Y2
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11875,8 +11911,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y2
 	VFMADD213PS  exp3<>+0(SB), Y3, Y2
 	VFMADD213PS  exp2<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
+	VFMADD213PS  exp1<>+0(SB), Y3, Y2
+	VFMADD213PS  exp0<>+0(SB), Y3, Y2
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11907,8 +11943,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y2
 	VFMADD213PS  exp3<>+0(SB), Y3, Y2
 	VFMADD213PS  exp2<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
-	VFMADD213PS  one<>+0(SB), Y3, Y2
+	VFMADD213PS  exp1<>+0(SB), Y3, Y2
+	VFMADD213PS  exp0<>+0(SB), Y3, Y2
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11963,8 +11999,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y1
 	VFMADD213PS  exp3<>+0(SB), Y3, Y1
 	VFMADD213PS  exp2<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5
@@ -12007,8 +12043,8 @@ full:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y1
 	VFMADD213PS  exp3<>+0(SB), Y3, Y1
 	VFMADD213PS  exp2<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5
@@ -12068,8 +12104,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y1
 	VFMADD213PS  exp3<>+0(SB), Y3, Y1
 	VFMADD213PS  exp2<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5
@@ -12112,8 +12148,8 @@ partial:
 	VFMADD213PS  exp4<>+0(SB), Y3, Y1
 	VFMADD213PS  exp3<>+0(SB), Y3, Y1
 	VFMADD213PS  exp2<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
-	VFMADD213PS  one<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
 	VPSUBD       round<>+0(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y4
 	VPSUBD       Y4, Y5, Y5

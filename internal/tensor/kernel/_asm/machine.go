@@ -180,11 +180,6 @@ func constants() {
 		{"ln2hi", math.Float32bits(ln2hi)},
 		{"ln2lo", math.Float32bits(ln2lo)},
 		{"round", math.Float32bits(round)},
-		{"exp2", math.Float32bits(1. / 2)},
-		{"exp3", math.Float32bits(1. / 6)},
-		{"exp4", math.Float32bits(1. / 24)},
-		{"exp5", math.Float32bits(1. / 120)},
-		{"exp6", math.Float32bits(1. / 720)},
 		{"magnitude", 1<<31 - 1},
 		{"minusTwo", math.Float32bits(-2)},
 		{"minusHalf", math.Float32bits(-1. / 2)},
@@ -199,6 +194,9 @@ func constants() {
 		{"leastScale", math.Float32bits(0x1p-126)},
 		{"lowestBytes", 12<<24 | 8<<16 | 4<<8},       // of four words
 		{"density0", math.Float32bits(0.3989422804)}, // of the normal distribution, at 0
+	}
+	for i, c := range expCoefficients {
+		groups = append(groups, group{fmt.Sprint("exp", i), math.Float32bits(c)})
 	}
 	for i, c := range tanhCoefficients {
 		groups = append(groups, group{fmt.Sprint("tanh", i), math.Float32bits(c)})
