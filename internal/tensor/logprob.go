@@ -78,7 +78,7 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 func (o *op) logits(from int) int {
 	V, H := o.w.Rows(), o.x.Cols()
 	n := min(vocabularyRows, o.x.Rows()-from)
-	o.weigh(o.partials[:n*V], o.x.Data[from*H:], n, false)
+	o.weigh(o.partials[:n*V], o.x.Data[from*H:], n)
 	return n
 }
 

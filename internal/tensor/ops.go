@@ -15,18 +15,24 @@ func (t *Tape) Linear(x, w, b *Tensor) *Tensor {
 	}
 	o := t.op(R, O, x, w, b)
 	o.x, o.w, o.b = x, w, b
+	o.project()
 	if b != nil {
-		o.rows(R, O, func(o *op, lo, hi int) {
-			for r := lo; r < hi; r++ {
-				copy(o.y.Row(r), o.b.Data)
-			}
-		})
+		o.rows(R, O, (*op).addBias)
 	}
-	o.project(b != nil)
 	return o.done(func(o *op) {
 		o.projectBackward()
 		o.biasBackward()
 	})
+}
+
+// addBias adds the bias, if there is one, to rows lo to hi of the result.
+func (o *op) addBias(lo, hi int) {
+	if o.b == nil {
+		return
+	}
+	for r := lo; r < hi; r++ {
+		kernel.Add(o.y.Row(r), o.y.Row(r), o.b.Data)
+	}
 }
 
 // biasBackward pushes y's gradient to the bias, if there is one that wants it.
@@ -51,15 +57,13 @@ func (t *Tape) AddLinear(a, x, w, b *Tensor) *Tensor {
 	}
 	o := t.op(a.Rows(), a.Cols(), a, x, w, b)
 	o.k.Tensor, o.x, o.w, o.b = a, x, w, b
-	o.elements(len(a.Data), func(o *op, lo, hi int) { copy(o.y.Data[lo:hi], o.k.Data[lo:hi]) })
-	if b != nil {
-		o.rows(a.Rows(), a.Cols(), func(o *op, lo, hi int) {
-			for r := lo; r < hi; r++ {
-				kernel.Axpy(1, o.b.Data, o.y.Row(r))
-			}
-		})
-	}
-	o.project(true)
+	o.project()
+	o.rows(a.Rows(), a.Cols(), func(o *op, lo, hi int) {
+		o.addBias(lo, hi)
+		C := o.y.Cols()
+		y := o.y.Data[lo*C : hi*C]
+		kernel.Add(y, y, o.k.Data[lo*C:hi*C])
+	})
 	return o.done(func(o *op) {
 		o.projectBackward()
 		o.biasBackward()
@@ -67,22 +71,23 @@ func (t *Tape) AddLinear(a, x, w, b *Tensor) *Tensor {
 	})
 }
 
-// project computes y = x wᵀ, or adds it to y.
-func (o *op) project(accumulate bool) {
+// project computes y = x wᵀ. What is added to it comes after the sums: had they begun there, each of their terms would have been
+// rounded to the digits of what may be much larger, a residual stream.
+func (o *op) project() {
 	if o.w.Cols() != o.x.Cols() {
 		panic(fmt.Sprintf("tensor: Linear: input %v against weight %v", o.x.Shape, o.w.Shape))
 	}
-	o.weigh(o.y.Data, o.x.Data, o.x.Rows(), accumulate)
+	o.weigh(o.y.Data, o.x.Data, o.x.Rows())
 }
 
-// weigh computes y = x wᵀ for rows rows, or adds it to y.
-func (o *op) weigh(y, x []float32, rows int, accumulate bool) {
+// weigh computes y = x wᵀ for rows rows.
+func (o *op) weigh(y, x []float32, rows int) {
 	O, I := o.w.Rows(), o.w.Cols()
 	if o.w.packed != nil {
-		o.w.packed.Mul(y, O, x, I, rows, accumulate)
+		o.w.packed.Mul(y, O, x, I, rows, false)
 		return
 	}
-	o.gemm(y, O, kernel.Mat{Data: x, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, rows, O, I, accumulate)
+	o.gemm(y, O, kernel.Mat{Data: x, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, rows, O, I, false)
 }
 
 // gemm is kernel.Gemm in the precision of the tape.

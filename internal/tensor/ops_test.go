@@ -395,3 +395,29 @@ func TestShapesMustMatch(t *testing.T) {
 		}()
 	}
 }
+
+// What is added to a product comes after its sums: terms too small for a digit of it count by their sum.
+func TestAddLinearKeepsDigits(t *testing.T) {
+	const terms = 64
+	fill := func(v float32, rows, cols int) *mat {
+		x := tensor.New(rows, cols)
+		for i := range x.Data {
+			x.Data[i] = v
+		}
+		return x
+	}
+	x, w := fill(0x1p-9, 3, terms), fill(1, 5, terms) // 2^-9 is an eighth of what float32 tells apart at 2^17
+	base, bias, none := fill(0x1p17, 3, 5), fill(0x1p17, 1, 5), (*mat)(nil)
+	var tp *tape
+	for name, y := range map[string]*mat{
+		"AddLinear": tp.AddLinear(base, x, w, none),
+		"with bias": tp.AddLinear(fill(0, 3, 5), x, w, bias),
+		"Linear":    tp.Linear(x, w, bias),
+	} {
+		for _, got := range y.Data {
+			if want := float32(0x1p17 + terms*0x1p-9); got != want {
+				t.Fatalf("%s: %v, want %v", name, got, want)
+			}
+		}
+	}
+}
