@@ -22,10 +22,13 @@ func TestAssemblyIsGenerated(t *testing.T) {
 	if out, err := run("list", "-deps", "."); err != nil {
 		t.Skipf("the avo module cannot be loaded offline: %s", out)
 	}
-	if out, err := run("run", ".", "-pkg", "kernel", "-out", filepath.Join(dir, "kernels_amd64.s"), "-stubs", filepath.Join(dir, "kernels_amd64.go")); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for name, args := range map[string][]string{"kernels_amd64": {"run", "."}, "quantised_amd64": {"run", ".", "-quantised"}} {
+		file := filepath.Join(dir, name)
+		if out, err := run(append(args, "-pkg", "kernel", "-out", file+".s", "-stubs", file+".go")...); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
-	for _, name := range []string{"kernels_amd64.s", "kernels_amd64.go"} {
+	for _, name := range []string{"kernels_amd64.s", "kernels_amd64.go", "quantised_amd64.s", "quantised_amd64.go"} {
 		want, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

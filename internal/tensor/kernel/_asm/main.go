@@ -1,17 +1,32 @@
 // Command asm writes the assembly kernels of package kernel. Run it in this folder:
 //
 //	go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg kernel
+//	go run . -quantised -out ../quantised_amd64.s -stubs ../quantised_amd64.go -pkg kernel
 //
 // Every kernel is written once, in terms of a machine (machine.go), and generated for AVX-512 and for AVX2. The order of
 // every sum is that of the Generic versions in package kernel. Only the products on AMX (amx.go) are apart from this.
 package main
 
 import (
+	"flag"
+
 	. "github.com/mmcloughlin/avo/build"
 )
 
 func main() {
+	quantised := flag.Bool("quantised", false, "write the kernels of quantised weights, in place of all others")
+	flag.Parse()
 	ConstraintExpr("!purego")
+	if *quantised {
+		quantisedKernels()
+	} else {
+		kernels()
+	}
+	Generate()
+}
+
+// kernels writes all that quantisedKernels does not.
+func kernels() {
 	constants()
 	for _, m := range []*machine{avx512, avx2} {
 		for vectors := 1; vectors <= 2; vectors++ {
@@ -68,5 +83,4 @@ func main() {
 		}
 	}
 	xgetbv()
-	Generate()
 }
