@@ -52,7 +52,7 @@ func (o *modelOption) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "model", Usage: "`RUN|HF_DIR|GGUF|ADAPTER`: folder of a trained model, or of a language model as Hugging Face has them (config.json, tokenizer.json, safetensors), or a GGUF file (of a set, the first), or a folder with an adapter of PEFT's", Destination: &o.model},
 		baseFlag(&o.base),
-		&cli.StringFlag{Name: "weights", Usage: "`FORMAT` of the backbone's matrices in memory: f32, exact; bf16, half the size; int8, blocks of 32 with a scale, a quarter. Fewer bytes decode faster, and the model is a little another one; default: as the file has them, bf16 or int8 (Q8_0 of a GGUF file, unchanged); f32 for all else, so that numbers of 4 bits take 32", Destination: &o.weights},
+		&cli.StringFlag{Name: "weights", Usage: "`FORMAT` of the backbone's matrices in memory: f32, exact; bf16, half the size; int8, blocks of 32 with a scale, a quarter; file, the blocks of a GGUF file, of 4 bits say, as they are. Fewer bytes decode faster, and the model is a little another one: int8 and file round what is multiplied with the matrices to 8 bits, too. Default: the numbers of the file, bf16 or blocks of 8 bits (Q8_0) as they are, f32 for all else; only bf16 rounds what is multiplied", Destination: &o.weights},
 	}
 }
 
@@ -66,7 +66,7 @@ func (o *modelOption) open() (*experiment.Run, error) {
 	if o.weights != "" {
 		f, ok := kernel.ParseFormat(o.weights)
 		if !ok {
-			return nil, inputf("--weights is %q; want f32, bf16 or int8", o.weights)
+			return nil, inputf("--weights is %q; want f32, bf16, int8 or file", o.weights)
 		}
 		format = &f
 	}

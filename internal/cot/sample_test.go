@@ -147,7 +147,7 @@ func TestForkedSamplesAreSeparateSamples(t *testing.T) {
 		}
 	}
 	for name, method := range methods {
-		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8, kernel.W8A8} {
 			m, separate := method(format)
 			lengths := map[int]bool{}
 			for p, samples := range m.Sample(prompts(4), 6, o) {

@@ -123,7 +123,13 @@ func (p *Params) Stack(parts ...*Tensor) *Tensor {
 // and backward, but they cannot be trained, saved or changed any more.
 func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 	for _, x := range matrices {
-		x.packed = kernel.Pack(x.Data, x.Rows(), x.Cols(), format)
+		packed, err := kernel.StoreRows(x.Rows(), x.Cols(), format, func(from, n int, _ []float32) ([]float32, error) {
+			return x.Data[from*x.Cols() : (from+n)*x.Cols()], nil
+		})
+		if err != nil {
+			panic(err) // the rows are there
+		}
+		x.packed = packed
 		x.Data, x.Grad = nil, nil
 	}
 	for _, q := range *p.all {
@@ -135,7 +141,7 @@ func (p *Params) Pack(format kernel.Format, matrices ...*Tensor) {
 
 // Bytes is the memory of the parameters, packed or not, without their gradients.
 func (p *Params) Bytes() int {
-	n, counted := 0, map[*kernel.Packed]bool{}
+	n, counted := 0, map[kernel.Weights]bool{}
 	for q := range p.All() {
 		packed := q.packed
 		if q.stack != nil {
@@ -154,7 +160,9 @@ func (p *Params) Bytes() int {
 
 // LoadPacked reads the parameters of an outline from a checkpoint: matrices made
 // through p, or stacks of them, into a format for decoding (see Pack), without a
-// float32 copy of any; all others as they are.
+// float32 copy of any; all others as they are. Stored leaves matrices in the blocks
+// that a BlockReader has them in, or in bfloat16; what is stored otherwise, and stacks
+// of which a part is, become float32.
 func (p *Params) LoadPacked(from WeightReader, format kernel.Format, matrices ...*Tensor) error {
 	parts := map[*Tensor][]Param{} // of each matrix, in the order of its rows
 	for q := range p.All() {
@@ -179,14 +187,47 @@ func (p *Params) LoadPacked(from WeightReader, format kernel.Format, matrices ..
 	}
 	for _, x := range matrices {
 		var err error
-		x.packed, err = kernel.PackRows(x.Rows(), x.Cols(), format, func(row, n int, room []float32) ([]float32, error) {
-			return room, readRows(room, from, parts[x], row*x.Cols())
-		})
-		if err != nil {
+		if x.packed, err = loadMatrix(x, from, format, parts[x]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// loadMatrix reads a matrix of parts one under the other.
+func loadMatrix(x *Tensor, from WeightReader, format kernel.Format, parts []Param) (kernel.Weights, error) {
+	if format == kernel.Stored {
+		rows, stored := storedRows(from, parts)
+		if rows != nil {
+			return kernel.PackBlocks(x.Cols(), rows)
+		}
+		format = stored
+	}
+	return kernel.StoreRows(x.Rows(), x.Cols(), format, func(row, n int, room []float32) ([]float32, error) {
+		return room, readRows(room, from, parts, row*x.Cols())
+	})
+}
+
+// storedRows are the parts of a matrix in their blocks; nil if some have none that
+// products know, and then the format that they are in.
+func storedRows(from WeightReader, parts []Param) (rows []kernel.BlockRows, otherwise kernel.Format) {
+	blocks, ok := from.(BlockReader)
+	if !ok {
+		return nil, kernel.F32
+	}
+	known, halves := true, true
+	for _, q := range parts {
+		name := blocks.BlockType(q.Name)
+		known, halves = known && kernel.KnowsBlocks(name), halves && name == "BF16"
+		rows = append(rows, kernel.BlockRows{Type: name, Out: q.Rows(), Read: func(dst []byte, row int) error { return blocks.Blocks(dst, q.Name, row) }})
+	}
+	switch {
+	case known:
+		return rows, kernel.Stored
+	case halves:
+		return nil, kernel.BF16
+	}
+	return nil, kernel.F32
 }
 
 // readRows reads numbers [at, at+len(dst)) of a matrix of parts one under the other.
@@ -295,6 +336,15 @@ type WeightReader interface {
 	// Weights copies numbers [from, from+len(dst)) of a tensor, counted row-major;
 	// one that is not finite is an error.
 	Weights(dst []float32, name string, from int) error
+}
+
+// A BlockReader is a WeightReader whose matrices may be in blocks: a GGUF file.
+type BlockReader interface {
+	WeightReader
+	// BlockType is what ggml calls the type of a matrix, "" if it has none there.
+	BlockType(name string) string
+	// Blocks copies the blocks of a row; a number that is not finite is an error.
+	Blocks(dst []byte, name string, row int) error
 }
 
 // Load copies the tensors of a checkpoint, named prefix and the parameter's name,

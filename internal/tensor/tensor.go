@@ -26,7 +26,7 @@ type Tensor struct {
 	stale bool   // Grad holds nothing yet: what is added to it first overwrites it
 	fixed int    // rows, the first ones, that are not trained: Grad has those after them (Params.SetTrainableRows)
 
-	packed *kernel.Packed // in place of Data: see Params.Pack
+	packed kernel.Weights // in place of Data: see Params.Pack
 }
 
 // New returns a tensor of zeros.

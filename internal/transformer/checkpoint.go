@@ -200,6 +200,22 @@ func (k *Checkpoint) Weights(dst []float32, name string, from int) error {
 	return nil
 }
 
+// BlockType is what ggml calls the type of a matrix, "" if the file has no such types.
+func (k *Checkpoint) BlockType(name string) string {
+	blocks, ok := k.file.(tensor.BlockReader)
+	if !ok {
+		return ""
+	}
+	theirs, _ := k.Find(name)
+	return blocks.BlockType(theirs)
+}
+
+// Blocks copies the blocks of a row, of an output that is, of a matrix that has a BlockType.
+func (k *Checkpoint) Blocks(dst []byte, name string, row int) error {
+	theirs, _ := k.Find(name)
+	return k.file.(tensor.BlockReader).Blocks(dst, theirs, row)
+}
+
 // turned is a matrix of the file, transposed. The last one is kept: it is asked for
 // row by row.
 func (k *Checkpoint) turned(name string) ([]float32, error) {

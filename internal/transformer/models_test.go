@@ -164,7 +164,7 @@ func TestModelsPacked(t *testing.T) {
 		}
 		g := tensortest.OpenPath(t, dir+".expected.safetensors")
 		b, want := batchOf(g, "input_ids", "labels"), g.Floats("logits")
-		for format, share := range map[kernel.Format]float64{kernel.F32: 1e-5, kernel.BF16: 0.05, kernel.Int8: 0.1} {
+		for format, share := range map[kernel.Format]float64{kernel.F32: 1e-5, kernel.BF16: 0.05, kernel.Int8: 0.1, kernel.W8A8: 0.1} {
 			p := tensor.NewOutline()
 			m := NewLM(p, c)
 			if err := m.LoadPacked(p, from, format); err != nil {

@@ -27,7 +27,7 @@ func TestPack(t *testing.T) {
 		c := small
 		c.Tied = tied
 		want := logitsOf(c, func(*LM, *tensor.Params) {})
-		for format, tolerance := range map[kernel.Format]float64{kernel.F32: 0, kernel.BF16: 0.02, kernel.Int8: 0.05} {
+		for format, tolerance := range map[kernel.Format]float64{kernel.F32: 0, kernel.BF16: 0.02, kernel.Int8: 0.05, kernel.W8A8: 0.07} {
 			got := logitsOf(c, func(lm *LM, p *tensor.Params) {
 				count := p.Count()
 				lm.Pack(p, format)
@@ -52,7 +52,7 @@ func TestPack(t *testing.T) {
 
 // In a packed model too, a row has the same bits alone and among others.
 func TestPackedStepIsIndependent(t *testing.T) {
-	for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+	for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8, kernel.W8A8} {
 		p := tensor.NewParams(3)
 		lm := NewLM(p, small)
 		lm.Pack(p, format)
@@ -78,7 +78,7 @@ func TestLoadPacked(t *testing.T) {
 		c := small
 		c.Tied = tied
 		source := paramsOf(c)
-		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8, kernel.W8A8} {
 			want := logitsOf(c, func(lm *LM, p *tensor.Params) { lm.Pack(p, format) })
 			p := tensor.NewOutline()
 			lm := NewLM(p, c)

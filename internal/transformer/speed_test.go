@@ -134,7 +134,7 @@ func TestDecodedTokenAllocatesNothing(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for kind, c := range kinds() {
-		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8} {
+		for _, format := range []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8, kernel.W8A8} {
 			p := tensor.NewParams(1)
 			lm := transformer.NewLM(p, c)
 			lm.Pack(p, format)

@@ -9,6 +9,7 @@ package gguf
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -232,6 +233,33 @@ func (t located) weights(dst []float32, from int) error {
 			return fmt.Errorf("number %d is %v, expected finite weights", from+i, dst[i])
 		}
 		dst, from = dst[n:], from+n
+	}
+	return nil
+}
+
+// Blocks copies a row of a matrix as its type has it in bytes. A number that is not finite is an error, as in Weights.
+func (f *File) Blocks(dst []byte, name string, row int) error {
+	t, err := f.find(name)
+	if err == nil {
+		if err = t.blocks(dst, row); err != nil {
+			err = fmt.Errorf("%s: tensor %q: %w", t.part.path, name, err)
+		}
+	}
+	return err
+}
+
+func (t located) blocks(dst []byte, row int) error {
+	if err := t.part.file.ReadAt(dst, int64(t.offset+row*len(dst))); err != nil {
+		return err
+	}
+	l := layouts[t.Type]
+	for i := 0; i < len(dst); i += l.bytes {
+		for _, at := range l.scales {
+			if half := binary.LittleEndian.Uint16(dst[i+at:]); half&0x7c00 == 0x7c00 { // not finite, and so are its numbers
+				block := make([]float32, l.block)
+				return t.weights(block, row*t.Shape[1]+i/l.bytes*l.block)
+			}
+		}
 	}
 	return nil
 }

@@ -109,6 +109,32 @@ func TestQ8_0IsInt8(t *testing.T) {
 	}
 }
 
+// Blocks that products take as they are hold the numbers that Weights gives, of all types that there are kernels for.
+func TestBlocksAreWeights(t *testing.T) {
+	known := 0
+	for typ := range layouts {
+		if !kernel.KnowsBlocks(typ.String()) {
+			continue
+		}
+		known++
+		f := mustOpen(t, golden(t, "types", typ.String()+".gguf"))
+		for _, tensor := range f.Names() {
+			info, _ := f.Info(tensor)
+			rows, columns := info.Shape[0], info.Shape[1]
+			packed, err := kernel.PackBlocks(columns, []kernel.BlockRows{{Type: typ.String(), Out: rows, Read: func(dst []byte, row int) error { return f.Blocks(dst, tensor, row) }}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float32, rows*columns)
+			packed.Unpack(got)
+			checkBits(t, fmt.Sprintf("%s of type %s", tensor, typ), got, all(t, f, tensor))
+		}
+	}
+	if known != 8 {
+		t.Errorf("there are kernels for %d types, want 8", known)
+	}
+}
+
 // checkBits compares numbers exactly, but for the sign of zero.
 func checkBits(t *testing.T, what string, got, want []float32) {
 	t.Helper()

@@ -164,6 +164,28 @@ func (m *Model) Weights(dst []float32, name string, from int) error {
 	return nil
 }
 
+// BlockType is the type of a matrix by Hugging Face's name.
+func (m *Model) BlockType(name string) string {
+	info, _ := m.Info(m.byHF[name].name)
+	return info.Type.String()
+}
+
+// Blocks copies the blocks of a row, of an output that is, of a matrix by Hugging Face's name.
+func (m *Model) Blocks(dst []byte, name string, row int) error {
+	s, ok := m.byHF[name]
+	if !ok {
+		return fmt.Errorf("%s: has no tensor for %q", m.path, name)
+	}
+	if s.heads > 0 {
+		shape, err := m.File.Shape(s.name)
+		if err != nil {
+			return err
+		}
+		row = interleaved(row, shape[0]/s.heads)
+	}
+	return m.File.Blocks(dst, s.name, row)
+}
+
 // transposed writes numbers of a matrix whose rows are the columns in the file.
 func (m *Model) transposed(dst []float32, name string, from int) error {
 	shape, err := m.File.Shape(name)

@@ -176,9 +176,15 @@ func openPretrainedCheckpoint(dir string) (*checkpoint, transformer.Config, erro
 
 func (w *checkpoint) Close() error { return w.file.Close() }
 
-// format is the format for decoding that keeps all matrices of the file as they are:
-// bfloat16, or integers of 8 bits (Q8_0 of a GGUF file); float32 for what is stored
-// otherwise.
+// inBlocks says whether the file may have matrices in blocks.
+func (w *checkpoint) inBlocks() bool {
+	_, ok := w.file.(tensor.BlockReader)
+	return ok
+}
+
+// format is the format for decoding that keeps all matrices of the file as they are and
+// multiplies with float32 inputs: bfloat16, or integers of 8 bits (Q8_0 of a GGUF file);
+// float32 for what is stored otherwise.
 func (w *checkpoint) format() kernel.Format {
 	switch f := w.file.(type) {
 	case *ckpt.File:

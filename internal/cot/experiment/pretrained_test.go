@@ -66,7 +66,7 @@ func TestPretrainedLogits(t *testing.T) {
 		want := g.Floats("logits")[:shape[1]*openModel(t, pretrained(t, name), nil).Model.LM.Vocab]
 		f32 := kernel.F32
 		tensortest.Forward.Check(t, name, logits(openModel(t, pretrained(t, name), &f32).Model, ids), want)
-		for _, format := range []kernel.Format{kernel.BF16, kernel.Int8} {
+		for _, format := range []kernel.Format{kernel.BF16, kernel.Int8, kernel.W8A8} {
 			var difference, size float64
 			for i, v := range logits(openModel(t, pretrained(t, name), &format).Model, ids) {
 				difference, size = max(difference, abs(float64(v)-want[i])), max(size, abs(want[i]))

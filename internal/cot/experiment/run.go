@@ -205,7 +205,7 @@ func ReadConfig(dir string) (Experiment, error) {
 // PEFT's over one of these, see openPretrained. base, unless it is "", is the model that
 // the adapters in the folder are over, in place of the one that they name. The
 // backbone's matrices are kept in a format for decoding; nil stands for that of
-// checkpoint.format, with adapters for float32.
+// checkpoint.format, with adapters for float32. So does kernel.Stored, but for GGUF files.
 func Open(dir, base string, format *kernel.Format) (*Run, error) {
 	switch run, err := isRun(dir); {
 	case err != nil:
@@ -251,7 +251,7 @@ func (r *Run) openFused(special cot.Special, format *kernel.Format) error {
 	if err := r.fuse(special); err != nil {
 		return err
 	}
-	if format == nil {
+	if format == nil || *format == kernel.Stored {
 		format = new(kernel.Format) // F32
 	}
 	r.Model.LM.Pack(r.Model.Params, *format)
@@ -301,7 +301,7 @@ func readRun(dir string) (*Run, cot.Special, error) {
 
 // load makes the model out of its file.
 func (r *Run) load(w *checkpoint, special cot.Special, format *kernel.Format) error {
-	if format == nil {
+	if format == nil || *format == kernel.Stored && !w.inBlocks() {
 		format = new(w.format())
 	}
 	r.Model = newModel(tensor.NewOutline(), r.Experiment.Config, special)

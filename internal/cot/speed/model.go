@@ -21,7 +21,7 @@ func (m *meter) model() error {
 	if m.options.Quick {
 		c.Layers, c.Vocab = 1, 2048
 	}
-	for _, format := range []kernel.Format{kernel.BF16, kernel.Int8} {
+	for _, format := range []kernel.Format{kernel.BF16, kernel.W8A8} {
 		p := tensor.NewParams(1)
 		d := &decoder{lm: transformer.NewLM(p, c), tape: tensor.Tape{Inference: true}}
 		d.lm.Pack(p, format)

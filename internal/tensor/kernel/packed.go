@@ -17,18 +17,11 @@ type Format int
 const (
 	F32  Format = iota // float32
 	BF16               // bfloat16: the upper half of a float32
-	Int8               // blocks of 32 inputs: an integer of 8 bits each, and a float32 that scales them all
+	Int8               // blocks of 32 inputs: an integer of 8 bits each, and a float32 that scales them all. Products are of float32
 )
 
-var formatNames = [...]string{F32: "f32", BF16: "bf16", Int8: "int8"}
-
-func (f Format) String() string { return formatNames[f] }
-
-// ParseFormat returns the format that has a name.
-func ParseFormat(name string) (f Format, ok bool) {
-	i := slices.Index(formatNames[:], name)
-	return Format(i), i >= 0
-}
+// formatNames are of the formats of a Packed.
+var formatNames = [...]string{F32: "f32", BF16: "bf16", Int8: "int8 x f32"}
 
 // int8Block is the number of inputs that share a scale.
 const int8Block = 32

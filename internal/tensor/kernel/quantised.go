@@ -14,6 +14,28 @@ import (
 // blocks of 8 bits, too, as llama.cpp's do, and multiply whole numbers. This file knows the blocks, how they lie in memory and
 // how a product is shared out; the arithmetic is in quantised_generic.go and its assembly twins.
 
+// Formats that are not those of a Packed. Products round their inputs to 8 bits.
+const (
+	W8A8   = Format(len(formatNames)) + iota // blocks of 32 inputs: an integer of 8 bits each, and a float32 that scales them all
+	Stored                                   // as the file has them
+)
+
+// ParseFormat returns the format that users call by a name.
+func ParseFormat(name string) (f Format, ok bool) {
+	f, ok = map[string]Format{"f32": F32, "bf16": BF16, "int8": W8A8, "file": Stored}[name]
+	return f, ok
+}
+
+func (f Format) String() string {
+	switch f {
+	case W8A8:
+		return "int8"
+	case Stored:
+		return "file"
+	}
+	return formatNames[f]
+}
+
 // Weights are a matrix [out, in] that is only multiplied with.
 type Weights interface {
 	// Mul sets C = A w^T, or adds it to C when accumulate: A is m x in with row stride lda, C m x out with row stride ldc. C must
@@ -25,6 +47,14 @@ type Weights interface {
 	Unpack(dst []float32)
 	// Bytes is the size of the weights.
 	Bytes() int
+}
+
+// StoreRows keeps a matrix in a format that needs no blocks of a file; see PackRows.
+func StoreRows(out, in int, format Format, rows Rows) (Weights, error) {
+	if format == W8A8 {
+		return Quantise(out, in, rows)
+	}
+	return PackRows(out, in, format, rows)
 }
 
 // A blockType is how blocks hold numbers.
