@@ -76,7 +76,7 @@ func (m *Coconut) Size(batch []Encoded) Size {
 	return (&Text{Chain: true}).Size(batch)
 }
 
-// Rows counts prompts, states and words. EOS is read by no one.
+// Rows counts prompts, states and words. The last token is read by no one.
 func (m *Coconut) Rows(batch []Encoded, random StepRand) int {
 	n := 0
 	for _, ex := range batch {
@@ -88,7 +88,7 @@ func (m *Coconut) Rows(batch []Encoded, random StepRand) int {
 
 // rows counts prompt and BOT, and what follows them.
 func (m *Coconut) rows(ex Encoded, replaced int) (opening, rest int) {
-	rest = replaced*m.Options.PerLine + 1 + len(ex.Answer)
+	rest = replaced*m.Options.PerLine + ex.targets()
 	if lines := left(ex.Steps, replaced); len(lines) > 0 {
 		rest++
 		for _, line := range lines {
@@ -177,8 +177,7 @@ func (m *Coconut) words(t *tensor.Tape, batch []Encoded, replaced int, rows []in
 		} else {
 			s.feed(m.Special.Ans)
 		}
-		s.predict(ex.Answer...)
-		s.predict(m.Special.EOS)
+		s.answer(ex.Answer, ex.end(m.Special))
 		s.end()
 		rows[i] = len(s.order) - s.start
 	}

@@ -43,7 +43,29 @@ type Encoded struct {
 	Prompt []int          // q
 	Steps  [][]int        // d, a step of the chain each, with its line end
 	Answer []int          // x, without EOS
+	Cut    bool           // the answer went on: no EOS follows it
 	Codes  *tensor.Tensor // e [K, D], or nil
+
+	// Method lm learns a text as it is, in place of steps and answer: Prompt is what comes before its first target.
+	Tokens  []int  // up to the last target
+	Targets []bool // those of Tokens that are to be predicted, each from all tokens before it; never the first one
+	Turns   bool   // each run of targets is a whole turn of a conversation
+}
+
+// targets counts the tokens of the answer that are to be predicted, EOS included.
+func (e *Encoded) targets() int {
+	if e.Cut {
+		return len(e.Answer)
+	}
+	return len(e.Answer) + 1
+}
+
+// end is the token that ends the answer, negative if none does.
+func (e *Encoded) end(s Special) int {
+	if e.Cut {
+		return -1
+	}
+	return s.EOS
 }
 
 // chainTokens is the length of the chain of thought.

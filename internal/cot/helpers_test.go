@@ -116,7 +116,8 @@ func random(seed uint64, shape ...int) *tensor.Tensor {
 }
 
 // examples draws n examples of several lengths in ordinary tokens, with chains
-// of one to K steps.
+// of one to K steps. For method lm prompt, chain and answer are a text, of which the first
+// step and the answer are targets.
 func examples(n int) []Encoded {
 	out := make([]Encoded, n)
 	for i := range out {
@@ -131,6 +132,10 @@ func examples(n int) []Encoded {
 		out[i] = Encoded{Index: i, Prompt: words(2, 6), Answer: words(1, 5), Codes: random(uint64(100+i), nfOptions.K, nfOptions.D)}
 		for range 1 + rng.IntN(nfOptions.K) {
 			out[i].Steps = append(out[i].Steps, words(2, 4))
+		}
+		for part, ids := range slices.Concat([][]int{out[i].Prompt}, out[i].Steps, [][]int{append(slices.Clone(out[i].Answer), special.EOS)}) {
+			out[i].Tokens = append(out[i].Tokens, ids...)
+			out[i].Targets = append(out[i].Targets, slices.Repeat([]bool{part == 1 || part == 1+len(out[i].Steps)}, len(ids))...)
 		}
 	}
 	return out

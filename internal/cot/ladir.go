@@ -114,8 +114,7 @@ func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) packed {
 		for k := range K {
 			s.feedThought((len(batch)+i)*K + k)
 		}
-		s.predict(ex.Answer...)
-		s.predict(m.Special.EOS)
+		s.answer(ex.Answer, ex.end(m.Special))
 		s.end()
 		opening := len(ex.Prompt) + 1
 		for r := s.start; r < len(s.order); r++ {

@@ -49,12 +49,12 @@ func newLatent(p *tensor.Params, lm *transformer.LM, special Special, o NFOption
 func (m *latent) Size(batch []Encoded) Size {
 	n := Size{Dims: len(batch) * m.Options.K * m.Options.D}
 	for _, ex := range batch {
-		n.Tokens += len(ex.Answer) + 1
+		n.Tokens += ex.targets()
 	}
 	return n
 }
 
-// Rows counts prompts, BOT, thoughts and answers; EOS is read by no one.
+// Rows counts prompts, BOT, thoughts and answers; the last token is read by no one.
 func (m *latent) Rows(batch []Encoded, _ StepRand) int {
 	n := 0
 	for _, ex := range batch {
@@ -64,7 +64,7 @@ func (m *latent) Rows(batch []Encoded, _ StepRand) int {
 }
 
 func (m *latent) rows(ex Encoded) int {
-	n := len(ex.Prompt) + 1 + m.Options.K + len(ex.Answer)
+	n := len(ex.Prompt) + m.Options.K + ex.targets()
 	if m.dualPath {
 		n += len(ex.Prompt) + m.Options.K
 	}
@@ -100,7 +100,7 @@ func (m *latent) meanError(t *tensor.Tape, e, mu *tensor.Tensor, whole Size) *te
 func (m *latent) layout(t *tensor.Tape, batch []Encoded) packed {
 	s := newPacked(t, m.Rows(batch, StepRand{})+2*len(batch)) // with EOS, and a thought that is not read
 	for i, ex := range batch {
-		m.lay(&s, i, len(batch), ex.Prompt, ex.Answer, m.Special.EOS)
+		m.lay(&s, i, len(batch), ex.Prompt, ex.Answer, ex.end(m.Special))
 	}
 	return s
 }
@@ -122,10 +122,7 @@ func (m *latent) lay(s *packed, i, n int, prompt, answer []int, end int) {
 			s.feedThought((n+i)*K + k) // what thought i·K + k stands for
 		}
 	}
-	s.predict(answer...)
-	if end >= 0 {
-		s.predict(end)
-	}
+	s.answer(answer, end)
 	s.end()
 }
 

@@ -63,6 +63,8 @@ func learners() map[string]struct {
 	text, p = shakenText(true)
 	text.DirectShare = 0.4
 	add("cot, some direct", text, p)
+	text, p = shakenText(false)
+	add("lm", NewPlain(text.LM, Special{EOS: 0, BOT: -1, CoT: -1, Ans: -1}), p)
 	return all
 }
 

@@ -70,6 +70,15 @@ func (s *packed) predict(ids ...int) {
 	}
 }
 
+// answer appends the tokens of an answer, each of which the row before it predicts, and end,
+// the token that ends it, negative if none does.
+func (s *packed) answer(ids []int, end int) {
+	s.predict(ids...)
+	if end >= 0 {
+		s.predict(end)
+	}
+}
+
 // end closes the example. Its last token is predicted but read by no one: its
 // row goes.
 func (s *packed) end() {

@@ -45,11 +45,21 @@ func (m *Text) lay(s *packed, prompt []int, chain [][]int, withChain, thought bo
 	case !m.Bare:
 		s.feed(m.Special.Ans)
 	}
-	s.predict(answer...)
-	if end >= 0 {
-		s.predict(end)
-	}
+	s.answer(answer, end)
 	s.end()
+}
+
+// Marked returns an example with its chain, if the method has chains: its tokens, and which of
+// them are targets.
+func (m *Text) Marked(ex Encoded) (tokens []int, targets []bool) {
+	var s packed
+	m.lay(&s, ex.Prompt, ex.Steps, m.Chain, true, ex.Answer, ex.end(m.Special))
+	tokens = append(s.tokens, s.target[len(s.target)-1]) // which has no row
+	targets = make([]bool, len(tokens))
+	for _, row := range s.tokenRows {
+		targets[row+1] = true
+	}
+	return tokens, targets
 }
 
 // Size counts every token of the chain and the answer, whether or not a draw
@@ -57,7 +67,7 @@ func (m *Text) lay(s *packed, prompt []int, chain [][]int, withChain, thought bo
 func (m *Text) Size(batch []Encoded) Size {
 	var n Size
 	for _, ex := range batch {
-		n.Tokens += len(ex.Answer) + 1
+		n.Tokens += ex.targets()
 		if m.Chain {
 			n.Tokens += ex.chainTokens() + 1
 		}
@@ -66,11 +76,11 @@ func (m *Text) Size(batch []Encoded) Size {
 }
 
 // Rows counts what lay lays: prompt, chain and answer, a token that begins each
-// of the last two, and no EOS, which is read by no one.
+// of the last two, and not the last token, which is read by no one.
 func (m *Text) Rows(batch []Encoded, random StepRand) int {
 	n := 0
 	for _, ex := range batch {
-		n += len(ex.Prompt) + 1 + len(ex.Answer)
+		n += len(ex.Prompt) + ex.targets()
 		if m.chain(nil, ex, random) {
 			n += ex.chainTokens() + 1
 		}
@@ -86,8 +96,13 @@ func (m *Text) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand
 	}
 	s := newPacked(t, rows)
 	for _, ex := range batch {
-		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, random), true, ex.Answer, m.Special.EOS)
+		m.lay(&s, ex.Prompt, ex.Steps, m.chain(t, ex, random), true, ex.Answer, ex.end(m.Special))
 	}
+	return m.loss(t, s, whole)
+}
+
+// loss is the cross-entropy of a batch that is laid out.
+func (m *Text) loss(t *tensor.Tape, s packed, whole Size) Loss {
 	logp := s.textLogProb(t, m.LM, s.hidden(t, m.LM, nil), 1)
 	loss := Loss{Total: t.Scale(-1/float32(whole.Tokens), t.Sum(logp)), FLOPs: s.trainingFLOPs(m.LM)}
 	m.terms = append(m.terms[:0], Term{"text_nats_per_token", float64(loss.Total.Data[0])})

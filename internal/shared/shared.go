@@ -39,6 +39,18 @@ func golden(t testing.TB, variable string) string {
 	return dir
 }
 
+// Field returns the folder of situations from public bug reports, with what is expected in each:
+// $NFCOT_FIELD, by default ../shared/field. The test is skipped where there is none.
+func Field(t testing.TB) string {
+	t.Helper()
+	const variable = "NFCOT_FIELD"
+	dir := folder(t, variable, filepath.Join("..", "shared", "field"))
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("needs the folder that $%s names; there is no %s", variable, dir)
+	}
+	return dir
+}
+
 // Data returns the folder of published benchmarks and tokenizers: $NFCOT_DATA, by
 // default ../shared/data. The test is skipped where there is none.
 func Data(t testing.TB) string {

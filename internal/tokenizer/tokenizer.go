@@ -159,6 +159,19 @@ func (t *Tokenizer) EncodePrompt(text string) []int {
 	return slices.Concat(t.around[0], ids, t.around[1])
 }
 
+// Opening are the tokens that EncodePrompt puts before a text.
+func (t *Tokenizer) Opening() []int {
+	if t.around == nil {
+		return nil
+	}
+	return t.around[0]
+}
+
+// IsSpecial says whether a token is one of those that the file calls special: that begin or end a text or a turn.
+func (t *Tokenizer) IsSpecial(id int) bool {
+	return id >= 0 && id < len(t.tokens) && t.tokens[id].special
+}
+
 // TokenID returns the id of a token given as the file spells it: "<|im_end|>", or "Ġthe" for " the".
 func (t *Tokenizer) TokenID(text string) (id int, ok bool) {
 	id32, ok := t.ids[text]

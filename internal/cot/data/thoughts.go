@@ -96,16 +96,10 @@ func LoadThoughts(dir string) (*Thoughts, error) {
 	return x, nil
 }
 
-// Encoded returns the examples with their codes, in the tokens of a tokenizer, which
-// need not be that of the VAE.
-func (x *Thoughts) Encoded(tok cot.Tokenizer) []cot.Encoded {
+// ExampleCodes returns the codes of example number i.   → [K, D]
+func (x *Thoughts) ExampleCodes(i int) *tensor.Tensor {
 	c := x.VAE.Config
-	data := make([]cot.Encoded, len(x.Examples))
-	for i, ex := range x.Examples {
-		data[i] = cot.Encode(tok, ex, i)
-		data[i].Codes = tensor.From(x.Codes.Data[i*c.K*c.D:(i+1)*c.K*c.D], c.K, c.D)
-	}
-	return data
+	return tensor.From(x.Codes.Data[i*c.K*c.D:(i+1)*c.K*c.D], c.K, c.D)
 }
 
 // SaveVAE writes a VAE as one safetensors file; the metadata hold its shape.

@@ -82,13 +82,13 @@ func TestThoughtsRoundTrip(t *testing.T) {
 			t.Errorf("%+v, EOS %d, %+v, want %+v, %d, %+v", y.VAE.Config, y.VAE.EOS, y.Examples, x.VAE.Config, x.VAE.EOS, x.Examples)
 		}
 		K, D := x.VAE.Config.K, x.VAE.Config.D
-		for i, ex := range y.Encoded(y.Tokenizer) {
-			e := tensor.From(x.Codes.Data[i*K*D:(i+1)*K*D], K, D)
-			same(t, "codes of an example", ex.Codes.Data, e.Data)
-			if got, want := y.VAE.Read(ex.Codes), x.VAE.Read(e); !slices.EqualFunc(got, want, slices.Equal) {
+		for i := range y.Examples {
+			codes, e := y.ExampleCodes(i), tensor.From(x.Codes.Data[i*K*D:(i+1)*K*D], K, D)
+			same(t, "codes of an example", codes.Data, e.Data)
+			if got, want := y.VAE.Read(codes), x.VAE.Read(e); !slices.EqualFunc(got, want, slices.Equal) {
 				t.Errorf("%s: chain %d is read as %v, was as %v", encoder, i, got, want)
 			}
-			want := cot.Encode(x.Tokenizer, written[i], i)
+			ex, want := cot.Encode(y.Tokenizer, y.Examples[i], i), cot.Encode(x.Tokenizer, written[i], i)
 			if ex.Index != i || !slices.Equal(ex.Prompt, want.Prompt) || !slices.EqualFunc(ex.Steps, want.Steps, slices.Equal) || !slices.Equal(ex.Answer, want.Answer) {
 				t.Errorf("example %d is %+v, want %+v", i, ex, want)
 			}

@@ -334,7 +334,7 @@ func trainedAdapters(t *testing.T, init string) *Run {
 	t.Helper()
 	b, err := OpenBase(init, "")
 	if err == nil {
-		err = b.LoadTokenizer()
+		err = b.LoadTokenizer(cot.SpecialTokens...)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -565,7 +565,7 @@ func TestAdaptersForTraining(t *testing.T) {
 	dir := filepath.Join(shared.Golden(t), "peft", "llama-tied--resized-tokens")
 	b, err := OpenBase(dir, "")
 	if err == nil {
-		err = b.LoadTokenizer()
+		err = b.LoadTokenizer(cot.SpecialTokens...)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -132,9 +132,12 @@ func rawJSON(v any) json.RawMessage {
 	return bytes.TrimSpace(text.Bytes())
 }
 
-// special looks up the run's special tokens. What ends an answer of the model that the run
-// began from ends the run's answers, too.
-func (r *Run) special() (cot.Special, error) {
+// special looks up the special tokens of a method's run. What ends an answer of the model
+// that the run began from ends the run's answers, too.
+func (r *Run) special(m Method) (cot.Special, error) {
+	if m.Plain {
+		return r.plainSpecial()
+	}
 	special, err := cot.FindSpecial(r.Tokenizer)
 	for _, id := range r.companions.ends {
 		if !special.Ends(id) {
@@ -142,6 +145,28 @@ func (r *Run) special() (cot.Special, error) {
 		}
 	}
 	return special, err
+}
+
+// plainSpecial are those of a model without tokens of ours. One that is begun from nothing, with
+// a tokenizer of ours, ends answers as the other methods do.
+func (r *Run) plainSpecial() (cot.Special, error) {
+	ends := r.companions.ends
+	if id, ok := r.Tokenizer.TokenID(cot.SpecialTokens[0]); ok && len(ends) == 0 {
+		ends = []int{id}
+	}
+	if len(ends) == 0 {
+		return cot.Special{}, fmt.Errorf("no token ends an answer, and method %s learns to end them; name it as eos_token_id in %s or %s", LM, GenerationFile, data.ConfigFile)
+	}
+	return endedBy(ends), nil
+}
+
+// endedBy are the special tokens of a language model whose answers end at some tokens.
+func endedBy(ends []int) cot.Special {
+	special := cot.Special{EOS: -1, BOT: -1, CoT: -1, Ans: -1}
+	if len(ends) > 0 {
+		special.EOS, special.MoreEOS = ends[0], ends[1:]
+	}
+	return special
 }
 
 // overruling are keys of a tokenizer_config.json that make transformers encode otherwise
@@ -157,7 +182,7 @@ func (r *Run) tokenizerConfig() map[string]json.RawMessage {
 	if eos := r.Model.Special.EOS; eos >= 0 {
 		special["eos_token"] = r.Tokenizer.Token(eos)
 	}
-	if r.companions.tokenizer == nil && r.Experiment.Method != LM {
+	if r.companions.tokenizer == nil && !r.Experiment.method().Plain {
 		config["additional_special_tokens"] = rawJSON(cot.SpecialTokens[1:])
 	}
 	if r.companions.chat != nil && len(r.companions.chat.Special) > 0 {

@@ -278,7 +278,7 @@ func TestRunKeepsMetadata(t *testing.T) {
 	path := shared.SmolLM2(t)
 	base, err := OpenBase(path, "")
 	if err == nil {
-		err = base.LoadTokenizer()
+		err = base.LoadTokenizer(cot.SpecialTokens...)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +287,7 @@ func TestRunKeepsMetadata(t *testing.T) {
 	if r.companions, err = readCompanions(path, base.Model.Vocab); err != nil {
 		t.Fatal(err)
 	}
-	special, err := r.special()
+	special, err := r.special(r.Experiment.method())
 	if err != nil {
 		t.Fatal(err)
 	}

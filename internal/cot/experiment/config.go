@@ -77,8 +77,11 @@ func (c Config) Pretrained(model transformer.Config) Config {
 	c.Stages.Heads.LR, c.Stages.Heads.Warmup = 1e-4, 100
 	c.Stages.Joint.LR, c.Stages.Joint.Warmup = 5e-5, 200
 	c.Stages.Flow.LR, c.Stages.Flow.Warmup = 5e-5, 50
-	if m, _ := FindMethod(c.Method); m.Codes {
+	switch m, _ := FindMethod(c.Method); {
+	case m.Codes:
 		c.Stages.Heads.Steps = 500
+	case m.Plain: // which has no token, and no head, to learn from nothing
+		c.Stages.Joint.Warmup = 10
 	}
 	return c
 }

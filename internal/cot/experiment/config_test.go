@@ -27,7 +27,7 @@ func TestConfigCheck(t *testing.T) {
 		change func(c *Config)
 		want   string
 	}{
-		{"cot", func(c *Config) { c.Method = "magic" }, `method is "magic"; want one of direct, cot, `},
+		{"cot", func(c *Config) { c.Method = "magic" }, `method is "magic"; want one of lm, direct, cot, `},
 		{"cot", func(c *Config) { c.Method = "" }, `method is ""; want one of`},
 		{"cot", func(c *Config) { c.Model.Vocab = 0 }, "vocab_size is 0"},
 		{"nfcot", func(c *Config) { c.Flow.Width = 9 }, "flow width is 9"},
@@ -38,7 +38,8 @@ func TestConfigCheck(t *testing.T) {
 		{"nfcot", func(c *Config) { c.NF.Noise, c.NF.MeanWeight = 0, 1 }, "nf noise is 0; it must not be negative, and mean_weight needs it to be positive"},
 		{"lavae", func(c *Config) { c.NF.MeanWeight = 0 }, "nf.mean_weight is 0; it must be positive"},
 		{"lavae", func(c *Config) { c.NF.Noise = 0 }, "nf noise is 0"},
-		{"cot", func(c *Config) { c.Method = LM }, `method is "lm"; want one of`},
+		{"lm", func(c *Config) { c.Stages.Text.Steps = 3 }, "stage text has 3 steps, but method lm has no chains to show in it"},
+		{"lm", func(c *Config) { c.Stages.Heads.Steps = 3 }, "stage heads has 3 steps, but method lm has no heads"},
 		{"cot", func(c *Config) { c.Method = softThinking }, "method softthinking is a rule for sampling from a run of cot"},
 		{"cot", func(c *Config) { c.Batch = 0 }, "batch is 0 in 1 microbatches"},
 		{"cot", func(c *Config) { c.Accumulate = 0 }, "batch is 6 in 0 microbatches"},

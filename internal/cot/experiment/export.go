@@ -87,7 +87,7 @@ func (m *exported) openRun() error {
 		return err
 	}
 	if !e.method().Words {
-		return fmt.Errorf("%s: a run of %s thinks in vectors, for which llama.cpp has no place; language models and runs of direct and cot can be exported. "+
+		return fmt.Errorf("%s: a run of %s thinks in vectors, for which llama.cpp has no place; language models and runs of lm, direct and cot can be exported. "+
 			"transformers loads the language model in the run's folder, which then answers without thoughts (docs/models.md)", m.dir, e.Method)
 	}
 	r, special, err := readRun(m.dir)

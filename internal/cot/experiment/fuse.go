@@ -69,7 +69,7 @@ func openUnpacked(dir, base string, isRun bool) (*Run, error) {
 // SaveFused writes what OpenFused has read into a folder: a run, or a model folder as
 // Hugging Face has them. say is told what is found in the folder.
 func (r *Run) SaveFused(out string, say func(string, ...any)) error {
-	if r.Experiment.Method == LM {
+	if r.others {
 		return r.savePretrained(out)
 	}
 	r.Dir = out

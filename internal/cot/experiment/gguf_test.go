@@ -115,7 +115,7 @@ func TestGGUFForTraining(t *testing.T) {
 	for _, path := range paths {
 		o, err := OpenBase(path, "")
 		if err == nil {
-			err = o.LoadTokenizer()
+			err = o.LoadTokenizer(cot.SpecialTokens...)
 		}
 		if err != nil {
 			t.Error(err)

@@ -22,12 +22,14 @@ type Base struct {
 	Run   bool
 	Model transformer.Config
 
-	words string // where the tokenizer is
-	model string // the run, or the model of others without adapters
+	words  string // where the tokenizer is
+	model  string // the run, or the model of others without adapters
+	method string // of the run, or lm
 
 	// What LoadTokenizer brings.
-	Tokenizer *tokenizer.Tokenizer // with all special tokens: those that a model of others lacks are added
+	Tokenizer *tokenizer.Tokenizer // with all special tokens that are asked for
 	NewTokens int                  // see Config
+	Added     []string             // the texts of special tokens that the model lacks
 }
 
 // OpenBase looks at what a folder has to start from. base, unless it is "", is the model
@@ -37,7 +39,7 @@ func OpenBase(dir, base string) (*Base, error) {
 	if info, err := os.Stat(dir); !isGGUF && (err != nil || !info.IsDir()) {
 		return nil, fmt.Errorf("%s: no such folder; expected a run, a model folder of Hugging Face's, an adapter of PEFT's, or a GGUF file", dir)
 	}
-	b := &Base{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile)), words: dir, model: dir}
+	b := &Base{Dir: dir, Run: exists(filepath.Join(dir, ConfigFile)), words: dir, model: dir, method: LM}
 	if !b.Run && !isGGUF && !isAdapter(dir) && !exists(filepath.Join(dir, data.ConfigFile)) {
 		return nil, fmt.Errorf("%s: holds neither %s (a run) nor %s (a model folder of Hugging Face's) nor %s (an adapter)", dir, ConfigFile, data.ConfigFile, adapterConfig)
 	}
@@ -46,7 +48,7 @@ func OpenBase(dir, base string) (*Base, error) {
 		return nil, err
 	}
 	if x := links[0].run; x != nil {
-		b.Model, b.NewTokens = x.Model, x.NewTokens
+		b.Model, b.NewTokens, b.method = x.Model, x.NewTokens, x.Method
 		return b, nil
 	}
 	b.words, b.model = wordsOf(links), links[len(links)-1].dir
@@ -69,23 +71,24 @@ func wordsOf(links []link) string {
 	return dir
 }
 
-// LoadTokenizer reads the tokenizer. Special tokens that a model of others lacks
-// get the ids after those of its tokenizer: rows that its tables have to spare, or
-// more rows.
-func (b *Base) LoadTokenizer() error {
+// LoadTokenizer reads the tokenizer. Special tokens that the model lacks get the ids after
+// those of its tokenizer: rows that its tables have to spare, or more rows.
+func (b *Base) LoadTokenizer(special ...string) error {
 	theirs, err := LoadTokenizer(b.words)
-	if err != nil || b.Run {
-		b.Tokenizer = theirs
+	if err != nil {
 		return err
 	}
 	if theirs.VocabSize() > b.Model.Vocab {
 		return fmt.Errorf("%s: the tokenizer has %d tokens and the model %d (vocab_size)", b.Dir, theirs.VocabSize(), b.Model.Vocab)
 	}
-	if b.Tokenizer, err = theirs.With(cot.SpecialTokens...); err != nil {
+	if b.Tokenizer, err = theirs.With(special...); err != nil {
 		return fmt.Errorf("%s: %w", b.Dir, err)
 	}
 	if b.Tokenizer != theirs {
 		b.NewTokens = theirs.VocabSize()
+	}
+	for id := theirs.VocabSize(); id < b.Tokenizer.VocabSize(); id++ {
+		b.Added = append(b.Added, b.Tokenizer.Token(id))
 	}
 	b.Model.Vocab = max(b.Model.Vocab, b.Tokenizer.VocabSize())
 	return nil
@@ -238,7 +241,7 @@ func loadModel(dir, base string, c Config, special cot.Special, whole bool) (*Mo
 	isRun := links[0].run != nil
 	whole = whole || !isRun || len(w.adapters) > 0
 	l := &loader{checkpoints: w, rows: map[string]int{}}
-	if !isRun {
+	if !isRun || links[0].run.NewTokens != c.NewTokens { // a run has trained those that it was given itself
 		l.newTokens = c.NewTokens
 	}
 	p := tensor.NewParams(c.Seed)
@@ -335,12 +338,4 @@ func meanRows(x *tensor.Tensor, newTokens int) {
 			row[i] = float32(mean[i])
 		}
 	}
-}
-
-// Added lists the texts of the tokens that LoadTokenizer has added.
-func (b *Base) Added() (texts []string) {
-	for id := b.NewTokens; !b.Run && id > 0 && id < b.Tokenizer.VocabSize(); id++ {
-		texts = append(texts, b.Tokenizer.Token(id))
-	}
-	return texts
 }

@@ -19,6 +19,7 @@ type Method struct {
 	Flows  bool   // thoughts have the density of a flow and a head
 	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage heads trains alone
 	Words  bool   // thinks and answers in tokens alone: a run is a causal language model like any other
+	Plain  bool   // learns texts with no token of ours in them: the tokenizer is the model's own
 	Of     string // not trained: a rule for sampling from runs of this method
 
 	// steps are those of stage joint by default.
@@ -37,8 +38,22 @@ type parts struct {
 	learner func(stage StageID) cot.Learner // of the stages from heads on
 }
 
+// LM is the method of a plain language model: the answer is what it says after the prompt.
+const LM = "lm"
+
 // Methods are the methods that there are.
 var Methods = []Method{
+	{Name: LM, What: "a plain language model: says the answer after the prompt, as it was trained by others", Scores: true, Words: true, Plain: true, steps: 1000,
+		check: func(c Config) error {
+			if c.Stages.Text.Steps > 0 {
+				return fmt.Errorf("stage text has %d steps, but method lm has no chains to show in it; give it none", c.Stages.Text.Steps)
+			}
+			return nil
+		},
+		make: func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := cot.NewPlain(lm, special)
+			return parts{m, func(StageID) cot.Learner { return m }}
+		}},
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, Words: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, Words: true, steps: 700, make: words(true)},
 	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, trained line by line, then the answer", steps: 800,
@@ -124,14 +139,6 @@ func checkFlow(c Config) error { return c.Flow.Check() }
 // softThinking is the method that a model samples by which is told to think so (SetSampling).
 const softThinking = "softthinking"
 
-// LM is the method of a plain language model: the answer is what it says after the
-// prompt. It is a model to run; training makes the Methods.
-const LM = "lm"
-
-var plainLM = Method{Name: LM, Scores: true, Words: true, make: func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
-	return parts{Sampler: &cot.Text{LM: lm, Special: special, Bare: true}}
-}}
-
 // FindMethod returns the one of Methods that has a name.
 func FindMethod(name string) (Method, error) {
 	var names []string
@@ -153,6 +160,14 @@ func (c *Config) Fit(data []cot.Encoded) {
 	}
 }
 
+// tokens are the special tokens that the method has in its sequences.
+func (m Method) tokens() []string {
+	if m.Plain {
+		return nil
+	}
+	return cot.SpecialTokens
+}
+
 // CheckScores says why the method cannot do what takes a likelihood ("scored",
 // "reinforced"), if it cannot.
 func (m Method) CheckScores(what string) error {
@@ -164,9 +179,6 @@ func (m Method) CheckScores(what string) error {
 
 // method is the method of an experiment that has been checked, or of a model to run.
 func (c Config) method() Method {
-	if c.Method == LM {
-		return plainLM
-	}
 	m, err := FindMethod(c.Method)
 	if err != nil {
 		panic("train: " + err.Error())

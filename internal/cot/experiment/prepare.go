@@ -1,9 +1,9 @@
 package experiment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"nfcot/internal/cot"
@@ -12,33 +12,29 @@ import (
 
 // Prepare reads the data of an experiment, settles what they decide, checks it, and
 // makes its model, if training it may take limit bytes of memory; 0 knows of no limit.
-// logf is told what is added to a tokenizer of others.
+// logf is told what was read, what is added to a tokenizer of others, and what becomes of
+// examples that are too long.
 func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*Run, []cot.Encoded, error) {
+	method, err := FindMethod(x.Method)
+	if err = cmp.Or(err, x.Source.checkTooLong()); err != nil {
+		return nil, nil, fmt.Errorf("experiment: %w", err)
+	}
 	run := &Run{Dir: dir}
-	var added []string // tokens
+	base := new(Base)
 	if x.Source.Init != "" {
-		base, err := OpenBase(x.Source.Init, x.Source.Base)
-		if err == nil {
-			err = base.LoadTokenizer()
+		if base, err = OpenBase(x.Source.Init, x.Source.Base); err == nil {
+			err = run.begin(base, method)
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		added, run.Tokenizer = base.Added(), base.Tokenizer
 		x.NewTokens, x.Model.Vocab = base.NewTokens, base.Model.Vocab
-		if run.companions, err = companionsOf(base.model, base.words, x.Model.Vocab); err != nil {
-			return nil, nil, err
-		}
 	}
-	examples, counts, err := run.readExamples(x.Source)
+	examples, special, err := run.encode(method, x.Source, logf)
 	if err != nil {
 		return nil, nil, err
 	}
-	special, err := run.special()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := x.settle(run, examples); err != nil {
+	if examples, err = x.settle(run, examples, logf); err != nil {
 		return nil, nil, err
 	}
 	if need := x.ResidentMemory(x.Source.Stage); limit > 0 && need.All() > limit {
@@ -50,11 +46,8 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	} else if run.Model, err = LoadModel(x.Source.Init, x.Source.Base, x.Config, special); err != nil {
 		return nil, nil, err
 	}
-	if counts.Examples > 0 {
-		logf("train: %s", counts)
-	}
-	if len(added) > 0 {
-		logf("train: %s gets the tokens %s", x.Source.Init, strings.Join(added, " "))
+	if len(base.Added) > 0 {
+		logf("train: %s gets the tokens %s", x.Source.Init, strings.Join(base.Added, " "))
 	}
 	if !run.Model.Method.Codes {
 		run.VAE, run.VAETokenizer = nil, nil
@@ -62,44 +55,82 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	return run, examples, nil
 }
 
-// readExamples reads the examples of a source, in tokens, and notes which tokenizer,
-// unless the run has one, and VAE go with them. It counts those of files.
-func (r *Run) readExamples(s Source) ([]cot.Encoded, data.Counts, error) {
+// begin takes the tokenizer of a model for a method, and what else comes with it.
+func (r *Run) begin(b *Base, m Method) (err error) {
+	if err := b.LoadTokenizer(m.tokens()...); err != nil {
+		return err
+	}
+	r.Tokenizer = b.Tokenizer
+	r.companions, err = companionsOf(b.model, b.words, b.Model.Vocab)
+	return err
+}
+
+// encode reads the examples of a source as a method learns them, and notes which tokenizer,
+// unless the run has one, goes with them.
+func (r *Run) encode(m Method, s Source, logf func(string, ...any)) ([]cot.Encoded, cot.Special, error) {
 	switch {
 	case s.Thoughts != "":
-		x, err := data.LoadThoughts(s.Thoughts)
-		if err != nil {
-			return nil, data.Counts{}, err
-		}
-		r.VAE, r.VAETokenizer = x.VAE, x.Tokenizer
-		if r.Tokenizer == nil {
-			r.Tokenizer = x.Tokenizer
-		}
-		return x.Encoded(r.Tokenizer), data.Counts{}, nil
+		return r.encodeThoughts(m, s)
 	case s.Tokenizer != "" && r.Tokenizer != nil:
-		return nil, data.Counts{}, fmt.Errorf("with --init the tokenizer is that of %s; leave --tokenizer out", s.Init)
+		return nil, cot.Special{}, fmt.Errorf("with --init the tokenizer is that of %s; leave --tokenizer out", s.Init)
 	case len(s.Data.Files) == 0 || s.Tokenizer == "" && r.Tokenizer == nil:
-		return nil, data.Counts{}, errors.New("what to train on is missing: give --thoughts DIR, or --data FILE with --tokenizer DIR")
-	}
-	examples, counts, err := s.Data.Read()
-	if err != nil {
-		return nil, counts, err
+		return nil, cot.Special{}, errors.New("what to train on is missing: give --thoughts DIR, or --data FILE with --tokenizer DIR")
 	}
 	if r.Tokenizer == nil {
+		var err error
 		if r.Tokenizer, err = LoadTokenizer(s.Tokenizer); err != nil {
-			return nil, data.Counts{}, err
+			return nil, cot.Special{}, err
 		}
 	}
-	encoded := make([]cot.Encoded, len(examples))
-	for i, ex := range examples {
-		encoded[i] = cot.Encode(r.Tokenizer, ex, i)
+	encoder, err := r.encoder(m, cmp.Or(s.Init, s.Tokenizer))
+	if err != nil {
+		return nil, cot.Special{}, err
 	}
-	return encoded, counts, nil
+	reader := data.NewReader(s.Data)
+	var all []cot.Encoded
+	for ex, err := range reader.Examples() {
+		if err != nil {
+			return nil, cot.Special{}, err
+		}
+		x, err := encoder.Encode(ex, len(all))
+		if err != nil {
+			return nil, cot.Special{}, fmt.Errorf("%s: %w", reader.Where, err)
+		}
+		all = append(all, x)
+	}
+	logf("train: %s", reader.Counts)
+	return all, encoder.Special, nil
+}
+
+// encodeThoughts reads the examples of a thoughts folder, with their codes, and notes which
+// VAE goes with them.
+func (r *Run) encodeThoughts(m Method, s Source) ([]cot.Encoded, cot.Special, error) {
+	thoughts, err := data.LoadThoughts(s.Thoughts)
+	if err != nil {
+		return nil, cot.Special{}, err
+	}
+	r.VAE, r.VAETokenizer = thoughts.VAE, thoughts.Tokenizer
+	if r.Tokenizer == nil {
+		r.Tokenizer = thoughts.Tokenizer
+	}
+	encoder, err := r.encoder(m, cmp.Or(s.Init, s.Thoughts))
+	if err != nil {
+		return nil, cot.Special{}, err
+	}
+	all := make([]cot.Encoded, len(thoughts.Examples))
+	for i, ex := range thoughts.Examples {
+		if all[i], err = encoder.Encode(ex, i); err != nil {
+			return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
+		}
+		all[i].Codes = thoughts.ExampleCodes(i)
+	}
+	return all, encoder.Special, nil
 }
 
 // settle fills in what the data of a run decide, which for one that is resumed or repeated
-// must be the same, and checks the experiment before any work is done.
-func (e *Experiment) settle(r *Run, examples []cot.Encoded) error {
+// must be the same, checks the experiment before any work is done, and returns the examples
+// that the model has room for.
+func (e *Experiment) settle(r *Run, examples []cot.Encoded, logf func(string, ...any)) ([]cot.Encoded, error) {
 	if e.Source.Init == "" {
 		e.Model.Vocab = r.Tokenizer.VocabSize()
 	}
@@ -107,24 +138,28 @@ func (e *Experiment) settle(r *Run, examples []cot.Encoded) error {
 		e.NF.K, e.NF.D = r.VAE.Config.K, r.VAE.Config.D
 	}
 	e.Fit(examples)
+	if err := e.Check(); err != nil {
+		return nil, fmt.Errorf("experiment: %w", err)
+	}
+	examples, err := e.shorten(examples, logf)
+	if err != nil {
+		return nil, err
+	}
 	fingerprint := Fingerprint(examples)
 	if e.Source.SHA256 != "" && e.Source.SHA256 != fingerprint {
-		return fmt.Errorf("%s: the data are not those the run began with; expected sha256 %s, found %s", r.Dir, e.Source.SHA256, fingerprint)
+		return nil, fmt.Errorf("%s: the data are not those the run began with; expected sha256 %s, found %s", r.Dir, e.Source.SHA256, fingerprint)
 	}
 	e.Source.SHA256, e.Source.Examples = fingerprint, len(examples)
-	if err := e.Check(); err != nil {
-		return fmt.Errorf("experiment: %w", err)
-	}
 	if e.LoRA.On() && e.Source.Init == "" {
-		return errors.New("adapters (--lora) need a model to adapt; give --init")
+		return nil, errors.New("adapters (--lora) need a model to adapt; give --init")
 	}
 	if method, _ := FindMethod(e.Method); method.Codes && r.VAE == nil {
-		return fmt.Errorf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", e.Method)
+		return nil, fmt.Errorf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", e.Method)
 	}
-	if err := e.checkStages(); err != nil {
-		return err
+	if len(examples) <= e.HeldOut {
+		return nil, fmt.Errorf("%d examples leave nothing to train on: %d are held out (held_out)", len(examples), e.HeldOut)
 	}
-	return e.checkExamples(examples)
+	return examples, e.checkStages()
 }
 
 // checkStages refuses a run without a single step.
@@ -140,20 +175,6 @@ func (e *Experiment) checkStages() error {
 		return fmt.Errorf("source.stage is %s; want %s", asked, StageNames)
 	case steps == 0:
 		return errors.New("no stage has steps; give one some, with --set stages.joint.steps=N for example")
-	}
-	return nil
-}
-
-// checkExamples refuses data of which nothing is left to train on, and examples that the
-// model has no room for.
-func (e *Experiment) checkExamples(examples []cot.Encoded) error {
-	if len(examples) <= e.HeldOut {
-		return fmt.Errorf("%d examples leave nothing to train on: %d are held out (held_out)", len(examples), e.HeldOut)
-	}
-	for i, ex := range examples {
-		if rows := len(ex.Prompt) + len(slices.Concat(ex.Steps...)) + len(ex.Answer) + 2 + e.Coconut.States(); rows > e.Model.MaxTokens {
-			return fmt.Errorf("example %d has %d tokens, more than the model's %d positions (model.positions)", i+1, rows, e.Model.MaxTokens)
-		}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func openPretrained(dir, base string, format *kernel.Format) (*Run, error) {
 
 // readPretrained reads all of a language model of others; load makes the model.
 func readPretrained(dir, base string, load func(*Run, *checkpoints, cot.Special) error) (*Run, error) {
-	r := &Run{Dir: dir, base: base, Experiment: Experiment{Config: Config{Method: LM}}}
+	r := &Run{Dir: dir, others: true, base: base, Experiment: Experiment{Config: Config{Method: LM}}}
 	links, err := chain(dir, base)
 	if err != nil {
 		return nil, err
@@ -82,19 +82,15 @@ func checkVocab(dir string, words *tokenizer.Tokenizer, model transformer.Config
 // readWords reads how to chat with a language model of others, and which tokens end an
 // answer.
 func (r *Run) readWords(links []link) (cot.Special, error) {
-	special := cot.Special{EOS: -1, BOT: -1, CoT: -1, Ans: -1}
 	model := links[len(links)-1].dir
 	ends, err := endTokens(model, r.Experiment.Model.Vocab)
 	if err != nil {
-		return special, err
-	}
-	if len(ends) > 0 {
-		special.EOS, special.MoreEOS = ends[0], ends[1:]
+		return cot.Special{}, err
 	}
 	if r.Chat, err = loadChat(wordsOf(links)); err == nil && !r.Chat.Any() && wordsOf(links) != model {
 		r.Chat, err = loadChat(model)
 	}
-	return special, err
+	return endedBy(ends), err
 }
 
 // LoadTokenizer reads a tokenizer: a tokenizer.json, that of a folder, or that of a GGUF file.

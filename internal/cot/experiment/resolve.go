@@ -28,7 +28,7 @@ func (r Request) Begin(dir string, resume bool) (Experiment, error) {
 		}
 		return Resolve(r)
 	}
-	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Init+r.Source.Base != "" || r.Source.Data.Given() || r.LoRA != 0 || len(r.Set) > 0 {
+	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Init+r.Source.Base+r.Source.TooLong != "" || r.Source.Data.Given() || r.LoRA != 0 || len(r.Set) > 0 {
 		return Experiment{}, resumesAlone(dir)
 	}
 	return Resume(dir, "train")
@@ -90,6 +90,7 @@ func instead(file, asked Source) Source {
 	if asked.Init != "" {
 		x.Init, x.Base = asked.Init, asked.Base
 	}
+	x.TooLong = cmp.Or(asked.TooLong, file.TooLong)
 	if x.Stage == AllStages {
 		x.Stage = file.Stage
 	}

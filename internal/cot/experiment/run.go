@@ -56,16 +56,26 @@ type Source struct {
 	Tokenizer string      `yaml:"tokenizer,omitempty"` // their tokenizer
 	Init      string      `yaml:"init,omitempty"`      // run, model folder of Hugging Face's, adapter or GGUF file whose parameters and tokenizer it starts from
 	Base      string      `yaml:"base,omitempty"`      // of an adapter in init: the model that it is over, if not the one that it names
+	TooLong   string      `yaml:"too_long,omitempty"`  // what becomes of examples that the model has no room for: refuse (""), cut or drop
 	Stage     StageID     `yaml:"stage"`               // the one stage to run, or all
 	Examples  int         `yaml:"examples"`            // number of examples, held-out ones included
 	SHA256    string      `yaml:"sha256"`              // of tokens and codes
 }
+
+// file is where the examples come from.
+func (s Source) file() string { return cmp.Or(s.Thoughts, s.Data.Files.String()) }
 
 // Fingerprint identifies examples: a run can only continue on the same.
 func Fingerprint(examples []cot.Encoded) string {
 	h := sha256.New()
 	for _, ex := range examples {
 		fmt.Fprint(h, ex.Prompt, ex.Steps, ex.Answer)
+		if ex.Cut {
+			fmt.Fprint(h, "cut")
+		}
+		if ex.Tokens != nil {
+			fmt.Fprint(h, ex.Tokens, ex.Targets)
+		}
 		if ex.Codes != nil {
 			fmt.Fprint(h, ex.Codes.Data)
 		}
@@ -83,6 +93,7 @@ type Run struct {
 	Model        *Model
 	Chat         *chat.Templates // those of the model, or of the model that the run began from
 
+	others     bool       // a language model of others, and no run
 	companions companions // of the model that the run began from
 	base       string     // that its adapters are over, if not what they name
 	dtype      ckpt.DType // of the backbone's weights when it is saved; "": float32
@@ -279,7 +290,7 @@ func readRun(dir string) (*Run, cot.Special, error) {
 		return nil, special, err
 	}
 	r.Chat = r.companions.chat
-	if special, err = r.special(); err != nil {
+	if special, err = r.special(r.Experiment.method()); err != nil {
 		return nil, special, fmt.Errorf("%s: %w", dir, err)
 	}
 	if r.Experiment.method().Codes {

@@ -39,6 +39,15 @@ func TestFingerprint(t *testing.T) {
 			d.Prompt = d.Prompt[:last]
 			return data
 		},
+		"cut": func(data []cot.Encoded) []cot.Encoded { data[3].Cut = true; return data },
+		"text": func(data []cot.Encoded) []cot.Encoded {
+			data[3].Tokens, data[3].Targets = []int{1, 2}, []bool{false, true}
+			return data
+		},
+		"another target": func(data []cot.Encoded) []cot.Encoded {
+			data[3].Tokens, data[3].Targets = []int{1, 2}, []bool{false, false}
+			return data
+		},
 		"order":   func(data []cot.Encoded) []cot.Encoded { data[0], data[1] = data[1], data[0]; return data },
 		"shorter": func(data []cot.Encoded) []cot.Encoded { return data[:3] },
 	}

@@ -56,7 +56,7 @@ func trained() []experiment.Method {
 	return slices.DeleteFunc(slices.Clone(experiment.Methods), func(m experiment.Method) bool { return m.Of != "" })
 }
 
-// examples draws n examples in tokens, with codes.
+// examples draws n examples in tokens, with codes; for method lm with prompt and answer as one text.
 func examples(n int) []cot.Encoded {
 	data := make([]cot.Encoded, n)
 	for i := range data {
@@ -69,6 +69,8 @@ func examples(n int) []cot.Encoded {
 			return ids
 		}
 		data[i] = cot.Encoded{Index: i, Prompt: words(2, 4), Steps: [][]int{words(2, 3), words(1, 3)}, Answer: words(2, 4), Codes: tensor.New(2, 2)}
+		data[i].Tokens = slices.Concat(data[i].Prompt, data[i].Answer, []int{special.EOS})
+		data[i].Targets = slices.Concat(make([]bool, len(data[i].Prompt)), slices.Repeat([]bool{true}, len(data[i].Answer)+1))
 		for j := range data[i].Codes.Data {
 			data[i].Codes.Data[j] = float32(rng.NormFloat64())
 		}

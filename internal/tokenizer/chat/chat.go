@@ -22,6 +22,7 @@ type Template struct {
 	source string
 	body   []stmt
 	scope  *scope
+	marks  bool // it has {% generation %} blocks
 }
 
 // Parse reads a template. Errors name the line.
@@ -29,6 +30,7 @@ func Parse(source string) (t *Template, err error) {
 	defer recovered(&err)
 	p := &parser{tokens: lex(source)}
 	t = &Template{source: source, body: p.body(nil)}
+	t.marks = p.marks
 	t.scope = bindTemplate(t.body)
 	return t, nil
 }

@@ -12,6 +12,7 @@ type parser struct {
 	pos    int
 	depth  int
 	tags   []string // that are open
+	marks  bool     // there was a {% generation %}
 }
 
 // maxNesting bounds how deep a template may be nested.
@@ -131,6 +132,7 @@ func (p *parser) statement() stmt {
 	case "with":
 		return p.parseWith()
 	case "generation":
+		p.marks = true
 		g := &generation{caller: &macro{}}
 		g.caller.body = p.statements("endgeneration")
 		p.next()

@@ -45,6 +45,13 @@ func NewDict(pairs ...Value) *Dict {
 // Set puts a value under a key; a new key goes to the end.
 func (d *Dict) Set(key string, value Value) { d.set(key, value) }
 
+// With returns a copy of a dict in which a key has another value.
+func (d *Dict) With(key string, value Value) *Dict {
+	c := d.clone()
+	c.set(key, value)
+	return c
+}
+
 // Get returns the value of a key, nil and false if there is none.
 func (d *Dict) Get(key string) (Value, bool) { return d.get(key) }
 
