@@ -67,7 +67,7 @@ var settings = map[string]setting{
 	"docs/cli.md":         {from: []string{"thoughts", "samples.jsonl"}},
 	"docs/training.md":    {from: []string{"thoughts", "run"}},
 	"docs/evaluation.md":  {from: []string{"run"}, make: humanEval, needs: cpython},
-	"docs/models.md":      {make: smolLM2},
+	"docs/models.md":      {from: []string{"train.jsonl"}, make: smolLM2},
 	"docs/performance.md": {},
 	"docs/study.md":       {make: plan},
 }

@@ -32,6 +32,7 @@ func (e *env) train() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "method", Usage: "`NAME` of the method", Destination: &o.Method},
 			&cli.StringFlag{Name: "thoughts", Usage: "thoughts `DIR` written by distill: examples, tokenizer and codes", Destination: &o.Source.Thoughts},
+			&cli.StringFlag{Name: "too-long", Usage: "`WHAT` becomes of examples that the model has no room for: refuse, cut (answers lose their end, conversations their last turns) or drop (default: the experiment's, refuse)", Destination: &o.Source.TooLong},
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file, for --data", Destination: &o.Source.Tokenizer},
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, a model folder of Hugging Face's, an adapter of PEFT's, or a GGUF file: its tokenizer and its parameters of the same names are taken over", Destination: &o.Source.Init},
 			baseFlag(&o.Source.Base),

@@ -19,9 +19,9 @@ def pair(work):
     return work.write("pair.jsonl", "".join(line + "\n" for line in sorted(lines, key=len)[:2]))
 
 
-def train(work, name, method, *settings, more=()):
+def train(work, name, method, *settings, data=None, more=()):
     change = [arg for s in (*SETTINGS, *settings) for arg in ("--set", s)]
-    return work.make(name, "train", "--method", method, "--init", work.smollm2(), "--data", pair(work), *more, *change)
+    return work.make(name, "train", "--method", method, "--init", work.smollm2(), "--data", data or pair(work), *more, *change)
 
 
 def full(work):
@@ -76,12 +76,47 @@ def curve(work):
     """The losses of ten steps are those of peft and torch from the same adapters."""
     start = train(work, "adapters-start", "cot", "stages.joint.steps=1", "stages.joint.lr=1e-30", more=("--lora", 4))
     run = adapted(work)
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    return losses(work, start, run, [sequence(tokenizer, json.loads(line)) for line in pair(work).read_text().splitlines()])
+
+
+def talk(work):
+    """Two conversations, one of two turns and with a space where it may be lost."""
+    first, second = (json.loads(line) for line in pair(work).read_text().splitlines())
+    turns = (
+        [("user", first["prompt"]), ("assistant", first["answer"]), ("user", " Thanks é!\n"), ("assistant", "")],
+        [("system", "Be brief."), ("user", second["prompt"]), ("assistant", "  " + second["answer"])],
+    )
+    return work.write("talk.jsonl", "".join(json.dumps({"messages": [{"role": r, "content": c} for r, c in t]}) + "\n" for t in turns))
+
+
+def marked(tokenizer, messages):
+    """A conversation in tokens up to the last one that is the assistant's, and what is predicted of it."""
+    whole, said = "message['content'] + '<|im_end|>'", "{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}"
+    template = tokenizer.chat_template.replace(
+        f" + {whole} + '\n'", " }}{% if message['role'] == 'assistant' %}" + said + "{% else %}{{ " + whole + " }}{% endif %}{{ '\n'"
+    )
+    out = tokenizer.apply_chat_template(messages, chat_template=template, return_dict=True, return_assistant_tokens_mask=True)
+    end = len(out["input_ids"]) - out["assistant_masks"][::-1].index(1)
+    ids, mask = out["input_ids"][:end], out["assistant_masks"][:end]
+    return torch.tensor([ids]), torch.tensor([[id if m else -100 for id, m in zip(ids, mask)]])
+
+
+def conversations(work):
+    """So are those of a language model that learns conversations, whose targets transformers finds."""
+    steps = ["stages.joint.lr=1e-3", "stages.joint.warmup=2"]
+    start = train(work, "sft-start", "lm", "stages.joint.steps=1", "stages.joint.lr=1e-30", data=talk(work), more=("--lora", 4))
+    run = train(work, "sft", "lm", "stages.joint.steps=5", *steps, data=talk(work), more=("--lora", 4))
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    return losses(work, start, run, [marked(tokenizer, json.loads(line)["messages"]) for line in talk(work).read_text().splitlines()])
+
+
+def losses(work, start, run, batch):
+    """The losses of a run are those of peft and torch, with the adapters of another that has not learned yet."""
     c, ours = settings(run), [line["loss"] for line in work.metrics(run.name)]
     model = PeftModel.from_pretrained(base(work, start), start, is_trainable=True)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.95), eps=1e-8, weight_decay=c["decay"])
-    tokenizer = AutoTokenizer.from_pretrained(run)
-    batch = [sequence(tokenizer, json.loads(line)) for line in pair(work).read_text().splitlines()]
     tokens = sum((labels != -100).sum().item() for _, labels in batch)
     theirs = []
     for step in range(1, len(ours) + 1):
@@ -97,7 +132,7 @@ def curve(work):
             group["lr"] = rate(c, step)
         optimizer.step()
         optimizer.zero_grad()
-    equal("number of steps", len(ours), 10)
+    equal("number of steps", len(ours), c["stages"]["joint"]["steps"])
     worst = max(abs(a - b) / b for a, b in zip(ours, theirs))
     said = f"losses of {len(ours)} steps, {theirs[0]:.3f} to {theirs[-1]:.3f}, differ by {100 * worst:.2g} % (at most 1 %)"
     if not worst <= 0.01:

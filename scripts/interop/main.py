@@ -72,7 +72,7 @@ def thoughts(work):
 
 CHECKS = {
     "own": own, "folder": folder.kept, "pretrained": pretrained, "nfcot": thoughts, "tensorboard": board.train, "tensorboard-rl": board.rl,
-    "lora": lora.curve, "fuse": exchange.fused, "adapter": exchange.adapter, "gguf": exchange.gguf,
+    "lora": lora.curve, "sft": lora.conversations, "fuse": exchange.fused, "adapter": exchange.adapter, "gguf": exchange.gguf,
 }
 
 

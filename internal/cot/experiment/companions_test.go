@@ -69,15 +69,21 @@ func chatModel(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// trainedFrom is a finished run that began from a model, and was not trained.
+// trainedFrom is a finished run of method direct that began from a model, and was not trained.
 func trainedFrom(t *testing.T, init string, lora int) *Run {
+	t.Helper()
+	return trainedAs(t, "direct", init, lora)
+}
+
+// trainedAs is such a run of any method that learns from words.
+func trainedAs(t *testing.T, method, init string, lora int) *Run {
 	t.Helper()
 	base, err := OpenBase(init, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	examples := writeFile(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Repeat(`{"prompt": "def f(x):", "answer": "return x"}`+"\n", 3))
-	x := Experiment{Config: Default("direct").Pretrained(base.Model), Source: Source{Data: data.Source{Files: data.Files{examples}}, Init: init, Stage: AllStages}}
+	x := Experiment{Config: Default(method).Pretrained(base.Model), Source: Source{Data: data.Source{Files: data.Files{examples}}, Init: init, Stage: AllStages}}
 	x.HeldOut, x.LoRA.Rank = 1, lora
 	r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(string, ...any) {})
 	if err == nil {

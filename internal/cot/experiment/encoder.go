@@ -21,7 +21,7 @@ import (
 type Encoder struct {
 	Method    Method
 	Tokenizer *tokenizer.Tokenizer
-	Special   cot.Special
+	Special   cot.Special // what ends turns of the conversations so far is among it
 
 	model    string          // where it comes from, for errors
 	eos      int             // ends what method lm learns
@@ -184,6 +184,9 @@ func (e *Encoder) mask(messages []chat.Value) (tokens []int, assistant []bool, e
 		}
 		for i := first; i < end; i++ {
 			assistant[i] = true
+		}
+		if id := whole.IDs[max(0, end-1)]; first < end && e.Tokenizer.IsSpecial(id) && !e.Special.Ends(id) { // a base model's ends may be those of texts alone
+			e.Special.MoreEOS = append(slices.Clip(e.Special.MoreEOS), id)
 		}
 	}
 	return whole.IDs, assistant, nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/data"
 	"nfcot/internal/shared"
 	"nfcot/internal/tokenizer"
 	"nfcot/internal/tokenizer/chat"
@@ -183,5 +184,184 @@ func checkTokenMean(t *testing.T, m *Model, examples []cot.Encoded, tokens int, 
 	}
 	if got := loss(examples); whole.Tokens != tokens || math.Abs(got-mean) > 2e-5 || math.Abs(inParts-mean) > 2e-5 {
 		t.Errorf("%d tokens, %v nats each, %v in parts; want %d and %v", whole.Tokens, got, inParts, tokens, mean)
+	}
+}
+
+// markedText is an example as text in which the targets are in brackets, |s between tokens.
+func markedText(e *Encoder, x cot.Encoded) string {
+	var b strings.Builder
+	tokens, targets := e.Marked(x)
+	for i, id := range tokens {
+		switch before := i > 0 && targets[i-1]; {
+		case targets[i] && !before:
+			b.WriteString("«")
+		case !targets[i] && before:
+			b.WriteString("»")
+		case i > 0:
+			b.WriteString("|")
+		}
+		b.WriteString(e.Tokenizer.Decode([]int{id}, false))
+	}
+	if n := len(targets); n > 0 && targets[n-1] {
+		b.WriteString("»")
+	}
+	return b.String()
+}
+
+// wordsModel is a model folder whose tokenizer knows the words "ab" and " cd", two line breaks as one token, and begins a text
+// with <s> if asked to. Its answers end with <|end|>, or with </s>.
+func wordsModel(t *testing.T, bos bool, files map[string]string) string {
+	t.Helper()
+	dir := chatModel(t, files)
+	tok, err := tokenizer.Train(slices.Values(slices.Repeat([]string{"ab cd\n\n"}, 9)), 263, []string{"<s>", "</s>", "<|end|>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := tok.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if bos {
+		doc["post_processor"] = map[string]any{"type": "TemplateProcessing",
+			"single":         []any{map[string]any{"SpecialToken": map[string]any{"id": "<s>", "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}},
+			"pair":           []any{},
+			"special_tokens": map[string]any{"<s>": map[string]any{"id": "<s>", "ids": []int{0}, "tokens": []string{"<s>"}}}}
+	}
+	if text, err = json.Marshal(doc); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, data.TokenizerFile), string(text))
+	changeFile(t, filepath.Join(dir, data.ConfigFile), `"vocab_size": 259`, `"vocab_size": 263`)
+	return dir
+}
+
+// changeFile puts another text in the place of one that a file has.
+func changeFile(t *testing.T, path, old, text string) {
+	t.Helper()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := strings.Replace(string(before), old, text, 1)
+	if after == string(before) {
+		t.Fatalf("%s has no %s: %s", path, old, before)
+	}
+	writeFile(t, path, after)
+}
+
+func openEncoder(t *testing.T, model, method string) *Encoder {
+	t.Helper()
+	e, err := OpenEncoder(model, "", method)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// Prompt and answer are one text, and what holds a part of the answer is a target; so is the end, once.
+func TestEncodeText(t *testing.T) {
+	plain := openEncoder(t, wordsModel(t, false, nil), "")
+	begun := openEncoder(t, wordsModel(t, true, map[string]string{"special_tokens_map.json": `{"eos_token": "<|end|>"}`}), LM)
+	for _, tt := range []struct {
+		e              *Encoder
+		prompt, answer string
+		want           string
+	}{
+		{plain, "ab", "ab", "ab«ab|</s>»"},
+		{plain, "ab ", "cd", "ab« cd|</s>»"}, // the space of the prompt is a part of the answer's word
+		{plain, "ab\n", "\n", "ab«\n\n|</s>»"},
+		{plain, "ab", " cd</s>", "ab« cd|</s>»"},
+		{plain, "ab", " cd<|end|>", "ab« cd|<|end|>»"}, // ends answers, too
+		{plain, "ab", "", "ab«</s>»"},
+		{plain, "ab</s>", "", "ab|</s>«</s>»"},
+		{plain, "", "abab", "ab«ab|</s>»"}, // nothing predicts the first token
+		{plain, "e\u0301", "e\u0301", "e|\ufffd|\ufffd«e|\ufffd|\ufffd|</s>»"},
+		{begun, "ab ", "cd", "<s>|ab« cd|<|end|>»"},
+		{begun, "", "ab", "<s>«ab|<|end|>»"},
+	} {
+		x, err := tt.e.Encode(cot.Example{Prompt: tt.prompt, CoT: "think", Answer: tt.answer}, 3)
+		if got := markedText(tt.e, x); err != nil || got != tt.want || x.Index != 3 || x.Turns {
+			t.Errorf("%q, %q: %s, %v, want %s", tt.prompt, tt.answer, got, err, tt.want)
+		}
+		if first := slices.Index(x.Targets, true); !slices.Equal(x.Prompt, x.Tokens[:first]) {
+			t.Errorf("%q, %q: the prompt is %v of %v", tt.prompt, tt.answer, x.Prompt, x.Tokens)
+		}
+	}
+}
+
+const (
+	withEnds = "{{ bos_token }}{% for m in messages %}[{{ m.role[0] }}]{{ m.content }}<|end|>\n{% endfor %}{% if add_generation_prompt %}[a]{% endif %}"
+	saying   = `{"bos_token": "<s>", "chat_template": `
+)
+
+// talker is an encoder with a chat template.
+func talker(t *testing.T, method, template string) *Encoder {
+	t.Helper()
+	quoted, err := json.Marshal(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openEncoder(t, wordsModel(t, true, map[string]string{TokenizerConfigFile: saying + string(quoted) + "}"}), method)
+}
+
+// A conversation is the template's text, with one token that begins it; its targets are the assistant's turns with their ends.
+// Other methods answer what is before the last turn.
+func TestEncodeConversation(t *testing.T) {
+	const two = `[{"role": "user", "content": "ab"}, {"role": "assistant", "content": " cd"}, {"role": "user", "content": "cd"}, {"role": "assistant", "content": "ab"}]`
+	for _, tt := range []struct {
+		method, template, messages, chain, want string
+	}{
+		{LM, withEnds, two, "", "<s>|[|u|]|ab|<|end|>|\n|[|a|]« cd|<|end|>»\n|[|u|]|c|d|<|end|>|\n|[|a|]«ab|<|end|>»"},
+		{LM, withEnds, `[{"role": "assistant", "content": "ab"}, {"role": "user", "content": "d"}, {"role": "assistant", "content": ""}, {"role": "user", "content": "d"}]`, "",
+			"<s>|[|a|]|ab|<|end|>|\n|[|u|]|d|<|end|>|\n|[|a|]«<|end|>»"},
+		{LM, "{% for m in messages %}{% generation %}{{ m.content }}<|end|>{% endgeneration %}{% endfor %}", two, "", // its first token is no target
+			"ab«<|end|>| cd|<|end|>|c|d|<|end|>|ab|<|end|>»"},
+		{LM, "{% for m in messages %}{{ m.content }} \n<|end|>{% endfor %}", two, "", "ab| |\n|<|end|>« cd| |\n|<|end|>»c|d| |\n|<|end|>«ab| |\n|<|end|>»"},
+		{LM, "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content }}<|end|>{% endfor %}", two, "",
+			"2|6| |J|u|l| |2|0|2|4|ab|<|end|>« cd|<|end|>»c|d|<|end|>«ab|<|end|>»"},
+		{"direct", withEnds, two, "", "<s>|[|u|]|ab|<|end|>|\n|[|a|]| cd|<|end|>|\n|[|u|]|c|d|<|end|>|\n|[|a|]|<|answer|>«ab|<|endoftext|>»"},
+		{"cot", withEnds, two, "ab\n", "<s>|[|u|]|ab|<|end|>|\n|[|a|]| cd|<|end|>|\n|[|u|]|c|d|<|end|>|\n|[|a|]|<|cot|>«ab|\n|<|answer|>|ab|<|endoftext|>»"},
+		{"nfcot", withEnds, two, "ab\n", "<s>|[|u|]|ab|<|end|>|\n|[|a|]| cd|<|end|>|\n|[|u|]|c|d|<|end|>|\n|[|a|]|<|think|>«ab|<|endoftext|>»"},
+	} {
+		e := talker(t, tt.method, tt.template)
+		x, err := e.Encode(cot.Example{CoT: tt.chain, Messages: cot.Messages(tt.messages)}, 1)
+		if got := markedText(e, x); err != nil || got != tt.want || x.Turns != (tt.method == LM) {
+			t.Errorf("%s, %s:\n got %s, %v\nwant %s", tt.method, tt.template, got, err, tt.want)
+		}
+	}
+}
+
+// What is wrong with a conversation is said in one line.
+func TestEncodeConversationRefused(t *testing.T) {
+	const one = `[{"role": "user", "content": "ab"}, {"role": "assistant", "content": " cd"}]`
+	bare := openEncoder(t, wordsModel(t, false, nil), "")
+	for _, tt := range []struct {
+		e              *Encoder
+		messages, want string
+	}{
+		{bare, one, "it is a conversation, and " + bare.model + " has no chat template to make a text of it; start from a model that has one"},
+		{talker(t, "cot", "{% if %}"), one, "chat template: line 1: "},
+		{talker(t, LM, withEnds), `[]`, "no message of the conversation is the assistant's"},
+		{talker(t, LM, withEnds), `[{"role": "user", "content": "ab"}]`, "no message of the conversation is the assistant's"},
+		{talker(t, LM, withEnds), `[{"role": "assistant", "content": "ab"}]`, "the assistant says nothing in the conversation that could be learned"},
+		{talker(t, LM, withEnds), `{"role": "user"}`, "want a list of messages"},
+		{talker(t, LM, "{% for m in messages %}{{ m.content }}\n#{% endfor %}"), one, `the chat template ends the assistant's turns with "\n#", and not with a special token`},
+		{talker(t, LM, "{% for m in messages %}{{ m.content }};{{ m.content }}{% endfor %}"), one, "message 2: the chat template does not render its content once"},
+		{talker(t, "direct", "{{ raise_exception('no') }}"), one, "no"},
+		{talker(t, "direct", withEnds), `[{"role": "user", "content": "ab"}, {"role": "assistant", "content": null}]`, "message 2, the answer, has no text as its content"},
+	} {
+		x, err := tt.e.Encode(cot.Example{Messages: cot.Messages(tt.messages)}, 0)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, %+v, want %s", tt.messages, err, x, tt.want)
+		}
+	}
+	dir := wordsModel(t, false, map[string]string{GenerationFile: `{}`})
+	changeFile(t, filepath.Join(dir, data.ConfigFile), `"eos_token_id"`, `"pad_token_id"`)
+	if _, err := OpenEncoder(dir, "", LM); err == nil || !strings.Contains(err.Error(), "no token ends an answer, and method lm learns to end them") {
+		t.Errorf("a model without an end: %v", err)
 	}
 }

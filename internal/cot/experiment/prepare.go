@@ -86,7 +86,7 @@ func (r *Run) encode(m Method, s Source, logf func(string, ...any)) ([]cot.Encod
 	if err != nil {
 		return nil, cot.Special{}, err
 	}
-	reader := data.NewReader(s.Data)
+	reader, ends := data.NewReader(s.Data), len(encoder.Special.MoreEOS)
 	var all []cot.Encoded
 	for ex, err := range reader.Examples() {
 		if err != nil {
@@ -99,6 +99,9 @@ func (r *Run) encode(m Method, s Source, logf func(string, ...any)) ([]cot.Encod
 		all = append(all, x)
 	}
 	logf("train: %s", reader.Counts)
+	for _, id := range encoder.Special.MoreEOS[ends:] {
+		logf("train: %s ends answers of the run, too, since it ends turns of the data", r.Tokenizer.Token(id))
+	}
 	return all, encoder.Special, nil
 }
 

@@ -746,3 +746,35 @@ func TestSettingsMatter(t *testing.T) {
 		}
 	}
 }
+
+// A step of method lm is the mean over all target tokens of its batch, in one part or in two, and not a mean of the examples'
+// means, which would let the tokens of short answers count for more.
+func TestTokenMean(t *testing.T) {
+	c := tiny(experiment.LM)
+	c.Batch, c.Stages.Joint.Steps = 2, 1
+	data := make([]cot.Encoded, 2)
+	for i, n := range []int{3, 40} {
+		rng := tensor.Rand(6, "texts", i)
+		for j := range n + 2 {
+			data[i].Tokens, data[i].Targets = append(data[i].Tokens, rng.IntN(20)), append(data[i].Targets, j >= 2)
+		}
+	}
+	learner := experiment.NewModel(c, special).Learner(experiment.JointStage)
+	sum, means := 0.0, 0.0 // in nats
+	for i := range data {
+		n := learner.Size(data[i : i+1])
+		mean := float64(learner.Loss(nil, data[i:i+1], n, cot.StepRand{}).Total.Data[0])
+		sum, means = sum+mean*float64(n.Tokens), means+mean/2
+	}
+	want := sum / 43
+	if math.Abs(means-want) < 1e-2 {
+		t.Fatalf("the mean of means is %v, that of tokens %v: the test sees nothing", means, want)
+	}
+	for _, parts := range []int{1, 2} {
+		c.Accumulate = parts
+		_, reports := run(t, c, data)
+		if r := reports[0]; r.Tokens != 43 || math.Abs(r.Loss-want) > 1e-5 {
+			t.Errorf("in %d parts %d tokens have %v nats each, want 43 and %v", parts, r.Tokens, r.Loss, want)
+		}
+	}
+}
