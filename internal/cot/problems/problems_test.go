@@ -5,6 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"nfcot/internal/cot/data"
+	"nfcot/internal/eval"
+	"nfcot/internal/eval/answer"
+	"nfcot/internal/shared"
 )
 
 // TestLoad finds problems that are made, published or a file's, each by its name.
@@ -53,6 +58,55 @@ func TestLoad(t *testing.T) {
 	for _, name := range []string{"humaneval", "multiply.jsonl", ""} {
 		if _, err := Lines(name, "train", 1, 1); err == nil || !strings.Contains(err.Error(), "is not made by this program; want minicode[") {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// TestAskedAsTrained: a set asks what a run that was trained on such a file has learned to
+// answer, and what the file has taught it to say passes by the set's own rule.
+func TestAskedAsTrained(t *testing.T) {
+	own := t.TempDir()
+	for name, text := range map[string]string{
+		"test.jsonl":        `{"question":"How many? ","answer":"3+4=<<3+4=7>>7, so 1,007.\n#### 1,007"}`,
+		"prosqa_valid.json": `[{"question":"Every a is a b. Tom is an a. Is Tom a b or c?","answer":"Tom is a b.","steps":["Tom is an a.","Every a is a b."],"edges":[]}]`,
+		"mult_4x4_test.txt": "3 0 2 1 * 6 5 0 4||8 1 2 7 0 + 0 5 1 0 6 0 #### 8 6 3 9 7 8 4 0\n",
+	} {
+		if err := os.WriteFile(filepath.Join(own, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := map[string]string{"gsm8k": "test.jsonl", "prosqa": "prosqa_valid.json", "multiply:4x4": "mult_4x4_test.txt"}
+	t.Run("own", func(t *testing.T) {
+		for name, file := range files {
+			askedAsTrained(t, name, filepath.Join(own, file))
+		}
+	})
+	t.Run("published", func(t *testing.T) {
+		files["gsm8k"], files["multiply:5x5"] = "gsm8k_test.jsonl", "mult_5x5_test.txt"
+		for name, file := range files {
+			askedAsTrained(t, name, filepath.Join(shared.Data(t), "cot", file))
+		}
+	})
+}
+
+func askedAsTrained(t *testing.T, name, file string) {
+	t.Helper()
+	examples, _, err := data.Source{Files: data.Files{file}}.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Request{Bench: name, Split: "test", Data: file}.Judged()
+	if err != nil || len(b.Problems) != len(examples) || b.CompareBy("") != nil {
+		t.Fatalf("%s: %d problems of %d examples, %v", name, len(b.Problems), len(examples), err)
+	}
+	recipe, err := b.Recipe("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range b.Problems {
+		o, err := answer.Executor{Rule: b.Rule}.Execute(t.Context(), p, examples[i].Answer)
+		if asked := recipe.Prompt(p); asked != examples[i].Prompt || err != nil || o.Kind != eval.Passed {
+			t.Fatalf("%s: trained on %q with answer %q; asks %q, %+v, %v", p.TaskID, examples[i].Prompt, examples[i].Answer, asked, o, err)
 		}
 	}
 }
