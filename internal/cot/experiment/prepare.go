@@ -19,6 +19,8 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	if err = cmp.Or(err, x.Source.checkTooLong()); err != nil {
 		return nil, nil, fmt.Errorf("experiment: %w", err)
 	}
+	var notes []string // said when nothing is wrong
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	run := &Run{Dir: dir}
 	base := new(Base)
 	if x.Source.Init != "" {
@@ -30,11 +32,11 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 		}
 		x.NewTokens, x.Model.Vocab = base.NewTokens, base.Model.Vocab
 	}
-	examples, special, err := run.encode(method, x.Source, logf)
+	examples, special, err := run.encode(method, x.Source, note)
 	if err != nil {
 		return nil, nil, err
 	}
-	if examples, err = x.settle(run, examples, logf); err != nil {
+	if examples, err = x.settle(run, examples, note); err != nil {
 		return nil, nil, err
 	}
 	if need := x.ResidentMemory(x.Source.Stage); limit > 0 && need.All() > limit {
@@ -47,7 +49,10 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 		return nil, nil, err
 	}
 	if len(base.Added) > 0 {
-		logf("train: %s gets the tokens %s", x.Source.Init, strings.Join(base.Added, " "))
+		note("train: %s gets the tokens %s", x.Source.Init, strings.Join(base.Added, " "))
+	}
+	for _, text := range notes {
+		logf("%s", text)
 	}
 	if !run.Model.Method.Codes {
 		run.VAE, run.VAETokenizer = nil, nil
