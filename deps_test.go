@@ -81,7 +81,7 @@ var homes = map[string][]string{
 	"github.com/dlclark/regexp2/v2":     {"internal/tokenizer", "internal/cot/experiment"},
 	"github.com/edsrzf/mmap-go":         {"internal/ckpt"},
 	"github.com/jedib0t/go-pretty/v6":   {"internal/page"},
-	"github.com/parquet-go/parquet-go":   {"internal/cot/data"},
+	"github.com/parquet-go/parquet-go":  {"internal/cot/data"},
 	"github.com/klauspost/compress":     {"internal/ckpt"},
 	"github.com/schollz/progressbar/v3": {"internal/progress"},
 	"github.com/urfave/cli/v2":          {"internal/cli", "internal/manual"},
