@@ -8,6 +8,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/problems"
+	"nfcot/internal/progress"
 )
 
 type dataOptions struct {
@@ -38,11 +39,9 @@ func (e *env) runData(o dataOptions) error {
 	if o.n < 1 {
 		return inputf("-n is %d; it must be at least 1", o.n)
 	}
-	lines, err := problems.Lines(o.bench, o.split, o.seed, o.n)
-	if err != nil {
-		return input(err)
-	}
-	return e.writeLines(o.out, slices.Values(lines))
+	lines := problems.Lines(o.bench, o.split, o.seed, o.n)
+	bar := func() *progress.Bar { return e.progress("data", "examples", 0, o.n) }
+	return e.stream(o.out, progress.Each(e.ctx, lines, bar))
 }
 
 // writeLines writes JSON lines to a file, or to stdout for "-".

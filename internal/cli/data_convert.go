@@ -32,7 +32,7 @@ func (e *env) dataConvert() *cli.Command {
 			defer debug.SetMemoryLimit(debug.SetMemoryLimit(streamMemory))
 			r := e.reader("convert", source)
 			if err := e.stream(out, data.Own(e.ctx, r)); err != nil {
-				return input(err)
+				return err
 			}
 			e.say("convert: %s", r.Counts)
 			return nil
@@ -48,20 +48,28 @@ func needFiles(s data.Source) error {
 	return nil
 }
 
-// stream writes JSON lines to a file, or to stdout for "-", as they come.
+// stream writes JSON lines to a file, or to stdout for "-", as they come. An error in their
+// place is one of input.
 func (e *env) stream(path string, lines iter.Seq2[any, error]) error {
-	if path != "-" {
-		return ckpt.StreamJSONL(path, lines)
+	marked := func(yield func(any, error) bool) {
+		for line, err := range lines {
+			if !yield(line, input(err)) || err != nil {
+				return
+			}
+		}
 	}
-	for line, err := range lines {
-		if err != nil {
-			return err
+	if path != "-" {
+		return ckpt.StreamJSONL(path, marked)
+	}
+	for line, err := range marked {
+		var text []byte
+		if err == nil {
+			text, err = jsontext.Marshal(line)
 		}
-		text, err := jsontext.Marshal(line)
-		if err != nil {
-			return err
+		if err == nil {
+			_, err = e.stdout.Write(append(text, '\n'))
 		}
-		if _, err := e.stdout.Write(append(text, '\n')); err != nil {
+		if err != nil {
 			return err
 		}
 	}

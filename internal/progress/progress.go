@@ -63,7 +63,10 @@ func (b *Bar) Set(done int, info string) {
 		b.bar.Set(done)
 	case time.Since(b.logged) >= logEvery:
 		b.logged = time.Now()
-		fmt.Fprintf(b.out, "%s: %d/%d %s, %s, ETA %s\n", b.label, done, b.total, b.rate(), info, b.eta())
+		if info != "" {
+			info = ", " + info
+		}
+		fmt.Fprintf(b.out, "%s: %d/%d %s%s, ETA %s\n", b.label, done, b.total, b.rate(), info, b.eta())
 	}
 }
 

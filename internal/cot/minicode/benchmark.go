@@ -1,6 +1,7 @@
 package minicode
 
 import (
+	"iter"
 	"strings"
 
 	"nfcot/internal/cot"
@@ -31,21 +32,24 @@ func Benchmark(name, split string, seed uint64, n int) (*bench.Benchmark, error)
 }
 
 // Lines are n examples of the part of the benchmark that has a name, as files have them: of
-// split test they are problems.
-func Lines(name, split string, seed uint64, n int) ([]any, error) {
-	spec, err := ParseName(name)
-	if err != nil {
-		return nil, err
-	}
-	examples, err := spec.Examples(split, seed, n)
-	lines := make([]any, len(examples))
-	for i, ex := range examples {
-		lines[i] = ex
-		if split == "test" {
-			lines[i] = Problem(ex)
+// split test they are problems. They come one after the other, up to an error.
+func Lines(name, split string, seed uint64, n int) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		spec, err := ParseName(name)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for ex, err := range spec.Each(split, seed, n) {
+			line := any(ex)
+			if split == "test" {
+				line = Problem(ex)
+			}
+			if !yield(line, err) || err != nil {
+				return
+			}
 		}
 	}
-	return lines, err
 }
 
 // Problem is an example as a problem in HumanEval's format.

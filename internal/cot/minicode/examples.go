@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -32,6 +33,34 @@ const exhausted = 100_000
 // call, except in train once the family has no unseen problem left; in dev and
 // test that is an error.
 func (s Spec) Examples(split string, seed uint64, n int) ([]cot.Example, error) {
+	examples := make([]cot.Example, 0, max(n, 0))
+	for ex, err := range s.Each(split, seed, n) {
+		if err != nil {
+			return nil, err
+		}
+		examples = append(examples, ex)
+	}
+	return examples, nil
+}
+
+// Each yields the examples of Examples, one after the other, up to an error.
+func (s Spec) Each(split string, seed uint64, n int) iter.Seq2[cot.Example, error] {
+	return func(yield func(cot.Example, error) bool) {
+		sources, err := s.sources(split, seed, n)
+		if err != nil {
+			yield(cot.Example{}, err)
+			return
+		}
+		for i := range n {
+			if ex, err := sources[i%len(sources)].next(); !yield(ex, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// sources are those of the families, for n examples.
+func (s Spec) sources(split string, seed uint64, n int) ([]*source, error) {
 	if err := s.validate(); err != nil {
 		return nil, nameError(s.String(), err.Error())
 	}
@@ -46,15 +75,7 @@ func (s Spec) Examples(split string, seed uint64, n int) ([]cot.Example, error) 
 		f, sc := lookup(name, s.Level)
 		sources[i] = &source{family: f, scale: sc, level: s.Level, split: split, seed: seed, seen: map[string]bool{}}
 	}
-	examples := make([]cot.Example, n)
-	for i := range examples {
-		ex, err := sources[i%len(sources)].next()
-		if err != nil {
-			return nil, err
-		}
-		examples[i] = ex
-	}
-	return examples, nil
+	return sources, nil
 }
 
 // A source yields the examples of one family, level and split, by index.

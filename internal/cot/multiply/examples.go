@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sort"
 
@@ -32,38 +33,68 @@ const exhausted = 100_000
 // 1000 examples are those of a call with n = 100. No problem comes twice in one call; that
 // there are no more is an error.
 func (s Size) Examples(split string, seed uint64, n int) ([]cot.Example, error) {
+	examples := make([]cot.Example, 0, max(n, 0))
+	for ex, err := range s.Each(split, seed, n) {
+		if err != nil {
+			return nil, err
+		}
+		examples = append(examples, ex)
+	}
+	return examples, nil
+}
+
+// Each yields the examples of Examples, one after the other, up to an error.
+func (s Size) Each(split string, seed uint64, n int) iter.Seq2[cot.Example, error] {
+	return func(yield func(cot.Example, error) bool) {
+		if err := s.check(split, n); err != nil {
+			yield(cot.Example{}, err)
+			return
+		}
+		seen := map[[2]int]bool{}
+		for i := range n {
+			pair, err := s.pair(split, seed, i, seen)
+			ex := cot.Example{}
+			if err == nil {
+				seen[pair] = true
+				ex = s.example(pair[0], pair[1])
+				ex.TaskID = fmt.Sprintf("%s/%s/%s/%d", benchmark, s, split, i)
+			}
+			if !yield(ex, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// check refuses a split that is not made here.
+func (s Size) check(split string, n int) error {
 	name := benchmark + ":" + s.String()
 	switch {
 	case split == "test":
-		return nil, fmt.Errorf("%s: the test split is the published one, a file that eval --bench %s reads; want train or dev", name, name)
+		return fmt.Errorf("%s: the test split is the published one, a file that eval --bench %s reads; want train or dev", name, name)
 	case split != "train" && split != "dev":
-		return nil, fmt.Errorf("%s: unknown split %q; want train or dev", name, split)
+		return fmt.Errorf("%s: unknown split %q; want train or dev", name, split)
 	case n < 0:
-		return nil, fmt.Errorf("%s: asked for %d examples; want 0 or more", name, n)
+		return fmt.Errorf("%s: asked for %d examples; want 0 or more", name, n)
 	}
+	return nil
+}
+
+// pair draws the factors of example number i: of its split, and not seen before.
+func (s Size) pair(split string, seed uint64, i int, seen map[[2]int]bool) (pair [2]int, err error) {
+	name := benchmark + ":" + s.String()
 	least := 1
 	for range s - 1 {
 		least *= 10
 	}
-	examples := make([]cot.Example, n)
-	seen := make(map[[2]int]bool, n)
-	for i := range examples {
-		r := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendln(nil, name, split, seed, i))))
-		var pair [2]int
-		for fruitless := 0; ; fruitless++ {
-			if fruitless == exhausted {
-				return nil, fmt.Errorf("%s: the %s split has no more than about %d different problems; ask for fewer", name, split, i)
-			}
-			pair = [2]int{least + r.IntN(9*least), least + r.IntN(9*least)}
-			if splitOf(pair[0], pair[1]) == split && !seen[pair] {
-				break
-			}
+	r := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendln(nil, name, split, seed, i))))
+	for range exhausted {
+		pair = [2]int{least + r.IntN(9*least), least + r.IntN(9*least)}
+		if splitOf(pair[0], pair[1]) == split && !seen[pair] {
+			return pair, nil
 		}
-		seen[pair] = true
-		examples[i] = s.example(pair[0], pair[1])
-		examples[i].TaskID = fmt.Sprintf("%s/%s/%s/%d", benchmark, s, split, i)
 	}
-	return examples, nil
+	return pair, fmt.Errorf("%s: the %s split has no more than about %d different problems; ask for fewer", name, split, i)
 }
 
 // splitOf says which split a pair of factors belongs to: one of a published set is for

@@ -20,6 +20,7 @@ package multiply
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -58,17 +59,19 @@ func ParseName(name string) (Size, error) {
 }
 
 // Lines are n examples of the size that has a name, as files have them.
-func Lines(name, split string, seed uint64, n int) ([]any, error) {
-	s, err := ParseName(name)
-	if err != nil {
-		return nil, err
+func Lines(name, split string, seed uint64, n int) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		s, err := ParseName(name)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for ex, err := range s.Each(split, seed, n) {
+			if !yield(ex, err) || err != nil {
+				return
+			}
+		}
 	}
-	examples, err := s.Examples(split, seed, n)
-	lines := make([]any, len(examples))
-	for i, ex := range examples {
-		lines[i] = ex
-	}
-	return lines, err
 }
 
 // Benchmark makes n problems of the size that has a name, whose answers are to be compared.

@@ -213,7 +213,9 @@ func TestErrors(t *testing.T) {
 		{"multiply:4x4", "test", "multiply:4x4: the test split is the published one, a file that eval --bench multiply:4x4 reads; want train or dev"},
 		{"multiply:5x5", "all", `unknown split "all"; want train or dev`},
 	} {
-		_, err := Lines(tt.name, tt.split, 1, 1)
+		var err error
+		for _, err = range Lines(tt.name, tt.split, 1, 1) {
+		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s, %s: %v, want %s", tt.name, tt.split, err, tt.want)
 		}

@@ -6,6 +6,7 @@ package problems
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ const Made = "minicode[:FAMILY,...[:LEVEL]], multiply:4x4, multiply:5x5"
 type maker struct {
 	owns      func(name string) bool
 	benchmark func(name, split string, seed uint64, n int) (*bench.Benchmark, error)
-	lines     func(name, split string, seed uint64, n int) ([]any, error)
+	lines     func(name, split string, seed uint64, n int) iter.Seq2[any, error]
 }
 
 var makers = []maker{
@@ -42,13 +43,14 @@ func makerOf(name string) (m maker, ok bool) {
 }
 
 // Lines are n examples of a split of what is made under a name, as files have them:
-// problems of the split test.
-func Lines(name, split string, seed uint64, n int) ([]any, error) {
-	m, ok := makerOf(name)
-	if !ok {
-		return nil, fmt.Errorf("benchmark %q is not made by this program; want %s", name, Made)
+// problems of the split test. They come one after the other, up to an error.
+func Lines(name, split string, seed uint64, n int) iter.Seq2[any, error] {
+	if m, ok := makerOf(name); ok {
+		return m.lines(name, split, seed, n)
 	}
-	return m.lines(name, split, seed, n)
+	return func(yield func(any, error) bool) {
+		yield(nil, fmt.Errorf("benchmark %q is not made by this program; want %s", name, Made))
+	}
 }
 
 // A Request says which problems there are to be.

@@ -56,7 +56,10 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"humaneval", "multiply.jsonl", ""} {
-		if _, err := Lines(name, "train", 1, 1); err == nil || !strings.Contains(err.Error(), "is not made by this program; want minicode[") {
+		var err error
+		for _, err = range Lines(name, "train", 1, 1) {
+		}
+		if err == nil || !strings.Contains(err.Error(), "is not made by this program; want minicode[") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
