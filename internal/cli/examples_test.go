@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -65,6 +66,7 @@ const smolLM2Name = "SmolLM2-135M-Instruct.Q4_1.gguf"
 var settings = map[string]setting{
 	"README.md":           {},
 	"docs/cli.md":         {from: []string{"thoughts", "samples.jsonl"}},
+	"docs/data.md":        {from: []string{"tokenizer"}, make: shownFiles},
 	"docs/training.md":    {from: []string{"thoughts", "run"}},
 	"docs/evaluation.md":  {from: []string{"run"}, make: humanEval, needs: cpython},
 	"docs/models.md":      {from: []string{"train.jsonl"}, make: smolLM2},
@@ -125,6 +127,7 @@ func TestExamples(t *testing.T) {
 			if s.make != nil {
 				s.make(t, dir, string(text))
 			}
+			results := shownResults(string(text))
 			var real []string // of README.md, with a model that comes from the network
 			for _, line := range lines {
 				switch {
@@ -132,7 +135,7 @@ func TestExamples(t *testing.T) {
 				case name == "README.md" && strings.Contains(line, smolLM2Name):
 					real = append(real, line)
 				default:
-					runExample(t, dir, line, used)
+					runExample(t, dir, line, results[line], used)
 				}
 			}
 			if len(real) > 0 {
@@ -142,7 +145,7 @@ func TestExamples(t *testing.T) {
 					}
 					realModel(t, dir)
 					for _, line := range real {
-						runExample(t, dir, line, used)
+						runExample(t, dir, line, "", used)
 					}
 				})
 			}
@@ -200,8 +203,9 @@ type process struct {
 	Code int
 }
 
-// runExample runs a line with a shell that finds the program on its path, and notes what kept it short.
-func runExample(t *testing.T, dir, line string, used map[shortening]bool) {
+// runExample runs a line with a shell that finds the program on its path, compares what it prints with what the
+// document shows of it, if it does, and notes what kept it short.
+func runExample(t *testing.T, dir, line, result string, used map[shortening]bool) {
 	t.Helper()
 	if !strings.HasPrefix(line, "nfcot ") {
 		t.Errorf("%s: not an example that can be run; leave it out with a reason", line)
@@ -231,13 +235,16 @@ func runExample(t *testing.T, dir, line string, used map[shortening]bool) {
 		for _, s := range shortenings {
 			used[s] = used[s] || s.fits(p.Args)
 		}
-		if i := slices.Index(p.Args, "-o") + 1; i > 0 {
+		if i := slices.Index(p.Args, "-o") + 1; i > 0 && p.Args[i] != "-" {
 			if _, err := os.Stat(filepath.Join(dir, p.Args[i])); err != nil {
 				t.Errorf("%s: %v", line, err)
 			}
 		} else if stdout.Len() == 0 {
 			t.Errorf("%s: prints nothing", line)
 		}
+	}
+	if got := stdout.String(); result != "" && got != result {
+		t.Errorf("%s: prints\n%s; the document has\n%s", line, got, result)
 	}
 }
 
@@ -298,6 +305,27 @@ func plan(t *testing.T, dir, text string) {
 	if err := os.WriteFile(filepath.Join(dir, "plan.yaml"), []byte(yaml), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// shownFiles writes the files that a document shows, each in a block behind its name.
+func shownFiles(t *testing.T, dir, text string) {
+	found := regexp.MustCompile("(?ms)^`([\\w.-]+)`:\n\n```\\w+\n(.*?)^```$").FindAllStringSubmatch(text, -1)
+	if len(found) == 0 {
+		t.Error("no files are shown")
+	}
+	for _, m := range found {
+		write(t, dir, m[1], m[2])
+	}
+}
+
+// shownResults are what a document shows of what its examples print: the block of JSON lines behind one of shell, by
+// the last line of that.
+func shownResults(text string) map[string]string {
+	results := map[string]string{}
+	for _, m := range regexp.MustCompile("(?s)```sh\n([^`]*\n)?([^`\n]+)\n```\n\n```jsonl\n(.*?)```\n").FindAllStringSubmatch(text, -1) {
+		results[m[2]] = m[3]
+	}
+	return results
 }
 
 // humanEvalProblems are two in the format of HumanEval.
