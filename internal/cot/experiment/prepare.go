@@ -164,10 +164,13 @@ func (e *Experiment) settle(r *Run, examples []cot.Encoded, logf func(string, ..
 	if method, _ := FindMethod(e.Method); method.Codes && r.VAE == nil {
 		return nil, fmt.Errorf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", e.Method)
 	}
+	if err := e.checkStages(); err != nil {
+		return nil, err
+	}
 	if len(examples) <= e.HeldOut {
 		return nil, fmt.Errorf("%d examples leave nothing to train on: %d are held out (held_out)", len(examples), e.HeldOut)
 	}
-	return examples, e.checkStages()
+	return examples, nil
 }
 
 // checkStages refuses a run without a single step.
