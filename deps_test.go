@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/eval/sandbox":  {},
 	"internal/eval/starlark": {"internal/eval"},
 	"internal/eval/harness": {"internal/eval", "internal/eval/answer", "internal/eval/bench", "internal/eval/starlark", "internal/eval/cpython", "internal/eval/sandbox",
-		"internal/page", "internal/progress", "internal/ckpt", "internal/ckpt/jsontext"},
+		"internal/page", "internal/progress", "internal/interrupt", "internal/ckpt", "internal/ckpt/jsontext"},
 	"internal/tokenizer":      {"internal/ckpt/jsontext"},
 	"internal/tokenizer/chat": {"internal/ckpt/jsontext"},
 	"internal/cot":            {"internal/tensor", "internal/tensor/kernel", "internal/transformer", "internal/nfhead"},

@@ -1,19 +1,21 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 
 	"github.com/urfave/cli/v2"
 
 	"nfcot/internal/ckpt"
-	"nfcot/internal/cot"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/bench"
+	"nfcot/internal/eval/harness"
 	"nfcot/internal/page"
+	"nfcot/internal/progress"
 )
 
 type sampleOptions struct {
@@ -38,7 +40,7 @@ func (e *env) sample() *cli.Command {
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to answer, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.BoolFlag{Name: "show-thoughts", Usage: "print the thinking: each thought as the VAE's decoder reads it, or the chain in words", Destination: &o.showThoughts},
 			&cli.IntFlag{Name: "logprobs", Usage: "write the log-probability (nats, the model's own at temperature 1) of each token of the text, and those of the `number` likeliest in its place, into the JSON lines; 0: of the token only; -1: nothing", Value: o.logProbs, Destination: &o.logProbs},
-			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines; default: stdout", Destination: &o.out}),
+			&cli.StringFlag{Name: "o", Usage: "output `FILE` of JSON lines (.gz and .zst compress); default: stdout. It appears when all samples are drawn; after an interruption the same command goes on from FILE.partial", Destination: &o.out}),
 		Action: func(c *cli.Context) error {
 			if err := errors.Join(o.checkPrompt(c, e.json), o.checkChat(c)); err != nil {
 				return err
@@ -85,23 +87,23 @@ func (e *env) runSample(o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	g.Chat = g.Chat || o.chat
+	g.Chat, g.Alternatives = g.Chat || o.chat, o.logProbs
 	if (o.prompt != "" || o.chat) && o.out == "" && !e.json {
-		return g.WriteAnswers(e.ctx, e.stdout, b.Problems, o.showThoughts, func(sample int) {
-			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", sample)
-		})
+		return e.writeAnswers(g, b.Problems, o.showThoughts)
 	}
-	lines, err := e.sampleLines(g, b.Problems, o.logProbs)
-	if err != nil && (len(lines) == 0 || !errors.As(err, new(cot.NonFinite))) {
-		return err
+	d := harness.Drawing{Seed: o.Seed, Problems: b.Problems, Recipe: g.Recipe.Name, N: o.n, Logf: e.say, Watch: e.watchDrawing("sample " + run.Model.Method.Name)}
+	d.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
+		return g.Draw(ctx, b.Problems, missing)
 	}
-	if g.Recipe.Sampling != "" {
+	if o.out == "" || o.out == ckpt.Stdin {
+		err = d.Stream(e.ctx, e.stdout)
+	} else if d.Sampling, err = g.Record(o.weights); err == nil {
+		err = d.Write(e.ctx, o.out)
+	}
+	if err == nil && g.Recipe.Sampling != "" {
 		e.say("sample: recipe %s, whose harness samples with %s", g.Recipe.Name, g.Recipe.Sampling)
 	}
-	if o.out == "" {
-		o.out = ckpt.Stdin
-	}
-	return errors.Join(err, e.writeLines(o.out, slices.Values(lines))) // a sample that failed is no reason to lose the others
+	return err
 }
 
 // promptsOf is what to sample: the prompt given, or a conversation, or a benchmark's problems.
@@ -122,31 +124,34 @@ func promptsOf(run *experiment.Run, o sampleOptions) (*bench.Benchmark, error) {
 	return bench.Plain("--prompt", eval.Problem{TaskID: "prompt", Prompt: prompt}), err
 }
 
-// sampleLines draws samples with progress, as they go into samples.jsonl: those before an
-// error, too.
-func (e *env) sampleLines(g *generate.Generator, problems []eval.Problem, logProbs int) ([]any, error) {
-	o := g.Options()
-	o.LogProbs, o.TopLogProbs = logProbs >= 0, max(0, logProbs)
-	bar := e.progress("sample "+g.Run.Model.Method.Name, "samples", 0, len(problems)*g.N)
-	var lines []any
-	finished := 0
-	err := g.Each(e.ctx, problems, o, func(p eval.Problem, s cot.Sample) error {
-		line, err := g.Line(p, s)
-		if err != nil {
-			return err
+// writeAnswers answers a prompt on stdout.
+func (e *env) writeAnswers(g *generate.Generator, problems []eval.Problem, showThoughts bool) error {
+	keeps := func(n int) { e.guard.Keeps(fmt.Sprintf("%d of %d answers are complete", n, g.N)) }
+	keeps(0)
+	return g.WriteAnswers(e.ctx, e.stdout, problems, showThoughts, func(sample int, cutOff bool) {
+		if keeps(sample); cutOff {
+			e.say("sample: sample %d was cut off: it reached --max-tokens or the model's last position", sample)
 		}
-		if line.Finished {
-			finished++
-		}
-		lines = append(lines, line)
-		bar.Set(len(lines), fmt.Sprintf("%.0f %% finished", 100*float64(finished)/float64(len(lines))))
-		return nil
 	})
-	if err != nil {
-		return lines, err
+}
+
+// watchDrawing shows how far samples are, and says what an interrupt leaves of them.
+func (e *env) watchDrawing(label string) func(harness.Drawn) {
+	var bar *progress.Bar
+	return func(d harness.Drawn) {
+		if bar == nil {
+			bar = e.progress(label, "samples", d.Done, d.All)
+		}
+		if d.Done == 0 {
+			return
+		}
+		e.guard.Keeps(d.Left)
+		finished := 100 * float64(d.Finished) / float64(d.Done)
+		bar.Set(d.Done, fmt.Sprintf("%.0f %% finished", finished))
+		if d.Done == d.All {
+			bar.End(fmt.Sprintf("%.1f %% finished", finished))
+		}
 	}
-	bar.End(fmt.Sprintf("%.1f %% finished", 100*float64(finished)/float64(len(lines))))
-	return lines, nil
 }
 
 // readSamples reads a samples file.

@@ -1,6 +1,7 @@
 package cot
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -86,10 +87,15 @@ func newTokenBatch(t *tensor.Tape, lm *transformer.LM, special Special, sequence
 		still: make([]*sequence, 0, n), caches: make([]*transformer.Cache, 0, n), next: make([]int, 0, n)}
 }
 
-// decode goes on until none is under way.
+// decode goes on until none is under way, or the context ends.
 func (c *tokenBatch) decode() {
 	for n := 1; n <= c.options.MaxTokens && len(c.live) > 0 && !c.options.ended(); n++ {
 		c.step(n == c.options.MaxTokens)
+	}
+	if c.options.ended() {
+		for _, s := range c.live { // after the last token there are none
+			s.Err = cmp.Or(s.Err, c.options.Context.Err())
+		}
 	}
 }
 

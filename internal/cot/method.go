@@ -139,7 +139,8 @@ type Sample struct {
 	LogThoughts float64 // log p(u|q) in nats, the model's own density (temperature 1)
 	LogText     float64 // log p(text|q, u) in nats, EOS included if it was drawn
 
-	// Err says why the sample could not be drawn to its end, as a NonFinite; nil if it was.
+	// Err says why the sample could not be drawn to its end, as a NonFinite or the error of
+	// Options.Context; nil if it was.
 	Err error
 
 	// TokenLogProbs are all tokens that were drawn, chain and EOS included, if Options.LogProbs

@@ -116,7 +116,7 @@ func (s Sampling) Canonical() Sampling {
 type Options struct {
 	Sampling
 	// Context, if not nil, ends the drawing between two tokens, thoughts or steps to them:
-	// samples are then incomplete, and of no use.
+	// its error is then that of the samples that had not come to their end (Sample.Err).
 	Context context.Context
 	// LogProbs keeps the log-probability of each token in Sample.TokenLogProbs, with those of
 	// the TopLogProbs likeliest tokens in its place.

@@ -11,9 +11,10 @@ import (
 )
 
 // WriteAnswers answers problems, as a rule one, for people to read: a single sample as it
-// comes, several one after the other, each after its thinking if thinking says so. cutOff
-// hears the numbers of samples, from 1, that ended for want of room.
-func (g *Generator) WriteAnswers(ctx context.Context, w io.Writer, problems []eval.Problem, thinking bool, cutOff func(sample int)) error {
+// comes, several one after the other, each after its thinking if thinking says so. ended
+// hears the number of each sample, from 1, when it is written, and whether it was cut off for
+// want of room.
+func (g *Generator) WriteAnswers(ctx context.Context, w io.Writer, problems []eval.Problem, thinking bool, ended func(sample int, cutOff bool)) error {
 	var shown int // samples whose thinking is on w
 	think := func(s *cot.Sample) {
 		shown++
@@ -49,9 +50,7 @@ func (g *Generator) WriteAnswers(ctx context.Context, w io.Writer, problems []ev
 		if !strings.HasSuffix(answer, "\n") {
 			fmt.Fprintln(w)
 		}
-		if !s.Finished && !stopped {
-			cutOff(done)
-		}
+		ended(done, !s.Finished && !stopped)
 		return nil
 	})
 }

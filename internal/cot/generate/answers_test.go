@@ -15,7 +15,7 @@ func TestStopsEndWrittenAnswers(t *testing.T) {
 	o := hot
 	write := func(stops ...string) (text string, cutOff bool) {
 		var out strings.Builder
-		err := generator(t, run, asIs(stops...), o, 1, 1).WriteAnswers(t.Context(), &out, problems("a"), false, func(int) { cutOff = true })
+		err := generator(t, run, asIs(stops...), o, 1, 1).WriteAnswers(t.Context(), &out, problems("a"), false, func(_ int, cut bool) { cutOff = cut })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ package generate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -27,6 +28,10 @@ type Generator struct {
 	N     int  // samples a problem
 	Batch int  // samples drawn at a time, as far as those of a problem leave the choice; samples do not depend on it
 
+	// Alternatives is how many of the likeliest tokens lines have in the place of each, beside
+	// that one and with log-probabilities; negative: lines have no log-probabilities of tokens.
+	Alternatives int
+
 	template *Chat // of a recipe that asks through it; else nil
 }
 
@@ -36,7 +41,7 @@ type Generator struct {
 func New(run *experiment.Run, recipe *bench.Recipe, s cot.Sampling, n, batch int) (*Generator, error) {
 	own := *recipe
 	own.Stops = slices.Concat(recipe.Stops, s.Stops)
-	g := &Generator{Run: run, Recipe: &own, Sampling: s, Chat: recipe.Chat, N: n, Batch: batch}
+	g := &Generator{Run: run, Recipe: &own, Sampling: s, Chat: recipe.Chat, N: n, Batch: batch, Alternatives: -1}
 	if !recipe.Chat {
 		return g, nil
 	}
@@ -96,7 +101,7 @@ func encodePrompt(run *experiment.Run, prompt string, chat bool) []int {
 
 // Options are what the sampler is told: the settings, and the recipe's stops.
 func (g *Generator) Options() cot.Options {
-	return cot.Options{Sampling: g.Sampling, Stop: g.stopper()}
+	return cot.Options{Sampling: g.Sampling, Stop: g.stopper(), LogProbs: g.Alternatives >= 0, TopLogProbs: max(0, g.Alternatives)}
 }
 
 // stopper looks for the recipe's stops in the text of an answer whose last token is
@@ -115,8 +120,8 @@ func (g *Generator) stopper() func(answer []int) bool {
 
 // Each draws the samples of problems in batches, and yields them problem by problem.
 // Replace and Answer of the options count all problems. When ctx ends, so does it, with ctx's
-// error; samples of the batch under way are lost. A sample that could not be drawn is an
-// error after its batch: all others of it are yielded.
+// error, after those samples of the batch under way that had come to their end. A sample that
+// could not be drawn is an error after its batch: all others of it are yielded.
 func (g *Generator) Each(ctx context.Context, problems []eval.Problem, o cot.Options, yield func(eval.Problem, cot.Sample) error) error {
 	return g.each(ctx, problems, o, func(p, _ int, s cot.Sample) error { return yield(problems[p], s) })
 }
@@ -141,12 +146,12 @@ func (g *Generator) each(ctx context.Context, problems []eval.Problem, o cot.Opt
 			o.Answer = func(p, i int) []int { return answer(from+p, i) }
 		}
 		batch := g.Run.Model.Sampler().Sample(prompts[from:to], g.N, o)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var failed error
+		ended, failed := ctx.Err(), error(nil)
 		for i, samples := range batch {
 			for j, s := range samples {
+				if ended != nil && errors.Is(s.Err, ended) {
+					continue
+				}
 				if s.Err != nil {
 					failed = cmp.Or(failed, fmt.Errorf("%s: %s, sample %d: %w", g.Run.Dir, problems[from+i].TaskID, j+1, s.Err))
 					continue
@@ -156,8 +161,8 @@ func (g *Generator) each(ctx context.Context, problems []eval.Problem, o cot.Opt
 				}
 			}
 		}
-		if failed != nil {
-			return failed
+		if err := cmp.Or(ended, failed); err != nil {
+			return err
 		}
 		from = to
 	}

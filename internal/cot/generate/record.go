@@ -227,6 +227,8 @@ type record struct {
 	Weights string `json:"weights"` // as they were asked for
 	N       int    `json:"n"`
 	cot.Sampling
+	Chat         bool `json:"chat,omitempty"`         // prompts are of a chat, though not by the recipe
+	Alternatives *int `json:"alternatives,omitempty"` // see Generator
 }
 
 // Record is an object of what the samples depend on, beside the problems and the seed, for
@@ -236,7 +238,11 @@ func (g *Generator) Record(weights string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return record{Model: hash, Weights: weights, N: g.N, Sampling: g.Canonical()}.json()
+	r := record{Model: hash, Weights: weights, N: g.N, Sampling: g.Canonical(), Chat: g.Chat && !g.Recipe.Chat}
+	if g.Alternatives >= 0 {
+		r.Alternatives = &g.Alternatives
+	}
+	return r.json()
 }
 
 func (r record) json() (json.RawMessage, error) {

@@ -81,8 +81,8 @@ func (e *entry[T]) UnmarshalJSON(line []byte) error {
 
 // openJournal opens or creates the journal of a plan: everything that the rows
 // depend on, as an object. A journal of another plan, or a damaged one, is begun
-// anew, and logf is told so.
-func openJournal[T any](path string, plan any, logf func(string, ...any)) (*journal[T], error) {
+// anew, and logf is told so, by the name of the command and of what it does.
+func openJournal[T any](path string, plan any, command, work string, logf func(string, ...any)) (*journal[T], error) {
 	text, err := json.Marshal(plan)
 	if err != nil {
 		return nil, err
@@ -101,9 +101,9 @@ func openJournal[T any](path string, plan any, logf func(string, ...any)) (*jour
 		return j, nil
 	case errors.Is(err, ckpt.ErrEmpty):
 	case err != nil:
-		logf("eval: beginning anew: %v", err)
+		logf("%s: beginning anew: %v", command, err)
 	default:
-		logf("eval: beginning anew: %s is of %s", path, difference)
+		logf("%s: beginning anew: %s is of %s with another %s", command, path, work, difference)
 	}
 	clear(j.rows)
 	j.conditions = nil
@@ -139,7 +139,7 @@ func (j *journal[T]) read(plan []byte) (difference string, err error) {
 func differences(a, b []byte) string {
 	var x, y, all map[string]json.RawMessage
 	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
-		return "another evaluation"
+		return "plan"
 	}
 	all = maps.Clone(x)
 	maps.Copy(all, y)
@@ -149,7 +149,7 @@ func differences(a, b []byte) string {
 			keys = append(keys, key)
 		}
 	}
-	return "an evaluation with another " + strings.Join(keys, ", ")
+	return strings.Join(keys, ", ")
 }
 
 // under writes the condition under which rows will be added.

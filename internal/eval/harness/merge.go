@@ -217,7 +217,7 @@ func agree(a, b finishedShard) error {
 		return err
 	}
 	if !bytes.Equal(x, y) {
-		return inputf("%s and %s are shards of different evaluations: %s is of %s", a.dir, b.dir, b.dir, differences(x, y))
+		return inputf("%s and %s are shards of different evaluations: %s is of an evaluation with another %s", a.dir, b.dir, b.dir, differences(x, y))
 	}
 	return nil
 }

@@ -84,13 +84,13 @@ func start(p Plan) (*run, error) {
 	judging := judgingPlan{r.evaluation.Settings, p.Shard.String()}
 	judging.Sandbox = ""
 	var err error
-	if r.verdicts, err = openJournal[eval.Verdict](filepath.Join(p.Out, journalOf(verdictsFile)), judging, p.Logf); err != nil {
+	if r.verdicts, err = openJournal[eval.Verdict](filepath.Join(p.Out, journalOf(verdictsFile)), judging, "eval", "an evaluation", p.Logf); err != nil {
 		return nil, err
 	}
 	if p.Draw != nil {
 		x := r.evaluation
 		drawing := drawingPlan{x.ProblemsHash, x.Seed, x.Recipe, x.Sampling, p.Shard.String()}
-		r.samples, err = openJournal[eval.Sample](filepath.Join(p.Out, journalOf(samplesFile)), drawing, p.Logf)
+		r.samples, err = openJournal[eval.Sample](filepath.Join(p.Out, journalOf(samplesFile)), drawing, "eval", "an evaluation", p.Logf)
 	}
 	if err == nil {
 		err = r.verdicts.under(r.evaluation.Sandbox)

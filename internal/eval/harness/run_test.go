@@ -192,7 +192,7 @@ func TestJournal(t *testing.T) {
 	open := func(p plan, rows int, say string) {
 		t.Helper()
 		said.Reset()
-		j, err := openJournal[string](path, p, logf)
+		j, err := openJournal[string](path, p, "eval", "an evaluation", logf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,11 +226,11 @@ func TestJournal(t *testing.T) {
 	}
 	// Conditions are kept, each once.
 	for range 2 {
-		j, err := openJournal[string](path, plan{1, 3}, logf)
+		j, err := openJournal[string](path, plan{1, 3}, "eval", "an evaluation", logf)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openJournal[string](path, plan{1, 3}, logf); !errors.As(err, new(InputError)) || !errors.Is(err, ckpt.ErrBusy) {
+		if _, err := openJournal[string](path, plan{1, 3}, "eval", "an evaluation", logf); !errors.As(err, new(InputError)) || !errors.Is(err, ckpt.ErrBusy) {
 			t.Errorf("a second process: %v", err)
 		}
 		for _, c := range []string{"", "a", "b", "a"} {
