@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -72,11 +73,16 @@ const shown = 3
 // Inspect reads all of a source, as a model sees it; without a view lengths are in bytes. It
 // counts what is longer than a context; 0: nothing is.
 func Inspect(ctx context.Context, r *Reader, view View, most int) (*Inspection, error) {
-	x := &Inspection{Unit: "bytes", Context: most}
-	if view != nil {
+	x := &Inspection{Unit: "bytes"}
+	switch {
+	case view != nil:
 		x.Unit = "tokens"
+	case most > 0:
+		return nil, errors.New("--context counts tokens; give --tokenizer or --init")
 	}
-	var tooLong []Tally
+	if most > 0 {
+		x.Context, x.TooLong = most, &Tally{Name: "too long"}
+	}
 	seen := map[uint64]bool{}
 	whole, learned, longest := map[int]int{}, map[int]int{}, -1
 	for ex, err := range r.Examples() {
@@ -96,7 +102,7 @@ func Inspect(ctx context.Context, r *Reader, view View, most int) (*Inspection, 
 			longest, x.Longest = n, r.Where
 		}
 		if most > 0 && n > most {
-			tooLong = count(tooLong, "too long", r.Where)
+			x.TooLong.add(r.Where)
 		}
 		if ex.Messages != "" {
 			x.Conversations++
@@ -111,14 +117,9 @@ func Inspect(ctx context.Context, r *Reader, view View, most int) (*Inspection, 
 		}
 	}
 	x.Counts = r.Counts
+	x.Dropped = append([]Tally{}, x.Dropped...) // a list also where there are none
 	x.Lengths = []Length{lengthOf("whole", whole), lengthOf("learned", learned)}
 	x.Histogram = histogram(whole)
-	if most > 0 {
-		x.TooLong = new(Tally)
-		for _, t := range tooLong {
-			*x.TooLong = t
-		}
-	}
 	return x, nil
 }
 
@@ -210,7 +211,7 @@ func (x *Inspection) WriteText(w io.Writer) error {
 	if x.TooLong != nil {
 		fmt.Fprintf(&out, "longer than %-12d %s%s\n", x.Context, share(x.TooLong.N), places(*x.TooLong))
 	}
-	fmt.Fprintf(&out, "longest                  %s\n\n", x.Longest)
+	fmt.Fprintf(&out, "longest                  %s, %s %s\n\n", x.Longest, thousands(x.Lengths[0].Most), x.Unit)
 	t := page.Table{Header: []string{x.Unit, "least", "median", "mean", "99 %", "most"}}
 	for _, l := range x.Lengths {
 		t.Rows = append(t.Rows, []string{l.Of, fmt.Sprint(l.Least), fmt.Sprint(l.Median), fmt.Sprintf("%.1f", l.Mean), fmt.Sprint(l.P99), fmt.Sprint(l.Most)})

@@ -57,11 +57,15 @@ func count(tallies []Tally, name, where string) []Tally {
 		i = len(tallies)
 		tallies = append(tallies, Tally{Name: name})
 	}
-	tallies[i].N++
-	if where != "" && len(tallies[i].First) < named {
-		tallies[i].First = append(tallies[i].First, where)
-	}
+	tallies[i].add(where)
 	return tallies
+}
+
+// add counts a row, and notes where it is, if that is said.
+func (t *Tally) add(where string) {
+	if t.N++; where != "" && len(t.First) < named {
+		t.First = append(t.First, where)
+	}
 }
 
 // String says it in one line.
