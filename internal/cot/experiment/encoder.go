@@ -68,7 +68,7 @@ func (r *Run) encoder(m Method, model string) (*Encoder, error) {
 func (e *Encoder) Encode(ex cot.Example, index int) (cot.Encoded, error) {
 	switch {
 	case ex.Messages == "" && e.Method.Plain:
-		return e.text(ex, index), nil
+		return e.text(ex, index)
 	case ex.Messages == "":
 		return cot.Encode(e.Tokenizer, ex, index), nil
 	}
@@ -84,7 +84,7 @@ func (e *Encoder) Encode(ex cot.Example, index int) (cot.Encoded, error) {
 
 // text is a prompt with its answer, in tokens as one text. A token that holds the end of the prompt and the beginning of the
 // answer is a target: without it a part of the answer would be given.
-func (e *Encoder) text(ex cot.Example, index int) cot.Encoded {
+func (e *Encoder) text(ex cot.Example, index int) (cot.Encoded, error) {
 	whole := e.Tokenizer.Align(ex.Prompt + ex.Answer)
 	first, _ := whole.Within(len(ex.Prompt), len(ex.Prompt)+len(ex.Answer))
 	opening := e.Tokenizer.Opening()
@@ -99,11 +99,20 @@ func (e *Encoder) text(ex cot.Example, index int) cot.Encoded {
 	return plain(index, tokens, targets)
 }
 
-// plain is a text to learn from. Its first token has none before it that could predict it.
-func plain(index int, tokens []int, targets []bool) cot.Encoded {
+// plain is a text to learn from, up to its last target. Its first token is none: there is nothing before it that could
+// predict it.
+func plain(index int, tokens []int, targets []bool) (cot.Encoded, error) {
+	n := len(targets)
+	for n > 0 && !targets[n-1] {
+		n--
+	}
+	if n < 2 {
+		return cot.Encoded{}, errors.New("nothing of it can be learned: it has no token that is the answer's, or the assistant's, and follows another one")
+	}
+	tokens, targets = tokens[:n:n], targets[:n:n]
 	targets[0] = false
-	first := max(0, slices.Index(targets, true))
-	return cot.Encoded{Index: index, Prompt: tokens[:first:first], Tokens: tokens, Targets: targets}
+	first := slices.Index(targets, true)
+	return cot.Encoded{Index: index, Prompt: tokens[:first:first], Tokens: tokens, Targets: targets}, nil
 }
 
 // conversation reads the messages of an example up to the assistant's last one.
@@ -153,16 +162,9 @@ func (e *Encoder) turns(messages []chat.Value, index int) (cot.Encoded, error) {
 	if err != nil {
 		return cot.Encoded{}, err
 	}
-	n := len(targets)
-	for n > 0 && !targets[n-1] {
-		n--
-	}
-	if n < 2 {
-		return cot.Encoded{}, errors.New("the assistant says nothing in the conversation that could be learned; its first turn answers nobody")
-	}
-	x := plain(index, tokens[:n], targets[:n])
+	x, err := plain(index, tokens, targets)
 	x.Turns = true
-	return x, nil
+	return x, err
 }
 
 // mask returns the tokens of a conversation, with its chat template, and which of them are the assistant's: those that

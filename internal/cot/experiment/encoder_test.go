@@ -154,6 +154,28 @@ func TestFieldPadIsEOS(t *testing.T) {
 	checkTokenMean(t, run.Model, examples, want.Tokens, want.Mean)
 }
 
+// The token that begins a text is there once, where template and tokenizer both have it.
+func TestFieldDoubleBOS(t *testing.T) {
+	dir := filepath.Join(shared.Field(t), "chat_double_bos")
+	text, err := os.ReadFile(filepath.Join(dir, "expected.json"))
+	var want struct {
+		IDs []int `json:"expected_ids"`
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &want)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const messages = `[{"role": "user", "content": " hi 1999 "}, {"role": "assistant", "content": "x"}]`
+	for _, method := range []string{LM, "direct"} {
+		x, err := openEncoder(t, dir, method).Encode(cot.Example{Messages: messages}, 0)
+		if err != nil || !slices.Equal(x.Prompt, want.IDs) {
+			t.Errorf("%s: %v, %v, want %v", method, x.Prompt, err, want.IDs)
+		}
+	}
+}
+
 // Prompts and completions: the mean is that of all tokens.
 func TestFieldTokenMean(t *testing.T) {
 	var want struct {
@@ -347,7 +369,7 @@ func TestEncodeConversationRefused(t *testing.T) {
 		{talker(t, "cot", "{% if %}"), one, "chat template: line 1: "},
 		{talker(t, LM, withEnds), `[]`, "no message of the conversation is the assistant's"},
 		{talker(t, LM, withEnds), `[{"role": "user", "content": "ab"}]`, "no message of the conversation is the assistant's"},
-		{talker(t, LM, withEnds), `[{"role": "assistant", "content": "ab"}]`, "the assistant says nothing in the conversation that could be learned"},
+		{talker(t, LM, withEnds), `[{"role": "assistant", "content": "ab"}]`, "nothing of it can be learned: it has no token that is the answer's, or the assistant's, and follows another one"},
 		{talker(t, LM, withEnds), `{"role": "user"}`, "want a list of messages"},
 		{talker(t, LM, "{% for m in messages %}{{ m.content }}\n#{% endfor %}"), one, `the chat template ends the assistant's turns with "\n#", and not with a special token`},
 		{talker(t, LM, "{% for m in messages %}{{ m.content }};{{ m.content }}{% endfor %}"), one, "message 2: the chat template does not render its content once"},
@@ -358,6 +380,9 @@ func TestEncodeConversationRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, %+v, want %s", tt.messages, err, x, tt.want)
 		}
+	}
+	if x, err := bare.Encode(cot.Example{Answer: "</s>"}, 0); err == nil || !strings.Contains(err.Error(), "nothing of it can be learned") {
+		t.Errorf("%+v, %v", x, err)
 	}
 	dir := wordsModel(t, false, map[string]string{GenerationFile: `{}`})
 	changeFile(t, filepath.Join(dir, data.ConfigFile), `"eos_token_id"`, `"pad_token_id"`)

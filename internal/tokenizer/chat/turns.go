@@ -23,13 +23,16 @@ type Turn struct {
 func (t *Template) Turns(messages []Value, a Args) (text string, turns []Turn, err error) {
 	if t.marks {
 		text, spans, err := t.RenderSpans(messages, a)
+		if err != nil {
+			return "", nil, fmt.Errorf("chat template: %w", err)
+		}
 		for _, s := range spans {
 			turns = append(turns, Turn{From: s[0], To: s[1]})
 		}
-		return text, turns, err
+		return text, turns, nil
 	}
 	if text, err = t.Render(messages, a); err != nil {
-		return "", nil, err
+		return "", nil, fmt.Errorf("chat template: %w", err)
 	}
 	asked := false
 	for i, m := range messages {
@@ -78,7 +81,7 @@ func (t *Template) turn(text string, messages []Value, i int, a Args) (Turn, err
 	others[i] = m.With("content", otherContent)
 	other, err := t.Render(others, a)
 	if err != nil {
-		return Turn{}, err
+		return Turn{}, fmt.Errorf("chat template, of another content: %w", err)
 	}
 	before, after, found := strings.Cut(other, otherContent)
 	if !found || strings.Contains(after, otherContent) || !strings.HasSuffix(text, after) {

@@ -95,7 +95,7 @@ func TestTurnsRefused(t *testing.T) {
 		{"its length before it", "{% for m in messages %}{{ m.content|length }}:{{ m.content }};{% endfor %}", messagesOf("u:1", "a:2"), "message 2: the chat template renders what comes before it otherwise"},
 		{"thoughts left out", forgetful, messagesOf("u:1", "a:<think>r</think>one"), "message 2: the chat template leaves out what the last answer thinks"},
 		{"tools", chatML, calls, "message 2: it calls tools"},
-		{"its own error", "{% if messages|length > 1 %}{{ raise_exception('no') }}{% endif %}", messagesOf("u:1", "a:2"), "no"},
+		{"its own error", "{% if messages|length > 1 %}{{ raise_exception('no') }}{% endif %}", messagesOf("u:1", "a:2"), "chat template: no"},
 	} {
 		if tt.name == "tools" { // a template that has something to say of them
 			tt.template = "{% for m in messages %}{{ m.content or 'call' }}{% endfor %}"
