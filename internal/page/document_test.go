@@ -3,6 +3,7 @@ package page
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,24 @@ func TestGrid(t *testing.T) {
 	table.Header[6] = strings.Repeat("x", 40)
 	if wider := newGrid(table); wider.Width <= g.Width || g.Width < 20 || g.Width > 50 {
 		t.Errorf("the table needs %d rem, with a long word %d", g.Width, wider.Width)
+	}
+}
+
+// A page of several sections begins with links to them.
+func TestContents(t *testing.T) {
+	d := Document{Sections: []Section{{Title: "a/b"}, {Title: "c"}, {Title: "c"}}}
+	var page strings.Builder
+	if err := d.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	links := regexp.MustCompile(`<a href="#([^"]*)">([^<]*)</a>`).FindAllStringSubmatch(page.String(), -1)
+	if len(links) != len(d.Sections) {
+		t.Fatalf("%d sections have %d links", len(d.Sections), len(links))
+	}
+	for i, link := range links {
+		if heading := `<h2 id="` + link[1] + `">` + d.Sections[i].Title + "</h2>"; link[2] != d.Sections[i].Title || strings.Count(page.String(), heading) != 1 {
+			t.Errorf("%s leads nowhere in\n%s", link[0], page.String())
+		}
 	}
 }
 

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// layout is one HTML page, without a script and without anything from elsewhere.
+// layout is one HTML page, without a script and without anything from elsewhere: its empty
+// icon keeps browsers from asking a server for one.
 // Where a window is too narrow for a table, each row is a card: its name, and a line for
 // each cell, or for two short ones. Figures are drawn for wide and for narrow windows.
 var layout = template.Must(template.New("page").Funcs(template.FuncMap{
@@ -28,6 +29,7 @@ var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{{.Title}}</title>
+<link rel="icon" href="data:,">
 <style>
 :root { color-scheme: light dark; --ink: #222; --soft: #555; --paper: #fff; --faint: #ddd; --first: #0072b2; }
 @media screen and (prefers-color-scheme: dark) {
@@ -37,6 +39,8 @@ body { font-family: Liberation Sans, Arial, Helvetica, sans-serif; line-height: 
   max-width: 75rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
 h1, h2 { line-height: 1.2; }
 p, figcaption { max-width: 50rem; }
+nav ul { display: flex; flex-wrap: wrap; gap: .25em 1.5em; padding: 0; list-style: none; }
+a { color: inherit; }
 table { border-collapse: collapse; margin: 1.5em 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: bold; padding: .25em .5em; }
 th, td { padding: .25em .5em; text-align: left; vertical-align: top; border-bottom: 1px solid var(--faint); }
@@ -66,6 +70,7 @@ figcaption { font-size: .9rem; }
 }
 {{end}}@media print {
 body { max-width: none; padding: 0; }
+nav { display: none; }
 table { font-size: 8pt; }
 {{range widths .}}{{if gt . 60}}.w{{.}} th, .w{{.}} td { overflow-wrap: anywhere; }
 {{end}}{{end}}figure, tr { break-inside: avoid; }
@@ -78,7 +83,10 @@ h2, caption { break-after: avoid; }
 <main>
 <h1>{{.Title}}</h1>
 {{range .Text}}{{template "paragraph" .}}
-{{end}}{{range .Sections}}<h2>{{.Title}}</h2>
+{{end}}{{if gt (len .Sections) 2}}<nav aria-label="Sections"><ul>
+{{range $i, $_ := .Sections}}<li><a href="#section{{$i}}">{{.Title}}</a></li>
+{{end}}</ul></nav>
+{{end}}{{range $i, $_ := .Sections}}<h2 id="section{{$i}}">{{.Title}}</h2>
 {{range .Text}}{{template "paragraph" .}}
 {{end}}{{range .Figures}}<figure>
 {{inline .}}<figcaption>{{.Title}}</figcaption></figure>

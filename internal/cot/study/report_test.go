@@ -14,8 +14,8 @@ import (
 	"nfcot/internal/cot/experiment"
 )
 
-// elsewhere finds what a page would fetch.
-var elsewhere = regexp.MustCompile(`(?i)https?:|src=|href=|url\(|@import|<script|<link`)
+// elsewhere finds what a page would fetch: all but places within it and its empty icon.
+var elsewhere = regexp.MustCompile(`(?i)https?:|src=|href=[^"]|href="[^#d]|href="d[^a]|url\(|@import|<script`)
 
 // A whole study leaves a page that needs nothing else, Markdown, and every figure as SVG and PNG; all of them name every
 // method, and a second report has the same bytes.
