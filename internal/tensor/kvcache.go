@@ -43,18 +43,22 @@ func (p *KVCache) Rows() (k, v *Tensor) {
 // costs more than to leave room unused.
 const kvCapacity = 128
 
-// add appends rows from to to.
-func (p *KVCache) add(k, v Cols, from, to int) {
-	n := to - from
+// extend appends n rows of cols numbers, which write fills in.
+func (p *KVCache) extend(cols, n int) {
 	if p.own+n > p.room {
-		p.grow(k.N, p.own+n)
-	}
-	kernel.Transpose(p.k[p.own:], p.room, k.Data[k.at(from):], k.Tensor.Cols(), n, p.cols)
-	for r := from; r < to; r++ {
-		copy(p.v[(p.own+r-from)*p.cols:], v.row(r))
+		p.grow(cols, p.own+n)
 	}
 	p.own += n
 	p.n += n
+}
+
+// write sets columns [col, col+cols) of the last rows to those of rows from to to.
+func (p *KVCache) write(k, v Cols, from, to, col, cols int) {
+	at := p.own - (to - from)
+	kernel.Transpose(p.k[col*p.room+at:], p.room, k.Data[k.at(from)+col:], k.Tensor.Cols(), to-from, cols)
+	for r := from; r < to; r++ {
+		copy(p.v[(at+r-from)*p.cols+col:][:cols], v.row(r)[col:])
+	}
 }
 
 // Drop forgets the last n rows, which must be p's own.
@@ -87,7 +91,7 @@ func (p *KVCache) grow(cols, rows int) {
 func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tensor {
 	o := t.op(q.Rows(), q.N)
 	o.q, o.k, o.v, o.caches, o.n, o.c = q, k, v, caches, hd, 1/math.Sqrt(float64(hd))
-	o.idx = t.Ints(len(caches))
+	o.idx, o.alone = t.Ints(len(caches)), true
 	for from := 0; from < len(caches); {
 		p, to := caches[from], from+1
 		for to < len(caches) && caches[to] == p {
@@ -100,10 +104,14 @@ func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tenso
 			}
 			o.idx = append(o.idx, seen)
 		}
-		p.add(k, v, from, to)
+		p.extend(k.N, to-from)
+		o.alone = o.alone && to == from+1
 		from = to
 	}
 	o.groups()
+	if !o.alone {
+		o.remember()
+	}
 	o.tasks(len(o.mask.sequences)*(k.N/hd), 1, func(o *op, lo, hi int) {
 		s := attentionScratch.Get().(*scratch)
 		defer attentionScratch.Put(s)
@@ -112,6 +120,11 @@ func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tenso
 		}
 	})
 	return o.y
+}
+
+// remember writes all keys and values to the caches.
+func (o *op) remember() {
+	o.ownRows(Span{0, len(o.caches)}, func(p *KVCache, i, n, _ int) { p.write(o.k, o.v, i, i+n, 0, o.k.N) })
 }
 
 // groups cuts the rows into blocks of queries that share what lies before their
@@ -136,6 +149,11 @@ func (o *op) attendGroup(s *scratch, task int) {
 	hd, nkv := o.n, o.k.N/o.n
 	group, kv := o.q.N/hd/nkv, task%nkv
 	rows := o.mask.sequences[task/nkv]
+	if o.alone { // no other task looks at these columns
+		for r := rows.From; r < rows.To; r++ {
+			o.caches[r].write(o.k, o.v, r, r+1, kv*hd, hd)
+		}
+	}
 	n, keys := rows.To-rows.From, 0
 	for _, seen := range o.idx[rows.From:rows.To] {
 		keys = max(keys, seen)

@@ -202,6 +202,7 @@ type op struct {
 	c       float64 // a constant of the operation
 	n       int     // likewise
 	fresh   bool    // the gradient being written holds nothing yet
+	alone   bool    // each row of Attend is of another sequence
 
 	backward func(o *op)
 	f        func(y, slope, x []float32) // of an elementwise operation

@@ -460,8 +460,10 @@ func (x *quantisedProduct) Do(lo, hi int) {
 // multiply does a panel of C, which is whole.
 func (x *quantisedProduct) multiply(p *quantisedPart, panel []byte, c []float32, ldc int, room *quantisedRoom) {
 	blocks, k := p.panelLen/(p.bytes*panelOutputs), p.kernels
-	if x.m == 1 {
-		k.single(blocks, x.rounded, panel, c, x.accumulate)
+	if x.m == 1 || x.m <= 3 && k.decode != nil { // to decode so often takes less time than to write what is decoded
+		for i := range x.m {
+			k.single(blocks, x.rounded[i*x.stride:], panel, c[i*ldc:], x.accumulate)
+		}
 		return
 	}
 	most := len(k.tiles) - 1

@@ -242,6 +242,9 @@ GLOBL unpacked<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleInt8AVX512(SB), NOSPLIT, $0-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -254,24 +257,24 @@ TEXT ·singleInt8AVX512(SB), NOSPLIT, $0-81
 	VMOVUPS 64(BX), Z5
 
 block:
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
-	PREFETCHT0    4672(AX)
-	PREFETCHT0    4736(AX)
-	PREFETCHT0    4800(AX)
-	PREFETCHT0    4864(AX)
-	PREFETCHT0    4928(AX)
-	PREFETCHT0    4992(AX)
-	PREFETCHT0    5056(AX)
-	PREFETCHT0    5120(AX)
-	PREFETCHT0    5184(AX)
+	PREFETCHT1    3200(AX)
+	PREFETCHT1    3264(AX)
+	PREFETCHT1    3328(AX)
+	PREFETCHT1    3392(AX)
+	PREFETCHT1    3456(AX)
+	PREFETCHT1    3520(AX)
+	PREFETCHT1    3584(AX)
+	PREFETCHT1    3648(AX)
+	PREFETCHT1    3712(AX)
+	PREFETCHT1    3776(AX)
+	PREFETCHT1    3840(AX)
+	PREFETCHT1    3904(AX)
+	PREFETCHT1    3968(AX)
+	PREFETCHT1    4032(AX)
+	PREFETCHT1    4096(AX)
+	PREFETCHT1    4160(AX)
+	PREFETCHT1    4224(AX)
+	PREFETCHT1    4288(AX)
 	VPBROADCASTD  44(DX), Z6
 	VPSLLD        $0x07, Z6, Z6
 	VMOVUPS       128(AX), Z1
@@ -331,6 +334,9 @@ block:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleQ4_0AVX512(SB), NOSPLIT, $0-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -343,40 +349,36 @@ TEXT ·singleQ4_0AVX512(SB), NOSPLIT, $0-81
 	VMOVUPS 64(BX), Z5
 
 block:
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
+	PREFETCHT1    2624(AX)
+	PREFETCHT1    2688(AX)
+	PREFETCHT1    2752(AX)
+	PREFETCHT1    2816(AX)
+	PREFETCHT1    2880(AX)
+	PREFETCHT1    2944(AX)
+	PREFETCHT1    3008(AX)
+	PREFETCHT1    3072(AX)
+	PREFETCHT1    3136(AX)
 	VPBROADCASTD  44(DX), Z6
 	VPSLLD        $0x03, Z6, Z6
-	VMOVUPS       64(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        64(AX), Z29, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        192(AX), Z29, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        320(AX), Z29, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        448(AX), Z29, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 64(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     (AX), Z1
 	VCVTDQ2PS     Z6, Z6
@@ -385,29 +387,25 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  44(DX), Z6
 	VPSLLD        $0x03, Z6, Z6
-	VMOVUPS       128(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        128(AX), Z29, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        256(AX), Z29, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        384(AX), Z29, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        512(AX), Z29, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 128(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     32(AX), Z1
 	VCVTDQ2PS     Z6, Z6
@@ -424,69 +422,73 @@ block:
 	RET
 
 // func decodeQ4_0AVX512(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·decodeQ4_0AVX512(SB), NOSPLIT, $0-56
-	MOVQ panel_base+32(FP), AX
-	MOVQ blocks+0(FP), CX
-	MOVQ dst_base+8(FP), DX
+	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
+	MOVQ    blocks+0(FP), CX
+	MOVQ    dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Z0
-	VMOVUPS   Z0, (DX)
-	VMOVUPS   64(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 384(DX)
-	VMOVUPS   192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 512(DX)
-	VMOVUPS   320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 640(DX)
-	VMOVUPS   448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 768(DX)
-	VPSRLD    $0x04, 64(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 896(DX)
-	VPSRLD    $0x04, 192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1024(DX)
-	VPSRLD    $0x04, 320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1152(DX)
-	VPSRLD    $0x04, 448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1280(DX)
-	VCVTPH2PS 32(AX), Z0
-	VMOVUPS   Z0, 64(DX)
-	VMOVUPS   128(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 448(DX)
-	VMOVUPS   256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 576(DX)
-	VMOVUPS   384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 704(DX)
-	VMOVUPS   512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 832(DX)
-	VPSRLD    $0x04, 128(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 960(DX)
-	VPSRLD    $0x04, 256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1088(DX)
-	VPSRLD    $0x04, 384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1216(DX)
-	VPSRLD    $0x04, 512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1344(DX)
-	ADDQ      $0x00000240, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2624(AX)
+	PREFETCHT1 2688(AX)
+	PREFETCHT1 2752(AX)
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	VCVTPH2PS  (AX), Z0
+	VMOVUPS    Z0, (DX)
+	VPANDD     64(AX), Z29, Z0
+	VMOVUPS    Z0, 384(DX)
+	VPANDD     192(AX), Z29, Z0
+	VMOVUPS    Z0, 512(DX)
+	VPANDD     320(AX), Z29, Z0
+	VMOVUPS    Z0, 640(DX)
+	VPANDD     448(AX), Z29, Z0
+	VMOVUPS    Z0, 768(DX)
+	VPSRLD     $0x04, 64(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 896(DX)
+	VPSRLD     $0x04, 192(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1024(DX)
+	VPSRLD     $0x04, 320(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1152(DX)
+	VPSRLD     $0x04, 448(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1280(DX)
+	VCVTPH2PS  32(AX), Z0
+	VMOVUPS    Z0, 64(DX)
+	VPANDD     128(AX), Z29, Z0
+	VMOVUPS    Z0, 448(DX)
+	VPANDD     256(AX), Z29, Z0
+	VMOVUPS    Z0, 576(DX)
+	VPANDD     384(AX), Z29, Z0
+	VMOVUPS    Z0, 704(DX)
+	VPANDD     512(AX), Z29, Z0
+	VMOVUPS    Z0, 832(DX)
+	VPSRLD     $0x04, 128(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 960(DX)
+	VPSRLD     $0x04, 256(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1088(DX)
+	VPSRLD     $0x04, 384(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1216(DX)
+	VPSRLD     $0x04, 512(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1344(DX)
+	ADDQ       $0x00000240, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -494,6 +496,9 @@ block:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleQ4_1AVX512(SB), NOSPLIT, $0-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -506,40 +511,36 @@ TEXT ·singleQ4_1AVX512(SB), NOSPLIT, $0-81
 	VMOVUPS 64(BX), Z5
 
 block:
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
-	PREFETCHT0    4672(AX)
+	PREFETCHT1    2688(AX)
+	PREFETCHT1    2752(AX)
+	PREFETCHT1    2816(AX)
+	PREFETCHT1    2880(AX)
+	PREFETCHT1    2944(AX)
+	PREFETCHT1    3008(AX)
+	PREFETCHT1    3072(AX)
+	PREFETCHT1    3136(AX)
+	PREFETCHT1    3200(AX)
+	PREFETCHT1    3264(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       128(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        128(AX), Z29, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        256(AX), Z29, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        384(AX), Z29, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        512(AX), Z29, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 128(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     (AX), Z1
 	VCVTDQ2PS     Z6, Z6
@@ -551,29 +552,25 @@ block:
 	VMULPS.BCST   48(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        192(AX), Z29, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        320(AX), Z29, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        448(AX), Z29, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        576(AX), Z29, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     32(AX), Z1
 	VCVTDQ2PS     Z6, Z6
@@ -594,75 +591,80 @@ block:
 	RET
 
 // func decodeQ4_1AVX512(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·decodeQ4_1AVX512(SB), NOSPLIT, $0-56
-	MOVQ panel_base+32(FP), AX
-	MOVQ blocks+0(FP), CX
-	MOVQ dst_base+8(FP), DX
+	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
+	MOVQ    blocks+0(FP), CX
+	MOVQ    dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Z0
-	VMOVUPS   Z0, (DX)
-	VCVTPH2PS 64(AX), Z0
-	VPXORD    sign<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 256(DX)
-	VMOVUPS   128(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 384(DX)
-	VMOVUPS   256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 512(DX)
-	VMOVUPS   384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 640(DX)
-	VMOVUPS   512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 768(DX)
-	VPSRLD    $0x04, 128(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 896(DX)
-	VPSRLD    $0x04, 256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1024(DX)
-	VPSRLD    $0x04, 384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1152(DX)
-	VPSRLD    $0x04, 512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1280(DX)
-	VCVTPH2PS 32(AX), Z0
-	VMOVUPS   Z0, 64(DX)
-	VCVTPH2PS 96(AX), Z0
-	VPXORD    sign<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 320(DX)
-	VMOVUPS   192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 448(DX)
-	VMOVUPS   320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 576(DX)
-	VMOVUPS   448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 704(DX)
-	VMOVUPS   576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 832(DX)
-	VPSRLD    $0x04, 192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 960(DX)
-	VPSRLD    $0x04, 320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1088(DX)
-	VPSRLD    $0x04, 448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1216(DX)
-	VPSRLD    $0x04, 576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1344(DX)
-	ADDQ      $0x00000280, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2688(AX)
+	PREFETCHT1 2752(AX)
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	PREFETCHT1 3200(AX)
+	PREFETCHT1 3264(AX)
+	VCVTPH2PS  (AX), Z0
+	VMOVUPS    Z0, (DX)
+	VCVTPH2PS  64(AX), Z0
+	VPXORD     sign<>+0(SB), Z0, Z0
+	VMOVUPS    Z0, 256(DX)
+	VPANDD     128(AX), Z29, Z0
+	VMOVUPS    Z0, 384(DX)
+	VPANDD     256(AX), Z29, Z0
+	VMOVUPS    Z0, 512(DX)
+	VPANDD     384(AX), Z29, Z0
+	VMOVUPS    Z0, 640(DX)
+	VPANDD     512(AX), Z29, Z0
+	VMOVUPS    Z0, 768(DX)
+	VPSRLD     $0x04, 128(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 896(DX)
+	VPSRLD     $0x04, 256(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1024(DX)
+	VPSRLD     $0x04, 384(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1152(DX)
+	VPSRLD     $0x04, 512(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1280(DX)
+	VCVTPH2PS  32(AX), Z0
+	VMOVUPS    Z0, 64(DX)
+	VCVTPH2PS  96(AX), Z0
+	VPXORD     sign<>+0(SB), Z0, Z0
+	VMOVUPS    Z0, 320(DX)
+	VPANDD     192(AX), Z29, Z0
+	VMOVUPS    Z0, 448(DX)
+	VPANDD     320(AX), Z29, Z0
+	VMOVUPS    Z0, 576(DX)
+	VPANDD     448(AX), Z29, Z0
+	VMOVUPS    Z0, 704(DX)
+	VPANDD     576(AX), Z29, Z0
+	VMOVUPS    Z0, 832(DX)
+	VPSRLD     $0x04, 192(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 960(DX)
+	VPSRLD     $0x04, 320(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1088(DX)
+	VPSRLD     $0x04, 448(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1216(DX)
+	VPSRLD     $0x04, 576(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1344(DX)
+	ADDQ       $0x00000280, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -670,6 +672,9 @@ block:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleQ5_0AVX512(SB), NOSPLIT, $0-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -682,81 +687,77 @@ TEXT ·singleQ5_0AVX512(SB), NOSPLIT, $0-81
 	VMOVUPS 64(BX), Z5
 
 block:
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
-	PREFETCHT0    4672(AX)
-	PREFETCHT0    4736(AX)
+	PREFETCHT1    2752(AX)
+	PREFETCHT1    2816(AX)
+	PREFETCHT1    2880(AX)
+	PREFETCHT1    2944(AX)
+	PREFETCHT1    3008(AX)
+	PREFETCHT1    3072(AX)
+	PREFETCHT1    3136(AX)
+	PREFETCHT1    3200(AX)
+	PREFETCHT1    3264(AX)
+	PREFETCHT1    3328(AX)
+	PREFETCHT1    3392(AX)
 	VPBROADCASTD  44(DX), Z6
 	VPSLLD        $0x04, Z6, Z6
-	VMOVUPS       192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        192(AX), Z29, Z1
 	VMOVUPS       64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        320(AX), Z29, Z1
 	VPSRLD        $0x04, 64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        448(AX), Z29, Z1
 	VPSRLD        $0x08, 64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        576(AX), Z29, Z1
 	VPSRLD        $0x0c, 64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x10, 64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x14, 64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x18, 64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x1c, 64(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     (AX), Z1
@@ -766,68 +767,64 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  44(DX), Z6
 	VPSLLD        $0x04, Z6, Z6
-	VMOVUPS       256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        256(AX), Z29, Z1
 	VMOVUPS       128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        384(AX), Z29, Z1
 	VPSRLD        $0x04, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        512(AX), Z29, Z1
 	VPSRLD        $0x08, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        640(AX), Z29, Z1
 	VPSRLD        $0x0c, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x10, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x14, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x18, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x1c, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     32(AX), Z1
@@ -845,149 +842,155 @@ block:
 	RET
 
 // func decodeQ5_0AVX512(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·decodeQ5_0AVX512(SB), NOSPLIT, $0-56
-	MOVQ panel_base+32(FP), AX
-	MOVQ blocks+0(FP), CX
-	MOVQ dst_base+8(FP), DX
+	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
+	MOVQ    blocks+0(FP), CX
+	MOVQ    dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Z0
-	VMOVUPS   Z0, (DX)
-	VMOVUPS   192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 384(DX)
-	VMOVUPS   320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x04, 64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 512(DX)
-	VMOVUPS   448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x08, 64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 640(DX)
-	VMOVUPS   576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x0c, 64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 768(DX)
-	VPSRLD    $0x04, 192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x10, 64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 896(DX)
-	VPSRLD    $0x04, 320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x14, 64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1024(DX)
-	VPSRLD    $0x04, 448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x18, 64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1152(DX)
-	VPSRLD    $0x04, 576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x1c, 64(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1280(DX)
-	VCVTPH2PS 32(AX), Z0
-	VMOVUPS   Z0, 64(DX)
-	VMOVUPS   256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 448(DX)
-	VMOVUPS   384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x04, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 576(DX)
-	VMOVUPS   512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x08, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 704(DX)
-	VMOVUPS   640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x0c, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 832(DX)
-	VPSRLD    $0x04, 256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x10, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 960(DX)
-	VPSRLD    $0x04, 384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x14, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1088(DX)
-	VPSRLD    $0x04, 512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x18, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1216(DX)
-	VPSRLD    $0x04, 640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x1c, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1344(DX)
-	ADDQ      $0x000002c0, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2752(AX)
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	PREFETCHT1 3200(AX)
+	PREFETCHT1 3264(AX)
+	PREFETCHT1 3328(AX)
+	PREFETCHT1 3392(AX)
+	VCVTPH2PS  (AX), Z0
+	VMOVUPS    Z0, (DX)
+	VPANDD     192(AX), Z29, Z0
+	VMOVUPS    64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 384(DX)
+	VPANDD     320(AX), Z29, Z0
+	VPSRLD     $0x04, 64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 512(DX)
+	VPANDD     448(AX), Z29, Z0
+	VPSRLD     $0x08, 64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 640(DX)
+	VPANDD     576(AX), Z29, Z0
+	VPSRLD     $0x0c, 64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 768(DX)
+	VPSRLD     $0x04, 192(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x10, 64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 896(DX)
+	VPSRLD     $0x04, 320(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x14, 64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1024(DX)
+	VPSRLD     $0x04, 448(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x18, 64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1152(DX)
+	VPSRLD     $0x04, 576(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x1c, 64(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1280(DX)
+	VCVTPH2PS  32(AX), Z0
+	VMOVUPS    Z0, 64(DX)
+	VPANDD     256(AX), Z29, Z0
+	VMOVUPS    128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 448(DX)
+	VPANDD     384(AX), Z29, Z0
+	VPSRLD     $0x04, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 576(DX)
+	VPANDD     512(AX), Z29, Z0
+	VPSRLD     $0x08, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 704(DX)
+	VPANDD     640(AX), Z29, Z0
+	VPSRLD     $0x0c, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 832(DX)
+	VPSRLD     $0x04, 256(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x10, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 960(DX)
+	VPSRLD     $0x04, 384(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x14, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1088(DX)
+	VPSRLD     $0x04, 512(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x18, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1216(DX)
+	VPSRLD     $0x04, 640(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x1c, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1344(DX)
+	ADDQ       $0x000002c0, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -995,6 +998,9 @@ block:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleQ5_1AVX512(SB), NOSPLIT, $0-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -1007,81 +1013,77 @@ TEXT ·singleQ5_1AVX512(SB), NOSPLIT, $0-81
 	VMOVUPS 64(BX), Z5
 
 block:
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
-	PREFETCHT0    4672(AX)
-	PREFETCHT0    4736(AX)
-	PREFETCHT0    4800(AX)
+	PREFETCHT1    2816(AX)
+	PREFETCHT1    2880(AX)
+	PREFETCHT1    2944(AX)
+	PREFETCHT1    3008(AX)
+	PREFETCHT1    3072(AX)
+	PREFETCHT1    3136(AX)
+	PREFETCHT1    3200(AX)
+	PREFETCHT1    3264(AX)
+	PREFETCHT1    3328(AX)
+	PREFETCHT1    3392(AX)
+	PREFETCHT1    3456(AX)
+	PREFETCHT1    3520(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        256(AX), Z29, Z1
 	VMOVUPS       128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        384(AX), Z29, Z1
 	VPSRLD        $0x04, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        512(AX), Z29, Z1
 	VPSRLD        $0x08, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        640(AX), Z29, Z1
 	VPSRLD        $0x0c, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x10, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x14, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x18, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x1c, 128(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     (AX), Z1
@@ -1094,68 +1096,64 @@ block:
 	VMULPS.BCST   48(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        320(AX), Z29, Z1
 	VMOVUPS       192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        448(AX), Z29, Z1
 	VPSRLD        $0x04, 192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        576(AX), Z29, Z1
 	VPSRLD        $0x08, 192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       704(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        704(AX), Z29, Z1
 	VPSRLD        $0x0c, 192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPSRLD        $0x04, 320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x10, 192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
 	VPSRLD        $0x04, 448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x14, 192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
 	VPSRLD        $0x04, 576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x18, 192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
 	VPSRLD        $0x04, 704(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x1c, 192(AX), Z3
 	VPANDD        four<>+0(SB), Z3, Z3
 	VPMULLD       spread<>+0(SB), Z3, Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VCVTPH2PS     32(AX), Z1
@@ -1177,155 +1175,162 @@ block:
 	RET
 
 // func decodeQ5_1AVX512(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·decodeQ5_1AVX512(SB), NOSPLIT, $0-56
-	MOVQ panel_base+32(FP), AX
-	MOVQ blocks+0(FP), CX
-	MOVQ dst_base+8(FP), DX
+	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
+	MOVQ    blocks+0(FP), CX
+	MOVQ    dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Z0
-	VMOVUPS   Z0, (DX)
-	VCVTPH2PS 64(AX), Z0
-	VPXORD    sign<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 256(DX)
-	VMOVUPS   256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 384(DX)
-	VMOVUPS   384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x04, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 512(DX)
-	VMOVUPS   512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x08, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 640(DX)
-	VMOVUPS   640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x0c, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 768(DX)
-	VPSRLD    $0x04, 256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x10, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 896(DX)
-	VPSRLD    $0x04, 384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x14, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1024(DX)
-	VPSRLD    $0x04, 512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x18, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1152(DX)
-	VPSRLD    $0x04, 640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x1c, 128(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1280(DX)
-	VCVTPH2PS 32(AX), Z0
-	VMOVUPS   Z0, 64(DX)
-	VCVTPH2PS 96(AX), Z0
-	VPXORD    sign<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 320(DX)
-	VMOVUPS   320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 448(DX)
-	VMOVUPS   448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x04, 192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 576(DX)
-	VMOVUPS   576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x08, 192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 704(DX)
-	VMOVUPS   704(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x0c, 192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 832(DX)
-	VPSRLD    $0x04, 320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x10, 192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 960(DX)
-	VPSRLD    $0x04, 448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x14, 192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1088(DX)
-	VPSRLD    $0x04, 576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x18, 192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1216(DX)
-	VPSRLD    $0x04, 704(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x1c, 192(AX), Z3
-	VPANDD    four<>+0(SB), Z3, Z3
-	VPMULLD   spread<>+0(SB), Z3, Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1344(DX)
-	ADDQ      $0x00000300, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	PREFETCHT1 3200(AX)
+	PREFETCHT1 3264(AX)
+	PREFETCHT1 3328(AX)
+	PREFETCHT1 3392(AX)
+	PREFETCHT1 3456(AX)
+	PREFETCHT1 3520(AX)
+	VCVTPH2PS  (AX), Z0
+	VMOVUPS    Z0, (DX)
+	VCVTPH2PS  64(AX), Z0
+	VPXORD     sign<>+0(SB), Z0, Z0
+	VMOVUPS    Z0, 256(DX)
+	VPANDD     256(AX), Z29, Z0
+	VMOVUPS    128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 384(DX)
+	VPANDD     384(AX), Z29, Z0
+	VPSRLD     $0x04, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 512(DX)
+	VPANDD     512(AX), Z29, Z0
+	VPSRLD     $0x08, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 640(DX)
+	VPANDD     640(AX), Z29, Z0
+	VPSRLD     $0x0c, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 768(DX)
+	VPSRLD     $0x04, 256(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x10, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 896(DX)
+	VPSRLD     $0x04, 384(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x14, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1024(DX)
+	VPSRLD     $0x04, 512(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x18, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1152(DX)
+	VPSRLD     $0x04, 640(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x1c, 128(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1280(DX)
+	VCVTPH2PS  32(AX), Z0
+	VMOVUPS    Z0, 64(DX)
+	VCVTPH2PS  96(AX), Z0
+	VPXORD     sign<>+0(SB), Z0, Z0
+	VMOVUPS    Z0, 320(DX)
+	VPANDD     320(AX), Z29, Z0
+	VMOVUPS    192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 448(DX)
+	VPANDD     448(AX), Z29, Z0
+	VPSRLD     $0x04, 192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 576(DX)
+	VPANDD     576(AX), Z29, Z0
+	VPSRLD     $0x08, 192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 704(DX)
+	VPANDD     704(AX), Z29, Z0
+	VPSRLD     $0x0c, 192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 832(DX)
+	VPSRLD     $0x04, 320(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x10, 192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 960(DX)
+	VPSRLD     $0x04, 448(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x14, 192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1088(DX)
+	VPSRLD     $0x04, 576(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x18, 192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1216(DX)
+	VPSRLD     $0x04, 704(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x1c, 192(AX), Z3
+	VPANDD     four<>+0(SB), Z3, Z3
+	VPMULLD    spread<>+0(SB), Z3, Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1344(DX)
+	ADDQ       $0x00000300, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -1333,6 +1338,9 @@ block:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleQ4_KAVX512(SB), NOSPLIT, $512-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -1351,16 +1359,16 @@ block:
 	VPANDD        bytes63<>+0(SB), Z0, Z3
 	VMOVUPS       Z3, (SP)
 	VPSRLD        $0x02, Z0, Z0
-	VPANDD        bytes48<>+0(SB), Z0, Z0
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z0, Z0
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z0, Z0
 	VMOVUPS       Z0, 128(SP)
 	VPSRLD        $0x04, Z2, Z2
 	VPANDD        bytes63<>+0(SB), Z1, Z3
 	VMOVUPS       Z3, 256(SP)
 	VPSRLD        $0x02, Z1, Z1
-	VPANDD        bytes48<>+0(SB), Z1, Z1
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z1, Z1
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z1, Z1
 	VMOVUPS       Z1, 384(SP)
 	VPSRLD        $0x04, Z2, Z2
@@ -1370,52 +1378,44 @@ block:
 	VPANDD        bytes63<>+0(SB), Z0, Z3
 	VMOVUPS       Z3, 64(SP)
 	VPSRLD        $0x02, Z0, Z0
-	VPANDD        bytes48<>+0(SB), Z0, Z0
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z0, Z0
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z0, Z0
 	VMOVUPS       Z0, 192(SP)
 	VPSRLD        $0x04, Z2, Z2
 	VPANDD        bytes63<>+0(SB), Z1, Z3
 	VMOVUPS       Z3, 320(SP)
 	VPSRLD        $0x02, Z1, Z1
-	VPANDD        bytes48<>+0(SB), Z1, Z1
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z1, Z1
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z1, Z1
 	VMOVUPS       Z1, 448(SP)
 	VPSRLD        $0x04, Z2, Z2
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
+	PREFETCHT1    6656(AX)
+	PREFETCHT1    6720(AX)
+	PREFETCHT1    6784(AX)
+	PREFETCHT1    6848(AX)
+	PREFETCHT1    6912(AX)
+	PREFETCHT1    6976(AX)
+	PREFETCHT1    7040(AX)
+	PREFETCHT1    7104(AX)
+	PREFETCHT1    7168(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        512(AX), Z29, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        640(AX), Z29, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       768(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        768(AX), Z29, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       896(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        896(AX), Z29, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
-	VMOVUPS       1024(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1024(AX), Z29, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
-	VMOVUPS       1152(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1152(AX), Z29, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
-	VMOVUPS       1280(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1280(AX), Z29, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
-	VMOVUPS       1408(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1408(AX), Z29, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VPMOVZXBD     (SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1432,29 +1432,21 @@ block:
 	VMULPS.BCST   48(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        576(AX), Z29, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       704(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        704(AX), Z29, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       832(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        832(AX), Z29, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       960(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        960(AX), Z29, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
-	VMOVUPS       1088(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1088(AX), Z29, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
-	VMOVUPS       1216(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1216(AX), Z29, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
-	VMOVUPS       1344(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1344(AX), Z29, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
-	VMOVUPS       1472(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1472(AX), Z29, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VPMOVZXBD     16(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1470,39 +1462,39 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   48(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    4672(AX)
-	PREFETCHT0    4736(AX)
-	PREFETCHT0    4800(AX)
-	PREFETCHT0    4864(AX)
-	PREFETCHT0    4928(AX)
-	PREFETCHT0    4992(AX)
-	PREFETCHT0    5056(AX)
-	PREFETCHT0    5120(AX)
-	PREFETCHT0    5184(AX)
+	PREFETCHT1    7232(AX)
+	PREFETCHT1    7296(AX)
+	PREFETCHT1    7360(AX)
+	PREFETCHT1    7424(AX)
+	PREFETCHT1    7488(AX)
+	PREFETCHT1    7552(AX)
+	PREFETCHT1    7616(AX)
+	PREFETCHT1    7680(AX)
+	PREFETCHT1    7744(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 52(DX), Z1, Z6
 	VPSRLD        $0x04, 640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 56(DX), Z1, Z6
 	VPSRLD        $0x04, 768(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 60(DX), Z1, Z6
 	VPSRLD        $0x04, 896(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 64(DX), Z1, Z6
 	VPSRLD        $0x04, 1024(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 68(DX), Z1, Z6
 	VPSRLD        $0x04, 1152(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 72(DX), Z1, Z6
 	VPSRLD        $0x04, 1280(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 76(DX), Z1, Z6
 	VPSRLD        $0x04, 1408(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 80(DX), Z1, Z6
 	VPMOVZXBD     32(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1520,28 +1512,28 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 52(DX), Z1, Z6
 	VPSRLD        $0x04, 704(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 56(DX), Z1, Z6
 	VPSRLD        $0x04, 832(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 60(DX), Z1, Z6
 	VPSRLD        $0x04, 960(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 64(DX), Z1, Z6
 	VPSRLD        $0x04, 1088(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 68(DX), Z1, Z6
 	VPSRLD        $0x04, 1216(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 72(DX), Z1, Z6
 	VPSRLD        $0x04, 1344(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 76(DX), Z1, Z6
 	VPSRLD        $0x04, 1472(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 80(DX), Z1, Z6
 	VPMOVZXBD     48(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1557,39 +1549,31 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   100(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    5248(AX)
-	PREFETCHT0    5312(AX)
-	PREFETCHT0    5376(AX)
-	PREFETCHT0    5440(AX)
-	PREFETCHT0    5504(AX)
-	PREFETCHT0    5568(AX)
-	PREFETCHT0    5632(AX)
-	PREFETCHT0    5696(AX)
-	PREFETCHT0    5760(AX)
+	PREFETCHT1    7808(AX)
+	PREFETCHT1    7872(AX)
+	PREFETCHT1    7936(AX)
+	PREFETCHT1    8000(AX)
+	PREFETCHT1    8064(AX)
+	PREFETCHT1    8128(AX)
+	PREFETCHT1    8192(AX)
+	PREFETCHT1    8256(AX)
+	PREFETCHT1    8320(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       1536(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1536(AX), Z29, Z1
 	VPDPBUSD.BCST 104(DX), Z1, Z6
-	VMOVUPS       1664(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1664(AX), Z29, Z1
 	VPDPBUSD.BCST 108(DX), Z1, Z6
-	VMOVUPS       1792(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1792(AX), Z29, Z1
 	VPDPBUSD.BCST 112(DX), Z1, Z6
-	VMOVUPS       1920(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1920(AX), Z29, Z1
 	VPDPBUSD.BCST 116(DX), Z1, Z6
-	VMOVUPS       2048(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2048(AX), Z29, Z1
 	VPDPBUSD.BCST 120(DX), Z1, Z6
-	VMOVUPS       2176(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2176(AX), Z29, Z1
 	VPDPBUSD.BCST 124(DX), Z1, Z6
-	VMOVUPS       2304(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2304(AX), Z29, Z1
 	VPDPBUSD.BCST 128(DX), Z1, Z6
-	VMOVUPS       2432(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2432(AX), Z29, Z1
 	VPDPBUSD.BCST 132(DX), Z1, Z6
 	VPMOVZXBD     64(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1606,29 +1590,21 @@ block:
 	VMULPS.BCST   152(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       1600(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1600(AX), Z29, Z1
 	VPDPBUSD.BCST 104(DX), Z1, Z6
-	VMOVUPS       1728(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1728(AX), Z29, Z1
 	VPDPBUSD.BCST 108(DX), Z1, Z6
-	VMOVUPS       1856(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1856(AX), Z29, Z1
 	VPDPBUSD.BCST 112(DX), Z1, Z6
-	VMOVUPS       1984(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1984(AX), Z29, Z1
 	VPDPBUSD.BCST 116(DX), Z1, Z6
-	VMOVUPS       2112(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2112(AX), Z29, Z1
 	VPDPBUSD.BCST 120(DX), Z1, Z6
-	VMOVUPS       2240(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2240(AX), Z29, Z1
 	VPDPBUSD.BCST 124(DX), Z1, Z6
-	VMOVUPS       2368(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2368(AX), Z29, Z1
 	VPDPBUSD.BCST 128(DX), Z1, Z6
-	VMOVUPS       2496(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2496(AX), Z29, Z1
 	VPDPBUSD.BCST 132(DX), Z1, Z6
 	VPMOVZXBD     80(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1644,39 +1620,39 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   152(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    5824(AX)
-	PREFETCHT0    5888(AX)
-	PREFETCHT0    5952(AX)
-	PREFETCHT0    6016(AX)
-	PREFETCHT0    6080(AX)
-	PREFETCHT0    6144(AX)
-	PREFETCHT0    6208(AX)
-	PREFETCHT0    6272(AX)
-	PREFETCHT0    6336(AX)
+	PREFETCHT1    8384(AX)
+	PREFETCHT1    8448(AX)
+	PREFETCHT1    8512(AX)
+	PREFETCHT1    8576(AX)
+	PREFETCHT1    8640(AX)
+	PREFETCHT1    8704(AX)
+	PREFETCHT1    8768(AX)
+	PREFETCHT1    8832(AX)
+	PREFETCHT1    8896(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 1536(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 156(DX), Z1, Z6
 	VPSRLD        $0x04, 1664(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 160(DX), Z1, Z6
 	VPSRLD        $0x04, 1792(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 164(DX), Z1, Z6
 	VPSRLD        $0x04, 1920(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 168(DX), Z1, Z6
 	VPSRLD        $0x04, 2048(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 172(DX), Z1, Z6
 	VPSRLD        $0x04, 2176(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 176(DX), Z1, Z6
 	VPSRLD        $0x04, 2304(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 180(DX), Z1, Z6
 	VPSRLD        $0x04, 2432(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 184(DX), Z1, Z6
 	VPMOVZXBD     96(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1694,28 +1670,28 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 1600(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 156(DX), Z1, Z6
 	VPSRLD        $0x04, 1728(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 160(DX), Z1, Z6
 	VPSRLD        $0x04, 1856(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 164(DX), Z1, Z6
 	VPSRLD        $0x04, 1984(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 168(DX), Z1, Z6
 	VPSRLD        $0x04, 2112(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 172(DX), Z1, Z6
 	VPSRLD        $0x04, 2240(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 176(DX), Z1, Z6
 	VPSRLD        $0x04, 2368(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 180(DX), Z1, Z6
 	VPSRLD        $0x04, 2496(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 184(DX), Z1, Z6
 	VPMOVZXBD     112(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1731,39 +1707,31 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   204(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    6400(AX)
-	PREFETCHT0    6464(AX)
-	PREFETCHT0    6528(AX)
-	PREFETCHT0    6592(AX)
-	PREFETCHT0    6656(AX)
-	PREFETCHT0    6720(AX)
-	PREFETCHT0    6784(AX)
-	PREFETCHT0    6848(AX)
-	PREFETCHT0    6912(AX)
+	PREFETCHT1    8960(AX)
+	PREFETCHT1    9024(AX)
+	PREFETCHT1    9088(AX)
+	PREFETCHT1    9152(AX)
+	PREFETCHT1    9216(AX)
+	PREFETCHT1    9280(AX)
+	PREFETCHT1    9344(AX)
+	PREFETCHT1    9408(AX)
+	PREFETCHT1    9472(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       2560(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2560(AX), Z29, Z1
 	VPDPBUSD.BCST 208(DX), Z1, Z6
-	VMOVUPS       2688(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2688(AX), Z29, Z1
 	VPDPBUSD.BCST 212(DX), Z1, Z6
-	VMOVUPS       2816(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2816(AX), Z29, Z1
 	VPDPBUSD.BCST 216(DX), Z1, Z6
-	VMOVUPS       2944(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2944(AX), Z29, Z1
 	VPDPBUSD.BCST 220(DX), Z1, Z6
-	VMOVUPS       3072(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3072(AX), Z29, Z1
 	VPDPBUSD.BCST 224(DX), Z1, Z6
-	VMOVUPS       3200(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3200(AX), Z29, Z1
 	VPDPBUSD.BCST 228(DX), Z1, Z6
-	VMOVUPS       3328(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3328(AX), Z29, Z1
 	VPDPBUSD.BCST 232(DX), Z1, Z6
-	VMOVUPS       3456(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3456(AX), Z29, Z1
 	VPDPBUSD.BCST 236(DX), Z1, Z6
 	VPMOVZXBD     128(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1780,29 +1748,21 @@ block:
 	VMULPS.BCST   256(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       2624(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2624(AX), Z29, Z1
 	VPDPBUSD.BCST 208(DX), Z1, Z6
-	VMOVUPS       2752(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2752(AX), Z29, Z1
 	VPDPBUSD.BCST 212(DX), Z1, Z6
-	VMOVUPS       2880(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2880(AX), Z29, Z1
 	VPDPBUSD.BCST 216(DX), Z1, Z6
-	VMOVUPS       3008(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3008(AX), Z29, Z1
 	VPDPBUSD.BCST 220(DX), Z1, Z6
-	VMOVUPS       3136(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3136(AX), Z29, Z1
 	VPDPBUSD.BCST 224(DX), Z1, Z6
-	VMOVUPS       3264(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3264(AX), Z29, Z1
 	VPDPBUSD.BCST 228(DX), Z1, Z6
-	VMOVUPS       3392(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3392(AX), Z29, Z1
 	VPDPBUSD.BCST 232(DX), Z1, Z6
-	VMOVUPS       3520(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3520(AX), Z29, Z1
 	VPDPBUSD.BCST 236(DX), Z1, Z6
 	VPMOVZXBD     144(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1818,39 +1778,39 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   256(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    6976(AX)
-	PREFETCHT0    7040(AX)
-	PREFETCHT0    7104(AX)
-	PREFETCHT0    7168(AX)
-	PREFETCHT0    7232(AX)
-	PREFETCHT0    7296(AX)
-	PREFETCHT0    7360(AX)
-	PREFETCHT0    7424(AX)
-	PREFETCHT0    7488(AX)
+	PREFETCHT1    9536(AX)
+	PREFETCHT1    9600(AX)
+	PREFETCHT1    9664(AX)
+	PREFETCHT1    9728(AX)
+	PREFETCHT1    9792(AX)
+	PREFETCHT1    9856(AX)
+	PREFETCHT1    9920(AX)
+	PREFETCHT1    9984(AX)
+	PREFETCHT1    10048(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 2560(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 260(DX), Z1, Z6
 	VPSRLD        $0x04, 2688(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 264(DX), Z1, Z6
 	VPSRLD        $0x04, 2816(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 268(DX), Z1, Z6
 	VPSRLD        $0x04, 2944(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 272(DX), Z1, Z6
 	VPSRLD        $0x04, 3072(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 276(DX), Z1, Z6
 	VPSRLD        $0x04, 3200(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 280(DX), Z1, Z6
 	VPSRLD        $0x04, 3328(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 284(DX), Z1, Z6
 	VPSRLD        $0x04, 3456(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 288(DX), Z1, Z6
 	VPMOVZXBD     160(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1868,28 +1828,28 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 2624(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 260(DX), Z1, Z6
 	VPSRLD        $0x04, 2752(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 264(DX), Z1, Z6
 	VPSRLD        $0x04, 2880(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 268(DX), Z1, Z6
 	VPSRLD        $0x04, 3008(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 272(DX), Z1, Z6
 	VPSRLD        $0x04, 3136(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 276(DX), Z1, Z6
 	VPSRLD        $0x04, 3264(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 280(DX), Z1, Z6
 	VPSRLD        $0x04, 3392(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 284(DX), Z1, Z6
 	VPSRLD        $0x04, 3520(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 288(DX), Z1, Z6
 	VPMOVZXBD     176(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1905,39 +1865,31 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   308(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    7552(AX)
-	PREFETCHT0    7616(AX)
-	PREFETCHT0    7680(AX)
-	PREFETCHT0    7744(AX)
-	PREFETCHT0    7808(AX)
-	PREFETCHT0    7872(AX)
-	PREFETCHT0    7936(AX)
-	PREFETCHT0    8000(AX)
-	PREFETCHT0    8064(AX)
+	PREFETCHT1    10112(AX)
+	PREFETCHT1    10176(AX)
+	PREFETCHT1    10240(AX)
+	PREFETCHT1    10304(AX)
+	PREFETCHT1    10368(AX)
+	PREFETCHT1    10432(AX)
+	PREFETCHT1    10496(AX)
+	PREFETCHT1    10560(AX)
+	PREFETCHT1    10624(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       3584(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3584(AX), Z29, Z1
 	VPDPBUSD.BCST 312(DX), Z1, Z6
-	VMOVUPS       3712(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3712(AX), Z29, Z1
 	VPDPBUSD.BCST 316(DX), Z1, Z6
-	VMOVUPS       3840(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3840(AX), Z29, Z1
 	VPDPBUSD.BCST 320(DX), Z1, Z6
-	VMOVUPS       3968(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3968(AX), Z29, Z1
 	VPDPBUSD.BCST 324(DX), Z1, Z6
-	VMOVUPS       4096(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4096(AX), Z29, Z1
 	VPDPBUSD.BCST 328(DX), Z1, Z6
-	VMOVUPS       4224(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4224(AX), Z29, Z1
 	VPDPBUSD.BCST 332(DX), Z1, Z6
-	VMOVUPS       4352(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4352(AX), Z29, Z1
 	VPDPBUSD.BCST 336(DX), Z1, Z6
-	VMOVUPS       4480(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4480(AX), Z29, Z1
 	VPDPBUSD.BCST 340(DX), Z1, Z6
 	VPMOVZXBD     192(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1954,29 +1906,21 @@ block:
 	VMULPS.BCST   360(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       3648(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3648(AX), Z29, Z1
 	VPDPBUSD.BCST 312(DX), Z1, Z6
-	VMOVUPS       3776(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3776(AX), Z29, Z1
 	VPDPBUSD.BCST 316(DX), Z1, Z6
-	VMOVUPS       3904(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3904(AX), Z29, Z1
 	VPDPBUSD.BCST 320(DX), Z1, Z6
-	VMOVUPS       4032(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4032(AX), Z29, Z1
 	VPDPBUSD.BCST 324(DX), Z1, Z6
-	VMOVUPS       4160(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4160(AX), Z29, Z1
 	VPDPBUSD.BCST 328(DX), Z1, Z6
-	VMOVUPS       4288(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4288(AX), Z29, Z1
 	VPDPBUSD.BCST 332(DX), Z1, Z6
-	VMOVUPS       4416(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4416(AX), Z29, Z1
 	VPDPBUSD.BCST 336(DX), Z1, Z6
-	VMOVUPS       4544(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4544(AX), Z29, Z1
 	VPDPBUSD.BCST 340(DX), Z1, Z6
 	VPMOVZXBD     208(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -1992,39 +1936,39 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   360(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    8128(AX)
-	PREFETCHT0    8192(AX)
-	PREFETCHT0    8256(AX)
-	PREFETCHT0    8320(AX)
-	PREFETCHT0    8384(AX)
-	PREFETCHT0    8448(AX)
-	PREFETCHT0    8512(AX)
-	PREFETCHT0    8576(AX)
-	PREFETCHT0    8640(AX)
+	PREFETCHT1    10688(AX)
+	PREFETCHT1    10752(AX)
+	PREFETCHT1    10816(AX)
+	PREFETCHT1    10880(AX)
+	PREFETCHT1    10944(AX)
+	PREFETCHT1    11008(AX)
+	PREFETCHT1    11072(AX)
+	PREFETCHT1    11136(AX)
+	PREFETCHT1    11200(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 3584(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 364(DX), Z1, Z6
 	VPSRLD        $0x04, 3712(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 368(DX), Z1, Z6
 	VPSRLD        $0x04, 3840(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 372(DX), Z1, Z6
 	VPSRLD        $0x04, 3968(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 376(DX), Z1, Z6
 	VPSRLD        $0x04, 4096(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 380(DX), Z1, Z6
 	VPSRLD        $0x04, 4224(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 384(DX), Z1, Z6
 	VPSRLD        $0x04, 4352(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 388(DX), Z1, Z6
 	VPSRLD        $0x04, 4480(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 392(DX), Z1, Z6
 	VPMOVZXBD     224(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -2042,28 +1986,28 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 3648(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 364(DX), Z1, Z6
 	VPSRLD        $0x04, 3776(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 368(DX), Z1, Z6
 	VPSRLD        $0x04, 3904(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 372(DX), Z1, Z6
 	VPSRLD        $0x04, 4032(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 376(DX), Z1, Z6
 	VPSRLD        $0x04, 4160(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 380(DX), Z1, Z6
 	VPSRLD        $0x04, 4288(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 384(DX), Z1, Z6
 	VPSRLD        $0x04, 4416(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 388(DX), Z1, Z6
 	VPSRLD        $0x04, 4544(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPDPBUSD.BCST 392(DX), Z1, Z6
 	VPMOVZXBD     240(SP), Z1
 	VCVTDQ2PS     Z1, Z1
@@ -2089,599 +2033,610 @@ block:
 	RET
 
 // func decodeQ4_KAVX512(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·decodeQ4_KAVX512(SB), NOSPLIT, $512-56
-	MOVQ panel_base+32(FP), AX
-	MOVQ blocks+0(FP), CX
-	MOVQ dst_base+8(FP), DX
+	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
+	MOVQ    blocks+0(FP), CX
+	MOVQ    dst_base+8(FP), DX
 
 block:
-	VMOVUPS   128(AX), Z0
-	VMOVUPS   256(AX), Z1
-	VMOVUPS   384(AX), Z2
-	VPANDD    bytes63<>+0(SB), Z0, Z3
-	VMOVUPS   Z3, (SP)
-	VPSRLD    $0x02, Z0, Z0
-	VPANDD    bytes48<>+0(SB), Z0, Z0
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 128(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VPANDD    bytes63<>+0(SB), Z1, Z3
-	VMOVUPS   Z3, 256(SP)
-	VPSRLD    $0x02, Z1, Z1
-	VPANDD    bytes48<>+0(SB), Z1, Z1
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z1, Z1
-	VMOVUPS   Z1, 384(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VMOVUPS   192(AX), Z0
-	VMOVUPS   320(AX), Z1
-	VMOVUPS   448(AX), Z2
-	VPANDD    bytes63<>+0(SB), Z0, Z3
-	VMOVUPS   Z3, 64(SP)
-	VPSRLD    $0x02, Z0, Z0
-	VPANDD    bytes48<>+0(SB), Z0, Z0
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 192(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VPANDD    bytes63<>+0(SB), Z1, Z3
-	VMOVUPS   Z3, 320(SP)
-	VPSRLD    $0x02, Z1, Z1
-	VPANDD    bytes48<>+0(SB), Z1, Z1
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z1, Z1
-	VMOVUPS   Z1, 448(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VPMOVZXBD (SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (DX)
-	VPMOVZXBD 256(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 256(DX)
-	VMOVUPS   512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 384(DX)
-	VMOVUPS   640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 512(DX)
-	VMOVUPS   768(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 640(DX)
-	VMOVUPS   896(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 768(DX)
-	VMOVUPS   1024(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 896(DX)
-	VMOVUPS   1152(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1024(DX)
-	VMOVUPS   1280(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1152(DX)
-	VMOVUPS   1408(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1280(DX)
-	VPMOVZXBD 16(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 64(DX)
-	VPMOVZXBD 272(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 320(DX)
-	VMOVUPS   576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 448(DX)
-	VMOVUPS   704(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 576(DX)
-	VMOVUPS   832(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 704(DX)
-	VMOVUPS   960(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 832(DX)
-	VMOVUPS   1088(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 960(DX)
-	VMOVUPS   1216(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1088(DX)
-	VMOVUPS   1344(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1216(DX)
-	VMOVUPS   1472(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1344(DX)
-	VPMOVZXBD 32(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1408(DX)
-	VPMOVZXBD 288(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1664(DX)
-	VPSRLD    $0x04, 512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1792(DX)
-	VPSRLD    $0x04, 640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1920(DX)
-	VPSRLD    $0x04, 768(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2048(DX)
-	VPSRLD    $0x04, 896(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2176(DX)
-	VPSRLD    $0x04, 1024(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2304(DX)
-	VPSRLD    $0x04, 1152(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2432(DX)
-	VPSRLD    $0x04, 1280(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2560(DX)
-	VPSRLD    $0x04, 1408(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2688(DX)
-	VPMOVZXBD 48(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1472(DX)
-	VPMOVZXBD 304(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1728(DX)
-	VPSRLD    $0x04, 576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1856(DX)
-	VPSRLD    $0x04, 704(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 1984(DX)
-	VPSRLD    $0x04, 832(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2112(DX)
-	VPSRLD    $0x04, 960(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2240(DX)
-	VPSRLD    $0x04, 1088(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2368(DX)
-	VPSRLD    $0x04, 1216(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2496(DX)
-	VPSRLD    $0x04, 1344(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2624(DX)
-	VPSRLD    $0x04, 1472(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 2752(DX)
-	VPMOVZXBD 64(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 2816(DX)
-	VPMOVZXBD 320(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 3072(DX)
-	VMOVUPS   1536(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3200(DX)
-	VMOVUPS   1664(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3328(DX)
-	VMOVUPS   1792(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3456(DX)
-	VMOVUPS   1920(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3584(DX)
-	VMOVUPS   2048(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3712(DX)
-	VMOVUPS   2176(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3840(DX)
-	VMOVUPS   2304(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3968(DX)
-	VMOVUPS   2432(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4096(DX)
-	VPMOVZXBD 80(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 2880(DX)
-	VPMOVZXBD 336(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 3136(DX)
-	VMOVUPS   1600(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3264(DX)
-	VMOVUPS   1728(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3392(DX)
-	VMOVUPS   1856(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3520(DX)
-	VMOVUPS   1984(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3648(DX)
-	VMOVUPS   2112(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3776(DX)
-	VMOVUPS   2240(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 3904(DX)
-	VMOVUPS   2368(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4032(DX)
-	VMOVUPS   2496(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4160(DX)
-	VPMOVZXBD 96(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4224(DX)
-	VPMOVZXBD 352(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4480(DX)
-	VPSRLD    $0x04, 1536(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4608(DX)
-	VPSRLD    $0x04, 1664(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4736(DX)
-	VPSRLD    $0x04, 1792(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4864(DX)
-	VPSRLD    $0x04, 1920(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4992(DX)
-	VPSRLD    $0x04, 2048(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5120(DX)
-	VPSRLD    $0x04, 2176(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5248(DX)
-	VPSRLD    $0x04, 2304(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5376(DX)
-	VPSRLD    $0x04, 2432(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5504(DX)
-	VPMOVZXBD 112(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4288(DX)
-	VPMOVZXBD 368(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4544(DX)
-	VPSRLD    $0x04, 1600(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4672(DX)
-	VPSRLD    $0x04, 1728(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4800(DX)
-	VPSRLD    $0x04, 1856(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 4928(DX)
-	VPSRLD    $0x04, 1984(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5056(DX)
-	VPSRLD    $0x04, 2112(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5184(DX)
-	VPSRLD    $0x04, 2240(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5312(DX)
-	VPSRLD    $0x04, 2368(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5440(DX)
-	VPSRLD    $0x04, 2496(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 5568(DX)
-	VPMOVZXBD 128(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5632(DX)
-	VPMOVZXBD 384(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5888(DX)
-	VMOVUPS   2560(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6016(DX)
-	VMOVUPS   2688(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6144(DX)
-	VMOVUPS   2816(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6272(DX)
-	VMOVUPS   2944(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6400(DX)
-	VMOVUPS   3072(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6528(DX)
-	VMOVUPS   3200(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6656(DX)
-	VMOVUPS   3328(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6784(DX)
-	VMOVUPS   3456(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6912(DX)
-	VPMOVZXBD 144(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5696(DX)
-	VPMOVZXBD 400(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5952(DX)
-	VMOVUPS   2624(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6080(DX)
-	VMOVUPS   2752(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6208(DX)
-	VMOVUPS   2880(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6336(DX)
-	VMOVUPS   3008(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6464(DX)
-	VMOVUPS   3136(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6592(DX)
-	VMOVUPS   3264(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6720(DX)
-	VMOVUPS   3392(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6848(DX)
-	VMOVUPS   3520(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 6976(DX)
-	VPMOVZXBD 160(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7040(DX)
-	VPMOVZXBD 416(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7296(DX)
-	VPSRLD    $0x04, 2560(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7424(DX)
-	VPSRLD    $0x04, 2688(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7552(DX)
-	VPSRLD    $0x04, 2816(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7680(DX)
-	VPSRLD    $0x04, 2944(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7808(DX)
-	VPSRLD    $0x04, 3072(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7936(DX)
-	VPSRLD    $0x04, 3200(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8064(DX)
-	VPSRLD    $0x04, 3328(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8192(DX)
-	VPSRLD    $0x04, 3456(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8320(DX)
-	VPMOVZXBD 176(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7104(DX)
-	VPMOVZXBD 432(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7360(DX)
-	VPSRLD    $0x04, 2624(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7488(DX)
-	VPSRLD    $0x04, 2752(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7616(DX)
-	VPSRLD    $0x04, 2880(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7744(DX)
-	VPSRLD    $0x04, 3008(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 7872(DX)
-	VPSRLD    $0x04, 3136(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8000(DX)
-	VPSRLD    $0x04, 3264(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8128(DX)
-	VPSRLD    $0x04, 3392(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8256(DX)
-	VPSRLD    $0x04, 3520(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8384(DX)
-	VPMOVZXBD 192(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8448(DX)
-	VPMOVZXBD 448(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8704(DX)
-	VMOVUPS   3584(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8832(DX)
-	VMOVUPS   3712(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8960(DX)
-	VMOVUPS   3840(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9088(DX)
-	VMOVUPS   3968(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9216(DX)
-	VMOVUPS   4096(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9344(DX)
-	VMOVUPS   4224(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9472(DX)
-	VMOVUPS   4352(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9600(DX)
-	VMOVUPS   4480(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9728(DX)
-	VPMOVZXBD 208(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8512(DX)
-	VPMOVZXBD 464(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8768(DX)
-	VMOVUPS   3648(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 8896(DX)
-	VMOVUPS   3776(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9024(DX)
-	VMOVUPS   3904(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9152(DX)
-	VMOVUPS   4032(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9280(DX)
-	VMOVUPS   4160(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9408(DX)
-	VMOVUPS   4288(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9536(DX)
-	VMOVUPS   4416(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9664(DX)
-	VMOVUPS   4544(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 9792(DX)
-	VPMOVZXBD 224(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 9856(DX)
-	VPMOVZXBD 480(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 10112(DX)
-	VPSRLD    $0x04, 3584(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10240(DX)
-	VPSRLD    $0x04, 3712(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10368(DX)
-	VPSRLD    $0x04, 3840(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10496(DX)
-	VPSRLD    $0x04, 3968(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10624(DX)
-	VPSRLD    $0x04, 4096(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10752(DX)
-	VPSRLD    $0x04, 4224(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10880(DX)
-	VPSRLD    $0x04, 4352(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 11008(DX)
-	VPSRLD    $0x04, 4480(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 11136(DX)
-	VPMOVZXBD 240(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 9920(DX)
-	VPMOVZXBD 496(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 10176(DX)
-	VPSRLD    $0x04, 3648(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10304(DX)
-	VPSRLD    $0x04, 3776(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10432(DX)
-	VPSRLD    $0x04, 3904(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10560(DX)
-	VPSRLD    $0x04, 4032(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10688(DX)
-	VPSRLD    $0x04, 4160(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10816(DX)
-	VPSRLD    $0x04, 4288(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 10944(DX)
-	VPSRLD    $0x04, 4416(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 11072(DX)
-	VPSRLD    $0x04, 4544(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, 11200(DX)
-	ADDQ      $0x00001200, AX
-	ADDQ      $0x00002c00, DX
-	DECQ      CX
-	JNZ       block
+	VMOVUPS    128(AX), Z0
+	VMOVUPS    256(AX), Z1
+	VMOVUPS    384(AX), Z2
+	VPANDD     bytes63<>+0(SB), Z0, Z3
+	VMOVUPS    Z3, (SP)
+	VPSRLD     $0x02, Z0, Z0
+	VPANDD     Z31, Z0, Z0
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 128(SP)
+	VPSRLD     $0x04, Z2, Z2
+	VPANDD     bytes63<>+0(SB), Z1, Z3
+	VMOVUPS    Z3, 256(SP)
+	VPSRLD     $0x02, Z1, Z1
+	VPANDD     Z31, Z1, Z1
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z1, Z1
+	VMOVUPS    Z1, 384(SP)
+	VPSRLD     $0x04, Z2, Z2
+	VMOVUPS    192(AX), Z0
+	VMOVUPS    320(AX), Z1
+	VMOVUPS    448(AX), Z2
+	VPANDD     bytes63<>+0(SB), Z0, Z3
+	VMOVUPS    Z3, 64(SP)
+	VPSRLD     $0x02, Z0, Z0
+	VPANDD     Z31, Z0, Z0
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 192(SP)
+	VPSRLD     $0x04, Z2, Z2
+	VPANDD     bytes63<>+0(SB), Z1, Z3
+	VMOVUPS    Z3, 320(SP)
+	VPSRLD     $0x02, Z1, Z1
+	VPANDD     Z31, Z1, Z1
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z1, Z1
+	VMOVUPS    Z1, 448(SP)
+	VPSRLD     $0x04, Z2, Z2
+	PREFETCHT1 6656(AX)
+	PREFETCHT1 6720(AX)
+	PREFETCHT1 6784(AX)
+	PREFETCHT1 6848(AX)
+	PREFETCHT1 6912(AX)
+	PREFETCHT1 6976(AX)
+	PREFETCHT1 7040(AX)
+	PREFETCHT1 7104(AX)
+	PREFETCHT1 7168(AX)
+	VPMOVZXBD  (SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, (DX)
+	VPMOVZXBD  256(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 256(DX)
+	VPANDD     512(AX), Z29, Z0
+	VMOVUPS    Z0, 384(DX)
+	VPANDD     640(AX), Z29, Z0
+	VMOVUPS    Z0, 512(DX)
+	VPANDD     768(AX), Z29, Z0
+	VMOVUPS    Z0, 640(DX)
+	VPANDD     896(AX), Z29, Z0
+	VMOVUPS    Z0, 768(DX)
+	VPANDD     1024(AX), Z29, Z0
+	VMOVUPS    Z0, 896(DX)
+	VPANDD     1152(AX), Z29, Z0
+	VMOVUPS    Z0, 1024(DX)
+	VPANDD     1280(AX), Z29, Z0
+	VMOVUPS    Z0, 1152(DX)
+	VPANDD     1408(AX), Z29, Z0
+	VMOVUPS    Z0, 1280(DX)
+	VPMOVZXBD  16(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 64(DX)
+	VPMOVZXBD  272(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 320(DX)
+	VPANDD     576(AX), Z29, Z0
+	VMOVUPS    Z0, 448(DX)
+	VPANDD     704(AX), Z29, Z0
+	VMOVUPS    Z0, 576(DX)
+	VPANDD     832(AX), Z29, Z0
+	VMOVUPS    Z0, 704(DX)
+	VPANDD     960(AX), Z29, Z0
+	VMOVUPS    Z0, 832(DX)
+	VPANDD     1088(AX), Z29, Z0
+	VMOVUPS    Z0, 960(DX)
+	VPANDD     1216(AX), Z29, Z0
+	VMOVUPS    Z0, 1088(DX)
+	VPANDD     1344(AX), Z29, Z0
+	VMOVUPS    Z0, 1216(DX)
+	VPANDD     1472(AX), Z29, Z0
+	VMOVUPS    Z0, 1344(DX)
+	PREFETCHT1 7232(AX)
+	PREFETCHT1 7296(AX)
+	PREFETCHT1 7360(AX)
+	PREFETCHT1 7424(AX)
+	PREFETCHT1 7488(AX)
+	PREFETCHT1 7552(AX)
+	PREFETCHT1 7616(AX)
+	PREFETCHT1 7680(AX)
+	PREFETCHT1 7744(AX)
+	VPMOVZXBD  32(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1408(DX)
+	VPMOVZXBD  288(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1664(DX)
+	VPSRLD     $0x04, 512(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1792(DX)
+	VPSRLD     $0x04, 640(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1920(DX)
+	VPSRLD     $0x04, 768(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2048(DX)
+	VPSRLD     $0x04, 896(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2176(DX)
+	VPSRLD     $0x04, 1024(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2304(DX)
+	VPSRLD     $0x04, 1152(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2432(DX)
+	VPSRLD     $0x04, 1280(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2560(DX)
+	VPSRLD     $0x04, 1408(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2688(DX)
+	VPMOVZXBD  48(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1472(DX)
+	VPMOVZXBD  304(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1728(DX)
+	VPSRLD     $0x04, 576(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1856(DX)
+	VPSRLD     $0x04, 704(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 1984(DX)
+	VPSRLD     $0x04, 832(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2112(DX)
+	VPSRLD     $0x04, 960(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2240(DX)
+	VPSRLD     $0x04, 1088(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2368(DX)
+	VPSRLD     $0x04, 1216(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2496(DX)
+	VPSRLD     $0x04, 1344(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2624(DX)
+	VPSRLD     $0x04, 1472(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 2752(DX)
+	PREFETCHT1 7808(AX)
+	PREFETCHT1 7872(AX)
+	PREFETCHT1 7936(AX)
+	PREFETCHT1 8000(AX)
+	PREFETCHT1 8064(AX)
+	PREFETCHT1 8128(AX)
+	PREFETCHT1 8192(AX)
+	PREFETCHT1 8256(AX)
+	PREFETCHT1 8320(AX)
+	VPMOVZXBD  64(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 2816(DX)
+	VPMOVZXBD  320(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 3072(DX)
+	VPANDD     1536(AX), Z29, Z0
+	VMOVUPS    Z0, 3200(DX)
+	VPANDD     1664(AX), Z29, Z0
+	VMOVUPS    Z0, 3328(DX)
+	VPANDD     1792(AX), Z29, Z0
+	VMOVUPS    Z0, 3456(DX)
+	VPANDD     1920(AX), Z29, Z0
+	VMOVUPS    Z0, 3584(DX)
+	VPANDD     2048(AX), Z29, Z0
+	VMOVUPS    Z0, 3712(DX)
+	VPANDD     2176(AX), Z29, Z0
+	VMOVUPS    Z0, 3840(DX)
+	VPANDD     2304(AX), Z29, Z0
+	VMOVUPS    Z0, 3968(DX)
+	VPANDD     2432(AX), Z29, Z0
+	VMOVUPS    Z0, 4096(DX)
+	VPMOVZXBD  80(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 2880(DX)
+	VPMOVZXBD  336(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 3136(DX)
+	VPANDD     1600(AX), Z29, Z0
+	VMOVUPS    Z0, 3264(DX)
+	VPANDD     1728(AX), Z29, Z0
+	VMOVUPS    Z0, 3392(DX)
+	VPANDD     1856(AX), Z29, Z0
+	VMOVUPS    Z0, 3520(DX)
+	VPANDD     1984(AX), Z29, Z0
+	VMOVUPS    Z0, 3648(DX)
+	VPANDD     2112(AX), Z29, Z0
+	VMOVUPS    Z0, 3776(DX)
+	VPANDD     2240(AX), Z29, Z0
+	VMOVUPS    Z0, 3904(DX)
+	VPANDD     2368(AX), Z29, Z0
+	VMOVUPS    Z0, 4032(DX)
+	VPANDD     2496(AX), Z29, Z0
+	VMOVUPS    Z0, 4160(DX)
+	PREFETCHT1 8384(AX)
+	PREFETCHT1 8448(AX)
+	PREFETCHT1 8512(AX)
+	PREFETCHT1 8576(AX)
+	PREFETCHT1 8640(AX)
+	PREFETCHT1 8704(AX)
+	PREFETCHT1 8768(AX)
+	PREFETCHT1 8832(AX)
+	PREFETCHT1 8896(AX)
+	VPMOVZXBD  96(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4224(DX)
+	VPMOVZXBD  352(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4480(DX)
+	VPSRLD     $0x04, 1536(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 4608(DX)
+	VPSRLD     $0x04, 1664(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 4736(DX)
+	VPSRLD     $0x04, 1792(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 4864(DX)
+	VPSRLD     $0x04, 1920(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 4992(DX)
+	VPSRLD     $0x04, 2048(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5120(DX)
+	VPSRLD     $0x04, 2176(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5248(DX)
+	VPSRLD     $0x04, 2304(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5376(DX)
+	VPSRLD     $0x04, 2432(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5504(DX)
+	VPMOVZXBD  112(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4288(DX)
+	VPMOVZXBD  368(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4544(DX)
+	VPSRLD     $0x04, 1600(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 4672(DX)
+	VPSRLD     $0x04, 1728(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 4800(DX)
+	VPSRLD     $0x04, 1856(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 4928(DX)
+	VPSRLD     $0x04, 1984(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5056(DX)
+	VPSRLD     $0x04, 2112(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5184(DX)
+	VPSRLD     $0x04, 2240(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5312(DX)
+	VPSRLD     $0x04, 2368(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5440(DX)
+	VPSRLD     $0x04, 2496(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 5568(DX)
+	PREFETCHT1 8960(AX)
+	PREFETCHT1 9024(AX)
+	PREFETCHT1 9088(AX)
+	PREFETCHT1 9152(AX)
+	PREFETCHT1 9216(AX)
+	PREFETCHT1 9280(AX)
+	PREFETCHT1 9344(AX)
+	PREFETCHT1 9408(AX)
+	PREFETCHT1 9472(AX)
+	VPMOVZXBD  128(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5632(DX)
+	VPMOVZXBD  384(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5888(DX)
+	VPANDD     2560(AX), Z29, Z0
+	VMOVUPS    Z0, 6016(DX)
+	VPANDD     2688(AX), Z29, Z0
+	VMOVUPS    Z0, 6144(DX)
+	VPANDD     2816(AX), Z29, Z0
+	VMOVUPS    Z0, 6272(DX)
+	VPANDD     2944(AX), Z29, Z0
+	VMOVUPS    Z0, 6400(DX)
+	VPANDD     3072(AX), Z29, Z0
+	VMOVUPS    Z0, 6528(DX)
+	VPANDD     3200(AX), Z29, Z0
+	VMOVUPS    Z0, 6656(DX)
+	VPANDD     3328(AX), Z29, Z0
+	VMOVUPS    Z0, 6784(DX)
+	VPANDD     3456(AX), Z29, Z0
+	VMOVUPS    Z0, 6912(DX)
+	VPMOVZXBD  144(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5696(DX)
+	VPMOVZXBD  400(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5952(DX)
+	VPANDD     2624(AX), Z29, Z0
+	VMOVUPS    Z0, 6080(DX)
+	VPANDD     2752(AX), Z29, Z0
+	VMOVUPS    Z0, 6208(DX)
+	VPANDD     2880(AX), Z29, Z0
+	VMOVUPS    Z0, 6336(DX)
+	VPANDD     3008(AX), Z29, Z0
+	VMOVUPS    Z0, 6464(DX)
+	VPANDD     3136(AX), Z29, Z0
+	VMOVUPS    Z0, 6592(DX)
+	VPANDD     3264(AX), Z29, Z0
+	VMOVUPS    Z0, 6720(DX)
+	VPANDD     3392(AX), Z29, Z0
+	VMOVUPS    Z0, 6848(DX)
+	VPANDD     3520(AX), Z29, Z0
+	VMOVUPS    Z0, 6976(DX)
+	PREFETCHT1 9536(AX)
+	PREFETCHT1 9600(AX)
+	PREFETCHT1 9664(AX)
+	PREFETCHT1 9728(AX)
+	PREFETCHT1 9792(AX)
+	PREFETCHT1 9856(AX)
+	PREFETCHT1 9920(AX)
+	PREFETCHT1 9984(AX)
+	PREFETCHT1 10048(AX)
+	VPMOVZXBD  160(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7040(DX)
+	VPMOVZXBD  416(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7296(DX)
+	VPSRLD     $0x04, 2560(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7424(DX)
+	VPSRLD     $0x04, 2688(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7552(DX)
+	VPSRLD     $0x04, 2816(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7680(DX)
+	VPSRLD     $0x04, 2944(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7808(DX)
+	VPSRLD     $0x04, 3072(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7936(DX)
+	VPSRLD     $0x04, 3200(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 8064(DX)
+	VPSRLD     $0x04, 3328(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 8192(DX)
+	VPSRLD     $0x04, 3456(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 8320(DX)
+	VPMOVZXBD  176(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7104(DX)
+	VPMOVZXBD  432(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7360(DX)
+	VPSRLD     $0x04, 2624(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7488(DX)
+	VPSRLD     $0x04, 2752(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7616(DX)
+	VPSRLD     $0x04, 2880(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7744(DX)
+	VPSRLD     $0x04, 3008(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 7872(DX)
+	VPSRLD     $0x04, 3136(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 8000(DX)
+	VPSRLD     $0x04, 3264(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 8128(DX)
+	VPSRLD     $0x04, 3392(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 8256(DX)
+	VPSRLD     $0x04, 3520(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 8384(DX)
+	PREFETCHT1 10112(AX)
+	PREFETCHT1 10176(AX)
+	PREFETCHT1 10240(AX)
+	PREFETCHT1 10304(AX)
+	PREFETCHT1 10368(AX)
+	PREFETCHT1 10432(AX)
+	PREFETCHT1 10496(AX)
+	PREFETCHT1 10560(AX)
+	PREFETCHT1 10624(AX)
+	VPMOVZXBD  192(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8448(DX)
+	VPMOVZXBD  448(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8704(DX)
+	VPANDD     3584(AX), Z29, Z0
+	VMOVUPS    Z0, 8832(DX)
+	VPANDD     3712(AX), Z29, Z0
+	VMOVUPS    Z0, 8960(DX)
+	VPANDD     3840(AX), Z29, Z0
+	VMOVUPS    Z0, 9088(DX)
+	VPANDD     3968(AX), Z29, Z0
+	VMOVUPS    Z0, 9216(DX)
+	VPANDD     4096(AX), Z29, Z0
+	VMOVUPS    Z0, 9344(DX)
+	VPANDD     4224(AX), Z29, Z0
+	VMOVUPS    Z0, 9472(DX)
+	VPANDD     4352(AX), Z29, Z0
+	VMOVUPS    Z0, 9600(DX)
+	VPANDD     4480(AX), Z29, Z0
+	VMOVUPS    Z0, 9728(DX)
+	VPMOVZXBD  208(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8512(DX)
+	VPMOVZXBD  464(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8768(DX)
+	VPANDD     3648(AX), Z29, Z0
+	VMOVUPS    Z0, 8896(DX)
+	VPANDD     3776(AX), Z29, Z0
+	VMOVUPS    Z0, 9024(DX)
+	VPANDD     3904(AX), Z29, Z0
+	VMOVUPS    Z0, 9152(DX)
+	VPANDD     4032(AX), Z29, Z0
+	VMOVUPS    Z0, 9280(DX)
+	VPANDD     4160(AX), Z29, Z0
+	VMOVUPS    Z0, 9408(DX)
+	VPANDD     4288(AX), Z29, Z0
+	VMOVUPS    Z0, 9536(DX)
+	VPANDD     4416(AX), Z29, Z0
+	VMOVUPS    Z0, 9664(DX)
+	VPANDD     4544(AX), Z29, Z0
+	VMOVUPS    Z0, 9792(DX)
+	PREFETCHT1 10688(AX)
+	PREFETCHT1 10752(AX)
+	PREFETCHT1 10816(AX)
+	PREFETCHT1 10880(AX)
+	PREFETCHT1 10944(AX)
+	PREFETCHT1 11008(AX)
+	PREFETCHT1 11072(AX)
+	PREFETCHT1 11136(AX)
+	PREFETCHT1 11200(AX)
+	VPMOVZXBD  224(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 9856(DX)
+	VPMOVZXBD  480(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 10112(DX)
+	VPSRLD     $0x04, 3584(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10240(DX)
+	VPSRLD     $0x04, 3712(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10368(DX)
+	VPSRLD     $0x04, 3840(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10496(DX)
+	VPSRLD     $0x04, 3968(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10624(DX)
+	VPSRLD     $0x04, 4096(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10752(DX)
+	VPSRLD     $0x04, 4224(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10880(DX)
+	VPSRLD     $0x04, 4352(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 11008(DX)
+	VPSRLD     $0x04, 4480(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 11136(DX)
+	VPMOVZXBD  240(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 9920(DX)
+	VPMOVZXBD  496(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 10176(DX)
+	VPSRLD     $0x04, 3648(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10304(DX)
+	VPSRLD     $0x04, 3776(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10432(DX)
+	VPSRLD     $0x04, 3904(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10560(DX)
+	VPSRLD     $0x04, 4032(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10688(DX)
+	VPSRLD     $0x04, 4160(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10816(DX)
+	VPSRLD     $0x04, 4288(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 10944(DX)
+	VPSRLD     $0x04, 4416(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 11072(DX)
+	VPSRLD     $0x04, 4544(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    Z0, 11200(DX)
+	ADDQ       $0x00001200, AX
+	ADDQ       $0x00002c00, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -2689,6 +2644,9 @@ block:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleQ5_KAVX512(SB), NOSPLIT, $512-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -2707,16 +2665,16 @@ block:
 	VPANDD        bytes63<>+0(SB), Z0, Z3
 	VMOVUPS       Z3, (SP)
 	VPSRLD        $0x02, Z0, Z0
-	VPANDD        bytes48<>+0(SB), Z0, Z0
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z0, Z0
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z0, Z0
 	VMOVUPS       Z0, 128(SP)
 	VPSRLD        $0x04, Z2, Z2
 	VPANDD        bytes63<>+0(SB), Z1, Z3
 	VMOVUPS       Z3, 256(SP)
 	VPSRLD        $0x02, Z1, Z1
-	VPANDD        bytes48<>+0(SB), Z1, Z1
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z1, Z1
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z1, Z1
 	VMOVUPS       Z1, 384(SP)
 	VPSRLD        $0x04, Z2, Z2
@@ -2726,77 +2684,69 @@ block:
 	VPANDD        bytes63<>+0(SB), Z0, Z3
 	VMOVUPS       Z3, 64(SP)
 	VPSRLD        $0x02, Z0, Z0
-	VPANDD        bytes48<>+0(SB), Z0, Z0
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z0, Z0
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z0, Z0
 	VMOVUPS       Z0, 192(SP)
 	VPSRLD        $0x04, Z2, Z2
 	VPANDD        bytes63<>+0(SB), Z1, Z3
 	VMOVUPS       Z3, 320(SP)
 	VPSRLD        $0x02, Z1, Z1
-	VPANDD        bytes48<>+0(SB), Z1, Z1
-	VPANDD        bytes15<>+0(SB), Z2, Z3
+	VPANDD        Z31, Z1, Z1
+	VPANDD        Z29, Z2, Z3
 	VPORD         Z3, Z1, Z1
 	VMOVUPS       Z1, 448(SP)
 	VPSRLD        $0x04, Z2, Z2
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
-	PREFETCHT0    4672(AX)
-	PREFETCHT0    4736(AX)
+	PREFETCHT1    7680(AX)
+	PREFETCHT1    7744(AX)
+	PREFETCHT1    7808(AX)
+	PREFETCHT1    7872(AX)
+	PREFETCHT1    7936(AX)
+	PREFETCHT1    8000(AX)
+	PREFETCHT1    8064(AX)
+	PREFETCHT1    8128(AX)
+	PREFETCHT1    8192(AX)
+	PREFETCHT1    8256(AX)
+	PREFETCHT1    8320(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       1536(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1536(AX), Z29, Z1
 	VPSLLD        $0x04, 512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       1664(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1664(AX), Z29, Z1
 	VPSLLD        $0x04, 640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       1792(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1792(AX), Z29, Z1
 	VPSLLD        $0x04, 768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       1920(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1920(AX), Z29, Z1
 	VPSLLD        $0x04, 896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
-	VMOVUPS       2048(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2048(AX), Z29, Z1
 	VPSLLD        $0x04, 1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
-	VMOVUPS       2176(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2176(AX), Z29, Z1
 	VPSLLD        $0x04, 1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
-	VMOVUPS       2304(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2304(AX), Z29, Z1
 	VPSLLD        $0x04, 1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
-	VMOVUPS       2432(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2432(AX), Z29, Z1
 	VPSLLD        $0x04, 1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VPMOVZXBD     (SP), Z1
@@ -2814,52 +2764,44 @@ block:
 	VMULPS.BCST   48(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       1600(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1600(AX), Z29, Z1
 	VPSLLD        $0x04, 576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       1728(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1728(AX), Z29, Z1
 	VPSLLD        $0x04, 704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       1856(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1856(AX), Z29, Z1
 	VPSLLD        $0x04, 832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       1984(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1984(AX), Z29, Z1
 	VPSLLD        $0x04, 960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
-	VMOVUPS       2112(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2112(AX), Z29, Z1
 	VPSLLD        $0x04, 1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
-	VMOVUPS       2240(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2240(AX), Z29, Z1
 	VPSLLD        $0x04, 1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
-	VMOVUPS       2368(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2368(AX), Z29, Z1
 	VPSLLD        $0x04, 1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
-	VMOVUPS       2496(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2496(AX), Z29, Z1
 	VPSLLD        $0x04, 1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VPMOVZXBD     16(SP), Z1
@@ -2876,64 +2818,64 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   48(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    4800(AX)
-	PREFETCHT0    4864(AX)
-	PREFETCHT0    4928(AX)
-	PREFETCHT0    4992(AX)
-	PREFETCHT0    5056(AX)
-	PREFETCHT0    5120(AX)
-	PREFETCHT0    5184(AX)
-	PREFETCHT0    5248(AX)
-	PREFETCHT0    5312(AX)
-	PREFETCHT0    5376(AX)
-	PREFETCHT0    5440(AX)
+	PREFETCHT1    8384(AX)
+	PREFETCHT1    8448(AX)
+	PREFETCHT1    8512(AX)
+	PREFETCHT1    8576(AX)
+	PREFETCHT1    8640(AX)
+	PREFETCHT1    8704(AX)
+	PREFETCHT1    8768(AX)
+	PREFETCHT1    8832(AX)
+	PREFETCHT1    8896(AX)
+	PREFETCHT1    8960(AX)
+	PREFETCHT1    9024(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 1536(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 52(DX), Z1, Z6
 	VPSRLD        $0x04, 1664(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 56(DX), Z1, Z6
 	VPSRLD        $0x04, 1792(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 60(DX), Z1, Z6
 	VPSRLD        $0x04, 1920(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 64(DX), Z1, Z6
 	VPSRLD        $0x04, 2048(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 68(DX), Z1, Z6
 	VPSRLD        $0x04, 2176(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 72(DX), Z1, Z6
 	VPSRLD        $0x04, 2304(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 76(DX), Z1, Z6
 	VPSRLD        $0x04, 2432(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 80(DX), Z1, Z6
 	VPMOVZXBD     32(SP), Z1
@@ -2952,51 +2894,51 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 1600(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 52(DX), Z1, Z6
 	VPSRLD        $0x04, 1728(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 56(DX), Z1, Z6
 	VPSRLD        $0x04, 1856(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 60(DX), Z1, Z6
 	VPSRLD        $0x04, 1984(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 64(DX), Z1, Z6
 	VPSRLD        $0x04, 2112(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 68(DX), Z1, Z6
 	VPSRLD        $0x04, 2240(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 72(DX), Z1, Z6
 	VPSRLD        $0x04, 2368(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 76(DX), Z1, Z6
 	VPSRLD        $0x04, 2496(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x03, 1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 80(DX), Z1, Z6
 	VPMOVZXBD     48(SP), Z1
@@ -3013,64 +2955,56 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   100(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    5504(AX)
-	PREFETCHT0    5568(AX)
-	PREFETCHT0    5632(AX)
-	PREFETCHT0    5696(AX)
-	PREFETCHT0    5760(AX)
-	PREFETCHT0    5824(AX)
-	PREFETCHT0    5888(AX)
-	PREFETCHT0    5952(AX)
-	PREFETCHT0    6016(AX)
-	PREFETCHT0    6080(AX)
-	PREFETCHT0    6144(AX)
+	PREFETCHT1    9088(AX)
+	PREFETCHT1    9152(AX)
+	PREFETCHT1    9216(AX)
+	PREFETCHT1    9280(AX)
+	PREFETCHT1    9344(AX)
+	PREFETCHT1    9408(AX)
+	PREFETCHT1    9472(AX)
+	PREFETCHT1    9536(AX)
+	PREFETCHT1    9600(AX)
+	PREFETCHT1    9664(AX)
+	PREFETCHT1    9728(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       2560(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2560(AX), Z29, Z1
 	VPSLLD        $0x02, 512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 104(DX), Z1, Z6
-	VMOVUPS       2688(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2688(AX), Z29, Z1
 	VPSLLD        $0x02, 640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 108(DX), Z1, Z6
-	VMOVUPS       2816(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2816(AX), Z29, Z1
 	VPSLLD        $0x02, 768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 112(DX), Z1, Z6
-	VMOVUPS       2944(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2944(AX), Z29, Z1
 	VPSLLD        $0x02, 896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 116(DX), Z1, Z6
-	VMOVUPS       3072(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3072(AX), Z29, Z1
 	VPSLLD        $0x02, 1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 120(DX), Z1, Z6
-	VMOVUPS       3200(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3200(AX), Z29, Z1
 	VPSLLD        $0x02, 1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 124(DX), Z1, Z6
-	VMOVUPS       3328(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3328(AX), Z29, Z1
 	VPSLLD        $0x02, 1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 128(DX), Z1, Z6
-	VMOVUPS       3456(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3456(AX), Z29, Z1
 	VPSLLD        $0x02, 1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 132(DX), Z1, Z6
 	VPMOVZXBD     64(SP), Z1
@@ -3088,52 +3022,44 @@ block:
 	VMULPS.BCST   152(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       2624(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2624(AX), Z29, Z1
 	VPSLLD        $0x02, 576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 104(DX), Z1, Z6
-	VMOVUPS       2752(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2752(AX), Z29, Z1
 	VPSLLD        $0x02, 704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 108(DX), Z1, Z6
-	VMOVUPS       2880(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2880(AX), Z29, Z1
 	VPSLLD        $0x02, 832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 112(DX), Z1, Z6
-	VMOVUPS       3008(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3008(AX), Z29, Z1
 	VPSLLD        $0x02, 960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 116(DX), Z1, Z6
-	VMOVUPS       3136(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3136(AX), Z29, Z1
 	VPSLLD        $0x02, 1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 120(DX), Z1, Z6
-	VMOVUPS       3264(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3264(AX), Z29, Z1
 	VPSLLD        $0x02, 1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 124(DX), Z1, Z6
-	VMOVUPS       3392(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3392(AX), Z29, Z1
 	VPSLLD        $0x02, 1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 128(DX), Z1, Z6
-	VMOVUPS       3520(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3520(AX), Z29, Z1
 	VPSLLD        $0x02, 1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 132(DX), Z1, Z6
 	VPMOVZXBD     80(SP), Z1
@@ -3150,64 +3076,64 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   152(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    6208(AX)
-	PREFETCHT0    6272(AX)
-	PREFETCHT0    6336(AX)
-	PREFETCHT0    6400(AX)
-	PREFETCHT0    6464(AX)
-	PREFETCHT0    6528(AX)
-	PREFETCHT0    6592(AX)
-	PREFETCHT0    6656(AX)
-	PREFETCHT0    6720(AX)
-	PREFETCHT0    6784(AX)
-	PREFETCHT0    6848(AX)
+	PREFETCHT1    9792(AX)
+	PREFETCHT1    9856(AX)
+	PREFETCHT1    9920(AX)
+	PREFETCHT1    9984(AX)
+	PREFETCHT1    10048(AX)
+	PREFETCHT1    10112(AX)
+	PREFETCHT1    10176(AX)
+	PREFETCHT1    10240(AX)
+	PREFETCHT1    10304(AX)
+	PREFETCHT1    10368(AX)
+	PREFETCHT1    10432(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 2560(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 156(DX), Z1, Z6
 	VPSRLD        $0x04, 2688(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 160(DX), Z1, Z6
 	VPSRLD        $0x04, 2816(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 164(DX), Z1, Z6
 	VPSRLD        $0x04, 2944(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 168(DX), Z1, Z6
 	VPSRLD        $0x04, 3072(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 172(DX), Z1, Z6
 	VPSRLD        $0x04, 3200(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 176(DX), Z1, Z6
 	VPSRLD        $0x04, 3328(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 180(DX), Z1, Z6
 	VPSRLD        $0x04, 3456(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 184(DX), Z1, Z6
 	VPMOVZXBD     96(SP), Z1
@@ -3226,51 +3152,51 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 2624(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 156(DX), Z1, Z6
 	VPSRLD        $0x04, 2752(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 160(DX), Z1, Z6
 	VPSRLD        $0x04, 2880(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 164(DX), Z1, Z6
 	VPSRLD        $0x04, 3008(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 168(DX), Z1, Z6
 	VPSRLD        $0x04, 3136(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 172(DX), Z1, Z6
 	VPSRLD        $0x04, 3264(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 176(DX), Z1, Z6
 	VPSRLD        $0x04, 3392(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 180(DX), Z1, Z6
 	VPSRLD        $0x04, 3520(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSLLD        $0x01, 1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 184(DX), Z1, Z6
 	VPMOVZXBD     112(SP), Z1
@@ -3287,64 +3213,56 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   204(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    6912(AX)
-	PREFETCHT0    6976(AX)
-	PREFETCHT0    7040(AX)
-	PREFETCHT0    7104(AX)
-	PREFETCHT0    7168(AX)
-	PREFETCHT0    7232(AX)
-	PREFETCHT0    7296(AX)
-	PREFETCHT0    7360(AX)
-	PREFETCHT0    7424(AX)
-	PREFETCHT0    7488(AX)
-	PREFETCHT0    7552(AX)
+	PREFETCHT1    10496(AX)
+	PREFETCHT1    10560(AX)
+	PREFETCHT1    10624(AX)
+	PREFETCHT1    10688(AX)
+	PREFETCHT1    10752(AX)
+	PREFETCHT1    10816(AX)
+	PREFETCHT1    10880(AX)
+	PREFETCHT1    10944(AX)
+	PREFETCHT1    11008(AX)
+	PREFETCHT1    11072(AX)
+	PREFETCHT1    11136(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       3584(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3584(AX), Z29, Z1
 	VMOVUPS       512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 208(DX), Z1, Z6
-	VMOVUPS       3712(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3712(AX), Z29, Z1
 	VMOVUPS       640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 212(DX), Z1, Z6
-	VMOVUPS       3840(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3840(AX), Z29, Z1
 	VMOVUPS       768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 216(DX), Z1, Z6
-	VMOVUPS       3968(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3968(AX), Z29, Z1
 	VMOVUPS       896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 220(DX), Z1, Z6
-	VMOVUPS       4096(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4096(AX), Z29, Z1
 	VMOVUPS       1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 224(DX), Z1, Z6
-	VMOVUPS       4224(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4224(AX), Z29, Z1
 	VMOVUPS       1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 228(DX), Z1, Z6
-	VMOVUPS       4352(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4352(AX), Z29, Z1
 	VMOVUPS       1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 232(DX), Z1, Z6
-	VMOVUPS       4480(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4480(AX), Z29, Z1
 	VMOVUPS       1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 236(DX), Z1, Z6
 	VPMOVZXBD     128(SP), Z1
@@ -3362,52 +3280,44 @@ block:
 	VMULPS.BCST   256(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       3648(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3648(AX), Z29, Z1
 	VMOVUPS       576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 208(DX), Z1, Z6
-	VMOVUPS       3776(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3776(AX), Z29, Z1
 	VMOVUPS       704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 212(DX), Z1, Z6
-	VMOVUPS       3904(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3904(AX), Z29, Z1
 	VMOVUPS       832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 216(DX), Z1, Z6
-	VMOVUPS       4032(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4032(AX), Z29, Z1
 	VMOVUPS       960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 220(DX), Z1, Z6
-	VMOVUPS       4160(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4160(AX), Z29, Z1
 	VMOVUPS       1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 224(DX), Z1, Z6
-	VMOVUPS       4288(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4288(AX), Z29, Z1
 	VMOVUPS       1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 228(DX), Z1, Z6
-	VMOVUPS       4416(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4416(AX), Z29, Z1
 	VMOVUPS       1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 232(DX), Z1, Z6
-	VMOVUPS       4544(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4544(AX), Z29, Z1
 	VMOVUPS       1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 236(DX), Z1, Z6
 	VPMOVZXBD     144(SP), Z1
@@ -3424,64 +3334,64 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   256(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    7616(AX)
-	PREFETCHT0    7680(AX)
-	PREFETCHT0    7744(AX)
-	PREFETCHT0    7808(AX)
-	PREFETCHT0    7872(AX)
-	PREFETCHT0    7936(AX)
-	PREFETCHT0    8000(AX)
-	PREFETCHT0    8064(AX)
-	PREFETCHT0    8128(AX)
-	PREFETCHT0    8192(AX)
-	PREFETCHT0    8256(AX)
+	PREFETCHT1    11200(AX)
+	PREFETCHT1    11264(AX)
+	PREFETCHT1    11328(AX)
+	PREFETCHT1    11392(AX)
+	PREFETCHT1    11456(AX)
+	PREFETCHT1    11520(AX)
+	PREFETCHT1    11584(AX)
+	PREFETCHT1    11648(AX)
+	PREFETCHT1    11712(AX)
+	PREFETCHT1    11776(AX)
+	PREFETCHT1    11840(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 3584(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 260(DX), Z1, Z6
 	VPSRLD        $0x04, 3712(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 264(DX), Z1, Z6
 	VPSRLD        $0x04, 3840(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 268(DX), Z1, Z6
 	VPSRLD        $0x04, 3968(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 272(DX), Z1, Z6
 	VPSRLD        $0x04, 4096(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 276(DX), Z1, Z6
 	VPSRLD        $0x04, 4224(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 280(DX), Z1, Z6
 	VPSRLD        $0x04, 4352(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 284(DX), Z1, Z6
 	VPSRLD        $0x04, 4480(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 288(DX), Z1, Z6
 	VPMOVZXBD     160(SP), Z1
@@ -3500,51 +3410,51 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 3648(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 260(DX), Z1, Z6
 	VPSRLD        $0x04, 3776(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 264(DX), Z1, Z6
 	VPSRLD        $0x04, 3904(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 268(DX), Z1, Z6
 	VPSRLD        $0x04, 4032(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 272(DX), Z1, Z6
 	VPSRLD        $0x04, 4160(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 276(DX), Z1, Z6
 	VPSRLD        $0x04, 4288(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 280(DX), Z1, Z6
 	VPSRLD        $0x04, 4416(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 284(DX), Z1, Z6
 	VPSRLD        $0x04, 4544(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x01, 1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 288(DX), Z1, Z6
 	VPMOVZXBD     176(SP), Z1
@@ -3561,64 +3471,56 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   308(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    8320(AX)
-	PREFETCHT0    8384(AX)
-	PREFETCHT0    8448(AX)
-	PREFETCHT0    8512(AX)
-	PREFETCHT0    8576(AX)
-	PREFETCHT0    8640(AX)
-	PREFETCHT0    8704(AX)
-	PREFETCHT0    8768(AX)
-	PREFETCHT0    8832(AX)
-	PREFETCHT0    8896(AX)
-	PREFETCHT0    8960(AX)
+	PREFETCHT1    11904(AX)
+	PREFETCHT1    11968(AX)
+	PREFETCHT1    12032(AX)
+	PREFETCHT1    12096(AX)
+	PREFETCHT1    12160(AX)
+	PREFETCHT1    12224(AX)
+	PREFETCHT1    12288(AX)
+	PREFETCHT1    12352(AX)
+	PREFETCHT1    12416(AX)
+	PREFETCHT1    12480(AX)
+	PREFETCHT1    12544(AX)
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       4608(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4608(AX), Z29, Z1
 	VPSRLD        $0x02, 512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 312(DX), Z1, Z6
-	VMOVUPS       4736(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4736(AX), Z29, Z1
 	VPSRLD        $0x02, 640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 316(DX), Z1, Z6
-	VMOVUPS       4864(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4864(AX), Z29, Z1
 	VPSRLD        $0x02, 768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 320(DX), Z1, Z6
-	VMOVUPS       4992(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4992(AX), Z29, Z1
 	VPSRLD        $0x02, 896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 324(DX), Z1, Z6
-	VMOVUPS       5120(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5120(AX), Z29, Z1
 	VPSRLD        $0x02, 1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 328(DX), Z1, Z6
-	VMOVUPS       5248(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5248(AX), Z29, Z1
 	VPSRLD        $0x02, 1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 332(DX), Z1, Z6
-	VMOVUPS       5376(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5376(AX), Z29, Z1
 	VPSRLD        $0x02, 1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 336(DX), Z1, Z6
-	VMOVUPS       5504(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5504(AX), Z29, Z1
 	VPSRLD        $0x02, 1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 340(DX), Z1, Z6
 	VPMOVZXBD     192(SP), Z1
@@ -3636,52 +3538,44 @@ block:
 	VMULPS.BCST   360(DX), Z1, Z1
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
-	VMOVUPS       4672(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4672(AX), Z29, Z1
 	VPSRLD        $0x02, 576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 312(DX), Z1, Z6
-	VMOVUPS       4800(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4800(AX), Z29, Z1
 	VPSRLD        $0x02, 704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 316(DX), Z1, Z6
-	VMOVUPS       4928(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4928(AX), Z29, Z1
 	VPSRLD        $0x02, 832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 320(DX), Z1, Z6
-	VMOVUPS       5056(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5056(AX), Z29, Z1
 	VPSRLD        $0x02, 960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 324(DX), Z1, Z6
-	VMOVUPS       5184(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5184(AX), Z29, Z1
 	VPSRLD        $0x02, 1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 328(DX), Z1, Z6
-	VMOVUPS       5312(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5312(AX), Z29, Z1
 	VPSRLD        $0x02, 1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 332(DX), Z1, Z6
-	VMOVUPS       5440(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5440(AX), Z29, Z1
 	VPSRLD        $0x02, 1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 336(DX), Z1, Z6
-	VMOVUPS       5568(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        5568(AX), Z29, Z1
 	VPSRLD        $0x02, 1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 340(DX), Z1, Z6
 	VPMOVZXBD     208(SP), Z1
@@ -3698,64 +3592,64 @@ block:
 	VMULPS        Z3, Z1, Z1
 	VMULPS.BCST   360(DX), Z1, Z1
 	VSUBPS        Z1, Z5, Z5
-	PREFETCHT0    9024(AX)
-	PREFETCHT0    9088(AX)
-	PREFETCHT0    9152(AX)
-	PREFETCHT0    9216(AX)
-	PREFETCHT0    9280(AX)
-	PREFETCHT0    9344(AX)
-	PREFETCHT0    9408(AX)
-	PREFETCHT0    9472(AX)
-	PREFETCHT0    9536(AX)
-	PREFETCHT0    9600(AX)
-	PREFETCHT0    9664(AX)
+	PREFETCHT1    12608(AX)
+	PREFETCHT1    12672(AX)
+	PREFETCHT1    12736(AX)
+	PREFETCHT1    12800(AX)
+	PREFETCHT1    12864(AX)
+	PREFETCHT1    12928(AX)
+	PREFETCHT1    12992(AX)
+	PREFETCHT1    13056(AX)
+	PREFETCHT1    13120(AX)
+	PREFETCHT1    13184(AX)
+	PREFETCHT1    13248(AX)
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 4608(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 512(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 364(DX), Z1, Z6
 	VPSRLD        $0x04, 4736(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 640(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 368(DX), Z1, Z6
 	VPSRLD        $0x04, 4864(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 768(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 372(DX), Z1, Z6
 	VPSRLD        $0x04, 4992(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 896(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 376(DX), Z1, Z6
 	VPSRLD        $0x04, 5120(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1024(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 380(DX), Z1, Z6
 	VPSRLD        $0x04, 5248(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1152(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 384(DX), Z1, Z6
 	VPSRLD        $0x04, 5376(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1280(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 388(DX), Z1, Z6
 	VPSRLD        $0x04, 5504(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1408(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 392(DX), Z1, Z6
 	VPMOVZXBD     224(SP), Z1
@@ -3774,51 +3668,51 @@ block:
 	VSUBPS        Z1, Z4, Z4
 	VPXORD        Z6, Z6, Z6
 	VPSRLD        $0x04, 4672(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 576(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 364(DX), Z1, Z6
 	VPSRLD        $0x04, 4800(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 704(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 368(DX), Z1, Z6
 	VPSRLD        $0x04, 4928(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 832(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 372(DX), Z1, Z6
 	VPSRLD        $0x04, 5056(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 960(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 376(DX), Z1, Z6
 	VPSRLD        $0x04, 5184(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1088(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 380(DX), Z1, Z6
 	VPSRLD        $0x04, 5312(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1216(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 384(DX), Z1, Z6
 	VPSRLD        $0x04, 5440(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1344(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 388(DX), Z1, Z6
 	VPSRLD        $0x04, 5568(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x03, 1472(AX), Z3
-	VPANDD        bytes16<>+0(SB), Z3, Z3
+	VPANDD        Z30, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 392(DX), Z1, Z6
 	VPMOVZXBD     240(SP), Z1
@@ -3845,983 +3739,1010 @@ block:
 	RET
 
 // func decodeQ5_KAVX512(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·decodeQ5_KAVX512(SB), NOSPLIT, $512-56
-	MOVQ panel_base+32(FP), AX
-	MOVQ blocks+0(FP), CX
-	MOVQ dst_base+8(FP), DX
+	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
+	MOVQ    blocks+0(FP), CX
+	MOVQ    dst_base+8(FP), DX
 
 block:
-	VMOVUPS   128(AX), Z0
-	VMOVUPS   256(AX), Z1
-	VMOVUPS   384(AX), Z2
-	VPANDD    bytes63<>+0(SB), Z0, Z3
-	VMOVUPS   Z3, (SP)
-	VPSRLD    $0x02, Z0, Z0
-	VPANDD    bytes48<>+0(SB), Z0, Z0
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 128(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VPANDD    bytes63<>+0(SB), Z1, Z3
-	VMOVUPS   Z3, 256(SP)
-	VPSRLD    $0x02, Z1, Z1
-	VPANDD    bytes48<>+0(SB), Z1, Z1
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z1, Z1
-	VMOVUPS   Z1, 384(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VMOVUPS   192(AX), Z0
-	VMOVUPS   320(AX), Z1
-	VMOVUPS   448(AX), Z2
-	VPANDD    bytes63<>+0(SB), Z0, Z3
-	VMOVUPS   Z3, 64(SP)
-	VPSRLD    $0x02, Z0, Z0
-	VPANDD    bytes48<>+0(SB), Z0, Z0
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 192(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VPANDD    bytes63<>+0(SB), Z1, Z3
-	VMOVUPS   Z3, 320(SP)
-	VPSRLD    $0x02, Z1, Z1
-	VPANDD    bytes48<>+0(SB), Z1, Z1
-	VPANDD    bytes15<>+0(SB), Z2, Z3
-	VPORD     Z3, Z1, Z1
-	VMOVUPS   Z1, 448(SP)
-	VPSRLD    $0x04, Z2, Z2
-	VPMOVZXBD (SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (DX)
-	VPMOVZXBD 256(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 256(DX)
-	VMOVUPS   1536(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 384(DX)
-	VMOVUPS   1664(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 512(DX)
-	VMOVUPS   1792(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 640(DX)
-	VMOVUPS   1920(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 768(DX)
-	VMOVUPS   2048(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 896(DX)
-	VMOVUPS   2176(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1024(DX)
-	VMOVUPS   2304(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1152(DX)
-	VMOVUPS   2432(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1280(DX)
-	VPMOVZXBD 16(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 64(DX)
-	VPMOVZXBD 272(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 320(DX)
-	VMOVUPS   1600(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 448(DX)
-	VMOVUPS   1728(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 576(DX)
-	VMOVUPS   1856(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 704(DX)
-	VMOVUPS   1984(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 832(DX)
-	VMOVUPS   2112(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 960(DX)
-	VMOVUPS   2240(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1088(DX)
-	VMOVUPS   2368(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1216(DX)
-	VMOVUPS   2496(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1344(DX)
-	VPMOVZXBD 32(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1408(DX)
-	VPMOVZXBD 288(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1664(DX)
-	VPSRLD    $0x04, 1536(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1792(DX)
-	VPSRLD    $0x04, 1664(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1920(DX)
-	VPSRLD    $0x04, 1792(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2048(DX)
-	VPSRLD    $0x04, 1920(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2176(DX)
-	VPSRLD    $0x04, 2048(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2304(DX)
-	VPSRLD    $0x04, 2176(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2432(DX)
-	VPSRLD    $0x04, 2304(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2560(DX)
-	VPSRLD    $0x04, 2432(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2688(DX)
-	VPMOVZXBD 48(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1472(DX)
-	VPMOVZXBD 304(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1728(DX)
-	VPSRLD    $0x04, 1600(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1856(DX)
-	VPSRLD    $0x04, 1728(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1984(DX)
-	VPSRLD    $0x04, 1856(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2112(DX)
-	VPSRLD    $0x04, 1984(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2240(DX)
-	VPSRLD    $0x04, 2112(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2368(DX)
-	VPSRLD    $0x04, 2240(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2496(DX)
-	VPSRLD    $0x04, 2368(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2624(DX)
-	VPSRLD    $0x04, 2496(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x03, 1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2752(DX)
-	VPMOVZXBD 64(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 2816(DX)
-	VPMOVZXBD 320(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 3072(DX)
-	VMOVUPS   2560(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3200(DX)
-	VMOVUPS   2688(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3328(DX)
-	VMOVUPS   2816(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3456(DX)
-	VMOVUPS   2944(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3584(DX)
-	VMOVUPS   3072(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3712(DX)
-	VMOVUPS   3200(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3840(DX)
-	VMOVUPS   3328(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3968(DX)
-	VMOVUPS   3456(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4096(DX)
-	VPMOVZXBD 80(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 2880(DX)
-	VPMOVZXBD 336(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 3136(DX)
-	VMOVUPS   2624(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3264(DX)
-	VMOVUPS   2752(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3392(DX)
-	VMOVUPS   2880(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3520(DX)
-	VMOVUPS   3008(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3648(DX)
-	VMOVUPS   3136(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3776(DX)
-	VMOVUPS   3264(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3904(DX)
-	VMOVUPS   3392(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4032(DX)
-	VMOVUPS   3520(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4160(DX)
-	VPMOVZXBD 96(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4224(DX)
-	VPMOVZXBD 352(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4480(DX)
-	VPSRLD    $0x04, 2560(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4608(DX)
-	VPSRLD    $0x04, 2688(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4736(DX)
-	VPSRLD    $0x04, 2816(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4864(DX)
-	VPSRLD    $0x04, 2944(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4992(DX)
-	VPSRLD    $0x04, 3072(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5120(DX)
-	VPSRLD    $0x04, 3200(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5248(DX)
-	VPSRLD    $0x04, 3328(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5376(DX)
-	VPSRLD    $0x04, 3456(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5504(DX)
-	VPMOVZXBD 112(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4288(DX)
-	VPMOVZXBD 368(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4544(DX)
-	VPSRLD    $0x04, 2624(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4672(DX)
-	VPSRLD    $0x04, 2752(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4800(DX)
-	VPSRLD    $0x04, 2880(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4928(DX)
-	VPSRLD    $0x04, 3008(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5056(DX)
-	VPSRLD    $0x04, 3136(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5184(DX)
-	VPSRLD    $0x04, 3264(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5312(DX)
-	VPSRLD    $0x04, 3392(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5440(DX)
-	VPSRLD    $0x04, 3520(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x01, 1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5568(DX)
-	VPMOVZXBD 128(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5632(DX)
-	VPMOVZXBD 384(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5888(DX)
-	VMOVUPS   3584(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6016(DX)
-	VMOVUPS   3712(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6144(DX)
-	VMOVUPS   3840(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6272(DX)
-	VMOVUPS   3968(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6400(DX)
-	VMOVUPS   4096(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6528(DX)
-	VMOVUPS   4224(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6656(DX)
-	VMOVUPS   4352(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6784(DX)
-	VMOVUPS   4480(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6912(DX)
-	VPMOVZXBD 144(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5696(DX)
-	VPMOVZXBD 400(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5952(DX)
-	VMOVUPS   3648(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6080(DX)
-	VMOVUPS   3776(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6208(DX)
-	VMOVUPS   3904(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6336(DX)
-	VMOVUPS   4032(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6464(DX)
-	VMOVUPS   4160(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6592(DX)
-	VMOVUPS   4288(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6720(DX)
-	VMOVUPS   4416(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6848(DX)
-	VMOVUPS   4544(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6976(DX)
-	VPMOVZXBD 160(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7040(DX)
-	VPMOVZXBD 416(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7296(DX)
-	VPSRLD    $0x04, 3584(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7424(DX)
-	VPSRLD    $0x04, 3712(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7552(DX)
-	VPSRLD    $0x04, 3840(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7680(DX)
-	VPSRLD    $0x04, 3968(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7808(DX)
-	VPSRLD    $0x04, 4096(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7936(DX)
-	VPSRLD    $0x04, 4224(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8064(DX)
-	VPSRLD    $0x04, 4352(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8192(DX)
-	VPSRLD    $0x04, 4480(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8320(DX)
-	VPMOVZXBD 176(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7104(DX)
-	VPMOVZXBD 432(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7360(DX)
-	VPSRLD    $0x04, 3648(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7488(DX)
-	VPSRLD    $0x04, 3776(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7616(DX)
-	VPSRLD    $0x04, 3904(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7744(DX)
-	VPSRLD    $0x04, 4032(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7872(DX)
-	VPSRLD    $0x04, 4160(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8000(DX)
-	VPSRLD    $0x04, 4288(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8128(DX)
-	VPSRLD    $0x04, 4416(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8256(DX)
-	VPSRLD    $0x04, 4544(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x01, 1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8384(DX)
-	VPMOVZXBD 192(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8448(DX)
-	VPMOVZXBD 448(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8704(DX)
-	VMOVUPS   4608(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8832(DX)
-	VMOVUPS   4736(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8960(DX)
-	VMOVUPS   4864(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9088(DX)
-	VMOVUPS   4992(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9216(DX)
-	VMOVUPS   5120(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9344(DX)
-	VMOVUPS   5248(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9472(DX)
-	VMOVUPS   5376(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9600(DX)
-	VMOVUPS   5504(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9728(DX)
-	VPMOVZXBD 208(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8512(DX)
-	VPMOVZXBD 464(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8768(DX)
-	VMOVUPS   4672(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8896(DX)
-	VMOVUPS   4800(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9024(DX)
-	VMOVUPS   4928(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9152(DX)
-	VMOVUPS   5056(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9280(DX)
-	VMOVUPS   5184(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9408(DX)
-	VMOVUPS   5312(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9536(DX)
-	VMOVUPS   5440(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9664(DX)
-	VMOVUPS   5568(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9792(DX)
-	VPMOVZXBD 224(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS (AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 9856(DX)
-	VPMOVZXBD 480(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 64(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 10112(DX)
-	VPSRLD    $0x04, 4608(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 512(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10240(DX)
-	VPSRLD    $0x04, 4736(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 640(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10368(DX)
-	VPSRLD    $0x04, 4864(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 768(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10496(DX)
-	VPSRLD    $0x04, 4992(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 896(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10624(DX)
-	VPSRLD    $0x04, 5120(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1024(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10752(DX)
-	VPSRLD    $0x04, 5248(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1152(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10880(DX)
-	VPSRLD    $0x04, 5376(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1280(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11008(DX)
-	VPSRLD    $0x04, 5504(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1408(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11136(DX)
-	VPMOVZXBD 240(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 32(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 9920(DX)
-	VPMOVZXBD 496(SP), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 96(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 10176(DX)
-	VPSRLD    $0x04, 4672(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 576(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10304(DX)
-	VPSRLD    $0x04, 4800(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 704(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10432(DX)
-	VPSRLD    $0x04, 4928(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 832(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10560(DX)
-	VPSRLD    $0x04, 5056(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 960(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10688(DX)
-	VPSRLD    $0x04, 5184(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1088(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10816(DX)
-	VPSRLD    $0x04, 5312(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1216(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10944(DX)
-	VPSRLD    $0x04, 5440(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1344(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11072(DX)
-	VPSRLD    $0x04, 5568(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x03, 1472(AX), Z3
-	VPANDD    bytes16<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11200(DX)
-	ADDQ      $0x00001600, AX
-	ADDQ      $0x00002c00, DX
-	DECQ      CX
-	JNZ       block
+	VMOVUPS    128(AX), Z0
+	VMOVUPS    256(AX), Z1
+	VMOVUPS    384(AX), Z2
+	VPANDD     bytes63<>+0(SB), Z0, Z3
+	VMOVUPS    Z3, (SP)
+	VPSRLD     $0x02, Z0, Z0
+	VPANDD     Z31, Z0, Z0
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 128(SP)
+	VPSRLD     $0x04, Z2, Z2
+	VPANDD     bytes63<>+0(SB), Z1, Z3
+	VMOVUPS    Z3, 256(SP)
+	VPSRLD     $0x02, Z1, Z1
+	VPANDD     Z31, Z1, Z1
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z1, Z1
+	VMOVUPS    Z1, 384(SP)
+	VPSRLD     $0x04, Z2, Z2
+	VMOVUPS    192(AX), Z0
+	VMOVUPS    320(AX), Z1
+	VMOVUPS    448(AX), Z2
+	VPANDD     bytes63<>+0(SB), Z0, Z3
+	VMOVUPS    Z3, 64(SP)
+	VPSRLD     $0x02, Z0, Z0
+	VPANDD     Z31, Z0, Z0
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 192(SP)
+	VPSRLD     $0x04, Z2, Z2
+	VPANDD     bytes63<>+0(SB), Z1, Z3
+	VMOVUPS    Z3, 320(SP)
+	VPSRLD     $0x02, Z1, Z1
+	VPANDD     Z31, Z1, Z1
+	VPANDD     Z29, Z2, Z3
+	VPORD      Z3, Z1, Z1
+	VMOVUPS    Z1, 448(SP)
+	VPSRLD     $0x04, Z2, Z2
+	PREFETCHT1 7680(AX)
+	PREFETCHT1 7744(AX)
+	PREFETCHT1 7808(AX)
+	PREFETCHT1 7872(AX)
+	PREFETCHT1 7936(AX)
+	PREFETCHT1 8000(AX)
+	PREFETCHT1 8064(AX)
+	PREFETCHT1 8128(AX)
+	PREFETCHT1 8192(AX)
+	PREFETCHT1 8256(AX)
+	PREFETCHT1 8320(AX)
+	VPMOVZXBD  (SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, (DX)
+	VPMOVZXBD  256(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 256(DX)
+	VPANDD     1536(AX), Z29, Z0
+	VPSLLD     $0x04, 512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 384(DX)
+	VPANDD     1664(AX), Z29, Z0
+	VPSLLD     $0x04, 640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 512(DX)
+	VPANDD     1792(AX), Z29, Z0
+	VPSLLD     $0x04, 768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 640(DX)
+	VPANDD     1920(AX), Z29, Z0
+	VPSLLD     $0x04, 896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 768(DX)
+	VPANDD     2048(AX), Z29, Z0
+	VPSLLD     $0x04, 1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 896(DX)
+	VPANDD     2176(AX), Z29, Z0
+	VPSLLD     $0x04, 1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1024(DX)
+	VPANDD     2304(AX), Z29, Z0
+	VPSLLD     $0x04, 1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1152(DX)
+	VPANDD     2432(AX), Z29, Z0
+	VPSLLD     $0x04, 1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1280(DX)
+	VPMOVZXBD  16(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 64(DX)
+	VPMOVZXBD  272(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 320(DX)
+	VPANDD     1600(AX), Z29, Z0
+	VPSLLD     $0x04, 576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 448(DX)
+	VPANDD     1728(AX), Z29, Z0
+	VPSLLD     $0x04, 704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 576(DX)
+	VPANDD     1856(AX), Z29, Z0
+	VPSLLD     $0x04, 832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 704(DX)
+	VPANDD     1984(AX), Z29, Z0
+	VPSLLD     $0x04, 960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 832(DX)
+	VPANDD     2112(AX), Z29, Z0
+	VPSLLD     $0x04, 1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 960(DX)
+	VPANDD     2240(AX), Z29, Z0
+	VPSLLD     $0x04, 1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1088(DX)
+	VPANDD     2368(AX), Z29, Z0
+	VPSLLD     $0x04, 1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1216(DX)
+	VPANDD     2496(AX), Z29, Z0
+	VPSLLD     $0x04, 1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1344(DX)
+	PREFETCHT1 8384(AX)
+	PREFETCHT1 8448(AX)
+	PREFETCHT1 8512(AX)
+	PREFETCHT1 8576(AX)
+	PREFETCHT1 8640(AX)
+	PREFETCHT1 8704(AX)
+	PREFETCHT1 8768(AX)
+	PREFETCHT1 8832(AX)
+	PREFETCHT1 8896(AX)
+	PREFETCHT1 8960(AX)
+	PREFETCHT1 9024(AX)
+	VPMOVZXBD  32(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1408(DX)
+	VPMOVZXBD  288(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1664(DX)
+	VPSRLD     $0x04, 1536(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1792(DX)
+	VPSRLD     $0x04, 1664(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1920(DX)
+	VPSRLD     $0x04, 1792(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2048(DX)
+	VPSRLD     $0x04, 1920(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2176(DX)
+	VPSRLD     $0x04, 2048(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2304(DX)
+	VPSRLD     $0x04, 2176(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2432(DX)
+	VPSRLD     $0x04, 2304(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2560(DX)
+	VPSRLD     $0x04, 2432(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2688(DX)
+	VPMOVZXBD  48(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1472(DX)
+	VPMOVZXBD  304(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1728(DX)
+	VPSRLD     $0x04, 1600(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1856(DX)
+	VPSRLD     $0x04, 1728(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1984(DX)
+	VPSRLD     $0x04, 1856(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2112(DX)
+	VPSRLD     $0x04, 1984(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2240(DX)
+	VPSRLD     $0x04, 2112(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2368(DX)
+	VPSRLD     $0x04, 2240(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2496(DX)
+	VPSRLD     $0x04, 2368(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2624(DX)
+	VPSRLD     $0x04, 2496(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x03, 1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2752(DX)
+	PREFETCHT1 9088(AX)
+	PREFETCHT1 9152(AX)
+	PREFETCHT1 9216(AX)
+	PREFETCHT1 9280(AX)
+	PREFETCHT1 9344(AX)
+	PREFETCHT1 9408(AX)
+	PREFETCHT1 9472(AX)
+	PREFETCHT1 9536(AX)
+	PREFETCHT1 9600(AX)
+	PREFETCHT1 9664(AX)
+	PREFETCHT1 9728(AX)
+	VPMOVZXBD  64(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 2816(DX)
+	VPMOVZXBD  320(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 3072(DX)
+	VPANDD     2560(AX), Z29, Z0
+	VPSLLD     $0x02, 512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3200(DX)
+	VPANDD     2688(AX), Z29, Z0
+	VPSLLD     $0x02, 640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3328(DX)
+	VPANDD     2816(AX), Z29, Z0
+	VPSLLD     $0x02, 768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3456(DX)
+	VPANDD     2944(AX), Z29, Z0
+	VPSLLD     $0x02, 896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3584(DX)
+	VPANDD     3072(AX), Z29, Z0
+	VPSLLD     $0x02, 1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3712(DX)
+	VPANDD     3200(AX), Z29, Z0
+	VPSLLD     $0x02, 1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3840(DX)
+	VPANDD     3328(AX), Z29, Z0
+	VPSLLD     $0x02, 1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3968(DX)
+	VPANDD     3456(AX), Z29, Z0
+	VPSLLD     $0x02, 1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4096(DX)
+	VPMOVZXBD  80(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 2880(DX)
+	VPMOVZXBD  336(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 3136(DX)
+	VPANDD     2624(AX), Z29, Z0
+	VPSLLD     $0x02, 576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3264(DX)
+	VPANDD     2752(AX), Z29, Z0
+	VPSLLD     $0x02, 704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3392(DX)
+	VPANDD     2880(AX), Z29, Z0
+	VPSLLD     $0x02, 832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3520(DX)
+	VPANDD     3008(AX), Z29, Z0
+	VPSLLD     $0x02, 960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3648(DX)
+	VPANDD     3136(AX), Z29, Z0
+	VPSLLD     $0x02, 1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3776(DX)
+	VPANDD     3264(AX), Z29, Z0
+	VPSLLD     $0x02, 1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3904(DX)
+	VPANDD     3392(AX), Z29, Z0
+	VPSLLD     $0x02, 1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4032(DX)
+	VPANDD     3520(AX), Z29, Z0
+	VPSLLD     $0x02, 1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4160(DX)
+	PREFETCHT1 9792(AX)
+	PREFETCHT1 9856(AX)
+	PREFETCHT1 9920(AX)
+	PREFETCHT1 9984(AX)
+	PREFETCHT1 10048(AX)
+	PREFETCHT1 10112(AX)
+	PREFETCHT1 10176(AX)
+	PREFETCHT1 10240(AX)
+	PREFETCHT1 10304(AX)
+	PREFETCHT1 10368(AX)
+	PREFETCHT1 10432(AX)
+	VPMOVZXBD  96(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4224(DX)
+	VPMOVZXBD  352(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4480(DX)
+	VPSRLD     $0x04, 2560(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4608(DX)
+	VPSRLD     $0x04, 2688(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4736(DX)
+	VPSRLD     $0x04, 2816(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4864(DX)
+	VPSRLD     $0x04, 2944(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4992(DX)
+	VPSRLD     $0x04, 3072(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5120(DX)
+	VPSRLD     $0x04, 3200(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5248(DX)
+	VPSRLD     $0x04, 3328(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5376(DX)
+	VPSRLD     $0x04, 3456(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5504(DX)
+	VPMOVZXBD  112(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4288(DX)
+	VPMOVZXBD  368(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4544(DX)
+	VPSRLD     $0x04, 2624(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4672(DX)
+	VPSRLD     $0x04, 2752(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4800(DX)
+	VPSRLD     $0x04, 2880(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4928(DX)
+	VPSRLD     $0x04, 3008(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5056(DX)
+	VPSRLD     $0x04, 3136(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5184(DX)
+	VPSRLD     $0x04, 3264(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5312(DX)
+	VPSRLD     $0x04, 3392(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5440(DX)
+	VPSRLD     $0x04, 3520(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSLLD     $0x01, 1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5568(DX)
+	PREFETCHT1 10496(AX)
+	PREFETCHT1 10560(AX)
+	PREFETCHT1 10624(AX)
+	PREFETCHT1 10688(AX)
+	PREFETCHT1 10752(AX)
+	PREFETCHT1 10816(AX)
+	PREFETCHT1 10880(AX)
+	PREFETCHT1 10944(AX)
+	PREFETCHT1 11008(AX)
+	PREFETCHT1 11072(AX)
+	PREFETCHT1 11136(AX)
+	VPMOVZXBD  128(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5632(DX)
+	VPMOVZXBD  384(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5888(DX)
+	VPANDD     3584(AX), Z29, Z0
+	VMOVUPS    512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6016(DX)
+	VPANDD     3712(AX), Z29, Z0
+	VMOVUPS    640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6144(DX)
+	VPANDD     3840(AX), Z29, Z0
+	VMOVUPS    768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6272(DX)
+	VPANDD     3968(AX), Z29, Z0
+	VMOVUPS    896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6400(DX)
+	VPANDD     4096(AX), Z29, Z0
+	VMOVUPS    1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6528(DX)
+	VPANDD     4224(AX), Z29, Z0
+	VMOVUPS    1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6656(DX)
+	VPANDD     4352(AX), Z29, Z0
+	VMOVUPS    1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6784(DX)
+	VPANDD     4480(AX), Z29, Z0
+	VMOVUPS    1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6912(DX)
+	VPMOVZXBD  144(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5696(DX)
+	VPMOVZXBD  400(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5952(DX)
+	VPANDD     3648(AX), Z29, Z0
+	VMOVUPS    576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6080(DX)
+	VPANDD     3776(AX), Z29, Z0
+	VMOVUPS    704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6208(DX)
+	VPANDD     3904(AX), Z29, Z0
+	VMOVUPS    832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6336(DX)
+	VPANDD     4032(AX), Z29, Z0
+	VMOVUPS    960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6464(DX)
+	VPANDD     4160(AX), Z29, Z0
+	VMOVUPS    1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6592(DX)
+	VPANDD     4288(AX), Z29, Z0
+	VMOVUPS    1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6720(DX)
+	VPANDD     4416(AX), Z29, Z0
+	VMOVUPS    1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6848(DX)
+	VPANDD     4544(AX), Z29, Z0
+	VMOVUPS    1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6976(DX)
+	PREFETCHT1 11200(AX)
+	PREFETCHT1 11264(AX)
+	PREFETCHT1 11328(AX)
+	PREFETCHT1 11392(AX)
+	PREFETCHT1 11456(AX)
+	PREFETCHT1 11520(AX)
+	PREFETCHT1 11584(AX)
+	PREFETCHT1 11648(AX)
+	PREFETCHT1 11712(AX)
+	PREFETCHT1 11776(AX)
+	PREFETCHT1 11840(AX)
+	VPMOVZXBD  160(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7040(DX)
+	VPMOVZXBD  416(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7296(DX)
+	VPSRLD     $0x04, 3584(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7424(DX)
+	VPSRLD     $0x04, 3712(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7552(DX)
+	VPSRLD     $0x04, 3840(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7680(DX)
+	VPSRLD     $0x04, 3968(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7808(DX)
+	VPSRLD     $0x04, 4096(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7936(DX)
+	VPSRLD     $0x04, 4224(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8064(DX)
+	VPSRLD     $0x04, 4352(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8192(DX)
+	VPSRLD     $0x04, 4480(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8320(DX)
+	VPMOVZXBD  176(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7104(DX)
+	VPMOVZXBD  432(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7360(DX)
+	VPSRLD     $0x04, 3648(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7488(DX)
+	VPSRLD     $0x04, 3776(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7616(DX)
+	VPSRLD     $0x04, 3904(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7744(DX)
+	VPSRLD     $0x04, 4032(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7872(DX)
+	VPSRLD     $0x04, 4160(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8000(DX)
+	VPSRLD     $0x04, 4288(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8128(DX)
+	VPSRLD     $0x04, 4416(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8256(DX)
+	VPSRLD     $0x04, 4544(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x01, 1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8384(DX)
+	PREFETCHT1 11904(AX)
+	PREFETCHT1 11968(AX)
+	PREFETCHT1 12032(AX)
+	PREFETCHT1 12096(AX)
+	PREFETCHT1 12160(AX)
+	PREFETCHT1 12224(AX)
+	PREFETCHT1 12288(AX)
+	PREFETCHT1 12352(AX)
+	PREFETCHT1 12416(AX)
+	PREFETCHT1 12480(AX)
+	PREFETCHT1 12544(AX)
+	VPMOVZXBD  192(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8448(DX)
+	VPMOVZXBD  448(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8704(DX)
+	VPANDD     4608(AX), Z29, Z0
+	VPSRLD     $0x02, 512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8832(DX)
+	VPANDD     4736(AX), Z29, Z0
+	VPSRLD     $0x02, 640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8960(DX)
+	VPANDD     4864(AX), Z29, Z0
+	VPSRLD     $0x02, 768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9088(DX)
+	VPANDD     4992(AX), Z29, Z0
+	VPSRLD     $0x02, 896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9216(DX)
+	VPANDD     5120(AX), Z29, Z0
+	VPSRLD     $0x02, 1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9344(DX)
+	VPANDD     5248(AX), Z29, Z0
+	VPSRLD     $0x02, 1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9472(DX)
+	VPANDD     5376(AX), Z29, Z0
+	VPSRLD     $0x02, 1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9600(DX)
+	VPANDD     5504(AX), Z29, Z0
+	VPSRLD     $0x02, 1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9728(DX)
+	VPMOVZXBD  208(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8512(DX)
+	VPMOVZXBD  464(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8768(DX)
+	VPANDD     4672(AX), Z29, Z0
+	VPSRLD     $0x02, 576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8896(DX)
+	VPANDD     4800(AX), Z29, Z0
+	VPSRLD     $0x02, 704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9024(DX)
+	VPANDD     4928(AX), Z29, Z0
+	VPSRLD     $0x02, 832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9152(DX)
+	VPANDD     5056(AX), Z29, Z0
+	VPSRLD     $0x02, 960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9280(DX)
+	VPANDD     5184(AX), Z29, Z0
+	VPSRLD     $0x02, 1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9408(DX)
+	VPANDD     5312(AX), Z29, Z0
+	VPSRLD     $0x02, 1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9536(DX)
+	VPANDD     5440(AX), Z29, Z0
+	VPSRLD     $0x02, 1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9664(DX)
+	VPANDD     5568(AX), Z29, Z0
+	VPSRLD     $0x02, 1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9792(DX)
+	PREFETCHT1 12608(AX)
+	PREFETCHT1 12672(AX)
+	PREFETCHT1 12736(AX)
+	PREFETCHT1 12800(AX)
+	PREFETCHT1 12864(AX)
+	PREFETCHT1 12928(AX)
+	PREFETCHT1 12992(AX)
+	PREFETCHT1 13056(AX)
+	PREFETCHT1 13120(AX)
+	PREFETCHT1 13184(AX)
+	PREFETCHT1 13248(AX)
+	VPMOVZXBD  224(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  (AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 9856(DX)
+	VPMOVZXBD  480(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  64(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 10112(DX)
+	VPSRLD     $0x04, 4608(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 512(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10240(DX)
+	VPSRLD     $0x04, 4736(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 640(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10368(DX)
+	VPSRLD     $0x04, 4864(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 768(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10496(DX)
+	VPSRLD     $0x04, 4992(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 896(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10624(DX)
+	VPSRLD     $0x04, 5120(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1024(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10752(DX)
+	VPSRLD     $0x04, 5248(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1152(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10880(DX)
+	VPSRLD     $0x04, 5376(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1280(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11008(DX)
+	VPSRLD     $0x04, 5504(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1408(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11136(DX)
+	VPMOVZXBD  240(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  32(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 9920(DX)
+	VPMOVZXBD  496(SP), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  96(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 10176(DX)
+	VPSRLD     $0x04, 4672(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 576(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10304(DX)
+	VPSRLD     $0x04, 4800(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 704(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10432(DX)
+	VPSRLD     $0x04, 4928(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 832(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10560(DX)
+	VPSRLD     $0x04, 5056(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 960(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10688(DX)
+	VPSRLD     $0x04, 5184(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1088(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10816(DX)
+	VPSRLD     $0x04, 5312(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1216(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10944(DX)
+	VPSRLD     $0x04, 5440(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1344(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11072(DX)
+	VPSRLD     $0x04, 5568(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x03, 1472(AX), Z3
+	VPANDD     Z30, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11200(DX)
+	ADDQ       $0x00001600, AX
+	ADDQ       $0x00002c00, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -4829,6 +4750,9 @@ block:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·singleQ6_KAVX512(SB), NOSPLIT, $0-81
 	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
 	MOVQ    blocks+0(FP), CX
 	MOVQ    a_base+8(FP), DX
 	MOVQ    c_base+56(FP), BX
@@ -4841,43 +4765,39 @@ TEXT ·singleQ6_KAVX512(SB), NOSPLIT, $0-81
 	VMOVUPS 64(BX), Z5
 
 block:
-	PREFETCHT0    4096(AX)
-	PREFETCHT0    4160(AX)
-	PREFETCHT0    4224(AX)
-	PREFETCHT0    4288(AX)
-	PREFETCHT0    4352(AX)
-	PREFETCHT0    4416(AX)
-	PREFETCHT0    4480(AX)
-	PREFETCHT0    4544(AX)
-	PREFETCHT0    4608(AX)
-	PREFETCHT0    4672(AX)
-	PREFETCHT0    4736(AX)
-	PREFETCHT0    4800(AX)
-	PREFETCHT0    4864(AX)
+	PREFETCHT1    8768(AX)
+	PREFETCHT1    8832(AX)
+	PREFETCHT1    8896(AX)
+	PREFETCHT1    8960(AX)
+	PREFETCHT1    9024(AX)
+	PREFETCHT1    9088(AX)
+	PREFETCHT1    9152(AX)
+	PREFETCHT1    9216(AX)
+	PREFETCHT1    9280(AX)
+	PREFETCHT1    9344(AX)
+	PREFETCHT1    9408(AX)
+	PREFETCHT1    9472(AX)
+	PREFETCHT1    9536(AX)
 	VPBROADCASTD  36(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       (AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        (AX), Z29, Z1
 	VPSLLD        $0x04, 4096(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       128(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        128(AX), Z29, Z1
 	VPSLLD        $0x04, 4224(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        256(AX), Z29, Z1
 	VPSLLD        $0x04, 4352(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        384(AX), Z29, Z1
 	VPSLLD        $0x04, 4480(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPMOVSXBD     6144(AX), Z1
@@ -4890,28 +4810,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  40(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        512(AX), Z29, Z1
 	VPSLLD        $0x04, 4608(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
-	VMOVUPS       640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        640(AX), Z29, Z1
 	VPSLLD        $0x04, 4736(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
-	VMOVUPS       768(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        768(AX), Z29, Z1
 	VPSLLD        $0x04, 4864(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
-	VMOVUPS       896(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        896(AX), Z29, Z1
 	VPSLLD        $0x04, 4992(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VPMOVSXBD     6176(AX), Z1
@@ -4924,28 +4840,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  36(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       64(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        64(AX), Z29, Z1
 	VPSLLD        $0x04, 4160(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST (DX), Z1, Z6
-	VMOVUPS       192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        192(AX), Z29, Z1
 	VPSLLD        $0x04, 4288(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 4(DX), Z1, Z6
-	VMOVUPS       320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        320(AX), Z29, Z1
 	VPSLLD        $0x04, 4416(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 8(DX), Z1, Z6
-	VMOVUPS       448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        448(AX), Z29, Z1
 	VPSLLD        $0x04, 4544(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 12(DX), Z1, Z6
 	VPMOVSXBD     6160(AX), Z1
@@ -4958,28 +4870,24 @@ block:
 	VADDPS        Z6, Z5, Z5
 	VPBROADCASTD  40(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        576(AX), Z29, Z1
 	VPSLLD        $0x04, 4672(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 16(DX), Z1, Z6
-	VMOVUPS       704(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        704(AX), Z29, Z1
 	VPSLLD        $0x04, 4800(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 20(DX), Z1, Z6
-	VMOVUPS       832(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        832(AX), Z29, Z1
 	VPSLLD        $0x04, 4928(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 24(DX), Z1, Z6
-	VMOVUPS       960(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        960(AX), Z29, Z1
 	VPSLLD        $0x04, 5056(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 28(DX), Z1, Z6
 	VPMOVSXBD     6192(AX), Z1
@@ -4990,43 +4898,39 @@ block:
 	VMULPS        Z1, Z6, Z6
 	VMULPS.BCST   32(DX), Z6, Z6
 	VADDPS        Z6, Z5, Z5
-	PREFETCHT0    4928(AX)
-	PREFETCHT0    4992(AX)
-	PREFETCHT0    5056(AX)
-	PREFETCHT0    5120(AX)
-	PREFETCHT0    5184(AX)
-	PREFETCHT0    5248(AX)
-	PREFETCHT0    5312(AX)
-	PREFETCHT0    5376(AX)
-	PREFETCHT0    5440(AX)
-	PREFETCHT0    5504(AX)
-	PREFETCHT0    5568(AX)
-	PREFETCHT0    5632(AX)
-	PREFETCHT0    5696(AX)
+	PREFETCHT1    9600(AX)
+	PREFETCHT1    9664(AX)
+	PREFETCHT1    9728(AX)
+	PREFETCHT1    9792(AX)
+	PREFETCHT1    9856(AX)
+	PREFETCHT1    9920(AX)
+	PREFETCHT1    9984(AX)
+	PREFETCHT1    10048(AX)
+	PREFETCHT1    10112(AX)
+	PREFETCHT1    10176(AX)
+	PREFETCHT1    10240(AX)
+	PREFETCHT1    10304(AX)
+	PREFETCHT1    10368(AX)
 	VPBROADCASTD  88(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       1024(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1024(AX), Z29, Z1
 	VPSLLD        $0x02, 4096(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 52(DX), Z1, Z6
-	VMOVUPS       1152(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1152(AX), Z29, Z1
 	VPSLLD        $0x02, 4224(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 56(DX), Z1, Z6
-	VMOVUPS       1280(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1280(AX), Z29, Z1
 	VPSLLD        $0x02, 4352(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 60(DX), Z1, Z6
-	VMOVUPS       1408(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1408(AX), Z29, Z1
 	VPSLLD        $0x02, 4480(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 64(DX), Z1, Z6
 	VPMOVSXBD     6208(AX), Z1
@@ -5039,28 +4943,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  92(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       1536(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1536(AX), Z29, Z1
 	VPSLLD        $0x02, 4608(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 68(DX), Z1, Z6
-	VMOVUPS       1664(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1664(AX), Z29, Z1
 	VPSLLD        $0x02, 4736(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 72(DX), Z1, Z6
-	VMOVUPS       1792(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1792(AX), Z29, Z1
 	VPSLLD        $0x02, 4864(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 76(DX), Z1, Z6
-	VMOVUPS       1920(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1920(AX), Z29, Z1
 	VPSLLD        $0x02, 4992(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 80(DX), Z1, Z6
 	VPMOVSXBD     6240(AX), Z1
@@ -5073,28 +4973,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  88(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       1088(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1088(AX), Z29, Z1
 	VPSLLD        $0x02, 4160(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 52(DX), Z1, Z6
-	VMOVUPS       1216(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1216(AX), Z29, Z1
 	VPSLLD        $0x02, 4288(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 56(DX), Z1, Z6
-	VMOVUPS       1344(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1344(AX), Z29, Z1
 	VPSLLD        $0x02, 4416(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 60(DX), Z1, Z6
-	VMOVUPS       1472(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1472(AX), Z29, Z1
 	VPSLLD        $0x02, 4544(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 64(DX), Z1, Z6
 	VPMOVSXBD     6224(AX), Z1
@@ -5107,28 +5003,24 @@ block:
 	VADDPS        Z6, Z5, Z5
 	VPBROADCASTD  92(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       1600(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1600(AX), Z29, Z1
 	VPSLLD        $0x02, 4672(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 68(DX), Z1, Z6
-	VMOVUPS       1728(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1728(AX), Z29, Z1
 	VPSLLD        $0x02, 4800(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 72(DX), Z1, Z6
-	VMOVUPS       1856(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1856(AX), Z29, Z1
 	VPSLLD        $0x02, 4928(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 76(DX), Z1, Z6
-	VMOVUPS       1984(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        1984(AX), Z29, Z1
 	VPSLLD        $0x02, 5056(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 80(DX), Z1, Z6
 	VPMOVSXBD     6256(AX), Z1
@@ -5139,43 +5031,43 @@ block:
 	VMULPS        Z1, Z6, Z6
 	VMULPS.BCST   84(DX), Z6, Z6
 	VADDPS        Z6, Z5, Z5
-	PREFETCHT0    5760(AX)
-	PREFETCHT0    5824(AX)
-	PREFETCHT0    5888(AX)
-	PREFETCHT0    5952(AX)
-	PREFETCHT0    6016(AX)
-	PREFETCHT0    6080(AX)
-	PREFETCHT0    6144(AX)
-	PREFETCHT0    6208(AX)
-	PREFETCHT0    6272(AX)
-	PREFETCHT0    6336(AX)
-	PREFETCHT0    6400(AX)
-	PREFETCHT0    6464(AX)
-	PREFETCHT0    6528(AX)
+	PREFETCHT1    10432(AX)
+	PREFETCHT1    10496(AX)
+	PREFETCHT1    10560(AX)
+	PREFETCHT1    10624(AX)
+	PREFETCHT1    10688(AX)
+	PREFETCHT1    10752(AX)
+	PREFETCHT1    10816(AX)
+	PREFETCHT1    10880(AX)
+	PREFETCHT1    10944(AX)
+	PREFETCHT1    11008(AX)
+	PREFETCHT1    11072(AX)
+	PREFETCHT1    11136(AX)
+	PREFETCHT1    11200(AX)
 	VPBROADCASTD  140(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, (AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4096(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 104(DX), Z1, Z6
 	VPSRLD        $0x04, 128(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4224(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 108(DX), Z1, Z6
 	VPSRLD        $0x04, 256(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4352(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 112(DX), Z1, Z6
 	VPSRLD        $0x04, 384(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4480(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 116(DX), Z1, Z6
 	VPMOVSXBD     6272(AX), Z1
@@ -5189,27 +5081,27 @@ block:
 	VPBROADCASTD  144(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 512(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4608(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 120(DX), Z1, Z6
 	VPSRLD        $0x04, 640(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4736(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 124(DX), Z1, Z6
 	VPSRLD        $0x04, 768(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4864(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 128(DX), Z1, Z6
 	VPSRLD        $0x04, 896(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4992(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 132(DX), Z1, Z6
 	VPMOVSXBD     6304(AX), Z1
@@ -5223,27 +5115,27 @@ block:
 	VPBROADCASTD  140(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 64(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4160(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 104(DX), Z1, Z6
 	VPSRLD        $0x04, 192(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4288(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 108(DX), Z1, Z6
 	VPSRLD        $0x04, 320(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4416(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 112(DX), Z1, Z6
 	VPSRLD        $0x04, 448(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4544(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 116(DX), Z1, Z6
 	VPMOVSXBD     6288(AX), Z1
@@ -5257,27 +5149,27 @@ block:
 	VPBROADCASTD  144(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 576(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4672(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 120(DX), Z1, Z6
 	VPSRLD        $0x04, 704(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4800(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 124(DX), Z1, Z6
 	VPSRLD        $0x04, 832(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       4928(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 128(DX), Z1, Z6
 	VPSRLD        $0x04, 960(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5056(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 132(DX), Z1, Z6
 	VPMOVSXBD     6320(AX), Z1
@@ -5288,43 +5180,43 @@ block:
 	VMULPS        Z1, Z6, Z6
 	VMULPS.BCST   136(DX), Z6, Z6
 	VADDPS        Z6, Z5, Z5
-	PREFETCHT0    6592(AX)
-	PREFETCHT0    6656(AX)
-	PREFETCHT0    6720(AX)
-	PREFETCHT0    6784(AX)
-	PREFETCHT0    6848(AX)
-	PREFETCHT0    6912(AX)
-	PREFETCHT0    6976(AX)
-	PREFETCHT0    7040(AX)
-	PREFETCHT0    7104(AX)
-	PREFETCHT0    7168(AX)
-	PREFETCHT0    7232(AX)
-	PREFETCHT0    7296(AX)
-	PREFETCHT0    7360(AX)
+	PREFETCHT1    11264(AX)
+	PREFETCHT1    11328(AX)
+	PREFETCHT1    11392(AX)
+	PREFETCHT1    11456(AX)
+	PREFETCHT1    11520(AX)
+	PREFETCHT1    11584(AX)
+	PREFETCHT1    11648(AX)
+	PREFETCHT1    11712(AX)
+	PREFETCHT1    11776(AX)
+	PREFETCHT1    11840(AX)
+	PREFETCHT1    11904(AX)
+	PREFETCHT1    11968(AX)
+	PREFETCHT1    12032(AX)
 	VPBROADCASTD  192(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 1024(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4096(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 156(DX), Z1, Z6
 	VPSRLD        $0x04, 1152(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4224(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 160(DX), Z1, Z6
 	VPSRLD        $0x04, 1280(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4352(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 164(DX), Z1, Z6
 	VPSRLD        $0x04, 1408(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4480(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 168(DX), Z1, Z6
 	VPMOVSXBD     6336(AX), Z1
@@ -5338,27 +5230,27 @@ block:
 	VPBROADCASTD  196(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 1536(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4608(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 172(DX), Z1, Z6
 	VPSRLD        $0x04, 1664(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4736(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 176(DX), Z1, Z6
 	VPSRLD        $0x04, 1792(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4864(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 180(DX), Z1, Z6
 	VPSRLD        $0x04, 1920(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4992(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 184(DX), Z1, Z6
 	VPMOVSXBD     6368(AX), Z1
@@ -5372,27 +5264,27 @@ block:
 	VPBROADCASTD  192(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 1088(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4160(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 156(DX), Z1, Z6
 	VPSRLD        $0x04, 1216(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4288(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 160(DX), Z1, Z6
 	VPSRLD        $0x04, 1344(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4416(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 164(DX), Z1, Z6
 	VPSRLD        $0x04, 1472(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4544(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 168(DX), Z1, Z6
 	VPMOVSXBD     6352(AX), Z1
@@ -5406,27 +5298,27 @@ block:
 	VPBROADCASTD  196(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 1600(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4672(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 172(DX), Z1, Z6
 	VPSRLD        $0x04, 1728(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4800(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 176(DX), Z1, Z6
 	VPSRLD        $0x04, 1856(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 4928(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 180(DX), Z1, Z6
 	VPSRLD        $0x04, 1984(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5056(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 184(DX), Z1, Z6
 	VPMOVSXBD     6384(AX), Z1
@@ -5437,43 +5329,39 @@ block:
 	VMULPS        Z1, Z6, Z6
 	VMULPS.BCST   188(DX), Z6, Z6
 	VADDPS        Z6, Z5, Z5
-	PREFETCHT0    7424(AX)
-	PREFETCHT0    7488(AX)
-	PREFETCHT0    7552(AX)
-	PREFETCHT0    7616(AX)
-	PREFETCHT0    7680(AX)
-	PREFETCHT0    7744(AX)
-	PREFETCHT0    7808(AX)
-	PREFETCHT0    7872(AX)
-	PREFETCHT0    7936(AX)
-	PREFETCHT0    8000(AX)
-	PREFETCHT0    8064(AX)
-	PREFETCHT0    8128(AX)
-	PREFETCHT0    8192(AX)
+	PREFETCHT1    12096(AX)
+	PREFETCHT1    12160(AX)
+	PREFETCHT1    12224(AX)
+	PREFETCHT1    12288(AX)
+	PREFETCHT1    12352(AX)
+	PREFETCHT1    12416(AX)
+	PREFETCHT1    12480(AX)
+	PREFETCHT1    12544(AX)
+	PREFETCHT1    12608(AX)
+	PREFETCHT1    12672(AX)
+	PREFETCHT1    12736(AX)
+	PREFETCHT1    12800(AX)
+	PREFETCHT1    12864(AX)
 	VPBROADCASTD  244(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       2048(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2048(AX), Z29, Z1
 	VPSLLD        $0x04, 5120(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 208(DX), Z1, Z6
-	VMOVUPS       2176(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2176(AX), Z29, Z1
 	VPSLLD        $0x04, 5248(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 212(DX), Z1, Z6
-	VMOVUPS       2304(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2304(AX), Z29, Z1
 	VPSLLD        $0x04, 5376(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 216(DX), Z1, Z6
-	VMOVUPS       2432(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2432(AX), Z29, Z1
 	VPSLLD        $0x04, 5504(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 220(DX), Z1, Z6
 	VPMOVSXBD     6400(AX), Z1
@@ -5486,28 +5374,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  248(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       2560(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2560(AX), Z29, Z1
 	VPSLLD        $0x04, 5632(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 224(DX), Z1, Z6
-	VMOVUPS       2688(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2688(AX), Z29, Z1
 	VPSLLD        $0x04, 5760(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 228(DX), Z1, Z6
-	VMOVUPS       2816(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2816(AX), Z29, Z1
 	VPSLLD        $0x04, 5888(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 232(DX), Z1, Z6
-	VMOVUPS       2944(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2944(AX), Z29, Z1
 	VPSLLD        $0x04, 6016(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 236(DX), Z1, Z6
 	VPMOVSXBD     6432(AX), Z1
@@ -5520,28 +5404,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  244(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       2112(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2112(AX), Z29, Z1
 	VPSLLD        $0x04, 5184(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 208(DX), Z1, Z6
-	VMOVUPS       2240(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2240(AX), Z29, Z1
 	VPSLLD        $0x04, 5312(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 212(DX), Z1, Z6
-	VMOVUPS       2368(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2368(AX), Z29, Z1
 	VPSLLD        $0x04, 5440(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 216(DX), Z1, Z6
-	VMOVUPS       2496(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2496(AX), Z29, Z1
 	VPSLLD        $0x04, 5568(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 220(DX), Z1, Z6
 	VPMOVSXBD     6416(AX), Z1
@@ -5554,28 +5434,24 @@ block:
 	VADDPS        Z6, Z5, Z5
 	VPBROADCASTD  248(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       2624(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2624(AX), Z29, Z1
 	VPSLLD        $0x04, 5696(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 224(DX), Z1, Z6
-	VMOVUPS       2752(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2752(AX), Z29, Z1
 	VPSLLD        $0x04, 5824(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 228(DX), Z1, Z6
-	VMOVUPS       2880(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        2880(AX), Z29, Z1
 	VPSLLD        $0x04, 5952(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 232(DX), Z1, Z6
-	VMOVUPS       3008(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3008(AX), Z29, Z1
 	VPSLLD        $0x04, 6080(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 236(DX), Z1, Z6
 	VPMOVSXBD     6448(AX), Z1
@@ -5586,43 +5462,39 @@ block:
 	VMULPS        Z1, Z6, Z6
 	VMULPS.BCST   240(DX), Z6, Z6
 	VADDPS        Z6, Z5, Z5
-	PREFETCHT0    8256(AX)
-	PREFETCHT0    8320(AX)
-	PREFETCHT0    8384(AX)
-	PREFETCHT0    8448(AX)
-	PREFETCHT0    8512(AX)
-	PREFETCHT0    8576(AX)
-	PREFETCHT0    8640(AX)
-	PREFETCHT0    8704(AX)
-	PREFETCHT0    8768(AX)
-	PREFETCHT0    8832(AX)
-	PREFETCHT0    8896(AX)
-	PREFETCHT0    8960(AX)
-	PREFETCHT0    9024(AX)
+	PREFETCHT1    12928(AX)
+	PREFETCHT1    12992(AX)
+	PREFETCHT1    13056(AX)
+	PREFETCHT1    13120(AX)
+	PREFETCHT1    13184(AX)
+	PREFETCHT1    13248(AX)
+	PREFETCHT1    13312(AX)
+	PREFETCHT1    13376(AX)
+	PREFETCHT1    13440(AX)
+	PREFETCHT1    13504(AX)
+	PREFETCHT1    13568(AX)
+	PREFETCHT1    13632(AX)
+	PREFETCHT1    13696(AX)
 	VPBROADCASTD  296(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       3072(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3072(AX), Z29, Z1
 	VPSLLD        $0x02, 5120(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 260(DX), Z1, Z6
-	VMOVUPS       3200(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3200(AX), Z29, Z1
 	VPSLLD        $0x02, 5248(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 264(DX), Z1, Z6
-	VMOVUPS       3328(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3328(AX), Z29, Z1
 	VPSLLD        $0x02, 5376(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 268(DX), Z1, Z6
-	VMOVUPS       3456(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3456(AX), Z29, Z1
 	VPSLLD        $0x02, 5504(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 272(DX), Z1, Z6
 	VPMOVSXBD     6464(AX), Z1
@@ -5635,28 +5507,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  300(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       3584(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3584(AX), Z29, Z1
 	VPSLLD        $0x02, 5632(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 276(DX), Z1, Z6
-	VMOVUPS       3712(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3712(AX), Z29, Z1
 	VPSLLD        $0x02, 5760(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 280(DX), Z1, Z6
-	VMOVUPS       3840(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3840(AX), Z29, Z1
 	VPSLLD        $0x02, 5888(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 284(DX), Z1, Z6
-	VMOVUPS       3968(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3968(AX), Z29, Z1
 	VPSLLD        $0x02, 6016(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 288(DX), Z1, Z6
 	VPMOVSXBD     6496(AX), Z1
@@ -5669,28 +5537,24 @@ block:
 	VADDPS        Z6, Z4, Z4
 	VPBROADCASTD  296(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       3136(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3136(AX), Z29, Z1
 	VPSLLD        $0x02, 5184(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 260(DX), Z1, Z6
-	VMOVUPS       3264(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3264(AX), Z29, Z1
 	VPSLLD        $0x02, 5312(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 264(DX), Z1, Z6
-	VMOVUPS       3392(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3392(AX), Z29, Z1
 	VPSLLD        $0x02, 5440(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 268(DX), Z1, Z6
-	VMOVUPS       3520(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3520(AX), Z29, Z1
 	VPSLLD        $0x02, 5568(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 272(DX), Z1, Z6
 	VPMOVSXBD     6480(AX), Z1
@@ -5703,28 +5567,24 @@ block:
 	VADDPS        Z6, Z5, Z5
 	VPBROADCASTD  300(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
-	VMOVUPS       3648(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3648(AX), Z29, Z1
 	VPSLLD        $0x02, 5696(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 276(DX), Z1, Z6
-	VMOVUPS       3776(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3776(AX), Z29, Z1
 	VPSLLD        $0x02, 5824(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 280(DX), Z1, Z6
-	VMOVUPS       3904(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        3904(AX), Z29, Z1
 	VPSLLD        $0x02, 5952(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 284(DX), Z1, Z6
-	VMOVUPS       4032(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        4032(AX), Z29, Z1
 	VPSLLD        $0x02, 6080(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 288(DX), Z1, Z6
 	VPMOVSXBD     6512(AX), Z1
@@ -5735,43 +5595,43 @@ block:
 	VMULPS        Z1, Z6, Z6
 	VMULPS.BCST   292(DX), Z6, Z6
 	VADDPS        Z6, Z5, Z5
-	PREFETCHT0    9088(AX)
-	PREFETCHT0    9152(AX)
-	PREFETCHT0    9216(AX)
-	PREFETCHT0    9280(AX)
-	PREFETCHT0    9344(AX)
-	PREFETCHT0    9408(AX)
-	PREFETCHT0    9472(AX)
-	PREFETCHT0    9536(AX)
-	PREFETCHT0    9600(AX)
-	PREFETCHT0    9664(AX)
-	PREFETCHT0    9728(AX)
-	PREFETCHT0    9792(AX)
-	PREFETCHT0    9856(AX)
+	PREFETCHT1    13760(AX)
+	PREFETCHT1    13824(AX)
+	PREFETCHT1    13888(AX)
+	PREFETCHT1    13952(AX)
+	PREFETCHT1    14016(AX)
+	PREFETCHT1    14080(AX)
+	PREFETCHT1    14144(AX)
+	PREFETCHT1    14208(AX)
+	PREFETCHT1    14272(AX)
+	PREFETCHT1    14336(AX)
+	PREFETCHT1    14400(AX)
+	PREFETCHT1    14464(AX)
+	PREFETCHT1    14528(AX)
 	VPBROADCASTD  348(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 2048(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5120(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 312(DX), Z1, Z6
 	VPSRLD        $0x04, 2176(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5248(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 316(DX), Z1, Z6
 	VPSRLD        $0x04, 2304(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5376(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 320(DX), Z1, Z6
 	VPSRLD        $0x04, 2432(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5504(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 324(DX), Z1, Z6
 	VPMOVSXBD     6528(AX), Z1
@@ -5785,27 +5645,27 @@ block:
 	VPBROADCASTD  352(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 2560(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5632(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 328(DX), Z1, Z6
 	VPSRLD        $0x04, 2688(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5760(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 332(DX), Z1, Z6
 	VPSRLD        $0x04, 2816(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5888(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 336(DX), Z1, Z6
 	VPSRLD        $0x04, 2944(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       6016(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 340(DX), Z1, Z6
 	VPMOVSXBD     6560(AX), Z1
@@ -5819,27 +5679,27 @@ block:
 	VPBROADCASTD  348(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 2112(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5184(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 312(DX), Z1, Z6
 	VPSRLD        $0x04, 2240(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5312(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 316(DX), Z1, Z6
 	VPSRLD        $0x04, 2368(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5440(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 320(DX), Z1, Z6
 	VPSRLD        $0x04, 2496(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5568(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 324(DX), Z1, Z6
 	VPMOVSXBD     6544(AX), Z1
@@ -5853,27 +5713,27 @@ block:
 	VPBROADCASTD  352(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 2624(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5696(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 328(DX), Z1, Z6
 	VPSRLD        $0x04, 2752(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5824(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 332(DX), Z1, Z6
 	VPSRLD        $0x04, 2880(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       5952(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 336(DX), Z1, Z6
 	VPSRLD        $0x04, 3008(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VMOVUPS       6080(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 340(DX), Z1, Z6
 	VPMOVSXBD     6576(AX), Z1
@@ -5884,44 +5744,44 @@ block:
 	VMULPS        Z1, Z6, Z6
 	VMULPS.BCST   344(DX), Z6, Z6
 	VADDPS        Z6, Z5, Z5
-	PREFETCHT0    9920(AX)
-	PREFETCHT0    9984(AX)
-	PREFETCHT0    10048(AX)
-	PREFETCHT0    10112(AX)
-	PREFETCHT0    10176(AX)
-	PREFETCHT0    10240(AX)
-	PREFETCHT0    10304(AX)
-	PREFETCHT0    10368(AX)
-	PREFETCHT0    10432(AX)
-	PREFETCHT0    10496(AX)
-	PREFETCHT0    10560(AX)
-	PREFETCHT0    10624(AX)
-	PREFETCHT0    10688(AX)
-	PREFETCHT0    10752(AX)
+	PREFETCHT1    14592(AX)
+	PREFETCHT1    14656(AX)
+	PREFETCHT1    14720(AX)
+	PREFETCHT1    14784(AX)
+	PREFETCHT1    14848(AX)
+	PREFETCHT1    14912(AX)
+	PREFETCHT1    14976(AX)
+	PREFETCHT1    15040(AX)
+	PREFETCHT1    15104(AX)
+	PREFETCHT1    15168(AX)
+	PREFETCHT1    15232(AX)
+	PREFETCHT1    15296(AX)
+	PREFETCHT1    15360(AX)
+	PREFETCHT1    15424(AX)
 	VPBROADCASTD  400(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 3072(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5120(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 364(DX), Z1, Z6
 	VPSRLD        $0x04, 3200(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5248(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 368(DX), Z1, Z6
 	VPSRLD        $0x04, 3328(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5376(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 372(DX), Z1, Z6
 	VPSRLD        $0x04, 3456(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5504(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 376(DX), Z1, Z6
 	VPMOVSXBD     6592(AX), Z1
@@ -5935,27 +5795,27 @@ block:
 	VPBROADCASTD  404(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 3584(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5632(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 380(DX), Z1, Z6
 	VPSRLD        $0x04, 3712(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5760(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 384(DX), Z1, Z6
 	VPSRLD        $0x04, 3840(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5888(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 388(DX), Z1, Z6
 	VPSRLD        $0x04, 3968(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 6016(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 392(DX), Z1, Z6
 	VPMOVSXBD     6624(AX), Z1
@@ -5969,27 +5829,27 @@ block:
 	VPBROADCASTD  400(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 3136(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5184(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 364(DX), Z1, Z6
 	VPSRLD        $0x04, 3264(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5312(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 368(DX), Z1, Z6
 	VPSRLD        $0x04, 3392(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5440(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 372(DX), Z1, Z6
 	VPSRLD        $0x04, 3520(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5568(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 376(DX), Z1, Z6
 	VPMOVSXBD     6608(AX), Z1
@@ -6003,27 +5863,27 @@ block:
 	VPBROADCASTD  404(DX), Z6
 	VPSLLD        $0x05, Z6, Z6
 	VPSRLD        $0x04, 3648(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5696(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 380(DX), Z1, Z6
 	VPSRLD        $0x04, 3776(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5824(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 384(DX), Z1, Z6
 	VPSRLD        $0x04, 3904(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 5952(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 388(DX), Z1, Z6
 	VPSRLD        $0x04, 4032(AX), Z1
-	VPANDD        bytes15<>+0(SB), Z1, Z1
+	VPANDD        Z29, Z1, Z1
 	VPSRLD        $0x02, 6080(AX), Z3
-	VPANDD        bytes48<>+0(SB), Z3, Z3
+	VPANDD        Z31, Z3, Z3
 	VPORD         Z3, Z1, Z1
 	VPDPBUSD.BCST 392(DX), Z1, Z6
 	VPMOVSXBD     6640(AX), Z1
@@ -6044,945 +5904,989 @@ block:
 	RET
 
 // func decodeQ6_KAVX512(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·decodeQ6_KAVX512(SB), NOSPLIT, $0-56
-	MOVQ panel_base+32(FP), AX
-	MOVQ blocks+0(FP), CX
-	MOVQ dst_base+8(FP), DX
+	MOVQ    panel_base+32(FP), AX
+	VMOVUPS bytes15<>+0(SB), Z29
+	VMOVUPS bytes16<>+0(SB), Z30
+	VMOVUPS bytes48<>+0(SB), Z31
+	MOVQ    blocks+0(FP), CX
+	MOVQ    dst_base+8(FP), DX
 
 block:
-	VPMOVSXBD 6144(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (DX)
-	VPMOVSXBD 6176(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 128(DX)
-	VMOVUPS   (AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4096(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 384(DX)
-	VMOVUPS   128(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4224(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 512(DX)
-	VMOVUPS   256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4352(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 640(DX)
-	VMOVUPS   384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4480(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 768(DX)
-	VMOVUPS   512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4608(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 896(DX)
-	VMOVUPS   640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4736(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1024(DX)
-	VMOVUPS   768(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4864(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1152(DX)
-	VMOVUPS   896(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4992(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1280(DX)
-	VPMOVSXBD 6160(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 64(DX)
-	VPMOVSXBD 6192(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 192(DX)
-	VMOVUPS   64(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4160(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 448(DX)
-	VMOVUPS   192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4288(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 576(DX)
-	VMOVUPS   320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4416(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 704(DX)
-	VMOVUPS   448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4544(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 832(DX)
-	VMOVUPS   576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4672(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 960(DX)
-	VMOVUPS   704(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4800(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1088(DX)
-	VMOVUPS   832(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 4928(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1216(DX)
-	VMOVUPS   960(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5056(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1344(DX)
-	VPMOVSXBD 6208(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1408(DX)
-	VPMOVSXBD 6240(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1536(DX)
-	VMOVUPS   1024(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4096(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1792(DX)
-	VMOVUPS   1152(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4224(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1920(DX)
-	VMOVUPS   1280(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4352(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2048(DX)
-	VMOVUPS   1408(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4480(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2176(DX)
-	VMOVUPS   1536(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4608(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2304(DX)
-	VMOVUPS   1664(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4736(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2432(DX)
-	VMOVUPS   1792(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4864(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2560(DX)
-	VMOVUPS   1920(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4992(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2688(DX)
-	VPMOVSXBD 6224(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1472(DX)
-	VPMOVSXBD 6256(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 1600(DX)
-	VMOVUPS   1088(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4160(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1856(DX)
-	VMOVUPS   1216(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4288(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 1984(DX)
-	VMOVUPS   1344(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4416(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2112(DX)
-	VMOVUPS   1472(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4544(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2240(DX)
-	VMOVUPS   1600(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4672(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2368(DX)
-	VMOVUPS   1728(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4800(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2496(DX)
-	VMOVUPS   1856(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 4928(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2624(DX)
-	VMOVUPS   1984(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5056(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 2752(DX)
-	VPMOVSXBD 6272(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 2816(DX)
-	VPMOVSXBD 6304(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 2944(DX)
-	VPSRLD    $0x04, (AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4096(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3200(DX)
-	VPSRLD    $0x04, 128(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4224(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3328(DX)
-	VPSRLD    $0x04, 256(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4352(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3456(DX)
-	VPSRLD    $0x04, 384(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4480(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3584(DX)
-	VPSRLD    $0x04, 512(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4608(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3712(DX)
-	VPSRLD    $0x04, 640(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4736(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3840(DX)
-	VPSRLD    $0x04, 768(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4864(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3968(DX)
-	VPSRLD    $0x04, 896(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4992(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4096(DX)
-	VPMOVSXBD 6288(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 2880(DX)
-	VPMOVSXBD 6320(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 3008(DX)
-	VPSRLD    $0x04, 64(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4160(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3264(DX)
-	VPSRLD    $0x04, 192(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4288(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3392(DX)
-	VPSRLD    $0x04, 320(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4416(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3520(DX)
-	VPSRLD    $0x04, 448(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4544(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3648(DX)
-	VPSRLD    $0x04, 576(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4672(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3776(DX)
-	VPSRLD    $0x04, 704(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4800(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 3904(DX)
-	VPSRLD    $0x04, 832(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   4928(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4032(DX)
-	VPSRLD    $0x04, 960(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5056(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4160(DX)
-	VPMOVSXBD 6336(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4224(DX)
-	VPMOVSXBD 6368(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4352(DX)
-	VPSRLD    $0x04, 1024(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4096(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4608(DX)
-	VPSRLD    $0x04, 1152(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4224(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4736(DX)
-	VPSRLD    $0x04, 1280(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4352(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4864(DX)
-	VPSRLD    $0x04, 1408(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4480(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4992(DX)
-	VPSRLD    $0x04, 1536(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4608(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5120(DX)
-	VPSRLD    $0x04, 1664(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4736(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5248(DX)
-	VPSRLD    $0x04, 1792(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4864(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5376(DX)
-	VPSRLD    $0x04, 1920(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4992(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5504(DX)
-	VPMOVSXBD 6352(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4288(DX)
-	VPMOVSXBD 6384(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 4416(DX)
-	VPSRLD    $0x04, 1088(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4160(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4672(DX)
-	VPSRLD    $0x04, 1216(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4288(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4800(DX)
-	VPSRLD    $0x04, 1344(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4416(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 4928(DX)
-	VPSRLD    $0x04, 1472(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4544(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5056(DX)
-	VPSRLD    $0x04, 1600(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4672(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5184(DX)
-	VPSRLD    $0x04, 1728(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4800(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5312(DX)
-	VPSRLD    $0x04, 1856(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 4928(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5440(DX)
-	VPSRLD    $0x04, 1984(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5056(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 5568(DX)
-	VPMOVSXBD 6400(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5632(DX)
-	VPMOVSXBD 6432(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5760(DX)
-	VMOVUPS   2048(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5120(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6016(DX)
-	VMOVUPS   2176(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5248(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6144(DX)
-	VMOVUPS   2304(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5376(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6272(DX)
-	VMOVUPS   2432(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5504(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6400(DX)
-	VMOVUPS   2560(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5632(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6528(DX)
-	VMOVUPS   2688(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5760(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6656(DX)
-	VMOVUPS   2816(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5888(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6784(DX)
-	VMOVUPS   2944(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 6016(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6912(DX)
-	VPMOVSXBD 6416(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5696(DX)
-	VPMOVSXBD 6448(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 5824(DX)
-	VMOVUPS   2112(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5184(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6080(DX)
-	VMOVUPS   2240(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5312(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6208(DX)
-	VMOVUPS   2368(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5440(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6336(DX)
-	VMOVUPS   2496(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5568(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6464(DX)
-	VMOVUPS   2624(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5696(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6592(DX)
-	VMOVUPS   2752(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5824(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6720(DX)
-	VMOVUPS   2880(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 5952(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6848(DX)
-	VMOVUPS   3008(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x04, 6080(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 6976(DX)
-	VPMOVSXBD 6464(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7040(DX)
-	VPMOVSXBD 6496(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7168(DX)
-	VMOVUPS   3072(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5120(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7424(DX)
-	VMOVUPS   3200(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5248(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7552(DX)
-	VMOVUPS   3328(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5376(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7680(DX)
-	VMOVUPS   3456(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5504(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7808(DX)
-	VMOVUPS   3584(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5632(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7936(DX)
-	VMOVUPS   3712(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5760(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8064(DX)
-	VMOVUPS   3840(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5888(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8192(DX)
-	VMOVUPS   3968(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 6016(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8320(DX)
-	VPMOVSXBD 6480(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7104(DX)
-	VPMOVSXBD 6512(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 7232(DX)
-	VMOVUPS   3136(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5184(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7488(DX)
-	VMOVUPS   3264(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5312(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7616(DX)
-	VMOVUPS   3392(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5440(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7744(DX)
-	VMOVUPS   3520(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5568(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 7872(DX)
-	VMOVUPS   3648(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5696(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8000(DX)
-	VMOVUPS   3776(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5824(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8128(DX)
-	VMOVUPS   3904(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 5952(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8256(DX)
-	VMOVUPS   4032(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSLLD    $0x02, 6080(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8384(DX)
-	VPMOVSXBD 6528(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8448(DX)
-	VPMOVSXBD 6560(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8576(DX)
-	VPSRLD    $0x04, 2048(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5120(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8832(DX)
-	VPSRLD    $0x04, 2176(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5248(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8960(DX)
-	VPSRLD    $0x04, 2304(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5376(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9088(DX)
-	VPSRLD    $0x04, 2432(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5504(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9216(DX)
-	VPSRLD    $0x04, 2560(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5632(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9344(DX)
-	VPSRLD    $0x04, 2688(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5760(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9472(DX)
-	VPSRLD    $0x04, 2816(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5888(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9600(DX)
-	VPSRLD    $0x04, 2944(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   6016(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9728(DX)
-	VPMOVSXBD 6544(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8512(DX)
-	VPMOVSXBD 6576(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 8640(DX)
-	VPSRLD    $0x04, 2112(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5184(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 8896(DX)
-	VPSRLD    $0x04, 2240(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5312(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9024(DX)
-	VPSRLD    $0x04, 2368(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5440(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9152(DX)
-	VPSRLD    $0x04, 2496(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5568(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9280(DX)
-	VPSRLD    $0x04, 2624(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5696(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9408(DX)
-	VPSRLD    $0x04, 2752(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5824(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9536(DX)
-	VPSRLD    $0x04, 2880(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   5952(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9664(DX)
-	VPSRLD    $0x04, 3008(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VMOVUPS   6080(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 9792(DX)
-	VPMOVSXBD 6592(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 9856(DX)
-	VPMOVSXBD 6624(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6656(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 9984(DX)
-	VPSRLD    $0x04, 3072(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5120(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10240(DX)
-	VPSRLD    $0x04, 3200(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5248(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10368(DX)
-	VPSRLD    $0x04, 3328(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5376(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10496(DX)
-	VPSRLD    $0x04, 3456(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5504(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10624(DX)
-	VPSRLD    $0x04, 3584(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5632(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10752(DX)
-	VPSRLD    $0x04, 3712(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5760(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10880(DX)
-	VPSRLD    $0x04, 3840(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5888(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11008(DX)
-	VPSRLD    $0x04, 3968(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 6016(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11136(DX)
-	VPMOVSXBD 6608(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 9920(DX)
-	VPMOVSXBD 6640(AX), Z0
-	VCVTDQ2PS Z0, Z0
-	VCVTPH2PS 6688(AX), Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 10048(DX)
-	VPSRLD    $0x04, 3136(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5184(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10304(DX)
-	VPSRLD    $0x04, 3264(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5312(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10432(DX)
-	VPSRLD    $0x04, 3392(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5440(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10560(DX)
-	VPSRLD    $0x04, 3520(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5568(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10688(DX)
-	VPSRLD    $0x04, 3648(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5696(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10816(DX)
-	VPSRLD    $0x04, 3776(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5824(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 10944(DX)
-	VPSRLD    $0x04, 3904(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 5952(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11072(DX)
-	VPSRLD    $0x04, 4032(AX), Z0
-	VPANDD    bytes15<>+0(SB), Z0, Z0
-	VPSRLD    $0x02, 6080(AX), Z3
-	VPANDD    bytes48<>+0(SB), Z3, Z3
-	VPORD     Z3, Z0, Z0
-	VMOVUPS   Z0, 11200(DX)
-	ADDQ      $0x00001a40, AX
-	ADDQ      $0x00002c00, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 8768(AX)
+	PREFETCHT1 8832(AX)
+	PREFETCHT1 8896(AX)
+	PREFETCHT1 8960(AX)
+	PREFETCHT1 9024(AX)
+	PREFETCHT1 9088(AX)
+	PREFETCHT1 9152(AX)
+	PREFETCHT1 9216(AX)
+	PREFETCHT1 9280(AX)
+	PREFETCHT1 9344(AX)
+	PREFETCHT1 9408(AX)
+	PREFETCHT1 9472(AX)
+	PREFETCHT1 9536(AX)
+	VPMOVSXBD  6144(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, (DX)
+	VPMOVSXBD  6176(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 128(DX)
+	VPANDD     (AX), Z29, Z0
+	VPSLLD     $0x04, 4096(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 384(DX)
+	VPANDD     128(AX), Z29, Z0
+	VPSLLD     $0x04, 4224(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 512(DX)
+	VPANDD     256(AX), Z29, Z0
+	VPSLLD     $0x04, 4352(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 640(DX)
+	VPANDD     384(AX), Z29, Z0
+	VPSLLD     $0x04, 4480(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 768(DX)
+	VPANDD     512(AX), Z29, Z0
+	VPSLLD     $0x04, 4608(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 896(DX)
+	VPANDD     640(AX), Z29, Z0
+	VPSLLD     $0x04, 4736(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1024(DX)
+	VPANDD     768(AX), Z29, Z0
+	VPSLLD     $0x04, 4864(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1152(DX)
+	VPANDD     896(AX), Z29, Z0
+	VPSLLD     $0x04, 4992(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1280(DX)
+	VPMOVSXBD  6160(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 64(DX)
+	VPMOVSXBD  6192(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 192(DX)
+	VPANDD     64(AX), Z29, Z0
+	VPSLLD     $0x04, 4160(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 448(DX)
+	VPANDD     192(AX), Z29, Z0
+	VPSLLD     $0x04, 4288(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 576(DX)
+	VPANDD     320(AX), Z29, Z0
+	VPSLLD     $0x04, 4416(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 704(DX)
+	VPANDD     448(AX), Z29, Z0
+	VPSLLD     $0x04, 4544(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 832(DX)
+	VPANDD     576(AX), Z29, Z0
+	VPSLLD     $0x04, 4672(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 960(DX)
+	VPANDD     704(AX), Z29, Z0
+	VPSLLD     $0x04, 4800(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1088(DX)
+	VPANDD     832(AX), Z29, Z0
+	VPSLLD     $0x04, 4928(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1216(DX)
+	VPANDD     960(AX), Z29, Z0
+	VPSLLD     $0x04, 5056(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1344(DX)
+	PREFETCHT1 9600(AX)
+	PREFETCHT1 9664(AX)
+	PREFETCHT1 9728(AX)
+	PREFETCHT1 9792(AX)
+	PREFETCHT1 9856(AX)
+	PREFETCHT1 9920(AX)
+	PREFETCHT1 9984(AX)
+	PREFETCHT1 10048(AX)
+	PREFETCHT1 10112(AX)
+	PREFETCHT1 10176(AX)
+	PREFETCHT1 10240(AX)
+	PREFETCHT1 10304(AX)
+	PREFETCHT1 10368(AX)
+	VPMOVSXBD  6208(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1408(DX)
+	VPMOVSXBD  6240(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1536(DX)
+	VPANDD     1024(AX), Z29, Z0
+	VPSLLD     $0x02, 4096(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1792(DX)
+	VPANDD     1152(AX), Z29, Z0
+	VPSLLD     $0x02, 4224(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1920(DX)
+	VPANDD     1280(AX), Z29, Z0
+	VPSLLD     $0x02, 4352(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2048(DX)
+	VPANDD     1408(AX), Z29, Z0
+	VPSLLD     $0x02, 4480(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2176(DX)
+	VPANDD     1536(AX), Z29, Z0
+	VPSLLD     $0x02, 4608(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2304(DX)
+	VPANDD     1664(AX), Z29, Z0
+	VPSLLD     $0x02, 4736(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2432(DX)
+	VPANDD     1792(AX), Z29, Z0
+	VPSLLD     $0x02, 4864(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2560(DX)
+	VPANDD     1920(AX), Z29, Z0
+	VPSLLD     $0x02, 4992(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2688(DX)
+	VPMOVSXBD  6224(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1472(DX)
+	VPMOVSXBD  6256(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 1600(DX)
+	VPANDD     1088(AX), Z29, Z0
+	VPSLLD     $0x02, 4160(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1856(DX)
+	VPANDD     1216(AX), Z29, Z0
+	VPSLLD     $0x02, 4288(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 1984(DX)
+	VPANDD     1344(AX), Z29, Z0
+	VPSLLD     $0x02, 4416(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2112(DX)
+	VPANDD     1472(AX), Z29, Z0
+	VPSLLD     $0x02, 4544(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2240(DX)
+	VPANDD     1600(AX), Z29, Z0
+	VPSLLD     $0x02, 4672(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2368(DX)
+	VPANDD     1728(AX), Z29, Z0
+	VPSLLD     $0x02, 4800(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2496(DX)
+	VPANDD     1856(AX), Z29, Z0
+	VPSLLD     $0x02, 4928(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2624(DX)
+	VPANDD     1984(AX), Z29, Z0
+	VPSLLD     $0x02, 5056(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 2752(DX)
+	PREFETCHT1 10432(AX)
+	PREFETCHT1 10496(AX)
+	PREFETCHT1 10560(AX)
+	PREFETCHT1 10624(AX)
+	PREFETCHT1 10688(AX)
+	PREFETCHT1 10752(AX)
+	PREFETCHT1 10816(AX)
+	PREFETCHT1 10880(AX)
+	PREFETCHT1 10944(AX)
+	PREFETCHT1 11008(AX)
+	PREFETCHT1 11072(AX)
+	PREFETCHT1 11136(AX)
+	PREFETCHT1 11200(AX)
+	VPMOVSXBD  6272(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 2816(DX)
+	VPMOVSXBD  6304(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 2944(DX)
+	VPSRLD     $0x04, (AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4096(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3200(DX)
+	VPSRLD     $0x04, 128(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4224(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3328(DX)
+	VPSRLD     $0x04, 256(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4352(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3456(DX)
+	VPSRLD     $0x04, 384(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4480(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3584(DX)
+	VPSRLD     $0x04, 512(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4608(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3712(DX)
+	VPSRLD     $0x04, 640(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4736(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3840(DX)
+	VPSRLD     $0x04, 768(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4864(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3968(DX)
+	VPSRLD     $0x04, 896(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4992(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4096(DX)
+	VPMOVSXBD  6288(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 2880(DX)
+	VPMOVSXBD  6320(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 3008(DX)
+	VPSRLD     $0x04, 64(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4160(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3264(DX)
+	VPSRLD     $0x04, 192(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4288(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3392(DX)
+	VPSRLD     $0x04, 320(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4416(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3520(DX)
+	VPSRLD     $0x04, 448(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4544(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3648(DX)
+	VPSRLD     $0x04, 576(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4672(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3776(DX)
+	VPSRLD     $0x04, 704(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4800(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 3904(DX)
+	VPSRLD     $0x04, 832(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    4928(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4032(DX)
+	VPSRLD     $0x04, 960(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5056(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4160(DX)
+	PREFETCHT1 11264(AX)
+	PREFETCHT1 11328(AX)
+	PREFETCHT1 11392(AX)
+	PREFETCHT1 11456(AX)
+	PREFETCHT1 11520(AX)
+	PREFETCHT1 11584(AX)
+	PREFETCHT1 11648(AX)
+	PREFETCHT1 11712(AX)
+	PREFETCHT1 11776(AX)
+	PREFETCHT1 11840(AX)
+	PREFETCHT1 11904(AX)
+	PREFETCHT1 11968(AX)
+	PREFETCHT1 12032(AX)
+	VPMOVSXBD  6336(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4224(DX)
+	VPMOVSXBD  6368(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4352(DX)
+	VPSRLD     $0x04, 1024(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4096(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4608(DX)
+	VPSRLD     $0x04, 1152(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4224(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4736(DX)
+	VPSRLD     $0x04, 1280(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4352(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4864(DX)
+	VPSRLD     $0x04, 1408(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4480(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4992(DX)
+	VPSRLD     $0x04, 1536(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4608(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5120(DX)
+	VPSRLD     $0x04, 1664(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4736(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5248(DX)
+	VPSRLD     $0x04, 1792(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4864(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5376(DX)
+	VPSRLD     $0x04, 1920(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4992(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5504(DX)
+	VPMOVSXBD  6352(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4288(DX)
+	VPMOVSXBD  6384(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 4416(DX)
+	VPSRLD     $0x04, 1088(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4160(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4672(DX)
+	VPSRLD     $0x04, 1216(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4288(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4800(DX)
+	VPSRLD     $0x04, 1344(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4416(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 4928(DX)
+	VPSRLD     $0x04, 1472(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4544(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5056(DX)
+	VPSRLD     $0x04, 1600(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4672(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5184(DX)
+	VPSRLD     $0x04, 1728(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4800(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5312(DX)
+	VPSRLD     $0x04, 1856(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 4928(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5440(DX)
+	VPSRLD     $0x04, 1984(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5056(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 5568(DX)
+	PREFETCHT1 12096(AX)
+	PREFETCHT1 12160(AX)
+	PREFETCHT1 12224(AX)
+	PREFETCHT1 12288(AX)
+	PREFETCHT1 12352(AX)
+	PREFETCHT1 12416(AX)
+	PREFETCHT1 12480(AX)
+	PREFETCHT1 12544(AX)
+	PREFETCHT1 12608(AX)
+	PREFETCHT1 12672(AX)
+	PREFETCHT1 12736(AX)
+	PREFETCHT1 12800(AX)
+	PREFETCHT1 12864(AX)
+	VPMOVSXBD  6400(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5632(DX)
+	VPMOVSXBD  6432(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5760(DX)
+	VPANDD     2048(AX), Z29, Z0
+	VPSLLD     $0x04, 5120(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6016(DX)
+	VPANDD     2176(AX), Z29, Z0
+	VPSLLD     $0x04, 5248(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6144(DX)
+	VPANDD     2304(AX), Z29, Z0
+	VPSLLD     $0x04, 5376(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6272(DX)
+	VPANDD     2432(AX), Z29, Z0
+	VPSLLD     $0x04, 5504(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6400(DX)
+	VPANDD     2560(AX), Z29, Z0
+	VPSLLD     $0x04, 5632(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6528(DX)
+	VPANDD     2688(AX), Z29, Z0
+	VPSLLD     $0x04, 5760(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6656(DX)
+	VPANDD     2816(AX), Z29, Z0
+	VPSLLD     $0x04, 5888(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6784(DX)
+	VPANDD     2944(AX), Z29, Z0
+	VPSLLD     $0x04, 6016(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6912(DX)
+	VPMOVSXBD  6416(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5696(DX)
+	VPMOVSXBD  6448(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 5824(DX)
+	VPANDD     2112(AX), Z29, Z0
+	VPSLLD     $0x04, 5184(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6080(DX)
+	VPANDD     2240(AX), Z29, Z0
+	VPSLLD     $0x04, 5312(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6208(DX)
+	VPANDD     2368(AX), Z29, Z0
+	VPSLLD     $0x04, 5440(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6336(DX)
+	VPANDD     2496(AX), Z29, Z0
+	VPSLLD     $0x04, 5568(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6464(DX)
+	VPANDD     2624(AX), Z29, Z0
+	VPSLLD     $0x04, 5696(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6592(DX)
+	VPANDD     2752(AX), Z29, Z0
+	VPSLLD     $0x04, 5824(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6720(DX)
+	VPANDD     2880(AX), Z29, Z0
+	VPSLLD     $0x04, 5952(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6848(DX)
+	VPANDD     3008(AX), Z29, Z0
+	VPSLLD     $0x04, 6080(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 6976(DX)
+	PREFETCHT1 12928(AX)
+	PREFETCHT1 12992(AX)
+	PREFETCHT1 13056(AX)
+	PREFETCHT1 13120(AX)
+	PREFETCHT1 13184(AX)
+	PREFETCHT1 13248(AX)
+	PREFETCHT1 13312(AX)
+	PREFETCHT1 13376(AX)
+	PREFETCHT1 13440(AX)
+	PREFETCHT1 13504(AX)
+	PREFETCHT1 13568(AX)
+	PREFETCHT1 13632(AX)
+	PREFETCHT1 13696(AX)
+	VPMOVSXBD  6464(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7040(DX)
+	VPMOVSXBD  6496(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7168(DX)
+	VPANDD     3072(AX), Z29, Z0
+	VPSLLD     $0x02, 5120(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7424(DX)
+	VPANDD     3200(AX), Z29, Z0
+	VPSLLD     $0x02, 5248(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7552(DX)
+	VPANDD     3328(AX), Z29, Z0
+	VPSLLD     $0x02, 5376(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7680(DX)
+	VPANDD     3456(AX), Z29, Z0
+	VPSLLD     $0x02, 5504(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7808(DX)
+	VPANDD     3584(AX), Z29, Z0
+	VPSLLD     $0x02, 5632(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7936(DX)
+	VPANDD     3712(AX), Z29, Z0
+	VPSLLD     $0x02, 5760(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8064(DX)
+	VPANDD     3840(AX), Z29, Z0
+	VPSLLD     $0x02, 5888(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8192(DX)
+	VPANDD     3968(AX), Z29, Z0
+	VPSLLD     $0x02, 6016(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8320(DX)
+	VPMOVSXBD  6480(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7104(DX)
+	VPMOVSXBD  6512(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 7232(DX)
+	VPANDD     3136(AX), Z29, Z0
+	VPSLLD     $0x02, 5184(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7488(DX)
+	VPANDD     3264(AX), Z29, Z0
+	VPSLLD     $0x02, 5312(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7616(DX)
+	VPANDD     3392(AX), Z29, Z0
+	VPSLLD     $0x02, 5440(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7744(DX)
+	VPANDD     3520(AX), Z29, Z0
+	VPSLLD     $0x02, 5568(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 7872(DX)
+	VPANDD     3648(AX), Z29, Z0
+	VPSLLD     $0x02, 5696(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8000(DX)
+	VPANDD     3776(AX), Z29, Z0
+	VPSLLD     $0x02, 5824(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8128(DX)
+	VPANDD     3904(AX), Z29, Z0
+	VPSLLD     $0x02, 5952(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8256(DX)
+	VPANDD     4032(AX), Z29, Z0
+	VPSLLD     $0x02, 6080(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8384(DX)
+	PREFETCHT1 13760(AX)
+	PREFETCHT1 13824(AX)
+	PREFETCHT1 13888(AX)
+	PREFETCHT1 13952(AX)
+	PREFETCHT1 14016(AX)
+	PREFETCHT1 14080(AX)
+	PREFETCHT1 14144(AX)
+	PREFETCHT1 14208(AX)
+	PREFETCHT1 14272(AX)
+	PREFETCHT1 14336(AX)
+	PREFETCHT1 14400(AX)
+	PREFETCHT1 14464(AX)
+	PREFETCHT1 14528(AX)
+	VPMOVSXBD  6528(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8448(DX)
+	VPMOVSXBD  6560(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8576(DX)
+	VPSRLD     $0x04, 2048(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5120(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8832(DX)
+	VPSRLD     $0x04, 2176(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5248(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8960(DX)
+	VPSRLD     $0x04, 2304(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5376(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9088(DX)
+	VPSRLD     $0x04, 2432(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5504(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9216(DX)
+	VPSRLD     $0x04, 2560(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5632(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9344(DX)
+	VPSRLD     $0x04, 2688(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5760(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9472(DX)
+	VPSRLD     $0x04, 2816(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5888(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9600(DX)
+	VPSRLD     $0x04, 2944(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    6016(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9728(DX)
+	VPMOVSXBD  6544(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8512(DX)
+	VPMOVSXBD  6576(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 8640(DX)
+	VPSRLD     $0x04, 2112(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5184(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 8896(DX)
+	VPSRLD     $0x04, 2240(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5312(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9024(DX)
+	VPSRLD     $0x04, 2368(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5440(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9152(DX)
+	VPSRLD     $0x04, 2496(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5568(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9280(DX)
+	VPSRLD     $0x04, 2624(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5696(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9408(DX)
+	VPSRLD     $0x04, 2752(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5824(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9536(DX)
+	VPSRLD     $0x04, 2880(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    5952(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9664(DX)
+	VPSRLD     $0x04, 3008(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VMOVUPS    6080(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 9792(DX)
+	PREFETCHT1 14592(AX)
+	PREFETCHT1 14656(AX)
+	PREFETCHT1 14720(AX)
+	PREFETCHT1 14784(AX)
+	PREFETCHT1 14848(AX)
+	PREFETCHT1 14912(AX)
+	PREFETCHT1 14976(AX)
+	PREFETCHT1 15040(AX)
+	PREFETCHT1 15104(AX)
+	PREFETCHT1 15168(AX)
+	PREFETCHT1 15232(AX)
+	PREFETCHT1 15296(AX)
+	PREFETCHT1 15360(AX)
+	PREFETCHT1 15424(AX)
+	VPMOVSXBD  6592(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 9856(DX)
+	VPMOVSXBD  6624(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6656(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 9984(DX)
+	VPSRLD     $0x04, 3072(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5120(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10240(DX)
+	VPSRLD     $0x04, 3200(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5248(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10368(DX)
+	VPSRLD     $0x04, 3328(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5376(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10496(DX)
+	VPSRLD     $0x04, 3456(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5504(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10624(DX)
+	VPSRLD     $0x04, 3584(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5632(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10752(DX)
+	VPSRLD     $0x04, 3712(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5760(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10880(DX)
+	VPSRLD     $0x04, 3840(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5888(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11008(DX)
+	VPSRLD     $0x04, 3968(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 6016(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11136(DX)
+	VPMOVSXBD  6608(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 9920(DX)
+	VPMOVSXBD  6640(AX), Z0
+	VCVTDQ2PS  Z0, Z0
+	VCVTPH2PS  6688(AX), Z3
+	VMULPS     Z3, Z0, Z0
+	VMOVUPS    Z0, 10048(DX)
+	VPSRLD     $0x04, 3136(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5184(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10304(DX)
+	VPSRLD     $0x04, 3264(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5312(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10432(DX)
+	VPSRLD     $0x04, 3392(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5440(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10560(DX)
+	VPSRLD     $0x04, 3520(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5568(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10688(DX)
+	VPSRLD     $0x04, 3648(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5696(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10816(DX)
+	VPSRLD     $0x04, 3776(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5824(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 10944(DX)
+	VPSRLD     $0x04, 3904(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 5952(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11072(DX)
+	VPSRLD     $0x04, 4032(AX), Z0
+	VPANDD     Z29, Z0, Z0
+	VPSRLD     $0x02, 6080(AX), Z3
+	VPANDD     Z31, Z3, Z3
+	VPORD      Z3, Z0, Z0
+	VMOVUPS    Z0, 11200(DX)
+	ADDQ       $0x00001a40, AX
+	ADDQ       $0x00002c00, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -11386,24 +11290,24 @@ TEXT ·singleInt8AVX2(SB), NOSPLIT, $0-81
 	VMOVUPS 96(BX), Y7
 
 block:
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
-	PREFETCHT0   4672(AX)
-	PREFETCHT0   4736(AX)
-	PREFETCHT0   4800(AX)
-	PREFETCHT0   4864(AX)
-	PREFETCHT0   4928(AX)
-	PREFETCHT0   4992(AX)
-	PREFETCHT0   5056(AX)
-	PREFETCHT0   5120(AX)
-	PREFETCHT0   5184(AX)
+	PREFETCHT1   3200(AX)
+	PREFETCHT1   3264(AX)
+	PREFETCHT1   3328(AX)
+	PREFETCHT1   3392(AX)
+	PREFETCHT1   3456(AX)
+	PREFETCHT1   3520(AX)
+	PREFETCHT1   3584(AX)
+	PREFETCHT1   3648(AX)
+	PREFETCHT1   3712(AX)
+	PREFETCHT1   3776(AX)
+	PREFETCHT1   3840(AX)
+	PREFETCHT1   3904(AX)
+	PREFETCHT1   3968(AX)
+	PREFETCHT1   4032(AX)
+	PREFETCHT1   4096(AX)
+	PREFETCHT1   4160(AX)
+	PREFETCHT1   4224(AX)
+	PREFETCHT1   4288(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD (DX), Y0
@@ -11703,15 +11607,15 @@ TEXT ·singleQ4_0AVX2(SB), NOSPLIT, $0-81
 	VMOVUPS 96(BX), Y7
 
 block:
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
+	PREFETCHT1   2624(AX)
+	PREFETCHT1   2688(AX)
+	PREFETCHT1   2752(AX)
+	PREFETCHT1   2816(AX)
+	PREFETCHT1   2880(AX)
+	PREFETCHT1   2944(AX)
+	PREFETCHT1   3008(AX)
+	PREFETCHT1   3072(AX)
+	PREFETCHT1   3136(AX)
 	VPBROADCASTD 44(DX), Y8
 	VPSLLD       $0x03, Y8, Y8
 	VPBROADCASTD 44(DX), Y10
@@ -11920,137 +11824,146 @@ block:
 	RET
 
 // func decodeQ4_0AVX2(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·decodeQ4_0AVX2(SB), NOSPLIT, $0-56
 	MOVQ panel_base+32(FP), AX
 	MOVQ blocks+0(FP), CX
 	MOVQ dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (DX)
-	VMOVUPS   64(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 384(DX)
-	VMOVUPS   192(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 512(DX)
-	VMOVUPS   320(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 640(DX)
-	VMOVUPS   448(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 768(DX)
-	VMOVUPS   64(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 896(DX)
-	VMOVUPS   192(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1024(DX)
-	VMOVUPS   320(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1152(DX)
-	VMOVUPS   448(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1280(DX)
-	VCVTPH2PS 16(AX), Y0
-	VMOVUPS   Y0, 32(DX)
-	VMOVUPS   96(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 416(DX)
-	VMOVUPS   224(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 544(DX)
-	VMOVUPS   352(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 672(DX)
-	VMOVUPS   480(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 800(DX)
-	VMOVUPS   96(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 928(DX)
-	VMOVUPS   224(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1056(DX)
-	VMOVUPS   352(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1184(DX)
-	VMOVUPS   480(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1312(DX)
-	VCVTPH2PS 32(AX), Y0
-	VMOVUPS   Y0, 64(DX)
-	VMOVUPS   128(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 448(DX)
-	VMOVUPS   256(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 576(DX)
-	VMOVUPS   384(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 704(DX)
-	VMOVUPS   512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 832(DX)
-	VMOVUPS   128(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 960(DX)
-	VMOVUPS   256(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1088(DX)
-	VMOVUPS   384(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1216(DX)
-	VMOVUPS   512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1344(DX)
-	VCVTPH2PS 48(AX), Y0
-	VMOVUPS   Y0, 96(DX)
-	VMOVUPS   160(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 480(DX)
-	VMOVUPS   288(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 608(DX)
-	VMOVUPS   416(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 736(DX)
-	VMOVUPS   544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 864(DX)
-	VMOVUPS   160(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 992(DX)
-	VMOVUPS   288(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1120(DX)
-	VMOVUPS   416(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1248(DX)
-	VMOVUPS   544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1376(DX)
-	ADDQ      $0x00000240, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2624(AX)
+	PREFETCHT1 2688(AX)
+	PREFETCHT1 2752(AX)
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (DX)
+	VMOVUPS    64(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 384(DX)
+	VMOVUPS    192(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 512(DX)
+	VMOVUPS    320(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 640(DX)
+	VMOVUPS    448(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 768(DX)
+	VMOVUPS    64(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 896(DX)
+	VMOVUPS    192(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1024(DX)
+	VMOVUPS    320(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1152(DX)
+	VMOVUPS    448(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1280(DX)
+	VCVTPH2PS  16(AX), Y0
+	VMOVUPS    Y0, 32(DX)
+	VMOVUPS    96(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 416(DX)
+	VMOVUPS    224(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 544(DX)
+	VMOVUPS    352(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 672(DX)
+	VMOVUPS    480(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 800(DX)
+	VMOVUPS    96(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 928(DX)
+	VMOVUPS    224(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1056(DX)
+	VMOVUPS    352(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1184(DX)
+	VMOVUPS    480(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1312(DX)
+	VCVTPH2PS  32(AX), Y0
+	VMOVUPS    Y0, 64(DX)
+	VMOVUPS    128(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 448(DX)
+	VMOVUPS    256(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 576(DX)
+	VMOVUPS    384(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 704(DX)
+	VMOVUPS    512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 832(DX)
+	VMOVUPS    128(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 960(DX)
+	VMOVUPS    256(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1088(DX)
+	VMOVUPS    384(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1216(DX)
+	VMOVUPS    512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1344(DX)
+	VCVTPH2PS  48(AX), Y0
+	VMOVUPS    Y0, 96(DX)
+	VMOVUPS    160(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 480(DX)
+	VMOVUPS    288(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 608(DX)
+	VMOVUPS    416(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 736(DX)
+	VMOVUPS    544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 864(DX)
+	VMOVUPS    160(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 992(DX)
+	VMOVUPS    288(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1120(DX)
+	VMOVUPS    416(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1248(DX)
+	VMOVUPS    544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1376(DX)
+	ADDQ       $0x00000240, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -12074,16 +11987,16 @@ TEXT ·singleQ4_1AVX2(SB), NOSPLIT, $0-81
 	VMOVUPS 96(BX), Y7
 
 block:
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
-	PREFETCHT0   4672(AX)
+	PREFETCHT1   2688(AX)
+	PREFETCHT1   2752(AX)
+	PREFETCHT1   2816(AX)
+	PREFETCHT1   2880(AX)
+	PREFETCHT1   2944(AX)
+	PREFETCHT1   3008(AX)
+	PREFETCHT1   3072(AX)
+	PREFETCHT1   3136(AX)
+	PREFETCHT1   3200(AX)
+	PREFETCHT1   3264(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD (DX), Y0
@@ -12308,149 +12221,159 @@ block:
 	RET
 
 // func decodeQ4_1AVX2(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·decodeQ4_1AVX2(SB), NOSPLIT, $0-56
 	MOVQ panel_base+32(FP), AX
 	MOVQ blocks+0(FP), CX
 	MOVQ dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (DX)
-	VCVTPH2PS 64(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 256(DX)
-	VMOVUPS   128(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 384(DX)
-	VMOVUPS   256(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 512(DX)
-	VMOVUPS   384(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 640(DX)
-	VMOVUPS   512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 768(DX)
-	VMOVUPS   128(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 896(DX)
-	VMOVUPS   256(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1024(DX)
-	VMOVUPS   384(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1152(DX)
-	VMOVUPS   512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1280(DX)
-	VCVTPH2PS 16(AX), Y0
-	VMOVUPS   Y0, 32(DX)
-	VCVTPH2PS 80(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 288(DX)
-	VMOVUPS   160(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 416(DX)
-	VMOVUPS   288(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 544(DX)
-	VMOVUPS   416(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 672(DX)
-	VMOVUPS   544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 800(DX)
-	VMOVUPS   160(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 928(DX)
-	VMOVUPS   288(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1056(DX)
-	VMOVUPS   416(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1184(DX)
-	VMOVUPS   544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1312(DX)
-	VCVTPH2PS 32(AX), Y0
-	VMOVUPS   Y0, 64(DX)
-	VCVTPH2PS 96(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 320(DX)
-	VMOVUPS   192(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 448(DX)
-	VMOVUPS   320(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 576(DX)
-	VMOVUPS   448(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 704(DX)
-	VMOVUPS   576(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 832(DX)
-	VMOVUPS   192(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 960(DX)
-	VMOVUPS   320(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1088(DX)
-	VMOVUPS   448(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1216(DX)
-	VMOVUPS   576(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1344(DX)
-	VCVTPH2PS 48(AX), Y0
-	VMOVUPS   Y0, 96(DX)
-	VCVTPH2PS 112(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 352(DX)
-	VMOVUPS   224(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 480(DX)
-	VMOVUPS   352(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 608(DX)
-	VMOVUPS   480(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 736(DX)
-	VMOVUPS   608(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 864(DX)
-	VMOVUPS   224(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 992(DX)
-	VMOVUPS   352(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1120(DX)
-	VMOVUPS   480(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1248(DX)
-	VMOVUPS   608(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1376(DX)
-	ADDQ      $0x00000280, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2688(AX)
+	PREFETCHT1 2752(AX)
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	PREFETCHT1 3200(AX)
+	PREFETCHT1 3264(AX)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (DX)
+	VCVTPH2PS  64(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 256(DX)
+	VMOVUPS    128(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 384(DX)
+	VMOVUPS    256(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 512(DX)
+	VMOVUPS    384(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 640(DX)
+	VMOVUPS    512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 768(DX)
+	VMOVUPS    128(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 896(DX)
+	VMOVUPS    256(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1024(DX)
+	VMOVUPS    384(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1152(DX)
+	VMOVUPS    512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1280(DX)
+	VCVTPH2PS  16(AX), Y0
+	VMOVUPS    Y0, 32(DX)
+	VCVTPH2PS  80(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 288(DX)
+	VMOVUPS    160(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 416(DX)
+	VMOVUPS    288(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 544(DX)
+	VMOVUPS    416(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 672(DX)
+	VMOVUPS    544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 800(DX)
+	VMOVUPS    160(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 928(DX)
+	VMOVUPS    288(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1056(DX)
+	VMOVUPS    416(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1184(DX)
+	VMOVUPS    544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1312(DX)
+	VCVTPH2PS  32(AX), Y0
+	VMOVUPS    Y0, 64(DX)
+	VCVTPH2PS  96(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 320(DX)
+	VMOVUPS    192(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 448(DX)
+	VMOVUPS    320(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 576(DX)
+	VMOVUPS    448(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 704(DX)
+	VMOVUPS    576(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 832(DX)
+	VMOVUPS    192(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 960(DX)
+	VMOVUPS    320(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1088(DX)
+	VMOVUPS    448(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1216(DX)
+	VMOVUPS    576(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1344(DX)
+	VCVTPH2PS  48(AX), Y0
+	VMOVUPS    Y0, 96(DX)
+	VCVTPH2PS  112(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 352(DX)
+	VMOVUPS    224(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 480(DX)
+	VMOVUPS    352(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 608(DX)
+	VMOVUPS    480(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 736(DX)
+	VMOVUPS    608(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 864(DX)
+	VMOVUPS    224(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 992(DX)
+	VMOVUPS    352(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1120(DX)
+	VMOVUPS    480(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1248(DX)
+	VMOVUPS    608(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1376(DX)
+	ADDQ       $0x00000280, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -12474,17 +12397,17 @@ TEXT ·singleQ5_0AVX2(SB), NOSPLIT, $0-81
 	VMOVUPS 96(BX), Y7
 
 block:
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
-	PREFETCHT0   4672(AX)
-	PREFETCHT0   4736(AX)
+	PREFETCHT1   2752(AX)
+	PREFETCHT1   2816(AX)
+	PREFETCHT1   2880(AX)
+	PREFETCHT1   2944(AX)
+	PREFETCHT1   3008(AX)
+	PREFETCHT1   3072(AX)
+	PREFETCHT1   3136(AX)
+	PREFETCHT1   3200(AX)
+	PREFETCHT1   3264(AX)
+	PREFETCHT1   3328(AX)
+	PREFETCHT1   3392(AX)
 	VPBROADCASTD 44(DX), Y8
 	VPSLLD       $0x04, Y8, Y8
 	VPBROADCASTD 44(DX), Y10
@@ -12885,325 +12808,336 @@ block:
 	RET
 
 // func decodeQ5_0AVX2(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·decodeQ5_0AVX2(SB), NOSPLIT, $0-56
 	MOVQ panel_base+32(FP), AX
 	MOVQ blocks+0(FP), CX
 	MOVQ dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (DX)
-	VMOVUPS   192(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 384(DX)
-	VMOVUPS   320(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 512(DX)
-	VMOVUPS   448(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 640(DX)
-	VMOVUPS   576(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 768(DX)
-	VMOVUPS   192(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 896(DX)
-	VMOVUPS   320(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1024(DX)
-	VMOVUPS   448(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1152(DX)
-	VMOVUPS   576(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   64(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1280(DX)
-	VCVTPH2PS 16(AX), Y0
-	VMOVUPS   Y0, 32(DX)
-	VMOVUPS   224(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 416(DX)
-	VMOVUPS   352(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 544(DX)
-	VMOVUPS   480(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 672(DX)
-	VMOVUPS   608(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 800(DX)
-	VMOVUPS   224(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 928(DX)
-	VMOVUPS   352(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1056(DX)
-	VMOVUPS   480(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1184(DX)
-	VMOVUPS   608(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   96(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1312(DX)
-	VCVTPH2PS 32(AX), Y0
-	VMOVUPS   Y0, 64(DX)
-	VMOVUPS   256(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 448(DX)
-	VMOVUPS   384(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 576(DX)
-	VMOVUPS   512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 704(DX)
-	VMOVUPS   640(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 832(DX)
-	VMOVUPS   256(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 960(DX)
-	VMOVUPS   384(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1088(DX)
-	VMOVUPS   512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1216(DX)
-	VMOVUPS   640(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1344(DX)
-	VCVTPH2PS 48(AX), Y0
-	VMOVUPS   Y0, 96(DX)
-	VMOVUPS   288(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 480(DX)
-	VMOVUPS   416(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 608(DX)
-	VMOVUPS   544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 736(DX)
-	VMOVUPS   672(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 864(DX)
-	VMOVUPS   288(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 992(DX)
-	VMOVUPS   416(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1120(DX)
-	VMOVUPS   544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1248(DX)
-	VMOVUPS   672(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1376(DX)
-	ADDQ      $0x000002c0, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2752(AX)
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	PREFETCHT1 3200(AX)
+	PREFETCHT1 3264(AX)
+	PREFETCHT1 3328(AX)
+	PREFETCHT1 3392(AX)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (DX)
+	VMOVUPS    192(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 384(DX)
+	VMOVUPS    320(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 512(DX)
+	VMOVUPS    448(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 640(DX)
+	VMOVUPS    576(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 768(DX)
+	VMOVUPS    192(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 896(DX)
+	VMOVUPS    320(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1024(DX)
+	VMOVUPS    448(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1152(DX)
+	VMOVUPS    576(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    64(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1280(DX)
+	VCVTPH2PS  16(AX), Y0
+	VMOVUPS    Y0, 32(DX)
+	VMOVUPS    224(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 416(DX)
+	VMOVUPS    352(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 544(DX)
+	VMOVUPS    480(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 672(DX)
+	VMOVUPS    608(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 800(DX)
+	VMOVUPS    224(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 928(DX)
+	VMOVUPS    352(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1056(DX)
+	VMOVUPS    480(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1184(DX)
+	VMOVUPS    608(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    96(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1312(DX)
+	VCVTPH2PS  32(AX), Y0
+	VMOVUPS    Y0, 64(DX)
+	VMOVUPS    256(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 448(DX)
+	VMOVUPS    384(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 576(DX)
+	VMOVUPS    512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 704(DX)
+	VMOVUPS    640(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 832(DX)
+	VMOVUPS    256(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 960(DX)
+	VMOVUPS    384(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1088(DX)
+	VMOVUPS    512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1216(DX)
+	VMOVUPS    640(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1344(DX)
+	VCVTPH2PS  48(AX), Y0
+	VMOVUPS    Y0, 96(DX)
+	VMOVUPS    288(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 480(DX)
+	VMOVUPS    416(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 608(DX)
+	VMOVUPS    544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 736(DX)
+	VMOVUPS    672(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 864(DX)
+	VMOVUPS    288(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 992(DX)
+	VMOVUPS    416(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1120(DX)
+	VMOVUPS    544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1248(DX)
+	VMOVUPS    672(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1376(DX)
+	ADDQ       $0x000002c0, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -13227,18 +13161,18 @@ TEXT ·singleQ5_1AVX2(SB), NOSPLIT, $0-81
 	VMOVUPS 96(BX), Y7
 
 block:
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
-	PREFETCHT0   4672(AX)
-	PREFETCHT0   4736(AX)
-	PREFETCHT0   4800(AX)
+	PREFETCHT1   2816(AX)
+	PREFETCHT1   2880(AX)
+	PREFETCHT1   2944(AX)
+	PREFETCHT1   3008(AX)
+	PREFETCHT1   3072(AX)
+	PREFETCHT1   3136(AX)
+	PREFETCHT1   3200(AX)
+	PREFETCHT1   3264(AX)
+	PREFETCHT1   3328(AX)
+	PREFETCHT1   3392(AX)
+	PREFETCHT1   3456(AX)
+	PREFETCHT1   3520(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD (DX), Y0
@@ -13655,337 +13589,349 @@ block:
 	RET
 
 // func decodeQ5_1AVX2(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·decodeQ5_1AVX2(SB), NOSPLIT, $0-56
 	MOVQ panel_base+32(FP), AX
 	MOVQ blocks+0(FP), CX
 	MOVQ dst_base+8(FP), DX
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (DX)
-	VCVTPH2PS 64(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 256(DX)
-	VMOVUPS   256(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 384(DX)
-	VMOVUPS   384(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 512(DX)
-	VMOVUPS   512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 640(DX)
-	VMOVUPS   640(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 768(DX)
-	VMOVUPS   256(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 896(DX)
-	VMOVUPS   384(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1024(DX)
-	VMOVUPS   512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1152(DX)
-	VMOVUPS   640(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   128(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1280(DX)
-	VCVTPH2PS 16(AX), Y0
-	VMOVUPS   Y0, 32(DX)
-	VCVTPH2PS 80(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 288(DX)
-	VMOVUPS   288(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 416(DX)
-	VMOVUPS   416(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 544(DX)
-	VMOVUPS   544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 672(DX)
-	VMOVUPS   672(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 800(DX)
-	VMOVUPS   288(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 928(DX)
-	VMOVUPS   416(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1056(DX)
-	VMOVUPS   544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1184(DX)
-	VMOVUPS   672(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   160(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1312(DX)
-	VCVTPH2PS 32(AX), Y0
-	VMOVUPS   Y0, 64(DX)
-	VCVTPH2PS 96(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 320(DX)
-	VMOVUPS   320(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 448(DX)
-	VMOVUPS   448(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 576(DX)
-	VMOVUPS   576(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 704(DX)
-	VMOVUPS   704(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 832(DX)
-	VMOVUPS   320(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 960(DX)
-	VMOVUPS   448(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1088(DX)
-	VMOVUPS   576(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1216(DX)
-	VMOVUPS   704(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   192(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1344(DX)
-	VCVTPH2PS 48(AX), Y0
-	VMOVUPS   Y0, 96(DX)
-	VCVTPH2PS 112(AX), Y0
-	VPXOR     sign<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 352(DX)
-	VMOVUPS   352(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 480(DX)
-	VMOVUPS   480(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 608(DX)
-	VMOVUPS   608(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPSRLD    $0x08, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 736(DX)
-	VMOVUPS   736(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPSRLD    $0x0c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 864(DX)
-	VMOVUPS   352(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 992(DX)
-	VMOVUPS   480(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPSRLD    $0x14, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1120(DX)
-	VMOVUPS   608(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPSRLD    $0x18, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1248(DX)
-	VMOVUPS   736(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   224(AX), Y3
-	VPSRLD    $0x1c, Y3, Y3
-	VPAND     four<>+0(SB), Y3, Y3
-	VPMULLD   spread<>+0(SB), Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1376(DX)
-	ADDQ      $0x00000300, AX
-	ADDQ      $0x00000580, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 2816(AX)
+	PREFETCHT1 2880(AX)
+	PREFETCHT1 2944(AX)
+	PREFETCHT1 3008(AX)
+	PREFETCHT1 3072(AX)
+	PREFETCHT1 3136(AX)
+	PREFETCHT1 3200(AX)
+	PREFETCHT1 3264(AX)
+	PREFETCHT1 3328(AX)
+	PREFETCHT1 3392(AX)
+	PREFETCHT1 3456(AX)
+	PREFETCHT1 3520(AX)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (DX)
+	VCVTPH2PS  64(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 256(DX)
+	VMOVUPS    256(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 384(DX)
+	VMOVUPS    384(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 512(DX)
+	VMOVUPS    512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 640(DX)
+	VMOVUPS    640(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 768(DX)
+	VMOVUPS    256(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 896(DX)
+	VMOVUPS    384(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1024(DX)
+	VMOVUPS    512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1152(DX)
+	VMOVUPS    640(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    128(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1280(DX)
+	VCVTPH2PS  16(AX), Y0
+	VMOVUPS    Y0, 32(DX)
+	VCVTPH2PS  80(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 288(DX)
+	VMOVUPS    288(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 416(DX)
+	VMOVUPS    416(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 544(DX)
+	VMOVUPS    544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 672(DX)
+	VMOVUPS    672(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 800(DX)
+	VMOVUPS    288(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 928(DX)
+	VMOVUPS    416(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1056(DX)
+	VMOVUPS    544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1184(DX)
+	VMOVUPS    672(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    160(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1312(DX)
+	VCVTPH2PS  32(AX), Y0
+	VMOVUPS    Y0, 64(DX)
+	VCVTPH2PS  96(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 320(DX)
+	VMOVUPS    320(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 448(DX)
+	VMOVUPS    448(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 576(DX)
+	VMOVUPS    576(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 704(DX)
+	VMOVUPS    704(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 832(DX)
+	VMOVUPS    320(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 960(DX)
+	VMOVUPS    448(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1088(DX)
+	VMOVUPS    576(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1216(DX)
+	VMOVUPS    704(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    192(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1344(DX)
+	VCVTPH2PS  48(AX), Y0
+	VMOVUPS    Y0, 96(DX)
+	VCVTPH2PS  112(AX), Y0
+	VPXOR      sign<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 352(DX)
+	VMOVUPS    352(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 480(DX)
+	VMOVUPS    480(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 608(DX)
+	VMOVUPS    608(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPSRLD     $0x08, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 736(DX)
+	VMOVUPS    736(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPSRLD     $0x0c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 864(DX)
+	VMOVUPS    352(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 992(DX)
+	VMOVUPS    480(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPSRLD     $0x14, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1120(DX)
+	VMOVUPS    608(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPSRLD     $0x18, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1248(DX)
+	VMOVUPS    736(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    224(AX), Y3
+	VPSRLD     $0x1c, Y3, Y3
+	VPAND      four<>+0(SB), Y3, Y3
+	VPMULLD    spread<>+0(SB), Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1376(DX)
+	ADDQ       $0x00000300, AX
+	ADDQ       $0x00000580, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -14085,15 +14031,15 @@ block:
 	VPOR         Y3, Y1, Y1
 	VMOVUPS      Y1, 480(SP)
 	VPSRLD       $0x04, Y2, Y2
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
+	PREFETCHT1   6656(AX)
+	PREFETCHT1   6720(AX)
+	PREFETCHT1   6784(AX)
+	PREFETCHT1   6848(AX)
+	PREFETCHT1   6912(AX)
+	PREFETCHT1   6976(AX)
+	PREFETCHT1   7040(AX)
+	PREFETCHT1   7104(AX)
+	PREFETCHT1   7168(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD (DX), Y0
@@ -14310,15 +14256,15 @@ block:
 	VBROADCASTSS 48(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   4672(AX)
-	PREFETCHT0   4736(AX)
-	PREFETCHT0   4800(AX)
-	PREFETCHT0   4864(AX)
-	PREFETCHT0   4928(AX)
-	PREFETCHT0   4992(AX)
-	PREFETCHT0   5056(AX)
-	PREFETCHT0   5120(AX)
-	PREFETCHT0   5184(AX)
+	PREFETCHT1   7232(AX)
+	PREFETCHT1   7296(AX)
+	PREFETCHT1   7360(AX)
+	PREFETCHT1   7424(AX)
+	PREFETCHT1   7488(AX)
+	PREFETCHT1   7552(AX)
+	PREFETCHT1   7616(AX)
+	PREFETCHT1   7680(AX)
+	PREFETCHT1   7744(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 52(DX), Y0
@@ -14567,15 +14513,15 @@ block:
 	VBROADCASTSS 100(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   5248(AX)
-	PREFETCHT0   5312(AX)
-	PREFETCHT0   5376(AX)
-	PREFETCHT0   5440(AX)
-	PREFETCHT0   5504(AX)
-	PREFETCHT0   5568(AX)
-	PREFETCHT0   5632(AX)
-	PREFETCHT0   5696(AX)
-	PREFETCHT0   5760(AX)
+	PREFETCHT1   7808(AX)
+	PREFETCHT1   7872(AX)
+	PREFETCHT1   7936(AX)
+	PREFETCHT1   8000(AX)
+	PREFETCHT1   8064(AX)
+	PREFETCHT1   8128(AX)
+	PREFETCHT1   8192(AX)
+	PREFETCHT1   8256(AX)
+	PREFETCHT1   8320(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 104(DX), Y0
@@ -14792,15 +14738,15 @@ block:
 	VBROADCASTSS 152(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   5824(AX)
-	PREFETCHT0   5888(AX)
-	PREFETCHT0   5952(AX)
-	PREFETCHT0   6016(AX)
-	PREFETCHT0   6080(AX)
-	PREFETCHT0   6144(AX)
-	PREFETCHT0   6208(AX)
-	PREFETCHT0   6272(AX)
-	PREFETCHT0   6336(AX)
+	PREFETCHT1   8384(AX)
+	PREFETCHT1   8448(AX)
+	PREFETCHT1   8512(AX)
+	PREFETCHT1   8576(AX)
+	PREFETCHT1   8640(AX)
+	PREFETCHT1   8704(AX)
+	PREFETCHT1   8768(AX)
+	PREFETCHT1   8832(AX)
+	PREFETCHT1   8896(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 156(DX), Y0
@@ -15049,15 +14995,15 @@ block:
 	VBROADCASTSS 204(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   6400(AX)
-	PREFETCHT0   6464(AX)
-	PREFETCHT0   6528(AX)
-	PREFETCHT0   6592(AX)
-	PREFETCHT0   6656(AX)
-	PREFETCHT0   6720(AX)
-	PREFETCHT0   6784(AX)
-	PREFETCHT0   6848(AX)
-	PREFETCHT0   6912(AX)
+	PREFETCHT1   8960(AX)
+	PREFETCHT1   9024(AX)
+	PREFETCHT1   9088(AX)
+	PREFETCHT1   9152(AX)
+	PREFETCHT1   9216(AX)
+	PREFETCHT1   9280(AX)
+	PREFETCHT1   9344(AX)
+	PREFETCHT1   9408(AX)
+	PREFETCHT1   9472(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 208(DX), Y0
@@ -15274,15 +15220,15 @@ block:
 	VBROADCASTSS 256(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   6976(AX)
-	PREFETCHT0   7040(AX)
-	PREFETCHT0   7104(AX)
-	PREFETCHT0   7168(AX)
-	PREFETCHT0   7232(AX)
-	PREFETCHT0   7296(AX)
-	PREFETCHT0   7360(AX)
-	PREFETCHT0   7424(AX)
-	PREFETCHT0   7488(AX)
+	PREFETCHT1   9536(AX)
+	PREFETCHT1   9600(AX)
+	PREFETCHT1   9664(AX)
+	PREFETCHT1   9728(AX)
+	PREFETCHT1   9792(AX)
+	PREFETCHT1   9856(AX)
+	PREFETCHT1   9920(AX)
+	PREFETCHT1   9984(AX)
+	PREFETCHT1   10048(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 260(DX), Y0
@@ -15531,15 +15477,15 @@ block:
 	VBROADCASTSS 308(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   7552(AX)
-	PREFETCHT0   7616(AX)
-	PREFETCHT0   7680(AX)
-	PREFETCHT0   7744(AX)
-	PREFETCHT0   7808(AX)
-	PREFETCHT0   7872(AX)
-	PREFETCHT0   7936(AX)
-	PREFETCHT0   8000(AX)
-	PREFETCHT0   8064(AX)
+	PREFETCHT1   10112(AX)
+	PREFETCHT1   10176(AX)
+	PREFETCHT1   10240(AX)
+	PREFETCHT1   10304(AX)
+	PREFETCHT1   10368(AX)
+	PREFETCHT1   10432(AX)
+	PREFETCHT1   10496(AX)
+	PREFETCHT1   10560(AX)
+	PREFETCHT1   10624(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 312(DX), Y0
@@ -15756,15 +15702,15 @@ block:
 	VBROADCASTSS 360(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   8128(AX)
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8320(AX)
-	PREFETCHT0   8384(AX)
-	PREFETCHT0   8448(AX)
-	PREFETCHT0   8512(AX)
-	PREFETCHT0   8576(AX)
-	PREFETCHT0   8640(AX)
+	PREFETCHT1   10688(AX)
+	PREFETCHT1   10752(AX)
+	PREFETCHT1   10816(AX)
+	PREFETCHT1   10880(AX)
+	PREFETCHT1   10944(AX)
+	PREFETCHT1   11008(AX)
+	PREFETCHT1   11072(AX)
+	PREFETCHT1   11136(AX)
+	PREFETCHT1   11200(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 364(DX), Y0
@@ -16025,1309 +15971,1381 @@ block:
 	RET
 
 // func decodeQ4_KAVX2(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·decodeQ4_KAVX2(SB), NOSPLIT, $512-56
 	MOVQ panel_base+32(FP), AX
 	MOVQ blocks+0(FP), CX
 	MOVQ dst_base+8(FP), DX
 
 block:
-	VMOVUPS   128(AX), Y0
-	VMOVUPS   256(AX), Y1
-	VMOVUPS   384(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, (SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 128(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 256(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 384(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VMOVUPS   160(AX), Y0
-	VMOVUPS   288(AX), Y1
-	VMOVUPS   416(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, 32(SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 160(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 288(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 416(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VMOVUPS   192(AX), Y0
-	VMOVUPS   320(AX), Y1
-	VMOVUPS   448(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, 64(SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 192(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 320(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 448(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VMOVUPS   224(AX), Y0
-	VMOVUPS   352(AX), Y1
-	VMOVUPS   480(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, 96(SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 224(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 352(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 480(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPMOVZXBD (SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, (DX)
-	VPMOVZXBD 256(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 256(DX)
-	VMOVUPS   512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 384(DX)
-	VMOVUPS   640(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 512(DX)
-	VMOVUPS   768(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 640(DX)
-	VMOVUPS   896(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 768(DX)
-	VMOVUPS   1024(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 896(DX)
-	VMOVUPS   1152(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1024(DX)
-	VMOVUPS   1280(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1152(DX)
-	VMOVUPS   1408(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1280(DX)
-	VPMOVZXBD 8(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 32(DX)
-	VPMOVZXBD 264(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 288(DX)
-	VMOVUPS   544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 416(DX)
-	VMOVUPS   672(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 544(DX)
-	VMOVUPS   800(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 672(DX)
-	VMOVUPS   928(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 800(DX)
-	VMOVUPS   1056(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 928(DX)
-	VMOVUPS   1184(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1056(DX)
-	VMOVUPS   1312(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1184(DX)
-	VMOVUPS   1440(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1312(DX)
-	VPMOVZXBD 16(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 64(DX)
-	VPMOVZXBD 272(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 320(DX)
-	VMOVUPS   576(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 448(DX)
-	VMOVUPS   704(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 576(DX)
-	VMOVUPS   832(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 704(DX)
-	VMOVUPS   960(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 832(DX)
-	VMOVUPS   1088(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 960(DX)
-	VMOVUPS   1216(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1088(DX)
-	VMOVUPS   1344(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1216(DX)
-	VMOVUPS   1472(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1344(DX)
-	VPMOVZXBD 24(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 96(DX)
-	VPMOVZXBD 280(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 352(DX)
-	VMOVUPS   608(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 480(DX)
-	VMOVUPS   736(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 608(DX)
-	VMOVUPS   864(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 736(DX)
-	VMOVUPS   992(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 864(DX)
-	VMOVUPS   1120(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 992(DX)
-	VMOVUPS   1248(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1120(DX)
-	VMOVUPS   1376(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1248(DX)
-	VMOVUPS   1504(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1376(DX)
-	VPMOVZXBD 32(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1408(DX)
-	VPMOVZXBD 288(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1664(DX)
-	VMOVUPS   512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1792(DX)
-	VMOVUPS   640(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1920(DX)
-	VMOVUPS   768(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2048(DX)
-	VMOVUPS   896(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2176(DX)
-	VMOVUPS   1024(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2304(DX)
-	VMOVUPS   1152(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2432(DX)
-	VMOVUPS   1280(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2560(DX)
-	VMOVUPS   1408(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2688(DX)
-	VPMOVZXBD 40(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1440(DX)
-	VPMOVZXBD 296(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1696(DX)
-	VMOVUPS   544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1824(DX)
-	VMOVUPS   672(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1952(DX)
-	VMOVUPS   800(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2080(DX)
-	VMOVUPS   928(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2208(DX)
-	VMOVUPS   1056(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2336(DX)
-	VMOVUPS   1184(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2464(DX)
-	VMOVUPS   1312(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2592(DX)
-	VMOVUPS   1440(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2720(DX)
-	VPMOVZXBD 48(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1472(DX)
-	VPMOVZXBD 304(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1728(DX)
-	VMOVUPS   576(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1856(DX)
-	VMOVUPS   704(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1984(DX)
-	VMOVUPS   832(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2112(DX)
-	VMOVUPS   960(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2240(DX)
-	VMOVUPS   1088(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2368(DX)
-	VMOVUPS   1216(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2496(DX)
-	VMOVUPS   1344(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2624(DX)
-	VMOVUPS   1472(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2752(DX)
-	VPMOVZXBD 56(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1504(DX)
-	VPMOVZXBD 312(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1760(DX)
-	VMOVUPS   608(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 1888(DX)
-	VMOVUPS   736(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2016(DX)
-	VMOVUPS   864(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2144(DX)
-	VMOVUPS   992(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2272(DX)
-	VMOVUPS   1120(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2400(DX)
-	VMOVUPS   1248(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2528(DX)
-	VMOVUPS   1376(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2656(DX)
-	VMOVUPS   1504(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 2784(DX)
-	VPMOVZXBD 64(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2816(DX)
-	VPMOVZXBD 320(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3072(DX)
-	VMOVUPS   1536(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3200(DX)
-	VMOVUPS   1664(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3328(DX)
-	VMOVUPS   1792(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3456(DX)
-	VMOVUPS   1920(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3584(DX)
-	VMOVUPS   2048(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3712(DX)
-	VMOVUPS   2176(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3840(DX)
-	VMOVUPS   2304(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3968(DX)
-	VMOVUPS   2432(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4096(DX)
-	VPMOVZXBD 72(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2848(DX)
-	VPMOVZXBD 328(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3104(DX)
-	VMOVUPS   1568(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3232(DX)
-	VMOVUPS   1696(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3360(DX)
-	VMOVUPS   1824(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3488(DX)
-	VMOVUPS   1952(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3616(DX)
-	VMOVUPS   2080(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3744(DX)
-	VMOVUPS   2208(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3872(DX)
-	VMOVUPS   2336(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4000(DX)
-	VMOVUPS   2464(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4128(DX)
-	VPMOVZXBD 80(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2880(DX)
-	VPMOVZXBD 336(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3136(DX)
-	VMOVUPS   1600(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3264(DX)
-	VMOVUPS   1728(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3392(DX)
-	VMOVUPS   1856(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3520(DX)
-	VMOVUPS   1984(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3648(DX)
-	VMOVUPS   2112(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3776(DX)
-	VMOVUPS   2240(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3904(DX)
-	VMOVUPS   2368(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4032(DX)
-	VMOVUPS   2496(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4160(DX)
-	VPMOVZXBD 88(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2912(DX)
-	VPMOVZXBD 344(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3168(DX)
-	VMOVUPS   1632(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3296(DX)
-	VMOVUPS   1760(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3424(DX)
-	VMOVUPS   1888(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3552(DX)
-	VMOVUPS   2016(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3680(DX)
-	VMOVUPS   2144(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3808(DX)
-	VMOVUPS   2272(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 3936(DX)
-	VMOVUPS   2400(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4064(DX)
-	VMOVUPS   2528(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4192(DX)
-	VPMOVZXBD 96(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4224(DX)
-	VPMOVZXBD 352(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4480(DX)
-	VMOVUPS   1536(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4608(DX)
-	VMOVUPS   1664(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4736(DX)
-	VMOVUPS   1792(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4864(DX)
-	VMOVUPS   1920(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4992(DX)
-	VMOVUPS   2048(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5120(DX)
-	VMOVUPS   2176(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5248(DX)
-	VMOVUPS   2304(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5376(DX)
-	VMOVUPS   2432(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5504(DX)
-	VPMOVZXBD 104(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4256(DX)
-	VPMOVZXBD 360(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4512(DX)
-	VMOVUPS   1568(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4640(DX)
-	VMOVUPS   1696(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4768(DX)
-	VMOVUPS   1824(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4896(DX)
-	VMOVUPS   1952(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5024(DX)
-	VMOVUPS   2080(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5152(DX)
-	VMOVUPS   2208(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5280(DX)
-	VMOVUPS   2336(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5408(DX)
-	VMOVUPS   2464(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5536(DX)
-	VPMOVZXBD 112(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4288(DX)
-	VPMOVZXBD 368(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4544(DX)
-	VMOVUPS   1600(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4672(DX)
-	VMOVUPS   1728(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4800(DX)
-	VMOVUPS   1856(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4928(DX)
-	VMOVUPS   1984(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5056(DX)
-	VMOVUPS   2112(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5184(DX)
-	VMOVUPS   2240(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5312(DX)
-	VMOVUPS   2368(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5440(DX)
-	VMOVUPS   2496(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5568(DX)
-	VPMOVZXBD 120(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4320(DX)
-	VPMOVZXBD 376(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4576(DX)
-	VMOVUPS   1632(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4704(DX)
-	VMOVUPS   1760(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4832(DX)
-	VMOVUPS   1888(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 4960(DX)
-	VMOVUPS   2016(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5088(DX)
-	VMOVUPS   2144(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5216(DX)
-	VMOVUPS   2272(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5344(DX)
-	VMOVUPS   2400(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5472(DX)
-	VMOVUPS   2528(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 5600(DX)
-	VPMOVZXBD 128(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5632(DX)
-	VPMOVZXBD 384(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5888(DX)
-	VMOVUPS   2560(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6016(DX)
-	VMOVUPS   2688(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6144(DX)
-	VMOVUPS   2816(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6272(DX)
-	VMOVUPS   2944(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6400(DX)
-	VMOVUPS   3072(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6528(DX)
-	VMOVUPS   3200(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6656(DX)
-	VMOVUPS   3328(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6784(DX)
-	VMOVUPS   3456(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6912(DX)
-	VPMOVZXBD 136(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5664(DX)
-	VPMOVZXBD 392(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5920(DX)
-	VMOVUPS   2592(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6048(DX)
-	VMOVUPS   2720(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6176(DX)
-	VMOVUPS   2848(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6304(DX)
-	VMOVUPS   2976(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6432(DX)
-	VMOVUPS   3104(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6560(DX)
-	VMOVUPS   3232(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6688(DX)
-	VMOVUPS   3360(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6816(DX)
-	VMOVUPS   3488(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6944(DX)
-	VPMOVZXBD 144(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5696(DX)
-	VPMOVZXBD 400(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5952(DX)
-	VMOVUPS   2624(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6080(DX)
-	VMOVUPS   2752(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6208(DX)
-	VMOVUPS   2880(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6336(DX)
-	VMOVUPS   3008(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6464(DX)
-	VMOVUPS   3136(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6592(DX)
-	VMOVUPS   3264(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6720(DX)
-	VMOVUPS   3392(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6848(DX)
-	VMOVUPS   3520(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6976(DX)
-	VPMOVZXBD 152(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5728(DX)
-	VPMOVZXBD 408(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5984(DX)
-	VMOVUPS   2656(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6112(DX)
-	VMOVUPS   2784(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6240(DX)
-	VMOVUPS   2912(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6368(DX)
-	VMOVUPS   3040(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6496(DX)
-	VMOVUPS   3168(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6624(DX)
-	VMOVUPS   3296(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6752(DX)
-	VMOVUPS   3424(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 6880(DX)
-	VMOVUPS   3552(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7008(DX)
-	VPMOVZXBD 160(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7040(DX)
-	VPMOVZXBD 416(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7296(DX)
-	VMOVUPS   2560(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7424(DX)
-	VMOVUPS   2688(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7552(DX)
-	VMOVUPS   2816(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7680(DX)
-	VMOVUPS   2944(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7808(DX)
-	VMOVUPS   3072(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7936(DX)
-	VMOVUPS   3200(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8064(DX)
-	VMOVUPS   3328(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8192(DX)
-	VMOVUPS   3456(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8320(DX)
-	VPMOVZXBD 168(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7072(DX)
-	VPMOVZXBD 424(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7328(DX)
-	VMOVUPS   2592(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7456(DX)
-	VMOVUPS   2720(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7584(DX)
-	VMOVUPS   2848(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7712(DX)
-	VMOVUPS   2976(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7840(DX)
-	VMOVUPS   3104(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7968(DX)
-	VMOVUPS   3232(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8096(DX)
-	VMOVUPS   3360(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8224(DX)
-	VMOVUPS   3488(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8352(DX)
-	VPMOVZXBD 176(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7104(DX)
-	VPMOVZXBD 432(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7360(DX)
-	VMOVUPS   2624(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7488(DX)
-	VMOVUPS   2752(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7616(DX)
-	VMOVUPS   2880(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7744(DX)
-	VMOVUPS   3008(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7872(DX)
-	VMOVUPS   3136(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8000(DX)
-	VMOVUPS   3264(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8128(DX)
-	VMOVUPS   3392(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8256(DX)
-	VMOVUPS   3520(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8384(DX)
-	VPMOVZXBD 184(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7136(DX)
-	VPMOVZXBD 440(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7392(DX)
-	VMOVUPS   2656(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7520(DX)
-	VMOVUPS   2784(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7648(DX)
-	VMOVUPS   2912(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7776(DX)
-	VMOVUPS   3040(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 7904(DX)
-	VMOVUPS   3168(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8032(DX)
-	VMOVUPS   3296(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8160(DX)
-	VMOVUPS   3424(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8288(DX)
-	VMOVUPS   3552(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8416(DX)
-	VPMOVZXBD 192(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8448(DX)
-	VPMOVZXBD 448(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8704(DX)
-	VMOVUPS   3584(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8832(DX)
-	VMOVUPS   3712(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8960(DX)
-	VMOVUPS   3840(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9088(DX)
-	VMOVUPS   3968(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9216(DX)
-	VMOVUPS   4096(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9344(DX)
-	VMOVUPS   4224(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9472(DX)
-	VMOVUPS   4352(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9600(DX)
-	VMOVUPS   4480(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9728(DX)
-	VPMOVZXBD 200(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8480(DX)
-	VPMOVZXBD 456(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8736(DX)
-	VMOVUPS   3616(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8864(DX)
-	VMOVUPS   3744(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8992(DX)
-	VMOVUPS   3872(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9120(DX)
-	VMOVUPS   4000(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9248(DX)
-	VMOVUPS   4128(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9376(DX)
-	VMOVUPS   4256(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9504(DX)
-	VMOVUPS   4384(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9632(DX)
-	VMOVUPS   4512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9760(DX)
-	VPMOVZXBD 208(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8512(DX)
-	VPMOVZXBD 464(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8768(DX)
-	VMOVUPS   3648(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8896(DX)
-	VMOVUPS   3776(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9024(DX)
-	VMOVUPS   3904(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9152(DX)
-	VMOVUPS   4032(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9280(DX)
-	VMOVUPS   4160(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9408(DX)
-	VMOVUPS   4288(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9536(DX)
-	VMOVUPS   4416(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9664(DX)
-	VMOVUPS   4544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9792(DX)
-	VPMOVZXBD 216(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8544(DX)
-	VPMOVZXBD 472(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8800(DX)
-	VMOVUPS   3680(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 8928(DX)
-	VMOVUPS   3808(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9056(DX)
-	VMOVUPS   3936(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9184(DX)
-	VMOVUPS   4064(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9312(DX)
-	VMOVUPS   4192(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9440(DX)
-	VMOVUPS   4320(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9568(DX)
-	VMOVUPS   4448(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9696(DX)
-	VMOVUPS   4576(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 9824(DX)
-	VPMOVZXBD 224(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9856(DX)
-	VPMOVZXBD 480(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10112(DX)
-	VMOVUPS   3584(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10240(DX)
-	VMOVUPS   3712(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10368(DX)
-	VMOVUPS   3840(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10496(DX)
-	VMOVUPS   3968(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10624(DX)
-	VMOVUPS   4096(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10752(DX)
-	VMOVUPS   4224(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10880(DX)
-	VMOVUPS   4352(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11008(DX)
-	VMOVUPS   4480(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11136(DX)
-	VPMOVZXBD 232(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9888(DX)
-	VPMOVZXBD 488(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10144(DX)
-	VMOVUPS   3616(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10272(DX)
-	VMOVUPS   3744(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10400(DX)
-	VMOVUPS   3872(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10528(DX)
-	VMOVUPS   4000(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10656(DX)
-	VMOVUPS   4128(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10784(DX)
-	VMOVUPS   4256(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10912(DX)
-	VMOVUPS   4384(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11040(DX)
-	VMOVUPS   4512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11168(DX)
-	VPMOVZXBD 240(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9920(DX)
-	VPMOVZXBD 496(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10176(DX)
-	VMOVUPS   3648(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10304(DX)
-	VMOVUPS   3776(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10432(DX)
-	VMOVUPS   3904(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10560(DX)
-	VMOVUPS   4032(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10688(DX)
-	VMOVUPS   4160(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10816(DX)
-	VMOVUPS   4288(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10944(DX)
-	VMOVUPS   4416(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11072(DX)
-	VMOVUPS   4544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11200(DX)
-	VPMOVZXBD 248(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9952(DX)
-	VPMOVZXBD 504(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10208(DX)
-	VMOVUPS   3680(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10336(DX)
-	VMOVUPS   3808(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10464(DX)
-	VMOVUPS   3936(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10592(DX)
-	VMOVUPS   4064(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10720(DX)
-	VMOVUPS   4192(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10848(DX)
-	VMOVUPS   4320(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 10976(DX)
-	VMOVUPS   4448(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11104(DX)
-	VMOVUPS   4576(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, 11232(DX)
-	ADDQ      $0x00001200, AX
-	ADDQ      $0x00002c00, DX
-	DECQ      CX
-	JNZ       block
+	VMOVUPS    128(AX), Y0
+	VMOVUPS    256(AX), Y1
+	VMOVUPS    384(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, (SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 128(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 256(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 384(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VMOVUPS    160(AX), Y0
+	VMOVUPS    288(AX), Y1
+	VMOVUPS    416(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, 32(SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 160(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 288(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 416(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VMOVUPS    192(AX), Y0
+	VMOVUPS    320(AX), Y1
+	VMOVUPS    448(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, 64(SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 192(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 320(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 448(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VMOVUPS    224(AX), Y0
+	VMOVUPS    352(AX), Y1
+	VMOVUPS    480(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, 96(SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 224(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 352(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 480(SP)
+	VPSRLD     $0x04, Y2, Y2
+	PREFETCHT1 6656(AX)
+	PREFETCHT1 6720(AX)
+	PREFETCHT1 6784(AX)
+	PREFETCHT1 6848(AX)
+	PREFETCHT1 6912(AX)
+	PREFETCHT1 6976(AX)
+	PREFETCHT1 7040(AX)
+	PREFETCHT1 7104(AX)
+	PREFETCHT1 7168(AX)
+	VPMOVZXBD  (SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, (DX)
+	VPMOVZXBD  256(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 256(DX)
+	VMOVUPS    512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 384(DX)
+	VMOVUPS    640(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 512(DX)
+	VMOVUPS    768(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 640(DX)
+	VMOVUPS    896(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 768(DX)
+	VMOVUPS    1024(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 896(DX)
+	VMOVUPS    1152(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1024(DX)
+	VMOVUPS    1280(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1152(DX)
+	VMOVUPS    1408(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1280(DX)
+	VPMOVZXBD  8(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 32(DX)
+	VPMOVZXBD  264(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 288(DX)
+	VMOVUPS    544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 416(DX)
+	VMOVUPS    672(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 544(DX)
+	VMOVUPS    800(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 672(DX)
+	VMOVUPS    928(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 800(DX)
+	VMOVUPS    1056(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 928(DX)
+	VMOVUPS    1184(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1056(DX)
+	VMOVUPS    1312(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1184(DX)
+	VMOVUPS    1440(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1312(DX)
+	VPMOVZXBD  16(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 64(DX)
+	VPMOVZXBD  272(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 320(DX)
+	VMOVUPS    576(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 448(DX)
+	VMOVUPS    704(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 576(DX)
+	VMOVUPS    832(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 704(DX)
+	VMOVUPS    960(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 832(DX)
+	VMOVUPS    1088(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 960(DX)
+	VMOVUPS    1216(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1088(DX)
+	VMOVUPS    1344(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1216(DX)
+	VMOVUPS    1472(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1344(DX)
+	VPMOVZXBD  24(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 96(DX)
+	VPMOVZXBD  280(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 352(DX)
+	VMOVUPS    608(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 480(DX)
+	VMOVUPS    736(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 608(DX)
+	VMOVUPS    864(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 736(DX)
+	VMOVUPS    992(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 864(DX)
+	VMOVUPS    1120(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 992(DX)
+	VMOVUPS    1248(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1120(DX)
+	VMOVUPS    1376(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1248(DX)
+	VMOVUPS    1504(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1376(DX)
+	PREFETCHT1 7232(AX)
+	PREFETCHT1 7296(AX)
+	PREFETCHT1 7360(AX)
+	PREFETCHT1 7424(AX)
+	PREFETCHT1 7488(AX)
+	PREFETCHT1 7552(AX)
+	PREFETCHT1 7616(AX)
+	PREFETCHT1 7680(AX)
+	PREFETCHT1 7744(AX)
+	VPMOVZXBD  32(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1408(DX)
+	VPMOVZXBD  288(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1664(DX)
+	VMOVUPS    512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1792(DX)
+	VMOVUPS    640(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1920(DX)
+	VMOVUPS    768(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2048(DX)
+	VMOVUPS    896(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2176(DX)
+	VMOVUPS    1024(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2304(DX)
+	VMOVUPS    1152(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2432(DX)
+	VMOVUPS    1280(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2560(DX)
+	VMOVUPS    1408(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2688(DX)
+	VPMOVZXBD  40(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1440(DX)
+	VPMOVZXBD  296(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1696(DX)
+	VMOVUPS    544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1824(DX)
+	VMOVUPS    672(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1952(DX)
+	VMOVUPS    800(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2080(DX)
+	VMOVUPS    928(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2208(DX)
+	VMOVUPS    1056(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2336(DX)
+	VMOVUPS    1184(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2464(DX)
+	VMOVUPS    1312(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2592(DX)
+	VMOVUPS    1440(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2720(DX)
+	VPMOVZXBD  48(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1472(DX)
+	VPMOVZXBD  304(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1728(DX)
+	VMOVUPS    576(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1856(DX)
+	VMOVUPS    704(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1984(DX)
+	VMOVUPS    832(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2112(DX)
+	VMOVUPS    960(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2240(DX)
+	VMOVUPS    1088(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2368(DX)
+	VMOVUPS    1216(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2496(DX)
+	VMOVUPS    1344(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2624(DX)
+	VMOVUPS    1472(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2752(DX)
+	VPMOVZXBD  56(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1504(DX)
+	VPMOVZXBD  312(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1760(DX)
+	VMOVUPS    608(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 1888(DX)
+	VMOVUPS    736(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2016(DX)
+	VMOVUPS    864(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2144(DX)
+	VMOVUPS    992(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2272(DX)
+	VMOVUPS    1120(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2400(DX)
+	VMOVUPS    1248(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2528(DX)
+	VMOVUPS    1376(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2656(DX)
+	VMOVUPS    1504(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 2784(DX)
+	PREFETCHT1 7808(AX)
+	PREFETCHT1 7872(AX)
+	PREFETCHT1 7936(AX)
+	PREFETCHT1 8000(AX)
+	PREFETCHT1 8064(AX)
+	PREFETCHT1 8128(AX)
+	PREFETCHT1 8192(AX)
+	PREFETCHT1 8256(AX)
+	PREFETCHT1 8320(AX)
+	VPMOVZXBD  64(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2816(DX)
+	VPMOVZXBD  320(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3072(DX)
+	VMOVUPS    1536(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3200(DX)
+	VMOVUPS    1664(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3328(DX)
+	VMOVUPS    1792(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3456(DX)
+	VMOVUPS    1920(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3584(DX)
+	VMOVUPS    2048(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3712(DX)
+	VMOVUPS    2176(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3840(DX)
+	VMOVUPS    2304(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3968(DX)
+	VMOVUPS    2432(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4096(DX)
+	VPMOVZXBD  72(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2848(DX)
+	VPMOVZXBD  328(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3104(DX)
+	VMOVUPS    1568(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3232(DX)
+	VMOVUPS    1696(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3360(DX)
+	VMOVUPS    1824(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3488(DX)
+	VMOVUPS    1952(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3616(DX)
+	VMOVUPS    2080(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3744(DX)
+	VMOVUPS    2208(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3872(DX)
+	VMOVUPS    2336(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4000(DX)
+	VMOVUPS    2464(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4128(DX)
+	VPMOVZXBD  80(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2880(DX)
+	VPMOVZXBD  336(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3136(DX)
+	VMOVUPS    1600(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3264(DX)
+	VMOVUPS    1728(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3392(DX)
+	VMOVUPS    1856(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3520(DX)
+	VMOVUPS    1984(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3648(DX)
+	VMOVUPS    2112(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3776(DX)
+	VMOVUPS    2240(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3904(DX)
+	VMOVUPS    2368(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4032(DX)
+	VMOVUPS    2496(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4160(DX)
+	VPMOVZXBD  88(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2912(DX)
+	VPMOVZXBD  344(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3168(DX)
+	VMOVUPS    1632(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3296(DX)
+	VMOVUPS    1760(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3424(DX)
+	VMOVUPS    1888(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3552(DX)
+	VMOVUPS    2016(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3680(DX)
+	VMOVUPS    2144(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3808(DX)
+	VMOVUPS    2272(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 3936(DX)
+	VMOVUPS    2400(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4064(DX)
+	VMOVUPS    2528(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4192(DX)
+	PREFETCHT1 8384(AX)
+	PREFETCHT1 8448(AX)
+	PREFETCHT1 8512(AX)
+	PREFETCHT1 8576(AX)
+	PREFETCHT1 8640(AX)
+	PREFETCHT1 8704(AX)
+	PREFETCHT1 8768(AX)
+	PREFETCHT1 8832(AX)
+	PREFETCHT1 8896(AX)
+	VPMOVZXBD  96(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4224(DX)
+	VPMOVZXBD  352(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4480(DX)
+	VMOVUPS    1536(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4608(DX)
+	VMOVUPS    1664(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4736(DX)
+	VMOVUPS    1792(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4864(DX)
+	VMOVUPS    1920(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4992(DX)
+	VMOVUPS    2048(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5120(DX)
+	VMOVUPS    2176(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5248(DX)
+	VMOVUPS    2304(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5376(DX)
+	VMOVUPS    2432(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5504(DX)
+	VPMOVZXBD  104(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4256(DX)
+	VPMOVZXBD  360(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4512(DX)
+	VMOVUPS    1568(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4640(DX)
+	VMOVUPS    1696(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4768(DX)
+	VMOVUPS    1824(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4896(DX)
+	VMOVUPS    1952(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5024(DX)
+	VMOVUPS    2080(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5152(DX)
+	VMOVUPS    2208(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5280(DX)
+	VMOVUPS    2336(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5408(DX)
+	VMOVUPS    2464(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5536(DX)
+	VPMOVZXBD  112(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4288(DX)
+	VPMOVZXBD  368(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4544(DX)
+	VMOVUPS    1600(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4672(DX)
+	VMOVUPS    1728(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4800(DX)
+	VMOVUPS    1856(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4928(DX)
+	VMOVUPS    1984(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5056(DX)
+	VMOVUPS    2112(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5184(DX)
+	VMOVUPS    2240(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5312(DX)
+	VMOVUPS    2368(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5440(DX)
+	VMOVUPS    2496(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5568(DX)
+	VPMOVZXBD  120(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4320(DX)
+	VPMOVZXBD  376(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4576(DX)
+	VMOVUPS    1632(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4704(DX)
+	VMOVUPS    1760(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4832(DX)
+	VMOVUPS    1888(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 4960(DX)
+	VMOVUPS    2016(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5088(DX)
+	VMOVUPS    2144(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5216(DX)
+	VMOVUPS    2272(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5344(DX)
+	VMOVUPS    2400(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5472(DX)
+	VMOVUPS    2528(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 5600(DX)
+	PREFETCHT1 8960(AX)
+	PREFETCHT1 9024(AX)
+	PREFETCHT1 9088(AX)
+	PREFETCHT1 9152(AX)
+	PREFETCHT1 9216(AX)
+	PREFETCHT1 9280(AX)
+	PREFETCHT1 9344(AX)
+	PREFETCHT1 9408(AX)
+	PREFETCHT1 9472(AX)
+	VPMOVZXBD  128(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5632(DX)
+	VPMOVZXBD  384(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5888(DX)
+	VMOVUPS    2560(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6016(DX)
+	VMOVUPS    2688(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6144(DX)
+	VMOVUPS    2816(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6272(DX)
+	VMOVUPS    2944(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6400(DX)
+	VMOVUPS    3072(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6528(DX)
+	VMOVUPS    3200(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6656(DX)
+	VMOVUPS    3328(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6784(DX)
+	VMOVUPS    3456(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6912(DX)
+	VPMOVZXBD  136(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5664(DX)
+	VPMOVZXBD  392(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5920(DX)
+	VMOVUPS    2592(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6048(DX)
+	VMOVUPS    2720(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6176(DX)
+	VMOVUPS    2848(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6304(DX)
+	VMOVUPS    2976(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6432(DX)
+	VMOVUPS    3104(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6560(DX)
+	VMOVUPS    3232(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6688(DX)
+	VMOVUPS    3360(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6816(DX)
+	VMOVUPS    3488(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6944(DX)
+	VPMOVZXBD  144(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5696(DX)
+	VPMOVZXBD  400(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5952(DX)
+	VMOVUPS    2624(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6080(DX)
+	VMOVUPS    2752(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6208(DX)
+	VMOVUPS    2880(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6336(DX)
+	VMOVUPS    3008(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6464(DX)
+	VMOVUPS    3136(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6592(DX)
+	VMOVUPS    3264(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6720(DX)
+	VMOVUPS    3392(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6848(DX)
+	VMOVUPS    3520(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6976(DX)
+	VPMOVZXBD  152(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5728(DX)
+	VPMOVZXBD  408(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5984(DX)
+	VMOVUPS    2656(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6112(DX)
+	VMOVUPS    2784(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6240(DX)
+	VMOVUPS    2912(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6368(DX)
+	VMOVUPS    3040(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6496(DX)
+	VMOVUPS    3168(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6624(DX)
+	VMOVUPS    3296(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6752(DX)
+	VMOVUPS    3424(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 6880(DX)
+	VMOVUPS    3552(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7008(DX)
+	PREFETCHT1 9536(AX)
+	PREFETCHT1 9600(AX)
+	PREFETCHT1 9664(AX)
+	PREFETCHT1 9728(AX)
+	PREFETCHT1 9792(AX)
+	PREFETCHT1 9856(AX)
+	PREFETCHT1 9920(AX)
+	PREFETCHT1 9984(AX)
+	PREFETCHT1 10048(AX)
+	VPMOVZXBD  160(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7040(DX)
+	VPMOVZXBD  416(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7296(DX)
+	VMOVUPS    2560(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7424(DX)
+	VMOVUPS    2688(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7552(DX)
+	VMOVUPS    2816(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7680(DX)
+	VMOVUPS    2944(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7808(DX)
+	VMOVUPS    3072(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7936(DX)
+	VMOVUPS    3200(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8064(DX)
+	VMOVUPS    3328(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8192(DX)
+	VMOVUPS    3456(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8320(DX)
+	VPMOVZXBD  168(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7072(DX)
+	VPMOVZXBD  424(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7328(DX)
+	VMOVUPS    2592(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7456(DX)
+	VMOVUPS    2720(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7584(DX)
+	VMOVUPS    2848(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7712(DX)
+	VMOVUPS    2976(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7840(DX)
+	VMOVUPS    3104(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7968(DX)
+	VMOVUPS    3232(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8096(DX)
+	VMOVUPS    3360(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8224(DX)
+	VMOVUPS    3488(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8352(DX)
+	VPMOVZXBD  176(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7104(DX)
+	VPMOVZXBD  432(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7360(DX)
+	VMOVUPS    2624(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7488(DX)
+	VMOVUPS    2752(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7616(DX)
+	VMOVUPS    2880(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7744(DX)
+	VMOVUPS    3008(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7872(DX)
+	VMOVUPS    3136(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8000(DX)
+	VMOVUPS    3264(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8128(DX)
+	VMOVUPS    3392(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8256(DX)
+	VMOVUPS    3520(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8384(DX)
+	VPMOVZXBD  184(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7136(DX)
+	VPMOVZXBD  440(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7392(DX)
+	VMOVUPS    2656(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7520(DX)
+	VMOVUPS    2784(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7648(DX)
+	VMOVUPS    2912(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7776(DX)
+	VMOVUPS    3040(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 7904(DX)
+	VMOVUPS    3168(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8032(DX)
+	VMOVUPS    3296(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8160(DX)
+	VMOVUPS    3424(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8288(DX)
+	VMOVUPS    3552(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8416(DX)
+	PREFETCHT1 10112(AX)
+	PREFETCHT1 10176(AX)
+	PREFETCHT1 10240(AX)
+	PREFETCHT1 10304(AX)
+	PREFETCHT1 10368(AX)
+	PREFETCHT1 10432(AX)
+	PREFETCHT1 10496(AX)
+	PREFETCHT1 10560(AX)
+	PREFETCHT1 10624(AX)
+	VPMOVZXBD  192(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8448(DX)
+	VPMOVZXBD  448(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8704(DX)
+	VMOVUPS    3584(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8832(DX)
+	VMOVUPS    3712(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8960(DX)
+	VMOVUPS    3840(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9088(DX)
+	VMOVUPS    3968(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9216(DX)
+	VMOVUPS    4096(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9344(DX)
+	VMOVUPS    4224(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9472(DX)
+	VMOVUPS    4352(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9600(DX)
+	VMOVUPS    4480(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9728(DX)
+	VPMOVZXBD  200(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8480(DX)
+	VPMOVZXBD  456(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8736(DX)
+	VMOVUPS    3616(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8864(DX)
+	VMOVUPS    3744(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8992(DX)
+	VMOVUPS    3872(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9120(DX)
+	VMOVUPS    4000(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9248(DX)
+	VMOVUPS    4128(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9376(DX)
+	VMOVUPS    4256(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9504(DX)
+	VMOVUPS    4384(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9632(DX)
+	VMOVUPS    4512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9760(DX)
+	VPMOVZXBD  208(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8512(DX)
+	VPMOVZXBD  464(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8768(DX)
+	VMOVUPS    3648(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8896(DX)
+	VMOVUPS    3776(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9024(DX)
+	VMOVUPS    3904(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9152(DX)
+	VMOVUPS    4032(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9280(DX)
+	VMOVUPS    4160(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9408(DX)
+	VMOVUPS    4288(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9536(DX)
+	VMOVUPS    4416(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9664(DX)
+	VMOVUPS    4544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9792(DX)
+	VPMOVZXBD  216(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8544(DX)
+	VPMOVZXBD  472(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8800(DX)
+	VMOVUPS    3680(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 8928(DX)
+	VMOVUPS    3808(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9056(DX)
+	VMOVUPS    3936(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9184(DX)
+	VMOVUPS    4064(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9312(DX)
+	VMOVUPS    4192(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9440(DX)
+	VMOVUPS    4320(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9568(DX)
+	VMOVUPS    4448(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9696(DX)
+	VMOVUPS    4576(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 9824(DX)
+	PREFETCHT1 10688(AX)
+	PREFETCHT1 10752(AX)
+	PREFETCHT1 10816(AX)
+	PREFETCHT1 10880(AX)
+	PREFETCHT1 10944(AX)
+	PREFETCHT1 11008(AX)
+	PREFETCHT1 11072(AX)
+	PREFETCHT1 11136(AX)
+	PREFETCHT1 11200(AX)
+	VPMOVZXBD  224(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9856(DX)
+	VPMOVZXBD  480(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10112(DX)
+	VMOVUPS    3584(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10240(DX)
+	VMOVUPS    3712(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10368(DX)
+	VMOVUPS    3840(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10496(DX)
+	VMOVUPS    3968(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10624(DX)
+	VMOVUPS    4096(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10752(DX)
+	VMOVUPS    4224(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10880(DX)
+	VMOVUPS    4352(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11008(DX)
+	VMOVUPS    4480(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11136(DX)
+	VPMOVZXBD  232(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9888(DX)
+	VPMOVZXBD  488(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10144(DX)
+	VMOVUPS    3616(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10272(DX)
+	VMOVUPS    3744(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10400(DX)
+	VMOVUPS    3872(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10528(DX)
+	VMOVUPS    4000(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10656(DX)
+	VMOVUPS    4128(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10784(DX)
+	VMOVUPS    4256(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10912(DX)
+	VMOVUPS    4384(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11040(DX)
+	VMOVUPS    4512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11168(DX)
+	VPMOVZXBD  240(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9920(DX)
+	VPMOVZXBD  496(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10176(DX)
+	VMOVUPS    3648(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10304(DX)
+	VMOVUPS    3776(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10432(DX)
+	VMOVUPS    3904(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10560(DX)
+	VMOVUPS    4032(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10688(DX)
+	VMOVUPS    4160(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10816(DX)
+	VMOVUPS    4288(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10944(DX)
+	VMOVUPS    4416(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11072(DX)
+	VMOVUPS    4544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11200(DX)
+	VPMOVZXBD  248(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9952(DX)
+	VPMOVZXBD  504(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10208(DX)
+	VMOVUPS    3680(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10336(DX)
+	VMOVUPS    3808(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10464(DX)
+	VMOVUPS    3936(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10592(DX)
+	VMOVUPS    4064(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10720(DX)
+	VMOVUPS    4192(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10848(DX)
+	VMOVUPS    4320(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 10976(DX)
+	VMOVUPS    4448(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11104(DX)
+	VMOVUPS    4576(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    Y0, 11232(DX)
+	ADDQ       $0x00001200, AX
+	ADDQ       $0x00002c00, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -17427,17 +17445,17 @@ block:
 	VPOR         Y3, Y1, Y1
 	VMOVUPS      Y1, 480(SP)
 	VPSRLD       $0x04, Y2, Y2
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
-	PREFETCHT0   4672(AX)
-	PREFETCHT0   4736(AX)
+	PREFETCHT1   7680(AX)
+	PREFETCHT1   7744(AX)
+	PREFETCHT1   7808(AX)
+	PREFETCHT1   7872(AX)
+	PREFETCHT1   7936(AX)
+	PREFETCHT1   8000(AX)
+	PREFETCHT1   8064(AX)
+	PREFETCHT1   8128(AX)
+	PREFETCHT1   8192(AX)
+	PREFETCHT1   8256(AX)
+	PREFETCHT1   8320(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD (DX), Y0
@@ -17786,17 +17804,17 @@ block:
 	VBROADCASTSS 48(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   4800(AX)
-	PREFETCHT0   4864(AX)
-	PREFETCHT0   4928(AX)
-	PREFETCHT0   4992(AX)
-	PREFETCHT0   5056(AX)
-	PREFETCHT0   5120(AX)
-	PREFETCHT0   5184(AX)
-	PREFETCHT0   5248(AX)
-	PREFETCHT0   5312(AX)
-	PREFETCHT0   5376(AX)
-	PREFETCHT0   5440(AX)
+	PREFETCHT1   8384(AX)
+	PREFETCHT1   8448(AX)
+	PREFETCHT1   8512(AX)
+	PREFETCHT1   8576(AX)
+	PREFETCHT1   8640(AX)
+	PREFETCHT1   8704(AX)
+	PREFETCHT1   8768(AX)
+	PREFETCHT1   8832(AX)
+	PREFETCHT1   8896(AX)
+	PREFETCHT1   8960(AX)
+	PREFETCHT1   9024(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 52(DX), Y0
@@ -18177,17 +18195,17 @@ block:
 	VBROADCASTSS 100(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   5504(AX)
-	PREFETCHT0   5568(AX)
-	PREFETCHT0   5632(AX)
-	PREFETCHT0   5696(AX)
-	PREFETCHT0   5760(AX)
-	PREFETCHT0   5824(AX)
-	PREFETCHT0   5888(AX)
-	PREFETCHT0   5952(AX)
-	PREFETCHT0   6016(AX)
-	PREFETCHT0   6080(AX)
-	PREFETCHT0   6144(AX)
+	PREFETCHT1   9088(AX)
+	PREFETCHT1   9152(AX)
+	PREFETCHT1   9216(AX)
+	PREFETCHT1   9280(AX)
+	PREFETCHT1   9344(AX)
+	PREFETCHT1   9408(AX)
+	PREFETCHT1   9472(AX)
+	PREFETCHT1   9536(AX)
+	PREFETCHT1   9600(AX)
+	PREFETCHT1   9664(AX)
+	PREFETCHT1   9728(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 104(DX), Y0
@@ -18536,17 +18554,17 @@ block:
 	VBROADCASTSS 152(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   6208(AX)
-	PREFETCHT0   6272(AX)
-	PREFETCHT0   6336(AX)
-	PREFETCHT0   6400(AX)
-	PREFETCHT0   6464(AX)
-	PREFETCHT0   6528(AX)
-	PREFETCHT0   6592(AX)
-	PREFETCHT0   6656(AX)
-	PREFETCHT0   6720(AX)
-	PREFETCHT0   6784(AX)
-	PREFETCHT0   6848(AX)
+	PREFETCHT1   9792(AX)
+	PREFETCHT1   9856(AX)
+	PREFETCHT1   9920(AX)
+	PREFETCHT1   9984(AX)
+	PREFETCHT1   10048(AX)
+	PREFETCHT1   10112(AX)
+	PREFETCHT1   10176(AX)
+	PREFETCHT1   10240(AX)
+	PREFETCHT1   10304(AX)
+	PREFETCHT1   10368(AX)
+	PREFETCHT1   10432(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 156(DX), Y0
@@ -18927,17 +18945,17 @@ block:
 	VBROADCASTSS 204(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   6912(AX)
-	PREFETCHT0   6976(AX)
-	PREFETCHT0   7040(AX)
-	PREFETCHT0   7104(AX)
-	PREFETCHT0   7168(AX)
-	PREFETCHT0   7232(AX)
-	PREFETCHT0   7296(AX)
-	PREFETCHT0   7360(AX)
-	PREFETCHT0   7424(AX)
-	PREFETCHT0   7488(AX)
-	PREFETCHT0   7552(AX)
+	PREFETCHT1   10496(AX)
+	PREFETCHT1   10560(AX)
+	PREFETCHT1   10624(AX)
+	PREFETCHT1   10688(AX)
+	PREFETCHT1   10752(AX)
+	PREFETCHT1   10816(AX)
+	PREFETCHT1   10880(AX)
+	PREFETCHT1   10944(AX)
+	PREFETCHT1   11008(AX)
+	PREFETCHT1   11072(AX)
+	PREFETCHT1   11136(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 208(DX), Y0
@@ -19254,17 +19272,17 @@ block:
 	VBROADCASTSS 256(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   7616(AX)
-	PREFETCHT0   7680(AX)
-	PREFETCHT0   7744(AX)
-	PREFETCHT0   7808(AX)
-	PREFETCHT0   7872(AX)
-	PREFETCHT0   7936(AX)
-	PREFETCHT0   8000(AX)
-	PREFETCHT0   8064(AX)
-	PREFETCHT0   8128(AX)
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
+	PREFETCHT1   11200(AX)
+	PREFETCHT1   11264(AX)
+	PREFETCHT1   11328(AX)
+	PREFETCHT1   11392(AX)
+	PREFETCHT1   11456(AX)
+	PREFETCHT1   11520(AX)
+	PREFETCHT1   11584(AX)
+	PREFETCHT1   11648(AX)
+	PREFETCHT1   11712(AX)
+	PREFETCHT1   11776(AX)
+	PREFETCHT1   11840(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 260(DX), Y0
@@ -19645,17 +19663,17 @@ block:
 	VBROADCASTSS 308(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   8320(AX)
-	PREFETCHT0   8384(AX)
-	PREFETCHT0   8448(AX)
-	PREFETCHT0   8512(AX)
-	PREFETCHT0   8576(AX)
-	PREFETCHT0   8640(AX)
-	PREFETCHT0   8704(AX)
-	PREFETCHT0   8768(AX)
-	PREFETCHT0   8832(AX)
-	PREFETCHT0   8896(AX)
-	PREFETCHT0   8960(AX)
+	PREFETCHT1   11904(AX)
+	PREFETCHT1   11968(AX)
+	PREFETCHT1   12032(AX)
+	PREFETCHT1   12096(AX)
+	PREFETCHT1   12160(AX)
+	PREFETCHT1   12224(AX)
+	PREFETCHT1   12288(AX)
+	PREFETCHT1   12352(AX)
+	PREFETCHT1   12416(AX)
+	PREFETCHT1   12480(AX)
+	PREFETCHT1   12544(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 312(DX), Y0
@@ -20004,17 +20022,17 @@ block:
 	VBROADCASTSS 360(DX), Y3
 	VMULPS       Y3, Y1, Y1
 	VSUBPS       Y1, Y7, Y7
-	PREFETCHT0   9024(AX)
-	PREFETCHT0   9088(AX)
-	PREFETCHT0   9152(AX)
-	PREFETCHT0   9216(AX)
-	PREFETCHT0   9280(AX)
-	PREFETCHT0   9344(AX)
-	PREFETCHT0   9408(AX)
-	PREFETCHT0   9472(AX)
-	PREFETCHT0   9536(AX)
-	PREFETCHT0   9600(AX)
-	PREFETCHT0   9664(AX)
+	PREFETCHT1   12608(AX)
+	PREFETCHT1   12672(AX)
+	PREFETCHT1   12736(AX)
+	PREFETCHT1   12800(AX)
+	PREFETCHT1   12864(AX)
+	PREFETCHT1   12928(AX)
+	PREFETCHT1   12992(AX)
+	PREFETCHT1   13056(AX)
+	PREFETCHT1   13120(AX)
+	PREFETCHT1   13184(AX)
+	PREFETCHT1   13248(AX)
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y10, Y10, Y10
 	VPBROADCASTD 364(DX), Y0
@@ -20407,2301 +20425,2389 @@ block:
 	RET
 
 // func decodeQ5_KAVX2(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·decodeQ5_KAVX2(SB), NOSPLIT, $512-56
 	MOVQ panel_base+32(FP), AX
 	MOVQ blocks+0(FP), CX
 	MOVQ dst_base+8(FP), DX
 
 block:
-	VMOVUPS   128(AX), Y0
-	VMOVUPS   256(AX), Y1
-	VMOVUPS   384(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, (SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 128(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 256(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 384(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VMOVUPS   160(AX), Y0
-	VMOVUPS   288(AX), Y1
-	VMOVUPS   416(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, 32(SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 160(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 288(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 416(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VMOVUPS   192(AX), Y0
-	VMOVUPS   320(AX), Y1
-	VMOVUPS   448(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, 64(SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 192(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 320(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 448(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VMOVUPS   224(AX), Y0
-	VMOVUPS   352(AX), Y1
-	VMOVUPS   480(AX), Y2
-	VPAND     bytes63<>+0(SB), Y0, Y3
-	VMOVUPS   Y3, 96(SP)
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes48<>+0(SB), Y0, Y0
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 224(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes63<>+0(SB), Y1, Y3
-	VMOVUPS   Y3, 352(SP)
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes48<>+0(SB), Y1, Y1
-	VPAND     bytes15<>+0(SB), Y2, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVUPS   Y1, 480(SP)
-	VPSRLD    $0x04, Y2, Y2
-	VPMOVZXBD (SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, (DX)
-	VPMOVZXBD 256(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 256(DX)
-	VMOVUPS   1536(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 384(DX)
-	VMOVUPS   1664(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 512(DX)
-	VMOVUPS   1792(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 640(DX)
-	VMOVUPS   1920(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 768(DX)
-	VMOVUPS   2048(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 896(DX)
-	VMOVUPS   2176(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1024(DX)
-	VMOVUPS   2304(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1152(DX)
-	VMOVUPS   2432(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1280(DX)
-	VPMOVZXBD 8(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 32(DX)
-	VPMOVZXBD 264(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 288(DX)
-	VMOVUPS   1568(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 416(DX)
-	VMOVUPS   1696(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 544(DX)
-	VMOVUPS   1824(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 672(DX)
-	VMOVUPS   1952(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 800(DX)
-	VMOVUPS   2080(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 928(DX)
-	VMOVUPS   2208(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1056(DX)
-	VMOVUPS   2336(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1184(DX)
-	VMOVUPS   2464(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1312(DX)
-	VPMOVZXBD 16(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 64(DX)
-	VPMOVZXBD 272(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 320(DX)
-	VMOVUPS   1600(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 448(DX)
-	VMOVUPS   1728(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 576(DX)
-	VMOVUPS   1856(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 704(DX)
-	VMOVUPS   1984(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 832(DX)
-	VMOVUPS   2112(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 960(DX)
-	VMOVUPS   2240(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1088(DX)
-	VMOVUPS   2368(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1216(DX)
-	VMOVUPS   2496(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1344(DX)
-	VPMOVZXBD 24(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 96(DX)
-	VPMOVZXBD 280(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 352(DX)
-	VMOVUPS   1632(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 480(DX)
-	VMOVUPS   1760(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 608(DX)
-	VMOVUPS   1888(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 736(DX)
-	VMOVUPS   2016(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 864(DX)
-	VMOVUPS   2144(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 992(DX)
-	VMOVUPS   2272(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1120(DX)
-	VMOVUPS   2400(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1248(DX)
-	VMOVUPS   2528(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1376(DX)
-	VPMOVZXBD 32(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1408(DX)
-	VPMOVZXBD 288(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1664(DX)
-	VMOVUPS   1536(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1792(DX)
-	VMOVUPS   1664(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1920(DX)
-	VMOVUPS   1792(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2048(DX)
-	VMOVUPS   1920(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2176(DX)
-	VMOVUPS   2048(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2304(DX)
-	VMOVUPS   2176(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2432(DX)
-	VMOVUPS   2304(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2560(DX)
-	VMOVUPS   2432(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2688(DX)
-	VPMOVZXBD 40(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1440(DX)
-	VPMOVZXBD 296(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1696(DX)
-	VMOVUPS   1568(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1824(DX)
-	VMOVUPS   1696(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1952(DX)
-	VMOVUPS   1824(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2080(DX)
-	VMOVUPS   1952(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2208(DX)
-	VMOVUPS   2080(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2336(DX)
-	VMOVUPS   2208(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2464(DX)
-	VMOVUPS   2336(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2592(DX)
-	VMOVUPS   2464(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2720(DX)
-	VPMOVZXBD 48(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1472(DX)
-	VPMOVZXBD 304(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1728(DX)
-	VMOVUPS   1600(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1856(DX)
-	VMOVUPS   1728(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1984(DX)
-	VMOVUPS   1856(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2112(DX)
-	VMOVUPS   1984(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2240(DX)
-	VMOVUPS   2112(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2368(DX)
-	VMOVUPS   2240(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2496(DX)
-	VMOVUPS   2368(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2624(DX)
-	VMOVUPS   2496(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2752(DX)
-	VPMOVZXBD 56(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1504(DX)
-	VPMOVZXBD 312(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1760(DX)
-	VMOVUPS   1632(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1888(DX)
-	VMOVUPS   1760(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2016(DX)
-	VMOVUPS   1888(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2144(DX)
-	VMOVUPS   2016(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2272(DX)
-	VMOVUPS   2144(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2400(DX)
-	VMOVUPS   2272(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2528(DX)
-	VMOVUPS   2400(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2656(DX)
-	VMOVUPS   2528(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPSLLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2784(DX)
-	VPMOVZXBD 64(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2816(DX)
-	VPMOVZXBD 320(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3072(DX)
-	VMOVUPS   2560(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3200(DX)
-	VMOVUPS   2688(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3328(DX)
-	VMOVUPS   2816(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3456(DX)
-	VMOVUPS   2944(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3584(DX)
-	VMOVUPS   3072(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3712(DX)
-	VMOVUPS   3200(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3840(DX)
-	VMOVUPS   3328(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3968(DX)
-	VMOVUPS   3456(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4096(DX)
-	VPMOVZXBD 72(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2848(DX)
-	VPMOVZXBD 328(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3104(DX)
-	VMOVUPS   2592(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3232(DX)
-	VMOVUPS   2720(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3360(DX)
-	VMOVUPS   2848(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3488(DX)
-	VMOVUPS   2976(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3616(DX)
-	VMOVUPS   3104(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3744(DX)
-	VMOVUPS   3232(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3872(DX)
-	VMOVUPS   3360(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4000(DX)
-	VMOVUPS   3488(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4128(DX)
-	VPMOVZXBD 80(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2880(DX)
-	VPMOVZXBD 336(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3136(DX)
-	VMOVUPS   2624(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3264(DX)
-	VMOVUPS   2752(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3392(DX)
-	VMOVUPS   2880(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3520(DX)
-	VMOVUPS   3008(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3648(DX)
-	VMOVUPS   3136(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3776(DX)
-	VMOVUPS   3264(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3904(DX)
-	VMOVUPS   3392(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4032(DX)
-	VMOVUPS   3520(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4160(DX)
-	VPMOVZXBD 88(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2912(DX)
-	VPMOVZXBD 344(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3168(DX)
-	VMOVUPS   2656(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3296(DX)
-	VMOVUPS   2784(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3424(DX)
-	VMOVUPS   2912(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3552(DX)
-	VMOVUPS   3040(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3680(DX)
-	VMOVUPS   3168(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3808(DX)
-	VMOVUPS   3296(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3936(DX)
-	VMOVUPS   3424(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4064(DX)
-	VMOVUPS   3552(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4192(DX)
-	VPMOVZXBD 96(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4224(DX)
-	VPMOVZXBD 352(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4480(DX)
-	VMOVUPS   2560(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4608(DX)
-	VMOVUPS   2688(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4736(DX)
-	VMOVUPS   2816(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4864(DX)
-	VMOVUPS   2944(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4992(DX)
-	VMOVUPS   3072(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5120(DX)
-	VMOVUPS   3200(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5248(DX)
-	VMOVUPS   3328(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5376(DX)
-	VMOVUPS   3456(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5504(DX)
-	VPMOVZXBD 104(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4256(DX)
-	VPMOVZXBD 360(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4512(DX)
-	VMOVUPS   2592(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4640(DX)
-	VMOVUPS   2720(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4768(DX)
-	VMOVUPS   2848(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4896(DX)
-	VMOVUPS   2976(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5024(DX)
-	VMOVUPS   3104(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5152(DX)
-	VMOVUPS   3232(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5280(DX)
-	VMOVUPS   3360(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5408(DX)
-	VMOVUPS   3488(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5536(DX)
-	VPMOVZXBD 112(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4288(DX)
-	VPMOVZXBD 368(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4544(DX)
-	VMOVUPS   2624(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4672(DX)
-	VMOVUPS   2752(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4800(DX)
-	VMOVUPS   2880(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4928(DX)
-	VMOVUPS   3008(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5056(DX)
-	VMOVUPS   3136(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5184(DX)
-	VMOVUPS   3264(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5312(DX)
-	VMOVUPS   3392(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5440(DX)
-	VMOVUPS   3520(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5568(DX)
-	VPMOVZXBD 120(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4320(DX)
-	VPMOVZXBD 376(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4576(DX)
-	VMOVUPS   2656(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4704(DX)
-	VMOVUPS   2784(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4832(DX)
-	VMOVUPS   2912(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4960(DX)
-	VMOVUPS   3040(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5088(DX)
-	VMOVUPS   3168(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5216(DX)
-	VMOVUPS   3296(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5344(DX)
-	VMOVUPS   3424(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5472(DX)
-	VMOVUPS   3552(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPSLLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5600(DX)
-	VPMOVZXBD 128(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5632(DX)
-	VPMOVZXBD 384(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5888(DX)
-	VMOVUPS   3584(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6016(DX)
-	VMOVUPS   3712(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6144(DX)
-	VMOVUPS   3840(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6272(DX)
-	VMOVUPS   3968(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6400(DX)
-	VMOVUPS   4096(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6528(DX)
-	VMOVUPS   4224(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6656(DX)
-	VMOVUPS   4352(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6784(DX)
-	VMOVUPS   4480(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6912(DX)
-	VPMOVZXBD 136(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5664(DX)
-	VPMOVZXBD 392(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5920(DX)
-	VMOVUPS   3616(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6048(DX)
-	VMOVUPS   3744(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6176(DX)
-	VMOVUPS   3872(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6304(DX)
-	VMOVUPS   4000(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6432(DX)
-	VMOVUPS   4128(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6560(DX)
-	VMOVUPS   4256(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6688(DX)
-	VMOVUPS   4384(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6816(DX)
-	VMOVUPS   4512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6944(DX)
-	VPMOVZXBD 144(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5696(DX)
-	VPMOVZXBD 400(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5952(DX)
-	VMOVUPS   3648(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6080(DX)
-	VMOVUPS   3776(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6208(DX)
-	VMOVUPS   3904(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6336(DX)
-	VMOVUPS   4032(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6464(DX)
-	VMOVUPS   4160(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6592(DX)
-	VMOVUPS   4288(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6720(DX)
-	VMOVUPS   4416(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6848(DX)
-	VMOVUPS   4544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6976(DX)
-	VPMOVZXBD 152(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5728(DX)
-	VPMOVZXBD 408(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5984(DX)
-	VMOVUPS   3680(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6112(DX)
-	VMOVUPS   3808(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6240(DX)
-	VMOVUPS   3936(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6368(DX)
-	VMOVUPS   4064(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6496(DX)
-	VMOVUPS   4192(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6624(DX)
-	VMOVUPS   4320(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6752(DX)
-	VMOVUPS   4448(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6880(DX)
-	VMOVUPS   4576(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7008(DX)
-	VPMOVZXBD 160(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7040(DX)
-	VPMOVZXBD 416(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7296(DX)
-	VMOVUPS   3584(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7424(DX)
-	VMOVUPS   3712(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7552(DX)
-	VMOVUPS   3840(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7680(DX)
-	VMOVUPS   3968(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7808(DX)
-	VMOVUPS   4096(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7936(DX)
-	VMOVUPS   4224(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8064(DX)
-	VMOVUPS   4352(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8192(DX)
-	VMOVUPS   4480(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8320(DX)
-	VPMOVZXBD 168(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7072(DX)
-	VPMOVZXBD 424(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7328(DX)
-	VMOVUPS   3616(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7456(DX)
-	VMOVUPS   3744(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7584(DX)
-	VMOVUPS   3872(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7712(DX)
-	VMOVUPS   4000(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7840(DX)
-	VMOVUPS   4128(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7968(DX)
-	VMOVUPS   4256(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8096(DX)
-	VMOVUPS   4384(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8224(DX)
-	VMOVUPS   4512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8352(DX)
-	VPMOVZXBD 176(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7104(DX)
-	VPMOVZXBD 432(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7360(DX)
-	VMOVUPS   3648(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7488(DX)
-	VMOVUPS   3776(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7616(DX)
-	VMOVUPS   3904(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7744(DX)
-	VMOVUPS   4032(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7872(DX)
-	VMOVUPS   4160(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8000(DX)
-	VMOVUPS   4288(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8128(DX)
-	VMOVUPS   4416(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8256(DX)
-	VMOVUPS   4544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8384(DX)
-	VPMOVZXBD 184(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7136(DX)
-	VPMOVZXBD 440(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7392(DX)
-	VMOVUPS   3680(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7520(DX)
-	VMOVUPS   3808(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7648(DX)
-	VMOVUPS   3936(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7776(DX)
-	VMOVUPS   4064(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7904(DX)
-	VMOVUPS   4192(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8032(DX)
-	VMOVUPS   4320(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8160(DX)
-	VMOVUPS   4448(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8288(DX)
-	VMOVUPS   4576(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPSRLD    $0x01, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8416(DX)
-	VPMOVZXBD 192(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8448(DX)
-	VPMOVZXBD 448(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8704(DX)
-	VMOVUPS   4608(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8832(DX)
-	VMOVUPS   4736(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8960(DX)
-	VMOVUPS   4864(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9088(DX)
-	VMOVUPS   4992(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9216(DX)
-	VMOVUPS   5120(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9344(DX)
-	VMOVUPS   5248(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9472(DX)
-	VMOVUPS   5376(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9600(DX)
-	VMOVUPS   5504(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9728(DX)
-	VPMOVZXBD 200(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8480(DX)
-	VPMOVZXBD 456(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8736(DX)
-	VMOVUPS   4640(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8864(DX)
-	VMOVUPS   4768(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8992(DX)
-	VMOVUPS   4896(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9120(DX)
-	VMOVUPS   5024(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9248(DX)
-	VMOVUPS   5152(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9376(DX)
-	VMOVUPS   5280(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9504(DX)
-	VMOVUPS   5408(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9632(DX)
-	VMOVUPS   5536(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9760(DX)
-	VPMOVZXBD 208(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8512(DX)
-	VPMOVZXBD 464(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8768(DX)
-	VMOVUPS   4672(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8896(DX)
-	VMOVUPS   4800(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9024(DX)
-	VMOVUPS   4928(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9152(DX)
-	VMOVUPS   5056(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9280(DX)
-	VMOVUPS   5184(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9408(DX)
-	VMOVUPS   5312(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9536(DX)
-	VMOVUPS   5440(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9664(DX)
-	VMOVUPS   5568(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9792(DX)
-	VPMOVZXBD 216(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8544(DX)
-	VPMOVZXBD 472(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8800(DX)
-	VMOVUPS   4704(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8928(DX)
-	VMOVUPS   4832(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9056(DX)
-	VMOVUPS   4960(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9184(DX)
-	VMOVUPS   5088(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9312(DX)
-	VMOVUPS   5216(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9440(DX)
-	VMOVUPS   5344(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9568(DX)
-	VMOVUPS   5472(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9696(DX)
-	VMOVUPS   5600(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9824(DX)
-	VPMOVZXBD 224(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS (AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9856(DX)
-	VPMOVZXBD 480(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 64(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10112(DX)
-	VMOVUPS   4608(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   512(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10240(DX)
-	VMOVUPS   4736(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   640(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10368(DX)
-	VMOVUPS   4864(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   768(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10496(DX)
-	VMOVUPS   4992(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   896(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10624(DX)
-	VMOVUPS   5120(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1024(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10752(DX)
-	VMOVUPS   5248(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1152(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10880(DX)
-	VMOVUPS   5376(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1280(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11008(DX)
-	VMOVUPS   5504(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1408(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11136(DX)
-	VPMOVZXBD 232(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 16(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9888(DX)
-	VPMOVZXBD 488(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 80(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10144(DX)
-	VMOVUPS   4640(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   544(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10272(DX)
-	VMOVUPS   4768(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   672(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10400(DX)
-	VMOVUPS   4896(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   800(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10528(DX)
-	VMOVUPS   5024(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   928(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10656(DX)
-	VMOVUPS   5152(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1056(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10784(DX)
-	VMOVUPS   5280(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1184(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10912(DX)
-	VMOVUPS   5408(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1312(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11040(DX)
-	VMOVUPS   5536(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1440(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11168(DX)
-	VPMOVZXBD 240(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 32(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9920(DX)
-	VPMOVZXBD 496(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 96(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10176(DX)
-	VMOVUPS   4672(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   576(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10304(DX)
-	VMOVUPS   4800(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   704(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10432(DX)
-	VMOVUPS   4928(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   832(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10560(DX)
-	VMOVUPS   5056(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   960(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10688(DX)
-	VMOVUPS   5184(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1088(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10816(DX)
-	VMOVUPS   5312(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1216(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10944(DX)
-	VMOVUPS   5440(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1344(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11072(DX)
-	VMOVUPS   5568(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1472(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11200(DX)
-	VPMOVZXBD 248(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 48(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9952(DX)
-	VPMOVZXBD 504(SP), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 112(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10208(DX)
-	VMOVUPS   4704(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   608(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10336(DX)
-	VMOVUPS   4832(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   736(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10464(DX)
-	VMOVUPS   4960(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   864(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10592(DX)
-	VMOVUPS   5088(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   992(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10720(DX)
-	VMOVUPS   5216(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1120(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10848(DX)
-	VMOVUPS   5344(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1248(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10976(DX)
-	VMOVUPS   5472(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1376(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11104(DX)
-	VMOVUPS   5600(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   1504(AX), Y3
-	VPSRLD    $0x03, Y3, Y3
-	VPAND     bytes16<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11232(DX)
-	ADDQ      $0x00001600, AX
-	ADDQ      $0x00002c00, DX
-	DECQ      CX
-	JNZ       block
+	VMOVUPS    128(AX), Y0
+	VMOVUPS    256(AX), Y1
+	VMOVUPS    384(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, (SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 128(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 256(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 384(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VMOVUPS    160(AX), Y0
+	VMOVUPS    288(AX), Y1
+	VMOVUPS    416(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, 32(SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 160(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 288(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 416(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VMOVUPS    192(AX), Y0
+	VMOVUPS    320(AX), Y1
+	VMOVUPS    448(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, 64(SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 192(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 320(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 448(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VMOVUPS    224(AX), Y0
+	VMOVUPS    352(AX), Y1
+	VMOVUPS    480(AX), Y2
+	VPAND      bytes63<>+0(SB), Y0, Y3
+	VMOVUPS    Y3, 96(SP)
+	VPSRLD     $0x02, Y0, Y0
+	VPAND      bytes48<>+0(SB), Y0, Y0
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 224(SP)
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      bytes63<>+0(SB), Y1, Y3
+	VMOVUPS    Y3, 352(SP)
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes48<>+0(SB), Y1, Y1
+	VPAND      bytes15<>+0(SB), Y2, Y3
+	VPOR       Y3, Y1, Y1
+	VMOVUPS    Y1, 480(SP)
+	VPSRLD     $0x04, Y2, Y2
+	PREFETCHT1 7680(AX)
+	PREFETCHT1 7744(AX)
+	PREFETCHT1 7808(AX)
+	PREFETCHT1 7872(AX)
+	PREFETCHT1 7936(AX)
+	PREFETCHT1 8000(AX)
+	PREFETCHT1 8064(AX)
+	PREFETCHT1 8128(AX)
+	PREFETCHT1 8192(AX)
+	PREFETCHT1 8256(AX)
+	PREFETCHT1 8320(AX)
+	VPMOVZXBD  (SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, (DX)
+	VPMOVZXBD  256(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 256(DX)
+	VMOVUPS    1536(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 384(DX)
+	VMOVUPS    1664(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 512(DX)
+	VMOVUPS    1792(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 640(DX)
+	VMOVUPS    1920(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 768(DX)
+	VMOVUPS    2048(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 896(DX)
+	VMOVUPS    2176(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1024(DX)
+	VMOVUPS    2304(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1152(DX)
+	VMOVUPS    2432(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1280(DX)
+	VPMOVZXBD  8(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 32(DX)
+	VPMOVZXBD  264(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 288(DX)
+	VMOVUPS    1568(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 416(DX)
+	VMOVUPS    1696(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 544(DX)
+	VMOVUPS    1824(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 672(DX)
+	VMOVUPS    1952(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 800(DX)
+	VMOVUPS    2080(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 928(DX)
+	VMOVUPS    2208(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1056(DX)
+	VMOVUPS    2336(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1184(DX)
+	VMOVUPS    2464(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1312(DX)
+	VPMOVZXBD  16(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 64(DX)
+	VPMOVZXBD  272(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 320(DX)
+	VMOVUPS    1600(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 448(DX)
+	VMOVUPS    1728(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 576(DX)
+	VMOVUPS    1856(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 704(DX)
+	VMOVUPS    1984(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 832(DX)
+	VMOVUPS    2112(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 960(DX)
+	VMOVUPS    2240(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1088(DX)
+	VMOVUPS    2368(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1216(DX)
+	VMOVUPS    2496(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1344(DX)
+	VPMOVZXBD  24(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 96(DX)
+	VPMOVZXBD  280(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 352(DX)
+	VMOVUPS    1632(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 480(DX)
+	VMOVUPS    1760(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 608(DX)
+	VMOVUPS    1888(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 736(DX)
+	VMOVUPS    2016(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 864(DX)
+	VMOVUPS    2144(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 992(DX)
+	VMOVUPS    2272(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1120(DX)
+	VMOVUPS    2400(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1248(DX)
+	VMOVUPS    2528(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1376(DX)
+	PREFETCHT1 8384(AX)
+	PREFETCHT1 8448(AX)
+	PREFETCHT1 8512(AX)
+	PREFETCHT1 8576(AX)
+	PREFETCHT1 8640(AX)
+	PREFETCHT1 8704(AX)
+	PREFETCHT1 8768(AX)
+	PREFETCHT1 8832(AX)
+	PREFETCHT1 8896(AX)
+	PREFETCHT1 8960(AX)
+	PREFETCHT1 9024(AX)
+	VPMOVZXBD  32(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1408(DX)
+	VPMOVZXBD  288(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1664(DX)
+	VMOVUPS    1536(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1792(DX)
+	VMOVUPS    1664(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1920(DX)
+	VMOVUPS    1792(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2048(DX)
+	VMOVUPS    1920(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2176(DX)
+	VMOVUPS    2048(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2304(DX)
+	VMOVUPS    2176(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2432(DX)
+	VMOVUPS    2304(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2560(DX)
+	VMOVUPS    2432(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2688(DX)
+	VPMOVZXBD  40(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1440(DX)
+	VPMOVZXBD  296(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1696(DX)
+	VMOVUPS    1568(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1824(DX)
+	VMOVUPS    1696(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1952(DX)
+	VMOVUPS    1824(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2080(DX)
+	VMOVUPS    1952(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2208(DX)
+	VMOVUPS    2080(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2336(DX)
+	VMOVUPS    2208(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2464(DX)
+	VMOVUPS    2336(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2592(DX)
+	VMOVUPS    2464(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2720(DX)
+	VPMOVZXBD  48(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1472(DX)
+	VPMOVZXBD  304(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1728(DX)
+	VMOVUPS    1600(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1856(DX)
+	VMOVUPS    1728(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1984(DX)
+	VMOVUPS    1856(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2112(DX)
+	VMOVUPS    1984(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2240(DX)
+	VMOVUPS    2112(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2368(DX)
+	VMOVUPS    2240(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2496(DX)
+	VMOVUPS    2368(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2624(DX)
+	VMOVUPS    2496(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2752(DX)
+	VPMOVZXBD  56(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1504(DX)
+	VPMOVZXBD  312(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1760(DX)
+	VMOVUPS    1632(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1888(DX)
+	VMOVUPS    1760(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2016(DX)
+	VMOVUPS    1888(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2144(DX)
+	VMOVUPS    2016(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2272(DX)
+	VMOVUPS    2144(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2400(DX)
+	VMOVUPS    2272(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2528(DX)
+	VMOVUPS    2400(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2656(DX)
+	VMOVUPS    2528(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPSLLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2784(DX)
+	PREFETCHT1 9088(AX)
+	PREFETCHT1 9152(AX)
+	PREFETCHT1 9216(AX)
+	PREFETCHT1 9280(AX)
+	PREFETCHT1 9344(AX)
+	PREFETCHT1 9408(AX)
+	PREFETCHT1 9472(AX)
+	PREFETCHT1 9536(AX)
+	PREFETCHT1 9600(AX)
+	PREFETCHT1 9664(AX)
+	PREFETCHT1 9728(AX)
+	VPMOVZXBD  64(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2816(DX)
+	VPMOVZXBD  320(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3072(DX)
+	VMOVUPS    2560(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3200(DX)
+	VMOVUPS    2688(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3328(DX)
+	VMOVUPS    2816(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3456(DX)
+	VMOVUPS    2944(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3584(DX)
+	VMOVUPS    3072(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3712(DX)
+	VMOVUPS    3200(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3840(DX)
+	VMOVUPS    3328(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3968(DX)
+	VMOVUPS    3456(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4096(DX)
+	VPMOVZXBD  72(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2848(DX)
+	VPMOVZXBD  328(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3104(DX)
+	VMOVUPS    2592(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3232(DX)
+	VMOVUPS    2720(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3360(DX)
+	VMOVUPS    2848(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3488(DX)
+	VMOVUPS    2976(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3616(DX)
+	VMOVUPS    3104(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3744(DX)
+	VMOVUPS    3232(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3872(DX)
+	VMOVUPS    3360(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4000(DX)
+	VMOVUPS    3488(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4128(DX)
+	VPMOVZXBD  80(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2880(DX)
+	VPMOVZXBD  336(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3136(DX)
+	VMOVUPS    2624(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3264(DX)
+	VMOVUPS    2752(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3392(DX)
+	VMOVUPS    2880(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3520(DX)
+	VMOVUPS    3008(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3648(DX)
+	VMOVUPS    3136(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3776(DX)
+	VMOVUPS    3264(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3904(DX)
+	VMOVUPS    3392(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4032(DX)
+	VMOVUPS    3520(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4160(DX)
+	VPMOVZXBD  88(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2912(DX)
+	VPMOVZXBD  344(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3168(DX)
+	VMOVUPS    2656(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3296(DX)
+	VMOVUPS    2784(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3424(DX)
+	VMOVUPS    2912(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3552(DX)
+	VMOVUPS    3040(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3680(DX)
+	VMOVUPS    3168(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3808(DX)
+	VMOVUPS    3296(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3936(DX)
+	VMOVUPS    3424(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4064(DX)
+	VMOVUPS    3552(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4192(DX)
+	PREFETCHT1 9792(AX)
+	PREFETCHT1 9856(AX)
+	PREFETCHT1 9920(AX)
+	PREFETCHT1 9984(AX)
+	PREFETCHT1 10048(AX)
+	PREFETCHT1 10112(AX)
+	PREFETCHT1 10176(AX)
+	PREFETCHT1 10240(AX)
+	PREFETCHT1 10304(AX)
+	PREFETCHT1 10368(AX)
+	PREFETCHT1 10432(AX)
+	VPMOVZXBD  96(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4224(DX)
+	VPMOVZXBD  352(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4480(DX)
+	VMOVUPS    2560(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4608(DX)
+	VMOVUPS    2688(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4736(DX)
+	VMOVUPS    2816(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4864(DX)
+	VMOVUPS    2944(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4992(DX)
+	VMOVUPS    3072(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5120(DX)
+	VMOVUPS    3200(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5248(DX)
+	VMOVUPS    3328(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5376(DX)
+	VMOVUPS    3456(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5504(DX)
+	VPMOVZXBD  104(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4256(DX)
+	VPMOVZXBD  360(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4512(DX)
+	VMOVUPS    2592(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4640(DX)
+	VMOVUPS    2720(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4768(DX)
+	VMOVUPS    2848(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4896(DX)
+	VMOVUPS    2976(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5024(DX)
+	VMOVUPS    3104(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5152(DX)
+	VMOVUPS    3232(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5280(DX)
+	VMOVUPS    3360(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5408(DX)
+	VMOVUPS    3488(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5536(DX)
+	VPMOVZXBD  112(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4288(DX)
+	VPMOVZXBD  368(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4544(DX)
+	VMOVUPS    2624(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4672(DX)
+	VMOVUPS    2752(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4800(DX)
+	VMOVUPS    2880(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4928(DX)
+	VMOVUPS    3008(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5056(DX)
+	VMOVUPS    3136(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5184(DX)
+	VMOVUPS    3264(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5312(DX)
+	VMOVUPS    3392(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5440(DX)
+	VMOVUPS    3520(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5568(DX)
+	VPMOVZXBD  120(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4320(DX)
+	VPMOVZXBD  376(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4576(DX)
+	VMOVUPS    2656(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4704(DX)
+	VMOVUPS    2784(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4832(DX)
+	VMOVUPS    2912(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4960(DX)
+	VMOVUPS    3040(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5088(DX)
+	VMOVUPS    3168(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5216(DX)
+	VMOVUPS    3296(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5344(DX)
+	VMOVUPS    3424(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5472(DX)
+	VMOVUPS    3552(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPSLLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5600(DX)
+	PREFETCHT1 10496(AX)
+	PREFETCHT1 10560(AX)
+	PREFETCHT1 10624(AX)
+	PREFETCHT1 10688(AX)
+	PREFETCHT1 10752(AX)
+	PREFETCHT1 10816(AX)
+	PREFETCHT1 10880(AX)
+	PREFETCHT1 10944(AX)
+	PREFETCHT1 11008(AX)
+	PREFETCHT1 11072(AX)
+	PREFETCHT1 11136(AX)
+	VPMOVZXBD  128(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5632(DX)
+	VPMOVZXBD  384(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5888(DX)
+	VMOVUPS    3584(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6016(DX)
+	VMOVUPS    3712(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6144(DX)
+	VMOVUPS    3840(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6272(DX)
+	VMOVUPS    3968(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6400(DX)
+	VMOVUPS    4096(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6528(DX)
+	VMOVUPS    4224(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6656(DX)
+	VMOVUPS    4352(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6784(DX)
+	VMOVUPS    4480(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6912(DX)
+	VPMOVZXBD  136(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5664(DX)
+	VPMOVZXBD  392(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5920(DX)
+	VMOVUPS    3616(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6048(DX)
+	VMOVUPS    3744(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6176(DX)
+	VMOVUPS    3872(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6304(DX)
+	VMOVUPS    4000(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6432(DX)
+	VMOVUPS    4128(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6560(DX)
+	VMOVUPS    4256(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6688(DX)
+	VMOVUPS    4384(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6816(DX)
+	VMOVUPS    4512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6944(DX)
+	VPMOVZXBD  144(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5696(DX)
+	VPMOVZXBD  400(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5952(DX)
+	VMOVUPS    3648(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6080(DX)
+	VMOVUPS    3776(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6208(DX)
+	VMOVUPS    3904(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6336(DX)
+	VMOVUPS    4032(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6464(DX)
+	VMOVUPS    4160(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6592(DX)
+	VMOVUPS    4288(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6720(DX)
+	VMOVUPS    4416(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6848(DX)
+	VMOVUPS    4544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6976(DX)
+	VPMOVZXBD  152(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5728(DX)
+	VPMOVZXBD  408(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5984(DX)
+	VMOVUPS    3680(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6112(DX)
+	VMOVUPS    3808(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6240(DX)
+	VMOVUPS    3936(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6368(DX)
+	VMOVUPS    4064(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6496(DX)
+	VMOVUPS    4192(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6624(DX)
+	VMOVUPS    4320(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6752(DX)
+	VMOVUPS    4448(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6880(DX)
+	VMOVUPS    4576(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7008(DX)
+	PREFETCHT1 11200(AX)
+	PREFETCHT1 11264(AX)
+	PREFETCHT1 11328(AX)
+	PREFETCHT1 11392(AX)
+	PREFETCHT1 11456(AX)
+	PREFETCHT1 11520(AX)
+	PREFETCHT1 11584(AX)
+	PREFETCHT1 11648(AX)
+	PREFETCHT1 11712(AX)
+	PREFETCHT1 11776(AX)
+	PREFETCHT1 11840(AX)
+	VPMOVZXBD  160(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7040(DX)
+	VPMOVZXBD  416(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7296(DX)
+	VMOVUPS    3584(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7424(DX)
+	VMOVUPS    3712(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7552(DX)
+	VMOVUPS    3840(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7680(DX)
+	VMOVUPS    3968(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7808(DX)
+	VMOVUPS    4096(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7936(DX)
+	VMOVUPS    4224(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8064(DX)
+	VMOVUPS    4352(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8192(DX)
+	VMOVUPS    4480(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8320(DX)
+	VPMOVZXBD  168(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7072(DX)
+	VPMOVZXBD  424(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7328(DX)
+	VMOVUPS    3616(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7456(DX)
+	VMOVUPS    3744(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7584(DX)
+	VMOVUPS    3872(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7712(DX)
+	VMOVUPS    4000(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7840(DX)
+	VMOVUPS    4128(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7968(DX)
+	VMOVUPS    4256(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8096(DX)
+	VMOVUPS    4384(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8224(DX)
+	VMOVUPS    4512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8352(DX)
+	VPMOVZXBD  176(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7104(DX)
+	VPMOVZXBD  432(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7360(DX)
+	VMOVUPS    3648(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7488(DX)
+	VMOVUPS    3776(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7616(DX)
+	VMOVUPS    3904(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7744(DX)
+	VMOVUPS    4032(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7872(DX)
+	VMOVUPS    4160(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8000(DX)
+	VMOVUPS    4288(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8128(DX)
+	VMOVUPS    4416(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8256(DX)
+	VMOVUPS    4544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8384(DX)
+	VPMOVZXBD  184(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7136(DX)
+	VPMOVZXBD  440(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7392(DX)
+	VMOVUPS    3680(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7520(DX)
+	VMOVUPS    3808(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7648(DX)
+	VMOVUPS    3936(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7776(DX)
+	VMOVUPS    4064(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7904(DX)
+	VMOVUPS    4192(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8032(DX)
+	VMOVUPS    4320(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8160(DX)
+	VMOVUPS    4448(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8288(DX)
+	VMOVUPS    4576(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPSRLD     $0x01, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8416(DX)
+	PREFETCHT1 11904(AX)
+	PREFETCHT1 11968(AX)
+	PREFETCHT1 12032(AX)
+	PREFETCHT1 12096(AX)
+	PREFETCHT1 12160(AX)
+	PREFETCHT1 12224(AX)
+	PREFETCHT1 12288(AX)
+	PREFETCHT1 12352(AX)
+	PREFETCHT1 12416(AX)
+	PREFETCHT1 12480(AX)
+	PREFETCHT1 12544(AX)
+	VPMOVZXBD  192(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8448(DX)
+	VPMOVZXBD  448(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8704(DX)
+	VMOVUPS    4608(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8832(DX)
+	VMOVUPS    4736(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8960(DX)
+	VMOVUPS    4864(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9088(DX)
+	VMOVUPS    4992(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9216(DX)
+	VMOVUPS    5120(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9344(DX)
+	VMOVUPS    5248(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9472(DX)
+	VMOVUPS    5376(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9600(DX)
+	VMOVUPS    5504(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9728(DX)
+	VPMOVZXBD  200(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8480(DX)
+	VPMOVZXBD  456(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8736(DX)
+	VMOVUPS    4640(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8864(DX)
+	VMOVUPS    4768(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8992(DX)
+	VMOVUPS    4896(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9120(DX)
+	VMOVUPS    5024(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9248(DX)
+	VMOVUPS    5152(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9376(DX)
+	VMOVUPS    5280(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9504(DX)
+	VMOVUPS    5408(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9632(DX)
+	VMOVUPS    5536(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9760(DX)
+	VPMOVZXBD  208(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8512(DX)
+	VPMOVZXBD  464(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8768(DX)
+	VMOVUPS    4672(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8896(DX)
+	VMOVUPS    4800(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9024(DX)
+	VMOVUPS    4928(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9152(DX)
+	VMOVUPS    5056(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9280(DX)
+	VMOVUPS    5184(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9408(DX)
+	VMOVUPS    5312(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9536(DX)
+	VMOVUPS    5440(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9664(DX)
+	VMOVUPS    5568(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9792(DX)
+	VPMOVZXBD  216(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8544(DX)
+	VPMOVZXBD  472(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8800(DX)
+	VMOVUPS    4704(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8928(DX)
+	VMOVUPS    4832(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9056(DX)
+	VMOVUPS    4960(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9184(DX)
+	VMOVUPS    5088(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9312(DX)
+	VMOVUPS    5216(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9440(DX)
+	VMOVUPS    5344(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9568(DX)
+	VMOVUPS    5472(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9696(DX)
+	VMOVUPS    5600(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9824(DX)
+	PREFETCHT1 12608(AX)
+	PREFETCHT1 12672(AX)
+	PREFETCHT1 12736(AX)
+	PREFETCHT1 12800(AX)
+	PREFETCHT1 12864(AX)
+	PREFETCHT1 12928(AX)
+	PREFETCHT1 12992(AX)
+	PREFETCHT1 13056(AX)
+	PREFETCHT1 13120(AX)
+	PREFETCHT1 13184(AX)
+	PREFETCHT1 13248(AX)
+	VPMOVZXBD  224(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9856(DX)
+	VPMOVZXBD  480(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  64(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10112(DX)
+	VMOVUPS    4608(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    512(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10240(DX)
+	VMOVUPS    4736(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    640(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10368(DX)
+	VMOVUPS    4864(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    768(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10496(DX)
+	VMOVUPS    4992(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    896(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10624(DX)
+	VMOVUPS    5120(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1024(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10752(DX)
+	VMOVUPS    5248(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1152(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10880(DX)
+	VMOVUPS    5376(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1280(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11008(DX)
+	VMOVUPS    5504(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1408(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11136(DX)
+	VPMOVZXBD  232(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  16(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9888(DX)
+	VPMOVZXBD  488(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  80(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10144(DX)
+	VMOVUPS    4640(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    544(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10272(DX)
+	VMOVUPS    4768(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    672(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10400(DX)
+	VMOVUPS    4896(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    800(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10528(DX)
+	VMOVUPS    5024(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    928(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10656(DX)
+	VMOVUPS    5152(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1056(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10784(DX)
+	VMOVUPS    5280(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1184(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10912(DX)
+	VMOVUPS    5408(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1312(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11040(DX)
+	VMOVUPS    5536(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1440(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11168(DX)
+	VPMOVZXBD  240(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  32(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9920(DX)
+	VPMOVZXBD  496(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  96(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10176(DX)
+	VMOVUPS    4672(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    576(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10304(DX)
+	VMOVUPS    4800(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    704(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10432(DX)
+	VMOVUPS    4928(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    832(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10560(DX)
+	VMOVUPS    5056(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    960(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10688(DX)
+	VMOVUPS    5184(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1088(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10816(DX)
+	VMOVUPS    5312(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1216(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10944(DX)
+	VMOVUPS    5440(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1344(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11072(DX)
+	VMOVUPS    5568(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1472(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11200(DX)
+	VPMOVZXBD  248(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  48(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9952(DX)
+	VPMOVZXBD  504(SP), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  112(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10208(DX)
+	VMOVUPS    4704(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    608(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10336(DX)
+	VMOVUPS    4832(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    736(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10464(DX)
+	VMOVUPS    4960(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    864(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10592(DX)
+	VMOVUPS    5088(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    992(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10720(DX)
+	VMOVUPS    5216(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1120(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10848(DX)
+	VMOVUPS    5344(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1248(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10976(DX)
+	VMOVUPS    5472(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1376(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11104(DX)
+	VMOVUPS    5600(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    1504(AX), Y3
+	VPSRLD     $0x03, Y3, Y3
+	VPAND      bytes16<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11232(DX)
+	ADDQ       $0x00001600, AX
+	ADDQ       $0x00002c00, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
@@ -22725,19 +22831,19 @@ TEXT ·singleQ6_KAVX2(SB), NOSPLIT, $0-81
 	VMOVUPS 96(BX), Y7
 
 block:
-	PREFETCHT0   4096(AX)
-	PREFETCHT0   4160(AX)
-	PREFETCHT0   4224(AX)
-	PREFETCHT0   4288(AX)
-	PREFETCHT0   4352(AX)
-	PREFETCHT0   4416(AX)
-	PREFETCHT0   4480(AX)
-	PREFETCHT0   4544(AX)
-	PREFETCHT0   4608(AX)
-	PREFETCHT0   4672(AX)
-	PREFETCHT0   4736(AX)
-	PREFETCHT0   4800(AX)
-	PREFETCHT0   4864(AX)
+	PREFETCHT1   8768(AX)
+	PREFETCHT1   8832(AX)
+	PREFETCHT1   8896(AX)
+	PREFETCHT1   8960(AX)
+	PREFETCHT1   9024(AX)
+	PREFETCHT1   9088(AX)
+	PREFETCHT1   9152(AX)
+	PREFETCHT1   9216(AX)
+	PREFETCHT1   9280(AX)
+	PREFETCHT1   9344(AX)
+	PREFETCHT1   9408(AX)
+	PREFETCHT1   9472(AX)
+	PREFETCHT1   9536(AX)
 	VPBROADCASTD 36(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 36(DX), Y10
@@ -23114,19 +23220,19 @@ block:
 	VBROADCASTSS 32(DX), Y3
 	VMULPS       Y3, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	PREFETCHT0   4928(AX)
-	PREFETCHT0   4992(AX)
-	PREFETCHT0   5056(AX)
-	PREFETCHT0   5120(AX)
-	PREFETCHT0   5184(AX)
-	PREFETCHT0   5248(AX)
-	PREFETCHT0   5312(AX)
-	PREFETCHT0   5376(AX)
-	PREFETCHT0   5440(AX)
-	PREFETCHT0   5504(AX)
-	PREFETCHT0   5568(AX)
-	PREFETCHT0   5632(AX)
-	PREFETCHT0   5696(AX)
+	PREFETCHT1   9600(AX)
+	PREFETCHT1   9664(AX)
+	PREFETCHT1   9728(AX)
+	PREFETCHT1   9792(AX)
+	PREFETCHT1   9856(AX)
+	PREFETCHT1   9920(AX)
+	PREFETCHT1   9984(AX)
+	PREFETCHT1   10048(AX)
+	PREFETCHT1   10112(AX)
+	PREFETCHT1   10176(AX)
+	PREFETCHT1   10240(AX)
+	PREFETCHT1   10304(AX)
+	PREFETCHT1   10368(AX)
 	VPBROADCASTD 88(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 88(DX), Y10
@@ -23503,19 +23609,19 @@ block:
 	VBROADCASTSS 84(DX), Y3
 	VMULPS       Y3, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	PREFETCHT0   5760(AX)
-	PREFETCHT0   5824(AX)
-	PREFETCHT0   5888(AX)
-	PREFETCHT0   5952(AX)
-	PREFETCHT0   6016(AX)
-	PREFETCHT0   6080(AX)
-	PREFETCHT0   6144(AX)
-	PREFETCHT0   6208(AX)
-	PREFETCHT0   6272(AX)
-	PREFETCHT0   6336(AX)
-	PREFETCHT0   6400(AX)
-	PREFETCHT0   6464(AX)
-	PREFETCHT0   6528(AX)
+	PREFETCHT1   10432(AX)
+	PREFETCHT1   10496(AX)
+	PREFETCHT1   10560(AX)
+	PREFETCHT1   10624(AX)
+	PREFETCHT1   10688(AX)
+	PREFETCHT1   10752(AX)
+	PREFETCHT1   10816(AX)
+	PREFETCHT1   10880(AX)
+	PREFETCHT1   10944(AX)
+	PREFETCHT1   11008(AX)
+	PREFETCHT1   11072(AX)
+	PREFETCHT1   11136(AX)
+	PREFETCHT1   11200(AX)
 	VPBROADCASTD 140(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 140(DX), Y10
@@ -23892,19 +23998,19 @@ block:
 	VBROADCASTSS 136(DX), Y3
 	VMULPS       Y3, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	PREFETCHT0   6592(AX)
-	PREFETCHT0   6656(AX)
-	PREFETCHT0   6720(AX)
-	PREFETCHT0   6784(AX)
-	PREFETCHT0   6848(AX)
-	PREFETCHT0   6912(AX)
-	PREFETCHT0   6976(AX)
-	PREFETCHT0   7040(AX)
-	PREFETCHT0   7104(AX)
-	PREFETCHT0   7168(AX)
-	PREFETCHT0   7232(AX)
-	PREFETCHT0   7296(AX)
-	PREFETCHT0   7360(AX)
+	PREFETCHT1   11264(AX)
+	PREFETCHT1   11328(AX)
+	PREFETCHT1   11392(AX)
+	PREFETCHT1   11456(AX)
+	PREFETCHT1   11520(AX)
+	PREFETCHT1   11584(AX)
+	PREFETCHT1   11648(AX)
+	PREFETCHT1   11712(AX)
+	PREFETCHT1   11776(AX)
+	PREFETCHT1   11840(AX)
+	PREFETCHT1   11904(AX)
+	PREFETCHT1   11968(AX)
+	PREFETCHT1   12032(AX)
 	VPBROADCASTD 192(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 192(DX), Y10
@@ -24313,19 +24419,19 @@ block:
 	VBROADCASTSS 188(DX), Y3
 	VMULPS       Y3, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	PREFETCHT0   7424(AX)
-	PREFETCHT0   7488(AX)
-	PREFETCHT0   7552(AX)
-	PREFETCHT0   7616(AX)
-	PREFETCHT0   7680(AX)
-	PREFETCHT0   7744(AX)
-	PREFETCHT0   7808(AX)
-	PREFETCHT0   7872(AX)
-	PREFETCHT0   7936(AX)
-	PREFETCHT0   8000(AX)
-	PREFETCHT0   8064(AX)
-	PREFETCHT0   8128(AX)
-	PREFETCHT0   8192(AX)
+	PREFETCHT1   12096(AX)
+	PREFETCHT1   12160(AX)
+	PREFETCHT1   12224(AX)
+	PREFETCHT1   12288(AX)
+	PREFETCHT1   12352(AX)
+	PREFETCHT1   12416(AX)
+	PREFETCHT1   12480(AX)
+	PREFETCHT1   12544(AX)
+	PREFETCHT1   12608(AX)
+	PREFETCHT1   12672(AX)
+	PREFETCHT1   12736(AX)
+	PREFETCHT1   12800(AX)
+	PREFETCHT1   12864(AX)
 	VPBROADCASTD 244(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 244(DX), Y10
@@ -24702,19 +24808,19 @@ block:
 	VBROADCASTSS 240(DX), Y3
 	VMULPS       Y3, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8320(AX)
-	PREFETCHT0   8384(AX)
-	PREFETCHT0   8448(AX)
-	PREFETCHT0   8512(AX)
-	PREFETCHT0   8576(AX)
-	PREFETCHT0   8640(AX)
-	PREFETCHT0   8704(AX)
-	PREFETCHT0   8768(AX)
-	PREFETCHT0   8832(AX)
-	PREFETCHT0   8896(AX)
-	PREFETCHT0   8960(AX)
-	PREFETCHT0   9024(AX)
+	PREFETCHT1   12928(AX)
+	PREFETCHT1   12992(AX)
+	PREFETCHT1   13056(AX)
+	PREFETCHT1   13120(AX)
+	PREFETCHT1   13184(AX)
+	PREFETCHT1   13248(AX)
+	PREFETCHT1   13312(AX)
+	PREFETCHT1   13376(AX)
+	PREFETCHT1   13440(AX)
+	PREFETCHT1   13504(AX)
+	PREFETCHT1   13568(AX)
+	PREFETCHT1   13632(AX)
+	PREFETCHT1   13696(AX)
 	VPBROADCASTD 296(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 296(DX), Y10
@@ -25091,19 +25197,19 @@ block:
 	VBROADCASTSS 292(DX), Y3
 	VMULPS       Y3, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	PREFETCHT0   9088(AX)
-	PREFETCHT0   9152(AX)
-	PREFETCHT0   9216(AX)
-	PREFETCHT0   9280(AX)
-	PREFETCHT0   9344(AX)
-	PREFETCHT0   9408(AX)
-	PREFETCHT0   9472(AX)
-	PREFETCHT0   9536(AX)
-	PREFETCHT0   9600(AX)
-	PREFETCHT0   9664(AX)
-	PREFETCHT0   9728(AX)
-	PREFETCHT0   9792(AX)
-	PREFETCHT0   9856(AX)
+	PREFETCHT1   13760(AX)
+	PREFETCHT1   13824(AX)
+	PREFETCHT1   13888(AX)
+	PREFETCHT1   13952(AX)
+	PREFETCHT1   14016(AX)
+	PREFETCHT1   14080(AX)
+	PREFETCHT1   14144(AX)
+	PREFETCHT1   14208(AX)
+	PREFETCHT1   14272(AX)
+	PREFETCHT1   14336(AX)
+	PREFETCHT1   14400(AX)
+	PREFETCHT1   14464(AX)
+	PREFETCHT1   14528(AX)
 	VPBROADCASTD 348(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 348(DX), Y10
@@ -25480,20 +25586,20 @@ block:
 	VBROADCASTSS 344(DX), Y3
 	VMULPS       Y3, Y10, Y10
 	VADDPS       Y10, Y7, Y7
-	PREFETCHT0   9920(AX)
-	PREFETCHT0   9984(AX)
-	PREFETCHT0   10048(AX)
-	PREFETCHT0   10112(AX)
-	PREFETCHT0   10176(AX)
-	PREFETCHT0   10240(AX)
-	PREFETCHT0   10304(AX)
-	PREFETCHT0   10368(AX)
-	PREFETCHT0   10432(AX)
-	PREFETCHT0   10496(AX)
-	PREFETCHT0   10560(AX)
-	PREFETCHT0   10624(AX)
-	PREFETCHT0   10688(AX)
-	PREFETCHT0   10752(AX)
+	PREFETCHT1   14592(AX)
+	PREFETCHT1   14656(AX)
+	PREFETCHT1   14720(AX)
+	PREFETCHT1   14784(AX)
+	PREFETCHT1   14848(AX)
+	PREFETCHT1   14912(AX)
+	PREFETCHT1   14976(AX)
+	PREFETCHT1   15040(AX)
+	PREFETCHT1   15104(AX)
+	PREFETCHT1   15168(AX)
+	PREFETCHT1   15232(AX)
+	PREFETCHT1   15296(AX)
+	PREFETCHT1   15360(AX)
+	PREFETCHT1   15424(AX)
 	VPBROADCASTD 400(DX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPBROADCASTD 400(DX), Y10
@@ -25914,2193 +26020,2298 @@ block:
 	RET
 
 // func decodeQ6_KAVX2(blocks int, dst []byte, panel []byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·decodeQ6_KAVX2(SB), NOSPLIT, $0-56
 	MOVQ panel_base+32(FP), AX
 	MOVQ blocks+0(FP), CX
 	MOVQ dst_base+8(FP), DX
 
 block:
-	VPMOVSXBD 6144(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, (DX)
-	VPMOVSXBD 6176(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 128(DX)
-	VMOVUPS   (AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4096(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 384(DX)
-	VMOVUPS   128(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4224(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 512(DX)
-	VMOVUPS   256(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4352(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 640(DX)
-	VMOVUPS   384(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4480(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 768(DX)
-	VMOVUPS   512(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4608(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 896(DX)
-	VMOVUPS   640(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4736(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1024(DX)
-	VMOVUPS   768(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4864(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1152(DX)
-	VMOVUPS   896(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4992(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1280(DX)
-	VPMOVSXBD 6152(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 32(DX)
-	VPMOVSXBD 6184(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 160(DX)
-	VMOVUPS   32(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4128(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 416(DX)
-	VMOVUPS   160(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4256(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 544(DX)
-	VMOVUPS   288(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4384(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 672(DX)
-	VMOVUPS   416(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4512(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 800(DX)
-	VMOVUPS   544(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4640(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 928(DX)
-	VMOVUPS   672(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4768(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1056(DX)
-	VMOVUPS   800(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4896(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1184(DX)
-	VMOVUPS   928(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5024(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1312(DX)
-	VPMOVSXBD 6160(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 64(DX)
-	VPMOVSXBD 6192(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 192(DX)
-	VMOVUPS   64(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4160(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 448(DX)
-	VMOVUPS   192(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4288(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 576(DX)
-	VMOVUPS   320(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4416(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 704(DX)
-	VMOVUPS   448(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4544(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 832(DX)
-	VMOVUPS   576(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4672(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 960(DX)
-	VMOVUPS   704(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4800(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1088(DX)
-	VMOVUPS   832(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4928(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1216(DX)
-	VMOVUPS   960(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5056(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1344(DX)
-	VPMOVSXBD 6168(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 96(DX)
-	VPMOVSXBD 6200(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 224(DX)
-	VMOVUPS   96(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4192(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 480(DX)
-	VMOVUPS   224(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4320(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 608(DX)
-	VMOVUPS   352(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4448(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 736(DX)
-	VMOVUPS   480(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4576(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 864(DX)
-	VMOVUPS   608(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4704(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 992(DX)
-	VMOVUPS   736(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4832(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1120(DX)
-	VMOVUPS   864(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4960(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1248(DX)
-	VMOVUPS   992(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5088(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1376(DX)
-	VPMOVSXBD 6208(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1408(DX)
-	VPMOVSXBD 6240(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1536(DX)
-	VMOVUPS   1024(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4096(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1792(DX)
-	VMOVUPS   1152(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4224(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1920(DX)
-	VMOVUPS   1280(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4352(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2048(DX)
-	VMOVUPS   1408(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4480(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2176(DX)
-	VMOVUPS   1536(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4608(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2304(DX)
-	VMOVUPS   1664(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4736(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2432(DX)
-	VMOVUPS   1792(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4864(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2560(DX)
-	VMOVUPS   1920(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4992(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2688(DX)
-	VPMOVSXBD 6216(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1440(DX)
-	VPMOVSXBD 6248(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1568(DX)
-	VMOVUPS   1056(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4128(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1824(DX)
-	VMOVUPS   1184(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4256(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1952(DX)
-	VMOVUPS   1312(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4384(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2080(DX)
-	VMOVUPS   1440(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4512(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2208(DX)
-	VMOVUPS   1568(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4640(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2336(DX)
-	VMOVUPS   1696(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4768(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2464(DX)
-	VMOVUPS   1824(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4896(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2592(DX)
-	VMOVUPS   1952(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5024(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2720(DX)
-	VPMOVSXBD 6224(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1472(DX)
-	VPMOVSXBD 6256(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1600(DX)
-	VMOVUPS   1088(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4160(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1856(DX)
-	VMOVUPS   1216(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4288(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1984(DX)
-	VMOVUPS   1344(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4416(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2112(DX)
-	VMOVUPS   1472(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4544(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2240(DX)
-	VMOVUPS   1600(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4672(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2368(DX)
-	VMOVUPS   1728(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4800(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2496(DX)
-	VMOVUPS   1856(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4928(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2624(DX)
-	VMOVUPS   1984(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5056(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2752(DX)
-	VPMOVSXBD 6232(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1504(DX)
-	VPMOVSXBD 6264(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 1632(DX)
-	VMOVUPS   1120(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4192(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 1888(DX)
-	VMOVUPS   1248(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4320(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2016(DX)
-	VMOVUPS   1376(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4448(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2144(DX)
-	VMOVUPS   1504(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4576(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2272(DX)
-	VMOVUPS   1632(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4704(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2400(DX)
-	VMOVUPS   1760(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4832(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2528(DX)
-	VMOVUPS   1888(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4960(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2656(DX)
-	VMOVUPS   2016(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5088(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 2784(DX)
-	VPMOVSXBD 6272(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2816(DX)
-	VPMOVSXBD 6304(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2944(DX)
-	VMOVUPS   (AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4096(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3200(DX)
-	VMOVUPS   128(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4224(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3328(DX)
-	VMOVUPS   256(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4352(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3456(DX)
-	VMOVUPS   384(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4480(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3584(DX)
-	VMOVUPS   512(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4608(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3712(DX)
-	VMOVUPS   640(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4736(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3840(DX)
-	VMOVUPS   768(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4864(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3968(DX)
-	VMOVUPS   896(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4992(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4096(DX)
-	VPMOVSXBD 6280(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2848(DX)
-	VPMOVSXBD 6312(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2976(DX)
-	VMOVUPS   32(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4128(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3232(DX)
-	VMOVUPS   160(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4256(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3360(DX)
-	VMOVUPS   288(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4384(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3488(DX)
-	VMOVUPS   416(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4512(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3616(DX)
-	VMOVUPS   544(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4640(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3744(DX)
-	VMOVUPS   672(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4768(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3872(DX)
-	VMOVUPS   800(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4896(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4000(DX)
-	VMOVUPS   928(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5024(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4128(DX)
-	VPMOVSXBD 6288(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2880(DX)
-	VPMOVSXBD 6320(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3008(DX)
-	VMOVUPS   64(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4160(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3264(DX)
-	VMOVUPS   192(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4288(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3392(DX)
-	VMOVUPS   320(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4416(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3520(DX)
-	VMOVUPS   448(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4544(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3648(DX)
-	VMOVUPS   576(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4672(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3776(DX)
-	VMOVUPS   704(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4800(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3904(DX)
-	VMOVUPS   832(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4928(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4032(DX)
-	VMOVUPS   960(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5056(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4160(DX)
-	VPMOVSXBD 6296(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 2912(DX)
-	VPMOVSXBD 6328(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 3040(DX)
-	VMOVUPS   96(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4192(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3296(DX)
-	VMOVUPS   224(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4320(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3424(DX)
-	VMOVUPS   352(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4448(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3552(DX)
-	VMOVUPS   480(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4576(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3680(DX)
-	VMOVUPS   608(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4704(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3808(DX)
-	VMOVUPS   736(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4832(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 3936(DX)
-	VMOVUPS   864(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4960(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4064(DX)
-	VMOVUPS   992(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5088(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4192(DX)
-	VPMOVSXBD 6336(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4224(DX)
-	VPMOVSXBD 6368(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4352(DX)
-	VMOVUPS   1024(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4096(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4608(DX)
-	VMOVUPS   1152(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4224(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4736(DX)
-	VMOVUPS   1280(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4352(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4864(DX)
-	VMOVUPS   1408(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4480(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4992(DX)
-	VMOVUPS   1536(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4608(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5120(DX)
-	VMOVUPS   1664(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4736(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5248(DX)
-	VMOVUPS   1792(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4864(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5376(DX)
-	VMOVUPS   1920(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4992(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5504(DX)
-	VPMOVSXBD 6344(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4256(DX)
-	VPMOVSXBD 6376(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4384(DX)
-	VMOVUPS   1056(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4128(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4640(DX)
-	VMOVUPS   1184(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4256(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4768(DX)
-	VMOVUPS   1312(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4384(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4896(DX)
-	VMOVUPS   1440(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4512(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5024(DX)
-	VMOVUPS   1568(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4640(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5152(DX)
-	VMOVUPS   1696(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4768(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5280(DX)
-	VMOVUPS   1824(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4896(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5408(DX)
-	VMOVUPS   1952(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5024(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5536(DX)
-	VPMOVSXBD 6352(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4288(DX)
-	VPMOVSXBD 6384(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4416(DX)
-	VMOVUPS   1088(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4160(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4672(DX)
-	VMOVUPS   1216(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4288(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4800(DX)
-	VMOVUPS   1344(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4416(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4928(DX)
-	VMOVUPS   1472(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4544(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5056(DX)
-	VMOVUPS   1600(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4672(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5184(DX)
-	VMOVUPS   1728(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4800(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5312(DX)
-	VMOVUPS   1856(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4928(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5440(DX)
-	VMOVUPS   1984(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5056(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5568(DX)
-	VPMOVSXBD 6360(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4320(DX)
-	VPMOVSXBD 6392(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 4448(DX)
-	VMOVUPS   1120(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4192(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4704(DX)
-	VMOVUPS   1248(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4320(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4832(DX)
-	VMOVUPS   1376(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4448(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 4960(DX)
-	VMOVUPS   1504(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4576(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5088(DX)
-	VMOVUPS   1632(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4704(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5216(DX)
-	VMOVUPS   1760(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4832(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5344(DX)
-	VMOVUPS   1888(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   4960(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5472(DX)
-	VMOVUPS   2016(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5088(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 5600(DX)
-	VPMOVSXBD 6400(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5632(DX)
-	VPMOVSXBD 6432(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5760(DX)
-	VMOVUPS   2048(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5120(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6016(DX)
-	VMOVUPS   2176(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5248(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6144(DX)
-	VMOVUPS   2304(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5376(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6272(DX)
-	VMOVUPS   2432(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5504(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6400(DX)
-	VMOVUPS   2560(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5632(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6528(DX)
-	VMOVUPS   2688(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5760(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6656(DX)
-	VMOVUPS   2816(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5888(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6784(DX)
-	VMOVUPS   2944(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6016(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6912(DX)
-	VPMOVSXBD 6408(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5664(DX)
-	VPMOVSXBD 6440(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5792(DX)
-	VMOVUPS   2080(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5152(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6048(DX)
-	VMOVUPS   2208(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5280(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6176(DX)
-	VMOVUPS   2336(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5408(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6304(DX)
-	VMOVUPS   2464(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5536(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6432(DX)
-	VMOVUPS   2592(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5664(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6560(DX)
-	VMOVUPS   2720(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5792(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6688(DX)
-	VMOVUPS   2848(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5920(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6816(DX)
-	VMOVUPS   2976(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6048(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6944(DX)
-	VPMOVSXBD 6416(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5696(DX)
-	VPMOVSXBD 6448(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5824(DX)
-	VMOVUPS   2112(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5184(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6080(DX)
-	VMOVUPS   2240(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5312(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6208(DX)
-	VMOVUPS   2368(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5440(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6336(DX)
-	VMOVUPS   2496(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5568(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6464(DX)
-	VMOVUPS   2624(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5696(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6592(DX)
-	VMOVUPS   2752(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5824(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6720(DX)
-	VMOVUPS   2880(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5952(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6848(DX)
-	VMOVUPS   3008(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6080(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6976(DX)
-	VPMOVSXBD 6424(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5728(DX)
-	VPMOVSXBD 6456(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 5856(DX)
-	VMOVUPS   2144(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5216(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6112(DX)
-	VMOVUPS   2272(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5344(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6240(DX)
-	VMOVUPS   2400(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5472(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6368(DX)
-	VMOVUPS   2528(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5600(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6496(DX)
-	VMOVUPS   2656(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5728(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6624(DX)
-	VMOVUPS   2784(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5856(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6752(DX)
-	VMOVUPS   2912(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5984(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 6880(DX)
-	VMOVUPS   3040(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6112(AX), Y3
-	VPSLLD    $0x04, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7008(DX)
-	VPMOVSXBD 6464(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7040(DX)
-	VPMOVSXBD 6496(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7168(DX)
-	VMOVUPS   3072(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5120(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7424(DX)
-	VMOVUPS   3200(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5248(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7552(DX)
-	VMOVUPS   3328(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5376(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7680(DX)
-	VMOVUPS   3456(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5504(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7808(DX)
-	VMOVUPS   3584(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5632(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7936(DX)
-	VMOVUPS   3712(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5760(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8064(DX)
-	VMOVUPS   3840(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5888(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8192(DX)
-	VMOVUPS   3968(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6016(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8320(DX)
-	VPMOVSXBD 6472(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7072(DX)
-	VPMOVSXBD 6504(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7200(DX)
-	VMOVUPS   3104(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5152(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7456(DX)
-	VMOVUPS   3232(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5280(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7584(DX)
-	VMOVUPS   3360(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5408(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7712(DX)
-	VMOVUPS   3488(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5536(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7840(DX)
-	VMOVUPS   3616(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5664(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7968(DX)
-	VMOVUPS   3744(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5792(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8096(DX)
-	VMOVUPS   3872(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5920(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8224(DX)
-	VMOVUPS   4000(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6048(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8352(DX)
-	VPMOVSXBD 6480(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7104(DX)
-	VPMOVSXBD 6512(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7232(DX)
-	VMOVUPS   3136(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5184(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7488(DX)
-	VMOVUPS   3264(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5312(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7616(DX)
-	VMOVUPS   3392(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5440(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7744(DX)
-	VMOVUPS   3520(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5568(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7872(DX)
-	VMOVUPS   3648(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5696(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8000(DX)
-	VMOVUPS   3776(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5824(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8128(DX)
-	VMOVUPS   3904(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5952(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8256(DX)
-	VMOVUPS   4032(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6080(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8384(DX)
-	VPMOVSXBD 6488(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7136(DX)
-	VPMOVSXBD 6520(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 7264(DX)
-	VMOVUPS   3168(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5216(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7520(DX)
-	VMOVUPS   3296(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5344(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7648(DX)
-	VMOVUPS   3424(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5472(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7776(DX)
-	VMOVUPS   3552(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5600(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 7904(DX)
-	VMOVUPS   3680(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5728(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8032(DX)
-	VMOVUPS   3808(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5856(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8160(DX)
-	VMOVUPS   3936(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5984(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8288(DX)
-	VMOVUPS   4064(AX), Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6112(AX), Y3
-	VPSLLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8416(DX)
-	VPMOVSXBD 6528(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8448(DX)
-	VPMOVSXBD 6560(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8576(DX)
-	VMOVUPS   2048(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5120(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8832(DX)
-	VMOVUPS   2176(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5248(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8960(DX)
-	VMOVUPS   2304(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5376(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9088(DX)
-	VMOVUPS   2432(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5504(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9216(DX)
-	VMOVUPS   2560(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5632(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9344(DX)
-	VMOVUPS   2688(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5760(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9472(DX)
-	VMOVUPS   2816(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5888(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9600(DX)
-	VMOVUPS   2944(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6016(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9728(DX)
-	VPMOVSXBD 6536(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8480(DX)
-	VPMOVSXBD 6568(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8608(DX)
-	VMOVUPS   2080(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5152(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8864(DX)
-	VMOVUPS   2208(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5280(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8992(DX)
-	VMOVUPS   2336(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5408(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9120(DX)
-	VMOVUPS   2464(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5536(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9248(DX)
-	VMOVUPS   2592(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5664(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9376(DX)
-	VMOVUPS   2720(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5792(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9504(DX)
-	VMOVUPS   2848(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5920(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9632(DX)
-	VMOVUPS   2976(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6048(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9760(DX)
-	VPMOVSXBD 6544(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8512(DX)
-	VPMOVSXBD 6576(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8640(DX)
-	VMOVUPS   2112(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5184(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8896(DX)
-	VMOVUPS   2240(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5312(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9024(DX)
-	VMOVUPS   2368(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5440(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9152(DX)
-	VMOVUPS   2496(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5568(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9280(DX)
-	VMOVUPS   2624(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5696(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9408(DX)
-	VMOVUPS   2752(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5824(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9536(DX)
-	VMOVUPS   2880(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5952(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9664(DX)
-	VMOVUPS   3008(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6080(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9792(DX)
-	VPMOVSXBD 6552(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8544(DX)
-	VPMOVSXBD 6584(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 8672(DX)
-	VMOVUPS   2144(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5216(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 8928(DX)
-	VMOVUPS   2272(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5344(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9056(DX)
-	VMOVUPS   2400(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5472(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9184(DX)
-	VMOVUPS   2528(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5600(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9312(DX)
-	VMOVUPS   2656(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5728(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9440(DX)
-	VMOVUPS   2784(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5856(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9568(DX)
-	VMOVUPS   2912(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5984(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9696(DX)
-	VMOVUPS   3040(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6112(AX), Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 9824(DX)
-	VPMOVSXBD 6592(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9856(DX)
-	VPMOVSXBD 6624(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6656(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9984(DX)
-	VMOVUPS   3072(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5120(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10240(DX)
-	VMOVUPS   3200(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5248(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10368(DX)
-	VMOVUPS   3328(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5376(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10496(DX)
-	VMOVUPS   3456(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5504(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10624(DX)
-	VMOVUPS   3584(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5632(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10752(DX)
-	VMOVUPS   3712(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5760(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10880(DX)
-	VMOVUPS   3840(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5888(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11008(DX)
-	VMOVUPS   3968(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6016(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11136(DX)
-	VPMOVSXBD 6600(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9888(DX)
-	VPMOVSXBD 6632(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6672(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10016(DX)
-	VMOVUPS   3104(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5152(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10272(DX)
-	VMOVUPS   3232(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5280(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10400(DX)
-	VMOVUPS   3360(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5408(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10528(DX)
-	VMOVUPS   3488(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5536(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10656(DX)
-	VMOVUPS   3616(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5664(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10784(DX)
-	VMOVUPS   3744(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5792(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10912(DX)
-	VMOVUPS   3872(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5920(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11040(DX)
-	VMOVUPS   4000(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6048(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11168(DX)
-	VPMOVSXBD 6608(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9920(DX)
-	VPMOVSXBD 6640(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6688(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10048(DX)
-	VMOVUPS   3136(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5184(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10304(DX)
-	VMOVUPS   3264(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5312(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10432(DX)
-	VMOVUPS   3392(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5440(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10560(DX)
-	VMOVUPS   3520(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5568(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10688(DX)
-	VMOVUPS   3648(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5696(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10816(DX)
-	VMOVUPS   3776(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5824(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10944(DX)
-	VMOVUPS   3904(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5952(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11072(DX)
-	VMOVUPS   4032(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6080(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11200(DX)
-	VPMOVSXBD 6616(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 9952(DX)
-	VPMOVSXBD 6648(AX), Y0
-	VCVTDQ2PS Y0, Y0
-	VCVTPH2PS 6704(AX), Y3
-	VMULPS    Y3, Y0, Y0
-	VMOVUPS   Y0, 10080(DX)
-	VMOVUPS   3168(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5216(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10336(DX)
-	VMOVUPS   3296(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5344(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10464(DX)
-	VMOVUPS   3424(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5472(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10592(DX)
-	VMOVUPS   3552(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5600(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10720(DX)
-	VMOVUPS   3680(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5728(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10848(DX)
-	VMOVUPS   3808(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5856(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 10976(DX)
-	VMOVUPS   3936(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   5984(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11104(DX)
-	VMOVUPS   4064(AX), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes15<>+0(SB), Y0, Y0
-	VMOVUPS   6112(AX), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes48<>+0(SB), Y3, Y3
-	VPOR      Y3, Y0, Y0
-	VMOVUPS   Y0, 11232(DX)
-	ADDQ      $0x00001a40, AX
-	ADDQ      $0x00002c00, DX
-	DECQ      CX
-	JNZ       block
+	PREFETCHT1 8768(AX)
+	PREFETCHT1 8832(AX)
+	PREFETCHT1 8896(AX)
+	PREFETCHT1 8960(AX)
+	PREFETCHT1 9024(AX)
+	PREFETCHT1 9088(AX)
+	PREFETCHT1 9152(AX)
+	PREFETCHT1 9216(AX)
+	PREFETCHT1 9280(AX)
+	PREFETCHT1 9344(AX)
+	PREFETCHT1 9408(AX)
+	PREFETCHT1 9472(AX)
+	PREFETCHT1 9536(AX)
+	VPMOVSXBD  6144(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, (DX)
+	VPMOVSXBD  6176(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 128(DX)
+	VMOVUPS    (AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4096(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 384(DX)
+	VMOVUPS    128(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4224(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 512(DX)
+	VMOVUPS    256(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4352(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 640(DX)
+	VMOVUPS    384(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4480(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 768(DX)
+	VMOVUPS    512(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4608(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 896(DX)
+	VMOVUPS    640(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4736(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1024(DX)
+	VMOVUPS    768(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4864(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1152(DX)
+	VMOVUPS    896(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4992(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1280(DX)
+	VPMOVSXBD  6152(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 32(DX)
+	VPMOVSXBD  6184(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 160(DX)
+	VMOVUPS    32(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4128(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 416(DX)
+	VMOVUPS    160(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4256(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 544(DX)
+	VMOVUPS    288(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4384(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 672(DX)
+	VMOVUPS    416(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4512(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 800(DX)
+	VMOVUPS    544(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4640(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 928(DX)
+	VMOVUPS    672(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4768(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1056(DX)
+	VMOVUPS    800(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4896(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1184(DX)
+	VMOVUPS    928(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5024(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1312(DX)
+	VPMOVSXBD  6160(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 64(DX)
+	VPMOVSXBD  6192(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 192(DX)
+	VMOVUPS    64(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4160(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 448(DX)
+	VMOVUPS    192(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4288(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 576(DX)
+	VMOVUPS    320(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4416(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 704(DX)
+	VMOVUPS    448(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4544(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 832(DX)
+	VMOVUPS    576(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4672(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 960(DX)
+	VMOVUPS    704(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4800(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1088(DX)
+	VMOVUPS    832(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4928(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1216(DX)
+	VMOVUPS    960(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5056(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1344(DX)
+	VPMOVSXBD  6168(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 96(DX)
+	VPMOVSXBD  6200(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 224(DX)
+	VMOVUPS    96(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4192(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 480(DX)
+	VMOVUPS    224(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4320(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 608(DX)
+	VMOVUPS    352(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4448(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 736(DX)
+	VMOVUPS    480(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4576(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 864(DX)
+	VMOVUPS    608(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4704(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 992(DX)
+	VMOVUPS    736(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4832(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1120(DX)
+	VMOVUPS    864(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4960(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1248(DX)
+	VMOVUPS    992(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5088(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1376(DX)
+	PREFETCHT1 9600(AX)
+	PREFETCHT1 9664(AX)
+	PREFETCHT1 9728(AX)
+	PREFETCHT1 9792(AX)
+	PREFETCHT1 9856(AX)
+	PREFETCHT1 9920(AX)
+	PREFETCHT1 9984(AX)
+	PREFETCHT1 10048(AX)
+	PREFETCHT1 10112(AX)
+	PREFETCHT1 10176(AX)
+	PREFETCHT1 10240(AX)
+	PREFETCHT1 10304(AX)
+	PREFETCHT1 10368(AX)
+	VPMOVSXBD  6208(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1408(DX)
+	VPMOVSXBD  6240(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1536(DX)
+	VMOVUPS    1024(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4096(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1792(DX)
+	VMOVUPS    1152(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4224(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1920(DX)
+	VMOVUPS    1280(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4352(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2048(DX)
+	VMOVUPS    1408(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4480(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2176(DX)
+	VMOVUPS    1536(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4608(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2304(DX)
+	VMOVUPS    1664(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4736(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2432(DX)
+	VMOVUPS    1792(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4864(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2560(DX)
+	VMOVUPS    1920(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4992(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2688(DX)
+	VPMOVSXBD  6216(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1440(DX)
+	VPMOVSXBD  6248(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1568(DX)
+	VMOVUPS    1056(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4128(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1824(DX)
+	VMOVUPS    1184(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4256(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1952(DX)
+	VMOVUPS    1312(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4384(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2080(DX)
+	VMOVUPS    1440(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4512(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2208(DX)
+	VMOVUPS    1568(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4640(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2336(DX)
+	VMOVUPS    1696(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4768(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2464(DX)
+	VMOVUPS    1824(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4896(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2592(DX)
+	VMOVUPS    1952(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5024(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2720(DX)
+	VPMOVSXBD  6224(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1472(DX)
+	VPMOVSXBD  6256(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1600(DX)
+	VMOVUPS    1088(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4160(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1856(DX)
+	VMOVUPS    1216(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4288(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1984(DX)
+	VMOVUPS    1344(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4416(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2112(DX)
+	VMOVUPS    1472(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4544(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2240(DX)
+	VMOVUPS    1600(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4672(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2368(DX)
+	VMOVUPS    1728(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4800(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2496(DX)
+	VMOVUPS    1856(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4928(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2624(DX)
+	VMOVUPS    1984(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5056(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2752(DX)
+	VPMOVSXBD  6232(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1504(DX)
+	VPMOVSXBD  6264(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 1632(DX)
+	VMOVUPS    1120(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4192(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 1888(DX)
+	VMOVUPS    1248(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4320(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2016(DX)
+	VMOVUPS    1376(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4448(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2144(DX)
+	VMOVUPS    1504(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4576(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2272(DX)
+	VMOVUPS    1632(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4704(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2400(DX)
+	VMOVUPS    1760(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4832(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2528(DX)
+	VMOVUPS    1888(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4960(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2656(DX)
+	VMOVUPS    2016(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5088(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 2784(DX)
+	PREFETCHT1 10432(AX)
+	PREFETCHT1 10496(AX)
+	PREFETCHT1 10560(AX)
+	PREFETCHT1 10624(AX)
+	PREFETCHT1 10688(AX)
+	PREFETCHT1 10752(AX)
+	PREFETCHT1 10816(AX)
+	PREFETCHT1 10880(AX)
+	PREFETCHT1 10944(AX)
+	PREFETCHT1 11008(AX)
+	PREFETCHT1 11072(AX)
+	PREFETCHT1 11136(AX)
+	PREFETCHT1 11200(AX)
+	VPMOVSXBD  6272(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2816(DX)
+	VPMOVSXBD  6304(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2944(DX)
+	VMOVUPS    (AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4096(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3200(DX)
+	VMOVUPS    128(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4224(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3328(DX)
+	VMOVUPS    256(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4352(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3456(DX)
+	VMOVUPS    384(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4480(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3584(DX)
+	VMOVUPS    512(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4608(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3712(DX)
+	VMOVUPS    640(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4736(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3840(DX)
+	VMOVUPS    768(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4864(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3968(DX)
+	VMOVUPS    896(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4992(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4096(DX)
+	VPMOVSXBD  6280(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2848(DX)
+	VPMOVSXBD  6312(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2976(DX)
+	VMOVUPS    32(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4128(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3232(DX)
+	VMOVUPS    160(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4256(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3360(DX)
+	VMOVUPS    288(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4384(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3488(DX)
+	VMOVUPS    416(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4512(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3616(DX)
+	VMOVUPS    544(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4640(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3744(DX)
+	VMOVUPS    672(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4768(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3872(DX)
+	VMOVUPS    800(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4896(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4000(DX)
+	VMOVUPS    928(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5024(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4128(DX)
+	VPMOVSXBD  6288(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2880(DX)
+	VPMOVSXBD  6320(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3008(DX)
+	VMOVUPS    64(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4160(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3264(DX)
+	VMOVUPS    192(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4288(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3392(DX)
+	VMOVUPS    320(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4416(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3520(DX)
+	VMOVUPS    448(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4544(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3648(DX)
+	VMOVUPS    576(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4672(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3776(DX)
+	VMOVUPS    704(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4800(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3904(DX)
+	VMOVUPS    832(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4928(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4032(DX)
+	VMOVUPS    960(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5056(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4160(DX)
+	VPMOVSXBD  6296(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 2912(DX)
+	VPMOVSXBD  6328(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 3040(DX)
+	VMOVUPS    96(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4192(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3296(DX)
+	VMOVUPS    224(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4320(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3424(DX)
+	VMOVUPS    352(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4448(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3552(DX)
+	VMOVUPS    480(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4576(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3680(DX)
+	VMOVUPS    608(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4704(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3808(DX)
+	VMOVUPS    736(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4832(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 3936(DX)
+	VMOVUPS    864(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4960(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4064(DX)
+	VMOVUPS    992(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5088(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4192(DX)
+	PREFETCHT1 11264(AX)
+	PREFETCHT1 11328(AX)
+	PREFETCHT1 11392(AX)
+	PREFETCHT1 11456(AX)
+	PREFETCHT1 11520(AX)
+	PREFETCHT1 11584(AX)
+	PREFETCHT1 11648(AX)
+	PREFETCHT1 11712(AX)
+	PREFETCHT1 11776(AX)
+	PREFETCHT1 11840(AX)
+	PREFETCHT1 11904(AX)
+	PREFETCHT1 11968(AX)
+	PREFETCHT1 12032(AX)
+	VPMOVSXBD  6336(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4224(DX)
+	VPMOVSXBD  6368(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4352(DX)
+	VMOVUPS    1024(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4096(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4608(DX)
+	VMOVUPS    1152(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4224(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4736(DX)
+	VMOVUPS    1280(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4352(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4864(DX)
+	VMOVUPS    1408(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4480(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4992(DX)
+	VMOVUPS    1536(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4608(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5120(DX)
+	VMOVUPS    1664(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4736(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5248(DX)
+	VMOVUPS    1792(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4864(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5376(DX)
+	VMOVUPS    1920(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4992(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5504(DX)
+	VPMOVSXBD  6344(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4256(DX)
+	VPMOVSXBD  6376(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4384(DX)
+	VMOVUPS    1056(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4128(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4640(DX)
+	VMOVUPS    1184(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4256(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4768(DX)
+	VMOVUPS    1312(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4384(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4896(DX)
+	VMOVUPS    1440(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4512(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5024(DX)
+	VMOVUPS    1568(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4640(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5152(DX)
+	VMOVUPS    1696(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4768(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5280(DX)
+	VMOVUPS    1824(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4896(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5408(DX)
+	VMOVUPS    1952(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5024(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5536(DX)
+	VPMOVSXBD  6352(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4288(DX)
+	VPMOVSXBD  6384(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4416(DX)
+	VMOVUPS    1088(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4160(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4672(DX)
+	VMOVUPS    1216(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4288(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4800(DX)
+	VMOVUPS    1344(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4416(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4928(DX)
+	VMOVUPS    1472(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4544(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5056(DX)
+	VMOVUPS    1600(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4672(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5184(DX)
+	VMOVUPS    1728(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4800(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5312(DX)
+	VMOVUPS    1856(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4928(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5440(DX)
+	VMOVUPS    1984(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5056(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5568(DX)
+	VPMOVSXBD  6360(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4320(DX)
+	VPMOVSXBD  6392(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 4448(DX)
+	VMOVUPS    1120(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4192(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4704(DX)
+	VMOVUPS    1248(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4320(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4832(DX)
+	VMOVUPS    1376(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4448(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 4960(DX)
+	VMOVUPS    1504(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4576(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5088(DX)
+	VMOVUPS    1632(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4704(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5216(DX)
+	VMOVUPS    1760(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4832(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5344(DX)
+	VMOVUPS    1888(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    4960(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5472(DX)
+	VMOVUPS    2016(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5088(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 5600(DX)
+	PREFETCHT1 12096(AX)
+	PREFETCHT1 12160(AX)
+	PREFETCHT1 12224(AX)
+	PREFETCHT1 12288(AX)
+	PREFETCHT1 12352(AX)
+	PREFETCHT1 12416(AX)
+	PREFETCHT1 12480(AX)
+	PREFETCHT1 12544(AX)
+	PREFETCHT1 12608(AX)
+	PREFETCHT1 12672(AX)
+	PREFETCHT1 12736(AX)
+	PREFETCHT1 12800(AX)
+	PREFETCHT1 12864(AX)
+	VPMOVSXBD  6400(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5632(DX)
+	VPMOVSXBD  6432(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5760(DX)
+	VMOVUPS    2048(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5120(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6016(DX)
+	VMOVUPS    2176(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5248(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6144(DX)
+	VMOVUPS    2304(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5376(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6272(DX)
+	VMOVUPS    2432(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5504(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6400(DX)
+	VMOVUPS    2560(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5632(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6528(DX)
+	VMOVUPS    2688(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5760(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6656(DX)
+	VMOVUPS    2816(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5888(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6784(DX)
+	VMOVUPS    2944(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6016(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6912(DX)
+	VPMOVSXBD  6408(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5664(DX)
+	VPMOVSXBD  6440(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5792(DX)
+	VMOVUPS    2080(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5152(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6048(DX)
+	VMOVUPS    2208(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5280(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6176(DX)
+	VMOVUPS    2336(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5408(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6304(DX)
+	VMOVUPS    2464(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5536(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6432(DX)
+	VMOVUPS    2592(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5664(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6560(DX)
+	VMOVUPS    2720(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5792(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6688(DX)
+	VMOVUPS    2848(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5920(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6816(DX)
+	VMOVUPS    2976(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6048(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6944(DX)
+	VPMOVSXBD  6416(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5696(DX)
+	VPMOVSXBD  6448(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5824(DX)
+	VMOVUPS    2112(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5184(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6080(DX)
+	VMOVUPS    2240(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5312(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6208(DX)
+	VMOVUPS    2368(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5440(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6336(DX)
+	VMOVUPS    2496(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5568(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6464(DX)
+	VMOVUPS    2624(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5696(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6592(DX)
+	VMOVUPS    2752(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5824(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6720(DX)
+	VMOVUPS    2880(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5952(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6848(DX)
+	VMOVUPS    3008(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6080(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6976(DX)
+	VPMOVSXBD  6424(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5728(DX)
+	VPMOVSXBD  6456(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 5856(DX)
+	VMOVUPS    2144(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5216(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6112(DX)
+	VMOVUPS    2272(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5344(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6240(DX)
+	VMOVUPS    2400(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5472(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6368(DX)
+	VMOVUPS    2528(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5600(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6496(DX)
+	VMOVUPS    2656(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5728(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6624(DX)
+	VMOVUPS    2784(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5856(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6752(DX)
+	VMOVUPS    2912(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5984(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 6880(DX)
+	VMOVUPS    3040(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6112(AX), Y3
+	VPSLLD     $0x04, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7008(DX)
+	PREFETCHT1 12928(AX)
+	PREFETCHT1 12992(AX)
+	PREFETCHT1 13056(AX)
+	PREFETCHT1 13120(AX)
+	PREFETCHT1 13184(AX)
+	PREFETCHT1 13248(AX)
+	PREFETCHT1 13312(AX)
+	PREFETCHT1 13376(AX)
+	PREFETCHT1 13440(AX)
+	PREFETCHT1 13504(AX)
+	PREFETCHT1 13568(AX)
+	PREFETCHT1 13632(AX)
+	PREFETCHT1 13696(AX)
+	VPMOVSXBD  6464(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7040(DX)
+	VPMOVSXBD  6496(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7168(DX)
+	VMOVUPS    3072(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5120(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7424(DX)
+	VMOVUPS    3200(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5248(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7552(DX)
+	VMOVUPS    3328(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5376(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7680(DX)
+	VMOVUPS    3456(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5504(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7808(DX)
+	VMOVUPS    3584(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5632(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7936(DX)
+	VMOVUPS    3712(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5760(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8064(DX)
+	VMOVUPS    3840(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5888(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8192(DX)
+	VMOVUPS    3968(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6016(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8320(DX)
+	VPMOVSXBD  6472(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7072(DX)
+	VPMOVSXBD  6504(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7200(DX)
+	VMOVUPS    3104(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5152(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7456(DX)
+	VMOVUPS    3232(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5280(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7584(DX)
+	VMOVUPS    3360(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5408(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7712(DX)
+	VMOVUPS    3488(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5536(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7840(DX)
+	VMOVUPS    3616(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5664(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7968(DX)
+	VMOVUPS    3744(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5792(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8096(DX)
+	VMOVUPS    3872(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5920(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8224(DX)
+	VMOVUPS    4000(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6048(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8352(DX)
+	VPMOVSXBD  6480(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7104(DX)
+	VPMOVSXBD  6512(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7232(DX)
+	VMOVUPS    3136(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5184(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7488(DX)
+	VMOVUPS    3264(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5312(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7616(DX)
+	VMOVUPS    3392(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5440(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7744(DX)
+	VMOVUPS    3520(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5568(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7872(DX)
+	VMOVUPS    3648(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5696(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8000(DX)
+	VMOVUPS    3776(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5824(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8128(DX)
+	VMOVUPS    3904(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5952(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8256(DX)
+	VMOVUPS    4032(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6080(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8384(DX)
+	VPMOVSXBD  6488(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7136(DX)
+	VPMOVSXBD  6520(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 7264(DX)
+	VMOVUPS    3168(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5216(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7520(DX)
+	VMOVUPS    3296(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5344(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7648(DX)
+	VMOVUPS    3424(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5472(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7776(DX)
+	VMOVUPS    3552(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5600(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 7904(DX)
+	VMOVUPS    3680(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5728(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8032(DX)
+	VMOVUPS    3808(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5856(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8160(DX)
+	VMOVUPS    3936(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5984(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8288(DX)
+	VMOVUPS    4064(AX), Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6112(AX), Y3
+	VPSLLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8416(DX)
+	PREFETCHT1 13760(AX)
+	PREFETCHT1 13824(AX)
+	PREFETCHT1 13888(AX)
+	PREFETCHT1 13952(AX)
+	PREFETCHT1 14016(AX)
+	PREFETCHT1 14080(AX)
+	PREFETCHT1 14144(AX)
+	PREFETCHT1 14208(AX)
+	PREFETCHT1 14272(AX)
+	PREFETCHT1 14336(AX)
+	PREFETCHT1 14400(AX)
+	PREFETCHT1 14464(AX)
+	PREFETCHT1 14528(AX)
+	VPMOVSXBD  6528(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8448(DX)
+	VPMOVSXBD  6560(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8576(DX)
+	VMOVUPS    2048(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5120(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8832(DX)
+	VMOVUPS    2176(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5248(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8960(DX)
+	VMOVUPS    2304(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5376(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9088(DX)
+	VMOVUPS    2432(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5504(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9216(DX)
+	VMOVUPS    2560(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5632(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9344(DX)
+	VMOVUPS    2688(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5760(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9472(DX)
+	VMOVUPS    2816(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5888(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9600(DX)
+	VMOVUPS    2944(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6016(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9728(DX)
+	VPMOVSXBD  6536(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8480(DX)
+	VPMOVSXBD  6568(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8608(DX)
+	VMOVUPS    2080(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5152(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8864(DX)
+	VMOVUPS    2208(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5280(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8992(DX)
+	VMOVUPS    2336(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5408(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9120(DX)
+	VMOVUPS    2464(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5536(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9248(DX)
+	VMOVUPS    2592(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5664(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9376(DX)
+	VMOVUPS    2720(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5792(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9504(DX)
+	VMOVUPS    2848(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5920(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9632(DX)
+	VMOVUPS    2976(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6048(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9760(DX)
+	VPMOVSXBD  6544(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8512(DX)
+	VPMOVSXBD  6576(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8640(DX)
+	VMOVUPS    2112(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5184(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8896(DX)
+	VMOVUPS    2240(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5312(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9024(DX)
+	VMOVUPS    2368(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5440(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9152(DX)
+	VMOVUPS    2496(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5568(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9280(DX)
+	VMOVUPS    2624(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5696(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9408(DX)
+	VMOVUPS    2752(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5824(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9536(DX)
+	VMOVUPS    2880(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5952(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9664(DX)
+	VMOVUPS    3008(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6080(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9792(DX)
+	VPMOVSXBD  6552(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8544(DX)
+	VPMOVSXBD  6584(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 8672(DX)
+	VMOVUPS    2144(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5216(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 8928(DX)
+	VMOVUPS    2272(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5344(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9056(DX)
+	VMOVUPS    2400(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5472(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9184(DX)
+	VMOVUPS    2528(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5600(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9312(DX)
+	VMOVUPS    2656(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5728(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9440(DX)
+	VMOVUPS    2784(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5856(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9568(DX)
+	VMOVUPS    2912(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5984(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9696(DX)
+	VMOVUPS    3040(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6112(AX), Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 9824(DX)
+	PREFETCHT1 14592(AX)
+	PREFETCHT1 14656(AX)
+	PREFETCHT1 14720(AX)
+	PREFETCHT1 14784(AX)
+	PREFETCHT1 14848(AX)
+	PREFETCHT1 14912(AX)
+	PREFETCHT1 14976(AX)
+	PREFETCHT1 15040(AX)
+	PREFETCHT1 15104(AX)
+	PREFETCHT1 15168(AX)
+	PREFETCHT1 15232(AX)
+	PREFETCHT1 15296(AX)
+	PREFETCHT1 15360(AX)
+	PREFETCHT1 15424(AX)
+	VPMOVSXBD  6592(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9856(DX)
+	VPMOVSXBD  6624(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6656(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9984(DX)
+	VMOVUPS    3072(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5120(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10240(DX)
+	VMOVUPS    3200(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5248(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10368(DX)
+	VMOVUPS    3328(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5376(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10496(DX)
+	VMOVUPS    3456(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5504(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10624(DX)
+	VMOVUPS    3584(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5632(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10752(DX)
+	VMOVUPS    3712(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5760(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10880(DX)
+	VMOVUPS    3840(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5888(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11008(DX)
+	VMOVUPS    3968(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6016(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11136(DX)
+	VPMOVSXBD  6600(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9888(DX)
+	VPMOVSXBD  6632(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6672(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10016(DX)
+	VMOVUPS    3104(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5152(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10272(DX)
+	VMOVUPS    3232(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5280(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10400(DX)
+	VMOVUPS    3360(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5408(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10528(DX)
+	VMOVUPS    3488(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5536(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10656(DX)
+	VMOVUPS    3616(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5664(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10784(DX)
+	VMOVUPS    3744(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5792(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10912(DX)
+	VMOVUPS    3872(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5920(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11040(DX)
+	VMOVUPS    4000(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6048(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11168(DX)
+	VPMOVSXBD  6608(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9920(DX)
+	VPMOVSXBD  6640(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6688(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10048(DX)
+	VMOVUPS    3136(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5184(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10304(DX)
+	VMOVUPS    3264(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5312(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10432(DX)
+	VMOVUPS    3392(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5440(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10560(DX)
+	VMOVUPS    3520(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5568(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10688(DX)
+	VMOVUPS    3648(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5696(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10816(DX)
+	VMOVUPS    3776(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5824(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10944(DX)
+	VMOVUPS    3904(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5952(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11072(DX)
+	VMOVUPS    4032(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6080(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11200(DX)
+	VPMOVSXBD  6616(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 9952(DX)
+	VPMOVSXBD  6648(AX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VCVTPH2PS  6704(AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMOVUPS    Y0, 10080(DX)
+	VMOVUPS    3168(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5216(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10336(DX)
+	VMOVUPS    3296(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5344(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10464(DX)
+	VMOVUPS    3424(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5472(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10592(DX)
+	VMOVUPS    3552(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5600(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10720(DX)
+	VMOVUPS    3680(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5728(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10848(DX)
+	VMOVUPS    3808(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5856(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 10976(DX)
+	VMOVUPS    3936(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    5984(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11104(DX)
+	VMOVUPS    4064(AX), Y0
+	VPSRLD     $0x04, Y0, Y0
+	VPAND      bytes15<>+0(SB), Y0, Y0
+	VMOVUPS    6112(AX), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes48<>+0(SB), Y3, Y3
+	VPOR       Y3, Y0, Y0
+	VMOVUPS    Y0, 11232(DX)
+	ADDQ       $0x00001a40, AX
+	ADDQ       $0x00002c00, DX
+	DECQ       CX
+	JNZ        block
 	VZEROUPPER
 	RET
 
