@@ -30,7 +30,7 @@ func (e *env) data() *cli.Command {
 			&cli.Uint64Flag{Name: "seed", Usage: "random `seed`", Value: o.seed, Destination: &o.seed},
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` (.gz and .zst compress); -: stdout", Value: "-", Destination: &o.out},
 		},
-		Subcommands: []*cli.Command{e.dataConvert()},
+		Subcommands: []*cli.Command{e.dataConvert(), e.dataInspect()},
 		Action:      func(*cli.Context) error { return e.runData(o) },
 	})
 }

@@ -30,7 +30,8 @@ func (e *env) dataConvert() *cli.Command {
 				return err
 			}
 			defer debug.SetMemoryLimit(debug.SetMemoryLimit(streamMemory))
-			r := e.reader("convert", source)
+			source.Begin = e.reading("convert")
+			r := data.NewReader(source)
 			if err := e.stream(out, data.Own(e.ctx, r)); err != nil {
 				return err
 			}

@@ -58,6 +58,7 @@ func (e *env) runDistill(o distillOptions) error {
 	if err := cmp.Or(o.Check(), ckpt.CheckDir(o.out)); err != nil { // before any work is done
 		return input(err)
 	}
+	o.source.Begin = e.reading("distill")
 	examples, counts, err := o.source.Read()
 	if err != nil {
 		return input(err)

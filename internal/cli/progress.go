@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 
-	"nfcot/internal/cot/data"
 	"nfcot/internal/progress"
 )
 
@@ -28,9 +27,7 @@ func (e *env) warn(format string, args ...any) {
 	fmt.Fprintf(e.stderr, format+"\n", args...)
 }
 
-// reader reads examples and shows how far it is.
-func (e *env) reader(label string, s data.Source) *data.Reader {
-	r := data.NewReader(s)
-	r.Begin = func(done, total int) *progress.Bar { return e.progress(label+": read", "MB", done, total) }
-	return r
+// reading makes the bar of a command that reads examples (data.Source).
+func (e *env) reading(command string) func(done, total int) *progress.Bar {
+	return func(done, total int) *progress.Bar { return e.progress(command+": read", "MB", done, total) }
 }

@@ -66,7 +66,8 @@ func (e *env) runTokenizeTrain(o tokenizeTrainOptions) error {
 	if err := errors.Join(need("in", o.source.Files.String()), need("o", o.out)); err != nil {
 		return err
 	}
-	reader := e.reader("tokenize", o.source)
+	o.source.Begin = e.reading("tokenize")
+	reader := data.NewReader(o.source)
 	tok, err := data.TrainTokenizer(reader, o.vocabSize)
 	if err != nil {
 		return input(err)

@@ -67,6 +67,7 @@ func (e *env) runTrain(o trainOptions) error {
 	if err != nil {
 		return err
 	}
+	x.Source.Data.Begin = e.reading("train")
 	run, examples, err := experiment.Prepare(x, o.out, limit, e.say)
 	if err != nil {
 		return input(err)

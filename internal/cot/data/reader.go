@@ -21,9 +21,6 @@ type Reader struct {
 	Source
 	Counts Counts
 	Where  string // the place of the last example: file and line, element or row
-	// Begin makes the bar that shows how many MB are read, once that takes a while; or nil. Of
-	// standard input, whose size nobody knows, none is asked for.
-	Begin func(done, total int) *progress.Bar
 
 	start time.Time
 	bar   *progress.Bar

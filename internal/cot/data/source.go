@@ -11,6 +11,7 @@ import (
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
+	"nfcot/internal/progress"
 )
 
 // A Source says where examples come from, and how they are read.
@@ -19,6 +20,10 @@ type Source struct {
 	Format  string  `yaml:"format,omitempty" json:"format,omitempty"`     // one of FormatNames; "": found from the keys of each file's first row
 	Columns Columns `yaml:"columns,omitempty" json:"columns,omitempty"`   // what the columns of the files are called
 	CoTFrom string  `yaml:"cot_from,omitempty" json:"cot_from,omitempty"` // takes the chain out of the answer: one of Extractions
+
+	// Begin makes the bar that shows how many MB are read, once that takes a while; or nil. Of
+	// standard input, whose size nobody knows, none is asked for.
+	Begin func(done, total int) *progress.Bar `yaml:"-" json:"-"`
 }
 
 // Given says whether anything is said of a source.

@@ -19,6 +19,7 @@ type Method struct {
 	Flows  bool   // thoughts have the density of a flow and a head
 	Codes  bool   // learns to think the codes of a thoughts folder, with parameters that stage heads trains alone
 	Words  bool   // thinks and answers in tokens alone: a run is a causal language model like any other
+	Chains bool   // learns chains of thought in words, or from them line by line
 	Plain  bool   // learns texts with no token of ours in them: the tokenizer is the model's own
 	Of     string // not trained: a rule for sampling from runs of this method
 
@@ -55,8 +56,8 @@ var Methods = []Method{
 			return parts{m, func(StageID) cot.Learner { return m }}
 		}},
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, Words: true, steps: 1000, make: words(false)},
-	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, Words: true, steps: 700, make: words(true)},
-	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, trained line by line, then the answer", steps: 800,
+	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, Words: true, Chains: true, steps: 700, make: words(true)},
+	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, trained line by line, then the answer", Chains: true, steps: 800,
 		check: func(c Config) error { return c.Coconut.Check() },
 		fit: func(c *Config, data []cot.Encoded) {
 			for _, ex := range data {

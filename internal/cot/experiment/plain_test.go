@@ -88,7 +88,7 @@ func TestTurnsEndAnswers(t *testing.T) {
 func TestOtherMethodsFromPlain(t *testing.T) {
 	for _, lora := range []int{0, 2} {
 		plain := trainedAs(t, LM, chatModel(t, nil), lora)
-		first := trainedAs(t, "cot", plain.Dir, 0)
+		first := trainedAs(t, "direct", plain.Dir, 0)
 		vocab := plain.Experiment.Model.Vocab
 		if x := first.Experiment; x.NewTokens != vocab || x.Model.Vocab != vocab+len(cot.SpecialTokens) {
 			t.Errorf("new tokens from %d on, %d in all, want from %d on", x.NewTokens, x.Model.Vocab, vocab)
@@ -109,7 +109,7 @@ func TestOtherMethodsFromPlain(t *testing.T) {
 		if err := first.Finish(); err != nil {
 			t.Fatal(err)
 		}
-		for _, method := range []string{"cot", LM} {
+		for _, method := range []string{"direct", LM} {
 			second := trainedAs(t, method, first.Dir, 0)
 			if got := second.Model.LM.Embed(nil, []int{vocab}).Data[0]; got != 7 {
 				t.Errorf("%s: a token that was trained begins with %v, want 7", method, got)

@@ -103,11 +103,20 @@ func (r *Run) encode(m Method, s Source, logf func(string, ...any)) ([]cot.Encod
 		}
 		all = append(all, x)
 	}
+	if m.Chains && reader.Counts.Chains == 0 {
+		return nil, cot.Special{}, withoutChains(m, s.Data)
+	}
 	logf("train: %s", reader.Counts)
 	for _, id := range encoder.Special.MoreEOS[ends:] {
 		logf("train: %s ends answers of the run, too, since it ends turns of the data", r.Tokenizer.Token(id))
 	}
 	return all, encoder.Special, nil
+}
+
+// withoutChains is the error of training a method that learns chains on examples without any.
+func withoutChains(m Method, s data.Source) error {
+	return fmt.Errorf("%s: no example has a chain of thought, which method %s learns; --cot-from %s takes it out of the answers, --columns cot=NAME says where it is, and --method direct does without",
+		s.Files, m.Name, strings.Join(data.Extractions, "|"))
 }
 
 // encodeThoughts reads the examples of a thoughts folder, with their codes, and notes which
