@@ -78,7 +78,7 @@ func (g *group) probed(scale float64, of func(probe.PerturbedScale) float64) (po
 
 // intervened says whose answers follow when the thoughts before them are others.
 func (r *Results) intervened(out *page.Section, c *InterventionRows) {
-	t := page.Table{Header: []string{"", "thoughts", "pass@1, %", "passes the donor's tests, %", "log p(own solution), nats", "log p(donor's solution), nats"}}
+	t := page.Table{Title: "Answers after their own thoughts and after others", Header: []string{"run", "thoughts", "pass@1, %", "passes the donor's tests, %", "log p(own solution), nats", "log p(donor's solution), nats"}}
 	for _, id := range c.IDs {
 		g := r.of(id)
 		if len(g.members) == 0 {
