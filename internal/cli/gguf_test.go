@@ -77,6 +77,7 @@ func TestGGUF(t *testing.T) {
 			call(t, 0, "score", "--quiet", "--model", path, "--samples", samples)
 			call(t, 0, "eval", "--quiet", "--model", path, "--bench", test, "-n", "1", "-k", "1", "--max-tokens", "4", "-o", in("eval"))
 			call(t, 0, "sample", "--quiet", "--model", path, "--prompt", "x", "-n", "1", "--max-tokens", "2", "--weights", "int8")
+			call(t, 0, "sample", "--quiet", "--model", path, "--prompt", "x", "-n", "1", "--max-tokens", "2", "--weights", "file")
 
 			run := in("run")
 			train := []string{"train", "--quiet", "--method", "cot", "--data", filepath.Join(dir, "train.jsonl"), "--init", path,

@@ -1,12 +1,14 @@
 package transformer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"nfcot/internal/ckpt/half"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 )
@@ -147,4 +149,125 @@ func (m *memory) Weights(dst []float32, name string, from int) error {
 	}
 	copy(dst, m.find(name).Data[from:])
 	return nil
+}
+
+// Blocks that a file has are kept, one under the other even of different types, and so is bfloat16: logits are nearly those of
+// their numbers in float32. Where one of the matrices of a product is stored otherwise, all of them become float32.
+func TestLoadStored(t *testing.T) {
+	c := small
+	c.Hidden, c.FFN, c.HeadDim = 64, 96, 16
+	all := []string{"Q8_0", "Q4_0"}
+	for _, tt := range []struct {
+		types []string // of the matrices, in turn
+		bytes int      // of the matrices that a token reads, at most
+		near  float64
+	}{
+		{all[:1], 36 * c.weights() / 32, 0.05},
+		{all, 30 * c.weights() / 32, 0.05},
+		{[]string{"BF16"}, 3 * c.weights(), 0.02},
+		{[]string{"BF16", "Q4_0"}, 4 * c.weights(), 0.05},
+		{[]string{"Q3_K"}, 5 * c.weights(), 0},
+	} {
+		source := &blocked{paramsOf(c), tt.types}
+		run := func(format kernel.Format) (*LM, []float32) {
+			p := tensor.NewOutline()
+			lm := NewLM(p, c)
+			if err := lm.LoadPacked(p, source, format); err != nil {
+				t.Fatal(err)
+			}
+			tokens := []int{3, 1, 4, 1, 5}
+			return lm, lm.Logits(nil, lm.Forward(nil, lm.Embed(nil, tokens), Causal(Layout{}, len(tokens)))).Data
+		}
+		_, want := run(kernel.F32)
+		lm, got := run(kernel.Stored)
+		var difference, size float64
+		for i, v := range want {
+			difference, size = max(difference, math.Abs(float64(got[i]-v))), max(size, math.Abs(float64(v)))
+		}
+		if difference > tt.near*size || difference == 0 && tt.near > 0 {
+			t.Errorf("%v: logits differ by %g of %g", tt.types, difference, size)
+		}
+		if n := lm.PackedBytes(); n > tt.bytes {
+			t.Errorf("%v: %d bytes, want %d at most", tt.types, n, tt.bytes)
+		}
+	}
+	source := &blocked{paramsOf(c), all}
+	source.damaged = "model.layers.1.self_attn.v_proj.weight"
+	p := tensor.NewOutline()
+	if err := NewLM(p, c).LoadPacked(p, source, kernel.Stored); err == nil || err.Error() != "damaged "+source.damaged {
+		t.Errorf("%v, want that %s is damaged", err, source.damaged)
+	}
+}
+
+// weights is the number of weights in the matrices that a token reads, filled up to panels of 32 outputs.
+func (c Config) weights() (n int) {
+	for _, outputs := range []int{c.Heads * c.HeadDim, c.KVHeads * c.HeadDim, c.KVHeads * c.HeadDim, 2 * c.FFN} {
+		n += c.Layers * outputs * c.Hidden
+	}
+	return n + c.Layers*c.Hidden*(c.Heads*c.HeadDim+c.FFN) + (c.Vocab+31)/32*32*c.Hidden
+}
+
+// blocked is a model in memory whose matrices are in blocks, of some types in turn.
+type blocked struct {
+	*memory
+	types []string
+}
+
+func (m *blocked) BlockType(name string) string {
+	matrix := 0
+	for q := range m.All() {
+		if q.Name == name {
+			return m.types[matrix%len(m.types)]
+		}
+		if len(q.Shape) == 2 {
+			matrix++
+		}
+	}
+	panic(name)
+}
+
+// Blocks rounds a row to blocks.
+func (m *blocked) Blocks(dst []byte, name string, row int) error {
+	if name == m.damaged {
+		return fmt.Errorf("damaged %s", name)
+	}
+	x, kind := m.find(name).Row(row), m.BlockType(name)
+	for ; len(x) > 0; x = x[32:] {
+		var most float64
+		for _, v := range x[:32] {
+			most = max(most, math.Abs(float64(v)))
+		}
+		steps := map[string]float64{"Q8_0": 127, "Q4_0": 7}[kind]
+		scale := half.ToF16(float32(most / steps))
+		binary.LittleEndian.PutUint16(dst, scale)
+		for i, v := range x[:32] {
+			q := int(math.Round(min(max(float64(v/half.FromF16(scale)), -steps), steps)))
+			switch {
+			case kind == "Q8_0":
+				dst[2+i] = byte(int8(q))
+			case i < 16:
+				dst[2+i] = byte(q + 8)
+			default:
+				dst[2+i-16] |= byte(q+8) << 4
+			}
+		}
+		dst = dst[map[string]int{"Q8_0": 34, "Q4_0": 18}[kind]:]
+	}
+	return nil
+}
+
+// Weights are the numbers that the blocks hold.
+func (m *blocked) Weights(dst []float32, name string, from int) error {
+	if q := m.find(name); len(q.Shape) == 2 && name != m.damaged && kernel.KnowsBlocks(m.BlockType(name)) {
+		rows := kernel.BlockRows{Type: m.BlockType(name), Out: q.Rows(), Read: func(dst []byte, row int) error { return m.Blocks(dst, name, row) }}
+		packed, err := kernel.PackBlocks(q.Cols(), []kernel.BlockRows{rows})
+		if err != nil {
+			return err
+		}
+		all := make([]float32, q.Rows()*q.Cols())
+		packed.Unpack(all)
+		copy(dst, all[from:])
+		return nil
+	}
+	return m.memory.Weights(dst, name, from)
 }

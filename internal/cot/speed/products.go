@@ -28,8 +28,11 @@ func (m *meter) gemm() error {
 	return nil
 }
 
-// formats are those of packed weights.
-var formats = []kernel.Format{kernel.F32, kernel.BF16, kernel.Int8}
+// formats are those that weights are stored in, and blocks types of blocks in GGUF files.
+var (
+	formats = []kernel.Format{kernel.F32, kernel.BF16, kernel.W8A8}
+	blocks  = []string{"Q4_K", "Q6_K"}
+)
 
 // gemv multiplies a vector with a matrix larger than any cache.
 func (m *meter) gemv() error {
@@ -38,15 +41,32 @@ func (m *meter) gemv() error {
 		out = 1 << 10
 	}
 	w, x, y := random(out*in), random(in), kernel.Floats(out)
-	for _, format := range formats {
-		packed := kernel.Pack(w, out, in, format)
-		bytes := float64(packed.Bytes())
-		err := m.add("gemv", fmt.Sprintf("%v %dx%d", format, out, in), "GB/s", bytes/1e9, m.bandwidth, bytes, func() {
-			packed.Mul(y, out, x, in, 1, false)
-		})
+	multiply := func(name string, weights kernel.Weights, err error) error {
 		if err != nil {
 			return err
 		}
+		bytes := float64(weights.Bytes())
+		return m.add("gemv", fmt.Sprintf("%s %dx%d", name, out, in), "GB/s", bytes/1e9, m.bandwidth, bytes, func() { weights.Mul(y, out, x, in, 1, false) })
+	}
+	for _, format := range formats {
+		weights, err := kernel.StoreRows(out, in, format, func(from, n int, _ []float32) ([]float32, error) { return w[from*in : (from+n)*in], nil })
+		if err := multiply(fmt.Sprint(format), weights, err); err != nil {
+			return err
+		}
+	}
+	for _, name := range blocks {
+		weights, err := kernel.PackBlocks(in, []kernel.BlockRows{{Type: name, Out: out, Read: sameBytes}})
+		if err := multiply(name, weights, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameBytes makes a row of blocks whose scales are small numbers, and whose weights are any: speed does not depend on them.
+func sameBytes(dst []byte, _ int) error {
+	for i := range dst {
+		dst[i] = 0x21
 	}
 	return nil
 }
