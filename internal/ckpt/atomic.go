@@ -240,6 +240,23 @@ func leftover(file string) (name string, old, ok bool) {
 	return "", false, false
 }
 
+// CheckFile fails where WriteFile would for want of the folder, or because there is one of
+// the file's name: before there is work that would be lost.
+func CheckFile(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: is a folder, expected a file", path)
+	}
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is a file")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: cannot write in folder %s: %w", path, dir, reason(err))
+	}
+	return nil
+}
+
 // CheckDir fails where WriteDir would, before it fills the folder. It changes nothing.
 func CheckDir(path string) error {
 	tried := errors.New("tried")

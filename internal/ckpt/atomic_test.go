@@ -301,3 +301,28 @@ func TestKilled(t *testing.T) {
 		t.Errorf("half a folder is there (%v)", err)
 	}
 }
+
+// CheckFile finds what WriteFile would fail with for want of a place, and nothing else.
+func TestCheckFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		file:                            "",
+		filepath.Join(dir, "new"):       "",
+		os.DevNull:                      "",
+		dir:                             dir + ": is a folder, expected a file",
+		filepath.Join(dir, "no", "x"):   filepath.Join(dir, "no", "x") + ": cannot write in folder " + filepath.Join(dir, "no") + ": ",
+		filepath.Join(dir, "file", "x"): filepath.Join(dir, "file", "x") + ": cannot write in folder " + file + ": it is a file",
+	} {
+		err := CheckFile(path)
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+		if wrote := WriteFile(path, func(io.Writer) error { return nil }); (err == nil) != (wrote == nil) {
+			t.Errorf("%s: found %v, and writing ends with %v", path, err, wrote)
+		}
+	}
+}

@@ -30,13 +30,19 @@ func (e *env) bench() *cli.Command {
 }
 
 func (e *env) runBench(o speed.Options, model modelOption) error {
+	if model.model == "" && model.base+model.weights != "" {
+		return inputf("bench: --base and --weights go with --model")
+	}
 	if model.model != "" {
+		if o.Only != "" && o.Only != "model" {
+			return inputf("bench: --model goes with --only model, and --only is %s", o.Only)
+		}
 		run, err := model.open()
 		if err != nil {
 			return err
 		}
-		if n := run.Experiment.Model.MaxTokens; n < speed.MinTokens || o.Only != "" && o.Only != "model" {
-			return inputf("bench: --model goes with --only model, and takes %d positions; %s has %d", speed.MinTokens, model.model, n)
+		if n := run.Experiment.Model.MaxTokens; n < speed.MinTokens {
+			return inputf("bench: %s has %d positions; it takes %d", model.model, n, speed.MinTokens)
 		}
 		o.Only, o.Model, o.Weights = "model", run.Model.LM, cmp.Or(model.weights, "default")
 	}

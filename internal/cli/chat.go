@@ -104,6 +104,9 @@ func (e *env) converse(o sampleOptions, run *experiment.Run) error {
 	if !e.terminal || e.json || o.out != "" {
 		return inputf("sample: nothing says what %s is to answer; give --prompt, --messages or --bench (on a terminal this is a chat)", o.model)
 	}
+	if o.several != "" {
+		return inputf("sample: a chat has no use for %s; give --prompt, --messages or --bench, or leave it out", o.several)
+	}
 	g, err := o.generator(run, bench.Plain("chat"), nil)
 	if err != nil {
 		return err

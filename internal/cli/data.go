@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"iter"
-	"slices"
-
 	"github.com/urfave/cli/v2"
 
-	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/problems"
 	"nfcot/internal/progress"
 )
@@ -39,15 +35,10 @@ func (e *env) runData(o dataOptions) error {
 	if o.n < 1 {
 		return inputf("-n is %d; it must be at least 1", o.n)
 	}
+	if err := outFile(o.out); err != nil {
+		return err
+	}
 	lines := problems.Lines(o.bench, o.split, o.seed, o.n)
 	bar := func() *progress.Bar { return e.progress("data", "examples", 0, o.n) }
 	return e.stream(o.out, progress.Each(e.ctx, lines, bar))
-}
-
-// writeLines writes JSON lines to a file, or to stdout for "-".
-func (e *env) writeLines(path string, lines iter.Seq[any]) error {
-	if path != "-" {
-		return ckpt.WriteJSONL(path, lines)
-	}
-	return printLines(e, slices.Collect(lines))
 }

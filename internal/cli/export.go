@@ -20,7 +20,7 @@ func (e *env) export() *cli.Command {
 			&cli.StringFlag{Name: "o", Usage: "`FILE` to write", Destination: &out},
 		},
 		Action: func(*cli.Context) error {
-			if err := errors.Join(need("model", model), need("gguf", kind), need("o", out)); err != nil {
+			if err := errors.Join(need("model", model), need("gguf", kind), need("o", out), outFile(out)); err != nil {
 				return err
 			}
 			as, err := gguf.ParseType(kind)

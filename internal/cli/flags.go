@@ -10,12 +10,14 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"nfcot/internal/ckpt"
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/cot/problems"
 	"nfcot/internal/eval/bench"
+	"nfcot/internal/manual"
 	"nfcot/internal/tensor/kernel"
 )
 
@@ -25,6 +27,24 @@ func flagOf(key string) string {
 		key = "stop" // one at a time
 	}
 	return "--" + strings.ReplaceAll(key, "_", "-")
+}
+
+// firstSet is the first of some flags that is given, as it is usually written; "": none.
+func firstSet(c *cli.Context, names ...string) string {
+	for _, name := range names {
+		if c.IsSet(name) {
+			return manual.Dashed(name)
+		}
+	}
+	return ""
+}
+
+// outFile fails if a file, unless it is "" or "-", cannot be written for want of its folder.
+func outFile(path string) error {
+	if path == "" || path == ckpt.Stdin {
+		return nil
+	}
+	return input(ckpt.CheckFile(path))
 }
 
 // parseList reads the values of a flag that are separated by commas. It says of one that is
@@ -150,7 +170,23 @@ func (o *samplingOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "batch", Usage: "`samples` drawn at a time; results do not depend on it", Value: o.batch, Destination: &o.batch}})
 }
 
+// drawing are the names of the flags that say how samples are drawn.
+func (o *samplingOptions) drawing() (names []string) {
+	for _, f := range o.flags() {
+		if name := f.Names()[0]; !slices.Contains([]string{"model", "bench", "data", "problems", "recipe", "seed"}, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// mostSamples is more samples of a problem than anybody draws.
+const mostSamples = 1 << 20
+
 func (o *samplingOptions) check() error {
+	if o.n > mostSamples {
+		return inputf("-n is %d; want at most %d", o.n, mostSamples)
+	}
 	if o.n < 1 || o.N < 1 || o.batch < 1 {
 		return inputf("-n is %d, --problems %d, --batch %d; each must be at least 1", o.n, o.N, o.batch)
 	}

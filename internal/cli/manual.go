@@ -20,6 +20,9 @@ func (e *env) completion() *cli.Command {
 		Description: "The script goes to stdout; its first line says where to put it. For example:\n    nfcot completion bash",
 		Action: func(c *cli.Context) error {
 			shell := c.Args().First()
+			if c.Args().Len() > 1 {
+				return inputf("completion: want one SHELL, and there are %d", c.Args().Len())
+			}
 			if !slices.Contains(manual.Shells, shell) {
 				return inputf("completion: the shell is %q; want bash, zsh, fish or powershell", shell)
 			}

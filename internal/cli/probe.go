@@ -35,7 +35,7 @@ func (o *probeOptions) flags() []cli.Flag {
 
 // runProbe looks into the thoughts of a model, which must pass check, and prints what look finds.
 func (e *env) runProbe(o probeOptions, check func(*experiment.Run) error, look func(*probe.Probe) (result, error)) error {
-	if err := errors.Join(need("model", o.model), o.check(), o.settle()); err != nil {
+	if err := errors.Join(need("model", o.model), o.check(), o.settle(), outFile(o.out)); err != nil {
 		return err
 	}
 	o.Request.Seed = o.Seed

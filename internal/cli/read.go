@@ -28,7 +28,9 @@ func (e *env) probeRead() *cli.Command {
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to think about, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.IntFlag{Name: "steps", Usage: "`number` of mixtures between the first two samples", Value: o.steps, Destination: &o.steps}),
 		Action: func(c *cli.Context) error {
-			switch {
+			switch ofBench := firstSet(c, ofBenchmarks...); {
+			case c.IsSet("prompt") && ofBench != "":
+				return inputf("probe read: %s goes with --bench, not with --prompt", ofBench)
 			case c.IsSet("prompt") && c.IsSet("bench"):
 				return inputf("probe read: --prompt and --bench exclude each other")
 			case c.IsSet("prompt") && o.prompt == "":

@@ -35,6 +35,9 @@ func (e *env) runReport(o reportOptions) error {
 	if len(o.dirs) == 0 {
 		return inputf("report: name the folders of evaluations; see nfcot report --help")
 	}
+	if err := outFile(o.out); err != nil {
+		return err
+	}
 	compared, err := harness.Compare(o.dirs)
 	if err != nil {
 		return err

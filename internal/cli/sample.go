@@ -22,8 +22,9 @@ type sampleOptions struct {
 	samplingOptions
 	chatOptions
 	prompt       string
-	asked        bool // a flag says what the model is to answer
-	limited      bool // a flag says how long an answer may be
+	asked        bool   // a flag says what the model is to answer
+	limited      bool   // a flag says how long an answer may be
+	several      string // a flag that a chat has no use for
 	showThoughts bool
 	logProbs     int // alternatives to record for each token; negative: record none, nor the token
 	out          string
@@ -45,19 +46,26 @@ func (e *env) sample() *cli.Command {
 			if err := errors.Join(o.checkPrompt(c, e.json), o.checkChat(c)); err != nil {
 				return err
 			}
+			o.several = firstSet(c, append(ofBenchmarks, "n", "batch", "logprobs")...)
 			o.asked, o.limited = c.IsSet("prompt") || c.IsSet("messages") || c.IsSet("bench"), c.IsSet("max-tokens")
 			return e.runSample(o)
 		},
 	})
 }
 
+// ofBenchmarks are flags that say something of problems, not of a prompt.
+var ofBenchmarks = []string{"data", "recipe", "problems"}
+
 // checkPrompt finds flags that do not go together.
 func (o *sampleOptions) checkPrompt(c *cli.Context, json bool) error {
+	ofBench := firstSet(c, ofBenchmarks...)
 	switch {
 	case c.IsSet("prompt") && c.IsSet("bench"):
 		return inputf("sample: --prompt and --bench exclude each other")
-	case c.IsSet("prompt") && (c.IsSet("data") || c.IsSet("recipe")):
-		return inputf("sample: --data and --recipe go with --bench, not with --prompt")
+	case (c.IsSet("prompt") || c.IsSet("messages")) && ofBench != "":
+		return inputf("sample: %s goes with --bench, not with --prompt or --messages", ofBench)
+	case o.showThoughts && (json || o.out != "" || !c.IsSet("prompt") && !c.IsSet("messages")):
+		return inputf("sample: --show-thoughts goes with answers that are printed as text, those to --prompt or --messages without --json and -o; JSON lines have thoughts anyway")
 	case o.logProbs < -1:
 		return inputf("sample: --logprobs is %d; want a number of tokens, 0 for those that are drawn only, or -1 for none", o.logProbs)
 	case o.logProbs >= 0 && o.prompt != "" && o.out == "" && !json:
@@ -69,7 +77,7 @@ func (o *sampleOptions) checkPrompt(c *cli.Context, json bool) error {
 }
 
 func (e *env) runSample(o sampleOptions) error {
-	if err := errors.Join(need("model", o.model), o.check()); err != nil {
+	if err := errors.Join(need("model", o.model), o.check(), outFile(o.out)); err != nil {
 		return err
 	}
 	run, err := o.open()

@@ -31,7 +31,7 @@ func (e *env) study() *cli.Command {
 	action := func(do func(*study.Plan, studyOptions) error) cli.ActionFunc {
 		return func(c *cli.Context) error {
 			if c.Args().Len() != 1 {
-				return inputf("%s: name one plan, a YAML file; see nfcot study --help", c.Command.HelpName)
+				return inputf("%sname one plan, a YAML file; see nfcot study --help", where(c.Command))
 			}
 			p, err := study.ReadPlan(c.Args().First())
 			if err != nil {

@@ -45,6 +45,8 @@ func (c VAEConfig) Check() error {
 		return fmt.Errorf("segments is %q; want one of %q", c.Segments, Segmentations)
 	case c.K < 1 || c.D < 1 || c.Hidden < 1 || c.Layers < 1 || c.Heads < 1:
 		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers, %d heads; each must be at least 1", c.K, c.D, c.Hidden, c.Layers, c.Heads)
+	case c.K > 1<<16 || c.D > 1<<16 || c.Hidden > 1<<16 || c.Layers > 1<<12:
+		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers; want at most %d x %d, %d and %d", c.K, c.D, c.Hidden, c.Layers, 1<<16, 1<<16, 1<<16, 1<<12)
 	case c.Hidden%(2*c.Heads) != 0:
 		return fmt.Errorf("VAE hidden is %d, not an even multiple of its heads (%d)", c.Hidden, c.Heads)
 	}

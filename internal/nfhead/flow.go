@@ -27,6 +27,8 @@ func (c Config) Check() error {
 	switch {
 	case c.Blocks < 0 || c.Layers < 1 || c.Expansion < 1 || c.Width < 1 || c.HeadDim < 1:
 		return fmt.Errorf("flow of %d blocks, width %d, %d layers, head_dim %d, expansion %d; all but blocks must be at least 1", c.Blocks, c.Width, c.Layers, c.HeadDim, c.Expansion)
+	case c.Blocks > 1<<12 || c.Layers > 1<<12 || c.Expansion > 1<<10 || c.Width > 1<<20: // a slip of the hand, for which there are no bits to count with
+		return fmt.Errorf("flow of %d blocks, width %d, %d layers, expansion %d; want at most %d, %d, %d and %d", c.Blocks, c.Width, c.Layers, c.Expansion, 1<<12, 1<<20, 1<<12, 1<<10)
 	case c.Width%c.HeadDim != 0:
 		return fmt.Errorf("flow width is %d, not a multiple of its head_dim (%d)", c.Width, c.HeadDim)
 	case c.Permute != "alternate" && c.Permute != "identity":

@@ -55,30 +55,30 @@ func (c Config) Check() error {
 	return nil
 }
 
-// maxHeadDim is more than any model has: what a damaged file says must not ask for
-// absurd amounts of memory.
-const maxHeadDim = 1 << 16
-
 func (c Config) check() error {
 	if architectures[c.Architecture] == nil {
 		return fmt.Errorf("architecture is %.40q; expected %s", c.Architecture, architectureNames())
 	}
+	// No model has as much as most says: what a damaged file says, or a slip of the hand, must
+	// not ask for absurd amounts of memory, nor for more than 64 bits can count.
 	for _, f := range []struct {
-		name string
-		n    int
+		name    string
+		n, most int
 	}{
-		{"hidden_size", c.Hidden}, {"num_hidden_layers", c.Layers}, {"num_attention_heads", c.Heads}, {"num_key_value_heads", c.KVHeads},
-		{"head_dim", c.HeadDim}, {"intermediate_size", c.FFN}, {"vocab_size", c.Vocab}, {"max_position_embeddings", c.MaxTokens},
+		{"hidden_size", c.Hidden, 1 << 20}, {"num_hidden_layers", c.Layers, 1 << 12}, {"num_attention_heads", c.Heads, 1 << 10},
+		{"num_key_value_heads", c.KVHeads, 1 << 10}, {"head_dim", c.HeadDim, 1 << 16}, {"intermediate_size", c.FFN, 1 << 22},
+		{"vocab_size", c.Vocab, 1 << 24}, {"max_position_embeddings", c.MaxTokens, 1 << 30},
 	} {
-		if f.n < 1 {
+		switch {
+		case f.n < 1:
 			return fmt.Errorf("%s is %d; it must be at least 1", f.name, f.n)
+		case f.n > f.most:
+			return fmt.Errorf("%s is %d; it must be at most %d", f.name, f.n, f.most)
 		}
 	}
 	switch {
 	case c.Heads%c.KVHeads != 0:
 		return fmt.Errorf("num_attention_heads is %d, not a multiple of num_key_value_heads (%d)", c.Heads, c.KVHeads)
-	case c.HeadDim > maxHeadDim:
-		return fmt.Errorf("head_dim is %d; it must be at most %d", c.HeadDim, maxHeadDim)
 	case !c.Learned && c.HeadDim%2 != 0:
 		return fmt.Errorf("head_dim is %d; rotary embeddings need an even number", c.HeadDim)
 	case !(c.Theta > 0) || math.IsInf(c.Theta, 0) || !(c.NormEps >= 0) || math.IsInf(c.NormEps, 0):

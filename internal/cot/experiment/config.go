@@ -86,6 +86,9 @@ func (c Config) Pretrained(model transformer.Config) Config {
 	return c
 }
 
+// mostTogether is more examples, or rollouts, than any step can have.
+const mostTogether = 1 << 20
+
 // Check says what is wrong with the experiment, if anything is.
 func (c Config) Check() error {
 	method, err := FindMethod(c.Method)
@@ -115,6 +118,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("clip, decay, min_lr, nf.lambda_flow, nf.lambda_text and nf.mean_weight must not be negative")
 	case c.Batch < 1 || c.Accumulate < 1 || c.Accumulate > c.Batch:
 		return fmt.Errorf("batch is %d in %d microbatches; want at least 1 example in each", c.Batch, c.Accumulate)
+	case c.Batch > mostTogether:
+		return fmt.Errorf("batch is %d; want at most %d", c.Batch, mostTogether)
 	case c.Precision != "f32" && c.Precision != "bf16":
 		return fmt.Errorf("precision is %q; want f32 or bf16", c.Precision)
 	case c.NewTokens < 0 || c.NewTokens > c.Model.Vocab:

@@ -177,7 +177,7 @@ func (e *Experiment) settle(r *Run, examples []cot.Encoded, logf func(string, ..
 		return nil, err
 	}
 	if len(examples) <= e.HeldOut {
-		return nil, fmt.Errorf("%d examples leave nothing to train on: %d are held out (held_out)", len(examples), e.HeldOut)
+		return nil, fmt.Errorf("%s: %d examples leave nothing to train on: %d are held out (held_out)", e.Source.file(), len(examples), e.HeldOut)
 	}
 	return examples, nil
 }

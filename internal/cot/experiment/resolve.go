@@ -28,7 +28,8 @@ func (r Request) Begin(dir string, resume bool) (Experiment, error) {
 		}
 		return Resolve(r)
 	}
-	if r.Method+r.Precision+r.File+r.Source.Thoughts+r.Source.Init+r.Source.Base+r.Source.TooLong != "" || r.Source.Data.Given() || r.LoRA != 0 || len(r.Set) > 0 {
+	s := r.Source
+	if r.Method+r.Precision+r.File+s.Thoughts+s.Tokenizer+s.Init+s.Base+s.TooLong != "" || s.Data.Given() || s.Stage != AllStages || r.LoRA != 0 || len(r.Set) > 0 {
 		return Experiment{}, resumesAlone(dir)
 	}
 	return Resume(dir, "train")
@@ -43,6 +44,12 @@ func resumesAlone(dir string) error {
 // others that of Config.Pretrained, changed by the file, by the settings, KEY=VALUE, and
 // by the rest of the request. What the data decide is filled in by Prepare.
 func Resolve(r Request) (Experiment, error) {
+	switch s := r.Source; {
+	case s.Thoughts != "" && (s.Data.Given() || s.Tokenizer != ""):
+		return Experiment{}, errors.New("--thoughts names a folder that has examples and their tokenizer; leave --data, what says how they are read, and --tokenizer out")
+	case s.Base != "" && s.Init == "":
+		return Experiment{}, errors.New("--base goes with --init")
+	}
 	x := Experiment{Config: Default(r.Method), Source: r.Source}
 	if r.Source.Init != "" {
 		base, err := OpenBase(r.Source.Init, r.Source.Base)

@@ -47,6 +47,8 @@ func (c RL) Check() error {
 			c.Steps, c.Prompts, c.Epochs, c.Minibatches, c.Microbatch, c.Problems, c.Warmup)
 	case c.Group < 2:
 		return fmt.Errorf("rl.group is %d; rollouts of a prompt are compared, which takes at least 2", c.Group)
+	case c.Prompts > mostTogether/c.Group:
+		return fmt.Errorf("rl has %d rollouts of each of %d prompts in a step; want at most %d together", c.Group, c.Prompts, mostTogether)
 	case c.Minibatches > c.Prompts*c.Group:
 		return fmt.Errorf("rl.minibatches is %d, and a step has %d rollouts", c.Minibatches, c.Prompts*c.Group)
 	case !positive(c.LR):

@@ -145,8 +145,15 @@ func overlay(into reflect.Value, n *yaml.Node, path string) []fault {
 	if n.Tag == "!!null" || n.Load(into.Addr().Interface()) != nil {
 		return []fault{{n.Line, fmt.Sprintf("found %s, expected %s", valueOf(n), Expected(into.Type()))}}
 	}
+	if into.Kind() == reflect.Int && max(into.Int(), -into.Int()) > mostOfAny {
+		return []fault{{n.Line, fmt.Sprintf("found %s, expected a whole number of at most %d", valueOf(n), mostOfAny)}}
+	}
 	return nil
 }
+
+// mostOfAny is more than any setting is good for: sums and products of sizes must not go
+// beyond 64 bits.
+const mostOfAny = 1 << 30
 
 // overlaySection is overlay for the settings of a section.
 func overlaySection(into reflect.Value, n *yaml.Node, path string) (faults []fault) {

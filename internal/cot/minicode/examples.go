@@ -33,7 +33,7 @@ const exhausted = 100_000
 // call, except in train once the family has no unseen problem left; in dev and
 // test that is an error.
 func (s Spec) Examples(split string, seed uint64, n int) ([]cot.Example, error) {
-	examples := make([]cot.Example, 0, max(n, 0))
+	var examples []cot.Example // of n, which may be any number
 	for ex, err := range s.Each(split, seed, n) {
 		if err != nil {
 			return nil, err

@@ -33,7 +33,7 @@ const exhausted = 100_000
 // 1000 examples are those of a call with n = 100. No problem comes twice in one call; that
 // there are no more is an error.
 func (s Size) Examples(split string, seed uint64, n int) ([]cot.Example, error) {
-	examples := make([]cot.Example, 0, max(n, 0))
+	var examples []cot.Example // of n, which may be any number
 	for ex, err := range s.Each(split, seed, n) {
 		if err != nil {
 			return nil, err

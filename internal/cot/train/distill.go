@@ -52,6 +52,8 @@ func (c DistillConfig) Check() error {
 	switch {
 	case c.Steps < 1 || c.Batch < 1:
 		return fmt.Errorf("--steps is %d and --batch %d; they must be at least 1", c.Steps, c.Batch)
+	case c.Batch > 1<<20:
+		return fmt.Errorf("--batch is %d; want at most %d", c.Batch, 1<<20)
 	case !(c.LR > 0) || math.IsInf(c.LR, 0):
 		return fmt.Errorf("--lr is %g; it must be a positive number", c.LR)
 	case !(c.VAE.Noise >= 0 && c.VAE.Beta >= 0) || math.IsInf(c.VAE.Noise+c.VAE.Beta, 0):

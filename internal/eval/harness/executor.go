@@ -135,6 +135,9 @@ func openStarlark(o ExecutorOptions, problems []eval.Problem) (*Executor, error)
 			return nil, inputf("--executor starlark: the tests of %s are not in HumanEval's format; use --executor cpython", p.TaskID)
 		}
 	}
+	if o.Python != "" {
+		return nil, inputf("--python %s: these programs run in the embedded interpreter; add --executor cpython, or leave --python out", o.Python)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
