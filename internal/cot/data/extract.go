@@ -57,12 +57,17 @@ func takeGSM8K(answer string, bare bool) (chain, rest, wrong string) {
 	}
 	chain = strings.TrimSpace(strings.ReplaceAll(answer[:i], "\r\n", "\n"))
 	if bare {
-		return equations(chain), number, ""
+		chain, wrong = equations(chain)
+		return chain, number, wrong
 	}
 	return strings.TrimSpace(annotation.ReplaceAllString(chain, "")), number, ""
 }
 
-// equations are the annotations of a chain, one a line.
-func equations(chain string) string {
-	return strings.Join(annotation.FindAllString(chain, -1), "\n")
+// equations are the annotations of a chain, one a line. Why there are none is in wrong.
+func equations(chain string) (lines, wrong string) {
+	found := annotation.FindAllString(chain, -1)
+	if found == nil {
+		return "", "no <<...>> in the chain of thought"
+	}
+	return strings.Join(found, "\n"), ""
 }

@@ -231,8 +231,8 @@ func icotExample(r *row, rule string) (ex cot.Example, dropped string, err error
 	}
 	ex = cot.Example{Prompt: strings.TrimSpace(question), CoT: strings.TrimSpace(worked[:i]), Answer: strings.TrimSpace(worked[i+len("####"):])}
 	if rule == "gsm8k-equations" {
-		ex.CoT = equations(ex.CoT)
-		return ex, "", nil
+		ex.CoT, dropped = equations(ex.CoT)
+		return ex, dropped, nil
 	}
 	return extract(r, ex, rule)
 }

@@ -309,7 +309,7 @@ func TestTake(t *testing.T) {
 		{"gsm8k", "a\n#### 5\nso it is", "||no number behind ####"},
 		{"gsm8k", "a #### 3 #### x", "||no number behind ####"},
 		{"gsm8k-equations", "It is 5*2=<<5*2=10>>10, and\n<<10+1=11>>11.\n#### 11", "<<5*2=10>>\n<<10+1=11>>|11|"},
-		{"gsm8k-equations", "none\n#### 11", "|11|"},
+		{"gsm8k-equations", "none\n#### 11", "|11|no <<...>> in the chain of thought"},
 	} {
 		chain, rest, wrong := take(tt.rule, tt.answer)
 		if got := chain + "|" + rest + "|" + wrong; got != tt.want {
