@@ -43,7 +43,7 @@ func (f *file) parquetRows() iter.Seq2[row, error] {
 			return err
 		})
 		if err != nil {
-			yield(row{}, fmt.Errorf("%s: damaged parquet data: %w", f.name, err))
+			yield(row{}, fmt.Errorf("%s: %w", f.name, damaged(err)))
 			return
 		}
 		number := int64(0)
@@ -131,14 +131,29 @@ func (f *file) randomAccess() (*os.File, int64, error) {
 	return in, info.Size(), err
 }
 
-// guarded does what a library does with what may be damaged, of which a panic is an error, too.
+// guarded does work on what may be damaged, of which a panic of the library is an error, too.
 func guarded(work func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
+			err = damaged(fmt.Errorf("%v", p))
 		}
 	}()
 	return work()
+}
+
+// A brokenParquet is what is wrong with a file that is no valid parquet.
+type brokenParquet struct{ error }
+
+func (b brokenParquet) Error() string { return "damaged parquet data: " + b.error.Error() }
+
+func (b brokenParquet) Unwrap() error { return b.error }
+
+// damaged says of an error that it is the file's.
+func damaged(err error) error {
+	if err == nil || errors.As(err, new(brokenParquet)) {
+		return err
+	}
+	return brokenParquet{err}
 }
 
 // A column is a column of a row group, with the leaves under it, being read.
@@ -187,7 +202,7 @@ func (c *column) next() (value, error) {
 		return nil
 	})
 	if err != nil {
-		return value{}, fmt.Errorf("damaged parquet data: %w", err)
+		return value{}, err
 	}
 	return value{json: out}, nil
 }
@@ -317,7 +332,7 @@ func (l *leaf) next() ([]cell, error) {
 			switch err := guarded(l.read); {
 			case err == io.EOF && n > 0:
 			case err == io.EOF:
-				return nil, errors.New("damaged parquet data: it has fewer values than there are rows")
+				return nil, damaged(errors.New("it has fewer values than there are rows"))
 			case err != nil:
 				return nil, err
 			}
@@ -339,7 +354,7 @@ func (l *leaf) read() (err error) {
 			if l.page, err = l.pages.ReadPage(); err == io.EOF {
 				return err
 			} else if err != nil {
-				return fmt.Errorf("damaged parquet data: %w", err)
+				return damaged(err)
 			}
 			l.values = l.page.Values()
 		}
@@ -355,7 +370,7 @@ func (l *leaf) read() (err error) {
 			parquet.Release(l.page)
 			l.page, l.values = nil, nil
 		} else if err != nil {
-			return fmt.Errorf("damaged parquet data: %w", err)
+			return damaged(err)
 		}
 	}
 	return nil
