@@ -12,11 +12,19 @@ type KVCache struct {
 	before *KVCache
 	n      int // rows in all
 	own    int // rows since before
+	hd     int
 	cols   int // nkv·hd
-	room   int
-	k      []float32 // [cols, room]: a key is a column, so that many keys meet a query at once
-	v      []float32 // [room, cols]
+	pages  []kvPage
 }
+
+// A kvPage has the keys and values of kvRows rows, those of a head side by side, to be
+// read from beginning to end.
+type kvPage struct {
+	k []float32 // [nkv, hd, kvRows]: a key is a column, so that many keys meet a query at once
+	v []float32 // [nkv, kvRows, hd]
+}
+
+const kvRows = 64
 
 // Len is the number of rows.
 func (p *KVCache) Len() int { return p.n }
@@ -29,35 +37,45 @@ func (p *KVCache) Rows() (k, v *Tensor) {
 	k, v = New(p.n, p.cols), New(p.n, p.cols)
 	for q := p; q != nil; q = q.before {
 		for i := range q.own {
-			row := q.n - q.own + i
+			row, page := q.n-q.own+i, q.pages[i/kvRows]
 			for c := range q.cols {
-				k.Row(row)[c] = q.k[c*q.room+i]
+				k.Row(row)[c] = page.k[c*kvRows+i%kvRows]
+				v.Row(row)[c] = page.v[(c/q.hd*kvRows+i%kvRows)*q.hd+c%q.hd]
 			}
-			copy(v.Row(row), q.v[i*q.cols:][:q.cols])
 		}
 	}
 	return k, v
 }
 
-// kvCapacity is the number of rows that a cache makes room for at first. To grow
-// costs more than to leave room unused.
-const kvCapacity = 128
-
-// extend appends n rows of cols numbers, which write fills in.
-func (p *KVCache) extend(cols, n int) {
-	if p.own+n > p.room {
-		p.grow(cols, p.own+n)
-	}
+// extend appends n rows of cols numbers, heads of hd, which write fills in.
+func (p *KVCache) extend(cols, hd, n int) {
+	p.cols, p.hd = cols, hd
 	p.own += n
 	p.n += n
+	if more := (p.own+kvRows-1)/kvRows - len(p.pages); more > 0 {
+		more = max(2, len(p.pages), more) // to ask for memory often costs more than to leave some unused
+		size := kvRows * cols
+		room := kernel.Floats(2 * more * size)
+		for ; len(room) > 0; room = room[2*size:] {
+			p.pages = append(p.pages, kvPage{room[:size], room[size : 2*size]})
+		}
+	}
 }
 
-// write sets columns [col, col+cols) of the last rows to those of rows from to to.
-func (p *KVCache) write(k, v Cols, from, to, col, cols int) {
-	at := p.own - (to - from)
-	kernel.Transpose(p.k[col*p.room+at:], p.room, k.Data[k.at(from)+col:], k.Tensor.Cols(), to-from, cols)
-	for r := from; r < to; r++ {
-		copy(p.v[(at+r-from)*p.cols+col:][:cols], v.row(r)[col:])
+// write sets heads [head, head+heads) of the last rows to those of rows from to to.
+func (p *KVCache) write(k, v Cols, from, to, head, heads int) {
+	col, cols := head*p.hd, heads*p.hd
+	for at := p.own - (to - from); from < to; {
+		page, i := p.pages[at/kvRows], at%kvRows
+		n := min(to-from, kvRows-i)
+		kernel.Transpose(page.k[col*kvRows+i:], kvRows, k.Data[k.at(from)+col:], k.Tensor.Cols(), n, cols)
+		for r := range n {
+			row := v.row(from + r)
+			for h := head; h < head+heads; h++ {
+				copy(page.v[(h*kvRows+i+r)*p.hd:], row[h*p.hd:(h+1)*p.hd])
+			}
+		}
+		from, at = from+n, at+n
 	}
 }
 
@@ -68,18 +86,6 @@ func (p *KVCache) Drop(n int) {
 	}
 	p.own -= n
 	p.n -= n
-}
-
-// grow makes room for rows rows.
-func (p *KVCache) grow(cols, rows int) {
-	room := max(kvCapacity, 2*p.room, rows)
-	both := kernel.Floats(2 * room * cols) // a large array is faster to read than two small ones
-	k, v := both[:room*cols], both[room*cols:]
-	for i := range cols {
-		copy(k[i*room:], p.k[i*p.room:][:p.own])
-	}
-	copy(v, p.v)
-	p.k, p.v, p.room, p.cols = k, v, room, cols
 }
 
 // Attend is Attention for rows that continue sequences, and without a backward pass:
@@ -104,7 +110,7 @@ func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tenso
 			}
 			o.idx = append(o.idx, seen)
 		}
-		p.extend(k.N, to-from)
+		p.extend(k.N, hd, to-from)
 		o.alone = o.alone && to == from+1
 		from = to
 	}
@@ -124,7 +130,7 @@ func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tenso
 
 // remember writes all keys and values to the caches.
 func (o *op) remember() {
-	o.ownRows(Span{0, len(o.caches)}, func(p *KVCache, i, n, _ int) { p.write(o.k, o.v, i, i+n, 0, o.k.N) })
+	o.ownRows(Span{0, len(o.caches)}, func(p *KVCache, i, n, _ int) { p.write(o.k, o.v, i, i+n, 0, o.k.N/o.n) })
 }
 
 // groups cuts the rows into blocks of queries that share what lies before their
@@ -149,9 +155,9 @@ func (o *op) attendGroup(s *scratch, task int) {
 	hd, nkv := o.n, o.k.N/o.n
 	group, kv := o.q.N/hd/nkv, task%nkv
 	rows := o.mask.sequences[task/nkv]
-	if o.alone { // no other task looks at these columns
+	if o.alone { // no other task looks at this head of these caches
 		for r := rows.From; r < rows.To; r++ {
-			o.caches[r].write(o.k, o.v, r, r+1, kv*hd, hd)
+			o.caches[r].write(o.k, o.v, r, r+1, kv, 1)
 		}
 	}
 	n, keys := rows.To-rows.From, 0
@@ -162,21 +168,16 @@ func (o *op) attendGroup(s *scratch, task int) {
 	w := s.weights
 	for h := kv * group; h < (kv+1)*group; h++ {
 		q, y := o.q.head(o.q.Data, rows.From, h, hd), o.y.All().head(o.y.Data, rows.From, h, hd)
-		scores(w, keys, q, o.caches[rows.From].before, n, kv, hd)
-		o.ownRows(rows, func(p *KVCache, i, n, own int) {
-			product(w[i*keys+p.n-p.own:], keys, offset(q, i), kernel.Mat{Data: p.k[kv*hd*p.room:], Stride: p.room}, n, own, hd, false)
-		})
+		o.caches[rows.From].before.scores(w, keys, q, n, kv)
+		o.ownRows(rows, func(p *KVCache, i, n, own int) { p.ownScores(w[i*keys:], keys, offset(q, i), n, kv, own) })
 		for i := range n {
 			seen := o.idx[rows.From+i]
 			row := w[i*keys : (i+1)*keys]
 			kernel.SoftmaxScaled(row[:seen], float32(o.c))
 			clear(row[seen:])
 		}
-		started := values(y, w, keys, o.caches[rows.From].before, n, kv, hd)
-		o.ownRows(rows, func(p *KVCache, i, n, own int) {
-			to := offset(y, i)
-			product(to.Data, to.Stride, kernel.Mat{Data: w[i*keys+p.n-p.own:], Stride: keys}, kernel.Mat{Data: p.v[kv*hd:], Stride: p.cols}, n, hd, own, started)
-		})
+		started := o.caches[rows.From].before.values(y, w, keys, n, kv)
+		o.ownRows(rows, func(p *KVCache, i, n, own int) { p.ownValues(offset(y, i), w[i*keys:], keys, n, kv, own, started) })
 	}
 }
 
@@ -194,27 +195,41 @@ func (o *op) ownRows(rows Span, f func(p *KVCache, i, n, own int)) {
 	}
 }
 
-// scores computes the scores of n queries against all of p, oldest first.
-func scores(w []float32, stride int, q kernel.Mat, p *KVCache, n, kv, hd int) {
-	if p == nil {
-		return
+// scores computes the scores of n queries of a head against all keys, oldest first.
+func (p *KVCache) scores(w []float32, stride int, q kernel.Mat, n, kv int) {
+	if p != nil {
+		p.before.scores(w, stride, q, n, kv)
+		p.ownScores(w, stride, q, n, kv, p.own)
 	}
-	scores(w, stride, q, p.before, n, kv, hd)
-	product(w[p.n-p.own:], stride, q, kernel.Mat{Data: p.k[kv*hd*p.room:], Stride: p.room}, n, p.own, hd, false)
 }
 
-// values adds up the values of all of p, oldest first, and returns whether there
-// were any.
-func values(y kernel.Mat, w []float32, stride int, p *KVCache, n, kv, hd int) (started bool) {
+// ownScores computes the scores against the first own keys that are not before's.
+func (p *KVCache) ownScores(w []float32, stride int, q kernel.Mat, n, kv, own int) {
+	w = w[p.n-p.own:]
+	for at := 0; at < own; at += kvRows {
+		keys := kernel.Mat{Data: p.pages[at/kvRows].k[kv*p.hd*kvRows:], Stride: kvRows}
+		product(w[at:], stride, q, keys, n, min(kvRows, own-at), p.hd, false)
+	}
+}
+
+// values adds up the values of a head, oldest first, and returns whether there were any.
+func (p *KVCache) values(y kernel.Mat, w []float32, stride, n, kv int) (started bool) {
 	if p == nil {
 		return false
 	}
-	started = values(y, w, stride, p.before, n, kv, hd)
-	if p.own == 0 {
-		return started
+	started = p.before.values(y, w, stride, n, kv)
+	return p.ownValues(y, w, stride, n, kv, p.own, started)
+}
+
+// ownValues adds up the first own values that are not before's, to those in y if started.
+func (p *KVCache) ownValues(y kernel.Mat, w []float32, stride, n, kv, own int, started bool) bool {
+	w = w[p.n-p.own:]
+	for at := 0; at < own; at += kvRows {
+		values := kernel.Mat{Data: p.pages[at/kvRows].v[kv*kvRows*p.hd:], Stride: p.hd}
+		product(y.Data, y.Stride, kernel.Mat{Data: w[at:], Stride: stride}, values, n, p.hd, min(kvRows, own-at), started)
+		started = true
 	}
-	product(y.Data, y.Stride, kernel.Mat{Data: w[p.n-p.own:], Stride: stride}, kernel.Mat{Data: p.v[kv*hd:], Stride: p.cols}, n, hd, p.own, started)
-	return true
+	return started
 }
 
 // offset is m from row i on.
