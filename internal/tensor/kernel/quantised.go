@@ -373,17 +373,17 @@ func (q *Quantised) Mul(c []float32, ldc int, a []float32, lda, m int, accumulat
 	x.stride = ceil(q.in, int8Block) * roundedBytes
 	x.rounded = slices.Grow(x.rounded[:0], m*x.stride)[:m*x.stride]
 	Run(m, ceil(shareWork/8, q.in), (*inputRounder)(x))
-	most := 0
-	for _, p := range q.parts {
-		most = max(most, p.panelLen)
-	}
-	chunk := min(ceil(4*chunkWords, max(most, 1)), ceil(q.panels, chunksPerWorker*Threads()))
-	if q.out*q.in*m < shareWork {
-		chunk = q.panels
-	}
-	runChunks(q.panels, chunk, x)
+	runChunks(q.panels, x.chunk(), x)
 	x.Quantised, x.c, x.a = nil, nil, nil
 	quantisedProducts.Put(x)
+}
+
+// chunk is how many panels a worker takes at a time: all if they are little work, else few, so that the workers end together.
+func (x *quantisedProduct) chunk() int {
+	if x.out*x.in*x.m < shareWork {
+		return x.panels
+	}
+	return min(ceil(4*chunkWords*x.panels, x.Bytes()), ceil(x.panels, chunksPerWorker*Threads()))
 }
 
 // quantisedProduct is a product under way, whose tasks are the panels.
