@@ -143,6 +143,7 @@ func TestSource(t *testing.T) {
 	qa := put(t, "qa.csv", "question,rationale,final\nq,r,5\n")
 	think := put(t, "think.jsonl", `{"prompt":"p","completion":"<think>\na\nb\n</think>\n\nc"}`)
 	text := put(t, "text", "a || b #### c\n")
+	chat := put(t, "chat.csv", `id,conversation`+"\n"+`1,"[{""from"":""human"",""value"":""u""},{""from"":""gpt"",""value"":""a""}]"`+"\n")
 	for _, tt := range []struct {
 		source Source
 		want   string
@@ -155,6 +156,7 @@ func TestSource(t *testing.T) {
 		{Source{Files: Files{qa}, Format: "alpaca", Columns: Columns{"prompt": "question"}}, "", "--columns names prompt; want one of history, input, instruction, output"},
 		{Source{Files: Files{qa}, Format: "xml"}, "", "--format is xml; want one of nfcot, prompt-completion, "},
 		{Source{Files: Files{qa}, Format: "gsm8k"}, "", "FILE:2: found the keys final, question, rationale, expected question, answer, the keys of gsm8k"},
+		{Source{Files: Files{chat}, Columns: Columns{"task_id": "id", "conversations": "conversation"}}, `1:[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]`, "reading 1 example as sharegpt"},
 		{Source{Files: Files{text}, Format: "text"}, "||a || b #### c", "reading 1 example as text"},
 		{Source{Files: Files{text}, Format: "gsm8k"}, "", "FILE:1: found a line of plain text, expected a row with the keys question, answer (gsm8k)"},
 		{Source{Files: Files{think}}, "p||<think>\na\nb\n</think>\n\nc", "reading 1 example as prompt-completion"},

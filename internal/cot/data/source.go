@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,6 +30,15 @@ type Source struct {
 // Given says whether anything is said of a source.
 func (s Source) Given() bool {
 	return len(s.Files) > 0 || s.Format+s.CoTFrom != "" || len(s.Columns) > 0
+}
+
+// Over is another source, read as s says where it says anything.
+func (s Source) Over(other Source) Source {
+	other.Format, other.CoTFrom = cmp.Or(s.Format, other.Format), cmp.Or(s.CoTFrom, other.CoTFrom)
+	if len(s.Columns) > 0 {
+		other.Columns = s.Columns
+	}
+	return other
 }
 
 // Check says what is wrong with what is said of the source, if anything is.

@@ -90,8 +90,9 @@ func Resolve(r Request) (Experiment, error) {
 // instead is the source that a file names, with what is asked for in its place.
 func instead(file, asked Source) Source {
 	x := asked
-	if asked.Thoughts+asked.Tokenizer == "" && !asked.Data.Given() {
+	if asked.Thoughts+asked.Tokenizer == "" && len(asked.Data.Files) == 0 {
 		x = file
+		x.Data = asked.Data.Over(file.Data)
 	}
 	x.Init, x.Base, x.Stage = file.Init, file.Base, asked.Stage
 	if asked.Init != "" {
