@@ -177,6 +177,11 @@ func (e *env) command(c *cli.Command) *cli.Command {
 				return inputf("%sunexpected argument %q; see %s --help", where(c), arg, c.HelpName)
 			}
 		}
+		for _, above := range x.Lineage()[1:] {
+			for _, name := range above.LocalFlagNames() {
+				return inputf("%sflag %s comes before %s and would be ignored; leave it out", where(c), manual.Dashed(name), c.Name)
+			}
+		}
 		if e.threads < 0 {
 			return inputf("--threads is %d; it must not be negative", e.threads)
 		}
