@@ -125,6 +125,7 @@ type Quantised struct {
 	out, in int
 	parts   []quantisedPart
 	panels  int
+	bytes   int
 }
 
 // A quantisedPart is rows of a matrix in panels of 32 outputs. A panel holds the blocks of its outputs in the order of the
@@ -155,12 +156,15 @@ func PackBlocks(in int, parts []BlockRows) (*Quantised, error) {
 		if l := &layouts[t]; !ok || in%l.inputs != 0 {
 			panic(fmt.Sprintf("kernel: PackBlocks: rows of %d in blocks of %s", in, rows.Type))
 		}
-		p := q.add(t, rows.Out)
+		q.add(t, rows.Out)
+	}
+	q.makeRoom()
+	for i, rows := range parts {
 		read := rows.Read
 		if rows.Type == q8_0 {
 			read = func(dst []byte, row int) error { return widenScales(dst, row, rows.Read) }
 		}
-		if err := p.pack(read); err != nil {
+		if err := q.parts[i].pack(read); err != nil {
 			return nil, err
 		}
 	}
@@ -171,7 +175,9 @@ func PackBlocks(in int, parts []BlockRows) (*Quantised, error) {
 // rows at a time.
 func Quantise(out, in int, rows Rows) (*Quantised, error) {
 	q := &Quantised{in: in}
-	return q, q.add(int8s, out).pack(func(dst []byte, row int) error {
+	q.add(int8s, out)
+	q.makeRoom()
+	return q, q.parts[0].pack(func(dst []byte, row int) error {
 		room := packRooms.Get().(*packRoom)
 		defer packRooms.Put(room)
 		room.grow(1, in)
@@ -206,15 +212,23 @@ func flipSigns(dst, src []byte) {
 	}
 }
 
-// add makes room for one more part.
-func (q *Quantised) add(t blockType, out int) *quantisedPart {
+// add puts a part under the others.
+func (q *Quantised) add(t blockType, out int) {
 	l := &layouts[t]
 	p := quantisedPart{layout: l, kernels: &quantisedSets[isa].types[t], out: out, from: q.out, panel: q.panels}
 	p.panelLen = ceil(q.in, l.inputs) * l.bytes * panelOutputs
-	p.words = bytesOf(Floats(p.panels() * p.panelLen / 4))
 	q.parts = append(q.parts, p)
-	q.out, q.panels = q.out+out, q.panels+p.panels()
-	return &q.parts[len(q.parts)-1]
+	q.out, q.panels, q.bytes = q.out+out, q.panels+p.panels(), q.bytes+p.panels()*p.panelLen
+}
+
+// makeRoom gives the parts their memory: one array, whose pages are larger than those of several small ones would be.
+func (q *Quantised) makeRoom() {
+	room := bytesOf(Floats(q.bytes / 4))
+	for i := range q.parts {
+		p := &q.parts[i]
+		n := p.panels() * p.panelLen
+		p.words, room = room[:n:n], room[n:]
+	}
 }
 
 func (p *quantisedPart) panels() int { return ceil(p.out, panelOutputs) }
@@ -312,12 +326,7 @@ func widenScales(dst []byte, row int, read func(dst []byte, row int) error) erro
 }
 
 // Bytes is the size of the weights.
-func (q *Quantised) Bytes() (n int) {
-	for _, p := range q.parts {
-		n += len(p.words)
-	}
-	return n
-}
+func (q *Quantised) Bytes() int { return q.bytes }
 
 // Row writes the weights of output i to dst [in].
 func (q *Quantised) Row(dst []float32, i int) {
@@ -383,7 +392,7 @@ func (x *quantisedProduct) chunk() int {
 	if x.out*x.in*x.m < shareWork {
 		return x.panels
 	}
-	return min(ceil(4*chunkWords*x.panels, x.Bytes()), ceil(x.panels, chunksPerWorker*Threads()))
+	return min(ceil(4*chunkWords*x.panels, x.bytes), ceil(x.panels, chunksPerWorker*Threads()))
 }
 
 // quantisedProduct is a product under way, whose tasks are the panels.
