@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"go.yaml.in/yaml/v4"
 
@@ -218,6 +219,8 @@ func ReadConfig(dir string) (Experiment, error) {
 // backbone's matrices are kept in a format for decoding; nil stands for that of
 // checkpoint.format, with adapters for float32. So does kernel.Stored, but for GGUF files.
 func Open(dir, base string, format *kernel.Format) (*Run, error) {
+	// What is garbage here is whole matrices: without this there could be as much of it as of the model.
+	defer debug.SetGCPercent(debug.SetGCPercent(5))
 	switch run, err := isRun(dir); {
 	case err != nil:
 		return nil, err
