@@ -28,12 +28,12 @@ var parquetMagic = []byte("PAR1")
 func (f *file) parquetRows() iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		f.table = true
-		in, size, err := f.randomAccess()
+		in, size, done, err := f.randomAccess()
 		if err != nil {
 			yield(row{}, err)
 			return
 		}
-		defer in.Close()
+		defer done()
 		var table *parquet.File
 		err = guarded(func() (err error) {
 			if err := checkFooter(in, size); err != nil {
@@ -114,21 +114,28 @@ func (f *file) wants(column string) bool {
 }
 
 // randomAccess opens the file to read any part of it; one that is compressed, or no file, is
-// uncompressed into a temporary file first.
-func (f *file) randomAccess() (*os.File, int64, error) {
-	var in *os.File
-	var err error
+// uncompressed into a temporary file first. done closes it.
+func (f *file) randomAccess() (in *os.File, size int64, done func(), err error) {
+	done = func() { in.Close() }
 	if info, statErr := os.Stat(f.name); statErr == nil && info.Mode().IsRegular() && !f.text.Compressed() {
 		in, err = os.Open(f.name)
 	} else if in, err = os.CreateTemp("", "nfcot-*.parquet"); err == nil {
-		os.Remove(in.Name()) // which some systems refuse while it is open
+		os.Remove(in.Name()) // at once, so that no end of the program leaves it; where that is refused, at the end
+		done = func() {
+			in.Close()
+			os.Remove(in.Name())
+		}
 		_, err = io.Copy(in, f.text)
 	}
-	if err != nil {
-		return nil, 0, err
+	var info os.FileInfo
+	if err == nil {
+		info, err = in.Stat()
 	}
-	info, err := in.Stat()
-	return in, info.Size(), err
+	if err != nil {
+		done()
+		return nil, 0, nil, err
+	}
+	return in, info.Size(), done, nil
 }
 
 // guarded does work on what may be damaged, of which a panic of the library is an error, too.
