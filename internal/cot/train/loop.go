@@ -191,8 +191,8 @@ func (s *stageRun) advance(ctx context.Context, at *position) error {
 		start := time.Now()
 		var held cot.Terms
 		err := interrupt.Leave(ctx, func() error {
-			held, answer = s.evaluate(), s.answer()
-			return nil
+			held, answer = s.evaluate(ctx), s.answer(ctx)
+			return ctx.Err()
 		})
 		if err != nil {
 			return err
@@ -302,21 +302,27 @@ func (s *stageRun) evaluates() bool { return s.Config.EvalEvery > 0 && len(s.Hel
 // heldOutRand are the same in every evaluation.
 func (s *stageRun) heldOutRand() cot.StepRand { return cot.StepRand{Seed: s.Config.Seed, Step: -1} }
 
-// heldMicrobatches are what an evaluation goes through at a time: as many examples as a step
-// does.
-func (s *stageRun) heldMicrobatches() iter.Seq[[]cot.Encoded] {
+// heldMicrobatches are what an evaluation goes through at a time, until ctx ends: as many
+// examples as a step does.
+func (s *stageRun) heldMicrobatches(ctx context.Context) iter.Seq[[]cot.Encoded] {
 	n := s.Config.Accumulate
-	return slices.Chunk(s.Held, (s.Config.Batch+n-1)/n)
+	return func(yield func([]cot.Encoded) bool) {
+		for microbatch := range slices.Chunk(s.Held, (s.Config.Batch+n-1)/n) {
+			if ctx.Err() != nil || !yield(microbatch) {
+				return
+			}
+		}
+	}
 }
 
 // evaluate is the loss on held-out data, always in float32, and what each thought is
-// like. It uses the tape of the steps, which has room for it.
-func (s *stageRun) evaluate() []cot.Term {
+// like. It uses the tape of the steps, which has room for it. If ctx ends, it is of no use.
+func (s *stageRun) evaluate(ctx context.Context) []cot.Term {
 	defer func(precision bool) { s.tape.BF16 = precision }(s.tape.BF16)
 	s.tape.BF16 = false
 	whole := s.learner.Size(s.Held)
 	var terms cot.Terms
-	for microbatch := range s.heldMicrobatches() {
+	for microbatch := range s.heldMicrobatches(ctx) {
 		s.tape.Reset()
 		terms = terms.Plus(s.learner.Loss(&s.tape, microbatch, whole, s.heldOutRand()).Terms)
 	}
@@ -325,7 +331,7 @@ func (s *stageRun) evaluate() []cot.Term {
 		return terms
 	}
 	var diagnosis []cot.Term
-	for microbatch := range s.heldMicrobatches() {
+	for microbatch := range s.heldMicrobatches(ctx) {
 		s.tape.Reset()
 		share := float64(len(microbatch)) / float64(len(s.Held))
 		for i, p := range d.Diagnose(&s.tape, microbatch, s.heldOutRand()) {
@@ -342,11 +348,11 @@ func (s *stageRun) evaluate() []cot.Term {
 const shownTokens = 64
 
 // answer is what the model answers to the first held-out prompt, at temperature 0.
-func (s *stageRun) answer() string {
+func (s *stageRun) answer(ctx context.Context) string {
 	if !s.shows() {
 		return ""
 	}
-	x := s.Model.Sampler().Sample([][]int{s.Held[0].Prompt}, 1, cot.Options{Sampling: cot.Sampling{MaxTokens: shownTokens, Seed: s.Config.Seed}})[0][0]
+	x := s.Model.Sampler().Sample([][]int{s.Held[0].Prompt}, 1, cot.Options{Sampling: cot.Sampling{MaxTokens: shownTokens, Seed: s.Config.Seed}, Context: ctx})[0][0]
 	return s.Words.Decode(slices.Concat(x.Chain, x.Answer), false)
 }
 

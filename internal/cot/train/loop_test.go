@@ -215,41 +215,21 @@ func TestStateIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// endsSoonAfter is a context that ends a moment after it is asked for the n-th time.
-type endsSoonAfter struct {
-	context.Context
-	end context.CancelFunc
-	n   int
-}
-
-func (c *endsSoonAfter) Err() error {
-	if c.n--; c.n == 0 {
-		time.AfterFunc(10*time.Millisecond, c.end)
-	}
-	return c.Context.Err()
-}
-
-// TestLeavesALongEvaluation: the step before it has moved the parameters, and is recorded
-// when the run goes on, which evaluates then.
-func TestLeavesALongEvaluation(t *testing.T) {
+// TestInterruptedEvaluation: the step before an evaluation that is given up, or left, has moved
+// the parameters, and is recorded when the run goes on, which evaluates then.
+func TestInterruptedEvaluation(t *testing.T) {
 	c, data := tiny("nfcot"), examples(15)
 	c.Stages.Joint.Steps, c.EvalEvery, c.HeldOut = 3, 2, 3
-	many := 6000 // so that it takes longer than is waited for
-	if raceDetector {
-		many = 500
-	}
-	held := slices.Repeat(examples(18)[15:], many)
+	held := examples(18)[15:]
 	undisturbed, reports := trainer(c, data)
 	undisturbed.Held = held
 	if err := undisturbed.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []int{6, 9} { // of the stage, and two of each step; the evaluation of steps 2 and 3 asks once
-		what := fmt.Sprintf("ends after %d", n)
-		ctx, end := context.WithCancel(t.Context())
+	interruptedAt := func(what string, ctx context.Context) {
 		l, before := trainer(c, data)
 		l.Held, l.Dir = held, t.TempDir()
-		if err := l.Run(&endsSoonAfter{ctx, end, n}); !errors.Is(err, ErrInterrupted) {
+		if err := l.Run(ctx); !errors.Is(err, ErrInterrupted) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		where, err := os.ReadFile(filepath.Join(l.Dir, experiment.StateDir, whereFile))
@@ -257,6 +237,18 @@ func TestLeavesALongEvaluation(t *testing.T) {
 			t.Fatalf("%s: %s, %v; want an unrecorded step", what, where, err)
 		}
 		goesOn(t, what, c, data, held, l.Dir, *before, undisturbed.Model, *reports)
+	}
+	// The stage asks once, each step twice, and the evaluations of steps 2 and 3 when they
+	// begin, twice on their way, and at their end.
+	for _, n := range []int{6, 7, 8, 9, 12, 13, 14, 15} {
+		interruptedAt(fmt.Sprintf("ends at %d", n), &endsAt{context.Background(), n})
+	}
+	for _, n := range []int64{7, 8, 13, 14} {
+		ctx, end := context.WithCancel(t.Context())
+		h := &hangs{Context: ctx, end: end, over: make(chan struct{})}
+		h.n.Store(n)
+		interruptedAt(fmt.Sprintf("hangs at %d", n), h)
+		close(h.over)
 	}
 }
 

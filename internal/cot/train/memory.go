@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"runtime/debug"
 	"slices"
 
@@ -100,7 +101,7 @@ func (s *stageRun) largestHeld() (microbatch []cot.Encoded) {
 		return nil
 	}
 	most := 0
-	for held := range s.heldMicrobatches() {
+	for held := range s.heldMicrobatches(context.Background()) {
 		if rows := s.learner.Rows(held, s.heldOutRand()); rows > most {
 			most, microbatch = rows, held
 		}

@@ -132,10 +132,10 @@ func TestMemoryOfEvaluation(t *testing.T) {
 					t.Fatal(err)
 				}
 				room := s.tape.Bytes()
-				want := l.newStageRun(i).evaluate()
+				want := l.newStageRun(i).evaluate(t.Context())
 				for range stage.Steps {
 					s.backward(t.Context(), s.take(at), new(Metrics))
-					if got := s.evaluate(); !slices.Equal(got, want) {
+					if got := s.evaluate(t.Context()); !slices.Equal(got, want) {
 						t.Errorf("%s, stage %d: evaluation after a step says %v, before any %v", m.Name, i, got, want)
 					}
 					at.Done, at.Total = at.Done+1, at.Total+1
