@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"strings"
@@ -45,6 +46,17 @@ func OpenText(path string) (*Text, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// OrCompressed is the path of a file, or, where only that is there, of the file compressed: path.zst.
+func OrCompressed(path string) string {
+	compressed := path + ".zst"
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(compressed); err == nil {
+			return compressed
+		}
+	}
+	return path
 }
 
 // inputName is what errors call an input.

@@ -14,35 +14,41 @@ import (
 	"nfcot/internal/cot/train"
 )
 
+// studyOptions are the flags of the commands of a study.
 type studyOptions struct {
-	out  string
-	jobs int
+	out     string
+	only    cli.StringSlice
+	jobs    int
+	records string
+}
+
+func (o *studyOptions) outFlag() cli.Flag {
+	return &cli.StringFlag{Name: "o", Usage: "`DIR` of the study", Value: "study", Destination: &o.out}
+}
+
+func (o *studyOptions) onlyFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "only", Usage: "this `ENTRY` alone, under all of its seeds, and what it needs; may be given several times", Destination: &o.only}
+}
+
+// do is what a command does with the plan that it is given.
+func (o *studyOptions) do(do func(*study.Plan, *studyOptions) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.Args().Len() != 1 {
+			return inputf("%sname one plan, a YAML file; see nfcot study --help", where(c.Command))
+		}
+		p, err := study.ReadPlan(c.Args().First())
+		if err != nil {
+			return input(err)
+		}
+		if err := p.Only(o.only.Value()); err != nil {
+			return input(err)
+		}
+		return do(p, o)
+	}
 }
 
 func (e *env) study() *cli.Command {
 	var o studyOptions
-	out := func() cli.Flag {
-		return &cli.StringFlag{Name: "o", Usage: "`DIR` of the study", Value: "study", Destination: &o.out}
-	}
-	var ids cli.StringSlice
-	only := func() cli.Flag {
-		return &cli.StringSliceFlag{Name: "only", Usage: "this `ENTRY` alone, under all of its seeds, and what it needs; may be given several times", Destination: &ids}
-	}
-	action := func(do func(*study.Plan, studyOptions) error) cli.ActionFunc {
-		return func(c *cli.Context) error {
-			if c.Args().Len() != 1 {
-				return inputf("%sname one plan, a YAML file; see nfcot study --help", where(c.Command))
-			}
-			p, err := study.ReadPlan(c.Args().First())
-			if err != nil {
-				return input(err)
-			}
-			if err := p.Only(ids.Value()); err != nil {
-				return input(err)
-			}
-			return do(p, o)
-		}
-	}
 	return &cli.Command{
 		Name:  "study",
 		Usage: "run many experiments as a plan says, and make one report of them",
@@ -54,17 +60,17 @@ func (e *env) study() *cli.Command {
 				Name:      "run",
 				Usage:     "do what is not done, go on with what was interrupted, then report",
 				ArgsUsage: "PLAN.yaml",
-				Flags: []cli.Flag{out(), only(),
+				Flags: []cli.Flag{o.outFlag(), o.onlyFlag(),
 					&cli.IntFlag{Name: "jobs", Usage: "`entries` at a time, as processes; results do not depend on it", Value: 1, Destination: &o.jobs}},
-				Action: action(e.runStudy),
+				Action: o.do(e.runStudy),
 			}),
 			e.command(&cli.Command{
 				Name:        "report",
 				Usage:       "make DIR/report (index.html, results.md, figures) of what is done",
 				Description: "What is not there is left out, with a line that says so. Verdicts on claims are computed: a claim holds if the whole interval is on its side.",
 				ArgsUsage:   "PLAN.yaml",
-				Flags:       []cli.Flag{out()},
-				Action:      action(e.reportStudy),
+				Flags:       []cli.Flag{o.outFlag()},
+				Action:      o.do(e.reportStudy),
 			}),
 			e.command(&cli.Command{
 				Name:  "plan",
@@ -72,15 +78,24 @@ func (e *env) study() *cli.Command {
 				Description: "For shells, GNU parallel, make and batch systems: whoever runs these lines leaves what nfcot study run leaves.\n" +
 					"With --json each is an object with its id, the ids of what it needs, and the file or folder that is there when it is done.",
 				ArgsUsage: "PLAN.yaml",
-				Flags:     []cli.Flag{out(), only()},
-				Action:    action(e.planStudy),
+				Flags:     []cli.Flag{o.outFlag(), o.onlyFlag()},
+				Action:    o.do(e.planStudy),
+			}),
+			e.command(&cli.Command{
+				Name:        "records",
+				Usage:       "copy what reports are made of, without data and weights, to a FOLDER",
+				Description: "Of evaluations, trainings and probes. A report of the copy is the same but for numbers of parameters, and nfcot study run goes on from it.",
+				ArgsUsage:   "PLAN.yaml",
+				Flags: []cli.Flag{o.outFlag(), o.onlyFlag(),
+					&cli.StringFlag{Name: "to", Usage: "`FOLDER` for the records", Value: "records", Destination: &o.records}},
+				Action: o.do(e.recordStudy),
 			}),
 			e.stepsOfBudget(),
 		},
 	}
 }
 
-func (e *env) runStudy(p *study.Plan, o studyOptions) error {
+func (e *env) runStudy(p *study.Plan, o *studyOptions) error {
 	if o.jobs < 1 {
 		return inputf("--jobs is %d; want at least 1", o.jobs)
 	}
@@ -101,7 +116,7 @@ func (e *env) runStudy(p *study.Plan, o studyOptions) error {
 	return e.reportStudy(p, o)
 }
 
-func (e *env) reportStudy(p *study.Plan, o studyOptions) error {
+func (e *env) reportStudy(p *study.Plan, o *studyOptions) error {
 	r, err := study.NewReport(p, o.out)
 	if err != nil {
 		return input(err)
@@ -112,7 +127,16 @@ func (e *env) reportStudy(p *study.Plan, o studyOptions) error {
 	return e.print(r)
 }
 
-func (e *env) planStudy(p *study.Plan, o studyOptions) error {
+func (e *env) recordStudy(p *study.Plan, o *studyOptions) error {
+	n, err := study.Records(p, o.out, o.records)
+	if err != nil {
+		return input(err)
+	}
+	e.say("%s: records of %d entries", o.records, n)
+	return nil
+}
+
+func (e *env) planStudy(p *study.Plan, o *studyOptions) error {
 	lines := p.Lines(o.out)
 	if e.json {
 		return printLines(e, lines)

@@ -49,7 +49,7 @@ type Metrics struct {
 
 // ReadMetrics reads the metrics of the run folder dir, ended or not.
 func ReadMetrics(dir string) (*Metrics, error) {
-	rows, err := ckpt.ReadAllJSONL[map[string]any](filepath.Join(dir, MetricsFile))
+	rows, err := ckpt.ReadAllJSONL[map[string]any](ckpt.OrCompressed(filepath.Join(dir, MetricsFile)))
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ type Job struct {
 	State  string      // folder of a training that was interrupted
 	Alone  bool        // nothing else is to run at the same time
 
+	kind  string // of the entry
 	out   string // what the command writes: cleared before a training begins
 	first bool   // the folder of out need not be there yet: what the job needs is elsewhere
 }
@@ -136,7 +137,7 @@ func (p *Plan) Lines(dir string) []Line {
 }
 
 func (p *Plan) job(dir string, e *Entry, s seed) Job {
-	j := Job{ID: e.id(s), Args: p.command(e), Alone: e.Alone, out: filepath.Join(dir, e.file(s)), first: true}
+	j := Job{ID: e.id(s), Args: p.command(e), Alone: e.Alone, kind: e.kind, out: filepath.Join(dir, e.file(s)), first: true}
 	switch e.kind {
 	case "train", "measure", "rl":
 		j.Done, j.State = filepath.Join(j.out, experiment.ModelFile), filepath.Join(j.out, experiment.StateDir)

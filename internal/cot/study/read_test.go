@@ -135,7 +135,7 @@ func TestBase(t *testing.T) {
 
 // The plans of the repository are whole.
 func TestPlansOfTheRepository(t *testing.T) {
-	for _, name := range []string{"study", "study-quick", "study-tiny"} {
+	for _, name := range []string{"study", "study-quick", "study-seeds", "study-tiny"} {
 		p, err := ReadPlan(filepath.Join("../../../scripts", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)

@@ -103,7 +103,7 @@ type outcome struct {
 
 // run starts what can start, in the order of the jobs, until all are done.
 func (r *runner) run(ctx context.Context, all []Job, limit int) error {
-	waiting := slices.DeleteFunc(slices.Clone(all), func(j Job) bool { return r.done[j.ID] })
+	waiting := r.wanted(all)
 	r.logf("study: %d of %d entries are done", len(all)-len(waiting), len(all))
 	ended := make(chan outcome)
 	running, alone := 0, false
@@ -139,6 +139,24 @@ func (r *runner) run(ctx context.Context, all []Job, limit int) error {
 		return ctx.Err()
 	}
 	return failed
+}
+
+// wanted are the jobs to do, in their order: those that are not done, but for those that only jobs need which are. So
+// records of results are enough, without the data and the weights that they came from. What was interrupted goes on.
+func (r *runner) wanted(all []Job) []Job {
+	needed, leads := map[string]bool{}, map[string]bool{} // by what is to be done; by anything
+	var wanted []Job
+	for _, j := range slices.Backward(all) { // what a job needs stands before it
+		if !r.done[j.ID] && (needed[j.ID] || !leads[j.ID] || j.interrupted()) {
+			wanted = append(wanted, j)
+		}
+		for _, id := range j.Needs {
+			leads[id] = true
+			needed[id] = needed[id] || len(wanted) > 0 && wanted[len(wanted)-1].ID == j.ID
+		}
+	}
+	slices.Reverse(wanted)
+	return wanted
 }
 
 // next is the first job that can start beside so many others; those that are to be alone come when no other can. -1:

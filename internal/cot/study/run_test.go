@@ -120,12 +120,19 @@ func TestRun(t *testing.T) {
 	if lines, err = f.run(t.Context(), chores, 1); err != nil || len(lines) != 0 {
 		t.Errorf("what is done is done again: %q, %v", lines, err)
 	}
-	// A training that was interrupted goes on; of one that left no state nothing is kept.
+	// Data and weights are not made again for results that are there.
 	out := filepath.Join(f.dir, "out")
-	for _, run := range []string{"seed1/r", "seed2/r"} {
-		if err := os.Remove(filepath.Join(out, run, "model.safetensors")); err != nil {
+	for _, file := range []string{"seed1/d.jsonl", "m/model.safetensors", "seed1/r/model.safetensors", "seed2/r/model.safetensors"} {
+		if err := os.Remove(filepath.Join(out, file)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if lines, err = f.run(t.Context(), chores, 1); err != nil || len(lines) != 0 {
+		t.Errorf("what nothing needs is made again: %q, %v", lines, err)
+	}
+	// A training that was interrupted goes on, with what it needs; of one that left no state nothing is kept.
+	if err := os.Remove(filepath.Join(out, "seed2/e/report.json")); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(out, "seed1/r/state"), 0o755); err != nil {
 		t.Fatal(err)
@@ -135,7 +142,11 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines, err = f.run(t.Context(), chores, 1)
-	if err != nil || len(lines) != 4 || lines[0] != "begin seed1/r train --quiet --threads 1 --resume -o seed1/r\n" || !strings.Contains(lines[2], "--method cot") {
+	made := func(id string) int {
+		return slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "begin "+id+" ") })
+	}
+	if err != nil || len(lines) != 10 || made("seed1/d.jsonl") < 0 || made("m") < 0 || made("seed2/e") < 0 ||
+		!slices.Contains(lines, "begin seed1/r train --quiet --threads 1 --resume -o seed1/r\n") || !strings.Contains(lines[made("seed2/r")], "--method cot") {
 		t.Errorf("after an interruption: %q, %v", lines, err)
 	}
 	if exists(stray) {

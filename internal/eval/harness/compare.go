@@ -30,7 +30,7 @@ func ReadEvaluation(dir string) (*Evaluation, error) {
 		return nil, inputf("%s: %w", path, err)
 	}
 	x.Dir = dir
-	path = filepath.Join(dir, verdictsFile)
+	path = ckpt.OrCompressed(filepath.Join(dir, verdictsFile))
 	x.Verdicts, err = ckpt.ReadAllJSONL[eval.Verdict](path)
 	if err != nil && !errors.Is(err, ckpt.ErrEmpty) {
 		return nil, input(err)

@@ -1,0 +1,79 @@
+package study
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"nfcot/internal/ckpt"
+	"nfcot/internal/cot/experiment"
+)
+
+// Records copies what reports are made of, and who made it, from a study's folder to another: of evaluations report and
+// verdicts, of trainings their metrics, of probes what they found; verdicts and metrics compressed. A report of the copy
+// is the same but for numbers of parameters. Run goes on from it, too: what has records is not made again, and the data and
+// weights that are missing only where something needs them. It returns the number of entries copied.
+func Records(p *Plan, dir, to string) (n int, err error) {
+	for _, j := range p.Jobs(dir) {
+		from := j.out
+		name, err := filepath.Rel(dir, from)
+		if err != nil {
+			return n, err
+		}
+		if !exists(j.Done) || j.interrupted() {
+			continue
+		}
+		if err := j.record(from, filepath.Join(to, name)); err != nil {
+			return n, fmt.Errorf("%s: %w", j.ID, err)
+		}
+		n++
+	}
+	return n, keepLines(filepath.Join(dir, madeFile), filepath.Join(to, madeFile))
+}
+
+// record copies what is kept of a job.
+func (j *Job) record(from, to string) error {
+	switch j.kind {
+	case "train", "measure", "rl":
+		return keepLines(filepath.Join(from, experiment.MetricsFile), filepath.Join(to, experiment.MetricsFile+".zst"))
+	case "eval":
+		if err := keepFile(j.Done, filepath.Join(to, filepath.Base(j.Done))); err != nil {
+			return err
+		}
+		const verdicts = "verdicts.jsonl"
+		return keepLines(filepath.Join(from, verdicts), filepath.Join(to, verdicts+".zst"))
+	case "probe":
+		return keepFile(from, to)
+	}
+	return nil
+}
+
+// keepLines copies JSON lines, which may be compressed in either place.
+func keepLines(from, to string) error {
+	lines, err := ckpt.ReadAllJSONL[json.RawMessage](ckpt.OrCompressed(from))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return ckpt.WriteJSONL(to, slices.Values(lines))
+}
+
+// keepFile copies a file.
+func keepFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return ckpt.WriteFile(to, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
