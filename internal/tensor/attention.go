@@ -165,6 +165,11 @@ type Span struct{ From, To int }
 func (t *Tape) Attention(q, k, v Cols, mask Mask, hd int) *Tensor {
 	o := t.op(q.Rows(), q.N, q.Tensor, k.Tensor, v.Tensor)
 	o.q, o.k, o.v, o.mask, o.n, o.c = q, k, v, mask, hd, 1/math.Sqrt(float64(hd))
+	if t != nil && t.Profile != nil {
+		for _, see := range mask.Spans {
+			o.flops += 4 * float64(q.N) * float64(see.To-see.From)
+		}
+	}
 	o.tasks(len(o.mask.sequences)*(k.N/hd), 1, func(o *op, lo, hi int) {
 		s := attentionScratch.Get().(*scratch)
 		defer attentionScratch.Put(s)

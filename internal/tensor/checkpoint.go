@@ -15,7 +15,7 @@ func (t *Tape) Checkpoint(f Segment, x *Tensor, pos []int, mask Mask) *Tensor {
 	if t.inner == nil {
 		t.inner = &Tape{allocate: t.allocate}
 	}
-	t.inner.BF16 = t.BF16
+	t.inner.BF16, t.inner.Profile = t.BF16, t.Profile
 	inside := f(t.inner, x, pos, mask)
 	o := t.op(inside.Rows(), inside.Cols(), inside)
 	o.x, o.idx, o.mask, o.segment = x, pos, mask, f

@@ -61,11 +61,11 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 				}
 			})
 			if o.x.Grad != nil {
-				o.gemm(o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.numbers(o.w), Stride: H}, n, H, V, !o.x.stale)
+				o.gemm("dX", o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.numbers(o.w), Stride: H}, n, H, V, !o.x.stale)
 			}
 			if o.w.Grad != nil {
 				fixed := o.w.fixed
-				o.gemm(o.w.Grad, H, kernel.Mat{Data: o.partials[fixed:], Stride: V, Trans: true}, kernel.Mat{Data: o.x.Data[from*H:], Stride: H}, V-fixed, H, n, !o.w.claim())
+				o.weightGradient(o.w.Grad, o.partials[fixed:], V, o.x.Data[from*H:], n, V-fixed, H, !o.w.claim())
 			}
 		}
 		if o.x.Grad != nil {

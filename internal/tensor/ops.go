@@ -87,16 +87,18 @@ func (o *op) weigh(y, x []float32, rows int) {
 		o.w.packed.Mul(y, O, x, I, rows, false)
 		return
 	}
-	o.gemm(y, O, kernel.Mat{Data: x, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, rows, O, I, false)
+	o.gemm("product", y, O, kernel.Mat{Data: x, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, rows, O, I, false)
 }
 
-// gemm is kernel.Gemm in the precision of the tape.
-func (o *op) gemm(c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate bool) {
+// gemm is kernel.Gemm in the precision of the tape. In a profile it is a pass of its own.
+func (o *op) gemm(pass string, c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate bool) {
+	o.lap(o.pass(), 0)
 	if o.t != nil && o.t.BF16 {
 		kernel.GemmBF16(c, ldc, a, b, m, n, k, accumulate)
 	} else {
 		kernel.Gemm(c, ldc, a, b, m, n, k, accumulate)
 	}
+	o.lap(pass, 2*float64(m)*float64(n)*float64(k))
 }
 
 // projectBackward pushes y's gradient to x and w.
@@ -104,11 +106,22 @@ func (o *op) projectBackward() {
 	x, w := o.x, o.w
 	R, O, I := x.Rows(), w.Rows(), x.Cols()
 	if x.Grad != nil { // dx += dy w
-		o.gemm(x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: o.numbers(w), Stride: I}, R, I, O, !x.claim())
+		o.gemm("dX", x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: o.numbers(w), Stride: I}, R, I, O, !x.claim())
 	}
 	if w.Grad != nil { // dw += dyᵀ x
-		o.gemm(w.Grad, I, kernel.Mat{Data: o.y.Grad[w.fixed:], Stride: O, Trans: true}, kernel.Mat{Data: x.Data, Stride: I}, O-w.fixed, I, R, !w.claim())
+		o.weightGradient(w.Grad, o.y.Grad[w.fixed:], O, x.Data, R, O-w.fixed, I, !w.claim())
 	}
+}
+
+// weightGradient is kernel.WeightGradient in the precision of the tape.
+func (o *op) weightGradient(dw, dy []float32, stride int, x []float32, rows, outputs, inputs int, accumulate bool) {
+	if o.t.BF16 {
+		o.gemm("dW", dw, inputs, kernel.Mat{Data: dy, Stride: stride, Trans: true}, kernel.Mat{Data: x, Stride: inputs}, outputs, inputs, rows, accumulate)
+		return
+	}
+	o.lap("backward", 0)
+	kernel.WeightGradient(dw, dy, stride, x, rows, outputs, inputs, accumulate)
+	o.lap("dW", 2*float64(rows)*float64(outputs)*float64(inputs))
 }
 
 // numbers is w's Data, or what is packed in its place, for as long as the operation takes.
@@ -134,16 +147,16 @@ func (t *Tape) AddProduct(y, h Cols, b *Tensor) *Tensor {
 	o := t.op(0, y.Cols(), y.Tensor, h.Tensor, b)
 	o.y.Data, o.y.dims[0] = y.Data, y.Rows()
 	o.x, o.k, o.w, o.n = y.Tensor, h, b, y.From
-	o.gemm(y.Data[y.From:], y.Cols(), h.mat(h.Data), kernel.Mat{Data: b.Data, Stride: h.N, Trans: true}, y.Rows(), y.N, h.N, true)
+	o.gemm("product", y.Data[y.From:], y.Cols(), h.mat(h.Data), kernel.Mat{Data: b.Data, Stride: h.N, Trans: true}, y.Rows(), y.N, h.N, true)
 	return o.done(func(o *op) {
 		h, b := o.k, o.w
 		dy := kernel.Mat{Data: o.y.Grad[o.n:], Stride: o.y.Cols()}
 		if h.Grad != nil { // dh += dy b
-			o.gemm(h.grad()[h.From:], h.Cols(), dy, kernel.Mat{Data: b.Data, Stride: h.N}, h.Rows(), h.N, b.Rows(), true)
+			o.gemm("dX", h.grad()[h.From:], h.Cols(), dy, kernel.Mat{Data: b.Data, Stride: h.N}, h.Rows(), h.N, b.Rows(), true)
 		}
 		if b.Grad != nil { // db += dyᵀ h
 			dy.Trans = true
-			o.gemm(b.Grad, h.N, dy, h.mat(h.Data), b.Rows(), h.N, h.Rows(), !b.claim())
+			o.gemm("dW", b.Grad, h.N, dy, h.mat(h.Data), b.Rows(), h.N, h.Rows(), !b.claim())
 		}
 		o.passOn(o.x, 1)
 	})

@@ -16,6 +16,8 @@ type Tape struct {
 	Inference bool // lend memory, but record nothing: results have no gradients
 	BF16      bool // round the operands of products with weights, in the backward pass too, to bfloat16; sums stay float32
 
+	Profile *Profile // is told where the time goes; may be nil
+
 	recorded []*op
 	ops      arena[op]
 	tensors  arena[Tensor]
@@ -190,6 +192,7 @@ func (t *Tape) alias(x Tensor) *Tensor {
 // have to be allocated.
 type op struct {
 	t       *Tape
+	name    string    // with a profile: of the operation
 	y       *Tensor   // the result
 	x, w, b *Tensor   // inputs
 	q, k, v Cols      // inputs of attention, or of SwiGLU (k, v)
@@ -201,6 +204,7 @@ type op struct {
 	segment Segment
 	c       float64 // a constant of the operation
 	n       int     // likewise
+	flops   float64 // that attention multiplies forward
 	fresh   bool    // the gradient being written holds nothing yet
 	alone   bool    // each row of Attend is of another sequence
 
@@ -222,6 +226,10 @@ func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
 	}
 	o := &t.ops.take(1, chunkSize, makeSlice[op])[0]
 	*o = op{t: t, y: y}
+	if t.Profile != nil {
+		o.name = operation()
+		t.Profile.Lap(Part{}, 0)
+	}
 	if t.Inference {
 		return o
 	}
@@ -234,12 +242,17 @@ func (t *Tape) op(rows, cols int, in ...*Tensor) *op {
 	return o
 }
 
+// backwardWork is how much more attention multiplies in the backward pass: five products, of which one is computed again,
+// against two.
+const backwardWork = 2.5
+
 // wanted is the gradient of a result before Backward comes to it.
 var wanted = []float32{}
 
 // done records how to push the result's gradient to the inputs, and returns the
 // result.
 func (o *op) done(backward func(o *op)) *Tensor {
+	o.lap("forward", o.flops)
 	if o.y.Grad != nil {
 		o.backward = backward
 		o.t.recorded = append(o.t.recorded, o)
@@ -268,7 +281,9 @@ func (t *Tape) backward() {
 			for _, x := range [...]*Tensor{o.x, o.w, o.b, o.q.Tensor, o.k.Tensor, o.v.Tensor} {
 				t.lend(x)
 			}
+			t.Profile.Lap(Part{}, 0)
 			o.backward(o)
+			o.lap("backward", backwardWork*o.flops)
 		}
 		if len(o.y.Grad) > 0 {
 			t.spare = append(t.spare, o.y.Grad)

@@ -37,6 +37,7 @@ type Report struct {
 	FLOPs     float64       `json:"peak_gflops"` // float32 fused multiply-adds: the median of all measurements
 	Bandwidth float64       `json:"peak_gbps"`   // reading memory, likewise
 	Results   []Measurement `json:"results"`
+	Profiles  []Profile     `json:"profiles,omitempty"` // of the training steps
 }
 
 // WriteText writes the report for a terminal.
@@ -46,7 +47,11 @@ func (r Report) WriteText(w io.Writer) error {
 		table.Rows = append(table.Rows, []string{m.Group, m.Name, m.Speed(), fmt.Sprintf("%.0f %% of %s", 100*m.Share, m.Limit)})
 	}
 	_, err := fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of float32 multiply-adds, %.1f GB/s from memory\n\n", r.ISA, r.Threads, r.FLOPs, r.Bandwidth)
-	return errors.Join(err, table.WriteText(w))
+	err = errors.Join(err, table.WriteText(w))
+	for _, p := range r.Profiles {
+		err = errors.Join(err, p.writeText(w))
+	}
+	return err
 }
 
 // Options say what is measured.
@@ -54,6 +59,9 @@ type Options struct {
 	Only  string            // one of Groups; "": all
 	Quick bool              // one short round of each, on smaller models and matrices
 	Watch func(Measurement) // is told of every measurement; may be nil
+
+	Profile bool                // say where the time of training steps goes
+	Shape   *transformer.Config // of the model of group train; nil: some small ones
 
 	Model   *transformer.LM // a packed model of at least MinTokens positions, for group model; nil: one of random weights
 	Weights string          // what its matrices are called

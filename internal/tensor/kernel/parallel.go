@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // A pool of persistent workers. It knows nothing of what the work is.
@@ -82,8 +83,34 @@ type pool struct {
 
 	job      Job
 	n, chunk int
+	clock    clock
 	shares   []share             // one for the caller and each helper
 	failure  atomic.Pointer[any] // what the first panic in a worker said
+}
+
+// clock counts, while it is on, where time of the pool's workers goes.
+type clock struct {
+	on              atomic.Bool
+	waiting, helped atomic.Int64 // nanoseconds: of callers, for the last helper; and of helpers, at work
+}
+
+// WatchWorkers starts counting, or ends it, and returns what was counted since the last call: how long callers of Run waited
+// for the last of their helpers, and how long all helpers together were at work.
+func WatchWorkers(on bool) (waiting, helped time.Duration) {
+	c := &crew.clock
+	c.on.Store(on)
+	return time.Duration(c.waiting.Swap(0)), time.Duration(c.helped.Swap(0))
+}
+
+// count adds to a counter of the clock what f takes.
+func (c *clock) count(to *atomic.Int64, f func()) {
+	if !c.on.Load() {
+		f()
+		return
+	}
+	start := time.Now()
+	f()
+	to.Add(int64(time.Since(start)))
 }
 
 // share is the chunks that one worker does first: the same part of the range in every job, so that what it wrote in one is
@@ -147,9 +174,11 @@ func (p *pool) split(shares int) {
 // finish waits for the helpers and hands on a panic of theirs. It also runs when the job panics in the caller.
 func (p *pool) finish(helpers int) {
 	p.stop() // after a panic
-	for _, w := range p.workers[:helpers] {
-		w.wait()
-	}
+	p.clock.count(&p.clock.waiting, func() {
+		for _, w := range p.workers[:helpers] {
+			w.wait()
+		}
+	})
 	failure := p.failure.Load()
 	p.job = nil
 	p.taken.Store(false)
@@ -230,5 +259,5 @@ func (w *worker) work(p *pool) {
 			w.done <- struct{}{}
 		}
 	}()
-	p.work(w.share)
+	p.clock.count(&p.clock.helped, func() { p.work(w.share) })
 }

@@ -1,0 +1,71 @@
+package kernel
+
+import "sync"
+
+// The gradient of a weight is a product whose sums run over all rows of a batch, which no cache holds. This file cuts it so that
+// both factors are read from the second-level cache, and knows nothing of how Gemm computes a piece.
+
+const (
+	gradientRows = 256     // rows of the batch taken at a time
+	leastOutputs = 64      // outputs that are worth copying a panel of x
+	mostOutputs  = 256     // outputs whose share of dy stays in the second-level cache
+	leastInputs  = 64      // inputs that are worth transposing dy
+	farRows      = 4 << 10 // bytes between rows of dy from which on they crowd each other out of the first-level cache
+	wantedPieces = 8       // so that all workers have some
+)
+
+// WeightGradient sets dw = dyᵀ x, or adds dyᵀ x to dw when accumulate: the gradient of a weight w of y = x wᵀ. dy has rows rows of
+// outputs elements, stride apart, x rows of inputs elements; dw is outputs x inputs. dw must not overlap the others. Its
+// bits are those of Gemm.
+func WeightGradient(dw, dy []float32, stride int, x []float32, rows, outputs, inputs int, accumulate bool) {
+	if rows == 0 || outputs == 0 || inputs == 0 {
+		Gemm(dw, inputs, Mat{Data: dy, Stride: stride, Trans: true}, Mat{Data: x, Stride: inputs}, outputs, inputs, rows, accumulate)
+		return
+	}
+	checkRows("WeightGradient: dy", len(dy), stride, rows, outputs)
+	checkRows("WeightGradient: x", len(x), inputs, rows, inputs)
+	checkRows("WeightGradient: dw", len(dw), inputs, outputs, inputs)
+	g := gradients.Get().(*gradient)
+	g.dw, g.dy, g.x = dw, dy, x
+	g.stride, g.rows, g.outputs, g.inputs, g.accumulate = stride, rows, outputs, inputs, accumulate
+	g.high = min(max(ceil(outputs, wantedPieces), leastOutputs), mostOutputs)
+	down := ceil(outputs, g.high)
+	g.wide = ceil(max(leastInputs, ceil(inputs, ceil(wantedPieces, down))), 32) * 32 // whole panels
+	g.across = ceil(inputs, g.wide)
+	pieces := down * g.across
+	Run(pieces, 1+shareWork*pieces/(rows*outputs*inputs), g)
+	g.dw, g.dy, g.x = nil, nil, nil
+	gradients.Put(g)
+}
+
+// A gradient is a WeightGradient under way. Its pieces are blocks of dw, high x wide.
+type gradient struct {
+	dw, dy, x                     []float32
+	stride, rows, outputs, inputs int
+	accumulate                    bool
+	high, wide, across            int
+}
+
+var (
+	gradients    = sync.Pool{New: func() any { return new(gradient) }}
+	transposedDY = sync.Pool{New: func() any { return new([mostOutputs * gradientRows]float32) }}
+)
+
+// Do computes pieces lo to hi.
+func (g *gradient) Do(lo, hi int) {
+	buffer := transposedDY.Get().(*[mostOutputs * gradientRows]float32)
+	defer transposedDY.Put(buffer)
+	for piece := lo; piece < hi; piece++ {
+		o, i := piece/g.across*g.high, piece%g.across*g.wide
+		outputs, inputs := min(g.high, g.outputs-o), min(g.wide, g.inputs-i)
+		for r := 0; r < g.rows; r += gradientRows {
+			rows := min(gradientRows, g.rows-r)
+			dy := Mat{Data: g.dy[r*g.stride+o:], Stride: g.stride, Trans: true}
+			if 4*g.stride >= farRows {
+				Transpose(buffer[:], rows, dy.Data, g.stride, rows, outputs)
+				dy = Mat{Data: buffer[:], Stride: rows}
+			}
+			Gemm(g.dw[o*g.inputs+i:], g.inputs, dy, Mat{Data: g.x[r*g.inputs+i:], Stride: g.inputs}, outputs, inputs, rows, g.accumulate || r > 0)
+		}
+	}
+}
