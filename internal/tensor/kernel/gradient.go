@@ -6,12 +6,13 @@ import "sync"
 // both factors are read from the second-level cache, and knows nothing of how Gemm computes a piece.
 
 const (
-	gradientRows = 256     // rows of the batch taken at a time
-	leastOutputs = 64      // outputs that are worth copying a panel of x
-	mostOutputs  = 256     // outputs whose share of dy stays in the second-level cache
-	leastInputs  = 64      // inputs that are worth transposing dy
-	farRows      = 4 << 10 // bytes between rows of dy from which on they crowd each other out of the first-level cache
-	wantedPieces = 8       // so that all workers have some
+	gradientRows = 256               // rows of the batch taken at a time
+	paddedRows   = gradientRows + 16 // apart in memory when dy is transposed: a power of two would crowd them again
+	leastOutputs = 64                // outputs that are worth copying a panel of x
+	mostOutputs  = 256               // outputs whose share of dy stays in the second-level cache
+	leastInputs  = 64                // inputs that are worth transposing dy
+	farRows      = 4 << 10           // bytes between rows of dy from which on they crowd each other out of the first-level cache
+	wantedPieces = 8                 // so that all workers have some
 )
 
 // WeightGradient sets dw = dyᵀ x, or adds dyᵀ x to dw when accumulate: the gradient of a weight w of y = x wᵀ. dy has rows rows of
@@ -48,12 +49,12 @@ type gradient struct {
 
 var (
 	gradients    = sync.Pool{New: func() any { return new(gradient) }}
-	transposedDY = sync.Pool{New: func() any { return new([mostOutputs * gradientRows]float32) }}
+	transposedDY = sync.Pool{New: func() any { return new([mostOutputs * paddedRows]float32) }}
 )
 
 // Do computes pieces lo to hi.
 func (g *gradient) Do(lo, hi int) {
-	buffer := transposedDY.Get().(*[mostOutputs * gradientRows]float32)
+	buffer := transposedDY.Get().(*[mostOutputs * paddedRows]float32)
 	defer transposedDY.Put(buffer)
 	for piece := lo; piece < hi; piece++ {
 		o, i := piece/g.across*g.high, piece%g.across*g.wide
@@ -62,8 +63,8 @@ func (g *gradient) Do(lo, hi int) {
 			rows := min(gradientRows, g.rows-r)
 			dy := Mat{Data: g.dy[r*g.stride+o:], Stride: g.stride, Trans: true}
 			if 4*g.stride >= farRows {
-				Transpose(buffer[:], rows, dy.Data, g.stride, rows, outputs)
-				dy = Mat{Data: buffer[:], Stride: rows}
+				Transpose(buffer[:], paddedRows, dy.Data, g.stride, rows, outputs)
+				dy = Mat{Data: buffer[:], Stride: paddedRows}
 			}
 			Gemm(g.dw[o*g.inputs+i:], g.inputs, dy, Mat{Data: g.x[r*g.inputs+i:], Stride: g.inputs}, outputs, inputs, rows, g.accumulate || r > 0)
 		}
