@@ -7,13 +7,16 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
-// vocabularyRows is the number of rows of logits that exist at a time.
-const vocabularyRows = 256
+const (
+	vocabularyRows = 256     // rows of logits that are computed at a time
+	keptLogits     = 1 << 24 // numbers, 64 MiB: probabilities that take no more are kept for the backward pass
+)
 
 // CategoricalLogProb returns log softmax(h[r] wᵀ)[target[r]] for every row, in
-// nats; a row whose target is negative is ignored and gets 0. The logits exist
-// for some rows at a time, and are computed again in the backward pass: kept for all
-// rows, they would be the largest array of a training step.
+// nats; a row whose target is negative is ignored and gets 0. Of many rows or a
+// large vocabulary the logits exist for some rows at a time, and are computed again in
+// the backward pass: kept for all rows, they would be the largest array of a training
+// step.
 // h [R, H], w [V, H] → y [R, 1]
 func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 	R, V, H := h.Rows(), w.Rows(), h.Cols()
@@ -22,10 +25,15 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 	}
 	o := t.op(R, 1, h, w)
 	o.x, o.w, o.idx = h, w, target
-	o.partials = t.raw(min(R, vocabularyRows) * V)
+	o.again = o.y.Grad == nil || R*V > keptLogits // computed again
+	room := R
+	if o.again {
+		room = min(R, vocabularyRows)
+	}
+	o.kept = t.raw(room * V)
 	for from := 0; from < R; from += vocabularyRows {
-		o.n = from
 		n := o.logits(from)
+		o.weigh(o.partials, o.x.Data[from*H:], n)
 		o.rows(n, 4*V, func(o *op, lo, hi int) {
 			V := o.w.Rows()
 			for i := lo; i < hi; i++ {
@@ -44,8 +52,10 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 	return o.done(func(o *op) {
 		V, H := o.w.Rows(), o.x.Cols()
 		for from := 0; from < o.x.Rows(); from += vocabularyRows {
-			o.n = from
 			n := o.logits(from)
+			if o.again {
+				o.weigh(o.partials, o.x.Data[from*H:], n)
+			}
 			o.rows(n, 4*V, func(o *op, lo, hi int) { // d loss / d logits, in their place
 				V := o.w.Rows()
 				for i := lo; i < hi; i++ {
@@ -55,7 +65,9 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 						clear(d)
 						continue
 					}
-					kernel.Softmax(d)
+					if o.again {
+						kernel.Softmax(d)
+					}
 					kernel.Scale(d, -o.y.Grad[r], d)
 					d[o.idx[r]] += o.y.Grad[r]
 				}
@@ -74,11 +86,14 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 	})
 }
 
-// logits computes the logits of the rows from from on, and returns how many.
+// logits makes partials the place for the logits of the rows from from on, and returns how many rows these are.
 func (o *op) logits(from int) int {
-	V, H := o.w.Rows(), o.x.Cols()
+	V := o.w.Rows()
 	n := min(vocabularyRows, o.x.Rows()-from)
-	o.weigh(o.partials[:n*V], o.x.Data[from*H:], n)
+	o.n, o.partials = from, o.kept[:n*V]
+	if !o.again {
+		o.partials = o.kept[from*V : (from+n)*V]
+	}
 	return n
 }
 

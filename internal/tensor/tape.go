@@ -206,6 +206,7 @@ type op struct {
 	n       int     // likewise
 	flops   float64 // that attention multiplies forward
 	fresh   bool    // the gradient being written holds nothing yet
+	again   bool    // logits are computed again in the backward pass
 	alone   bool    // each row of Attend is of another sequence
 
 	backward func(o *op)
