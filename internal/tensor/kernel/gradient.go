@@ -34,7 +34,7 @@ func WeightGradient(dw, dy []float32, stride int, x []float32, rows, outputs, in
 	g.wide = ceil(max(leastInputs, ceil(inputs, ceil(wantedPieces, down))), 32) * 32 // whole panels
 	g.across = ceil(inputs, g.wide)
 	pieces := down * g.across
-	Run(pieces, 1+shareWork*pieces/(rows*outputs*inputs), g)
+	runChunks(pieces, max(ceil(pieces, 2*Threads()), 1+shareWork*pieces/(rows*outputs*inputs)), g)
 	g.dw, g.dy, g.x = nil, nil, nil
 	gradients.Put(g)
 }
@@ -52,15 +52,15 @@ var (
 	transposedDY = sync.Pool{New: func() any { return new([mostOutputs * paddedRows]float32) }}
 )
 
-// Do computes pieces lo to hi.
+// Do computes pieces lo to hi, all of them for some rows before the next rows: dy and x then come from memory once.
 func (g *gradient) Do(lo, hi int) {
 	buffer := transposedDY.Get().(*[mostOutputs * paddedRows]float32)
 	defer transposedDY.Put(buffer)
-	for piece := lo; piece < hi; piece++ {
-		o, i := piece/g.across*g.high, piece%g.across*g.wide
-		outputs, inputs := min(g.high, g.outputs-o), min(g.wide, g.inputs-i)
-		for r := 0; r < g.rows; r += gradientRows {
-			rows := min(gradientRows, g.rows-r)
+	for r := 0; r < g.rows; r += gradientRows {
+		rows := min(gradientRows, g.rows-r)
+		for piece := lo; piece < hi; piece++ {
+			o, i := piece/g.across*g.high, piece%g.across*g.wide
+			outputs, inputs := min(g.high, g.outputs-o), min(g.wide, g.inputs-i)
 			dy := Mat{Data: g.dy[r*g.stride+o:], Stride: g.stride, Trans: true}
 			if 4*g.stride >= farRows {
 				Transpose(buffer[:], paddedRows, dy.Data, g.stride, rows, outputs)
