@@ -9,20 +9,74 @@ import (
 // Products of numbers rounded to bfloat16, the upper half of a float32, and summed in float32. This file knows how operands are
 // rounded; their product is computed as in gemm.go.
 //
-// Where the processor multiplies pairs of bfloat16, numbers 2p and 2p+1 along k are kept as the low and the high half of a
-// word, in slices of float32 whose values mean nothing, and k counts the pairs. Elsewhere they are rounded float32 numbers, the
-// two of a pair exchanged. Either way the pair's products are added to a sum one after the other, that of 2p+1 first, each as a
-// fused multiply-add: that is what VDPBF16PS does, except that it takes subnormal numbers for 0. A matrix unit (AMX) sums in an
-// order of its own: see amxTile.
+// Numbers 2p and 2p+1 along k are a pair. Its products are added to a sum one after the other, that of 2p+1 first, each as a
+// fused multiply-add that takes subnormal numbers for 0 and gives 0 for them (with their sign); after the last numbers follow
+// zeros up to a multiple of 2*pairBlock. That is what VDPBF16PS does with pairs of bfloat16 in the low and the high half of a
+// word, kept in slices of float32 whose values mean nothing. Not every processor has it, nor is it always faster than
+// multiply-adds of float32 with operands rounded on the way: so there are tiles of both kinds (pairs and rounded), which give
+// the same bits. Only a matrix unit (AMX) sums in an order of its own: see amxTile.
 
 // GemmBF16 is Gemm with A and B rounded to bfloat16.
 func GemmBF16(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
 	if p := begin(c, ldc, a, b, m, n, k, accumulate); p != nil {
-		p.a = p.round(p.a, &p.roundedA, m, !a.Trans)
-		p.b = p.round(p.b, &p.roundedB, n, b.Trans)
-		p.countPairs()
+		if p.pairs != nil && pairsFaster {
+			p.a = p.pairUp(p.a, &p.roundedA, m, !a.Trans)
+			p.b = p.pairUp(p.b, &p.roundedB, n, b.Trans)
+			p.k, p.tiles = pairsOf(k), p.pairs
+		} else {
+			p.rounds, p.tiles = true, p.rounded
+		}
 		p.run()
 		p.end()
+	}
+}
+
+// steps is the number of steps of the tiles along kc numbers, all of them or a multiple of a block.
+func (p *product) steps(kc int) int {
+	if p.rounds {
+		return 2 * pairsOf(kc)
+	}
+	return kc
+}
+
+// roundA returns the n x k matrix a rounded, with zeros for the columns up to a whole number of pairBlocks. It lies in room, which
+// grows, as a does.
+func roundA(room *[]float32, a Mat, n, k int) Mat {
+	steps := 2 * pairsOf(k)
+	rows, cols, size := n, k, n*(steps+pad)
+	to := Mat{Stride: steps + pad, Trans: a.Trans}
+	if a.Trans {
+		to.Stride = ceil(n, lanes)*lanes + pad
+		rows, cols, size = k, n, steps*to.Stride
+	}
+	if cap(*room) < size {
+		*room = Floats(size)
+	}
+	to.Data = (*room)[:size]
+	use().roundRows(to.Data, to.Stride, a.Data, a.Stride, cols, rows)
+	if a.Trans {
+		clear(to.Data[k*to.Stride:])
+		return to
+	}
+	for i := 0; i < n && k < steps; i++ {
+		clear(to.Data[i*to.Stride+k : (i+1)*to.Stride])
+	}
+	return to
+}
+
+// roundPanel rounds the first n numbers of a panel and sets the others to 0.
+func roundPanel(panel []float32, n int) {
+	use().roundRows(panel, n, panel, n, n, 1)
+	clear(panel[n:])
+}
+
+// roundRowsGeneric rounds n rows of cols numbers, stride apart in src, to rows that lie width apart in dst.
+func roundRowsGeneric(dst []float32, width int, src []float32, stride, cols, n int) {
+	for i := range n {
+		row := dst[i*width:][:cols]
+		for j, v := range src[i*stride:][:cols] {
+			row[j] = half.RoundBF16(v)
+		}
 	}
 }
 
@@ -36,30 +90,14 @@ const pairBlock = 16
 // pairsOf is the number of pairs that n numbers take.
 func pairsOf(n int) int { return ceil(n, 2*pairBlock) * pairBlock }
 
-// countPairs makes k count what rounded operands hold, and takes the tiles for it.
-func (p *product) countPairs() {
-	p.k = p.roundedSteps()
-	if p.pairs != nil {
-		p.tiles = p.pairs
-	}
-}
-
-// roundedSteps is what k becomes by rounding the operands.
-func (p *product) roundedSteps() int {
-	if p.pairs != nil {
-		return pairsOf(p.k)
-	}
-	return 2 * pairsOf(p.k)
-}
-
-// round returns a rounded copy of x, which has n rows or columns of k numbers each. along says that the k numbers lie side by
+// pairUp returns a copy of x in pairs, which has n rows or columns of k numbers each. along says that the k numbers lie side by
 // side. The copy is made in room, which grows.
-func (p *product) round(x Mat, room *[]float32, n int, along bool) Mat {
+func (p *product) pairUp(x Mat, room *[]float32, n int, along bool) Mat {
 	r := &p.rounder
-	r.from, r.n, r.k, r.along, r.pairs = x, n, p.k, along, p.pairs != nil
-	steps, groups := p.roundedSteps(), ceil(n, lanes)
+	r.from, r.n, r.k, r.along = x, n, p.k, along
+	steps, groups := pairsOf(p.k), ceil(n, lanes)
 	r.to = Mat{Stride: groups * lanes, Trans: x.Trans}
-	r.turn = !along && x.Trans && r.pairs && p.pairs.rowsOfA
+	r.turn = !along && x.Trans && p.pairs.rowsOfA
 	if along || r.turn {
 		r.to.Stride, r.to.Trans = steps+pad, x.Trans && along
 	}
@@ -77,12 +115,12 @@ func (p *product) round(x Mat, room *[]float32, n int, along bool) Mat {
 	return y
 }
 
-// rounder makes a rounded copy of an operand.
+// rounder makes a copy of an operand in pairs.
 type rounder struct {
-	from, to     Mat
-	n, k         int
-	along, pairs bool
-	turn         bool // what lies across comes to lie along
+	from, to Mat
+	n, k     int
+	along    bool
+	turn     bool // what lies across comes to lie along
 }
 
 // Do rounds the groups lo to hi of lanes rows or columns.
@@ -92,58 +130,36 @@ func (r *rounder) Do(lo, hi int) {
 		switch {
 		case r.turn:
 			r.turned(i, n)
-			continue
-		case !r.along:
-			r.across(r.to.Data[i:], r.from.Data[i:], n)
-			continue
-		}
-		for j := i; j < i+n; j++ {
-			dst, src := r.to.Data[j*r.to.Stride:][:r.to.Stride], r.from.Data[j*r.from.Stride:][:r.k]
-			if r.pairs {
-				roundPairs(dst, src)
-			} else {
-				roundExchanged(dst, src)
+		case r.along:
+			for j := i; j < i+n; j++ {
+				roundPairs(r.to.Data[j*r.to.Stride:][:r.to.Stride], r.from.Data[j*r.from.Stride:][:r.k])
 			}
+		default:
+			r.across(r.to.Data[i:], r.from.Data[i:], n)
 		}
 	}
 }
 
 // turned pairs up n columns from i on to rows.
 func (r *rounder) turned(i, n int) {
-	buffer := panelBuffers.Get().(*[32 * kBlock]float32)
-	defer panelBuffers.Put(buffer)
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	buffer := room.panel[:]
 	dst := r.to.Data[i*r.to.Stride:]
 	for k := 0; k < r.k; k += 2 * kBlock {
 		rows := min(2*kBlock, r.k-k)
-		pairRows(buffer[:], lanes, r.from.Data[k*r.from.Stride+i:], r.from.Stride, n, rows)
-		transpose(dst[k/2:], r.to.Stride, buffer[:], lanes, ceil(rows, 2), n)
+		pairRows(buffer, lanes, r.from.Data[k*r.from.Stride+i:], r.from.Stride, n, rows)
+		transpose(dst[k/2:], r.to.Stride, buffer, lanes, ceil(rows, 2), n)
 	}
 	for j := range n {
 		clear(dst[j*r.to.Stride+ceil(r.k, 2) : (j+1)*r.to.Stride])
 	}
 }
 
-// across rounds n columns.
+// across pairs up n columns.
 func (r *rounder) across(dst, src []float32, n int) {
-	if r.pairs {
-		pairRows(dst, r.to.Stride, src, r.from.Stride, n, r.k)
-	} else {
-		for i := range (r.k + 1) &^ 1 {
-			row := dst[i*r.to.Stride:][:n]
-			if i^1 >= r.k {
-				clear(row)
-				continue
-			}
-			for j, v := range src[(i^1)*r.from.Stride:][:n] {
-				row[j] = half.RoundBF16(v)
-			}
-		}
-	}
-	done := (r.k + 1) / 2
-	if !r.pairs {
-		done *= 2
-	}
-	for at := done * r.to.Stride; at < len(dst); at += r.to.Stride {
+	pairRows(dst, r.to.Stride, src, r.from.Stride, n, r.k)
+	for at := ceil(r.k, 2) * r.to.Stride; at < len(dst); at += r.to.Stride {
 		clear(dst[at:][:n])
 	}
 }
@@ -156,18 +172,6 @@ func pair(low, high float32) float32 {
 // halfOf returns the low (0) or high (1) number of a pair.
 func halfOf(pair float32, which int) float32 {
 	return math.Float32frombits(math.Float32bits(pair) >> (16 * which) << 16)
-}
-
-// roundExchanged rounds src, the numbers of each pair exchanged, and fills dst up with zeros.
-func roundExchanged(dst, src []float32) {
-	n := len(src) &^ 1
-	for i := 0; i < n; i += 2 {
-		dst[i], dst[i+1] = half.RoundBF16(src[i+1]), half.RoundBF16(src[i])
-	}
-	clear(dst[n:])
-	if n < len(src) {
-		dst[n+1] = half.RoundBF16(src[n])
-	}
 }
 
 // roundPairs rounds src to pairs and fills dst up with zeros.
@@ -213,11 +217,11 @@ func pairUpGeneric(dst []float32, width int, src []float32, stride, cols, n int)
 	}
 }
 
-// widenPairsGeneric widens n rows of width pairs to twice as many rows of float32, those of a pair exchanged.
+// widenPairsGeneric widens n rows of width pairs to twice as many rows of float32.
 func widenPairsGeneric(dst, src []float32, width, n int) {
 	for i := range n {
 		for j, v := range src[i*width:][:width] {
-			dst[2*i*width+j], dst[(2*i+1)*width+j] = halfOf(v, 1), halfOf(v, 0)
+			dst[2*i*width+j], dst[(2*i+1)*width+j] = halfOf(v, 0), halfOf(v, 1)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func begin(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) *produc
 // end gives the product back to be used again.
 func (p *product) end() {
 	p.c, p.a, p.b, p.weights = nil, Mat{}, Mat{}, nil
-	p.inPlace = false
+	p.inPlace, p.rounds = false, false
 	products.Put(p)
 }
 
@@ -71,12 +71,28 @@ func (x Mat) check(name string, rows, cols int) {
 	}
 }
 
+// strides returns how far apart the rows of x lie, and its columns.
+func (x Mat) strides() (rows, cols int) {
+	if x.Trans {
+		return 1, x.Stride
+	}
+	return x.Stride, 1
+}
+
+// from returns x from row i and column j on.
+func (x Mat) from(i, j int) Mat {
+	rows, cols := x.strides()
+	x.Data = x.Data[i*rows+j*cols:]
+	return x
+}
+
 // tiles is how an instruction set cuts C: into tiles of up to rows rows and wide.width columns, or narrow.width columns where
 // that is enough for what remains.
 type tiles struct {
 	rows         int
 	wide, narrow tileShape
 
+	rounded *tiles                         // for factors rounded to bfloat16: see bf16.go
 	pairs   *tiles                         // for pairs of bfloat16; nil where the processor does not multiply them
 	rowsOfA bool                           // A's elements along k must lie side by side
 	singles [len(formatNames)]*singleFuncs // for one row and packed weights, by format; nil: the tiles do it
@@ -99,23 +115,32 @@ type (
 )
 
 var genericTiles = func() tiles {
-	const rows = 4
-	shape := tileShape{width: genericCols, tile: make([]tileFunc, rows+1), copyRows: copyRowsGeneric}
-	for r := 1; r <= rows; r++ {
-		shape.tile[r] = func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
-			tileGeneric(r, k, a, rs, cs, b, c, ldc, cols, load)
-		}
-	}
-	return tiles{rows: rows, wide: shape, narrow: shape}
+	plain, rounded := genericShape(tileGeneric), genericShape(roundedGeneric)
+	return tiles{rows: genericRows, wide: plain, narrow: plain, rounded: &tiles{rows: genericRows, wide: rounded, narrow: rounded}}
 }()
 
+// genericRows is the most rows of a tile in plain Go.
+const genericRows = 4
+
+// genericShape returns the tiles of up to genericRows rows that f multiplies.
+func genericShape(f func(rows, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)) tileShape {
+	shape := tileShape{width: genericCols, tile: make([]tileFunc, genericRows+1), copyRows: copyRowsGeneric}
+	for r := 1; r <= genericRows; r++ {
+		shape.tile[r] = func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
+			f(r, k, a, rs, cs, b, c, ldc, cols, load)
+		}
+	}
+	return shape
+}
+
 const (
-	kBlock     = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
-	smallA     = 1 << 16 // elements of A that stay in the second-level cache
-	widenBlock = 128     // likewise when the panel is widened first: it then stays in the first-level cache
-	partSize   = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
-	leastRows  = 96      // rows of A that make it worth packing a panel of B once more
-	shareWork  = 1 << 17 // multiply-adds that are worth a thread
+	roundedPanels = 16      // panels that make it worth rounding A once more
+	kBlock        = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
+	smallA        = 1 << 16 // elements of A that stay in the second-level cache
+	widenBlock    = 128     // likewise when the panel is widened first: it then stays in the first-level cache
+	partSize      = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
+	leastRows     = 96      // rows of A that make it worth packing a panel of B once more
+	shareWork     = 1 << 17 // multiply-adds that are worth a thread
 )
 
 // product is a matrix product under way. Its tasks are the panels of C, each once for every part of the rows; a task packs the
@@ -129,9 +154,10 @@ type product struct {
 	accumulate bool
 	weights    *Packed // in place of b
 	inPlace    bool    // the tiles read the panels of weights as they are
+	rounds     bool    // A and B are rounded to bfloat16 on the way
 
 	rowTiles, panels, parts int
-	block                   int              // steps along k taken at a time
+	block                   int              // numbers along k taken at a time
 	tasks                   func(lo, hi int) // multiplyTasks, bound
 
 	rounder            rounder
@@ -144,8 +170,14 @@ var (
 		p.tasks = p.multiplyTasks
 		return p
 	}}
-	panelBuffers = sync.Pool{New: func() any { return new([32 * kBlock]float32) }}
+	rooms = sync.Pool{New: func() any { return new(room) }}
 )
+
+// room is where a worker puts what it packs.
+type room struct {
+	panel [32 * kBlock]float32
+	a     []float32 // a part of A, rounded
+}
 
 func (p *product) run() {
 	p.rowTiles = ceil(p.m, p.rows)
@@ -165,29 +197,55 @@ func (p *product) run() {
 		p.parts = ceil(p.parts, workers) * workers // a worker's share of the tasks is then its share of the rows
 	}
 	tasks := p.parts * p.panels
-	Parallel(tasks, 1+shareWork*tasks/(p.m*p.k*p.n), p.tasks)
+	grain := 1 + shareWork*tasks/(p.m*p.k*p.n)
+	if p.rounds {
+		grain = max(grain, min(p.panels, roundedPanels))
+	}
+	Parallel(tasks, grain, p.tasks)
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 // multiplyTasks does the tasks lo to hi: panel task%panels for part task/panels of the rows.
 func (p *product) multiplyTasks(lo, hi int) {
-	buffer := panelBuffers.Get().(*[32 * kBlock]float32)
-	defer panelBuffers.Put(buffer)
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	depth := p.block
+	if p.m*p.k <= smallA { // all of A stays in a cache: what counts is that a panel is read from beginning to end
+		depth = p.k
+	}
 	for lo < hi {
 		part := lo / p.panels
 		t0, t1 := p.rowTiles*part/p.parts, p.rowTiles*(part+1)/p.parts
 		end := min(hi, (part+1)*p.panels)
-		if p.m*p.k <= smallA { // all of A stays in a cache: what counts is that a panel is read from beginning to end
-			end = lo + 1
-		}
-		for k0 := 0; k0 < p.k; k0 += p.block {
-			kc := min(p.block, p.k-k0)
+		for k0 := 0; k0 < p.k; k0 += depth {
+			kc := min(depth, p.k-k0)
+			a := p.partOfA(room, t0, t1, k0, kc)
 			for j := lo - part*p.panels; j < end-part*p.panels; j++ {
-				p.multiply(t0, t1, j, p.panel(buffer[:], j, k0, kc), k0, kc)
+				p.multiplyPanel(a, room.panel[:], t0, t1, j, k0, kc)
 			}
 		}
 		lo = end
+	}
+}
+
+// partOfA returns kc columns, from k0 on, of the rows of A that the tiles t0 to t1 of C need. A is read where it is, whichever
+// way it lies: packing it costs more than its strides do. Only to be rounded it is copied, into room.
+func (p *product) partOfA(room *room, t0, t1, k0, kc int) Mat {
+	lo, _ := p.tileBounds(t0)
+	a := p.a.from(lo, k0)
+	if p.rounds {
+		_, hi := p.tileBounds(t1 - 1)
+		return roundA(&room.a, a, hi-lo, kc)
+	}
+	return a
+}
+
+// multiplyPanel adds the products of a, the part of A with kc columns from k0 on, and panel j of B to the tiles t0 to t1 of C.
+func (p *product) multiplyPanel(a Mat, buffer []float32, t0, t1, j, k0, kc int) {
+	for k := k0; k < k0+kc; k += p.block {
+		n := min(p.block, k0+kc-k)
+		p.multiply(a.from(0, k-k0), t0, t1, j, p.panel(buffer, j, k, n), k, p.steps(n))
 	}
 }
 
@@ -197,9 +255,13 @@ func (p *product) panel(buffer []float32, j, k0, kc int) []float32 {
 	case p.inPlace:
 		return p.weights.words[j*p.weights.panel+k0*p.wide.width:]
 	case p.weights != nil:
-		p.weights.widen(buffer, j, k0, kc)
+		p.weights.widen(buffer, j, k0, p.steps(kc))
 	default:
 		p.packPanel(buffer, j, k0, kc)
+		if p.rounds {
+			_, shape := p.panelShape(j)
+			roundPanel(buffer[:p.steps(kc)*shape.width], kc*shape.width)
+		}
 	}
 	return buffer
 }
@@ -233,17 +295,15 @@ func (p *product) tileBounds(t int) (lo, hi int) {
 	return p.m * t / p.rowTiles, p.m * (t + 1) / p.rowTiles
 }
 
-// multiply adds the products of kc columns of A from k0 on with a panel of B to the tiles t0 to t1 of panel j of C. A is read
-// where it is, whichever way it lies: packing it costs more than its strides do.
-func (p *product) multiply(t0, t1, j int, panel []float32, k0, kc int) {
+// multiply adds the products of the first kc columns of a, which begins with the rows of tile t0, and a panel of B to the tiles
+// t0 to t1 of panel j of C, or sets them when k0 is 0 and C does not count.
+func (p *product) multiply(a Mat, t0, t1, j int, panel []float32, k0, kc int) {
 	cols, shape := p.panelShape(j)
 	load := p.accumulate || k0 > 0
-	rs, cs := p.a.Stride, 1
-	if p.a.Trans {
-		rs, cs = cs, rs
-	}
+	rs, cs := a.strides()
+	first, _ := p.tileBounds(t0)
 	for t := t0; t < t1; t++ {
 		lo, hi := p.tileBounds(t)
-		shape.tile[hi-lo](kc, p.a.Data[lo*rs+k0*cs:], rs, cs, panel, p.c[lo*p.ldc+j*p.wide.width:], p.ldc, cols, load)
+		shape.tile[hi-lo](kc, a.Data[(lo-first)*rs:], rs, cs, panel, p.c[lo*p.ldc+j*p.wide.width:], p.ldc, cols, load)
 	}
 }

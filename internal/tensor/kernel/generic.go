@@ -275,6 +275,44 @@ func tileGeneric(rows, k int, a []float32, rs, cs int, b, c []float32, ldc, cols
 	}
 }
 
+// roundedGeneric is tileGeneric for factors that are rounded to bfloat16. Their product is exact in float64. The sum may not be,
+// but its rounding does not change what it is rounded to next: the two numbers would have to be so far apart that the larger,
+// which float32 holds exactly, remains.
+func roundedGeneric(rows, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
+	for i := range rows {
+		var s [genericCols]float32
+		row := c[i*ldc:][:cols]
+		if load {
+			copy(s[:], row)
+		}
+		for p := range k {
+			p ^= 1
+			x := float64(flush(a[i*rs+p*cs]))
+			for j, v := range b[p*genericCols:][:genericCols] {
+				s[j] = roundFlush(float64(flush(s[j])) + x*float64(flush(v)))
+			}
+		}
+		copy(row, s[:])
+	}
+}
+
+// flush is x, or 0 with its sign if it is subnormal.
+func flush(x float32) float32 {
+	if math.Float32bits(x)&0x7F800000 == 0 {
+		return math.Float32frombits(math.Float32bits(x) & (1 << 31))
+	}
+	return x
+}
+
+// roundFlush rounds x to float32, or to 0 with its sign if it remained below the least normal number with an exponent of any size.
+func roundFlush(x float64) float32 {
+	const least = 0x1p-126 - 0x1p-151 // rounds to 0x1p-126
+	if math.Abs(x) < least {
+		return float32(math.Copysign(0, x))
+	}
+	return float32(x)
+}
+
 // genericCols is the width of tileGeneric: as many sums as registers hold.
 const genericCols = 8
 

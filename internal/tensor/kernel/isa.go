@@ -45,6 +45,7 @@ type kernels struct {
 	layerNormBackward func(dx, dw, db, dy, x, w, means, inv []float32)
 	rope              func(x, cos, sin []float32, sign float32)
 	roundWords        func(dst, src []float32)
+	roundRows         func(dst []float32, width int, src []float32, stride, cols, n int)
 	pairUp            func(dst []float32, width int, src []float32, stride, cols, n int)
 }
 
@@ -74,6 +75,7 @@ var definitions = kernels{
 	layerNormBackward: layerNormBackwardGeneric,
 	rope:              ropeGeneric,
 	roundWords:        roundPairsGeneric,
+	roundRows:         roundRowsGeneric,
 	pairUp:            pairUpGeneric,
 }
 

@@ -37,6 +37,17 @@ var avx512Tiles = tiles{
 		tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512,
 		tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512,
 	}, copyRows16AVX512},
+	rounded: &tiles{
+		rows: 12,
+		wide: tileShape{32, []tileFunc{nil,
+			rounded1x32AVX512, rounded2x32AVX512, rounded3x32AVX512, rounded4x32AVX512, rounded5x32AVX512, rounded6x32AVX512,
+			rounded7x32AVX512, rounded8x32AVX512, rounded9x32AVX512, rounded10x32AVX512, rounded11x32AVX512, rounded12x32AVX512,
+		}, copyRows32AVX512},
+		narrow: tileShape{16, []tileFunc{nil,
+			rounded1x16AVX512, rounded2x16AVX512, rounded3x16AVX512, rounded4x16AVX512, rounded5x16AVX512, rounded6x16AVX512,
+			rounded7x16AVX512, rounded8x16AVX512, rounded9x16AVX512, rounded10x16AVX512, rounded11x16AVX512, rounded12x16AVX512,
+		}, copyRows16AVX512},
+	},
 	pairs:   pairTiles(),
 	singles: [...]*singleFuncs{{singleF321AVX512, singleF322AVX512}, {singleBF161AVX512, singleBF162AVX512}, {singleInt81AVX512, singleInt82AVX512}},
 }
@@ -56,6 +67,9 @@ func pairTiles() *tiles {
 	return &tiles{rows: 12, wide: shape, narrow: shape, singles: [...]*singleFuncs{BF16: {singlePairs1AVX512, singlePairs2AVX512}, Int8: nil}}
 }
 
+// pairsFaster says whether pairs multiply faster than rounded tiles. It is found out once at start (and changed by tests).
+var pairsFaster = amx
+
 var avx2Tiles = tiles{
 	rows: 6,
 	wide: tileShape{16, []tileFunc{nil,
@@ -64,6 +78,15 @@ var avx2Tiles = tiles{
 	narrow: tileShape{8, []tileFunc{nil,
 		tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2,
 	}, copyRows8AVX2},
+	rounded: &tiles{
+		rows: 6,
+		wide: tileShape{16, []tileFunc{nil,
+			rounded1x16AVX2, rounded2x16AVX2, rounded3x16AVX2, rounded4x16AVX2, rounded5x16AVX2, rounded6x16AVX2,
+		}, copyRows16AVX2},
+		narrow: tileShape{8, []tileFunc{nil,
+			rounded1x8AVX2, rounded2x8AVX2, rounded3x8AVX2, rounded4x8AVX2, rounded5x8AVX2, rounded6x8AVX2,
+		}, copyRows8AVX2},
+	},
 	singles: [...]*singleFuncs{{singleF321AVX2, singleF322AVX2}, {singleBF161AVX2, singleBF162AVX2}, {singleInt81AVX2, singleInt82AVX2}},
 }
 
@@ -95,6 +118,7 @@ var sets = [...]kernels{
 		layerNormBackward: layerNormBackwardAVX2,
 		rope:              ropeAVX2,
 		roundWords:        roundPairsAVX2,
+		roundRows:         roundRowsAVX2,
 		pairUp:            pairUpAVX2,
 	},
 	avx512: {
@@ -122,6 +146,7 @@ var sets = [...]kernels{
 		layerNormBackward: layerNormBackwardAVX512,
 		rope:              ropeAVX512,
 		roundWords:        roundPairsAVX512,
+		roundRows:         roundRowsAVX512,
 		pairUp:            pairUpAVX512,
 	},
 }

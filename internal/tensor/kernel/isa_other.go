@@ -6,6 +6,9 @@ package kernel
 
 var sets = [...]kernels{generic: definitions}
 
+// pairsFaster says whether pairs multiply faster than rounded tiles: there are none.
+const pairsFaster = false
+
 func bestISA() level { return generic }
 
 func transpose(dst []float32, width int, src []float32, stride, rows, n int) {

@@ -8,37 +8,73 @@ package kernel
 func tile1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows16AVX512(dst []float32, src []float32, stride int, cols int, n int)
@@ -47,37 +83,73 @@ func copyRows16AVX512(dst []float32, src []float32, stride int, cols int, n int)
 func tile1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows32AVX512(dst []float32, src []float32, stride int, cols int, n int)
@@ -152,19 +224,37 @@ func fmasAVX512(n int)
 func tile1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows8AVX2(dst []float32, src []float32, stride int, cols int, n int)
@@ -173,19 +263,37 @@ func copyRows8AVX2(dst []float32, src []float32, stride int, cols int, n int)
 func tile1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func tile5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
+func rounded5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
 func tile6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+
+//go:noescape
+func rounded6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows16AVX2(dst []float32, src []float32, stride int, cols int, n int)
@@ -308,6 +416,9 @@ func roundPairsAVX512(dst []float32, src []float32)
 func pairUpAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
 
 //go:noescape
+func roundRowsAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
+
+//go:noescape
 func widenPairs32AVX512(dst []float32, src []float32, n int)
 
 //go:noescape
@@ -339,6 +450,9 @@ func roundPairsAVX2(dst []float32, src []float32)
 
 //go:noescape
 func pairUpAVX2(dst []float32, width int, src []float32, stride int, cols int, n int)
+
+//go:noescape
+func roundRowsAVX2(dst []float32, width int, src []float32, stride int, cols int, n int)
 
 //go:noescape
 func widenPairs16AVX2(dst []float32, src []float32, n int)

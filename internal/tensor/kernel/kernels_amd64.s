@@ -863,9 +863,9 @@ product:
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	SUBQ $0x04, CX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -884,27 +884,96 @@ many:
 	ADDQ         R8, BX
 	ADDQ         $0x00000100, SI
 	SUBQ         $0x04, CX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, CX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         R8, BX
 	ADDQ         $0x00000040, SI
 	DECQ         CX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    DX, CX
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	VMOVUPS Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded1x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	JMP        product
+
+old:
+	MOVQ      DX, CX
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	MOVQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z0
+
+product:
+	MOVQ k+0(FP), CX
+	MOVQ a_base+8(FP), BX
+	MOVQ b_base+48(FP), SI
+	MOVQ rs+32(FP), DI
+	MOVQ cs+40(FP), R8
+	SHLQ $0x02, DI
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), DI
+	ADDQ R8, BX
+
+pairs:
+	VMOVUPS      64(SI), Z1
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	SUBQ         R8, BX
+	VMOVUPS      (SI), Z1
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         DI, BX
+	VMOVUPS      192(SI), Z1
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	SUBQ         R8, BX
+	VMOVUPS      128(SI), Z1
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         DI, BX
+	ADDQ         $0x00000100, SI
+	SUBQ         $0x04, CX
+	JNZ          pairs
+	MOVQ         DX, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	VMOVUPS      Z0, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -946,9 +1015,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z2
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -975,13 +1044,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z2
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -990,15 +1059,98 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
 	VMOVUPS Z0, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded2x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (SI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z2
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (SI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         R10, SI
+	VMOVUPS      192(DI), Z2
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (SI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Z2
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (SI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         R10, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -1045,9 +1197,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -1082,13 +1234,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -1099,9 +1251,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -1110,6 +1262,104 @@ store:
 	VMOVUPS Z1, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z2, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded3x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (SI)(R8*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS (SI)(R8*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (SI)(R8*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS (SI)(R8*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         R10, SI
+	VMOVUPS      192(DI), Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (SI)(R8*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS (SI)(R8*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (SI)(R8*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS (SI)(R8*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         R10, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -1162,9 +1412,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z4
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1207,13 +1457,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z4
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1226,9 +1476,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -1239,6 +1489,120 @@ store:
 	VMOVUPS Z2, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z3, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded4x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Z4
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (SI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (SI)(R8*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (SI)(R10*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z4
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (SI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (SI)(R8*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (SI)(R10*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         R11, SI
+	VMOVUPS      192(DI), Z4
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (SI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (SI)(R8*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (SI)(R10*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Z4
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (SI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (SI)(R8*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (SI)(R10*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -1296,9 +1660,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z5
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1349,13 +1713,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z5
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1370,9 +1734,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -1385,6 +1749,135 @@ store:
 	VMOVUPS Z3, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z4, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded5x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS (SI)(R8*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (SI)(R10*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS (SI)(R8*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS (SI)(R8*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (SI)(R10*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS (SI)(R8*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         R11, SI
+	VMOVUPS      192(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS (SI)(R8*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (SI)(R10*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS (SI)(R8*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS (SI)(R8*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (SI)(R10*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS (SI)(R8*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -1448,9 +1941,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z6
 	VBROADCASTSS (SI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1509,13 +2002,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z6
 	VBROADCASTSS (SI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1532,9 +2025,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -1549,6 +2042,151 @@ store:
 	VMOVUPS Z4, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z5, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded6x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z5
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (R9)(R9*2), R12
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Z6
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (SI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (SI)(R8*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (SI)(R10*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (SI)(R8*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (SI)(R11*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z6
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (SI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (SI)(R8*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (SI)(R10*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (SI)(R8*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (SI)(R11*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         R12, SI
+	VMOVUPS      192(DI), Z6
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (SI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (SI)(R8*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (SI)(R10*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (SI)(R8*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (SI)(R11*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Z6
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (SI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (SI)(R8*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (SI)(R10*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (SI)(R8*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (SI)(R11*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         R12, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -1617,9 +2255,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z7
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -1686,13 +2324,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z7
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -1711,9 +2349,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -1730,6 +2368,166 @@ store:
 	VMOVUPS Z5, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z6, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded7x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000007, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (R9)(R9*2), R12
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (SI)(R10*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (SI)(R11*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS (SI)(R10*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (SI)(R10*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (SI)(R11*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS (SI)(R10*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         R12, SI
+	VMOVUPS      192(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (SI)(R10*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (SI)(R11*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS (SI)(R10*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (SI)(R10*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (SI)(R11*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS (SI)(R10*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         R12, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -1805,9 +2603,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z8
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1886,13 +2684,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z8
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1914,9 +2712,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -1935,6 +2733,188 @@ store:
 	VMOVUPS Z6, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z7, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded8x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000008, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z7
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      64(DI), Z8
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (SI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (SI)(R8*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (SI)(R10*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (SI)(R8*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (SI)(R11*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (SI)(R10*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R12), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z8
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (SI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (SI)(R8*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (SI)(R10*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (SI)(R8*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (SI)(R11*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (SI)(R10*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R12), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      192(DI), Z8
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (SI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (SI)(R8*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (SI)(R10*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (SI)(R8*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (SI)(R11*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (SI)(R10*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R12), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      128(DI), Z8
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (SI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (SI)(R8*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (SI)(R10*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (SI)(R8*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (SI)(R11*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (SI)(R10*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R12), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -2015,9 +2995,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z9
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -2104,13 +3084,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z9
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -2134,9 +3114,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -2157,6 +3137,203 @@ store:
 	VMOVUPS Z7, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z8, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded9x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000009, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (SI)(R11*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS (SI)(R10*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R12), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS (R12)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (SI)(R11*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS (SI)(R10*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R12), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS (R12)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      192(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (SI)(R11*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS (SI)(R10*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R12), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS (R12)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      128(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (SI)(R11*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS (SI)(R10*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R12), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS (R12)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -2242,9 +3419,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z10
 	VBROADCASTSS (SI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -2339,13 +3516,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z10
 	VBROADCASTSS (SI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -2371,9 +3548,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -2396,6 +3573,218 @@ store:
 	VMOVUPS Z8, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z9, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded10x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000a, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z9
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      64(DI), Z10
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (SI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (SI)(R8*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (SI)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (SI)(R8*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (SI)(R11*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (SI)(R10*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R12), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (R12)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R12)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z10
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (SI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (SI)(R8*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (SI)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (SI)(R8*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (SI)(R11*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (SI)(R10*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R12), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (R12)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R12)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      192(DI), Z10
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (SI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (SI)(R8*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (SI)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (SI)(R8*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (SI)(R11*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (SI)(R10*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R12), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (R12)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R12)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      128(DI), Z10
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (SI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (SI)(R8*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (SI)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (SI)(R8*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (SI)(R11*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (SI)(R10*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R12), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (R12)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R12)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -2486,9 +3875,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z11
 	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -2591,13 +3980,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z11
 	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -2625,9 +4014,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -2652,6 +4041,233 @@ store:
 	VMOVUPS Z9, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z10, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded11x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000b, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      64(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (SI)(R11*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS (SI)(R10*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R12), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (R12)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R12)(R8*2), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS (R12)(R10*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (SI)(R11*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS (SI)(R10*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R12), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (R12)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R12)(R8*2), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS (R12)(R10*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      192(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (SI)(R11*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS (SI)(R10*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R12), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (R12)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R12)(R8*2), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS (R12)(R10*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      128(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (SI)(R11*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS (SI)(R10*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R12), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (R12)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R12)(R8*2), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS (R12)(R10*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -2747,9 +4363,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z12
 	VBROADCASTSS (SI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -2860,13 +4476,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z12
 	VBROADCASTSS (SI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -2896,9 +4512,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -2925,6 +4541,248 @@ store:
 	VMOVUPS Z10, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z11, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func rounded12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded12x16AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000c, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z11
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      64(DI), Z12
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (SI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (SI)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (SI)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (SI)(R8*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (SI)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (SI)(R10*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R12), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (R12)(R8*1), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R12)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (R12)(R10*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R12)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z12
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (SI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (SI)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (SI)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (SI)(R8*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (SI)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (SI)(R10*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R12), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (R12)(R8*1), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R12)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (R12)(R10*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R12)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      192(DI), Z12
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (SI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (SI)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (SI)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (SI)(R8*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (SI)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (SI)(R10*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R12), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (R12)(R8*1), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R12)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (R12)(R10*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R12)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      128(DI), Z12
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (SI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (SI)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (SI)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (SI)(R8*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (SI)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (SI)(R10*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R12), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (R12)(R8*1), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R12)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (R12)(R10*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R12)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z11, K1, (AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -2993,9 +4851,9 @@ product:
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	SUBQ $0x04, CX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
 	VBROADCASTSS (BX), Z4
@@ -3022,13 +4880,13 @@ many:
 	ADDQ         R8, BX
 	ADDQ         $0x00000200, SI
 	SUBQ         $0x04, CX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, CX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
 	VBROADCASTSS (BX), Z4
@@ -3037,9 +4895,9 @@ one:
 	ADDQ         R8, BX
 	ADDQ         $0x00000080, SI
 	DECQ         CX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    DX, CX
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -3048,6 +4906,91 @@ store:
 	KMOVW   DX, K2
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded1x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	JMP        product
+
+old:
+	MOVQ      DX, CX
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	SHRQ      $0x10, BX
+	KMOVW     BX, K2
+	MOVQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+
+product:
+	MOVQ k+0(FP), CX
+	MOVQ a_base+8(FP), BX
+	MOVQ b_base+48(FP), SI
+	MOVQ rs+32(FP), DI
+	MOVQ cs+40(FP), R8
+	SHLQ $0x02, DI
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), DI
+	ADDQ R8, BX
+
+pairs:
+	VMOVUPS      128(SI), Z2
+	VMOVUPS      192(SI), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	SUBQ         R8, BX
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         DI, BX
+	VMOVUPS      384(SI), Z2
+	VMOVUPS      448(SI), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	SUBQ         R8, BX
+	VMOVUPS      256(SI), Z2
+	VMOVUPS      320(SI), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         DI, BX
+	ADDQ         $0x00000200, SI
+	SUBQ         $0x04, CX
+	JNZ          pairs
+	MOVQ         DX, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	SHRQ         $0x10, DX
+	KMOVW        DX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -3097,9 +5040,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -3138,13 +5081,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -3156,9 +5099,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -3169,6 +5112,113 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z2, K1, (AX)
 	VMOVUPS Z3, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded2x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      128(DI), Z4
+	VMOVUPS      192(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         R10, SI
+	VMOVUPS      384(DI), Z4
+	VMOVUPS      448(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	SUBQ         R9, SI
+	VMOVUPS      256(DI), Z4
+	VMOVUPS      320(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(R8*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         R10, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -3226,9 +5276,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -3279,13 +5329,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -3300,9 +5350,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -3316,6 +5366,136 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z4, K1, (AX)
 	VMOVUPS Z5, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded3x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      128(DI), Z6
+	VMOVUPS      192(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R10, SI
+	VMOVUPS      384(DI), Z6
+	VMOVUPS      448(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	SUBQ         R9, SI
+	VMOVUPS      256(DI), Z6
+	VMOVUPS      320(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(R8*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R8*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R10, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -3382,9 +5562,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3447,13 +5627,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3471,9 +5651,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -3490,6 +5670,160 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z6, K1, (AX)
 	VMOVUPS Z7, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded4x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      128(DI), Z8
+	VMOVUPS      192(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         R11, SI
+	VMOVUPS      384(DI), Z8
+	VMOVUPS      448(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	SUBQ         R9, SI
+	VMOVUPS      256(DI), Z8
+	VMOVUPS      320(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(R8*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R8*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(R10*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         R11, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -3564,9 +5898,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -3641,13 +5975,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -3668,9 +6002,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -3690,6 +6024,183 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z8, K1, (AX)
 	VMOVUPS Z9, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded5x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      128(DI), Z10
+	VMOVUPS      192(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         R11, SI
+	VMOVUPS      384(DI), Z10
+	VMOVUPS      448(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	SUBQ         R9, SI
+	VMOVUPS      256(DI), Z10
+	VMOVUPS      320(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(R8*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R8*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(R10*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         R11, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -3773,9 +6284,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -3862,13 +6373,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -3892,9 +6403,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -3917,6 +6428,207 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z10, K1, (AX)
 	VMOVUPS Z11, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded6x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (R9)(R9*2), R12
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      128(DI), Z12
+	VMOVUPS      192(DI), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(R10*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R11*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(R10*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R11*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         R12, SI
+	VMOVUPS      384(DI), Z12
+	VMOVUPS      448(DI), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(R10*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R11*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	SUBQ         R9, SI
+	VMOVUPS      256(DI), Z12
+	VMOVUPS      320(DI), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(R8*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(R10*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(R8*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R11*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         R12, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS      Z11, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -4008,9 +6720,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -4109,13 +6821,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -4142,9 +6854,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -4170,6 +6882,230 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z12, K1, (AX)
 	VMOVUPS Z13, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded7x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000007, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (R9)(R9*2), R12
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      128(DI), Z14
+	VMOVUPS      192(DI), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(R10*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(R8*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R11*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(R10*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(R10*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(R8*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R11*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(R10*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R12, SI
+	VMOVUPS      384(DI), Z14
+	VMOVUPS      448(DI), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(R10*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(R8*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R11*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(R10*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	SUBQ         R9, SI
+	VMOVUPS      256(DI), Z14
+	VMOVUPS      320(DI), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(R10*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(R8*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R11*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(R10*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R12, SI
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS      Z13, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -4271,9 +7207,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -4388,13 +7324,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -4425,9 +7361,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -4456,6 +7392,260 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z14, K1, (AX)
 	VMOVUPS Z15, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded8x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000008, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      128(DI), Z16
+	VMOVUPS      192(DI), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(R8*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R11*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(R10*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R12), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(R8*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R11*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(R10*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R12), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      384(DI), Z16
+	VMOVUPS      448(DI), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(R8*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R11*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(R10*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R12), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      256(DI), Z16
+	VMOVUPS      320(DI), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(R8*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R11*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(R10*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R12), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS      Z13, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, K1, (AX)
+	VMOVUPS      Z15, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -4565,9 +7755,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
 	VBROADCASTSS (SI), Z20
@@ -4694,13 +7884,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
 	VBROADCASTSS (SI), Z20
@@ -4734,9 +7924,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -4768,6 +7958,283 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z16, K1, (AX)
 	VMOVUPS Z17, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded9x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000009, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      128(DI), Z18
+	VMOVUPS      192(DI), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(R8*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R11*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(R10*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R12), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (R12)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(R8*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R11*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(R10*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R12), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (R12)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      384(DI), Z18
+	VMOVUPS      448(DI), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(R8*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R11*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(R10*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R12), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (R12)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      256(DI), Z18
+	VMOVUPS      320(DI), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(R8*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R11*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(R10*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R12), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (R12)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS      Z13, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, K1, (AX)
+	VMOVUPS      Z15, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, K1, (AX)
+	VMOVUPS      Z17, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -4885,9 +8352,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
 	VBROADCASTSS (SI), Z22
@@ -5026,13 +8493,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
 	VBROADCASTSS (SI), Z22
@@ -5069,9 +8536,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -5106,6 +8573,306 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z18, K1, (AX)
 	VMOVUPS Z19, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded10x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000a, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z18
+	VMOVUPS.Z 64(BX), K2, Z19
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      128(DI), Z20
+	VMOVUPS      192(DI), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(R8*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(R10*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R12), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (R12)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R12)(R8*2), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(R8*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(R10*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R12), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (R12)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R12)(R8*2), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      384(DI), Z20
+	VMOVUPS      448(DI), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(R8*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(R10*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R12), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (R12)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R12)(R8*2), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      256(DI), Z20
+	VMOVUPS      320(DI), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(R8*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(R10*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R12), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (R12)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R12)(R8*2), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS      Z13, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, K1, (AX)
+	VMOVUPS      Z15, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, K1, (AX)
+	VMOVUPS      Z17, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, K1, (AX)
+	VMOVUPS      Z19, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -5231,9 +8998,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
 	VBROADCASTSS (SI), Z24
@@ -5384,13 +9151,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
 	VBROADCASTSS (SI), Z24
@@ -5430,9 +9197,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -5470,6 +9237,329 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z20, K1, (AX)
 	VMOVUPS Z21, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded11x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000b, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z18
+	VMOVUPS.Z 64(BX), K2, Z19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z20
+	VMOVUPS.Z 64(BX), K2, Z21
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      128(DI), Z22
+	VMOVUPS      192(DI), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(R8*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R11*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(R10*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R12), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (R12)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R12)(R8*2), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (R12)(R10*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(R8*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R11*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(R10*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R12), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (R12)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R12)(R8*2), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (R12)(R10*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      384(DI), Z22
+	VMOVUPS      448(DI), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(R8*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R11*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(R10*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R12), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (R12)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R12)(R8*2), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (R12)(R10*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      256(DI), Z22
+	VMOVUPS      320(DI), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(R8*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R11*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(R10*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R12), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (R12)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R12)(R8*2), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (R12)(R10*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS      Z13, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, K1, (AX)
+	VMOVUPS      Z15, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, K1, (AX)
+	VMOVUPS      Z17, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, K1, (AX)
+	VMOVUPS      Z19, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z20, K1, (AX)
+	VMOVUPS      Z21, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -5603,9 +9693,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
 	VBROADCASTSS (SI), Z26
@@ -5768,13 +9858,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
 	VBROADCASTSS (SI), Z26
@@ -5817,9 +9907,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -5860,6 +9950,352 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z22, K1, (AX)
 	VMOVUPS Z23, K2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rounded12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·rounded12x32AVX512(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x0000000c, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        product
+
+old:
+	MOVQ      DX, BX
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	MOVQ      AX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z 64(BX), K2, Z3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVUPS.Z 64(BX), K2, Z5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z6
+	VMOVUPS.Z 64(BX), K2, Z7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z8
+	VMOVUPS.Z 64(BX), K2, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z 64(BX), K2, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	VMOVUPS.Z 64(BX), K2, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	VMOVUPS.Z 64(BX), K2, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VMOVUPS.Z 64(BX), K2, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z18
+	VMOVUPS.Z 64(BX), K2, Z19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z20
+	VMOVUPS.Z 64(BX), K2, Z21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z22
+	VMOVUPS.Z 64(BX), K2, Z23
+
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (SI)(R11*1), R12
+	LEAQ (R12)(R8*2), R12
+	LEAQ (R9)(R9*2), R13
+	ADDQ R9, SI
+	ADDQ R9, R12
+
+pairs:
+	VMOVUPS      128(DI), Z24
+	VMOVUPS      192(DI), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(R8*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(R10*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R12), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (R12)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R12)(R8*2), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (R12)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R12)(R8*4), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(R8*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(R10*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R12), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (R12)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R12)(R8*2), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (R12)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R12)(R8*4), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	VMOVUPS      384(DI), Z24
+	VMOVUPS      448(DI), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(R8*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(R10*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R12), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (R12)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R12)(R8*2), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (R12)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R12)(R8*4), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	SUBQ         R9, SI
+	SUBQ         R9, R12
+	VMOVUPS      256(DI), Z24
+	VMOVUPS      320(DI), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(R8*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(R10*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R12), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (R12)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R12)(R8*2), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (R12)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R12)(R8*4), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R13, SI
+	ADDQ         R13, R12
+	ADDQ         $0x00000200, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS      Z13, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, K1, (AX)
+	VMOVUPS      Z15, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, K1, (AX)
+	VMOVUPS      Z17, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, K1, (AX)
+	VMOVUPS      Z19, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z20, K1, (AX)
+	VMOVUPS      Z21, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z22, K1, (AX)
+	VMOVUPS      Z23, K2, 64(AX)
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
@@ -7715,9 +12151,9 @@ product:
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	SUBQ $0x04, CX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -7736,22 +12172,22 @@ many:
 	ADDQ         R8, BX
 	ADDQ         $0x00000080, SI
 	SUBQ         $0x04, CX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, CX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         R8, BX
 	ADDQ         $0x00000020, SI
 	DECQ         CX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x08
 	JEQ        storeFull
 	MOVQ       DX, CX
@@ -7766,6 +12202,93 @@ storeFull:
 	VMOVUPS Y0, (AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded1x8AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	JMP        product
+
+old:
+	CMPQ       DX, $0x08
+	JEQ        oldFull
+	MOVQ       DX, CX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, CX
+	SUBQ       CX, BX
+	VMOVUPS    (BX), Y14
+	MOVQ       AX, CX
+	VMASKMOVPS (CX), Y14, Y0
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, CX
+	VMOVUPS (CX), Y0
+
+oldEnd:
+product:
+	MOVQ k+0(FP), CX
+	MOVQ a_base+8(FP), BX
+	MOVQ b_base+48(FP), SI
+	MOVQ rs+32(FP), DI
+	MOVQ cs+40(FP), R8
+	SHLQ $0x02, DI
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), DI
+	ADDQ R8, BX
+
+pairs:
+	VMOVUPS      32(SI), Y1
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	SUBQ         R8, BX
+	VMOVUPS      (SI), Y1
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         DI, BX
+	VMOVUPS      96(SI), Y1
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	SUBQ         R8, BX
+	VMOVUPS      64(SI), Y1
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         DI, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x04, CX
+	JNZ          pairs
+	CMPQ         DX, $0x08
+	JEQ          storeFull
+	MOVQ         DX, CX
+	LEAQ         masks<>+64(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	VMOVUPS      (DX), Y14
+	VMASKMOVPS   Y0, Y14, (AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -7818,9 +12341,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y2
 	VBROADCASTSS (SI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -7847,13 +12370,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y2
 	VBROADCASTSS (SI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -7862,9 +12385,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000020, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x08
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -7882,6 +12405,111 @@ storeFull:
 	VMOVUPS Y1, (AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded2x8AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	JMP        product
+
+old:
+	CMPQ       DX, $0x08
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y1
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y1
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      32(DI), Y2
+	VBROADCASTSS (SI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (SI)(R8*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y2
+	VBROADCASTSS (SI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (SI)(R8*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         R10, SI
+	VMOVUPS      96(DI), Y2
+	VBROADCASTSS (SI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (SI)(R8*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	SUBQ         R9, SI
+	VMOVUPS      64(DI), Y2
+	VBROADCASTSS (SI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (SI)(R8*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         R10, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x08
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMASKMOVPS   Y0, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y1, Y14, (AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -7941,9 +12569,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -7978,13 +12606,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -7995,9 +12623,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000020, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x08
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -8019,6 +12647,130 @@ storeFull:
 	VMOVUPS Y2, (AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded3x8AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	JMP        product
+
+old:
+	CMPQ       DX, $0x08
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      32(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R8*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R8*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         R10, SI
+	VMOVUPS      96(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R8*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	SUBQ         R9, SI
+	VMOVUPS      64(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R8*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         R10, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x08
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMASKMOVPS   Y0, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y1, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -8086,9 +12838,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (SI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -8131,13 +12883,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (SI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -8150,9 +12902,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000020, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x08
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -8178,6 +12930,150 @@ storeFull:
 	VMOVUPS Y3, (AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded4x8AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	JMP        product
+
+old:
+	CMPQ       DX, $0x08
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y3
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y3
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      32(DI), Y4
+	VBROADCASTSS (SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (SI)(R8*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (SI)(R8*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (SI)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y4
+	VBROADCASTSS (SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (SI)(R8*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (SI)(R8*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (SI)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         R11, SI
+	VMOVUPS      96(DI), Y4
+	VBROADCASTSS (SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (SI)(R8*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (SI)(R8*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (SI)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	SUBQ         R9, SI
+	VMOVUPS      64(DI), Y4
+	VBROADCASTSS (SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (SI)(R8*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (SI)(R8*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (SI)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         R11, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x08
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMASKMOVPS   Y0, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y1, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y3, Y14, (AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -8252,9 +13148,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y5
 	VBROADCASTSS (SI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -8305,13 +13201,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y5
 	VBROADCASTSS (SI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -8326,9 +13222,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000020, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x08
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -8358,6 +13254,169 @@ storeFull:
 	VMOVUPS Y4, (AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded5x8AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	JMP        product
+
+old:
+	CMPQ       DX, $0x08
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y4
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y4
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      32(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R8*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS (SI)(R8*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R8*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS (SI)(R8*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R11, SI
+	VMOVUPS      96(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R8*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS (SI)(R8*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	SUBQ         R9, SI
+	VMOVUPS      64(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R8*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS (SI)(R8*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R11, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x08
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMASKMOVPS   Y0, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y1, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y3, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y4, Y14, (AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -8440,9 +13499,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y6
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -8501,13 +13560,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y6
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -8524,9 +13583,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000020, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x08
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -8560,6 +13619,189 @@ storeFull:
 	VMOVUPS Y5, (AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded6x8AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	JMP        product
+
+old:
+	CMPQ       DX, $0x08
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y5
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (R9)(R9*2), R12
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      32(DI), Y6
+	VBROADCASTSS (SI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (SI)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (SI)(R8*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (SI)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (SI)(R8*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (SI)(R11*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y6
+	VBROADCASTSS (SI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (SI)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (SI)(R8*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (SI)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (SI)(R8*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (SI)(R11*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         R12, SI
+	VMOVUPS      96(DI), Y6
+	VBROADCASTSS (SI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (SI)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (SI)(R8*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (SI)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (SI)(R8*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (SI)(R11*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	SUBQ         R9, SI
+	VMOVUPS      64(DI), Y6
+	VBROADCASTSS (SI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (SI)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (SI)(R8*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (SI)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (SI)(R8*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (SI)(R11*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         R12, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x08
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMASKMOVPS   Y0, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y1, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y3, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y4, Y14, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y5, Y14, (AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, (AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -8637,9 +13879,9 @@ product:
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	SUBQ $0x04, CX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
 	VBROADCASTSS (BX), Y4
@@ -8666,13 +13908,13 @@ many:
 	ADDQ         R8, BX
 	ADDQ         $0x00000100, SI
 	SUBQ         $0x04, CX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, CX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
 	VBROADCASTSS (BX), Y4
@@ -8681,9 +13923,9 @@ one:
 	ADDQ         R8, BX
 	ADDQ         $0x00000040, SI
 	DECQ         CX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x10
 	JEQ        storeFull
 	MOVQ       DX, CX
@@ -8701,6 +13943,108 @@ storeFull:
 	VMOVUPS Y1, 32(AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded1x16AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000001, CX, CX
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	MOVB       load+112(FP), CL
+	TESTB      CL, CL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	JMP        product
+
+old:
+	CMPQ       DX, $0x10
+	JEQ        oldFull
+	MOVQ       DX, CX
+	LEAQ       masks<>+64(SB), BX
+	SHLQ       $0x02, CX
+	SUBQ       CX, BX
+	VMOVUPS    (BX), Y14
+	VMOVUPS    32(BX), Y15
+	MOVQ       AX, CX
+	VMASKMOVPS (CX), Y14, Y0
+	VMASKMOVPS 32(CX), Y15, Y1
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+
+oldEnd:
+product:
+	MOVQ k+0(FP), CX
+	MOVQ a_base+8(FP), BX
+	MOVQ b_base+48(FP), SI
+	MOVQ rs+32(FP), DI
+	MOVQ cs+40(FP), R8
+	SHLQ $0x02, DI
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), DI
+	ADDQ R8, BX
+
+pairs:
+	VMOVUPS      64(SI), Y2
+	VMOVUPS      96(SI), Y3
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	SUBQ         R8, BX
+	VMOVUPS      (SI), Y2
+	VMOVUPS      32(SI), Y3
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, BX
+	VMOVUPS      192(SI), Y2
+	VMOVUPS      224(SI), Y3
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	SUBQ         R8, BX
+	VMOVUPS      128(SI), Y2
+	VMOVUPS      160(SI), Y3
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, BX
+	ADDQ         $0x00000100, SI
+	SUBQ         $0x04, CX
+	JNZ          pairs
+	CMPQ         DX, $0x10
+	JEQ          storeFull
+	MOVQ         DX, CX
+	LEAQ         masks<>+64(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	VMOVUPS      (DX), Y14
+	VMOVUPS      32(DX), Y15
+	VMASKMOVPS   Y0, Y14, (AX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -8760,9 +14104,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -8801,13 +14145,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -8819,9 +14163,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x10
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -8844,6 +14188,135 @@ storeFull:
 	VMOVUPS Y3, 32(AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded2x16AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000002, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	JMP        product
+
+old:
+	CMPQ       DX, $0x10
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	VMOVUPS    32(SI), Y15
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	VMASKMOVPS 32(BX), Y15, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	VMASKMOVPS 32(BX), Y15, Y3
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Y4
+	VMOVUPS      96(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y4
+	VMOVUPS      32(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         R10, SI
+	VMOVUPS      192(DI), Y4
+	VMOVUPS      224(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      160(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(R8*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         R10, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x10
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMOVUPS      32(BX), Y15
+	VMASKMOVPS   Y0, Y14, (AX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	VMASKMOVPS   Y3, Y15, 32(AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -8913,9 +14386,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -8966,13 +14439,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -8987,9 +14460,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x10
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -9018,6 +14491,163 @@ storeFull:
 	VMOVUPS Y5, 32(AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded3x16AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000003, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	JMP        product
+
+old:
+	CMPQ       DX, $0x10
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	VMOVUPS    32(SI), Y15
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	VMASKMOVPS 32(BX), Y15, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	VMASKMOVPS 32(BX), Y15, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y4
+	VMASKMOVPS 32(BX), Y15, Y5
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Y6
+	VMOVUPS      96(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R8*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R8*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R8*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R8*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R10, SI
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      224(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R8*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R8*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Y6
+	VMOVUPS      160(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R8*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R8*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R10, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x10
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMOVUPS      32(BX), Y15
+	VMASKMOVPS   Y0, Y14, (AX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	VMASKMOVPS   Y3, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y4, Y14, (AX)
+	VMASKMOVPS   Y5, Y15, 32(AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -9098,9 +14728,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -9163,13 +14793,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -9187,9 +14817,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x10
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -9224,6 +14854,192 @@ storeFull:
 	VMOVUPS Y7, 32(AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded4x16AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000004, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        product
+
+old:
+	CMPQ       DX, $0x10
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	VMOVUPS    32(SI), Y15
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	VMASKMOVPS 32(BX), Y15, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	VMASKMOVPS 32(BX), Y15, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y4
+	VMASKMOVPS 32(BX), Y15, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y6
+	VMASKMOVPS 32(BX), Y15, Y7
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Y8
+	VMOVUPS      96(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(R8*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(R8*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(R10*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(R8*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(R8*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(R10*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         R11, SI
+	VMOVUPS      192(DI), Y8
+	VMOVUPS      224(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(R8*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(R8*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(R10*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Y8
+	VMOVUPS      160(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(R8*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(R8*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(R10*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x10
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMOVUPS      32(BX), Y15
+	VMASKMOVPS   Y0, Y14, (AX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	VMASKMOVPS   Y3, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y4, Y14, (AX)
+	VMASKMOVPS   Y5, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y6, Y14, (AX)
+	VMASKMOVPS   Y7, Y15, 32(AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -9314,9 +15130,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -9391,13 +15207,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -9418,9 +15234,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x10
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -9461,6 +15277,220 @@ storeFull:
 	VMOVUPS Y9, 32(AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded5x16AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000005, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	JMP        product
+
+old:
+	CMPQ       DX, $0x10
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	VMOVUPS    32(SI), Y15
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	VMASKMOVPS 32(BX), Y15, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	VMASKMOVPS 32(BX), Y15, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y4
+	VMASKMOVPS 32(BX), Y15, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y6
+	VMASKMOVPS 32(BX), Y15, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y8
+	VMASKMOVPS 32(BX), Y15, Y9
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	VMOVUPS 32(BX), Y9
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Y10
+	VMOVUPS      96(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R8*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R8*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(R10*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(R8*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y10
+	VMOVUPS      32(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R8*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R8*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(R10*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(R8*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R11, SI
+	VMOVUPS      192(DI), Y10
+	VMOVUPS      224(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R8*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R8*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(R10*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(R8*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Y10
+	VMOVUPS      160(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R8*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R8*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(R10*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(R8*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x10
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMOVUPS      32(BX), Y15
+	VMASKMOVPS   Y0, Y14, (AX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	VMASKMOVPS   Y3, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y4, Y14, (AX)
+	VMASKMOVPS   Y5, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y6, Y14, (AX)
+	VMASKMOVPS   Y7, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y8, Y14, (AX)
+	VMASKMOVPS   Y9, Y15, 32(AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -9562,9 +15592,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -9651,13 +15681,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -9681,9 +15711,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000040, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	CMPQ       DX, $0x10
 	JEQ        storeFull
 	LEAQ       masks<>+64(SB), BX
@@ -9730,6 +15760,249 @@ storeFull:
 	VMOVUPS Y11, 32(AX)
 
 storeEnd:
+	VZEROUPPER
+	RET
+
+// func rounded6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·rounded6x16AVX2(SB), NOSPLIT, $8-113
+	STMXCSR    (SP)
+	MOVL       (SP), AX
+	ORL        $0x00008040, AX
+	MOVL       AX, 4(SP)
+	LDMXCSR    4(SP)
+	MOVQ       c_base+72(FP), AX
+	MOVQ       ldc+96(FP), CX
+	MOVQ       cols+104(FP), DX
+	SHLQ       $0x02, CX
+	IMUL3Q     $0x00000006, CX, BX
+	ADDQ       AX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	ADDQ       CX, BX
+	PREFETCHT0 (BX)
+	MOVB       load+112(FP), BL
+	TESTB      BL, BL
+	JNZ        old
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	JMP        product
+
+old:
+	CMPQ       DX, $0x10
+	JEQ        oldFull
+	MOVQ       DX, BX
+	LEAQ       masks<>+64(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y14
+	VMOVUPS    32(SI), Y15
+	MOVQ       AX, BX
+	VMASKMOVPS (BX), Y14, Y0
+	VMASKMOVPS 32(BX), Y15, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y2
+	VMASKMOVPS 32(BX), Y15, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y4
+	VMASKMOVPS 32(BX), Y15, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y6
+	VMASKMOVPS 32(BX), Y15, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y8
+	VMASKMOVPS 32(BX), Y15, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y14, Y10
+	VMASKMOVPS 32(BX), Y15, Y11
+	JMP        oldEnd
+
+oldFull:
+	MOVQ    AX, BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	VMOVUPS 32(BX), Y9
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y10
+	VMOVUPS 32(BX), Y11
+
+oldEnd:
+product:
+	MOVQ k+0(FP), BX
+	MOVQ a_base+8(FP), SI
+	MOVQ b_base+48(FP), DI
+	MOVQ rs+32(FP), R8
+	MOVQ cs+40(FP), R9
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R8)(R8*4), R11
+	LEAQ (R9)(R9*2), R12
+	ADDQ R9, SI
+
+pairs:
+	VMOVUPS      64(DI), Y12
+	VMOVUPS      96(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(R8*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(R8*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R11*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	SUBQ         R9, SI
+	VMOVUPS      (DI), Y12
+	VMOVUPS      32(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(R8*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(R8*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R11*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	ADDQ         R12, SI
+	VMOVUPS      192(DI), Y12
+	VMOVUPS      224(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(R8*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(R8*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R11*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	SUBQ         R9, SI
+	VMOVUPS      128(DI), Y12
+	VMOVUPS      160(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(R8*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(R8*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R11*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	ADDQ         R12, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, BX
+	JNZ          pairs
+	CMPQ         DX, $0x10
+	JEQ          storeFull
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMOVUPS      32(BX), Y15
+	VMASKMOVPS   Y0, Y14, (AX)
+	VMASKMOVPS   Y1, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y2, Y14, (AX)
+	VMASKMOVPS   Y3, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y4, Y14, (AX)
+	VMASKMOVPS   Y5, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y6, Y14, (AX)
+	VMASKMOVPS   Y7, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y8, Y14, (AX)
+	VMASKMOVPS   Y9, Y15, 32(AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   Y10, Y14, (AX)
+	VMASKMOVPS   Y11, Y15, 32(AX)
+	JMP          storeEnd
+
+storeFull:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+
+storeEnd:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -12540,9 +18813,9 @@ product:
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	SUBQ $0x04, CX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
 	VBROADCASTSS (BX), Z4
@@ -12577,13 +18850,13 @@ many:
 	ADDQ         R8, BX
 	ADDQ         $0x00000200, SI
 	SUBQ         $0x04, CX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, CX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
 	VBROADCASTSS (BX), Z4
@@ -12594,9 +18867,9 @@ one:
 	ADDQ         R8, BX
 	ADDQ         $0x00000080, SI
 	DECQ         CX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    DX, CX
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -12654,9 +18927,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -12711,13 +18984,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -12733,9 +19006,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -12803,9 +19076,9 @@ product:
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -12880,13 +19153,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -12907,9 +19180,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -12989,9 +19262,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -13086,13 +19359,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -13118,9 +19391,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -13211,9 +19484,9 @@ product:
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -13328,13 +19601,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -13365,9 +19638,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -13470,9 +19743,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -13607,13 +19880,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -13649,9 +19922,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -13765,9 +20038,9 @@ product:
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -13922,13 +20195,13 @@ many:
 	ADDQ         R9, SI
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -13969,9 +20242,9 @@ one:
 	ADDQ         R9, SI
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -14098,9 +20371,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -14279,13 +20552,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -14332,9 +20605,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -14472,9 +20745,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
 	VBROADCASTSS (SI), Z20
@@ -14673,13 +20946,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
 	VBROADCASTSS (SI), Z20
@@ -14731,9 +21004,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -14882,9 +21155,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
 	VBROADCASTSS (SI), Z22
@@ -15103,13 +21376,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
 	VBROADCASTSS (SI), Z22
@@ -15166,9 +21439,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -15328,9 +21601,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
 	VBROADCASTSS (SI), Z24
@@ -15569,13 +21842,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
 	VBROADCASTSS (SI), Z24
@@ -15637,9 +21910,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -15810,9 +22083,9 @@ product:
 	LEAQ (SI)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	SUBQ $0x04, BX
-	JLT  rest
+	JLT  Rest
 
-many:
+Many:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
 	VBROADCASTSS (SI), Z26
@@ -16071,13 +22344,13 @@ many:
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, BX
-	JGE          many
+	JGE          Many
 
-rest:
+Rest:
 	ADDQ $0x04, BX
-	JZ   store
+	JZ   End
 
-one:
+One:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
 	VBROADCASTSS (SI), Z26
@@ -16144,9 +22417,9 @@ one:
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
 	DECQ         BX
-	JNZ          one
+	JNZ          One
 
-store:
+End:
 	MOVQ    $-1, BX
 	BZHIQ   DX, BX, BX
 	KMOVW   BX, K1
@@ -16716,6 +22989,71 @@ end:
 	VZEROUPPER
 	RET
 
+// func roundRowsAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·roundRowsAVX512(SB), NOSPLIT, $0-80
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  width+24(FP), CX
+	MOVQ  src_base+32(FP), DX
+	MOVQ  stride+56(FP), BX
+	MOVQ  cols+64(FP), SI
+	MOVQ  n+72(FP), DI
+	SHLQ  $0x02, BX
+	SHLQ  $0x02, CX
+	MOVQ  SI, R8
+	ANDQ  $-16, R8
+	SHLQ  $0x02, R8
+	MOVQ  SI, R9
+	ANDQ  $0x0f, R9
+	TESTQ DI, DI
+	JZ    end
+	MOVQ  R9, SI
+	MOVQ  $-1, R10
+	BZHIQ SI, R10, R10
+	KMOVW R10, K1
+
+row:
+	XORQ SI, SI
+	CMPQ SI, R8
+	JEQ  partial
+
+group:
+	VMOVUPS   (DX)(SI*1), Z0
+	VPSRLD    $0x10, Z0, Z4
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPANDD    lowest<>+0(SB), Z4, Z4
+	VPADDD    half<>+0(SB), Z4, Z4
+	VPADDD    Z4, Z0, Z0
+	VMOVDQU32 quiet<>+0(SB), K3, Z0
+	VPANDD    high<>+0(SB), Z0, Z0
+	VMOVUPS   Z0, (AX)(SI*1)
+	ADDQ      $0x40, SI
+	CMPQ      SI, R8
+	JLT       group
+
+partial:
+	TESTQ     R9, R9
+	JZ        next
+	VMOVUPS.Z (DX)(SI*1), K1, Z0
+	VPSRLD    $0x10, Z0, Z4
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPANDD    lowest<>+0(SB), Z4, Z4
+	VPADDD    half<>+0(SB), Z4, Z4
+	VPADDD    Z4, Z0, Z0
+	VMOVDQU32 quiet<>+0(SB), K3, Z0
+	VPANDD    high<>+0(SB), Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*1)
+
+next:
+	ADDQ BX, DX
+	ADDQ CX, AX
+	DECQ DI
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
 // func widenPairs32AVX512(dst []float32, src []float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·widenPairs32AVX512(SB), NOSPLIT, $0-56
@@ -16729,13 +23067,13 @@ pair:
 	VMOVUPS (CX), Z0
 	VPANDD  high<>+0(SB), Z0, Z1
 	VPSLLD  $0x10, Z0, Z0
-	VMOVUPS Z1, (AX)
-	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 128(AX)
 	VMOVUPS 64(CX), Z0
 	VPANDD  high<>+0(SB), Z0, Z1
 	VPSLLD  $0x10, Z0, Z0
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z0, 192(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z1, 192(AX)
 	ADDQ    $0x00000080, CX
 	ADDQ    $0x00000100, AX
 	DECQ    DX
@@ -17001,8 +23339,8 @@ lastEnd:
 	RET
 
 // func singleBF161AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·singleBF161AVX512(SB), NOSPLIT, $0-97
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+, SSE
+TEXT ·singleBF161AVX512(SB), NOSPLIT, $8-97
 	MOVQ      c_base+64(FP), AX
 	MOVQ      cols+88(FP), CX
 	VPXORD    Z0, Z0, Z0
@@ -17026,6 +23364,11 @@ product:
 	MOVQ    a_base+8(FP), DI
 	LEAQ    4096(DX), R8
 	LEAQ    (DX)(BX*4), BX
+	STMXCSR (SP)
+	MOVL    (SP), R9
+	ORL     $0x00008040, R9
+	MOVL    R9, 4(SP)
+	LDMXCSR 4(SP)
 	XORQ    R10, R10
 	MOVQ    SI, R9
 	SUBQ    $0x00000020, R9
@@ -17037,8 +23380,8 @@ product:
 firstMany:
 	PREFETCHT0   (R8)
 	PREFETCHT0   64(R8)
-	VBROADCASTSS (DI), Z4
-	VBROADCASTSS 4(DI), Z5
+	VBROADCASTSS 4(DI), Z4
+	VBROADCASTSS (DI), Z5
 	VMOVUPS      (DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17051,8 +23394,8 @@ firstMany:
 	VFMADD231PS  Z3, Z5, Z1
 	PREFETCHT0   128(R8)
 	PREFETCHT0   192(R8)
-	VBROADCASTSS 8(DI), Z4
-	VBROADCASTSS 12(DI), Z5
+	VBROADCASTSS 12(DI), Z4
+	VBROADCASTSS 8(DI), Z5
 	VMOVUPS      128(DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17065,8 +23408,8 @@ firstMany:
 	VFMADD231PS  Z3, Z5, Z1
 	PREFETCHT0   256(R8)
 	PREFETCHT0   320(R8)
-	VBROADCASTSS 16(DI), Z4
-	VBROADCASTSS 20(DI), Z5
+	VBROADCASTSS 20(DI), Z4
+	VBROADCASTSS 16(DI), Z5
 	VMOVUPS      256(DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17079,8 +23422,8 @@ firstMany:
 	VFMADD231PS  Z3, Z5, Z1
 	PREFETCHT0   384(R8)
 	PREFETCHT0   448(R8)
-	VBROADCASTSS 24(DI), Z4
-	VBROADCASTSS 28(DI), Z5
+	VBROADCASTSS 28(DI), Z4
+	VBROADCASTSS 24(DI), Z5
 	VMOVUPS      384(DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17104,8 +23447,8 @@ firstRest:
 firstOne:
 	PREFETCHT0   (R8)
 	PREFETCHT0   64(R8)
-	VBROADCASTSS (DI), Z4
-	VBROADCASTSS 4(DI), Z5
+	VBROADCASTSS 4(DI), Z4
+	VBROADCASTSS (DI), Z5
 	VMOVUPS      (DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17130,8 +23473,8 @@ firstEnd:
 lastMany:
 	PREFETCHT0   (R8)
 	PREFETCHT0   64(R8)
-	VBROADCASTSS (DI), Z4
-	VBROADCASTSS 4(DI), Z5
+	VBROADCASTSS 4(DI), Z4
+	VBROADCASTSS (DI), Z5
 	VMOVUPS      (DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17144,8 +23487,8 @@ lastMany:
 	VFMADD231PS  Z3, Z5, Z1
 	PREFETCHT0   128(R8)
 	PREFETCHT0   192(R8)
-	VBROADCASTSS 8(DI), Z4
-	VBROADCASTSS 12(DI), Z5
+	VBROADCASTSS 12(DI), Z4
+	VBROADCASTSS 8(DI), Z5
 	VMOVUPS      128(DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17158,8 +23501,8 @@ lastMany:
 	VFMADD231PS  Z3, Z5, Z1
 	PREFETCHT0   256(R8)
 	PREFETCHT0   320(R8)
-	VBROADCASTSS 16(DI), Z4
-	VBROADCASTSS 20(DI), Z5
+	VBROADCASTSS 20(DI), Z4
+	VBROADCASTSS 16(DI), Z5
 	VMOVUPS      256(DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17172,8 +23515,8 @@ lastMany:
 	VFMADD231PS  Z3, Z5, Z1
 	PREFETCHT0   384(R8)
 	PREFETCHT0   448(R8)
-	VBROADCASTSS 24(DI), Z4
-	VBROADCASTSS 28(DI), Z5
+	VBROADCASTSS 28(DI), Z4
+	VBROADCASTSS 24(DI), Z5
 	VMOVUPS      384(DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17197,8 +23540,8 @@ lastRest:
 lastOne:
 	PREFETCHT0   (R8)
 	PREFETCHT0   64(R8)
-	VBROADCASTSS (DI), Z4
-	VBROADCASTSS 4(DI), Z5
+	VBROADCASTSS 4(DI), Z4
+	VBROADCASTSS (DI), Z5
 	VMOVUPS      (DX), Z3
 	VPANDD       high<>+0(SB), Z3, Z2
 	VPSLLD       $0x10, Z3, Z3
@@ -17216,6 +23559,7 @@ lastOne:
 	JNZ          lastOne
 
 lastEnd:
+	LDMXCSR (SP)
 	MOVQ    CX, DX
 	MOVQ    $-1, CX
 	BZHIQ   DX, CX, CX
@@ -17596,8 +23940,8 @@ lastEnd:
 	RET
 
 // func singleBF162AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·singleBF162AVX512(SB), NOSPLIT, $0-97
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+, SSE
+TEXT ·singleBF162AVX512(SB), NOSPLIT, $8-97
 	MOVQ      c_base+64(FP), AX
 	MOVQ      cols+88(FP), CX
 	SUBQ      $0x20, CX
@@ -17629,6 +23973,11 @@ product:
 	LEAQ    (DX)(BX*8), R10
 	LEAQ    4096(SI), R11
 	LEAQ    (SI)(BX*8), BX
+	STMXCSR (SP)
+	MOVL    (SP), R12
+	ORL     $0x00008040, R12
+	MOVL    R12, 4(SP)
+	LDMXCSR 4(SP)
 	XORQ    R13, R13
 	MOVQ    DI, R12
 	SUBQ    $0x00000020, R12
@@ -17642,8 +23991,8 @@ firstMany:
 	PREFETCHT0   (R11)
 	PREFETCHT0   64(R9)
 	PREFETCHT0   64(R11)
-	VBROADCASTSS (R8), Z6
-	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS (R8), Z7
 	VMOVUPS      (DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17668,8 +24017,8 @@ firstMany:
 	PREFETCHT0   128(R11)
 	PREFETCHT0   192(R9)
 	PREFETCHT0   192(R11)
-	VBROADCASTSS 8(R8), Z6
-	VBROADCASTSS 12(R8), Z7
+	VBROADCASTSS 12(R8), Z6
+	VBROADCASTSS 8(R8), Z7
 	VMOVUPS      128(DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17694,8 +24043,8 @@ firstMany:
 	PREFETCHT0   256(R11)
 	PREFETCHT0   320(R9)
 	PREFETCHT0   320(R11)
-	VBROADCASTSS 16(R8), Z6
-	VBROADCASTSS 20(R8), Z7
+	VBROADCASTSS 20(R8), Z6
+	VBROADCASTSS 16(R8), Z7
 	VMOVUPS      256(DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17720,8 +24069,8 @@ firstMany:
 	PREFETCHT0   384(R11)
 	PREFETCHT0   448(R9)
 	PREFETCHT0   448(R11)
-	VBROADCASTSS 24(R8), Z6
-	VBROADCASTSS 28(R8), Z7
+	VBROADCASTSS 28(R8), Z6
+	VBROADCASTSS 24(R8), Z7
 	VMOVUPS      384(DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17759,8 +24108,8 @@ firstOne:
 	PREFETCHT0   (R11)
 	PREFETCHT0   64(R9)
 	PREFETCHT0   64(R11)
-	VBROADCASTSS (R8), Z6
-	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS (R8), Z7
 	VMOVUPS      (DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17800,8 +24149,8 @@ lastMany:
 	PREFETCHT0   (R11)
 	PREFETCHT0   64(R9)
 	PREFETCHT0   64(R11)
-	VBROADCASTSS (R8), Z6
-	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS (R8), Z7
 	VMOVUPS      (DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17826,8 +24175,8 @@ lastMany:
 	PREFETCHT0   128(R11)
 	PREFETCHT0   192(R9)
 	PREFETCHT0   192(R11)
-	VBROADCASTSS 8(R8), Z6
-	VBROADCASTSS 12(R8), Z7
+	VBROADCASTSS 12(R8), Z6
+	VBROADCASTSS 8(R8), Z7
 	VMOVUPS      128(DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17852,8 +24201,8 @@ lastMany:
 	PREFETCHT0   256(R11)
 	PREFETCHT0   320(R9)
 	PREFETCHT0   320(R11)
-	VBROADCASTSS 16(R8), Z6
-	VBROADCASTSS 20(R8), Z7
+	VBROADCASTSS 20(R8), Z6
+	VBROADCASTSS 16(R8), Z7
 	VMOVUPS      256(DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17878,8 +24227,8 @@ lastMany:
 	PREFETCHT0   384(R11)
 	PREFETCHT0   448(R9)
 	PREFETCHT0   448(R11)
-	VBROADCASTSS 24(R8), Z6
-	VBROADCASTSS 28(R8), Z7
+	VBROADCASTSS 28(R8), Z6
+	VBROADCASTSS 24(R8), Z7
 	VMOVUPS      384(DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17917,8 +24266,8 @@ lastOne:
 	PREFETCHT0   (R11)
 	PREFETCHT0   64(R9)
 	PREFETCHT0   64(R11)
-	VBROADCASTSS (R8), Z6
-	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS (R8), Z7
 	VMOVUPS      (DX), Z5
 	VPANDD       high<>+0(SB), Z5, Z4
 	VPSLLD       $0x10, Z5, Z5
@@ -17948,6 +24297,7 @@ lastOne:
 	JNZ          lastOne
 
 lastEnd:
+	LDMXCSR (SP)
 	MOVQ    CX, DX
 	MOVQ    $-1, CX
 	BZHIQ   DX, CX, CX
@@ -18260,6 +24610,91 @@ end:
 	VZEROUPPER
 	RET
 
+// func roundRowsAVX2(dst []float32, width int, src []float32, stride int, cols int, n int)
+// Requires: AVX, AVX2
+TEXT ·roundRowsAVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    width+24(FP), CX
+	MOVQ    src_base+32(FP), DX
+	MOVQ    stride+56(FP), BX
+	MOVQ    cols+64(FP), SI
+	MOVQ    n+72(FP), DI
+	SHLQ    $0x02, BX
+	SHLQ    $0x02, CX
+	MOVQ    SI, R8
+	ANDQ    $-16, R8
+	SHLQ    $0x02, R8
+	MOVQ    SI, R9
+	ANDQ    $0x0f, R9
+	TESTQ   DI, DI
+	JZ      end
+	MOVQ    R9, SI
+	LEAQ    masks<>+64(SB), R10
+	SHLQ    $0x02, SI
+	SUBQ    SI, R10
+	VMOVUPS (R10), Y14
+	VMOVUPS 32(R10), Y15
+
+row:
+	XORQ SI, SI
+	CMPQ SI, R8
+	JEQ  partial
+
+group:
+	VMOVUPS   (DX)(SI*1), Y0
+	VPSRLD    $0x10, Y0, Y4
+	VCMPPS    $0x03, Y0, Y0, Y5
+	VPAND     lowest<>+0(SB), Y4, Y4
+	VPADDD    half<>+0(SB), Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VBLENDVPS Y5, quiet<>+0(SB), Y0, Y0
+	VPAND     high<>+0(SB), Y0, Y0
+	VMOVUPS   Y0, (AX)(SI*1)
+	VMOVUPS   32(DX)(SI*1), Y1
+	VPSRLD    $0x10, Y1, Y4
+	VCMPPS    $0x03, Y1, Y1, Y5
+	VPAND     lowest<>+0(SB), Y4, Y4
+	VPADDD    half<>+0(SB), Y4, Y4
+	VPADDD    Y4, Y1, Y1
+	VBLENDVPS Y5, quiet<>+0(SB), Y1, Y1
+	VPAND     high<>+0(SB), Y1, Y1
+	VMOVUPS   Y1, 32(AX)(SI*1)
+	ADDQ      $0x40, SI
+	CMPQ      SI, R8
+	JLT       group
+
+partial:
+	TESTQ      R9, R9
+	JZ         next
+	VMASKMOVPS (DX)(SI*1), Y14, Y0
+	VPSRLD     $0x10, Y0, Y4
+	VCMPPS     $0x03, Y0, Y0, Y5
+	VPAND      lowest<>+0(SB), Y4, Y4
+	VPADDD     half<>+0(SB), Y4, Y4
+	VPADDD     Y4, Y0, Y0
+	VBLENDVPS  Y5, quiet<>+0(SB), Y0, Y0
+	VPAND      high<>+0(SB), Y0, Y0
+	VMASKMOVPS Y0, Y14, (AX)(SI*1)
+	VMASKMOVPS 32(DX)(SI*1), Y15, Y1
+	VPSRLD     $0x10, Y1, Y4
+	VCMPPS     $0x03, Y1, Y1, Y5
+	VPAND      lowest<>+0(SB), Y4, Y4
+	VPADDD     half<>+0(SB), Y4, Y4
+	VPADDD     Y4, Y1, Y1
+	VBLENDVPS  Y5, quiet<>+0(SB), Y1, Y1
+	VPAND      high<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y15, 32(AX)(SI*1)
+
+next:
+	ADDQ BX, DX
+	ADDQ CX, AX
+	DECQ DI
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
 // func widenPairs16AVX2(dst []float32, src []float32, n int)
 // Requires: AVX, AVX2
 TEXT ·widenPairs16AVX2(SB), NOSPLIT, $0-56
@@ -18273,13 +24708,13 @@ pair:
 	VMOVUPS (CX), Y0
 	VPAND   high<>+0(SB), Y0, Y1
 	VPSLLD  $0x10, Y0, Y0
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 64(AX)
 	VMOVUPS 32(CX), Y0
 	VPAND   high<>+0(SB), Y0, Y1
 	VPSLLD  $0x10, Y0, Y0
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y1, 96(AX)
 	ADDQ    $0x00000040, CX
 	ADDQ    $0x00000080, AX
 	DECQ    DX
@@ -18539,8 +24974,8 @@ lastEnd:
 	RET
 
 // func singleBF161AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·singleBF161AVX2(SB), NOSPLIT, $0-97
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE
+TEXT ·singleBF161AVX2(SB), NOSPLIT, $8-97
 	MOVQ       c_base+64(FP), AX
 	MOVQ       cols+88(FP), CX
 	VXORPS     Y0, Y0, Y0
@@ -18564,6 +24999,11 @@ product:
 	MOVQ    a_base+8(FP), DI
 	LEAQ    4096(DX), R8
 	LEAQ    (DX)(BX*4), BX
+	STMXCSR (SP)
+	MOVL    (SP), R9
+	ORL     $0x00008040, R9
+	MOVL    R9, 4(SP)
+	LDMXCSR 4(SP)
 	XORQ    R10, R10
 	MOVQ    SI, R9
 	SUBQ    $0x00000040, R9
@@ -18574,8 +25014,8 @@ product:
 
 firstMany:
 	PREFETCHT0   (R8)
-	VBROADCASTSS (DI), Y4
-	VBROADCASTSS 4(DI), Y5
+	VBROADCASTSS 4(DI), Y4
+	VBROADCASTSS (DI), Y5
 	VMOVUPS      (DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18587,8 +25027,8 @@ firstMany:
 	VFMADD231PS  Y2, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y1
 	PREFETCHT0   64(R8)
-	VBROADCASTSS 8(DI), Y4
-	VBROADCASTSS 12(DI), Y5
+	VBROADCASTSS 12(DI), Y4
+	VBROADCASTSS 8(DI), Y5
 	VMOVUPS      64(DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18600,8 +25040,8 @@ firstMany:
 	VFMADD231PS  Y2, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y1
 	PREFETCHT0   128(R8)
-	VBROADCASTSS 16(DI), Y4
-	VBROADCASTSS 20(DI), Y5
+	VBROADCASTSS 20(DI), Y4
+	VBROADCASTSS 16(DI), Y5
 	VMOVUPS      128(DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18613,8 +25053,8 @@ firstMany:
 	VFMADD231PS  Y2, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y1
 	PREFETCHT0   192(R8)
-	VBROADCASTSS 24(DI), Y4
-	VBROADCASTSS 28(DI), Y5
+	VBROADCASTSS 28(DI), Y4
+	VBROADCASTSS 24(DI), Y5
 	VMOVUPS      192(DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18637,8 +25077,8 @@ firstRest:
 
 firstOne:
 	PREFETCHT0   (R8)
-	VBROADCASTSS (DI), Y4
-	VBROADCASTSS 4(DI), Y5
+	VBROADCASTSS 4(DI), Y4
+	VBROADCASTSS (DI), Y5
 	VMOVUPS      (DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18662,8 +25102,8 @@ firstEnd:
 
 lastMany:
 	PREFETCHT0   (R8)
-	VBROADCASTSS (DI), Y4
-	VBROADCASTSS 4(DI), Y5
+	VBROADCASTSS 4(DI), Y4
+	VBROADCASTSS (DI), Y5
 	VMOVUPS      (DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18675,8 +25115,8 @@ lastMany:
 	VFMADD231PS  Y2, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y1
 	PREFETCHT0   64(R8)
-	VBROADCASTSS 8(DI), Y4
-	VBROADCASTSS 12(DI), Y5
+	VBROADCASTSS 12(DI), Y4
+	VBROADCASTSS 8(DI), Y5
 	VMOVUPS      64(DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18688,8 +25128,8 @@ lastMany:
 	VFMADD231PS  Y2, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y1
 	PREFETCHT0   128(R8)
-	VBROADCASTSS 16(DI), Y4
-	VBROADCASTSS 20(DI), Y5
+	VBROADCASTSS 20(DI), Y4
+	VBROADCASTSS 16(DI), Y5
 	VMOVUPS      128(DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18701,8 +25141,8 @@ lastMany:
 	VFMADD231PS  Y2, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y1
 	PREFETCHT0   192(R8)
-	VBROADCASTSS 24(DI), Y4
-	VBROADCASTSS 28(DI), Y5
+	VBROADCASTSS 28(DI), Y4
+	VBROADCASTSS 24(DI), Y5
 	VMOVUPS      192(DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18725,8 +25165,8 @@ lastRest:
 
 lastOne:
 	PREFETCHT0   (R8)
-	VBROADCASTSS (DI), Y4
-	VBROADCASTSS 4(DI), Y5
+	VBROADCASTSS 4(DI), Y4
+	VBROADCASTSS (DI), Y5
 	VMOVUPS      (DX), Y3
 	VPAND        high<>+0(SB), Y3, Y2
 	VPSLLD       $0x10, Y3, Y3
@@ -18744,6 +25184,7 @@ lastOne:
 	JNZ          lastOne
 
 lastEnd:
+	LDMXCSR    (SP)
 	MOVQ       CX, DX
 	LEAQ       masks<>+64(SB), CX
 	SHLQ       $0x02, DX
@@ -19102,8 +25543,8 @@ lastEnd:
 	RET
 
 // func singleBF162AVX2(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·singleBF162AVX2(SB), NOSPLIT, $0-97
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE
+TEXT ·singleBF162AVX2(SB), NOSPLIT, $8-97
 	MOVQ       c_base+64(FP), AX
 	MOVQ       cols+88(FP), CX
 	SUBQ       $0x10, CX
@@ -19135,6 +25576,11 @@ product:
 	LEAQ    (DX)(BX*8), R10
 	LEAQ    4096(SI), R11
 	LEAQ    (SI)(BX*8), BX
+	STMXCSR (SP)
+	MOVL    (SP), R12
+	ORL     $0x00008040, R12
+	MOVL    R12, 4(SP)
+	LDMXCSR 4(SP)
 	XORQ    R13, R13
 	MOVQ    DI, R12
 	SUBQ    $0x00000040, R12
@@ -19146,8 +25592,8 @@ product:
 firstMany:
 	PREFETCHT0   (R9)
 	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y6
-	VBROADCASTSS 4(R8), Y7
+	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS (R8), Y7
 	VMOVUPS      (DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19170,8 +25616,8 @@ firstMany:
 	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   64(R9)
 	PREFETCHT0   64(R11)
-	VBROADCASTSS 8(R8), Y6
-	VBROADCASTSS 12(R8), Y7
+	VBROADCASTSS 12(R8), Y6
+	VBROADCASTSS 8(R8), Y7
 	VMOVUPS      64(DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19194,8 +25640,8 @@ firstMany:
 	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   128(R9)
 	PREFETCHT0   128(R11)
-	VBROADCASTSS 16(R8), Y6
-	VBROADCASTSS 20(R8), Y7
+	VBROADCASTSS 20(R8), Y6
+	VBROADCASTSS 16(R8), Y7
 	VMOVUPS      128(DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19218,8 +25664,8 @@ firstMany:
 	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   192(R9)
 	PREFETCHT0   192(R11)
-	VBROADCASTSS 24(R8), Y6
-	VBROADCASTSS 28(R8), Y7
+	VBROADCASTSS 28(R8), Y6
+	VBROADCASTSS 24(R8), Y7
 	VMOVUPS      192(DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19255,8 +25701,8 @@ firstRest:
 firstOne:
 	PREFETCHT0   (R9)
 	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y6
-	VBROADCASTSS 4(R8), Y7
+	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS (R8), Y7
 	VMOVUPS      (DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19294,8 +25740,8 @@ firstEnd:
 lastMany:
 	PREFETCHT0   (R9)
 	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y6
-	VBROADCASTSS 4(R8), Y7
+	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS (R8), Y7
 	VMOVUPS      (DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19318,8 +25764,8 @@ lastMany:
 	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   64(R9)
 	PREFETCHT0   64(R11)
-	VBROADCASTSS 8(R8), Y6
-	VBROADCASTSS 12(R8), Y7
+	VBROADCASTSS 12(R8), Y6
+	VBROADCASTSS 8(R8), Y7
 	VMOVUPS      64(DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19342,8 +25788,8 @@ lastMany:
 	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   128(R9)
 	PREFETCHT0   128(R11)
-	VBROADCASTSS 16(R8), Y6
-	VBROADCASTSS 20(R8), Y7
+	VBROADCASTSS 20(R8), Y6
+	VBROADCASTSS 16(R8), Y7
 	VMOVUPS      128(DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19366,8 +25812,8 @@ lastMany:
 	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   192(R9)
 	PREFETCHT0   192(R11)
-	VBROADCASTSS 24(R8), Y6
-	VBROADCASTSS 28(R8), Y7
+	VBROADCASTSS 28(R8), Y6
+	VBROADCASTSS 24(R8), Y7
 	VMOVUPS      192(DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19403,8 +25849,8 @@ lastRest:
 lastOne:
 	PREFETCHT0   (R9)
 	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y6
-	VBROADCASTSS 4(R8), Y7
+	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS (R8), Y7
 	VMOVUPS      (DX), Y5
 	VPAND        high<>+0(SB), Y5, Y4
 	VPSLLD       $0x10, Y5, Y5
@@ -19434,6 +25880,7 @@ lastOne:
 	JNZ          lastOne
 
 lastEnd:
+	LDMXCSR    (SP)
 	MOVQ       CX, DX
 	LEAQ       masks<>+64(SB), CX
 	SHLQ       $0x02, DX

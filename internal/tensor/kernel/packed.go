@@ -221,9 +221,7 @@ func (p *Packed) Mul(c []float32, ldc int, a []float32, lda, m int, accumulate b
 	q.c, q.ldc, q.a, q.m, q.n, q.k, q.accumulate = c, ldc, Mat{Data: a, Stride: lda}, m, p.out, p.in, accumulate
 	q.inPlace = p.format == F32
 	if p.format == BF16 {
-		q.a = q.round(q.a, &q.roundedA, m, true)
-		q.countPairs()
-		q.inPlace = p.pairs != nil
+		q.roundFor(m)
 	}
 	if m == 1 && q.singles[p.format] != nil {
 		runChunks(ceil(p.out, p.wide.width), ceil(chunkWords, 2*p.panel)*2, (*single)(q))
@@ -231,6 +229,22 @@ func (p *Packed) Mul(c []float32, ldc int, a []float32, lda, m int, accumulate b
 		q.run()
 	}
 	q.end()
+}
+
+// fewRows are so few that reading the weights takes longer than multiplying them, in pairs too.
+const fewRows = 12
+
+// roundFor readies a product of m rows with weights of bfloat16.
+func (q *product) roundFor(m int) {
+	switch {
+	case q.pairs != nil && (pairsFaster || m <= fewRows):
+		q.a = q.pairUp(q.a, &q.roundedA, m, true)
+		q.k, q.tiles, q.inPlace = pairsOf(q.k), q.pairs, true
+	case m == 1 && q.singles[BF16] != nil:
+		q.a = roundA(&q.roundedA, q.a, 1, q.k)
+	default:
+		q.rounds, q.tiles = true, q.rounded
+	}
 }
 
 // chunkWords is how many words of weights a worker takes at a time, so that the workers end together.
@@ -250,7 +264,7 @@ func (q *single) Do(lo, hi int) {
 	}
 }
 
-// widen writes rows k0 to k0+kc of panel j as float32, those of a pair exchanged.
+// widen writes rows k0 to k0+kc of panel j as float32.
 func (p *Packed) widen(dst []float32, j, k0, kc int) {
 	panel, width := p.words[j*p.panel:(j+1)*p.panel], p.wide.width
 	if p.format == BF16 {

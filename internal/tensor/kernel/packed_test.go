@@ -6,20 +6,26 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"nfcot/internal/ckpt/half"
 )
 
 var formats = []Format{F32, BF16, Int8}
 
-// withPairs runs f as eachISA does, and once more with the widest set but without its instruction for pairs of bfloat16.
+// withPairs runs f as eachISA does, with the widest set without and with its instruction for pairs of bfloat16.
 func withPairs(t *testing.T, f func(t *testing.T)) {
+	pairs := tilesOf(isa).pairs
+	if pairs == nil {
+		eachISA(t, f)
+		return
+	}
+	defer func(faster bool) { tilesOf(isa).pairs, pairsFaster = pairs, faster }(pairsFaster)
+	tilesOf(isa).pairs = nil
 	eachISA(t, f)
-	if all := tilesOf(isa); all.pairs != nil {
-		without := all.pairs
-		all.pairs = nil
-		defer func() { all.pairs = without }()
-		t.Run(ISA()+" without pairs", f)
+	tilesOf(isa).pairs = pairs
+	for _, pairsFaster = range []bool{false, true} {
+		t.Run(fmt.Sprint(ISA(), " with pairs, faster: ", pairsFaster), f)
 	}
 }
 
@@ -101,6 +107,9 @@ func TestConversions(t *testing.T) {
 		{"roundPairs", func(_, n int) []int { return []int{n/2 + 3, n} },
 			func(a [][]float32, _, _ int) { roundPairs(a[0], a[1]) },
 			func(a [][]float32, _, _ int) { roundPairsGeneric(a[0], a[1]) }},
+		{"roundRows", func(_, n int) []int { return []int{span(n, n%7), span(n, n%7)} },
+			func(a [][]float32, _, n int) { use().roundRows(a[0], n+3, a[1], n+3, n, n%7) },
+			func(a [][]float32, _, n int) { roundRowsGeneric(a[0], n+3, a[1], n+3, n, n%7) }},
 		{"pairUp", func(_, n int) []int { return []int{max(0, n-1)*19 + lanes, span(n%17, 2*n)} },
 			func(a [][]float32, _, n int) { use().pairUp(a[0], 19, a[1], n%17+3, n%17, n) },
 			func(a [][]float32, _, n int) { pairUpGeneric(a[0], 19, a[1], n%17+3, n%17, n) }},
@@ -321,7 +330,7 @@ func TestGemmBF16Exact(t *testing.T) {
 	})
 }
 
-// The error of GemmBF16 is that of rounded operands in one chain of multiply-adds, and every instruction set makes the same one.
+// The error of GemmBF16 is that of rounded operands in one chain of multiply-adds.
 func TestGemmBF16Rounding(t *testing.T) {
 	rng := newRand()
 	gauss := func() float32 { return float32(rng.NormFloat64()) }
@@ -330,7 +339,6 @@ func TestGemmBF16Rounding(t *testing.T) {
 		for variant := range 4 {
 			a, ae := matrix(rng, m, k, variant&1 > 0, gauss)
 			b, be := matrix(rng, k, n, variant&2 > 0, gauss)
-			var before []float32
 			withPairs(t, func(t *testing.T) {
 				c := make([]float32, m*n)
 				GemmBF16(c, n, a, b, m, n, k, false)
@@ -342,13 +350,77 @@ func TestGemmBF16Rounding(t *testing.T) {
 					}
 					near(t, fmt.Sprint(shape), float64(got), sum, eps*float64(k+1)*scale)
 				}
-				if isa == generic || tilesOf(isa).pairs != nil && tilesOf(isa).pairs.rowsOfA {
-					return // without fused multiply-adds, or a matrix unit
+			})
+		}
+	}
+}
+
+// extremes returns numbers of every kind: of any bits, ordinary ones, some whose products are at the ends of what float32 holds,
+// and now and then zeros, infinities and what is not a number.
+func extremes(rng *rand.Rand) func() float32 {
+	return func() float32 {
+		v := rng.NormFloat64()
+		switch rng.IntN(64) {
+		case 0:
+			return math.Float32frombits(rng.Uint32())
+		case 1:
+			return float32(math.Copysign(0, v))
+		case 2:
+			return float32(math.Ldexp(v, -126-rng.IntN(20)))
+		case 3:
+			return float32(math.Ldexp(v, 60+rng.IntN(10)))
+		case 4:
+			if rng.IntN(50) == 0 {
+				return float32(math.Inf(int(math.Copysign(1, v))))
+			}
+		}
+		return float32(math.Ldexp(v, -70+rng.IntN(16)))
+	}
+}
+
+// sameNumbers compares bits, but for those of what is not a number.
+func sameNumbers(a, b []float32) bool {
+	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) || x != x && y != y })
+}
+
+// Whatever computes it, GemmBF16 has the same bits: instruction sets, pairs or rounded tiles, the definition. So has Mul with
+// weights of bfloat16. (Except on a matrix unit.)
+func TestGemmBF16SameBits(t *testing.T) {
+	if amx := tilesOf(isa).pairs != nil && tilesOf(isa).pairs.rowsOfA; amx {
+		t.Skip("a matrix unit has an order of its own")
+	}
+	rng := newRand()
+	number := extremes(rng)
+	for _, shape := range append([][3]int{{40, 70, 1100}, {1, 100, 700}, {2, 33, 64}}, gemmShapes...) {
+		m, n, k := shape[0], shape[1], shape[2]
+		for variant := range 8 {
+			a, _ := matrix(rng, m, k, variant&1 > 0, number)
+			b, _ := matrix(rng, k, n, variant&2 > 0, number)
+			before := make([]float32, m*n)
+			for i := range before {
+				before[i] = number()
+			}
+			var want []float32
+			withPairs(t, func(t *testing.T) {
+				got := slices.Clone(before)
+				GemmBF16(got, n, a, b, m, n, k, variant&4 > 0)
+				if want == nil {
+					want = got
 				}
-				if before != nil && !sameBits(c, before) {
-					t.Fatalf("%v: differs from another instruction set", shape)
+				if !sameNumbers(got, want) {
+					t.Fatalf("%v, variant %d: differs", shape, variant)
 				}
-				before = c
+				if variant&3 == 2 && k > 0 {
+					weights := make([]float32, n*k) // rows that lie side by side
+					for i := range n {
+						copy(weights[i*k:], b.Data[i*b.Stride:][:k])
+					}
+					got := slices.Clone(before)
+					Pack(weights, n, k, BF16).Mul(got, n, a.Data, a.Stride, m, variant&4 > 0)
+					if !sameNumbers(got, want) {
+						t.Fatalf("%v, variant %d: packed weights differ", shape, variant)
+					}
+				}
 			})
 		}
 	}
@@ -455,28 +527,44 @@ func BenchmarkPackedMul(b *testing.B) {
 	}
 }
 
-// BenchmarkGemmBF16 times the three products of a training step, rounding included.
+// BenchmarkGemmBF16 times GemmBF16 beside Gemm, in turns, for the three products of a training step: the metrics are the median
+// speed and how many times that of Gemm it is.
 func BenchmarkGemmBF16(b *testing.B) {
 	defer SetThreads(Threads())
 	rng := newRand()
-	for _, shape := range [][3]int{{4096, 384, 128}, {4096, 768, 256}, {4096, 1536, 512}, {4096, 512, 1536}, {512, 3072, 1024}} {
+	for _, shape := range [][3]int{
+		{4096, 128, 128}, {4096, 384, 128}, {4096, 128, 384}, {4096, 256, 256}, {4096, 768, 256}, {4096, 256, 768},
+		{4096, 512, 512}, {4096, 1536, 512}, {4096, 512, 1536}, {512, 3072, 1024},
+	} {
 		rows, out, in := shape[0], shape[1], shape[2]
 		x, y, w := normal(rng, rows*in), normal(rng, rows*out), normal(rng, out*in)
+		c := make([]float32, max(rows*in, rows*out, out*in))
+		type gemm func(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool)
 		for _, layout := range []struct {
 			name string
-			run  func()
+			run  func(multiply gemm)
 		}{
-			{"y", func() { GemmBF16(y, out, Mat{x, in, false}, Mat{w, in, true}, rows, out, in, false) }},
-			{"dx", func() { GemmBF16(x, in, Mat{y, out, false}, Mat{w, in, false}, rows, in, out, false) }},
-			{"dw", func() { GemmBF16(w, in, Mat{y, out, true}, Mat{x, in, false}, out, in, rows, false) }},
+			{"y", func(multiply gemm) { multiply(c, out, Mat{x, in, false}, Mat{w, in, true}, rows, out, in, false) }},
+			{"dx", func(multiply gemm) { multiply(c, in, Mat{y, out, false}, Mat{w, in, false}, rows, in, out, false) }},
+			{"dw", func(multiply gemm) { multiply(c, in, Mat{y, out, true}, Mat{x, in, false}, out, in, rows, false) }},
 		} {
 			for threads := 1; threads <= 2; threads++ {
 				b.Run(fmt.Sprintf("%dx%dx%d/%s/threads=%d", rows, out, in, layout.name, threads), func(b *testing.B) {
 					SetThreads(threads)
+					var times [2][]float64
 					for b.Loop() {
-						layout.run()
+						for i, multiply := range []gemm{Gemm, GemmBF16} {
+							start := time.Now()
+							layout.run(multiply)
+							times[i] = append(times[i], time.Since(start).Seconds())
+						}
 					}
-					b.ReportMetric(2*float64(rows*out*in)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+					slices.Sort(times[0])
+					slices.Sort(times[1])
+					f32, bf16 := times[0][b.N/2], times[1][b.N/2]
+					b.ReportMetric(0, "ns/op")
+					b.ReportMetric(2*float64(rows*out*in)/bf16/1e9, "GFLOP/s")
+					b.ReportMetric(f32/bf16, "xGemm")
 				})
 			}
 		}

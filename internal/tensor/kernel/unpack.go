@@ -4,10 +4,10 @@ package kernel
 func (p *Packed) Unpack(dst []float32) {
 	checkEqual("Unpack", len(dst), p.out*p.in)
 	Parallel(ceil(p.out, p.wide.width), 1, func(lo, hi int) {
-		buffer := panelBuffers.Get().(*[32 * kBlock]float32)
-		defer panelBuffers.Put(buffer)
+		room := rooms.Get().(*room)
+		defer rooms.Put(room)
 		for j := lo; j < hi; j++ {
-			p.unpackPanel(dst, j, buffer[:])
+			p.unpackPanel(dst, j, room.panel[:])
 		}
 	})
 }
@@ -25,19 +25,9 @@ func (p *Packed) unpackPanel(dst []float32, j int, buffer []float32) {
 			block = p.words[j*p.panel+k0*width:]
 		case BF16:
 			p.widen(buffer, j, k0, (kc+1)&^1)
-			for k := 0; k < kc; k += 2 {
-				exchange(buffer[k*width:][:width], buffer[(k+1)*width:][:width])
-			}
 		case Int8:
 			p.widen(buffer, j, k0, kc)
 		}
 		transpose(dst[from*p.in+k0:], p.in, block, width, kc, rows)
-	}
-}
-
-// exchange swaps the numbers of two rows.
-func exchange(a, b []float32) {
-	for i, v := range a {
-		a[i], b[i] = b[i], v
 	}
 }

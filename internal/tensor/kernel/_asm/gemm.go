@@ -13,6 +13,67 @@ import (
 // the first cols columns of C are read and written. Every element of C is one chain of multiply-adds, k ascending.
 func (m *machine) tile(name string, rows, vectors int, multiplyAdd func(b, a, acc Op)) {
 	m.text(fmt.Sprintf("%s%dx%d", name, rows, vectors*m.width), tileSignature)
+	m.tileBody(rows, vectors, func(k, cs, b reg.Register, bases []reg.Register, step func(u int)) {
+		next := func() {
+			for _, p := range bases {
+				ADDQ(cs, p)
+			}
+		}
+		unrolled(k, "", func(u int) {
+			step(u)
+			next()
+		}, func(steps int) { ADDQ(U32(uint32(4*m.width*vectors*steps)), b) })
+	}, multiplyAdd)
+	ret()
+}
+
+// tileRounded writes rounded<rows>x<columns>, a tile for factors that are rounded to bfloat16: steps 2p and 2p+1 along k are a
+// pair, of which the second is taken first, and subnormal numbers are taken for 0 and come out as 0. k is a multiple of 4.
+func (m *machine) tileRounded(rows, vectors int) {
+	m.text(fmt.Sprintf("rounded%dx%d", rows, vectors*m.width), tileSignature)
+	end := flushSubnormals()
+	m.tileBody(rows, vectors, func(k, cs, b reg.Register, bases []reg.Register, step func(u int)) {
+		cs3 := GP64()
+		LEAQ(Mem{Base: cs, Index: cs, Scale: 2}, cs3)
+		for _, p := range bases {
+			ADDQ(cs, p)
+		}
+		Label("pairs")
+		for pair := range 2 {
+			step(2*pair + 1)
+			for _, p := range bases {
+				SUBQ(cs, p)
+			}
+			step(2 * pair)
+			for _, p := range bases {
+				ADDQ(cs3, p)
+			}
+		}
+		ADDQ(U32(uint32(4*4*m.width*vectors)), b)
+		SUBQ(Imm(4), k)
+		JNZ(LabelRef("pairs"))
+	}, floats)
+	end()
+	ret()
+}
+
+// flushSubnormals has the function take subnormal numbers for 0 until the code that end writes.
+func flushSubnormals() (end func()) {
+	const daz, ftz = 1 << 6, 1 << 15
+	old := AllocLocal(8)
+	flush, bits := old.Offset(4), GP32()
+	STMXCSR(old)
+	MOVL(old, bits)
+	ORL(U32(daz|ftz), bits)
+	MOVL(bits, flush)
+	LDMXCSR(flush)
+	return func() { LDMXCSR(old) }
+}
+
+// tileBody writes what tiles have in common: product does the steps, of which step(u) adds row u behind b of the panel times the
+// column of A at bases to the sums.
+func (m *machine) tileBody(rows, vectors int, product func(k, cs, b reg.Register, bases []reg.Register, step func(u int)),
+	multiplyAdd func(b, a, acc Op)) {
 	acc := func(i, j int) Op { return m.v[i*vectors+j] }
 	free := m.v[rows*vectors:]
 	bv, av := free[:vectors], free[vectors:vectors+2]
@@ -36,7 +97,7 @@ func (m *machine) tile(name string, rows, vectors int, multiplyAdd func(b, a, ac
 	SHLQ(Imm(2), rs)
 	SHLQ(Imm(2), cs)
 	bases, row := rowAddresses(a, rs, rows)
-	step := func(u int) {
+	product(k, cs, b, bases, func(u int) {
 		for j := range vectors {
 			VMOVUPS(m.at(Mem{Base: b}, vectors*u+j), bv[j])
 		}
@@ -46,32 +107,10 @@ func (m *machine) tile(name string, rows, vectors int, multiplyAdd func(b, a, ac
 				multiplyAdd(bv[j], av[i%2], acc(i, j))
 			}
 		}
-		for _, p := range bases {
-			ADDQ(cs, p)
-		}
-	}
-	const unroll = 4
-	SUBQ(Imm(unroll), k)
-	JLT(LabelRef("rest"))
-	Label("many")
-	for u := range unroll {
-		step(u)
-	}
-	ADDQ(U32(uint32(4*m.width*vectors*unroll)), b)
-	SUBQ(Imm(unroll), k)
-	JGE(LabelRef("many"))
-	Label("rest")
-	ADDQ(Imm(unroll), k)
-	JZ(LabelRef("store"))
-	Label("one")
-	step(0)
-	ADDQ(U32(uint32(4*m.width*vectors)), b)
-	DECQ(k)
-	JNZ(LabelRef("one"))
+	})
 
 	Label("store")
 	m.tileC(rows, vectors, c, ldc, cols, "store", func(p Mem, i, j int, masked bool) { m.store(acc(i, j), p, j, masked) })
-	ret()
 }
 
 const tileSignature = "k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool"

@@ -32,6 +32,7 @@ func kernels() {
 		for vectors := 1; vectors <= 2; vectors++ {
 			for rows := 1; rows <= m.tileRows; rows++ {
 				m.tile("tile", rows, vectors, floats)
+				m.tileRounded(rows, vectors)
 			}
 			m.copyRows(vectors)
 		}
@@ -68,6 +69,7 @@ func kernels() {
 	for _, m := range []*machine{avx512, avx2} {
 		m.roundPairs()
 		m.pairUp()
+		m.roundRows()
 		m.widenPairs()
 		m.widenInt8()
 		m.roundInt8()

@@ -52,6 +52,54 @@ func (m *machine) roundPairs() {
 	ret()
 }
 
+// roundRows writes roundRows.
+func (m *machine) roundRows() {
+	m.text("roundRows", "dst []float32, width int, src []float32, stride, cols, n int")
+	dst, width := Load(Param("dst").Base(), GP64()), Load(Param("width"), GP64())
+	src, stride := Load(Param("src").Base(), GP64()), Load(Param("stride"), GP64())
+	cols, n := Load(Param("cols"), GP64()), Load(Param("n"), GP64())
+	SHLQ(Imm(2), stride)
+	SHLQ(Imm(2), width)
+	round := func(p, q Mem, masked bool) {
+		for i := range m.group() {
+			m.load(p, i, m.v[i], masked)
+			m.roundBF16(m.v[i], m.v[4], m.v[5])
+			m.high(m.v[i], m.v[i])
+			m.store(m.v[i], q, i, masked)
+		}
+	}
+	at, full, rest := GP64(), GP64(), GP64()
+	MOVQ(cols, full) // in bytes
+	ANDQ(I32(-lanes), full)
+	SHLQ(Imm(2), full)
+	MOVQ(cols, rest)
+	ANDQ(Imm(lanes-1), rest)
+	TESTQ(n, n)
+	JZ(LabelRef("end"))
+	MOVQ(rest, cols)
+	m.masks(cols, m.group())
+	Label("row")
+	XORQ(at, at)
+	CMPQ(at, full)
+	JEQ(LabelRef("partial"))
+	Label("group")
+	round(Mem{Base: src, Index: at, Scale: 1}, Mem{Base: dst, Index: at, Scale: 1}, false)
+	ADDQ(Imm(4*lanes), at)
+	CMPQ(at, full)
+	JLT(LabelRef("group"))
+	Label("partial")
+	TESTQ(rest, rest)
+	JZ(LabelRef("next"))
+	round(Mem{Base: src, Index: at, Scale: 1}, Mem{Base: dst, Index: at, Scale: 1}, true)
+	Label("next")
+	ADDQ(stride, src)
+	ADDQ(width, dst)
+	DECQ(n)
+	JNZ(LabelRef("row"))
+	Label("end")
+	ret()
+}
+
 // roundBF16 rounds the floats of v to bfloat16; the low halves are left undefined. It uses t and u.
 func (m *machine) roundBF16(v, t, u Op) {
 	const unordered = 3
@@ -125,8 +173,8 @@ func (m *machine) widenPairs() {
 		m.load(Mem{Base: src}, j, m.v[0], false)
 		m.high(m.v[0], m.v[1])
 		VPSLLD(Imm(16), m.v[0], m.v[0])
-		m.store(m.v[1], Mem{Base: dst}, j, false)
-		m.store(m.v[0], Mem{Base: dst}, widePanel+j, false)
+		m.store(m.v[0], Mem{Base: dst}, j, false)
+		m.store(m.v[1], Mem{Base: dst}, widePanel+j, false)
 	}
 	ADDQ(U32(uint32(4*m.width*widePanel)), src)
 	ADDQ(U32(uint32(8*m.width*widePanel)), dst)
@@ -403,14 +451,15 @@ func (m *machine) singleWords(name string, panels int, multiplyAdd func(b, a, ac
 	})
 }
 
-// singleBF16 writes single for pairs; k counts pairs, and a is float32, the numbers of a pair exchanged.
+// singleBF16 writes single for pairs; k counts pairs, and a is float32. Subnormal numbers are taken for 0, as in tileRounded.
 func (m *machine) singleBF16(panels int) {
 	m.single("BF16", panels, func(k, a reg.Register, b []reg.Register, f *fetcher, acc []Op) {
 		free := m.v[len(acc):]
 		high, low, ah, al := free[0], free[1], free[2], free[3]
+		end := flushSubnormals()
 		f.rows(k, a, b, 4*m.width*widePanel, 8, func(u int) {
-			VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, ah)
-			VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, al)
+			VBROADCASTSS(Mem{Base: a, Disp: 8*u + 4}, ah)
+			VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, al)
 			for i := range acc {
 				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
 				m.high(low, high)
@@ -419,6 +468,7 @@ func (m *machine) singleBF16(panels int) {
 				VFMADD231PS(low, al, acc[i])
 			}
 		})
+		end()
 	})
 }
 
