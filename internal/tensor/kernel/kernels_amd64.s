@@ -22919,20 +22919,24 @@ lastEnd:
 // func roundPairsAVX512(dst []float32, src []float32)
 // Requires: AVX, AVX512F
 TEXT ·roundPairsAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ src_base+24(FP), CX
-	MOVQ src_len+32(FP), DX
-	SHRQ $0x04, DX
-	JZ   end
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    src_base+24(FP), CX
+	MOVQ    src_len+32(FP), DX
+	VMOVUPS lowest<>+0(SB), Z8
+	VMOVUPS half<>+0(SB), Z9
+	VMOVUPS high<>+0(SB), Z11
+	VMOVUPS quiet<>+0(SB), Z10
+	SHRQ    $0x04, DX
+	JZ      end
 
 group:
 	VMOVUPS   (CX), Z0
-	VPSRLD    $0x10, Z0, Z4
 	VCMPPS    $0x03, Z0, Z0, K3
-	VPANDD    lowest<>+0(SB), Z4, Z4
-	VPADDD    half<>+0(SB), Z4, Z4
-	VPADDD    Z4, Z0, Z0
-	VMOVDQU32 quiet<>+0(SB), K3, Z0
+	VPSRLD    $0x10, Z0, Z12
+	VPANDD    Z8, Z12, Z12
+	VPADDD    Z9, Z0, Z0
+	VPADDD    Z12, Z0, Z0
+	VMOVDQU32 Z10, K3, Z0
 	VPSRLD    $0x10, Z0, Z0
 	VPMOVDW   Z0, (AX)
 	ADDQ      $0x20, AX
@@ -22947,37 +22951,41 @@ end:
 // func pairUpAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·pairUpAVX512(SB), NOSPLIT, $0-80
-	MOVQ  dst_base+0(FP), AX
-	MOVQ  width+24(FP), CX
-	MOVQ  src_base+32(FP), DX
-	MOVQ  stride+56(FP), BX
-	MOVQ  cols+64(FP), SI
-	MOVQ  n+72(FP), DI
-	SHLQ  $0x02, BX
-	SHLQ  $0x02, CX
-	MOVQ  $-1, R8
-	BZHIQ SI, R8, R8
-	KMOVW R8, K1
-	TESTQ DI, DI
-	JZ    end
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    width+24(FP), CX
+	MOVQ    src_base+32(FP), DX
+	MOVQ    stride+56(FP), BX
+	MOVQ    cols+64(FP), SI
+	MOVQ    n+72(FP), DI
+	SHLQ    $0x02, BX
+	SHLQ    $0x02, CX
+	MOVQ    $-1, R8
+	BZHIQ   SI, R8, R8
+	KMOVW   R8, K1
+	VMOVUPS lowest<>+0(SB), Z8
+	VMOVUPS half<>+0(SB), Z9
+	VMOVUPS high<>+0(SB), Z11
+	VMOVUPS quiet<>+0(SB), Z10
+	TESTQ   DI, DI
+	JZ      end
 
 pair:
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (DX)(BX*1), K1, Z1
-	VPSRLD    $0x10, Z0, Z2
 	VCMPPS    $0x03, Z0, Z0, K3
-	VPANDD    lowest<>+0(SB), Z2, Z2
-	VPADDD    half<>+0(SB), Z2, Z2
-	VPADDD    Z2, Z0, Z0
-	VMOVDQU32 quiet<>+0(SB), K3, Z0
-	VPSRLD    $0x10, Z1, Z2
+	VPSRLD    $0x10, Z0, Z12
+	VPANDD    Z8, Z12, Z12
+	VPADDD    Z9, Z0, Z0
+	VPADDD    Z12, Z0, Z0
+	VMOVDQU32 Z10, K3, Z0
 	VCMPPS    $0x03, Z1, Z1, K3
-	VPANDD    lowest<>+0(SB), Z2, Z2
-	VPADDD    half<>+0(SB), Z2, Z2
-	VPADDD    Z2, Z1, Z1
-	VMOVDQU32 quiet<>+0(SB), K3, Z1
+	VPSRLD    $0x10, Z1, Z12
+	VPANDD    Z8, Z12, Z12
+	VPADDD    Z9, Z1, Z1
+	VPADDD    Z12, Z1, Z1
+	VMOVDQU32 Z10, K3, Z1
 	VPSRLD    $0x10, Z0, Z0
-	VPANDD    high<>+0(SB), Z1, Z1
+	VPANDD    Z11, Z1, Z1
 	VORPS     Z0, Z1, Z0
 	VMOVUPS   Z0, (AX)
 	LEAQ      (DX)(BX*2), DX
@@ -22992,59 +23000,85 @@ end:
 // func roundRowsAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·roundRowsAVX512(SB), NOSPLIT, $0-80
-	MOVQ  dst_base+0(FP), AX
-	MOVQ  width+24(FP), CX
-	MOVQ  src_base+32(FP), DX
-	MOVQ  stride+56(FP), BX
-	MOVQ  cols+64(FP), SI
-	MOVQ  n+72(FP), DI
-	SHLQ  $0x02, BX
-	SHLQ  $0x02, CX
-	MOVQ  SI, R8
-	ANDQ  $-16, R8
-	SHLQ  $0x02, R8
-	MOVQ  SI, R9
-	ANDQ  $0x0f, R9
-	TESTQ DI, DI
-	JZ    end
-	MOVQ  R9, SI
-	MOVQ  $-1, R10
-	BZHIQ SI, R10, R10
-	KMOVW R10, K1
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    width+24(FP), CX
+	MOVQ    src_base+32(FP), DX
+	MOVQ    stride+56(FP), BX
+	MOVQ    cols+64(FP), SI
+	MOVQ    n+72(FP), DI
+	SHLQ    $0x02, BX
+	SHLQ    $0x02, CX
+	VMOVUPS lowest<>+0(SB), Z8
+	VMOVUPS half<>+0(SB), Z9
+	VMOVUPS high<>+0(SB), Z11
+	VMOVUPS quiet<>+0(SB), Z10
+	TESTQ   DI, DI
+	JZ      end
+	MOVQ    SI, R9
+	ANDQ    $0x0f, R9
+	MOVQ    $-1, R8
+	BZHIQ   R9, R8, R8
+	KMOVW   R8, K1
 
 row:
-	XORQ SI, SI
-	CMPQ SI, R8
-	JEQ  partial
+	XORQ R8, R8
+	MOVQ SI, R9
+	SUBQ $0x20, R9
+	JLT  one
 
-group:
-	VMOVUPS   (DX)(SI*1), Z0
-	VPSRLD    $0x10, Z0, Z4
-	VCMPPS    $0x03, Z0, Z0, K3
-	VPANDD    lowest<>+0(SB), Z4, Z4
-	VPADDD    half<>+0(SB), Z4, Z4
-	VPADDD    Z4, Z0, Z0
-	VMOVDQU32 quiet<>+0(SB), K3, Z0
-	VPANDD    high<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, (AX)(SI*1)
-	ADDQ      $0x40, SI
-	CMPQ      SI, R8
-	JLT       group
-
-partial:
-	TESTQ     R9, R9
-	JZ        next
-	VMOVUPS.Z (DX)(SI*1), K1, Z0
-	VPSRLD    $0x10, Z0, Z4
-	VCMPPS    $0x03, Z0, Z0, K3
-	VPANDD    lowest<>+0(SB), Z4, Z4
-	VPADDD    half<>+0(SB), Z4, Z4
-	VPADDD    Z4, Z0, Z0
-	VMOVDQU32 quiet<>+0(SB), K3, Z0
-	VPANDD    high<>+0(SB), Z0, Z0
-	VMOVUPS   Z0, K1, (AX)(SI*1)
+two:
+	VMOVUPS  (DX)(R8*1), Z0
+	VMOVUPS  64(DX)(R8*1), Z1
+	VCMPPS   $0x03, Z0, Z1, K3
+	KORTESTW K3, K3
+	JNE      nan
+	VPSRLD   $0x10, Z0, Z12
+	VPANDD   Z8, Z12, Z12
+	VPADDD   Z9, Z0, Z0
+	VPADDD   Z12, Z0, Z0
+	VPANDD   Z11, Z0, Z0
+	VMOVUPS  Z0, (AX)(R8*1)
+	VPSRLD   $0x10, Z1, Z12
+	VPANDD   Z8, Z12, Z12
+	VPADDD   Z9, Z1, Z1
+	VPADDD   Z12, Z1, Z1
+	VPANDD   Z11, Z1, Z1
+	VMOVUPS  Z1, 64(AX)(R8*1)
 
 next:
+	ADDQ $0x00000080, R8
+	SUBQ $0x20, R9
+	JGE  two
+
+one:
+	ADDQ      $0x10, R9
+	JLT       partial
+	VMOVUPS   (DX)(R8*1), Z0
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPSRLD    $0x10, Z0, Z12
+	VPANDD    Z8, Z12, Z12
+	VPADDD    Z9, Z0, Z0
+	VPADDD    Z12, Z0, Z0
+	VMOVDQU32 Z10, K3, Z0
+	VPANDD    Z11, Z0, Z0
+	VMOVUPS   Z0, (AX)(R8*1)
+	ADDQ      $0x40, R8
+	SUBQ      $0x10, R9
+
+partial:
+	ADDQ      $0x10, R9
+	JZ        done
+	VMOVUPS.Z (DX)(R8*1), K1, Z0
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPSRLD    $0x10, Z0, Z12
+	VPANDD    Z8, Z12, Z12
+	VPADDD    Z9, Z0, Z0
+	VPADDD    Z12, Z0, Z0
+	VMOVDQU32 Z10, K3, Z0
+	VPANDD    Z11, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(R8*1)
+
+done:
 	ADDQ BX, DX
 	ADDQ CX, AX
 	DECQ DI
@@ -23053,6 +23087,25 @@ next:
 end:
 	VZEROUPPER
 	RET
+
+nan:
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPSRLD    $0x10, Z0, Z12
+	VPANDD    Z8, Z12, Z12
+	VPADDD    Z9, Z0, Z0
+	VPADDD    Z12, Z0, Z0
+	VMOVDQU32 Z10, K3, Z0
+	VPANDD    Z11, Z0, Z0
+	VMOVUPS   Z0, (AX)(R8*1)
+	VCMPPS    $0x03, Z1, Z1, K3
+	VPSRLD    $0x10, Z1, Z12
+	VPANDD    Z8, Z12, Z12
+	VPADDD    Z9, Z1, Z1
+	VPADDD    Z12, Z1, Z1
+	VMOVDQU32 Z10, K3, Z1
+	VPANDD    Z11, Z1, Z1
+	VMOVUPS   Z1, 64(AX)(R8*1)
+	JMP       next
 
 // func widenPairs32AVX512(dst []float32, src []float32, n int)
 // Requires: AVX, AVX512F
@@ -24510,28 +24563,32 @@ end:
 // func roundPairsAVX2(dst []float32, src []float32)
 // Requires: AVX, AVX2
 TEXT ·roundPairsAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ src_base+24(FP), CX
-	MOVQ src_len+32(FP), DX
-	SHRQ $0x04, DX
-	JZ   end
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    src_base+24(FP), CX
+	MOVQ    src_len+32(FP), DX
+	VMOVUPS lowest<>+0(SB), Y8
+	VMOVUPS half<>+0(SB), Y9
+	VMOVUPS high<>+0(SB), Y11
+	VMOVUPS quiet<>+0(SB), Y10
+	SHRQ    $0x04, DX
+	JZ      end
 
 group:
 	VMOVUPS   (CX), Y0
-	VPSRLD    $0x10, Y0, Y4
-	VCMPPS    $0x03, Y0, Y0, Y5
-	VPAND     lowest<>+0(SB), Y4, Y4
-	VPADDD    half<>+0(SB), Y4, Y4
-	VPADDD    Y4, Y0, Y0
-	VBLENDVPS Y5, quiet<>+0(SB), Y0, Y0
+	VCMPPS    $0x03, Y0, Y0, Y13
+	VPSRLD    $0x10, Y0, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y0, Y0
+	VPADDD    Y12, Y0, Y0
+	VBLENDVPS Y13, Y10, Y0, Y0
 	VPSRLD    $0x10, Y0, Y0
 	VMOVUPS   32(CX), Y1
-	VPSRLD    $0x10, Y1, Y4
-	VCMPPS    $0x03, Y1, Y1, Y5
-	VPAND     lowest<>+0(SB), Y4, Y4
-	VPADDD    half<>+0(SB), Y4, Y4
-	VPADDD    Y4, Y1, Y1
-	VBLENDVPS Y5, quiet<>+0(SB), Y1, Y1
+	VCMPPS    $0x03, Y1, Y1, Y13
+	VPSRLD    $0x10, Y1, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y1, Y1
+	VPADDD    Y12, Y1, Y1
+	VBLENDVPS Y13, Y10, Y1, Y1
 	VPSRLD    $0x10, Y1, Y1
 	VPACKUSDW Y1, Y0, Y0
 	VPERMQ    $0xd8, Y0, Y0
@@ -24561,44 +24618,48 @@ TEXT ·pairUpAVX2(SB), NOSPLIT, $0-80
 	SUBQ    SI, R8
 	VMOVUPS (R8), Y14
 	VMOVUPS 32(R8), Y15
+	VMOVUPS lowest<>+0(SB), Y8
+	VMOVUPS half<>+0(SB), Y9
+	VMOVUPS high<>+0(SB), Y11
+	VMOVUPS quiet<>+0(SB), Y10
 	TESTQ   DI, DI
 	JZ      end
 
 pair:
 	VMASKMOVPS (DX), Y14, Y0
 	VMASKMOVPS (DX)(BX*1), Y14, Y1
-	VPSRLD     $0x10, Y0, Y2
-	VCMPPS     $0x03, Y0, Y0, Y3
-	VPAND      lowest<>+0(SB), Y2, Y2
-	VPADDD     half<>+0(SB), Y2, Y2
-	VPADDD     Y2, Y0, Y0
-	VBLENDVPS  Y3, quiet<>+0(SB), Y0, Y0
-	VPSRLD     $0x10, Y1, Y2
-	VCMPPS     $0x03, Y1, Y1, Y3
-	VPAND      lowest<>+0(SB), Y2, Y2
-	VPADDD     half<>+0(SB), Y2, Y2
-	VPADDD     Y2, Y1, Y1
-	VBLENDVPS  Y3, quiet<>+0(SB), Y1, Y1
+	VCMPPS     $0x03, Y0, Y0, Y13
+	VPSRLD     $0x10, Y0, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y0, Y0
+	VPADDD     Y12, Y0, Y0
+	VBLENDVPS  Y13, Y10, Y0, Y0
+	VCMPPS     $0x03, Y1, Y1, Y13
+	VPSRLD     $0x10, Y1, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y1, Y1
+	VPADDD     Y12, Y1, Y1
+	VBLENDVPS  Y13, Y10, Y1, Y1
 	VPSRLD     $0x10, Y0, Y0
-	VPAND      high<>+0(SB), Y1, Y1
+	VPAND      Y11, Y1, Y1
 	VORPS      Y0, Y1, Y0
 	VMOVUPS    Y0, (AX)
 	VMASKMOVPS 32(DX), Y15, Y0
 	VMASKMOVPS 32(DX)(BX*1), Y15, Y1
-	VPSRLD     $0x10, Y0, Y2
-	VCMPPS     $0x03, Y0, Y0, Y3
-	VPAND      lowest<>+0(SB), Y2, Y2
-	VPADDD     half<>+0(SB), Y2, Y2
-	VPADDD     Y2, Y0, Y0
-	VBLENDVPS  Y3, quiet<>+0(SB), Y0, Y0
-	VPSRLD     $0x10, Y1, Y2
-	VCMPPS     $0x03, Y1, Y1, Y3
-	VPAND      lowest<>+0(SB), Y2, Y2
-	VPADDD     half<>+0(SB), Y2, Y2
-	VPADDD     Y2, Y1, Y1
-	VBLENDVPS  Y3, quiet<>+0(SB), Y1, Y1
+	VCMPPS     $0x03, Y0, Y0, Y13
+	VPSRLD     $0x10, Y0, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y0, Y0
+	VPADDD     Y12, Y0, Y0
+	VBLENDVPS  Y13, Y10, Y0, Y0
+	VCMPPS     $0x03, Y1, Y1, Y13
+	VPSRLD     $0x10, Y1, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y1, Y1
+	VPADDD     Y12, Y1, Y1
+	VBLENDVPS  Y13, Y10, Y1, Y1
 	VPSRLD     $0x10, Y0, Y0
-	VPAND      high<>+0(SB), Y1, Y1
+	VPAND      Y11, Y1, Y1
 	VORPS      Y0, Y1, Y0
 	VMOVUPS    Y0, 32(AX)
 	LEAQ       (DX)(BX*2), DX
@@ -24621,71 +24682,113 @@ TEXT ·roundRowsAVX2(SB), NOSPLIT, $0-80
 	MOVQ    n+72(FP), DI
 	SHLQ    $0x02, BX
 	SHLQ    $0x02, CX
-	MOVQ    SI, R8
-	ANDQ    $-16, R8
-	SHLQ    $0x02, R8
-	MOVQ    SI, R9
-	ANDQ    $0x0f, R9
+	VMOVUPS lowest<>+0(SB), Y8
+	VMOVUPS half<>+0(SB), Y9
+	VMOVUPS high<>+0(SB), Y11
+	VMOVUPS quiet<>+0(SB), Y10
 	TESTQ   DI, DI
 	JZ      end
-	MOVQ    R9, SI
-	LEAQ    masks<>+64(SB), R10
-	SHLQ    $0x02, SI
-	SUBQ    SI, R10
-	VMOVUPS (R10), Y14
-	VMOVUPS 32(R10), Y15
+	MOVQ    SI, R9
+	ANDQ    $0x0f, R9
+	LEAQ    masks<>+64(SB), R8
+	SHLQ    $0x02, R9
+	SUBQ    R9, R8
+	VMOVUPS (R8), Y14
+	VMOVUPS 32(R8), Y15
 
 row:
-	XORQ SI, SI
-	CMPQ SI, R8
-	JEQ  partial
+	XORQ R8, R8
+	MOVQ SI, R9
+	SUBQ $0x20, R9
+	JLT  one
 
-group:
-	VMOVUPS   (DX)(SI*1), Y0
-	VPSRLD    $0x10, Y0, Y4
-	VCMPPS    $0x03, Y0, Y0, Y5
-	VPAND     lowest<>+0(SB), Y4, Y4
-	VPADDD    half<>+0(SB), Y4, Y4
-	VPADDD    Y4, Y0, Y0
-	VBLENDVPS Y5, quiet<>+0(SB), Y0, Y0
-	VPAND     high<>+0(SB), Y0, Y0
-	VMOVUPS   Y0, (AX)(SI*1)
-	VMOVUPS   32(DX)(SI*1), Y1
-	VPSRLD    $0x10, Y1, Y4
-	VCMPPS    $0x03, Y1, Y1, Y5
-	VPAND     lowest<>+0(SB), Y4, Y4
-	VPADDD    half<>+0(SB), Y4, Y4
-	VPADDD    Y4, Y1, Y1
-	VBLENDVPS Y5, quiet<>+0(SB), Y1, Y1
-	VPAND     high<>+0(SB), Y1, Y1
-	VMOVUPS   Y1, 32(AX)(SI*1)
-	ADDQ      $0x40, SI
-	CMPQ      SI, R8
-	JLT       group
-
-partial:
-	TESTQ      R9, R9
-	JZ         next
-	VMASKMOVPS (DX)(SI*1), Y14, Y0
-	VPSRLD     $0x10, Y0, Y4
-	VCMPPS     $0x03, Y0, Y0, Y5
-	VPAND      lowest<>+0(SB), Y4, Y4
-	VPADDD     half<>+0(SB), Y4, Y4
-	VPADDD     Y4, Y0, Y0
-	VBLENDVPS  Y5, quiet<>+0(SB), Y0, Y0
-	VPAND      high<>+0(SB), Y0, Y0
-	VMASKMOVPS Y0, Y14, (AX)(SI*1)
-	VMASKMOVPS 32(DX)(SI*1), Y15, Y1
-	VPSRLD     $0x10, Y1, Y4
-	VCMPPS     $0x03, Y1, Y1, Y5
-	VPAND      lowest<>+0(SB), Y4, Y4
-	VPADDD     half<>+0(SB), Y4, Y4
-	VPADDD     Y4, Y1, Y1
-	VBLENDVPS  Y5, quiet<>+0(SB), Y1, Y1
-	VPAND      high<>+0(SB), Y1, Y1
-	VMASKMOVPS Y1, Y15, 32(AX)(SI*1)
+two:
+	VMOVUPS (DX)(R8*1), Y0
+	VMOVUPS 32(DX)(R8*1), Y1
+	VMOVUPS 64(DX)(R8*1), Y2
+	VMOVUPS 96(DX)(R8*1), Y3
+	VCMPPS  $0x03, Y0, Y1, Y12
+	VCMPPS  $0x03, Y2, Y3, Y13
+	VORPS   Y12, Y13, Y12
+	VTESTPS Y12, Y12
+	JNE     nan
+	VPSRLD  $0x10, Y0, Y12
+	VPAND   Y8, Y12, Y12
+	VPADDD  Y9, Y0, Y0
+	VPADDD  Y12, Y0, Y0
+	VPAND   Y11, Y0, Y0
+	VMOVUPS Y0, (AX)(R8*1)
+	VPSRLD  $0x10, Y1, Y12
+	VPAND   Y8, Y12, Y12
+	VPADDD  Y9, Y1, Y1
+	VPADDD  Y12, Y1, Y1
+	VPAND   Y11, Y1, Y1
+	VMOVUPS Y1, 32(AX)(R8*1)
+	VPSRLD  $0x10, Y2, Y12
+	VPAND   Y8, Y12, Y12
+	VPADDD  Y9, Y2, Y2
+	VPADDD  Y12, Y2, Y2
+	VPAND   Y11, Y2, Y2
+	VMOVUPS Y2, 64(AX)(R8*1)
+	VPSRLD  $0x10, Y3, Y12
+	VPAND   Y8, Y12, Y12
+	VPADDD  Y9, Y3, Y3
+	VPADDD  Y12, Y3, Y3
+	VPAND   Y11, Y3, Y3
+	VMOVUPS Y3, 96(AX)(R8*1)
 
 next:
+	ADDQ $0x00000080, R8
+	SUBQ $0x20, R9
+	JGE  two
+
+one:
+	ADDQ      $0x10, R9
+	JLT       partial
+	VMOVUPS   (DX)(R8*1), Y0
+	VMOVUPS   32(DX)(R8*1), Y1
+	VCMPPS    $0x03, Y0, Y0, Y13
+	VPSRLD    $0x10, Y0, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y0, Y0
+	VPADDD    Y12, Y0, Y0
+	VBLENDVPS Y13, Y10, Y0, Y0
+	VPAND     Y11, Y0, Y0
+	VMOVUPS   Y0, (AX)(R8*1)
+	VCMPPS    $0x03, Y1, Y1, Y13
+	VPSRLD    $0x10, Y1, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y1, Y1
+	VPADDD    Y12, Y1, Y1
+	VBLENDVPS Y13, Y10, Y1, Y1
+	VPAND     Y11, Y1, Y1
+	VMOVUPS   Y1, 32(AX)(R8*1)
+	ADDQ      $0x40, R8
+	SUBQ      $0x10, R9
+
+partial:
+	ADDQ       $0x10, R9
+	JZ         done
+	VMASKMOVPS (DX)(R8*1), Y14, Y0
+	VMASKMOVPS 32(DX)(R8*1), Y15, Y1
+	VCMPPS     $0x03, Y0, Y0, Y13
+	VPSRLD     $0x10, Y0, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y0, Y0
+	VPADDD     Y12, Y0, Y0
+	VBLENDVPS  Y13, Y10, Y0, Y0
+	VPAND      Y11, Y0, Y0
+	VMASKMOVPS Y0, Y14, (AX)(R8*1)
+	VCMPPS     $0x03, Y1, Y1, Y13
+	VPSRLD     $0x10, Y1, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y1, Y1
+	VPADDD     Y12, Y1, Y1
+	VBLENDVPS  Y13, Y10, Y1, Y1
+	VPAND      Y11, Y1, Y1
+	VMASKMOVPS Y1, Y15, 32(AX)(R8*1)
+
+done:
 	ADDQ BX, DX
 	ADDQ CX, AX
 	DECQ DI
@@ -24694,6 +24797,41 @@ next:
 end:
 	VZEROUPPER
 	RET
+
+nan:
+	VCMPPS    $0x03, Y0, Y0, Y13
+	VPSRLD    $0x10, Y0, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y0, Y0
+	VPADDD    Y12, Y0, Y0
+	VBLENDVPS Y13, Y10, Y0, Y0
+	VPAND     Y11, Y0, Y0
+	VMOVUPS   Y0, (AX)(R8*1)
+	VCMPPS    $0x03, Y1, Y1, Y13
+	VPSRLD    $0x10, Y1, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y1, Y1
+	VPADDD    Y12, Y1, Y1
+	VBLENDVPS Y13, Y10, Y1, Y1
+	VPAND     Y11, Y1, Y1
+	VMOVUPS   Y1, 32(AX)(R8*1)
+	VCMPPS    $0x03, Y2, Y2, Y13
+	VPSRLD    $0x10, Y2, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y2, Y2
+	VPADDD    Y12, Y2, Y2
+	VBLENDVPS Y13, Y10, Y2, Y2
+	VPAND     Y11, Y2, Y2
+	VMOVUPS   Y2, 64(AX)(R8*1)
+	VCMPPS    $0x03, Y3, Y3, Y13
+	VPSRLD    $0x10, Y3, Y12
+	VPAND     Y8, Y12, Y12
+	VPADDD    Y9, Y3, Y3
+	VPADDD    Y12, Y3, Y3
+	VBLENDVPS Y13, Y10, Y3, Y3
+	VPAND     Y11, Y3, Y3
+	VMOVUPS   Y3, 96(AX)(R8*1)
+	JMP       next
 
 // func widenPairs16AVX2(dst []float32, src []float32, n int)
 // Requires: AVX, AVX2

@@ -29,12 +29,13 @@ func dotPairs(b, a, acc Op) {
 func (m *machine) roundPairs() {
 	m.text("roundPairs", "dst, src []float32")
 	dst, src, n := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64()), Load(Param("src").Len(), GP64())
+	m.roundingConstants()
 	SHRQ(Imm(4), n)
 	JZ(LabelRef("end"))
 	Label("group")
 	for i := range m.group() {
 		m.load(Mem{Base: src}, i, m.v[i], false)
-		m.roundBF16(m.v[i], m.v[4], m.v[5])
+		m.roundBF16(m.v[i])
 		VPSRLD(Imm(16), m.v[i], m.v[i])
 	}
 	if m == avx512 {
@@ -52,7 +53,7 @@ func (m *machine) roundPairs() {
 	ret()
 }
 
-// roundRows writes roundRows.
+// roundRows writes roundRows. Of two groups at a time it first only asks whether all are numbers.
 func (m *machine) roundRows() {
 	m.text("roundRows", "dst []float32, width int, src []float32, stride, cols, n int")
 	dst, width := Load(Param("dst").Base(), GP64()), Load(Param("width"), GP64())
@@ -60,71 +61,117 @@ func (m *machine) roundRows() {
 	cols, n := Load(Param("cols"), GP64()), Load(Param("n"), GP64())
 	SHLQ(Imm(2), stride)
 	SHLQ(Imm(2), width)
-	round := func(p, q Mem, masked bool) {
-		for i := range m.group() {
-			m.load(p, i, m.v[i], masked)
-			m.roundBF16(m.v[i], m.v[4], m.v[5])
-			m.high(m.v[i], m.v[i])
-			m.store(m.v[i], q, i, masked)
+	high := m.roundingConstants()
+	at, left := GP64(), GP64()
+	load := func(groups int, masked bool) []reg.VecPhysical {
+		v := m.v[:groups*m.group()]
+		for i := range v {
+			m.load(Mem{Base: src, Index: at, Scale: 1}, i, v[i], masked)
+		}
+		return v
+	}
+	store := func(v []reg.VecPhysical, masked bool, round func(v Op)) {
+		for i := range v {
+			round(v[i])
+			m.and(high, v[i], v[i])
+			m.store(v[i], Mem{Base: dst, Index: at, Scale: 1}, i, masked)
 		}
 	}
-	at, full, rest := GP64(), GP64(), GP64()
-	MOVQ(cols, full) // in bytes
-	ANDQ(I32(-lanes), full)
-	SHLQ(Imm(2), full)
-	MOVQ(cols, rest)
-	ANDQ(Imm(lanes-1), rest)
 	TESTQ(n, n)
 	JZ(LabelRef("end"))
-	MOVQ(rest, cols)
-	m.masks(cols, m.group())
+	MOVQ(cols, left)
+	ANDQ(Imm(lanes-1), left)
+	m.masks(left, m.group())
 	Label("row")
 	XORQ(at, at)
-	CMPQ(at, full)
-	JEQ(LabelRef("partial"))
-	Label("group")
-	round(Mem{Base: src, Index: at, Scale: 1}, Mem{Base: dst, Index: at, Scale: 1}, false)
-	ADDQ(Imm(4*lanes), at)
-	CMPQ(at, full)
-	JLT(LabelRef("group"))
-	Label("partial")
-	TESTQ(rest, rest)
-	JZ(LabelRef("next"))
-	round(Mem{Base: src, Index: at, Scale: 1}, Mem{Base: dst, Index: at, Scale: 1}, true)
+	MOVQ(cols, left)
+	SUBQ(Imm(2*lanes), left)
+	JLT(LabelRef("one"))
+	Label("two")
+	v := load(2, false)
+	m.anyNaN(v, "nan")
+	store(v, false, m.roundNumber)
 	Label("next")
+	ADDQ(U32(8*lanes), at)
+	SUBQ(Imm(2*lanes), left)
+	JGE(LabelRef("two"))
+	Label("one")
+	ADDQ(Imm(lanes), left)
+	JLT(LabelRef("partial"))
+	store(load(1, false), false, m.roundBF16)
+	ADDQ(Imm(4*lanes), at)
+	SUBQ(Imm(lanes), left)
+	Label("partial")
+	ADDQ(Imm(lanes), left)
+	JZ(LabelRef("done"))
+	store(load(1, true), true, m.roundBF16)
+	Label("done")
 	ADDQ(stride, src)
 	ADDQ(width, dst)
 	DECQ(n)
 	JNZ(LabelRef("row"))
 	Label("end")
 	ret()
+	Label("nan")
+	store(v, false, m.roundBF16)
+	JMP(LabelRef("next"))
 }
 
-// roundBF16 rounds the floats of v to bfloat16; the low halves are left undefined. It uses t and u.
-func (m *machine) roundBF16(v, t, u Op) {
-	const unordered = 3
+// unordered compares two floats of which one is not a number.
+const unordered = 3
+
+// anyNaN jumps to label if v, an even number of vectors, holds what is not a number. It uses register 12.
+func (m *machine) anyNaN(v []reg.VecPhysical, label string) {
+	if m == avx512 {
+		VCMPPS(Imm(unordered), v[0], v[1], reg.K3)
+		KORTESTW(reg.K3, reg.K3)
+		JNE(LabelRef(label))
+		return
+	}
+	VCMPPS(Imm(unordered), v[0], v[1], m.v[12])
+	VCMPPS(Imm(unordered), v[2], v[3], m.v[13])
+	VORPS(m.v[12], m.v[13], m.v[12])
+	VTESTPS(m.v[12], m.v[12])
+	JNE(LabelRef(label))
+}
+
+// roundingRegisters returns the registers of the constants for rounding to bfloat16. Registers 11 to 13 are used too.
+func (m *machine) roundingRegisters() (lowest, half, quiet Op) {
+	return m.v[8], m.v[9], m.v[10]
+}
+
+// roundingConstants loads the constants for roundBF16 and roundNumber, and one with the high halves set.
+func (m *machine) roundingConstants() (high Op) {
+	lowest, half, quiet := m.roundingRegisters()
+	high = m.v[11]
+	VMOVUPS(constant("lowest"), lowest)
+	VMOVUPS(constant("half"), half)
+	VMOVUPS(constant("high"), high)
+	VMOVUPS(constant("quiet"), quiet)
+	return high
+}
+
+// roundNumber rounds the floats of v, all of them numbers, to bfloat16; the low halves are left undefined.
+func (m *machine) roundNumber(v Op) {
+	lowest, half, _ := m.roundingRegisters()
+	t := m.v[12]
 	VPSRLD(Imm(16), v, t)
+	m.and(lowest, t, t)
+	VPADDD(half, v, v)
+	VPADDD(t, v, v)
+}
+
+// roundBF16 is roundNumber for floats that need not be numbers.
+func (m *machine) roundBF16(v Op) {
+	_, _, quiet := m.roundingRegisters()
 	if m == avx512 {
 		VCMPPS(Imm(unordered), v, v, reg.K3)
-		VPANDD(constant("lowest"), t, t)
-		VPADDD(constant("half"), t, t)
-		VPADDD(t, v, v)
-		VMOVDQU32(constant("quiet"), reg.K3, v)
+		m.roundNumber(v)
+		VMOVDQU32(quiet, reg.K3, v)
 	} else {
-		VCMPPS(Imm(unordered), v, v, u)
-		VPAND(constant("lowest"), t, t)
-		VPADDD(constant("half"), t, t)
-		VPADDD(t, v, v)
-		VBLENDVPS(u, constant("quiet"), v, v)
-	}
-}
-
-// high clears all but the high halves of v.
-func (m *machine) high(v, to Op) {
-	if m == avx512 {
-		VPANDD(constant("high"), v, to)
-	} else {
-		VPAND(constant("high"), v, to)
+		VCMPPS(Imm(unordered), v, v, m.v[13])
+		m.roundNumber(v)
+		VBLENDVPS(m.v[13], quiet, v, v)
 	}
 }
 
@@ -137,6 +184,7 @@ func (m *machine) pairUp() {
 	SHLQ(Imm(2), stride)
 	SHLQ(Imm(2), width)
 	m.masks(cols, m.group())
+	upper := m.roundingConstants()
 	TESTQ(n, n)
 	JZ(LabelRef("end"))
 	Label("pair")
@@ -144,10 +192,10 @@ func (m *machine) pairUp() {
 		low, high := m.v[0], m.v[1]
 		m.load(Mem{Base: src}, i, low, true)
 		m.load(Mem{Base: src, Index: stride, Scale: 1}, i, high, true)
-		m.roundBF16(low, m.v[2], m.v[3])
-		m.roundBF16(high, m.v[2], m.v[3])
+		m.roundBF16(low)
+		m.roundBF16(high)
 		VPSRLD(Imm(16), low, low)
-		m.high(high, high)
+		m.and(upper, high, high)
 		VORPS(low, high, low)
 		m.store(low, Mem{Base: dst}, i, false)
 	}
@@ -171,7 +219,7 @@ func (m *machine) widenPairs() {
 	Label("pair")
 	for j := range widePanel {
 		m.load(Mem{Base: src}, j, m.v[0], false)
-		m.high(m.v[0], m.v[1])
+		m.and(constant("high"), m.v[0], m.v[1])
 		VPSLLD(Imm(16), m.v[0], m.v[0])
 		m.store(m.v[0], Mem{Base: dst}, j, false)
 		m.store(m.v[1], Mem{Base: dst}, widePanel+j, false)
@@ -462,7 +510,7 @@ func (m *machine) singleBF16(panels int) {
 			VBROADCASTSS(Mem{Base: a, Disp: 8 * u}, al)
 			for i := range acc {
 				m.load(Mem{Base: b[i/widePanel]}, widePanel*u+i%widePanel, low, false)
-				m.high(low, high)
+				m.and(constant("high"), low, high)
 				VPSLLD(Imm(16), low, low)
 				VFMADD231PS(high, ah, acc[i])
 				VFMADD231PS(low, al, acc[i])
