@@ -49,13 +49,13 @@ func amxTile(rows int) tileFunc {
 	if rows > 16 {
 		narrow, wide = tile32x16AMX, tile32x32AMX
 	}
-	return func(k int, a []float32, rs, _ int, b, c []float32, ldc, cols int, load bool) {
+	return oneTile(func(_, k int, a []float32, rs, _ int, b, c []float32, ldc, cols int, load bool) {
 		tile := wide
 		if cols <= 16 {
 			tile = narrow
 		}
 		tile(&configs[cols], k, a, rs, b, c, ldc, load)
-	}
+	}).tiles(rows)
 }
 
 // tileConfig returns the operand of LDTILECFG for rows x cols elements of C: tile 2i+j holds the 16 rows from 16i on of the 16

@@ -56,7 +56,7 @@ func newTileProblem(rng *rand.Rand, rows, cols, k int, load bool, element func()
 	return p
 }
 
-func (p *tileProblem) run(tile tileFunc) { tile(p.k, p.a, p.rs, 1, p.b, p.c, p.ldc, p.cols, p.load) }
+func (p *tileProblem) run(tile tileFunc) { tile(1, p.k, p.a, p.rs, 1, p.b, p.c, p.ldc, p.cols, p.load) }
 
 // element returns C(i,j) as it must become, and the sum of the magnitudes of its terms.
 func (p *tileProblem) element(i, j int) (sum, scale float64) {

@@ -98,8 +98,8 @@ type tiles struct {
 	singles [len(formatNames)]*singleFuncs // for one row and packed weights, by format; nil: the tiles do it
 }
 
-// tileShape holds the kernels for panels of one width: the product of a tile (tileGeneric), by number of rows, and the packing
-// (copyRowsGeneric).
+// tileShape holds the kernels for panels of one width: the product of tiles below each other (tileGeneric), by their number of
+// rows, and the packing (copyRowsGeneric).
 type tileShape struct {
 	width    int
 	tile     []tileFunc
@@ -107,7 +107,7 @@ type tileShape struct {
 }
 
 type (
-	tileFunc func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)
+	tileFunc func(n, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)
 	copyFunc func(dst, src []float32, stride, cols, n int)
 
 	// singleFuncs are products of one row with one panel of packed weights and with two, which lie size words apart.
@@ -123,14 +123,24 @@ var genericTiles = func() tiles {
 const genericRows = 4
 
 // genericShape returns the tiles of up to genericRows rows that f multiplies.
-func genericShape(f func(rows, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)) tileShape {
+func genericShape(f oneTile) tileShape {
 	shape := tileShape{width: genericCols, tile: make([]tileFunc, genericRows+1), copyRows: copyRowsGeneric}
 	for r := 1; r <= genericRows; r++ {
-		shape.tile[r] = func(k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
-			f(r, k, a, rs, cs, b, c, ldc, cols, load)
-		}
+		shape.tile[r] = f.tiles(r)
 	}
 	return shape
+}
+
+// oneTile computes one tile of some rows: see tileGeneric.
+type oneTile func(rows, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool)
+
+// tiles returns the function that computes n tiles of rows rows below each other.
+func (f oneTile) tiles(rows int) tileFunc {
+	return func(n, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool) {
+		for i := range n {
+			f(rows, k, a[i*rows*rs:], rs, cs, b, c[i*rows*ldc:], ldc, cols, load)
+		}
+	}
 }
 
 const (
@@ -290,9 +300,10 @@ func (p *product) panelShape(j int) (cols int, shape *tileShape) {
 	return cols, &p.wide
 }
 
-// tileBounds returns the rows of C that tile t covers. Tiles differ by at most one row.
+// tileBounds returns the rows of C that tile t covers. Tiles differ by at most one row, and the larger ones come first.
 func (p *product) tileBounds(t int) (lo, hi int) {
-	return p.m * t / p.rowTiles, p.m * (t + 1) / p.rowTiles
+	rows, larger := p.m/p.rowTiles, p.m%p.rowTiles
+	return t*rows + min(t, larger), (t+1)*rows + min(t+1, larger)
 }
 
 // multiply adds the products of the first kc columns of a, which begins with the rows of tile t0, and a panel of B to the tiles
@@ -302,8 +313,12 @@ func (p *product) multiply(a Mat, t0, t1, j int, panel []float32, k0, kc int) {
 	load := p.accumulate || k0 > 0
 	rs, cs := a.strides()
 	first, _ := p.tileBounds(t0)
-	for t := t0; t < t1; t++ {
-		lo, hi := p.tileBounds(t)
-		shape.tile[hi-lo](kc, a.Data[(lo-first)*rs:], rs, cs, panel, p.c[lo*p.ldc+j*p.wide.width:], p.ldc, cols, load)
+	for n := 0; t0 < t1; t0 += n {
+		lo, hi := p.tileBounds(t0)
+		n = t1 - t0
+		if larger := p.m % p.rowTiles; t0 < larger {
+			n = min(n, larger-t0) // the next tiles have a row less
+		}
+		shape.tile[hi-lo](n, kc, a.Data[(lo-first)*rs:], rs, cs, panel, p.c[lo*p.ldc+j*p.wide.width:], p.ldc, cols, load)
 	}
 }

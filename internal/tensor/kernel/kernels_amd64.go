@@ -5,151 +5,151 @@
 package kernel
 
 //go:noescape
-func tile1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile1x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded1x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile2x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded2x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile3x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded3x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile4x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded4x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile5x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded5x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile6x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded6x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile7x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded7x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile8x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded8x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile9x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded9x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile10x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded10x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile11x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded11x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile12x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded12x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows16AVX512(dst []float32, src []float32, stride int, cols int, n int)
 
 //go:noescape
-func tile1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile1x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded1x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile2x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded2x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile3x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded3x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile4x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded4x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile5x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded5x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile6x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded6x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile7x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded7x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile8x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded8x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile9x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded9x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile10x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded10x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile11x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded11x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile12x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded12x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows32AVX512(dst []float32, src []float32, stride int, cols int, n int)
@@ -221,79 +221,79 @@ func sumSquaresAVX512(x []float32) (sum float64)
 func fmasAVX512(n int)
 
 //go:noescape
-func tile1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile1x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded1x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile2x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded2x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile3x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded3x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile4x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded4x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile5x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded5x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile6x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded6x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows8AVX2(dst []float32, src []float32, stride int, cols int, n int)
 
 //go:noescape
-func tile1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile1x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded1x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile2x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded2x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile3x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded3x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile4x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded4x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile5x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded5x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func tile6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func tile6x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func rounded6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func rounded6x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func copyRows16AVX2(dst []float32, src []float32, stride int, cols int, n int)
@@ -368,40 +368,40 @@ func fmasAVX2(n int)
 func transpose8(dst []float32, width int, src []float32, stride int, n int)
 
 //go:noescape
-func pairs1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs1x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs2x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs3x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs4x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs5x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs6x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs7x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs8x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs9x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs10x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs11x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
-func pairs12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+func pairs12x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 
 //go:noescape
 func singlePairs1AVX512(k int, a []float32, b []float32, size int, c []float32, cols int, load bool)

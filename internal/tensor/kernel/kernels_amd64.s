@@ -830,17 +830,25 @@ DATA gelu8<>+56(SB)/4, $0xbcf32278
 DATA gelu8<>+60(SB)/4, $0xbcf32278
 GLOBL gelu8<>(SB), RODATA|NOPTR, $64
 
-// func tile1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile1x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile1x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -855,48 +863,48 @@ old:
 	VMOVUPS.Z (CX), K1, Z0
 
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 8(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
-	SUBQ $0x04, CX
+	SUBQ $0x04, BX
 	JLT  Rest
 
 Many:
 	VMOVUPS      (SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      64(SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      128(SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      192(SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000100, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, CX
+	ADDQ $0x04, BX
 	JZ   End
 
 One:
 	VMOVUPS      (SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000040, SI
-	DECQ         CX
+	DECQ         BX
 	JNZ          One
 
 End:
@@ -905,25 +913,41 @@ End:
 	BZHIQ   CX, DX, DX
 	KMOVW   DX, K1
 	VMOVUPS Z0, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded1x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded1x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded1x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded1x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -938,58 +962,74 @@ old:
 	VMOVUPS.Z (CX), K1, Z0
 
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 16(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	LEAQ (R8)(R8*2), DI
-	ADDQ R8, BX
+	ADDQ R8, CX
 
 pairs:
 	VMOVUPS      64(SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      (SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	VMOVUPS      192(SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      128(SI), Z1
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	ADDQ         $0x00000100, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JNZ          pairs
 	MOVQ         DX, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
 	VMOVUPS      Z0, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000004, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000004, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile2x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile2x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1007,58 +1047,58 @@ old:
 	VMOVUPS.Z (BX), K1, Z1
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -1068,27 +1108,43 @@ End:
 	VMOVUPS Z0, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded2x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded2x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded2x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded2x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1106,43 +1162,43 @@ old:
 	VMOVUPS.Z (BX), K1, Z1
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      192(DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Z2
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(R8*1), Z4
+	VBROADCASTSS (BX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -1150,16 +1206,32 @@ pairs:
 	VMOVUPS      Z0, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z1, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000008, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000008, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile3x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile3x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile3x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -1168,7 +1240,7 @@ TEXT ·tile3x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1189,68 +1261,68 @@ old:
 	VMOVUPS.Z (BX), K1, Z2
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -1262,20 +1334,36 @@ End:
 	VMOVUPS Z1, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z2, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded3x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded3x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded3x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded3x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -1284,7 +1372,7 @@ TEXT ·rounded3x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1305,51 +1393,51 @@ old:
 	VMOVUPS.Z (BX), K1, Z2
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      192(DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Z3
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(R8*1), Z5
+	VBROADCASTSS (BX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(R8*2), Z4
+	VBROADCASTSS (BX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -1359,16 +1447,32 @@ pairs:
 	VMOVUPS      Z1, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z2, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x0000000c, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x0000000c, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile4x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile4x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -1379,7 +1483,7 @@ TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1403,79 +1507,79 @@ old:
 	VMOVUPS.Z (BX), K1, Z3
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -1489,20 +1593,36 @@ End:
 	VMOVUPS Z2, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z3, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded4x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded4x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded4x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded4x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -1513,7 +1633,7 @@ TEXT ·rounded4x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1537,60 +1657,60 @@ old:
 	VMOVUPS.Z (BX), K1, Z3
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      192(DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Z4
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(R8*1), Z6
+	VBROADCASTSS (BX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(R8*2), Z5
+	VBROADCASTSS (BX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (SI)(R10*1), Z6
+	VBROADCASTSS (BX)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -1602,16 +1722,32 @@ pairs:
 	VMOVUPS      Z2, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z3, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000010, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000010, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile5x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile5x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile5x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -1624,7 +1760,7 @@ TEXT ·tile5x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1651,89 +1787,89 @@ old:
 	VMOVUPS.Z (BX), K1, Z4
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -1749,20 +1885,36 @@ End:
 	VMOVUPS Z3, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z4, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded5x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded5x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded5x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded5x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -1775,7 +1927,7 @@ TEXT ·rounded5x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1802,68 +1954,68 @@ old:
 	VMOVUPS.Z (BX), K1, Z4
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      192(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(R8*2), Z6
+	VBROADCASTSS (BX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (SI)(R10*1), Z7
+	VBROADCASTSS (BX)(R10*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (SI)(R8*4), Z6
+	VBROADCASTSS (BX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -1877,16 +2029,32 @@ pairs:
 	VMOVUPS      Z3, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z4, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000014, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000014, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile6x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile6x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile6x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -1901,7 +2069,7 @@ TEXT ·tile6x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -1931,100 +2099,100 @@ old:
 	VMOVUPS.Z (BX), K1, Z5
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -2042,20 +2210,36 @@ End:
 	VMOVUPS Z4, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z5, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded6x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded6x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded6x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded6x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -2070,7 +2254,7 @@ TEXT ·rounded6x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -2100,77 +2284,77 @@ old:
 	VMOVUPS.Z (BX), K1, Z5
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	LEAQ (R9)(R9*2), R12
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	VMOVUPS      192(DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Z6
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(R8*1), Z8
+	VBROADCASTSS (BX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(R8*2), Z7
+	VBROADCASTSS (BX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (SI)(R10*1), Z8
+	VBROADCASTSS (BX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (SI)(R8*4), Z7
+	VBROADCASTSS (BX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (SI)(R11*1), Z8
+	VBROADCASTSS (BX)(R11*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -2186,16 +2370,32 @@ pairs:
 	VMOVUPS      Z4, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z5, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000018, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000018, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile7x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile7x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000007, CX, BX
 	ADDQ       AX, BX
@@ -2212,7 +2412,7 @@ TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -2245,110 +2445,110 @@ old:
 	VMOVUPS.Z (BX), K1, Z6
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -2368,20 +2568,36 @@ End:
 	VMOVUPS Z5, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z6, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000001c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000001c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded7x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded7x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded7x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded7x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000007, CX, BX
 	ADDQ       AX, BX
@@ -2398,7 +2614,7 @@ TEXT ·rounded7x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -2431,85 +2647,85 @@ old:
 	VMOVUPS.Z (BX), K1, Z6
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	LEAQ (R9)(R9*2), R12
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	VMOVUPS      192(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (SI)(R10*1), Z9
+	VBROADCASTSS (BX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*4), Z8
+	VBROADCASTSS (BX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (SI)(R11*1), Z9
+	VBROADCASTSS (BX)(R11*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (SI)(R10*2), Z8
+	VBROADCASTSS (BX)(R10*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -2527,16 +2743,32 @@ pairs:
 	VMOVUPS      Z5, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z6, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x0000001c, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x0000001c, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile8x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile8x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000008, CX, BX
 	ADDQ       AX, BX
@@ -2555,7 +2787,7 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -2591,127 +2823,127 @@ old:
 	VMOVUPS.Z (BX), K1, Z7
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      64(DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      192(DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -2733,20 +2965,36 @@ End:
 	VMOVUPS Z6, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z7, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000020, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000020, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded8x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded8x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded8x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded8x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000008, CX, BX
 	ADDQ       AX, BX
@@ -2765,7 +3013,7 @@ TEXT ·rounded8x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -2801,100 +3049,100 @@ old:
 	VMOVUPS.Z (BX), K1, Z7
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      64(DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      192(DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      128(DI), Z8
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(R8*1), Z10
+	VBROADCASTSS (BX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(R8*2), Z9
+	VBROADCASTSS (BX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (SI)(R10*1), Z10
+	VBROADCASTSS (BX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (SI)(R8*4), Z9
+	VBROADCASTSS (BX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (SI)(R11*1), Z10
+	VBROADCASTSS (BX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (SI)(R10*2), Z9
+	VBROADCASTSS (BX)(R10*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R12), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -2914,16 +3162,32 @@ pairs:
 	VMOVUPS      Z6, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z7, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000020, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000020, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile9x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile9x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000009, CX, BX
 	ADDQ       AX, BX
@@ -2944,7 +3208,7 @@ TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -2983,137 +3247,137 @@ old:
 	VMOVUPS.Z (BX), K1, Z8
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      192(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -3137,20 +3401,36 @@ End:
 	VMOVUPS Z7, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z8, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000024, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000024, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded9x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded9x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded9x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded9x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000009, CX, BX
 	ADDQ       AX, BX
@@ -3171,7 +3451,7 @@ TEXT ·rounded9x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -3210,108 +3490,108 @@ old:
 	VMOVUPS.Z (BX), K1, Z8
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      192(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      128(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*4), Z10
+	VBROADCASTSS (BX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (SI)(R11*1), Z11
+	VBROADCASTSS (BX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (SI)(R10*2), Z10
+	VBROADCASTSS (BX)(R10*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -3333,16 +3613,32 @@ pairs:
 	VMOVUPS      Z7, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z8, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000024, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000024, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile10x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile10x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000a, CX, BX
 	ADDQ       AX, BX
@@ -3365,7 +3661,7 @@ TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -3407,35 +3703,35 @@ old:
 	VMOVUPS.Z (BX), K1, Z9
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3443,22 +3739,22 @@ Many:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      64(DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3466,22 +3762,22 @@ Many:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3489,22 +3785,22 @@ Many:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      192(DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3512,31 +3808,31 @@ Many:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3544,10 +3840,10 @@ One:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -3573,20 +3869,36 @@ End:
 	VMOVUPS Z8, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z9, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000028, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000028, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded10x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded10x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded10x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded10x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000a, CX, BX
 	ADDQ       AX, BX
@@ -3609,7 +3921,7 @@ TEXT ·rounded10x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -3651,36 +3963,36 @@ old:
 	VMOVUPS.Z (BX), K1, Z9
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      64(DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3688,22 +4000,22 @@ pairs:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3711,22 +4023,22 @@ pairs:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      192(DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3734,22 +4046,22 @@ pairs:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      128(DI), Z10
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (BX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(R8*1), Z12
+	VBROADCASTSS (BX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(R8*2), Z11
+	VBROADCASTSS (BX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (SI)(R10*1), Z12
+	VBROADCASTSS (BX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (SI)(R8*4), Z11
+	VBROADCASTSS (BX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (SI)(R11*1), Z12
+	VBROADCASTSS (BX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (SI)(R10*2), Z11
+	VBROADCASTSS (BX)(R10*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
 	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z10, Z12, Z7
@@ -3757,10 +4069,10 @@ pairs:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -3784,16 +4096,32 @@ pairs:
 	VMOVUPS      Z8, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z9, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000028, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000028, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile11x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile11x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000b, CX, BX
 	ADDQ       AX, BX
@@ -3818,7 +4146,7 @@ TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -3863,35 +4191,35 @@ old:
 	VMOVUPS.Z (BX), K1, Z10
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -3901,22 +4229,22 @@ Many:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -3926,22 +4254,22 @@ Many:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -3951,22 +4279,22 @@ Many:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      192(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -3976,31 +4304,31 @@ Many:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -4010,10 +4338,10 @@ One:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -4041,20 +4369,36 @@ End:
 	VMOVUPS Z9, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z10, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000002c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000002c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded11x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded11x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded11x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded11x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000b, CX, BX
 	ADDQ       AX, BX
@@ -4079,7 +4423,7 @@ TEXT ·rounded11x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -4124,36 +4468,36 @@ old:
 	VMOVUPS.Z (BX), K1, Z10
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -4163,22 +4507,22 @@ pairs:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -4188,22 +4532,22 @@ pairs:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      192(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -4213,22 +4557,22 @@ pairs:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      128(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (SI)(R11*1), Z13
+	VBROADCASTSS (BX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (SI)(R10*2), Z12
+	VBROADCASTSS (BX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z11, Z13, Z7
@@ -4238,10 +4582,10 @@ pairs:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -4267,16 +4611,32 @@ pairs:
 	VMOVUPS      Z9, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z10, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x0000002c, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x0000002c, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile12x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile12x16AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000c, CX, BX
 	ADDQ       AX, BX
@@ -4303,7 +4663,7 @@ TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -4351,35 +4711,35 @@ old:
 	VMOVUPS.Z (BX), K1, Z11
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4391,22 +4751,22 @@ Many:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      64(DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4418,22 +4778,22 @@ Many:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4445,22 +4805,22 @@ Many:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      192(DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4472,31 +4832,31 @@ Many:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4508,10 +4868,10 @@ One:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -4541,20 +4901,36 @@ End:
 	VMOVUPS Z10, K1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z11, K1, (AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000030, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000030, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded12x16AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded12x16AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded12x16AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded12x16AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000c, CX, BX
 	ADDQ       AX, BX
@@ -4581,7 +4957,7 @@ TEXT ·rounded12x16AVX512(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -4629,36 +5005,36 @@ old:
 	VMOVUPS.Z (BX), K1, Z11
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      64(DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4670,22 +5046,22 @@ pairs:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4697,22 +5073,22 @@ pairs:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      192(DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4724,22 +5100,22 @@ pairs:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      128(DI), Z12
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (BX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(R8*1), Z14
+	VBROADCASTSS (BX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(R8*2), Z13
+	VBROADCASTSS (BX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (SI)(R10*1), Z14
+	VBROADCASTSS (BX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (SI)(R8*4), Z13
+	VBROADCASTSS (BX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (SI)(R11*1), Z14
+	VBROADCASTSS (BX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (SI)(R10*2), Z13
+	VBROADCASTSS (BX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
 	VBROADCASTSS (R12), Z14
 	VFMADD231PS  Z12, Z14, Z7
@@ -4751,10 +5127,10 @@ pairs:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -4782,6 +5158,14 @@ pairs:
 	VMOVUPS      Z10, K1, (AX)
 	ADDQ         CX, AX
 	VMOVUPS      Z11, K1, (AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000030, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000030, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
@@ -4813,18 +5197,26 @@ end:
 	VZEROUPPER
 	RET
 
-// func tile1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile1x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile1x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -4843,58 +5235,58 @@ old:
 	VMOVUPS.Z 64(CX), K2, Z1
 
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 8(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
-	SUBQ $0x04, CX
+	SUBQ $0x04, BX
 	JLT  Rest
 
 Many:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      128(SI), Z2
 	VMOVUPS      192(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      256(SI), Z2
 	VMOVUPS      320(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      384(SI), Z2
 	VMOVUPS      448(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000200, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, CX
+	ADDQ $0x04, BX
 	JZ   End
 
 One:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000080, SI
-	DECQ         CX
+	DECQ         BX
 	JNZ          One
 
 End:
@@ -4906,26 +5298,42 @@ End:
 	KMOVW   DX, K2
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded1x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded1x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded1x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -4944,43 +5352,43 @@ old:
 	VMOVUPS.Z 64(CX), K2, Z1
 
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 16(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	LEAQ (R8)(R8*2), DI
-	ADDQ R8, BX
+	ADDQ R8, CX
 
 pairs:
 	VMOVUPS      128(SI), Z2
 	VMOVUPS      192(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	VMOVUPS      384(SI), Z2
 	VMOVUPS      448(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      256(SI), Z2
 	VMOVUPS      320(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	ADDQ         $0x00000200, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JNZ          pairs
 	MOVQ         DX, CX
 	MOVQ         $-1, DX
@@ -4990,16 +5398,32 @@ pairs:
 	KMOVW        DX, K2
 	VMOVUPS      Z0, K1, (AX)
 	VMOVUPS      Z1, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000004, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000004, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile2x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile2x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
@@ -5008,7 +5432,7 @@ TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -5032,73 +5456,73 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z3
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z4
 	VMOVUPS      192(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z4
 	VMOVUPS      320(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z4
 	VMOVUPS      448(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -5112,20 +5536,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z2, K1, (AX)
 	VMOVUPS Z3, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded2x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded2x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded2x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
@@ -5134,7 +5574,7 @@ TEXT ·rounded2x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -5158,55 +5598,55 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z3
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      128(DI), Z4
 	VMOVUPS      192(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      384(DI), Z4
 	VMOVUPS      448(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      256(DI), Z4
 	VMOVUPS      320(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -5218,16 +5658,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z2, K1, (AX)
 	VMOVUPS      Z3, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000008, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000008, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile3x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile3x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile3x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -5239,7 +5695,7 @@ TEXT ·tile3x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -5268,88 +5724,88 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z5
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z6
 	VMOVUPS      192(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z6
 	VMOVUPS      320(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z6
 	VMOVUPS      448(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -5366,20 +5822,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z4, K1, (AX)
 	VMOVUPS Z5, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded3x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded3x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded3x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -5391,7 +5863,7 @@ TEXT ·rounded3x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -5420,67 +5892,67 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z5
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      128(DI), Z6
 	VMOVUPS      192(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      384(DI), Z6
 	VMOVUPS      448(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      256(DI), Z6
 	VMOVUPS      320(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -5495,16 +5967,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z4, K1, (AX)
 	VMOVUPS      Z5, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x0000000c, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x0000000c, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile4x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile4x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -5519,7 +6007,7 @@ TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -5553,104 +6041,104 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z7
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z8
 	VMOVUPS      192(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z8
 	VMOVUPS      320(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z8
 	VMOVUPS      448(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -5670,20 +6158,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z6, K1, (AX)
 	VMOVUPS Z7, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded4x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded4x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded4x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -5698,7 +6202,7 @@ TEXT ·rounded4x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -5732,80 +6236,80 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z7
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      128(DI), Z8
 	VMOVUPS      192(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      384(DI), Z8
 	VMOVUPS      448(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      256(DI), Z8
 	VMOVUPS      320(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -5823,16 +6327,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z6, K1, (AX)
 	VMOVUPS      Z7, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000010, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000010, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile5x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile5x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -5850,7 +6370,7 @@ TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -5889,119 +6409,119 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z9
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z10
 	VMOVUPS      192(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z10
 	VMOVUPS      320(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z10
 	VMOVUPS      448(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -6024,20 +6544,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z8, K1, (AX)
 	VMOVUPS Z9, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded5x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded5x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded5x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -6055,7 +6591,7 @@ TEXT ·rounded5x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -6094,92 +6630,92 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z9
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      128(DI), Z10
 	VMOVUPS      192(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      384(DI), Z10
 	VMOVUPS      448(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      256(DI), Z10
 	VMOVUPS      320(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -6200,16 +6736,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z8, K1, (AX)
 	VMOVUPS      Z9, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000014, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000014, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile6x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile6x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -6230,7 +6782,7 @@ TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -6274,135 +6826,135 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z11
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z12
 	VMOVUPS      192(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z12
 	VMOVUPS      320(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z12
 	VMOVUPS      448(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -6428,20 +6980,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z10, K1, (AX)
 	VMOVUPS Z11, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded6x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded6x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded6x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -6462,7 +7030,7 @@ TEXT ·rounded6x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -6506,105 +7074,105 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z11
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	LEAQ (R9)(R9*2), R12
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      128(DI), Z12
 	VMOVUPS      192(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	VMOVUPS      384(DI), Z12
 	VMOVUPS      448(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      256(DI), Z12
 	VMOVUPS      320(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -6628,16 +7196,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z10, K1, (AX)
 	VMOVUPS      Z11, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000018, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000018, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile7x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile7x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000007, CX, BX
 	ADDQ       AX, BX
@@ -6661,7 +7245,7 @@ TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -6710,150 +7294,150 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z13
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z14
 	VMOVUPS      192(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z14
 	VMOVUPS      320(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z14
 	VMOVUPS      448(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -6882,20 +7466,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z12, K1, (AX)
 	VMOVUPS Z13, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000001c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000001c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded7x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded7x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded7x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000007, CX, BX
 	ADDQ       AX, BX
@@ -6919,7 +7519,7 @@ TEXT ·rounded7x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -6968,117 +7568,117 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z13
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	LEAQ (R9)(R9*2), R12
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      128(DI), Z14
 	VMOVUPS      192(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	VMOVUPS      384(DI), Z14
 	VMOVUPS      448(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      256(DI), Z14
 	VMOVUPS      320(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -7105,16 +7705,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z12, K1, (AX)
 	VMOVUPS      Z13, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x0000001c, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x0000001c, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile8x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile8x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000008, CX, BX
 	ADDQ       AX, BX
@@ -7141,7 +7757,7 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -7195,172 +7811,172 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z15
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z16
 	VMOVUPS      192(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z16
 	VMOVUPS      320(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z16
 	VMOVUPS      448(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -7392,20 +8008,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z14, K1, (AX)
 	VMOVUPS Z15, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000020, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000020, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded8x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded8x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded8x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000008, CX, BX
 	ADDQ       AX, BX
@@ -7432,7 +8064,7 @@ TEXT ·rounded8x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -7486,136 +8118,136 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z15
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      128(DI), Z16
 	VMOVUPS      192(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      384(DI), Z16
 	VMOVUPS      448(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      256(DI), Z16
 	VMOVUPS      320(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	VBROADCASTSS (R12), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -7645,16 +8277,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z14, K1, (AX)
 	VMOVUPS      Z15, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000020, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000020, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile9x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile9x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000009, CX, BX
 	ADDQ       AX, BX
@@ -7684,7 +8332,7 @@ TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -7743,42 +8391,42 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z17
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -7787,29 +8435,29 @@ Many:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z18
 	VMOVUPS      192(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -7818,29 +8466,29 @@ Many:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z18
 	VMOVUPS      320(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -7849,29 +8497,29 @@ Many:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z18
 	VMOVUPS      448(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -7880,38 +8528,38 @@ Many:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -7920,10 +8568,10 @@ One:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -7958,20 +8606,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z16, K1, (AX)
 	VMOVUPS Z17, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000024, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000024, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded9x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded9x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded9x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000009, CX, BX
 	ADDQ       AX, BX
@@ -8001,7 +8665,7 @@ TEXT ·rounded9x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -8060,43 +8724,43 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z17
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      128(DI), Z18
 	VMOVUPS      192(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -8105,29 +8769,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -8136,29 +8800,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      384(DI), Z18
 	VMOVUPS      448(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -8167,29 +8831,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      256(DI), Z18
 	VMOVUPS      320(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
 	VBROADCASTSS (R12), Z21
@@ -8198,10 +8862,10 @@ pairs:
 	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -8234,16 +8898,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z16, K1, (AX)
 	VMOVUPS      Z17, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000024, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000024, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile10x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile10x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000a, CX, BX
 	ADDQ       AX, BX
@@ -8276,7 +8956,7 @@ TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -8340,42 +9020,42 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z19
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8387,29 +9067,29 @@ Many:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z20
 	VMOVUPS      192(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8421,29 +9101,29 @@ Many:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z20
 	VMOVUPS      320(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8455,29 +9135,29 @@ Many:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z20
 	VMOVUPS      448(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8489,38 +9169,38 @@ Many:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8532,10 +9212,10 @@ One:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -8573,20 +9253,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z18, K1, (AX)
 	VMOVUPS Z19, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000028, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000028, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded10x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded10x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded10x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000a, CX, BX
 	ADDQ       AX, BX
@@ -8619,7 +9315,7 @@ TEXT ·rounded10x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -8683,43 +9379,43 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z19
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      128(DI), Z20
 	VMOVUPS      192(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8731,29 +9427,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8765,29 +9461,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      384(DI), Z20
 	VMOVUPS      448(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8799,29 +9495,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      256(DI), Z20
 	VMOVUPS      320(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
 	VBROADCASTSS (R12), Z23
@@ -8833,10 +9529,10 @@ pairs:
 	VBROADCASTSS (R12)(R8*2), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -8872,16 +9568,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z18, K1, (AX)
 	VMOVUPS      Z19, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000028, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000028, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile11x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile11x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000b, CX, BX
 	ADDQ       AX, BX
@@ -8917,7 +9629,7 @@ TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -8986,42 +9698,42 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z21
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9036,29 +9748,29 @@ Many:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z22
 	VMOVUPS      192(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9073,29 +9785,29 @@ Many:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z22
 	VMOVUPS      320(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9110,29 +9822,29 @@ Many:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z22
 	VMOVUPS      448(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9147,38 +9859,38 @@ Many:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9193,10 +9905,10 @@ One:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -9237,20 +9949,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z20, K1, (AX)
 	VMOVUPS Z21, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000002c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000002c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded11x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded11x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded11x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000b, CX, BX
 	ADDQ       AX, BX
@@ -9286,7 +10014,7 @@ TEXT ·rounded11x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -9355,43 +10083,43 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z21
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      128(DI), Z22
 	VMOVUPS      192(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9406,29 +10134,29 @@ pairs:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9443,29 +10171,29 @@ pairs:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      384(DI), Z22
 	VMOVUPS      448(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9480,29 +10208,29 @@ pairs:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      256(DI), Z22
 	VMOVUPS      320(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
 	VBROADCASTSS (R12), Z25
@@ -9517,10 +10245,10 @@ pairs:
 	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -9559,16 +10287,32 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z20, K1, (AX)
 	VMOVUPS      Z21, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x0000002c, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x0000002c, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
-// func tile12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile12x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile12x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000c, CX, BX
 	ADDQ       AX, BX
@@ -9607,7 +10351,7 @@ TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -9681,42 +10425,42 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z23
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -9734,29 +10478,29 @@ Many:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z24
 	VMOVUPS      192(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -9774,29 +10518,29 @@ Many:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z24
 	VMOVUPS      320(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -9814,29 +10558,29 @@ Many:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z24
 	VMOVUPS      448(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -9854,38 +10598,38 @@ Many:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -9903,10 +10647,10 @@ One:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -9950,20 +10694,36 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z22, K1, (AX)
 	VMOVUPS Z23, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000030, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000030, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func rounded12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded12x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·rounded12x32AVX512(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded12x32AVX512(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000c, CX, BX
 	ADDQ       AX, BX
@@ -10002,7 +10762,7 @@ TEXT ·rounded12x32AVX512(SB), NOSPLIT, $8-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -10076,43 +10836,43 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z23
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
 	LEAQ (R9)(R9*2), R13
-	ADDQ R9, SI
+	ADDQ R9, BX
 	ADDQ R9, R12
 
 pairs:
 	VMOVUPS      128(DI), Z24
 	VMOVUPS      192(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -10130,29 +10890,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -10170,29 +10930,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	VMOVUPS      384(DI), Z24
 	VMOVUPS      448(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -10210,29 +10970,29 @@ pairs:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	SUBQ         R9, R12
 	VMOVUPS      256(DI), Z24
 	VMOVUPS      320(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 	VBROADCASTSS (R12), Z27
@@ -10250,10 +11010,10 @@ pairs:
 	VBROADCASTSS (R12)(R8*4), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R13, SI
+	ADDQ         R13, BX
 	ADDQ         R13, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -10295,6 +11055,14 @@ pairs:
 	ADDQ         CX, AX
 	VMOVUPS      Z22, K1, (AX)
 	VMOVUPS      Z23, K2, 64(AX)
+	MOVQ         rs+40(FP), AX
+	IMUL3Q       $0x00000030, AX, AX
+	ADDQ         AX, 16(SP)
+	MOVQ         ldc+104(FP), AX
+	IMUL3Q       $0x00000030, AX, AX
+	ADDQ         AX, 24(SP)
+	DECQ         8(SP)
+	JNZ          tile
 	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
@@ -12109,17 +12877,25 @@ end:
 	VZEROUPPER
 	RET
 
-// func tile1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile1x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile1x8AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12143,48 +12919,48 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 8(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
-	SUBQ $0x04, CX
+	SUBQ $0x04, BX
 	JLT  Rest
 
 Many:
 	VMOVUPS      (SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      32(SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      64(SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      96(SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000080, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, CX
+	ADDQ $0x04, BX
 	JZ   End
 
 One:
 	VMOVUPS      (SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000020, SI
-	DECQ         CX
+	DECQ         BX
 	JNZ          One
 
 End:
@@ -12202,25 +12978,41 @@ storeFull:
 	VMOVUPS Y0, (AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded1x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded1x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded1x8AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded1x8AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12244,35 +13036,35 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 16(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	LEAQ (R8)(R8*2), DI
-	ADDQ R8, BX
+	ADDQ R8, CX
 
 pairs:
 	VMOVUPS      32(SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      (SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	VMOVUPS      96(SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      64(SI), Y1
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	ADDQ         $0x00000080, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JNZ          pairs
 	CMPQ         DX, $0x08
 	JEQ          storeFull
@@ -12288,23 +13080,39 @@ storeFull:
 	VMOVUPS Y0, (AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile2x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile2x8AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12333,58 +13141,58 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      32(DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      96(DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000020, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -12405,27 +13213,43 @@ storeFull:
 	VMOVUPS Y1, (AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000008, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000008, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded2x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded2x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded2x8AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded2x8AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12454,43 +13278,43 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      32(DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      96(DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      64(DI), Y2
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(R8*1), Y4
+	VBROADCASTSS (BX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x08
 	JEQ          storeFull
@@ -12509,16 +13333,32 @@ storeFull:
 	VMOVUPS Y1, (AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile3x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile3x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile3x8AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -12527,7 +13367,7 @@ TEXT ·tile3x8AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12561,68 +13401,68 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      32(DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      96(DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000020, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -12647,20 +13487,36 @@ storeFull:
 	VMOVUPS Y2, (AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x0000000c, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x0000000c, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded3x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded3x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded3x8AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded3x8AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -12669,7 +13525,7 @@ TEXT ·rounded3x8AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12703,51 +13559,51 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      32(DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      96(DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      64(DI), Y3
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(R8*1), Y5
+	VBROADCASTSS (BX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(R8*2), Y4
+	VBROADCASTSS (BX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x08
 	JEQ          storeFull
@@ -12770,16 +13626,32 @@ storeFull:
 	VMOVUPS Y2, (AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile4x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile4x8AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -12790,7 +13662,7 @@ TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12829,79 +13701,79 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      32(DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      96(DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000020, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -12930,20 +13802,36 @@ storeFull:
 	VMOVUPS Y3, (AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000010, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000010, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded4x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded4x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded4x8AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded4x8AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -12954,7 +13842,7 @@ TEXT ·rounded4x8AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -12993,60 +13881,60 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      32(DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      96(DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      64(DI), Y4
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(R8*1), Y6
+	VBROADCASTSS (BX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(R8*2), Y5
+	VBROADCASTSS (BX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (SI)(R10*1), Y6
+	VBROADCASTSS (BX)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x08
 	JEQ          storeFull
@@ -13073,16 +13961,32 @@ storeFull:
 	VMOVUPS Y3, (AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile5x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile5x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile5x8AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -13095,7 +13999,7 @@ TEXT ·tile5x8AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -13139,89 +14043,89 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      96(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000020, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -13254,20 +14158,36 @@ storeFull:
 	VMOVUPS Y4, (AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000014, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000014, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded5x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded5x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded5x8AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded5x8AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -13280,7 +14200,7 @@ TEXT ·rounded5x8AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -13324,68 +14244,68 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      96(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      64(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(R8*2), Y6
+	VBROADCASTSS (BX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (SI)(R10*1), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (SI)(R8*4), Y6
+	VBROADCASTSS (BX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x08
 	JEQ          storeFull
@@ -13416,16 +14336,32 @@ storeFull:
 	VMOVUPS Y4, (AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile6x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile6x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile6x8AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -13440,7 +14376,7 @@ TEXT ·tile6x8AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -13489,100 +14425,100 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      32(DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      96(DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000020, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -13619,20 +14555,36 @@ storeFull:
 	VMOVUPS Y5, (AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000018, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000018, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded6x8AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded6x8AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded6x8AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded6x8AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -13647,7 +14599,7 @@ TEXT ·rounded6x8AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -13696,77 +14648,77 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	LEAQ (R9)(R9*2), R12
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      32(DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	VMOVUPS      96(DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      64(DI), Y6
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(R8*1), Y8
+	VBROADCASTSS (BX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(R8*2), Y7
+	VBROADCASTSS (BX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (SI)(R10*1), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (SI)(R8*4), Y7
+	VBROADCASTSS (BX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (SI)(R11*1), Y8
+	VBROADCASTSS (BX)(R11*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x08
 	JEQ          storeFull
@@ -13801,6 +14753,14 @@ storeFull:
 	VMOVUPS Y5, (AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
@@ -13833,17 +14793,25 @@ end:
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile1x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile1x16AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -13871,58 +14839,58 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 8(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
-	SUBQ $0x04, CX
+	SUBQ $0x04, BX
 	JLT  Rest
 
 Many:
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      64(SI), Y2
 	VMOVUPS      96(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      128(SI), Y2
 	VMOVUPS      160(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      192(SI), Y2
 	VMOVUPS      224(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000100, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, CX
+	ADDQ $0x04, BX
 	JZ   End
 
 One:
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000040, SI
-	DECQ         CX
+	DECQ         BX
 	JNZ          One
 
 End:
@@ -13943,25 +14911,41 @@ storeFull:
 	VMOVUPS Y1, 32(AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded1x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded1x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded1x16AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded1x16AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -13989,43 +14973,43 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 16(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
 	LEAQ (R8)(R8*2), DI
-	ADDQ R8, BX
+	ADDQ R8, CX
 
 pairs:
 	VMOVUPS      64(SI), Y2
 	VMOVUPS      96(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	VMOVUPS      192(SI), Y2
 	VMOVUPS      224(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	SUBQ         R8, BX
+	SUBQ         R8, CX
 	VMOVUPS      128(SI), Y2
 	VMOVUPS      160(SI), Y3
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DI, BX
+	ADDQ         DI, CX
 	ADDQ         $0x00000100, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JNZ          pairs
 	CMPQ         DX, $0x10
 	JEQ          storeFull
@@ -14044,23 +15028,39 @@ storeFull:
 	VMOVUPS Y1, 32(AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile2x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile2x16AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -14096,73 +15096,73 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y4
 	VMOVUPS      96(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Y4
 	VMOVUPS      160(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Y4
 	VMOVUPS      224(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -14188,27 +15188,43 @@ storeFull:
 	VMOVUPS Y3, 32(AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000008, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000008, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded2x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded2x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded2x16AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded2x16AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -14244,55 +15260,55 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Y4
 	VMOVUPS      96(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      192(DI), Y4
 	VMOVUPS      224(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Y4
 	VMOVUPS      160(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(R8*1), Y7
+	VBROADCASTSS (BX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x10
 	JEQ          storeFull
@@ -14316,16 +15332,32 @@ storeFull:
 	VMOVUPS Y3, 32(AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile3x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile3x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile3x16AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -14334,7 +15366,7 @@ TEXT ·tile3x16AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -14378,88 +15410,88 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y6
 	VMOVUPS      96(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Y6
 	VMOVUPS      160(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Y6
 	VMOVUPS      224(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -14491,20 +15523,36 @@ storeFull:
 	VMOVUPS Y5, 32(AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x0000000c, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x0000000c, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded3x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded3x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded3x16AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded3x16AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -14513,7 +15561,7 @@ TEXT ·rounded3x16AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -14557,67 +15605,67 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R9)(R9*2), R10
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Y6
 	VMOVUPS      96(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	VMOVUPS      192(DI), Y6
 	VMOVUPS      224(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Y6
 	VMOVUPS      160(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(R8*1), Y9
+	VBROADCASTSS (BX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(R8*2), Y8
+	VBROADCASTSS (BX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R10, SI
+	ADDQ         R10, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x10
 	JEQ          storeFull
@@ -14647,16 +15695,32 @@ storeFull:
 	VMOVUPS Y5, 32(AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile4x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile4x16AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -14667,7 +15731,7 @@ TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -14719,104 +15783,104 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y8
 	VMOVUPS      96(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Y8
 	VMOVUPS      160(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Y8
 	VMOVUPS      224(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -14854,20 +15918,36 @@ storeFull:
 	VMOVUPS Y7, 32(AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000010, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000010, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded4x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded4x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded4x16AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded4x16AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -14878,7 +15958,7 @@ TEXT ·rounded4x16AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -14930,80 +16010,80 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Y8
 	VMOVUPS      96(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      192(DI), Y8
 	VMOVUPS      224(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Y8
 	VMOVUPS      160(DI), Y9
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(R8*1), Y11
+	VBROADCASTSS (BX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(R8*2), Y10
+	VBROADCASTSS (BX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (SI)(R10*1), Y11
+	VBROADCASTSS (BX)(R10*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x10
 	JEQ          storeFull
@@ -15039,16 +16119,32 @@ storeFull:
 	VMOVUPS Y7, 32(AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile5x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile5x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile5x16AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -15061,7 +16157,7 @@ TEXT ·tile5x16AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -15121,119 +16217,119 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y10
 	VMOVUPS      96(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Y10
 	VMOVUPS      160(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Y10
 	VMOVUPS      224(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -15277,20 +16373,36 @@ storeFull:
 	VMOVUPS Y9, 32(AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000014, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000014, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded5x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded5x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded5x16AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded5x16AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -15303,7 +16415,7 @@ TEXT ·rounded5x16AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -15363,92 +16475,92 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R9)(R9*2), R11
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Y10
 	VMOVUPS      96(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	VMOVUPS      192(DI), Y10
 	VMOVUPS      224(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Y10
 	VMOVUPS      160(DI), Y11
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(R8*1), Y13
+	VBROADCASTSS (BX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(R8*2), Y12
+	VBROADCASTSS (BX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (SI)(R10*1), Y13
+	VBROADCASTSS (BX)(R10*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (SI)(R8*4), Y12
+	VBROADCASTSS (BX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R11, SI
+	ADDQ         R11, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x10
 	JEQ          storeFull
@@ -15490,16 +16602,32 @@ storeFull:
 	VMOVUPS Y9, 32(AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
-// func tile6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func tile6x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·tile6x16AVX2(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -15514,7 +16642,7 @@ TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -15582,135 +16710,135 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      64(DI), Y12
 	VMOVUPS      96(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Y12
 	VMOVUPS      160(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      192(DI), Y12
 	VMOVUPS      224(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000040, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -15760,20 +16888,36 @@ storeFull:
 	VMOVUPS Y11, 32(AX)
 
 storeEnd:
+	MOVQ   rs+40(FP), AX
+	IMUL3Q $0x00000018, AX, AX
+	ADDQ   AX, 8(SP)
+	MOVQ   ldc+104(FP), AX
+	IMUL3Q $0x00000018, AX, AX
+	ADDQ   AX, 16(SP)
+	DECQ   (SP)
+	JNZ    tile
 	VZEROUPPER
 	RET
 
-// func rounded6x16AVX2(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func rounded6x16AVX2(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·rounded6x16AVX2(SB), NOSPLIT, $8-113
-	STMXCSR    (SP)
-	MOVL       (SP), AX
-	ORL        $0x00008040, AX
-	MOVL       AX, 4(SP)
-	LDMXCSR    4(SP)
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·rounded6x16AVX2(SB), NOSPLIT, $32-121
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    n+0(FP), AX
+	MOVQ    AX, 8(SP)
+	MOVQ    a_base+16(FP), AX
+	MOVQ    AX, 16(SP)
+	MOVQ    c_base+80(FP), AX
+	MOVQ    AX, 24(SP)
+
+tile:
+	MOVQ       24(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -15788,7 +16932,7 @@ TEXT ·rounded6x16AVX2(SB), NOSPLIT, $8-113
 	PREFETCHT0 (BX)
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VXORPS     Y0, Y0, Y0
@@ -15856,105 +17000,105 @@ oldFull:
 
 oldEnd:
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 16(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
 	LEAQ (R9)(R9*2), R12
-	ADDQ R9, SI
+	ADDQ R9, BX
 
 pairs:
 	VMOVUPS      64(DI), Y12
 	VMOVUPS      96(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	VMOVUPS      192(DI), Y12
 	VMOVUPS      224(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	SUBQ         R9, SI
+	SUBQ         R9, BX
 	VMOVUPS      128(DI), Y12
 	VMOVUPS      160(DI), Y13
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(R8*1), Y15
+	VBROADCASTSS (BX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(R8*2), Y14
+	VBROADCASTSS (BX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (SI)(R10*1), Y15
+	VBROADCASTSS (BX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (SI)(R8*4), Y14
+	VBROADCASTSS (BX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (SI)(R11*1), Y15
+	VBROADCASTSS (BX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R12, SI
+	ADDQ         R12, BX
 	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JNZ          pairs
 	CMPQ         DX, $0x10
 	JEQ          storeFull
@@ -16002,6 +17146,14 @@ storeFull:
 	VMOVUPS Y11, 32(AX)
 
 storeEnd:
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 16(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 24(SP)
+	DECQ    8(SP)
+	JNZ     tile
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
@@ -18775,18 +19927,26 @@ end:
 	VZEROUPPER
 	RET
 
-// func pairs1x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs1x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs1x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs1x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000001, CX, CX
 	ADDQ       AX, CX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
-	MOVB       load+112(FP), CL
+	MOVB       load+120(FP), CL
 	TESTB      CL, CL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -18805,68 +19965,68 @@ old:
 	VMOVUPS.Z 64(CX), K2, Z1
 
 product:
-	MOVQ k+0(FP), CX
-	MOVQ a_base+8(FP), BX
-	MOVQ b_base+48(FP), SI
-	MOVQ rs+32(FP), DI
-	MOVQ cs+40(FP), R8
+	MOVQ 8(SP), CX
+	MOVQ k+8(FP), BX
+	MOVQ b_base+56(FP), SI
+	MOVQ rs+40(FP), DI
+	MOVQ cs+48(FP), R8
 	SHLQ $0x02, DI
 	SHLQ $0x02, R8
-	SUBQ $0x04, CX
+	SUBQ $0x04, BX
 	JLT  Rest
 
 Many:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	LONG         $0x486ef262
 	WORD         $0xc452
 	LONG         $0x4866f262
 	WORD         $0xcc52
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      128(SI), Z2
 	VMOVUPS      192(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	LONG         $0x486ef262
 	WORD         $0xc452
 	LONG         $0x4866f262
 	WORD         $0xcc52
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      256(SI), Z2
 	VMOVUPS      320(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	LONG         $0x486ef262
 	WORD         $0xc452
 	LONG         $0x4866f262
 	WORD         $0xcc52
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	VMOVUPS      384(SI), Z2
 	VMOVUPS      448(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	LONG         $0x486ef262
 	WORD         $0xc452
 	LONG         $0x4866f262
 	WORD         $0xcc52
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000200, SI
-	SUBQ         $0x04, CX
+	SUBQ         $0x04, BX
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, CX
+	ADDQ $0x04, BX
 	JZ   End
 
 One:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (CX), Z4
 	LONG         $0x486ef262
 	WORD         $0xc452
 	LONG         $0x4866f262
 	WORD         $0xcc52
-	ADDQ         R8, BX
+	ADDQ         R8, CX
 	ADDQ         $0x00000080, SI
-	DECQ         CX
+	DECQ         BX
 	JNZ          One
 
 End:
@@ -18878,15 +20038,31 @@ End:
 	KMOVW   DX, K2
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000004, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs2x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs2x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs2x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs2x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000002, CX, BX
 	ADDQ       AX, BX
@@ -18895,7 +20071,7 @@ TEXT ·pairs2x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -18919,93 +20095,93 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z3
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	LONG         $0x485ef262
 	WORD         $0xc652
 	LONG         $0x4856f262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	LONG         $0x485ef262
 	WORD         $0xd752
 	LONG         $0x4856f262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z4
 	VMOVUPS      192(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	LONG         $0x485ef262
 	WORD         $0xc652
 	LONG         $0x4856f262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	LONG         $0x485ef262
 	WORD         $0xd752
 	LONG         $0x4856f262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z4
 	VMOVUPS      320(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	LONG         $0x485ef262
 	WORD         $0xc652
 	LONG         $0x4856f262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	LONG         $0x485ef262
 	WORD         $0xd752
 	LONG         $0x4856f262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z4
 	VMOVUPS      448(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	LONG         $0x485ef262
 	WORD         $0xc652
 	LONG         $0x4856f262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	LONG         $0x485ef262
 	WORD         $0xd752
 	LONG         $0x4856f262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (BX), Z6
 	LONG         $0x485ef262
 	WORD         $0xc652
 	LONG         $0x4856f262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z7
+	VBROADCASTSS (BX)(R8*1), Z7
 	LONG         $0x485ef262
 	WORD         $0xd752
 	LONG         $0x4856f262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -19019,15 +20195,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z2, K1, (AX)
 	VMOVUPS Z3, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000008, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs3x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs3x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs3x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs3x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000003, CX, BX
 	ADDQ       AX, BX
@@ -19039,7 +20231,7 @@ TEXT ·pairs3x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -19068,118 +20260,118 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z5
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	LONG         $0x484ed262
 	WORD         $0xc052
 	LONG         $0x4846d262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	LONG         $0x484ed262
 	WORD         $0xd152
 	LONG         $0x4846d262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	LONG         $0x484ed262
 	WORD         $0xe052
 	LONG         $0x4846d262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z6
 	VMOVUPS      192(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	LONG         $0x484ed262
 	WORD         $0xc052
 	LONG         $0x4846d262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	LONG         $0x484ed262
 	WORD         $0xd152
 	LONG         $0x4846d262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	LONG         $0x484ed262
 	WORD         $0xe052
 	LONG         $0x4846d262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z6
 	VMOVUPS      320(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	LONG         $0x484ed262
 	WORD         $0xc052
 	LONG         $0x4846d262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	LONG         $0x484ed262
 	WORD         $0xd152
 	LONG         $0x4846d262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	LONG         $0x484ed262
 	WORD         $0xe052
 	LONG         $0x4846d262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z6
 	VMOVUPS      448(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	LONG         $0x484ed262
 	WORD         $0xc052
 	LONG         $0x4846d262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	LONG         $0x484ed262
 	WORD         $0xd152
 	LONG         $0x4846d262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	LONG         $0x484ed262
 	WORD         $0xe052
 	LONG         $0x4846d262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (BX), Z8
 	LONG         $0x484ed262
 	WORD         $0xc052
 	LONG         $0x4846d262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z9
+	VBROADCASTSS (BX)(R8*1), Z9
 	LONG         $0x484ed262
 	WORD         $0xd152
 	LONG         $0x4846d262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z8
+	VBROADCASTSS (BX)(R8*2), Z8
 	LONG         $0x484ed262
 	WORD         $0xe052
 	LONG         $0x4846d262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -19196,15 +20388,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z4, K1, (AX)
 	VMOVUPS Z5, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000000c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs4x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs4x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs4x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs4x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000004, CX, BX
 	ADDQ       AX, BX
@@ -19219,7 +20427,7 @@ TEXT ·pairs4x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -19253,144 +20461,144 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z7
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	LONG         $0x483ed262
 	WORD         $0xc252
 	LONG         $0x4836d262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xd352
 	LONG         $0x4836d262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	LONG         $0x483ed262
 	WORD         $0xe252
 	LONG         $0x4836d262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xf352
 	LONG         $0x4836d262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z8
 	VMOVUPS      192(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	LONG         $0x483ed262
 	WORD         $0xc252
 	LONG         $0x4836d262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xd352
 	LONG         $0x4836d262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	LONG         $0x483ed262
 	WORD         $0xe252
 	LONG         $0x4836d262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xf352
 	LONG         $0x4836d262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z8
 	VMOVUPS      320(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	LONG         $0x483ed262
 	WORD         $0xc252
 	LONG         $0x4836d262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xd352
 	LONG         $0x4836d262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	LONG         $0x483ed262
 	WORD         $0xe252
 	LONG         $0x4836d262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xf352
 	LONG         $0x4836d262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z8
 	VMOVUPS      448(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	LONG         $0x483ed262
 	WORD         $0xc252
 	LONG         $0x4836d262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xd352
 	LONG         $0x4836d262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	LONG         $0x483ed262
 	WORD         $0xe252
 	LONG         $0x4836d262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xf352
 	LONG         $0x4836d262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (BX), Z10
 	LONG         $0x483ed262
 	WORD         $0xc252
 	LONG         $0x4836d262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z11
+	VBROADCASTSS (BX)(R8*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xd352
 	LONG         $0x4836d262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z10
+	VBROADCASTSS (BX)(R8*2), Z10
 	LONG         $0x483ed262
 	WORD         $0xe252
 	LONG         $0x4836d262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z11
+	VBROADCASTSS (BX)(R10*1), Z11
 	LONG         $0x483ed262
 	WORD         $0xf352
 	LONG         $0x4836d262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -19410,15 +20618,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z6, K1, (AX)
 	VMOVUPS Z7, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000010, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs5x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs5x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs5x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs5x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000005, CX, BX
 	ADDQ       AX, BX
@@ -19436,7 +20660,7 @@ TEXT ·pairs5x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -19475,169 +20699,169 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z9
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	LONG         $0x482ed262
 	WORD         $0xc452
 	LONG         $0x4826d262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xd552
 	LONG         $0x4826d262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	LONG         $0x482ed262
 	WORD         $0xe452
 	LONG         $0x4826d262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xf552
 	LONG         $0x4826d262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	LONG         $0x482e5262
 	WORD         $0xc452
 	LONG         $0x48265262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z10
 	VMOVUPS      192(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	LONG         $0x482ed262
 	WORD         $0xc452
 	LONG         $0x4826d262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xd552
 	LONG         $0x4826d262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	LONG         $0x482ed262
 	WORD         $0xe452
 	LONG         $0x4826d262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xf552
 	LONG         $0x4826d262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	LONG         $0x482e5262
 	WORD         $0xc452
 	LONG         $0x48265262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z10
 	VMOVUPS      320(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	LONG         $0x482ed262
 	WORD         $0xc452
 	LONG         $0x4826d262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xd552
 	LONG         $0x4826d262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	LONG         $0x482ed262
 	WORD         $0xe452
 	LONG         $0x4826d262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xf552
 	LONG         $0x4826d262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	LONG         $0x482e5262
 	WORD         $0xc452
 	LONG         $0x48265262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z10
 	VMOVUPS      448(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	LONG         $0x482ed262
 	WORD         $0xc452
 	LONG         $0x4826d262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xd552
 	LONG         $0x4826d262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	LONG         $0x482ed262
 	WORD         $0xe452
 	LONG         $0x4826d262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xf552
 	LONG         $0x4826d262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	LONG         $0x482e5262
 	WORD         $0xc452
 	LONG         $0x48265262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (BX), Z12
 	LONG         $0x482ed262
 	WORD         $0xc452
 	LONG         $0x4826d262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z13
+	VBROADCASTSS (BX)(R8*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xd552
 	LONG         $0x4826d262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z12
+	VBROADCASTSS (BX)(R8*2), Z12
 	LONG         $0x482ed262
 	WORD         $0xe452
 	LONG         $0x4826d262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z13
+	VBROADCASTSS (BX)(R10*1), Z13
 	LONG         $0x482ed262
 	WORD         $0xf552
 	LONG         $0x4826d262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z12
+	VBROADCASTSS (BX)(R8*4), Z12
 	LONG         $0x482e5262
 	WORD         $0xc452
 	LONG         $0x48265262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -19660,15 +20884,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z8, K1, (AX)
 	VMOVUPS Z9, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000014, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs6x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs6x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs6x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs6x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000006, CX, BX
 	ADDQ       AX, BX
@@ -19689,7 +20929,7 @@ TEXT ·pairs6x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -19733,195 +20973,195 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z11
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	LONG         $0x481ed262
 	WORD         $0xc652
 	LONG         $0x4816d262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xd752
 	LONG         $0x4816d262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	LONG         $0x481ed262
 	WORD         $0xe652
 	LONG         $0x4816d262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xf752
 	LONG         $0x4816d262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	LONG         $0x481e5262
 	WORD         $0xc652
 	LONG         $0x48165262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	LONG         $0x481e5262
 	WORD         $0xd752
 	LONG         $0x48165262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z12
 	VMOVUPS      192(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	LONG         $0x481ed262
 	WORD         $0xc652
 	LONG         $0x4816d262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xd752
 	LONG         $0x4816d262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	LONG         $0x481ed262
 	WORD         $0xe652
 	LONG         $0x4816d262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xf752
 	LONG         $0x4816d262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	LONG         $0x481e5262
 	WORD         $0xc652
 	LONG         $0x48165262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	LONG         $0x481e5262
 	WORD         $0xd752
 	LONG         $0x48165262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z12
 	VMOVUPS      320(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	LONG         $0x481ed262
 	WORD         $0xc652
 	LONG         $0x4816d262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xd752
 	LONG         $0x4816d262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	LONG         $0x481ed262
 	WORD         $0xe652
 	LONG         $0x4816d262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xf752
 	LONG         $0x4816d262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	LONG         $0x481e5262
 	WORD         $0xc652
 	LONG         $0x48165262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	LONG         $0x481e5262
 	WORD         $0xd752
 	LONG         $0x48165262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z12
 	VMOVUPS      448(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	LONG         $0x481ed262
 	WORD         $0xc652
 	LONG         $0x4816d262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xd752
 	LONG         $0x4816d262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	LONG         $0x481ed262
 	WORD         $0xe652
 	LONG         $0x4816d262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xf752
 	LONG         $0x4816d262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	LONG         $0x481e5262
 	WORD         $0xc652
 	LONG         $0x48165262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	LONG         $0x481e5262
 	WORD         $0xd752
 	LONG         $0x48165262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (BX), Z14
 	LONG         $0x481ed262
 	WORD         $0xc652
 	LONG         $0x4816d262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z15
+	VBROADCASTSS (BX)(R8*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xd752
 	LONG         $0x4816d262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z14
+	VBROADCASTSS (BX)(R8*2), Z14
 	LONG         $0x481ed262
 	WORD         $0xe652
 	LONG         $0x4816d262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z15
+	VBROADCASTSS (BX)(R10*1), Z15
 	LONG         $0x481ed262
 	WORD         $0xf752
 	LONG         $0x4816d262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z14
+	VBROADCASTSS (BX)(R8*4), Z14
 	LONG         $0x481e5262
 	WORD         $0xc652
 	LONG         $0x48165262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z15
+	VBROADCASTSS (BX)(R11*1), Z15
 	LONG         $0x481e5262
 	WORD         $0xd752
 	LONG         $0x48165262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -19947,15 +21187,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z10, K1, (AX)
 	VMOVUPS Z11, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000018, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs7x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs7x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs7x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs7x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000007, CX, BX
 	ADDQ       AX, BX
@@ -19979,7 +21235,7 @@ TEXT ·pairs7x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -20028,220 +21284,220 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z13
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	LONG         $0x480eb262
 	WORD         $0xc052
 	LONG         $0x4806b262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xd152
 	LONG         $0x4806b262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	LONG         $0x480eb262
 	WORD         $0xe052
 	LONG         $0x4806b262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xf152
 	LONG         $0x4806b262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	LONG         $0x480e3262
 	WORD         $0xc052
 	LONG         $0x48063262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	LONG         $0x480e3262
 	WORD         $0xd152
 	LONG         $0x48063262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	LONG         $0x480e3262
 	WORD         $0xe052
 	LONG         $0x48063262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      128(DI), Z14
 	VMOVUPS      192(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	LONG         $0x480eb262
 	WORD         $0xc052
 	LONG         $0x4806b262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xd152
 	LONG         $0x4806b262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	LONG         $0x480eb262
 	WORD         $0xe052
 	LONG         $0x4806b262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xf152
 	LONG         $0x4806b262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	LONG         $0x480e3262
 	WORD         $0xc052
 	LONG         $0x48063262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	LONG         $0x480e3262
 	WORD         $0xd152
 	LONG         $0x48063262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	LONG         $0x480e3262
 	WORD         $0xe052
 	LONG         $0x48063262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      256(DI), Z14
 	VMOVUPS      320(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	LONG         $0x480eb262
 	WORD         $0xc052
 	LONG         $0x4806b262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xd152
 	LONG         $0x4806b262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	LONG         $0x480eb262
 	WORD         $0xe052
 	LONG         $0x4806b262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xf152
 	LONG         $0x4806b262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	LONG         $0x480e3262
 	WORD         $0xc052
 	LONG         $0x48063262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	LONG         $0x480e3262
 	WORD         $0xd152
 	LONG         $0x48063262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	LONG         $0x480e3262
 	WORD         $0xe052
 	LONG         $0x48063262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	VMOVUPS      384(DI), Z14
 	VMOVUPS      448(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	LONG         $0x480eb262
 	WORD         $0xc052
 	LONG         $0x4806b262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xd152
 	LONG         $0x4806b262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	LONG         $0x480eb262
 	WORD         $0xe052
 	LONG         $0x4806b262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xf152
 	LONG         $0x4806b262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	LONG         $0x480e3262
 	WORD         $0xc052
 	LONG         $0x48063262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	LONG         $0x480e3262
 	WORD         $0xd152
 	LONG         $0x48063262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	LONG         $0x480e3262
 	WORD         $0xe052
 	LONG         $0x48063262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (BX), Z16
 	LONG         $0x480eb262
 	WORD         $0xc052
 	LONG         $0x4806b262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z17
+	VBROADCASTSS (BX)(R8*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xd152
 	LONG         $0x4806b262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z16
+	VBROADCASTSS (BX)(R8*2), Z16
 	LONG         $0x480eb262
 	WORD         $0xe052
 	LONG         $0x4806b262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z17
+	VBROADCASTSS (BX)(R10*1), Z17
 	LONG         $0x480eb262
 	WORD         $0xf152
 	LONG         $0x4806b262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z16
+	VBROADCASTSS (BX)(R8*4), Z16
 	LONG         $0x480e3262
 	WORD         $0xc052
 	LONG         $0x48063262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z17
+	VBROADCASTSS (BX)(R11*1), Z17
 	LONG         $0x480e3262
 	WORD         $0xd152
 	LONG         $0x48063262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z16
+	VBROADCASTSS (BX)(R10*2), Z16
 	LONG         $0x480e3262
 	WORD         $0xe052
 	LONG         $0x48063262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -20270,15 +21526,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z12, K1, (AX)
 	VMOVUPS Z13, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000001c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000001c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs8x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs8x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs8x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs8x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000008, CX, BX
 	ADDQ       AX, BX
@@ -20305,7 +21577,7 @@ TEXT ·pairs8x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -20359,54 +21631,54 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z15
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	LONG         $0x407eb262
 	WORD         $0xc252
 	LONG         $0x4076b262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xd352
 	LONG         $0x4076b262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	LONG         $0x407eb262
 	WORD         $0xe252
 	LONG         $0x4076b262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xf352
 	LONG         $0x4076b262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	LONG         $0x407e3262
 	WORD         $0xc252
 	LONG         $0x40763262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	LONG         $0x407e3262
 	WORD         $0xd352
 	LONG         $0x40763262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	LONG         $0x407e3262
 	WORD         $0xe252
 	LONG         $0x40763262
@@ -20416,41 +21688,41 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40763262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z16
 	VMOVUPS      192(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	LONG         $0x407eb262
 	WORD         $0xc252
 	LONG         $0x4076b262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xd352
 	LONG         $0x4076b262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	LONG         $0x407eb262
 	WORD         $0xe252
 	LONG         $0x4076b262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xf352
 	LONG         $0x4076b262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	LONG         $0x407e3262
 	WORD         $0xc252
 	LONG         $0x40763262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	LONG         $0x407e3262
 	WORD         $0xd352
 	LONG         $0x40763262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	LONG         $0x407e3262
 	WORD         $0xe252
 	LONG         $0x40763262
@@ -20460,41 +21732,41 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40763262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z16
 	VMOVUPS      320(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	LONG         $0x407eb262
 	WORD         $0xc252
 	LONG         $0x4076b262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xd352
 	LONG         $0x4076b262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	LONG         $0x407eb262
 	WORD         $0xe252
 	LONG         $0x4076b262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xf352
 	LONG         $0x4076b262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	LONG         $0x407e3262
 	WORD         $0xc252
 	LONG         $0x40763262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	LONG         $0x407e3262
 	WORD         $0xd352
 	LONG         $0x40763262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	LONG         $0x407e3262
 	WORD         $0xe252
 	LONG         $0x40763262
@@ -20504,41 +21776,41 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40763262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z16
 	VMOVUPS      448(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	LONG         $0x407eb262
 	WORD         $0xc252
 	LONG         $0x4076b262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xd352
 	LONG         $0x4076b262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	LONG         $0x407eb262
 	WORD         $0xe252
 	LONG         $0x4076b262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xf352
 	LONG         $0x4076b262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	LONG         $0x407e3262
 	WORD         $0xc252
 	LONG         $0x40763262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	LONG         $0x407e3262
 	WORD         $0xd352
 	LONG         $0x40763262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	LONG         $0x407e3262
 	WORD         $0xe252
 	LONG         $0x40763262
@@ -20548,50 +21820,50 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40763262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (BX), Z18
 	LONG         $0x407eb262
 	WORD         $0xc252
 	LONG         $0x4076b262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (BX)(R8*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xd352
 	LONG         $0x4076b262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z18
+	VBROADCASTSS (BX)(R8*2), Z18
 	LONG         $0x407eb262
 	WORD         $0xe252
 	LONG         $0x4076b262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z19
+	VBROADCASTSS (BX)(R10*1), Z19
 	LONG         $0x407eb262
 	WORD         $0xf352
 	LONG         $0x4076b262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z18
+	VBROADCASTSS (BX)(R8*4), Z18
 	LONG         $0x407e3262
 	WORD         $0xc252
 	LONG         $0x40763262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z19
+	VBROADCASTSS (BX)(R11*1), Z19
 	LONG         $0x407e3262
 	WORD         $0xd352
 	LONG         $0x40763262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z18
+	VBROADCASTSS (BX)(R10*2), Z18
 	LONG         $0x407e3262
 	WORD         $0xe252
 	LONG         $0x40763262
@@ -20601,10 +21873,10 @@ One:
 	WORD         $0xf352
 	LONG         $0x40763262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -20636,15 +21908,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z14, K1, (AX)
 	VMOVUPS Z15, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000020, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000020, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs9x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs9x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs9x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs9x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x00000009, CX, BX
 	ADDQ       AX, BX
@@ -20674,7 +21962,7 @@ TEXT ·pairs9x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -20733,54 +22021,54 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z17
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	LONG         $0x406eb262
 	WORD         $0xc452
 	LONG         $0x4066b262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xd552
 	LONG         $0x4066b262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	LONG         $0x406eb262
 	WORD         $0xe452
 	LONG         $0x4066b262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xf552
 	LONG         $0x4066b262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	LONG         $0x406e3262
 	WORD         $0xc452
 	LONG         $0x40663262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	LONG         $0x406e3262
 	WORD         $0xd552
 	LONG         $0x40663262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	LONG         $0x406e3262
 	WORD         $0xe452
 	LONG         $0x40663262
@@ -20795,41 +22083,41 @@ Many:
 	WORD         $0xc452
 	LONG         $0x4066a262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z18
 	VMOVUPS      192(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	LONG         $0x406eb262
 	WORD         $0xc452
 	LONG         $0x4066b262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xd552
 	LONG         $0x4066b262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	LONG         $0x406eb262
 	WORD         $0xe452
 	LONG         $0x4066b262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xf552
 	LONG         $0x4066b262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	LONG         $0x406e3262
 	WORD         $0xc452
 	LONG         $0x40663262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	LONG         $0x406e3262
 	WORD         $0xd552
 	LONG         $0x40663262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	LONG         $0x406e3262
 	WORD         $0xe452
 	LONG         $0x40663262
@@ -20844,41 +22132,41 @@ Many:
 	WORD         $0xc452
 	LONG         $0x4066a262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z18
 	VMOVUPS      320(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	LONG         $0x406eb262
 	WORD         $0xc452
 	LONG         $0x4066b262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xd552
 	LONG         $0x4066b262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	LONG         $0x406eb262
 	WORD         $0xe452
 	LONG         $0x4066b262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xf552
 	LONG         $0x4066b262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	LONG         $0x406e3262
 	WORD         $0xc452
 	LONG         $0x40663262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	LONG         $0x406e3262
 	WORD         $0xd552
 	LONG         $0x40663262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	LONG         $0x406e3262
 	WORD         $0xe452
 	LONG         $0x40663262
@@ -20893,41 +22181,41 @@ Many:
 	WORD         $0xc452
 	LONG         $0x4066a262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z18
 	VMOVUPS      448(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	LONG         $0x406eb262
 	WORD         $0xc452
 	LONG         $0x4066b262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xd552
 	LONG         $0x4066b262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	LONG         $0x406eb262
 	WORD         $0xe452
 	LONG         $0x4066b262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xf552
 	LONG         $0x4066b262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	LONG         $0x406e3262
 	WORD         $0xc452
 	LONG         $0x40663262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	LONG         $0x406e3262
 	WORD         $0xd552
 	LONG         $0x40663262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	LONG         $0x406e3262
 	WORD         $0xe452
 	LONG         $0x40663262
@@ -20942,50 +22230,50 @@ Many:
 	WORD         $0xc452
 	LONG         $0x4066a262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (BX), Z20
 	LONG         $0x406eb262
 	WORD         $0xc452
 	LONG         $0x4066b262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R8*1), Z21
+	VBROADCASTSS (BX)(R8*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xd552
 	LONG         $0x4066b262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R8*2), Z20
+	VBROADCASTSS (BX)(R8*2), Z20
 	LONG         $0x406eb262
 	WORD         $0xe452
 	LONG         $0x4066b262
 	WORD         $0xec52
-	VBROADCASTSS (SI)(R10*1), Z21
+	VBROADCASTSS (BX)(R10*1), Z21
 	LONG         $0x406eb262
 	WORD         $0xf552
 	LONG         $0x4066b262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(R8*4), Z20
+	VBROADCASTSS (BX)(R8*4), Z20
 	LONG         $0x406e3262
 	WORD         $0xc452
 	LONG         $0x40663262
 	WORD         $0xcc52
-	VBROADCASTSS (SI)(R11*1), Z21
+	VBROADCASTSS (BX)(R11*1), Z21
 	LONG         $0x406e3262
 	WORD         $0xd552
 	LONG         $0x40663262
 	WORD         $0xdd52
-	VBROADCASTSS (SI)(R10*2), Z20
+	VBROADCASTSS (BX)(R10*2), Z20
 	LONG         $0x406e3262
 	WORD         $0xe452
 	LONG         $0x40663262
@@ -21000,10 +22288,10 @@ One:
 	WORD         $0xc452
 	LONG         $0x4066a262
 	WORD         $0xcc52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -21038,15 +22326,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z16, K1, (AX)
 	VMOVUPS Z17, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000024, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000024, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs10x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs10x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs10x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs10x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000a, CX, BX
 	ADDQ       AX, BX
@@ -21079,7 +22383,7 @@ TEXT ·pairs10x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -21143,54 +22447,54 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z19
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	LONG         $0x405eb262
 	WORD         $0xc652
 	LONG         $0x4056b262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xd752
 	LONG         $0x4056b262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	LONG         $0x405eb262
 	WORD         $0xe652
 	LONG         $0x4056b262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xf752
 	LONG         $0x4056b262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	LONG         $0x405e3262
 	WORD         $0xc652
 	LONG         $0x40563262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	LONG         $0x405e3262
 	WORD         $0xd752
 	LONG         $0x40563262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	LONG         $0x405e3262
 	WORD         $0xe652
 	LONG         $0x40563262
@@ -21210,41 +22514,41 @@ Many:
 	WORD         $0xd752
 	LONG         $0x4056a262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z20
 	VMOVUPS      192(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	LONG         $0x405eb262
 	WORD         $0xc652
 	LONG         $0x4056b262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xd752
 	LONG         $0x4056b262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	LONG         $0x405eb262
 	WORD         $0xe652
 	LONG         $0x4056b262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xf752
 	LONG         $0x4056b262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	LONG         $0x405e3262
 	WORD         $0xc652
 	LONG         $0x40563262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	LONG         $0x405e3262
 	WORD         $0xd752
 	LONG         $0x40563262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	LONG         $0x405e3262
 	WORD         $0xe652
 	LONG         $0x40563262
@@ -21264,41 +22568,41 @@ Many:
 	WORD         $0xd752
 	LONG         $0x4056a262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z20
 	VMOVUPS      320(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	LONG         $0x405eb262
 	WORD         $0xc652
 	LONG         $0x4056b262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xd752
 	LONG         $0x4056b262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	LONG         $0x405eb262
 	WORD         $0xe652
 	LONG         $0x4056b262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xf752
 	LONG         $0x4056b262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	LONG         $0x405e3262
 	WORD         $0xc652
 	LONG         $0x40563262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	LONG         $0x405e3262
 	WORD         $0xd752
 	LONG         $0x40563262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	LONG         $0x405e3262
 	WORD         $0xe652
 	LONG         $0x40563262
@@ -21318,41 +22622,41 @@ Many:
 	WORD         $0xd752
 	LONG         $0x4056a262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z20
 	VMOVUPS      448(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	LONG         $0x405eb262
 	WORD         $0xc652
 	LONG         $0x4056b262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xd752
 	LONG         $0x4056b262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	LONG         $0x405eb262
 	WORD         $0xe652
 	LONG         $0x4056b262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xf752
 	LONG         $0x4056b262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	LONG         $0x405e3262
 	WORD         $0xc652
 	LONG         $0x40563262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	LONG         $0x405e3262
 	WORD         $0xd752
 	LONG         $0x40563262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	LONG         $0x405e3262
 	WORD         $0xe652
 	LONG         $0x40563262
@@ -21372,50 +22676,50 @@ Many:
 	WORD         $0xd752
 	LONG         $0x4056a262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z20
 	VMOVUPS      64(DI), Z21
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (BX), Z22
 	LONG         $0x405eb262
 	WORD         $0xc652
 	LONG         $0x4056b262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R8*1), Z23
+	VBROADCASTSS (BX)(R8*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xd752
 	LONG         $0x4056b262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R8*2), Z22
+	VBROADCASTSS (BX)(R8*2), Z22
 	LONG         $0x405eb262
 	WORD         $0xe652
 	LONG         $0x4056b262
 	WORD         $0xee52
-	VBROADCASTSS (SI)(R10*1), Z23
+	VBROADCASTSS (BX)(R10*1), Z23
 	LONG         $0x405eb262
 	WORD         $0xf752
 	LONG         $0x4056b262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(R8*4), Z22
+	VBROADCASTSS (BX)(R8*4), Z22
 	LONG         $0x405e3262
 	WORD         $0xc652
 	LONG         $0x40563262
 	WORD         $0xce52
-	VBROADCASTSS (SI)(R11*1), Z23
+	VBROADCASTSS (BX)(R11*1), Z23
 	LONG         $0x405e3262
 	WORD         $0xd752
 	LONG         $0x40563262
 	WORD         $0xdf52
-	VBROADCASTSS (SI)(R10*2), Z22
+	VBROADCASTSS (BX)(R10*2), Z22
 	LONG         $0x405e3262
 	WORD         $0xe652
 	LONG         $0x40563262
@@ -21435,10 +22739,10 @@ One:
 	WORD         $0xd752
 	LONG         $0x4056a262
 	WORD         $0xdf52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -21476,15 +22780,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z18, K1, (AX)
 	VMOVUPS Z19, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000028, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000028, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs11x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs11x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs11x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs11x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000b, CX, BX
 	ADDQ       AX, BX
@@ -21520,7 +22840,7 @@ TEXT ·pairs11x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -21589,54 +22909,54 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z21
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	LONG         $0x404e9262
 	WORD         $0xc052
 	LONG         $0x40469262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xd152
 	LONG         $0x40469262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	LONG         $0x404e9262
 	WORD         $0xe052
 	LONG         $0x40469262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xf152
 	LONG         $0x40469262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	LONG         $0x404e1262
 	WORD         $0xc052
 	LONG         $0x40461262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	LONG         $0x404e1262
 	WORD         $0xd152
 	LONG         $0x40461262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	LONG         $0x404e1262
 	WORD         $0xe052
 	LONG         $0x40461262
@@ -21661,41 +22981,41 @@ Many:
 	WORD         $0xe052
 	LONG         $0x40468262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z22
 	VMOVUPS      192(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	LONG         $0x404e9262
 	WORD         $0xc052
 	LONG         $0x40469262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xd152
 	LONG         $0x40469262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	LONG         $0x404e9262
 	WORD         $0xe052
 	LONG         $0x40469262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xf152
 	LONG         $0x40469262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	LONG         $0x404e1262
 	WORD         $0xc052
 	LONG         $0x40461262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	LONG         $0x404e1262
 	WORD         $0xd152
 	LONG         $0x40461262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	LONG         $0x404e1262
 	WORD         $0xe052
 	LONG         $0x40461262
@@ -21720,41 +23040,41 @@ Many:
 	WORD         $0xe052
 	LONG         $0x40468262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z22
 	VMOVUPS      320(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	LONG         $0x404e9262
 	WORD         $0xc052
 	LONG         $0x40469262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xd152
 	LONG         $0x40469262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	LONG         $0x404e9262
 	WORD         $0xe052
 	LONG         $0x40469262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xf152
 	LONG         $0x40469262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	LONG         $0x404e1262
 	WORD         $0xc052
 	LONG         $0x40461262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	LONG         $0x404e1262
 	WORD         $0xd152
 	LONG         $0x40461262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	LONG         $0x404e1262
 	WORD         $0xe052
 	LONG         $0x40461262
@@ -21779,41 +23099,41 @@ Many:
 	WORD         $0xe052
 	LONG         $0x40468262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z22
 	VMOVUPS      448(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	LONG         $0x404e9262
 	WORD         $0xc052
 	LONG         $0x40469262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xd152
 	LONG         $0x40469262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	LONG         $0x404e9262
 	WORD         $0xe052
 	LONG         $0x40469262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xf152
 	LONG         $0x40469262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	LONG         $0x404e1262
 	WORD         $0xc052
 	LONG         $0x40461262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	LONG         $0x404e1262
 	WORD         $0xd152
 	LONG         $0x40461262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	LONG         $0x404e1262
 	WORD         $0xe052
 	LONG         $0x40461262
@@ -21838,50 +23158,50 @@ Many:
 	WORD         $0xe052
 	LONG         $0x40468262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z22
 	VMOVUPS      64(DI), Z23
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (BX), Z24
 	LONG         $0x404e9262
 	WORD         $0xc052
 	LONG         $0x40469262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (BX)(R8*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xd152
 	LONG         $0x40469262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R8*2), Z24
+	VBROADCASTSS (BX)(R8*2), Z24
 	LONG         $0x404e9262
 	WORD         $0xe052
 	LONG         $0x40469262
 	WORD         $0xe852
-	VBROADCASTSS (SI)(R10*1), Z25
+	VBROADCASTSS (BX)(R10*1), Z25
 	LONG         $0x404e9262
 	WORD         $0xf152
 	LONG         $0x40469262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(R8*4), Z24
+	VBROADCASTSS (BX)(R8*4), Z24
 	LONG         $0x404e1262
 	WORD         $0xc052
 	LONG         $0x40461262
 	WORD         $0xc852
-	VBROADCASTSS (SI)(R11*1), Z25
+	VBROADCASTSS (BX)(R11*1), Z25
 	LONG         $0x404e1262
 	WORD         $0xd152
 	LONG         $0x40461262
 	WORD         $0xd952
-	VBROADCASTSS (SI)(R10*2), Z24
+	VBROADCASTSS (BX)(R10*2), Z24
 	LONG         $0x404e1262
 	WORD         $0xe052
 	LONG         $0x40461262
@@ -21906,10 +23226,10 @@ One:
 	WORD         $0xe052
 	LONG         $0x40468262
 	WORD         $0xe852
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -21950,15 +23270,31 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z20, K1, (AX)
 	VMOVUPS Z21, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x0000002c, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x0000002c, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func pairs12x32AVX512(k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
+// func pairs12x32AVX512(n int, k int, a []float32, rs int, cs int, b []float32, c []float32, ldc int, cols int, load bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·pairs12x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       c_base+72(FP), AX
-	MOVQ       ldc+96(FP), CX
-	MOVQ       cols+104(FP), DX
+TEXT ·pairs12x32AVX512(SB), NOSPLIT, $24-121
+	MOVQ n+0(FP), AX
+	MOVQ AX, (SP)
+	MOVQ a_base+16(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ c_base+80(FP), AX
+	MOVQ AX, 16(SP)
+
+tile:
+	MOVQ       16(SP), AX
+	MOVQ       ldc+104(FP), CX
+	MOVQ       cols+112(FP), DX
 	SHLQ       $0x02, CX
 	IMUL3Q     $0x0000000c, CX, BX
 	ADDQ       AX, BX
@@ -21997,7 +23333,7 @@ TEXT ·pairs12x32AVX512(SB), NOSPLIT, $0-113
 	ADDQ       CX, BX
 	PREFETCHT0 (BX)
 	PREFETCHT0 64(BX)
-	MOVB       load+112(FP), BL
+	MOVB       load+120(FP), BL
 	TESTB      BL, BL
 	JNZ        old
 	VPXORD     Z0, Z0, Z0
@@ -22071,54 +23407,54 @@ old:
 	VMOVUPS.Z 64(BX), K2, Z23
 
 product:
-	MOVQ k+0(FP), BX
-	MOVQ a_base+8(FP), SI
-	MOVQ b_base+48(FP), DI
-	MOVQ rs+32(FP), R8
-	MOVQ cs+40(FP), R9
+	MOVQ 8(SP), BX
+	MOVQ k+8(FP), SI
+	MOVQ b_base+56(FP), DI
+	MOVQ rs+40(FP), R8
+	MOVQ cs+48(FP), R9
 	SHLQ $0x02, R8
 	SHLQ $0x02, R9
 	LEAQ (R8)(R8*2), R10
 	LEAQ (R8)(R8*4), R11
-	LEAQ (SI)(R11*1), R12
+	LEAQ (BX)(R11*1), R12
 	LEAQ (R12)(R8*2), R12
-	SUBQ $0x04, BX
+	SUBQ $0x04, SI
 	JLT  Rest
 
 Many:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	LONG         $0x403e9262
 	WORD         $0xc252
 	LONG         $0x40369262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xd352
 	LONG         $0x40369262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	LONG         $0x403e9262
 	WORD         $0xe252
 	LONG         $0x40369262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xf352
 	LONG         $0x40369262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	LONG         $0x403e1262
 	WORD         $0xc252
 	LONG         $0x40361262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	LONG         $0x403e1262
 	WORD         $0xd352
 	LONG         $0x40361262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	LONG         $0x403e1262
 	WORD         $0xe252
 	LONG         $0x40361262
@@ -22148,41 +23484,41 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40368262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      128(DI), Z24
 	VMOVUPS      192(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	LONG         $0x403e9262
 	WORD         $0xc252
 	LONG         $0x40369262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xd352
 	LONG         $0x40369262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	LONG         $0x403e9262
 	WORD         $0xe252
 	LONG         $0x40369262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xf352
 	LONG         $0x40369262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	LONG         $0x403e1262
 	WORD         $0xc252
 	LONG         $0x40361262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	LONG         $0x403e1262
 	WORD         $0xd352
 	LONG         $0x40361262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	LONG         $0x403e1262
 	WORD         $0xe252
 	LONG         $0x40361262
@@ -22212,41 +23548,41 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40368262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      256(DI), Z24
 	VMOVUPS      320(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	LONG         $0x403e9262
 	WORD         $0xc252
 	LONG         $0x40369262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xd352
 	LONG         $0x40369262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	LONG         $0x403e9262
 	WORD         $0xe252
 	LONG         $0x40369262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xf352
 	LONG         $0x40369262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	LONG         $0x403e1262
 	WORD         $0xc252
 	LONG         $0x40361262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	LONG         $0x403e1262
 	WORD         $0xd352
 	LONG         $0x40361262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	LONG         $0x403e1262
 	WORD         $0xe252
 	LONG         $0x40361262
@@ -22276,41 +23612,41 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40368262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	VMOVUPS      384(DI), Z24
 	VMOVUPS      448(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	LONG         $0x403e9262
 	WORD         $0xc252
 	LONG         $0x40369262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xd352
 	LONG         $0x40369262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	LONG         $0x403e9262
 	WORD         $0xe252
 	LONG         $0x40369262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xf352
 	LONG         $0x40369262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	LONG         $0x403e1262
 	WORD         $0xc252
 	LONG         $0x40361262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	LONG         $0x403e1262
 	WORD         $0xd352
 	LONG         $0x40361262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	LONG         $0x403e1262
 	WORD         $0xe252
 	LONG         $0x40361262
@@ -22340,50 +23676,50 @@ Many:
 	WORD         $0xf352
 	LONG         $0x40368262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000200, DI
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          Many
 
 Rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   End
 
 One:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (BX), Z26
 	LONG         $0x403e9262
 	WORD         $0xc252
 	LONG         $0x40369262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R8*1), Z27
+	VBROADCASTSS (BX)(R8*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xd352
 	LONG         $0x40369262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (BX)(R8*2), Z26
 	LONG         $0x403e9262
 	WORD         $0xe252
 	LONG         $0x40369262
 	WORD         $0xea52
-	VBROADCASTSS (SI)(R10*1), Z27
+	VBROADCASTSS (BX)(R10*1), Z27
 	LONG         $0x403e9262
 	WORD         $0xf352
 	LONG         $0x40369262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(R8*4), Z26
+	VBROADCASTSS (BX)(R8*4), Z26
 	LONG         $0x403e1262
 	WORD         $0xc252
 	LONG         $0x40361262
 	WORD         $0xca52
-	VBROADCASTSS (SI)(R11*1), Z27
+	VBROADCASTSS (BX)(R11*1), Z27
 	LONG         $0x403e1262
 	WORD         $0xd352
 	LONG         $0x40361262
 	WORD         $0xdb52
-	VBROADCASTSS (SI)(R10*2), Z26
+	VBROADCASTSS (BX)(R10*2), Z26
 	LONG         $0x403e1262
 	WORD         $0xe252
 	LONG         $0x40361262
@@ -22413,10 +23749,10 @@ One:
 	WORD         $0xf352
 	LONG         $0x40368262
 	WORD         $0xfb52
-	ADDQ         R9, SI
+	ADDQ         R9, BX
 	ADDQ         R9, R12
 	ADDQ         $0x00000080, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          One
 
 End:
@@ -22460,6 +23796,14 @@ End:
 	ADDQ    CX, AX
 	VMOVUPS Z22, K1, (AX)
 	VMOVUPS Z23, K2, 64(AX)
+	MOVQ    rs+40(FP), AX
+	IMUL3Q  $0x00000030, AX, AX
+	ADDQ    AX, 8(SP)
+	MOVQ    ldc+104(FP), AX
+	IMUL3Q  $0x00000030, AX, AX
+	ADDQ    AX, 16(SP)
+	DECQ    (SP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 

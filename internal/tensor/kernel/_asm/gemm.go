@@ -8,9 +8,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// tile writes a GEMM micro-kernel, <name><rows>x<columns>: it adds to a tile of C (or to 0, unless load) the product of rows rows
-// of A and a packed panel of B that is some vectors wide. A's element (i,k) lies at a[i*rs+k*cs], C's rows ldc apart, and only
-// the first cols columns of C are read and written. Every element of C is one chain of multiply-adds, k ascending.
+// tile writes a GEMM micro-kernel, <name><rows>x<columns>: it adds to each of n tiles of C below each other (or to 0, unless load)
+// the product of rows rows of A and a packed panel of B that is some vectors wide. A's element (i,k) lies at a[i*rs+k*cs], C's
+// rows ldc apart, and only the first cols columns of C are read and written. Every element of C is one chain of multiply-adds, k ascending.
 func (m *machine) tile(name string, rows, vectors int, multiplyAdd func(b, a, acc Op)) {
 	m.text(fmt.Sprintf("%s%dx%d", name, rows, vectors*m.width), tileSignature)
 	m.tileBody(rows, vectors, func(k, cs, b reg.Register, bases []reg.Register, step func(u int)) {
@@ -74,11 +74,33 @@ func flushSubnormals() (end func()) {
 // column of A at bases to the sums.
 func (m *machine) tileBody(rows, vectors int, product func(k, cs, b reg.Register, bases []reg.Register, step func(u int)),
 	multiplyAdd func(b, a, acc Op)) {
+	left, nextA, nextC := AllocLocal(8), AllocLocal(8), AllocLocal(8)
+	MOVQ(Load(Param("n"), GP64()), left)
+	MOVQ(Load(Param("a").Base(), GP64()), nextA)
+	MOVQ(Load(Param("c").Base(), GP64()), nextC)
+	Label("tile")
+	m.oneTile(rows, vectors, nextA, nextC, product, multiplyAdd)
+	below := func(stride string, next Mem) {
+		bytes := Load(Param(stride), GP64())
+		IMUL3Q(U32(uint32(4*rows)), bytes, bytes)
+		ADDQ(bytes, next)
+	}
+	below("rs", nextA)
+	below("ldc", nextC)
+	DECQ(left)
+	JNZ(LabelRef("tile"))
+}
+
+// oneTile writes the code for the tile of C whose address is in nextC and whose rows of A begin at the address in nextA.
+func (m *machine) oneTile(rows, vectors int, nextA, nextC Mem,
+	product func(k, cs, b reg.Register, bases []reg.Register, step func(u int)), multiplyAdd func(b, a, acc Op)) {
 	acc := func(i, j int) Op { return m.v[i*vectors+j] }
 	free := m.v[rows*vectors:]
 	bv, av := free[:vectors], free[vectors:vectors+2]
 
-	c, ldc, cols := Load(Param("c").Base(), GP64()), Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
+	c := GP64()
+	MOVQ(nextC, c)
+	ldc, cols := Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
 	SHLQ(Imm(2), ldc)
 	m.prefetchBelow(rows, vectors, c, ldc)
 	load := Load(Param("load"), GP8())
@@ -92,7 +114,9 @@ func (m *machine) tileBody(rows, vectors int, product func(k, cs, b reg.Register
 	m.tileC(rows, vectors, c, ldc, cols, "old", func(p Mem, i, j int, masked bool) { m.load(p, j, acc(i, j), masked) })
 
 	Label("product")
-	k, a, b := Load(Param("k"), GP64()), Load(Param("a").Base(), GP64()), Load(Param("b").Base(), GP64())
+	a := GP64()
+	MOVQ(nextA, a)
+	k, b := Load(Param("k"), GP64()), Load(Param("b").Base(), GP64())
 	rs, cs := Load(Param("rs"), GP64()), Load(Param("cs"), GP64())
 	SHLQ(Imm(2), rs)
 	SHLQ(Imm(2), cs)
@@ -113,7 +137,7 @@ func (m *machine) tileBody(rows, vectors int, product func(k, cs, b reg.Register
 	m.tileC(rows, vectors, c, ldc, cols, "store", func(p Mem, i, j int, masked bool) { m.store(acc(i, j), p, j, masked) })
 }
 
-const tileSignature = "k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool"
+const tileSignature = "n, k int, a []float32, rs, cs int, b, c []float32, ldc, cols int, load bool"
 
 // floats is the multiply-add of tiles of float32.
 func floats(b, a, acc Op) { VFMADD231PS(b, a, acc) }
