@@ -49,10 +49,8 @@ func roundA(room *[]float32, a Mat, n, k int) Mat {
 		to.Stride = ceil(n, lanes)*lanes + pad
 		rows, cols, size = k, n, steps*to.Stride
 	}
-	if cap(*room) < size {
-		*room = Floats(size)
-	}
-	to.Data = (*room)[:size]
+	*room = grow(*room, size)
+	to.Data = *room
 	use().roundRows(to.Data, to.Stride, a.Data, a.Stride, cols, rows)
 	if a.Trans {
 		clear(to.Data[k*to.Stride:])
@@ -64,10 +62,27 @@ func roundA(room *[]float32, a Mat, n, k int) Mat {
 	return to
 }
 
-// roundPanel rounds the first n numbers of a panel and sets the others to 0.
-func roundPanel(panel []float32, n int) {
-	use().roundRows(panel, n, panel, n, n, 1)
-	clear(panel[n:])
+// packB packs all of B in advance when several parts of the rows need it and it is small enough to stay in a cache near by.
+func (p *product) packB() {
+	if p.packed = p.weights == nil && p.parts > 1 && p.k*p.n <= smallB; p.packed {
+		p.roundedB = grow(p.roundedB, p.panels*p.wide.width*p.steps(p.k))
+		Parallel(p.panels, max(1, shareWork/4/(p.k*p.wide.width)), p.packTasks)
+	}
+}
+
+// packPanels packs the panels lo to hi.
+func (p *product) packPanels(lo, hi int) {
+	for j := lo; j < hi; j++ {
+		p.packPanel(p.roundedB[j*p.wide.width*p.steps(p.k):], j, 0, p.k)
+	}
+}
+
+// grow returns x with room for n numbers, whose values mean nothing.
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return Floats(n)
+	}
+	return x[:n]
 }
 
 // roundRowsGeneric rounds n rows of cols numbers, stride apart in src, to rows that lie width apart in dst.
@@ -105,10 +120,8 @@ func (p *product) pairUp(x Mat, room *[]float32, n int, along bool) Mat {
 	if along || r.turn {
 		size = n * r.to.Stride
 	}
-	if cap(*room) < size {
-		*room = Floats(size)
-	}
-	r.to.Data = (*room)[:size]
+	*room = grow(*room, size)
+	r.to.Data = *room
 	Run(groups, max(1, shareWork/4/(lanes*p.k)), r)
 	y := r.to
 	r.from, r.to = Mat{}, Mat{}

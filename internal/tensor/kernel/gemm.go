@@ -57,7 +57,7 @@ func begin(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) *produc
 // end gives the product back to be used again.
 func (p *product) end() {
 	p.c, p.a, p.b, p.weights = nil, Mat{}, Mat{}, nil
-	p.inPlace, p.rounds = false, false
+	p.inPlace, p.rounds, p.packed = false, false, false
 	products.Put(p)
 }
 
@@ -149,6 +149,7 @@ const (
 	smallA        = 1 << 16 // elements of A that stay in the second-level cache
 	widenBlock    = 128     // likewise when the panel is widened first: it then stays in the first-level cache
 	partSize      = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
+	smallB        = 1 << 20 // elements of B that stay in a cache near by
 	leastRows     = 96      // rows of A that make it worth packing a panel of B once more
 	shareWork     = 1 << 17 // multiply-adds that are worth a thread
 )
@@ -165,10 +166,11 @@ type product struct {
 	weights    *Packed // in place of b
 	inPlace    bool    // the tiles read the panels of weights as they are
 	rounds     bool    // A and B are rounded to bfloat16 on the way
+	packed     bool    // panels of B lie rounded in roundedB, as the tiles read them
 
 	rowTiles, panels, parts int
 	block                   int              // numbers along k taken at a time
-	tasks                   func(lo, hi int) // multiplyTasks, bound
+	tasks, packTasks        func(lo, hi int) // multiplyTasks and packPanels, bound
 
 	rounder            rounder
 	roundedA, roundedB []float32 // room for rounded operands
@@ -177,7 +179,7 @@ type product struct {
 var (
 	products = sync.Pool{New: func() any {
 		p := new(product)
-		p.tasks = p.multiplyTasks
+		p.tasks, p.packTasks = p.multiplyTasks, p.packPanels
 		return p
 	}}
 	rooms = sync.Pool{New: func() any { return new(room) }}
@@ -210,6 +212,7 @@ func (p *product) run() {
 	grain := 1 + shareWork*tasks/(p.m*p.k*p.n)
 	if p.rounds {
 		grain = max(grain, min(p.panels, roundedPanels))
+		p.packB()
 	}
 	Parallel(tasks, grain, p.tasks)
 }
@@ -264,14 +267,13 @@ func (p *product) panel(buffer []float32, j, k0, kc int) []float32 {
 	switch {
 	case p.inPlace:
 		return p.weights.words[j*p.weights.panel+k0*p.wide.width:]
+	case p.packed:
+		_, shape := p.panelShape(j)
+		return p.roundedB[j*p.wide.width*p.steps(p.k)+k0*shape.width:]
 	case p.weights != nil:
 		p.weights.widen(buffer, j, k0, p.steps(kc))
 	default:
 		p.packPanel(buffer, j, k0, kc)
-		if p.rounds {
-			_, shape := p.panelShape(j)
-			roundPanel(buffer[:p.steps(kc)*shape.width], kc*shape.width)
-		}
 	}
 	return buffer
 }
@@ -280,15 +282,24 @@ func (p *product) panel(buffer []float32, j, k0, kc int) []float32 {
 func (p *product) packPanel(dst []float32, j, k0, kc int) {
 	j0 := j * p.wide.width
 	cols, shape := p.panelShape(j)
-	dst = dst[:kc*shape.width]
-	if p.b.Trans {
-		if cols < shape.width {
-			clear(dst)
-		}
-		transpose(dst, shape.width, p.b.Data[j0*p.b.Stride+k0:], p.b.Stride, cols, kc)
-		return
+	width := shape.width
+	dst = dst[:p.steps(kc)*width]
+	if cols < width && (p.b.Trans || p.rounds) {
+		clear(dst)
 	}
-	shape.copyRows(dst, p.b.Data[k0*p.b.Stride+j0:], p.b.Stride, cols, kc)
+	src := p.b.from(k0, j0).Data
+	switch {
+	case p.b.Trans:
+		transpose(dst, width, src, p.b.Stride, cols, kc)
+		if p.rounds {
+			use().roundRows(dst, width, dst, width, kc*width, 1)
+		}
+	case p.rounds:
+		use().roundRows(dst, width, src, p.b.Stride, cols, kc)
+	default:
+		shape.copyRows(dst, src, p.b.Stride, cols, kc)
+	}
+	clear(dst[kc*width:])
 }
 
 // panelShape returns how many columns of C panel j covers and the kernels for it.

@@ -308,6 +308,24 @@ DATA geluMost<>+56(SB)/4, $0x41a00000
 DATA geluMost<>+60(SB)/4, $0x41a00000
 GLOBL geluMost<>(SB), RODATA|NOPTR, $64
 
+DATA lowestBit<>+0(SB)/4, $0x00010000
+DATA lowestBit<>+4(SB)/4, $0x00010000
+DATA lowestBit<>+8(SB)/4, $0x00010000
+DATA lowestBit<>+12(SB)/4, $0x00010000
+DATA lowestBit<>+16(SB)/4, $0x00010000
+DATA lowestBit<>+20(SB)/4, $0x00010000
+DATA lowestBit<>+24(SB)/4, $0x00010000
+DATA lowestBit<>+28(SB)/4, $0x00010000
+DATA lowestBit<>+32(SB)/4, $0x00010000
+DATA lowestBit<>+36(SB)/4, $0x00010000
+DATA lowestBit<>+40(SB)/4, $0x00010000
+DATA lowestBit<>+44(SB)/4, $0x00010000
+DATA lowestBit<>+48(SB)/4, $0x00010000
+DATA lowestBit<>+52(SB)/4, $0x00010000
+DATA lowestBit<>+56(SB)/4, $0x00010000
+DATA lowestBit<>+60(SB)/4, $0x00010000
+GLOBL lowestBit<>(SB), RODATA|NOPTR, $64
+
 DATA lowest<>+0(SB)/4, $0x00000001
 DATA lowest<>+4(SB)/4, $0x00000001
 DATA lowest<>+8(SB)/4, $0x00000001
@@ -24266,21 +24284,21 @@ TEXT ·roundPairsAVX512(SB), NOSPLIT, $0-48
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    src_base+24(FP), CX
 	MOVQ    src_len+32(FP), DX
+	VMOVUPS lowestBit<>+0(SB), Z7
 	VMOVUPS lowest<>+0(SB), Z8
 	VMOVUPS half<>+0(SB), Z9
-	VMOVUPS high<>+0(SB), Z11
-	VMOVUPS quiet<>+0(SB), Z10
+	VMOVUPS high<>+0(SB), Z10
+	VMOVUPS quiet<>+0(SB), Z11
 	SHRQ    $0x04, DX
 	JZ      end
 
 group:
 	VMOVUPS   (CX), Z0
 	VCMPPS    $0x03, Z0, Z0, K3
-	VPSRLD    $0x10, Z0, Z12
-	VPANDD    Z8, Z12, Z12
+	VPTESTMD  Z7, Z0, K4
 	VPADDD    Z9, Z0, Z0
-	VPADDD    Z12, Z0, Z0
-	VMOVDQU32 Z10, K3, Z0
+	VPADDD    Z8, Z0, K4, Z0
+	VMOVDQU32 Z11, K3, Z0
 	VPSRLD    $0x10, Z0, Z0
 	VPMOVDW   Z0, (AX)
 	ADDQ      $0x20, AX
@@ -24306,10 +24324,11 @@ TEXT ·pairUpAVX512(SB), NOSPLIT, $0-80
 	MOVQ    $-1, R8
 	BZHIQ   SI, R8, R8
 	KMOVW   R8, K1
+	VMOVUPS lowestBit<>+0(SB), Z7
 	VMOVUPS lowest<>+0(SB), Z8
 	VMOVUPS half<>+0(SB), Z9
-	VMOVUPS high<>+0(SB), Z11
-	VMOVUPS quiet<>+0(SB), Z10
+	VMOVUPS high<>+0(SB), Z10
+	VMOVUPS quiet<>+0(SB), Z11
 	TESTQ   DI, DI
 	JZ      end
 
@@ -24317,19 +24336,17 @@ pair:
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (DX)(BX*1), K1, Z1
 	VCMPPS    $0x03, Z0, Z0, K3
-	VPSRLD    $0x10, Z0, Z12
-	VPANDD    Z8, Z12, Z12
+	VPTESTMD  Z7, Z0, K4
 	VPADDD    Z9, Z0, Z0
-	VPADDD    Z12, Z0, Z0
-	VMOVDQU32 Z10, K3, Z0
+	VPADDD    Z8, Z0, K4, Z0
+	VMOVDQU32 Z11, K3, Z0
 	VCMPPS    $0x03, Z1, Z1, K3
-	VPSRLD    $0x10, Z1, Z12
-	VPANDD    Z8, Z12, Z12
+	VPTESTMD  Z7, Z1, K4
 	VPADDD    Z9, Z1, Z1
-	VPADDD    Z12, Z1, Z1
-	VMOVDQU32 Z10, K3, Z1
+	VPADDD    Z8, Z1, K4, Z1
+	VMOVDQU32 Z11, K3, Z1
 	VPSRLD    $0x10, Z0, Z0
-	VPANDD    Z11, Z1, Z1
+	VPANDD    Z10, Z1, Z1
 	VORPS     Z0, Z1, Z0
 	VMOVUPS   Z0, (AX)
 	LEAQ      (DX)(BX*2), DX
@@ -24352,77 +24369,70 @@ TEXT ·roundRowsAVX512(SB), NOSPLIT, $0-80
 	MOVQ    n+72(FP), DI
 	SHLQ    $0x02, BX
 	SHLQ    $0x02, CX
+	VMOVUPS lowestBit<>+0(SB), Z7
 	VMOVUPS lowest<>+0(SB), Z8
 	VMOVUPS half<>+0(SB), Z9
-	VMOVUPS high<>+0(SB), Z11
-	VMOVUPS quiet<>+0(SB), Z10
+	VMOVUPS high<>+0(SB), Z10
+	VMOVUPS quiet<>+0(SB), Z11
 	TESTQ   DI, DI
 	JZ      end
 	MOVQ    SI, R9
-	ANDQ    $0x0f, R9
+	ANDQ    $0x1f, R9
 	MOVQ    $-1, R8
 	BZHIQ   R9, R8, R8
 	KMOVW   R8, K1
+	SHRQ    $0x10, R8
+	KMOVW   R8, K2
 
 row:
 	XORQ R8, R8
 	MOVQ SI, R9
 	SUBQ $0x20, R9
-	JLT  one
+	JLT  partial
 
-two:
+full:
 	VMOVUPS  (DX)(R8*1), Z0
 	VMOVUPS  64(DX)(R8*1), Z1
 	VCMPPS   $0x03, Z0, Z1, K3
 	KORTESTW K3, K3
-	JNE      nan
-	VPSRLD   $0x10, Z0, Z12
-	VPANDD   Z8, Z12, Z12
+	JNE      fullNaN
+	VPTESTMD Z7, Z0, K4
 	VPADDD   Z9, Z0, Z0
-	VPADDD   Z12, Z0, Z0
-	VPANDD   Z11, Z0, Z0
+	VPADDD   Z8, Z0, K4, Z0
+	VPANDD   Z10, Z0, Z0
 	VMOVUPS  Z0, (AX)(R8*1)
-	VPSRLD   $0x10, Z1, Z12
-	VPANDD   Z8, Z12, Z12
+	VPTESTMD Z7, Z1, K4
 	VPADDD   Z9, Z1, Z1
-	VPADDD   Z12, Z1, Z1
-	VPANDD   Z11, Z1, Z1
+	VPADDD   Z8, Z1, K4, Z1
+	VPANDD   Z10, Z1, Z1
 	VMOVUPS  Z1, 64(AX)(R8*1)
 
-next:
+fullDone:
 	ADDQ $0x00000080, R8
 	SUBQ $0x20, R9
-	JGE  two
-
-one:
-	ADDQ      $0x10, R9
-	JLT       partial
-	VMOVUPS   (DX)(R8*1), Z0
-	VCMPPS    $0x03, Z0, Z0, K3
-	VPSRLD    $0x10, Z0, Z12
-	VPANDD    Z8, Z12, Z12
-	VPADDD    Z9, Z0, Z0
-	VPADDD    Z12, Z0, Z0
-	VMOVDQU32 Z10, K3, Z0
-	VPANDD    Z11, Z0, Z0
-	VMOVUPS   Z0, (AX)(R8*1)
-	ADDQ      $0x40, R8
-	SUBQ      $0x10, R9
+	JGE  full
 
 partial:
-	ADDQ      $0x10, R9
-	JZ        done
+	ADDQ      $0x20, R9
+	JZ        next
 	VMOVUPS.Z (DX)(R8*1), K1, Z0
-	VCMPPS    $0x03, Z0, Z0, K3
-	VPSRLD    $0x10, Z0, Z12
-	VPANDD    Z8, Z12, Z12
+	VMOVUPS.Z 64(DX)(R8*1), K2, Z1
+	VCMPPS    $0x03, Z0, Z1, K3
+	KORTESTW  K3, K3
+	JNE       restNaN
+	VPTESTMD  Z7, Z0, K4
 	VPADDD    Z9, Z0, Z0
-	VPADDD    Z12, Z0, Z0
-	VMOVDQU32 Z10, K3, Z0
-	VPANDD    Z11, Z0, Z0
+	VPADDD    Z8, Z0, K4, Z0
+	VPANDD    Z10, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(R8*1)
+	VPTESTMD  Z7, Z1, K4
+	VPADDD    Z9, Z1, Z1
+	VPADDD    Z8, Z1, K4, Z1
+	VPANDD    Z10, Z1, Z1
+	VMOVUPS   Z1, K2, 64(AX)(R8*1)
 
-done:
+restDone:
+next:
 	ADDQ BX, DX
 	ADDQ CX, AX
 	DECQ DI
@@ -24432,24 +24442,39 @@ end:
 	VZEROUPPER
 	RET
 
-nan:
+fullNaN:
 	VCMPPS    $0x03, Z0, Z0, K3
-	VPSRLD    $0x10, Z0, Z12
-	VPANDD    Z8, Z12, Z12
+	VPTESTMD  Z7, Z0, K4
 	VPADDD    Z9, Z0, Z0
-	VPADDD    Z12, Z0, Z0
-	VMOVDQU32 Z10, K3, Z0
-	VPANDD    Z11, Z0, Z0
+	VPADDD    Z8, Z0, K4, Z0
+	VMOVDQU32 Z11, K3, Z0
+	VPANDD    Z10, Z0, Z0
 	VMOVUPS   Z0, (AX)(R8*1)
 	VCMPPS    $0x03, Z1, Z1, K3
-	VPSRLD    $0x10, Z1, Z12
-	VPANDD    Z8, Z12, Z12
+	VPTESTMD  Z7, Z1, K4
 	VPADDD    Z9, Z1, Z1
-	VPADDD    Z12, Z1, Z1
-	VMOVDQU32 Z10, K3, Z1
-	VPANDD    Z11, Z1, Z1
+	VPADDD    Z8, Z1, K4, Z1
+	VMOVDQU32 Z11, K3, Z1
+	VPANDD    Z10, Z1, Z1
 	VMOVUPS   Z1, 64(AX)(R8*1)
-	JMP       next
+	JMP       fullDone
+
+restNaN:
+	VCMPPS    $0x03, Z0, Z0, K3
+	VPTESTMD  Z7, Z0, K4
+	VPADDD    Z9, Z0, Z0
+	VPADDD    Z8, Z0, K4, Z0
+	VMOVDQU32 Z11, K3, Z0
+	VPANDD    Z10, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(R8*1)
+	VCMPPS    $0x03, Z1, Z1, K3
+	VPTESTMD  Z7, Z1, K4
+	VPADDD    Z9, Z1, Z1
+	VPADDD    Z8, Z1, K4, Z1
+	VMOVDQU32 Z11, K3, Z1
+	VPANDD    Z10, Z1, Z1
+	VMOVUPS   Z1, K2, 64(AX)(R8*1)
+	JMP       restDone
 
 // func widenPairs32AVX512(dst []float32, src []float32, n int)
 // Requires: AVX, AVX512F
@@ -25910,10 +25935,11 @@ TEXT ·roundPairsAVX2(SB), NOSPLIT, $0-48
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    src_base+24(FP), CX
 	MOVQ    src_len+32(FP), DX
+	VMOVUPS lowestBit<>+0(SB), Y7
 	VMOVUPS lowest<>+0(SB), Y8
 	VMOVUPS half<>+0(SB), Y9
-	VMOVUPS high<>+0(SB), Y11
-	VMOVUPS quiet<>+0(SB), Y10
+	VMOVUPS high<>+0(SB), Y10
+	VMOVUPS quiet<>+0(SB), Y11
 	SHRQ    $0x04, DX
 	JZ      end
 
@@ -25924,7 +25950,7 @@ group:
 	VPAND     Y8, Y12, Y12
 	VPADDD    Y9, Y0, Y0
 	VPADDD    Y12, Y0, Y0
-	VBLENDVPS Y13, Y10, Y0, Y0
+	VBLENDVPS Y13, Y11, Y0, Y0
 	VPSRLD    $0x10, Y0, Y0
 	VMOVUPS   32(CX), Y1
 	VCMPPS    $0x03, Y1, Y1, Y13
@@ -25932,7 +25958,7 @@ group:
 	VPAND     Y8, Y12, Y12
 	VPADDD    Y9, Y1, Y1
 	VPADDD    Y12, Y1, Y1
-	VBLENDVPS Y13, Y10, Y1, Y1
+	VBLENDVPS Y13, Y11, Y1, Y1
 	VPSRLD    $0x10, Y1, Y1
 	VPACKUSDW Y1, Y0, Y0
 	VPERMQ    $0xd8, Y0, Y0
@@ -25962,10 +25988,11 @@ TEXT ·pairUpAVX2(SB), NOSPLIT, $0-80
 	SUBQ    SI, R8
 	VMOVUPS (R8), Y14
 	VMOVUPS 32(R8), Y15
+	VMOVUPS lowestBit<>+0(SB), Y7
 	VMOVUPS lowest<>+0(SB), Y8
 	VMOVUPS half<>+0(SB), Y9
-	VMOVUPS high<>+0(SB), Y11
-	VMOVUPS quiet<>+0(SB), Y10
+	VMOVUPS high<>+0(SB), Y10
+	VMOVUPS quiet<>+0(SB), Y11
 	TESTQ   DI, DI
 	JZ      end
 
@@ -25977,15 +26004,15 @@ pair:
 	VPAND      Y8, Y12, Y12
 	VPADDD     Y9, Y0, Y0
 	VPADDD     Y12, Y0, Y0
-	VBLENDVPS  Y13, Y10, Y0, Y0
+	VBLENDVPS  Y13, Y11, Y0, Y0
 	VCMPPS     $0x03, Y1, Y1, Y13
 	VPSRLD     $0x10, Y1, Y12
 	VPAND      Y8, Y12, Y12
 	VPADDD     Y9, Y1, Y1
 	VPADDD     Y12, Y1, Y1
-	VBLENDVPS  Y13, Y10, Y1, Y1
+	VBLENDVPS  Y13, Y11, Y1, Y1
 	VPSRLD     $0x10, Y0, Y0
-	VPAND      Y11, Y1, Y1
+	VPAND      Y10, Y1, Y1
 	VORPS      Y0, Y1, Y0
 	VMOVUPS    Y0, (AX)
 	VMASKMOVPS 32(DX), Y15, Y0
@@ -25995,15 +26022,15 @@ pair:
 	VPAND      Y8, Y12, Y12
 	VPADDD     Y9, Y0, Y0
 	VPADDD     Y12, Y0, Y0
-	VBLENDVPS  Y13, Y10, Y0, Y0
+	VBLENDVPS  Y13, Y11, Y0, Y0
 	VCMPPS     $0x03, Y1, Y1, Y13
 	VPSRLD     $0x10, Y1, Y12
 	VPAND      Y8, Y12, Y12
 	VPADDD     Y9, Y1, Y1
 	VPADDD     Y12, Y1, Y1
-	VBLENDVPS  Y13, Y10, Y1, Y1
+	VBLENDVPS  Y13, Y11, Y1, Y1
 	VPSRLD     $0x10, Y0, Y0
-	VPAND      Y11, Y1, Y1
+	VPAND      Y10, Y1, Y1
 	VORPS      Y0, Y1, Y0
 	VMOVUPS    Y0, 32(AX)
 	LEAQ       (DX)(BX*2), DX
@@ -26026,10 +26053,11 @@ TEXT ·roundRowsAVX2(SB), NOSPLIT, $0-80
 	MOVQ    n+72(FP), DI
 	SHLQ    $0x02, BX
 	SHLQ    $0x02, CX
+	VMOVUPS lowestBit<>+0(SB), Y7
 	VMOVUPS lowest<>+0(SB), Y8
 	VMOVUPS half<>+0(SB), Y9
-	VMOVUPS high<>+0(SB), Y11
-	VMOVUPS quiet<>+0(SB), Y10
+	VMOVUPS high<>+0(SB), Y10
+	VMOVUPS quiet<>+0(SB), Y11
 	TESTQ   DI, DI
 	JZ      end
 	MOVQ    SI, R9
@@ -26043,96 +26071,56 @@ TEXT ·roundRowsAVX2(SB), NOSPLIT, $0-80
 row:
 	XORQ R8, R8
 	MOVQ SI, R9
-	SUBQ $0x20, R9
-	JLT  one
+	SUBQ $0x10, R9
+	JLT  partial
 
-two:
+full:
 	VMOVUPS (DX)(R8*1), Y0
 	VMOVUPS 32(DX)(R8*1), Y1
-	VMOVUPS 64(DX)(R8*1), Y2
-	VMOVUPS 96(DX)(R8*1), Y3
 	VCMPPS  $0x03, Y0, Y1, Y12
-	VCMPPS  $0x03, Y2, Y3, Y13
-	VORPS   Y12, Y13, Y12
 	VTESTPS Y12, Y12
-	JNE     nan
+	JNE     fullNaN
 	VPSRLD  $0x10, Y0, Y12
 	VPAND   Y8, Y12, Y12
 	VPADDD  Y9, Y0, Y0
 	VPADDD  Y12, Y0, Y0
-	VPAND   Y11, Y0, Y0
+	VPAND   Y10, Y0, Y0
 	VMOVUPS Y0, (AX)(R8*1)
 	VPSRLD  $0x10, Y1, Y12
 	VPAND   Y8, Y12, Y12
 	VPADDD  Y9, Y1, Y1
 	VPADDD  Y12, Y1, Y1
-	VPAND   Y11, Y1, Y1
+	VPAND   Y10, Y1, Y1
 	VMOVUPS Y1, 32(AX)(R8*1)
-	VPSRLD  $0x10, Y2, Y12
-	VPAND   Y8, Y12, Y12
-	VPADDD  Y9, Y2, Y2
-	VPADDD  Y12, Y2, Y2
-	VPAND   Y11, Y2, Y2
-	VMOVUPS Y2, 64(AX)(R8*1)
-	VPSRLD  $0x10, Y3, Y12
-	VPAND   Y8, Y12, Y12
-	VPADDD  Y9, Y3, Y3
-	VPADDD  Y12, Y3, Y3
-	VPAND   Y11, Y3, Y3
-	VMOVUPS Y3, 96(AX)(R8*1)
 
-next:
-	ADDQ $0x00000080, R8
-	SUBQ $0x20, R9
-	JGE  two
-
-one:
-	ADDQ      $0x10, R9
-	JLT       partial
-	VMOVUPS   (DX)(R8*1), Y0
-	VMOVUPS   32(DX)(R8*1), Y1
-	VCMPPS    $0x03, Y0, Y0, Y13
-	VPSRLD    $0x10, Y0, Y12
-	VPAND     Y8, Y12, Y12
-	VPADDD    Y9, Y0, Y0
-	VPADDD    Y12, Y0, Y0
-	VBLENDVPS Y13, Y10, Y0, Y0
-	VPAND     Y11, Y0, Y0
-	VMOVUPS   Y0, (AX)(R8*1)
-	VCMPPS    $0x03, Y1, Y1, Y13
-	VPSRLD    $0x10, Y1, Y12
-	VPAND     Y8, Y12, Y12
-	VPADDD    Y9, Y1, Y1
-	VPADDD    Y12, Y1, Y1
-	VBLENDVPS Y13, Y10, Y1, Y1
-	VPAND     Y11, Y1, Y1
-	VMOVUPS   Y1, 32(AX)(R8*1)
-	ADDQ      $0x40, R8
-	SUBQ      $0x10, R9
+fullDone:
+	ADDQ $0x00000040, R8
+	SUBQ $0x10, R9
+	JGE  full
 
 partial:
 	ADDQ       $0x10, R9
-	JZ         done
+	JZ         next
 	VMASKMOVPS (DX)(R8*1), Y14, Y0
 	VMASKMOVPS 32(DX)(R8*1), Y15, Y1
-	VCMPPS     $0x03, Y0, Y0, Y13
+	VCMPPS     $0x03, Y0, Y1, Y12
+	VTESTPS    Y12, Y12
+	JNE        restNaN
 	VPSRLD     $0x10, Y0, Y12
 	VPAND      Y8, Y12, Y12
 	VPADDD     Y9, Y0, Y0
 	VPADDD     Y12, Y0, Y0
-	VBLENDVPS  Y13, Y10, Y0, Y0
-	VPAND      Y11, Y0, Y0
+	VPAND      Y10, Y0, Y0
 	VMASKMOVPS Y0, Y14, (AX)(R8*1)
-	VCMPPS     $0x03, Y1, Y1, Y13
 	VPSRLD     $0x10, Y1, Y12
 	VPAND      Y8, Y12, Y12
 	VPADDD     Y9, Y1, Y1
 	VPADDD     Y12, Y1, Y1
-	VBLENDVPS  Y13, Y10, Y1, Y1
-	VPAND      Y11, Y1, Y1
+	VPAND      Y10, Y1, Y1
 	VMASKMOVPS Y1, Y15, 32(AX)(R8*1)
 
-done:
+restDone:
+next:
 	ADDQ BX, DX
 	ADDQ CX, AX
 	DECQ DI
@@ -26142,40 +26130,43 @@ end:
 	VZEROUPPER
 	RET
 
-nan:
+fullNaN:
 	VCMPPS    $0x03, Y0, Y0, Y13
 	VPSRLD    $0x10, Y0, Y12
 	VPAND     Y8, Y12, Y12
 	VPADDD    Y9, Y0, Y0
 	VPADDD    Y12, Y0, Y0
-	VBLENDVPS Y13, Y10, Y0, Y0
-	VPAND     Y11, Y0, Y0
+	VBLENDVPS Y13, Y11, Y0, Y0
+	VPAND     Y10, Y0, Y0
 	VMOVUPS   Y0, (AX)(R8*1)
 	VCMPPS    $0x03, Y1, Y1, Y13
 	VPSRLD    $0x10, Y1, Y12
 	VPAND     Y8, Y12, Y12
 	VPADDD    Y9, Y1, Y1
 	VPADDD    Y12, Y1, Y1
-	VBLENDVPS Y13, Y10, Y1, Y1
-	VPAND     Y11, Y1, Y1
+	VBLENDVPS Y13, Y11, Y1, Y1
+	VPAND     Y10, Y1, Y1
 	VMOVUPS   Y1, 32(AX)(R8*1)
-	VCMPPS    $0x03, Y2, Y2, Y13
-	VPSRLD    $0x10, Y2, Y12
-	VPAND     Y8, Y12, Y12
-	VPADDD    Y9, Y2, Y2
-	VPADDD    Y12, Y2, Y2
-	VBLENDVPS Y13, Y10, Y2, Y2
-	VPAND     Y11, Y2, Y2
-	VMOVUPS   Y2, 64(AX)(R8*1)
-	VCMPPS    $0x03, Y3, Y3, Y13
-	VPSRLD    $0x10, Y3, Y12
-	VPAND     Y8, Y12, Y12
-	VPADDD    Y9, Y3, Y3
-	VPADDD    Y12, Y3, Y3
-	VBLENDVPS Y13, Y10, Y3, Y3
-	VPAND     Y11, Y3, Y3
-	VMOVUPS   Y3, 96(AX)(R8*1)
-	JMP       next
+	JMP       fullDone
+
+restNaN:
+	VCMPPS     $0x03, Y0, Y0, Y13
+	VPSRLD     $0x10, Y0, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y0, Y0
+	VPADDD     Y12, Y0, Y0
+	VBLENDVPS  Y13, Y11, Y0, Y0
+	VPAND      Y10, Y0, Y0
+	VMASKMOVPS Y0, Y14, (AX)(R8*1)
+	VCMPPS     $0x03, Y1, Y1, Y13
+	VPSRLD     $0x10, Y1, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y1, Y1
+	VPADDD     Y12, Y1, Y1
+	VBLENDVPS  Y13, Y11, Y1, Y1
+	VPAND      Y10, Y1, Y1
+	VMASKMOVPS Y1, Y15, 32(AX)(R8*1)
+	JMP        restDone
 
 // func widenPairs16AVX2(dst []float32, src []float32, n int)
 // Requires: AVX, AVX2

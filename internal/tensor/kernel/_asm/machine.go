@@ -186,7 +186,8 @@ func constants() {
 		{"tanhSmall", math.Float32bits(tanhSmall)},
 		{"geluScale", math.Float32bits(geluScale)},
 		{"geluMost", math.Float32bits(geluMost)},
-		{"lowest", 1}, // of bfloat16: rounding to even, the bit that decides, and what is added then
+		{"lowestBit", 1 << 16}, // of bfloat16: rounding to even, the bit that decides, what is added if it is set, and always
+		{"lowest", 1},
 		{"half", 1<<15 - 1},
 		{"high", 0xFFFF << 16},
 		{"quiet", 0x7FC00000},

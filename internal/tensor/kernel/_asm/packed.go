@@ -53,7 +53,7 @@ func (m *machine) roundPairs() {
 	ret()
 }
 
-// roundRows writes roundRows. Of two groups at a time it first only asks whether all are numbers.
+// roundRows writes roundRows: two vectors at a time, of which one comparison says whether all are numbers.
 func (m *machine) roundRows() {
 	m.text("roundRows", "dst []float32, width int, src []float32, stride, cols, n int")
 	dst, width := Load(Param("dst").Base(), GP64()), Load(Param("width"), GP64())
@@ -61,117 +61,119 @@ func (m *machine) roundRows() {
 	cols, n := Load(Param("cols"), GP64()), Load(Param("n"), GP64())
 	SHLQ(Imm(2), stride)
 	SHLQ(Imm(2), width)
-	high := m.roundingConstants()
+	m.roundingConstants()
 	at, left := GP64(), GP64()
-	load := func(groups int, masked bool) []reg.VecPhysical {
-		v := m.v[:groups*m.group()]
-		for i := range v {
-			m.load(Mem{Base: src, Index: at, Scale: 1}, i, v[i], masked)
+	two := uint64(2 * m.width)
+	store := func(masked bool, round func(v Op)) {
+		for i, v := range m.v[:2] {
+			round(v)
+			m.and(m.v[highHalf], v, v)
+			m.store(v, Mem{Base: dst, Index: at, Scale: 1}, i, masked)
 		}
-		return v
 	}
-	store := func(v []reg.VecPhysical, masked bool, round func(v Op)) {
-		for i := range v {
-			round(v[i])
-			m.and(high, v[i], v[i])
-			m.store(v[i], Mem{Base: dst, Index: at, Scale: 1}, i, masked)
+	round := func(masked bool, label string) (nan func()) {
+		for i, v := range m.v[:2] {
+			m.load(Mem{Base: src, Index: at, Scale: 1}, i, v, masked)
+		}
+		m.anyNaN(m.v[0], m.v[1], label+"NaN")
+		store(masked, m.roundNumber)
+		Label(label + "Done")
+		return func() {
+			Label(label + "NaN")
+			store(masked, m.roundBF16)
+			JMP(LabelRef(label + "Done"))
 		}
 	}
 	TESTQ(n, n)
 	JZ(LabelRef("end"))
 	MOVQ(cols, left)
-	ANDQ(Imm(lanes-1), left)
-	m.masks(left, m.group())
+	ANDQ(Imm(two-1), left)
+	m.masks(left, 2)
 	Label("row")
 	XORQ(at, at)
 	MOVQ(cols, left)
-	SUBQ(Imm(2*lanes), left)
-	JLT(LabelRef("one"))
-	Label("two")
-	v := load(2, false)
-	m.anyNaN(v, "nan")
-	store(v, false, m.roundNumber)
-	Label("next")
-	ADDQ(U32(8*lanes), at)
-	SUBQ(Imm(2*lanes), left)
-	JGE(LabelRef("two"))
-	Label("one")
-	ADDQ(Imm(lanes), left)
+	SUBQ(Imm(two), left)
 	JLT(LabelRef("partial"))
-	store(load(1, false), false, m.roundBF16)
-	ADDQ(Imm(4*lanes), at)
-	SUBQ(Imm(lanes), left)
+	Label("full")
+	nanInFull := round(false, "full")
+	ADDQ(U32(uint32(4*two)), at)
+	SUBQ(Imm(two), left)
+	JGE(LabelRef("full"))
 	Label("partial")
-	ADDQ(Imm(lanes), left)
-	JZ(LabelRef("done"))
-	store(load(1, true), true, m.roundBF16)
-	Label("done")
+	ADDQ(Imm(two), left)
+	JZ(LabelRef("next"))
+	nanInRest := round(true, "rest")
+	Label("next")
 	ADDQ(stride, src)
 	ADDQ(width, dst)
 	DECQ(n)
 	JNZ(LabelRef("row"))
 	Label("end")
 	ret()
-	Label("nan")
-	store(v, false, m.roundBF16)
-	JMP(LabelRef("next"))
+	nanInFull()
+	nanInRest()
 }
 
 // unordered compares two floats of which one is not a number.
 const unordered = 3
 
-// anyNaN jumps to label if v, an even number of vectors, holds what is not a number. It uses register 12.
-func (m *machine) anyNaN(v []reg.VecPhysical, label string) {
+// anyNaN jumps to label if v or w holds what is not a number.
+func (m *machine) anyNaN(v, w Op, label string) {
 	if m == avx512 {
-		VCMPPS(Imm(unordered), v[0], v[1], reg.K3)
+		VCMPPS(Imm(unordered), v, w, reg.K3)
 		KORTESTW(reg.K3, reg.K3)
-		JNE(LabelRef(label))
-		return
+	} else {
+		VCMPPS(Imm(unordered), v, w, m.v[scratch])
+		VTESTPS(m.v[scratch], m.v[scratch])
 	}
-	VCMPPS(Imm(unordered), v[0], v[1], m.v[12])
-	VCMPPS(Imm(unordered), v[2], v[3], m.v[13])
-	VORPS(m.v[12], m.v[13], m.v[12])
-	VTESTPS(m.v[12], m.v[12])
 	JNE(LabelRef(label))
 }
 
-// roundingRegisters returns the registers of the constants for rounding to bfloat16. Registers 11 to 13 are used too.
-func (m *machine) roundingRegisters() (lowest, half, quiet Op) {
-	return m.v[8], m.v[9], m.v[10]
-}
+// The registers for rounding to bfloat16.
+const (
+	lowestBit  = iota + 7 // of a bfloat16: rounding to even, the bit that decides
+	lowestUnit            // what is added if it is set
+	almostHalf            // what is always added
+	highHalf              // what remains
+	quietNaN
+	scratch
+	isNaN
+)
 
-// roundingConstants loads the constants for roundBF16 and roundNumber, and one with the high halves set.
-func (m *machine) roundingConstants() (high Op) {
-	lowest, half, quiet := m.roundingRegisters()
-	high = m.v[11]
-	VMOVUPS(constant("lowest"), lowest)
-	VMOVUPS(constant("half"), half)
-	VMOVUPS(constant("high"), high)
-	VMOVUPS(constant("quiet"), quiet)
-	return high
+// roundingConstants loads the constants for roundBF16 and roundNumber, and highHalf.
+func (m *machine) roundingConstants() {
+	VMOVUPS(constant("lowestBit"), m.v[lowestBit])
+	VMOVUPS(constant("lowest"), m.v[lowestUnit])
+	VMOVUPS(constant("half"), m.v[almostHalf])
+	VMOVUPS(constant("high"), m.v[highHalf])
+	VMOVUPS(constant("quiet"), m.v[quietNaN])
 }
 
 // roundNumber rounds the floats of v, all of them numbers, to bfloat16; the low halves are left undefined.
 func (m *machine) roundNumber(v Op) {
-	lowest, half, _ := m.roundingRegisters()
-	t := m.v[12]
+	if m == avx512 {
+		VPTESTMD(m.v[lowestBit], v, reg.K4)
+		VPADDD(m.v[almostHalf], v, v)
+		VPADDD(m.v[lowestUnit], v, reg.K4, v)
+		return
+	}
+	t := m.v[scratch]
 	VPSRLD(Imm(16), v, t)
-	m.and(lowest, t, t)
-	VPADDD(half, v, v)
+	VPAND(m.v[lowestUnit], t, t)
+	VPADDD(m.v[almostHalf], v, v)
 	VPADDD(t, v, v)
 }
 
 // roundBF16 is roundNumber for floats that need not be numbers.
 func (m *machine) roundBF16(v Op) {
-	_, _, quiet := m.roundingRegisters()
 	if m == avx512 {
 		VCMPPS(Imm(unordered), v, v, reg.K3)
 		m.roundNumber(v)
-		VMOVDQU32(quiet, reg.K3, v)
+		VMOVDQU32(m.v[quietNaN], reg.K3, v)
 	} else {
-		VCMPPS(Imm(unordered), v, v, m.v[13])
+		VCMPPS(Imm(unordered), v, v, m.v[isNaN])
 		m.roundNumber(v)
-		VBLENDVPS(m.v[13], quiet, v, v)
+		VBLENDVPS(m.v[isNaN], m.v[quietNaN], v, v)
 	}
 }
 
@@ -184,7 +186,7 @@ func (m *machine) pairUp() {
 	SHLQ(Imm(2), stride)
 	SHLQ(Imm(2), width)
 	m.masks(cols, m.group())
-	upper := m.roundingConstants()
+	m.roundingConstants()
 	TESTQ(n, n)
 	JZ(LabelRef("end"))
 	Label("pair")
@@ -195,7 +197,7 @@ func (m *machine) pairUp() {
 		m.roundBF16(low)
 		m.roundBF16(high)
 		VPSRLD(Imm(16), low, low)
-		m.and(upper, high, high)
+		m.and(m.v[highHalf], high, high)
 		VORPS(low, high, low)
 		m.store(low, Mem{Base: dst}, i, false)
 	}
