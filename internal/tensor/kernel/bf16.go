@@ -62,9 +62,15 @@ func roundA(room *[]float32, a Mat, n, k int) Mat {
 	return to
 }
 
-// packB packs all of B in advance when several parts of the rows need it and it is small enough to stay in a cache near by.
+// packsB says whether all of B is packed in advance: when A has so many rows that several parts of them need B, and B is small
+// enough to stay in a cache near by.
+func (p *product) packsB() bool {
+	return p.rounds && p.weights == nil && p.m > p.k && p.k*p.n <= smallB
+}
+
+// packB packs B in advance if that is worth it.
 func (p *product) packB() {
-	if p.packed = p.weights == nil && p.parts > 1 && p.k*p.n <= smallB; p.packed {
+	if p.packed = p.packsB() && p.parts > 1; p.packed {
 		p.roundedB = grow(p.roundedB, p.panels*p.wide.width*p.steps(p.k))
 		Parallel(p.panels, max(1, shareWork/4/(p.k*p.wide.width)), p.packTasks)
 	}

@@ -149,6 +149,7 @@ const (
 	smallA        = 1 << 16 // elements of A that stay in the second-level cache
 	widenBlock    = 128     // likewise when the panel is widened first: it then stays in the first-level cache
 	partSize      = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
+	roundedPart   = 1 << 15 // likewise for rounding, with what is rounded beside them; B is then packed only once
 	smallB        = 1 << 20 // elements of B that stay in a cache near by
 	leastRows     = 96      // rows of A that make it worth packing a panel of B once more
 	shareWork     = 1 << 17 // multiply-adds that are worth a thread
@@ -204,7 +205,11 @@ func (p *product) run() {
 	}
 	workers := Threads()
 	wanted := max(workers, ceil(chunksPerWorker*workers, p.panels))
-	p.parts = max(ceil(p.m*min(p.k, p.block), partSize), min(wanted, p.m/leastRows), 1)
+	size := partSize
+	if p.packsB() {
+		size = roundedPart
+	}
+	p.parts = max(ceil(p.m*min(p.k, p.block), size), min(wanted, p.m/leastRows), 1)
 	if p.parts > workers {
 		p.parts = ceil(p.parts, workers) * workers // a worker's share of the tasks is then its share of the rows
 	}

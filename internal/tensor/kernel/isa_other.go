@@ -7,7 +7,7 @@ package kernel
 var sets = [...]kernels{generic: definitions}
 
 // pairsFaster says whether pairs multiply faster than rounded tiles: there are none.
-const pairsFaster = false
+var pairsFaster = false
 
 func bestISA() level { return generic }
 

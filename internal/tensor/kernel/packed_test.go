@@ -24,7 +24,10 @@ func withPairs(t *testing.T, f func(t *testing.T)) {
 	tilesOf(isa).pairs = nil
 	eachISA(t, f)
 	tilesOf(isa).pairs = pairs
-	for _, pairsFaster = range []bool{false, true} {
+	for _, pairsFaster = range []bool{true, false} {
+		if pairs.rowsOfA && !pairsFaster {
+			break // a matrix unit has an order of its own, so nothing else may stand in for it
+		}
 		t.Run(fmt.Sprint(ISA(), " with pairs, faster: ", pairsFaster), f)
 	}
 }
