@@ -44,6 +44,8 @@ type Executor struct {
 	testerMu sync.Mutex
 	tester   *tester
 
+	template template
+
 	tasksMu  sync.Mutex
 	tasks    map[string]task // by TaskID
 	prepared []*os.File      // of all tasks
@@ -93,6 +95,11 @@ func (x *Executor) Close() error {
 	var errs []error
 	for c := range x.ready {
 		_, err := c.finish()
+		errs = append(errs, err)
+	}
+	if t := x.template.process; t != nil {
+		t.Kill()
+		_, err := t.Wait()
 		errs = append(errs, err)
 	}
 	for _, f := range x.prepared {

@@ -55,7 +55,8 @@ func source(name string) string {
 // The modules of the programs that run in CPython. Each module may import
 // those before it; the last one has a function main.
 var (
-	candidateModules = []string{"wire", "semaphores", "lcb_candidate", "candidate"}
+	candidateModules = []string{"wire", "semaphores", "lcb_candidate", "preload", "candidate"}
+	templateModules  = append(slices.Clone(candidateModules), "template")
 	testerModules    = []string{"wire", "tester", "humaneval", "mbpp", "evalplus", "lcb", "sanitize", "serve"}
 )
 
@@ -67,7 +68,7 @@ type interpreter struct {
 	Files          []string          // files and folders that it needs
 	Standard       []string          // modules of its standard library, if it knows them
 	Packages       []string          // name and version of what is installed and programs may import
-	Programs       map[string][]byte // candidate and tester, in its own byte code
+	Programs       map[string][]byte // candidate, template and tester, in its own byte code
 }
 
 // version is CPython's version as in "3.11.2".
@@ -117,7 +118,7 @@ func ask(ctx context.Context, name string, packages bool) (*interpreter, error) 
 		}
 		return all
 	}
-	programs := map[string]any{"candidate": modules(candidateModules), "tester": modules(testerModules)}
+	programs := map[string]any{"candidate": modules(candidateModules), "template": modules(templateModules), "tester": modules(testerModules)}
 	input, err := json.Marshal(map[string]any{"packages": packages, "programs": programs})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,22 +23,32 @@ const mostCPU = 10 * time.Minute
 // as its descriptors from 3. The program's code is the first that comes on
 // descriptor 3; boot is that channel's other end.
 func (x *Executor) startCPython(program string, boot io.Writer, c sandbox.Command, args ...string) (*sandbox.Process, error) {
+	p, err := x.sandbox.Start(x.command(c, args...))
+	if err != nil {
+		return nil, fmt.Errorf("starting CPython: %w", err)
+	}
+	return p, x.boot(p, program, boot)
+}
+
+// command completes the command of an interpreter.
+func (x *Executor) command(c sandbox.Command, args ...string) sandbox.Command {
 	c.Path = x.python.Executable
 	// Isolated but for the seed of hashes: sets must have the same order in all processes.
 	c.Args = append([]string{c.Path, "-s", "-S", "-B", "-c", source("boot")}, args...)
 	c.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1", "PYTHONCOERCECLOCALE=0", "OMP_NUM_THREADS=1",
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "USER=sandbox", "LOGNAME=sandbox"}
-	p, err := x.sandbox.Start(c)
-	if err != nil {
-		return nil, fmt.Errorf("starting CPython: %w", err)
-	}
+	return c
+}
+
+// boot sends an interpreter its program, or kills it if that does not work.
+func (x *Executor) boot(p *sandbox.Process, program string, boot io.Writer) error {
 	code := x.python.Programs[program]
 	if _, err := boot.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(code))), code...)); err != nil {
 		p.Kill()
 		_, _ = p.Wait()
-		return nil, fmt.Errorf("starting CPython: %w", err)
+		return fmt.Errorf("starting CPython: %w", err)
 	}
-	return p, nil
+	return nil
 }
 
 // A candidate is a process that waits for the tester to have it run a program.
@@ -52,13 +63,84 @@ func (x *Executor) startCandidate() (*candidate, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p, err := x.startCPython("candidate", ours, sandbox.Command{
-		Files: []*os.File{theirs}, Memory: x.options.Memory, CPU: mostCPU})
+	c := sandbox.Command{Files: []*os.File{theirs}, Memory: x.options.Memory, CPU: mostCPU}
+	p, err := x.copyTemplate(c)
+	if err != nil {
+		p, err = x.startCPython("candidate", ours, c)
+	}
 	if err != nil {
 		ours.Close()
 		return nil, err
 	}
 	return &candidate{p, ours}, nil
+}
+
+// A template is the interpreter whose copies candidates are, where it can be had.
+// Nothing of any program runs in it.
+type template struct {
+	mu       sync.Mutex
+	process  *sandbox.Template // nil if none runs
+	failures int               // in a row
+}
+
+// mostFailures is how often templates may fail before candidates are interpreters
+// of their own.
+const mostFailures = 3
+
+// copyTemplate starts a candidate's process as a copy of the template.
+func (x *Executor) copyTemplate(c sandbox.Command) (*sandbox.Process, error) {
+	t, err := x.takeTemplate()
+	if err != nil {
+		return nil, err
+	}
+	c.CopyOf = t
+	p, err := x.sandbox.Start(c)
+	x.template.mu.Lock()
+	defer x.template.mu.Unlock()
+	switch {
+	case err == nil:
+		x.template.failures = 0
+	case x.template.process == t: // who is the first to notice
+		x.template.process = nil
+		x.template.failures++
+		t.Kill()
+	}
+	return p, err
+}
+
+var errNoTemplate = errors.New("templates have failed")
+
+// takeTemplate returns the template. If there is none it is started.
+func (x *Executor) takeTemplate() (*sandbox.Template, error) {
+	x.template.mu.Lock()
+	defer x.template.mu.Unlock()
+	if x.template.process != nil {
+		return x.template.process, nil
+	}
+	if x.template.failures == mostFailures {
+		return nil, errNoTemplate
+	}
+	t, err := x.startTemplate()
+	if err != nil {
+		x.template.failures++
+		return nil, err
+	}
+	x.template.process = t
+	return t, nil
+}
+
+func (x *Executor) startTemplate() (*sandbox.Template, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	t, err := x.sandbox.StartTemplate(x.command(sandbox.Command{Files: []*os.File{theirs}}))
+	if err != nil {
+		return nil, err
+	}
+	return t, x.boot(t.Process, "template", ours)
 }
 
 // finish kills the process, if it still runs, and says how it ended.

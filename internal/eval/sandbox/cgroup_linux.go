@@ -98,7 +98,7 @@ func newCgroup(path string, controllers []string, cloneFlags uintptr) (*cgroup, 
 	}
 	defer leaf.remove()
 	defer leaf.close()
-	s := &script{}
+	s := newScript()
 	leaf.enter(s)
 	s.do("its end", unix.SYS_EXIT_GROUP, 0)
 	var f failure

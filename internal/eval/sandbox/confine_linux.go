@@ -41,6 +41,9 @@ type job struct {
 	CPU    uint64 // seconds, 0 for no limit
 	Fork   bool
 	Tasks  int
+
+	Template int // the number of the template that it is to be, 0 for none
+	CopyOf   int // the number of the template that it is to be a copy of, 0 for none
 }
 
 // What every root has beside the host's entries.
@@ -58,6 +61,8 @@ const insideID = 1000
 const (
 	rulesDescriptor   = execDescriptor + 1 // Landlock's rules
 	scratchDescriptor = execDescriptor + 2
+	// firstFile is the first of the program's own files.
+	firstFile = 3
 	// firstHigh is the first of the descriptors that come from the launcher.
 	firstHigh = execDescriptor + 64
 )
@@ -77,27 +82,46 @@ type confinement struct {
 	uid, gid int   // of the launcher
 	scratch  string
 	leaf     *leaf // its cgroup, nil for none
+
+	failures int // copies only: where the number of a step that fails is written
+	proc     int // copies only: the host's /proc
 }
 
-// script writes the whole script.
+// script writes the whole script of a process that executes its program.
 func (c *confinement) script() *script {
-	s := &script{}
+	s := newScript()
 	c.dieWithLauncher(s)
 	c.leaf.enter(s)
 	s.do("umask", unix.SYS_UMASK, 0o022)
 	// No terminal, and a process group to end as a whole.
 	s.do("setsid", unix.SYS_SETSID)
 	if c.plan.User {
-		c.mapUser(s)
+		c.mapUser(s, unix.AT_FDCWD, "/proc/self", c.uid, c.gid)
 	}
 	if c.plan.Namespaces {
 		c.buildRoot(s)
+	}
+	if c.Template == 0 && c.plan.Namespaces {
+		mountScratch(s)
 	}
 	s.do(c.scratch, unix.SYS_CHDIR, s.text(c.scratch))
 	c.arrangeDescriptors(s)
 	// Also a condition for Landlock and the filter of system calls: nothing
 	// that the program executes gives it more rights than it has.
 	s.do("no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+	if c.Template == 0 {
+		c.restrict(s)
+	} else {
+		c.restrictTemplate(s)
+	}
+	s.do("signal mask", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, address(s, new(uint64)), 0, 8)
+	s.do("executing it", unix.SYS_EXECVEAT, execDescriptor, emptyPath, s.texts(c.Args), s.texts(c.Env), unix.AT_EMPTY_PATH)
+	return s
+}
+
+// restrict gives up all that the program must not have, the last of which is the
+// right to give up.
+func (c *confinement) restrict(s *script) {
 	if c.plan.Landlock > 0 {
 		c.restrictFiles(s)
 	}
@@ -105,21 +129,31 @@ func (c *confinement) script() *script {
 		c.dropRights(s)
 	}
 	c.dieWithLauncher(s) // becoming another user has cleared it
-	c.resetSignals(s)
+	if c.CopyOf == 0 {
+		resetSignals(s) // a copy has its template's, which had them reset
+	}
 	c.limit(s)
 	if c.plan.Seccomp {
-		f := filter(policy{namespaces: c.plan.Namespaces, scoped: c.plan.Landlock >= landlockScopes, fork: c.Fork})
-		for i := range f {
-			if f[i].K == ownNumber {
-				s.do("its own number", unix.SYS_GETPID).into = &f[i].K
-			}
-		}
-		prog := &unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
-		s.do("filter of system calls", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, address(s, prog))
+		c.filterCalls(s)
 	}
-	s.do("signal mask", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, address(s, new(uint64)), 0, 8)
-	s.do("executing it", unix.SYS_EXECVEAT, execDescriptor, emptyPath, s.texts(c.Args), s.texts(c.Env), unix.AT_EMPTY_PATH)
-	return s
+}
+
+// filterCalls puts the filter of system calls on this process.
+func (c *confinement) filterCalls(s *script) {
+	f := filter(policy{
+		namespaces: c.plan.Namespaces, scoped: c.plan.Landlock >= landlockScopes, fork: c.Fork, execute: c.CopyOf == 0})
+	at := s.bytes(unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), len(f)*unix.SizeofSockFilter))
+	for i := range f {
+		if f[i].K == ownNumber {
+			s.do("its own number", unix.SYS_GETPID).into = at + uintptr(i)*unix.SizeofSockFilter + unsafe.Offsetof(f[i].K)
+		}
+	}
+	// The kernel's struct sock_fprog.
+	program := struct {
+		length uint16
+		filter uintptr
+	}{uint16(len(f)), at}
+	s.do("filter of system calls", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, address(s, &program))
 }
 
 // dieWithLauncher asks to be killed when the launcher ends, and fails if that,
@@ -140,35 +174,43 @@ func (c *confinement) dieWithLauncher(s *script) {
 }
 
 // mapUser makes this process a user of its new user namespace. It can only be
-// the one that the launcher is outside.
-func (c *confinement) mapUser(s *script) {
-	s.write("setgroups", "/proc/self/setgroups", "deny") // a condition for the others
-	s.write("user of the namespace", "/proc/self/uid_map", fmt.Sprintf("%d %d 1", insideID, c.uid))
-	s.write("group of the namespace", "/proc/self/gid_map", fmt.Sprintf("%d %d 1", insideID, c.gid))
+// the one that it is outside. self is its folder of /proc, as seen from the open
+// folder at.
+func (c *confinement) mapUser(s *script, at int, self string, uid, gid int) {
+	s.write("setgroups", at, self+"/setgroups", "deny") // a condition for the others
+	s.write("user of the namespace", at, self+"/uid_map", fmt.Sprintf("%d %d 1", insideID, uid))
+	s.write("group of the namespace", at, self+"/gid_map", fmt.Sprintf("%d %d 1", insideID, gid))
+}
+
+// plain are the flags of mounts that hold nothing special.
+const plain = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+
+// mount adds a step that mounts something.
+func (s *script) mount(name, source, target, kind string, flags uintptr, options string) {
+	s.do(name, unix.SYS_MOUNT, s.text(source), s.text(target), s.text(kind), flags, s.text(options))
+}
+
+// mountScratch makes the scratch folder a file system of its own, where nothing
+// can be executed. Dropping the mount deletes everything, however deep its paths
+// or odd its modes.
+func mountScratch(s *script) {
+	s.mount("scratch folder", "tmpfs", scratchPath, "tmpfs", plain,
+		fmt.Sprintf("mode=1777,size=%d,nr_inodes=%d", ScratchBytes, scratchFiles))
 }
 
 // buildRoot moves this process into a root of its own, which holds the entries
-// of the host read-only, a few devices and an empty scratch folder, and no
-// /proc, /sys or sockets.
+// of the host read-only, a few devices and an empty folder for scratch files, and
+// no /proc, /sys or sockets.
 func (c *confinement) buildRoot(s *script) {
-	mount := func(name, source, target, kind string, flags uintptr, options string) {
-		s.do(name, unix.SYS_MOUNT, s.text(source), s.text(target), s.text(kind), flags, s.text(options))
-	}
-	const plain = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	// Nothing that happens here may reach the host's mounts.
-	mount("private mounts", "", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	s.mount("private mounts", "", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	// The new root begins on top of a folder that every host has.
 	const base, host = "/proc", "/.host"
-	mount("root", "tmpfs", base, "tmpfs", plain, "mode=755,size=1m")
+	s.mount("root", "tmpfs", base, "tmpfs", plain, "mode=755,size=1m")
 	s.mkdir(base + host)
 	s.do("pivot_root", unix.SYS_PIVOT_ROOT, s.text(base), s.text(base+host))
 	s.do("root", unix.SYS_CHDIR, s.text("/"))
 	s.mkdir(scratchPath)
-	// Where nothing can be executed, and dropping the mount deletes everything,
-	// however deep its paths or odd its modes.
-	mount("scratch folder", "tmpfs", scratchPath, "tmpfs", plain,
-		fmt.Sprintf("mode=1777,size=%d,nr_inodes=%d", ScratchBytes, scratchFiles))
-
 	entries := slices.Clone(c.tree)
 	for _, name := range devices {
 		entries = append(entries, entry{Path: devPath + "/" + name})
@@ -189,7 +231,7 @@ func (c *confinement) buildRoot(s *script) {
 		}
 		// With what is mounted within, since a user namespace cannot take a
 		// mount away from what it hides.
-		mount(e.Path, host+e.Path, e.Path, "", unix.MS_BIND|unix.MS_REC, "")
+		s.mount(e.Path, host+e.Path, e.Path, "", unix.MS_BIND|unix.MS_REC, "")
 		// Without set-user-ID programs and, but for those in devPath, devices.
 		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
 		if !strings.HasPrefix(e.Path, devPath+"/") {
@@ -199,7 +241,7 @@ func (c *confinement) buildRoot(s *script) {
 	}
 	s.do("leaving the host's root", unix.SYS_UMOUNT2, s.text(host), unix.MNT_DETACH)
 	s.do("leaving the host's root", unix.SYS_UNLINKAT, uintptr(at), s.text(host), unix.AT_REMOVEDIR)
-	mount("read-only root", "", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|plain, "")
+	s.mount("read-only root", "", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|plain, "")
 	// A host's name tells where the program runs.
 	const name = "sandbox"
 	s.do("host name", unix.SYS_SETHOSTNAME, s.bytes([]byte(name)), uintptr(len(name)))
@@ -229,7 +271,7 @@ func (c *confinement) arrangeDescriptors(s *script) {
 	for i, fd := range append([]int{c.null, c.null, c.null}, c.files...) {
 		s.do("descriptors", unix.SYS_DUP3, uintptr(fd), uintptr(i), 0)
 	}
-	s.do("descriptors", unix.SYS_CLOSE_RANGE, uintptr(3+len(c.files)), 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
+	s.do("descriptors", unix.SYS_CLOSE_RANGE, uintptr(firstFile+len(c.files)), 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
 	s.do("descriptors", unix.SYS_DUP3, uintptr(c.program), execDescriptor, unix.O_CLOEXEC)
 }
 
@@ -243,11 +285,7 @@ func (c *confinement) restrictFiles(s *script) {
 
 // dropRights gives up all that root, in a user namespace or not, can do.
 func (c *confinement) dropRights(s *script) {
-	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
-		// Newer capabilities than the kernel's give EINVAL; who is not
-		// privileged has none to drop.
-		s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability).may = true
-	}
+	dropBounds(s, nil)
 	s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL).may = true
 	if c.id != 0 {
 		s.do("groups", unix.SYS_SETGROUPS)
@@ -258,9 +296,21 @@ func (c *confinement) dropRights(s *script) {
 	s.do("capabilities", unix.SYS_CAPSET, address(s, header), address(s, new([2]unix.CapUserData)))
 }
 
+// dropBounds gives up that executing a program could give capabilities back,
+// but for those in keep.
+func dropBounds(s *script, keep []uintptr) {
+	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
+		if !slices.Contains(keep, capability) {
+			// Newer capabilities than the kernel's give EINVAL; who is not
+			// privileged has none to drop.
+			s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability).may = true
+		}
+	}
+}
+
 // resetSignals takes back what the launcher, or who started it, does with
 // signals: a program inherits which ones are ignored.
-func (c *confinement) resetSignals(s *script) {
+func resetSignals(s *script) {
 	// The kernel's struct sigaction: handler, flags, restorer, mask.
 	byDefault := address(s, new([4]uint64))
 	for signal := uintptr(1); signal <= 64; signal++ {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,16 +48,18 @@ type launcher struct {
 	setup
 	self    int   // pidfd of the launcher, -1 if the kernel has none
 	null    int   // /dev/null
+	proc    int   // /proc
 	paths   []int // what Landlock lets programs read, open
 	devices []int // and what else they may write to
 	running sync.WaitGroup
 
-	mu       sync.Mutex
-	closing  bool
-	children map[int]*child // by slot
-	firstID  int            // the user of slot 0, 0 where programs stay who we are
-	scratch  *scratchRoot   // nil where each program has a file system of its own
-	cgroup   *cgroup        // nil where none is delegated to us
+	mu        sync.Mutex
+	closing   bool
+	children  map[int]*child    // by slot
+	firstID   int               // the user of slot 0, 0 where programs stay who we are
+	scratch   *scratchRoot      // nil where each program has a file system of its own
+	templates map[int]*template // by their numbers
+	cgroup    *cgroup           // nil where none is delegated to us
 }
 
 // A setup is what all programs of a launcher have in common.
@@ -96,7 +99,7 @@ func launch(args []string) int {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	// Threads that wait for new processes keep others from theirs.
 	runtime.GOMAXPROCS(8)
-	l := &launcher{children: map[int]*child{}}
+	l := &launcher{children: map[int]*child{}, templates: map[int]*template{}}
 	if err := l.prepare(args); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		return 1
@@ -157,6 +160,7 @@ func (l *launcher) prepare(args []string) error {
 		return fd
 	}
 	l.null = open(os.DevNull, unix.O_RDWR)
+	l.proc = open("/proc", unix.O_PATH)
 	for _, e := range l.Tree {
 		if e.Link == "" {
 			l.paths = append(l.paths, open(e.Path, unix.O_PATH))
@@ -246,18 +250,23 @@ func descriptors(rights []byte) ([]int, error) {
 }
 
 // run sees one program from start to end. Of files, the first is the socket for
-// its news, the second the program; the others are the program's.
+// its news, the second the program, unless it is a copy; the others are the
+// program's.
 func (l *launcher) run(j job, files []int) {
 	defer l.running.Done()
 	_ = unix.SetNonblock(files[0], true) // so that reading it takes no thread
-	c := &child{news: os.NewFile(uintptr(files[0]), "status")}
+	status, files := files[0], files[1:]
+	c := &child{news: os.NewFile(uintptr(status), "status")}
 	defer c.news.Close()
 	c.confinement = confinement{
-		job: j, plan: l.Plan, tree: l.Tree, launcher: l.self, status: files[0], null: l.null, program: files[1], files: files[2:],
+		job: j, plan: l.Plan, tree: l.Tree, launcher: l.self, status: status, null: l.null, program: -1, files: files,
 		rules: -1, uid: os.Geteuid(), gid: os.Getegid(),
 	}
+	if j.CopyOf == 0 {
+		c.program, c.files = files[0], files[1:]
+	}
 	err := l.start(c)
-	for _, fd := range files[1:] {
+	for _, fd := range files {
 		unix.Close(fd)
 	}
 	if err != nil {
@@ -306,12 +315,31 @@ func (l *launcher) start(c *child) error {
 		c.confinement.rules = rules
 		defer unix.Close(rules)
 	}
+	if c.CopyOf != 0 {
+		return l.copy(c)
+	}
+	flags := c.plan.cloneFlags()
+	if c.Template != 0 {
+		flags &^= unix.CLONE_NEWPID // its copies are to be the launcher's children
+		socket, err := l.addTemplate(c)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(socket)
+		c.files = append(slices.Clip(c.files), socket)
+	}
 	s := c.script()
 	c.steps = s.names
-	pid, err := s.start(c.plan.cloneFlags(), &c.failure)
+	pid, err := s.start(flags, &c.failure)
 	if err != nil {
 		return fmt.Errorf("starting a process with its layers: %w", err)
 	}
+	c.started(pid)
+	return nil
+}
+
+// started notes the number of a child's process.
+func (c *child) started(pid int) {
 	c.mu.Lock()
 	c.pid = pid
 	killed := c.killed
@@ -319,7 +347,6 @@ func (l *launcher) start(c *child) error {
 	if killed {
 		c.kill()
 	}
-	return nil
 }
 
 // prepareChild gives a child its place, its user, its folder and its cgroup.
@@ -368,7 +395,11 @@ func (l *launcher) rules(program int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	for _, path := range append([]int{program}, l.paths...) {
+	paths := l.paths
+	if program >= 0 { // a copy executes nothing
+		paths = append([]int{program}, paths...)
+	}
+	for _, path := range paths {
 		err = cmp.Or(err, allowBeneath(fd, path, landlockRead&landlockFiles(l.Plan.Landlock)))
 	}
 	for _, device := range l.devices {
@@ -405,11 +436,11 @@ func (c *child) bury() End {
 	c.ended = true
 	end := End{ExitCode: -1, OutOfMemory: c.outOfMemory, OutOfDisk: c.outOfDisk}
 	c.mu.Unlock()
+	who := c.pid // first itself: its group is not there where it ended too early to have made it
 	for {
 		var status unix.WaitStatus
 		var usage unix.Rusage
-		// Its process group: itself, and its orphans, which become ours.
-		pid, err := unix.Wait4(-c.pid, &status, 0, &usage)
+		pid, err := unix.Wait4(who, &status, 0, &usage)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
@@ -422,6 +453,7 @@ func (c *child) bury() End {
 			}
 			end.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 			end.PeakMemory = usage.Maxrss << 10
+			who = -c.pid // its orphans, which become ours
 		}
 	}
 }
@@ -432,6 +464,9 @@ func (l *launcher) forget(c *child) {
 		removeTree(c.folder)
 	}
 	c.leaf.remove()
+	if c.Template != 0 {
+		l.removeTemplate(c.Template)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.children[c.slot] == c {

@@ -180,6 +180,9 @@ func (b *darwin) Start(c Command) (*Process, error) {
 	return p, nil
 }
 
+// StartTemplate fails: there is no clone here.
+func (b *darwin) StartTemplate(Command) (*Template, error) { return nil, ErrNoTemplates }
+
 // Close kills all programs that run and returns when nothing is left of them.
 func (b *darwin) Close() error {
 	b.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,8 @@ type linux struct {
 	namespaces bool  // programs have scratch folders of their own
 	memory     Layer // what limits it
 	launcher   *os.Process
+
+	templates atomic.Int64 // how many have been started
 
 	mu     sync.Mutex
 	socket int           // to the launcher; -1 when closed
@@ -194,32 +197,55 @@ func (b *linux) Close() error {
 // Start starts a program. It returns as soon as its first half runs; what fails
 // after that is the error of Wait.
 func (b *linux) Start(c Command) (*Process, error) {
+	if c.CopyOf != nil {
+		return b.start(c, job{CopyOf: c.CopyOf.number}, nil)
+	}
+	return b.execute(c, job{})
+}
+
+// StartTemplate starts a program to make copies of.
+func (b *linux) StartTemplate(c Command) (*Template, error) {
+	number := int(b.templates.Add(1))
+	p, err := b.execute(c, job{Template: number})
+	if err != nil {
+		return nil, err
+	}
+	return &Template{p, number}, nil
+}
+
+// execute starts a program by its path.
+func (b *linux) execute(c Command, j job) (*Process, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("sandbox: a command without arguments has no name")
-	}
-	j := job{
-		Args: c.Args, Env: c.Env, Fork: c.Fork, CPU: uint64(math.Ceil(c.CPU.Seconds())),
-		Memory: cmp.Or(c.Memory, DefaultMemory), Tasks: cmp.Or(c.Tasks, DefaultTasks),
-	}
-	text, err := json.Marshal(j)
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
-	}
-	if len(text) > maxMessage {
-		return nil, fmt.Errorf("sandbox: arguments and environment of %s are too long", c.Path)
 	}
 	program, err := unix.Open(c.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %s: %w", c.Path, err)
 	}
 	defer unix.Close(program)
+	return b.start(c, j, []int{program})
+}
+
+// start has the launcher start a process. The program, if it is to be executed,
+// is open.
+func (b *linux) start(c Command, j job, program []int) (*Process, error) {
+	name := cmp.Or(c.Path, "a copy")
+	j.Args, j.Env, j.Fork, j.CPU = c.Args, c.Env, c.Fork, uint64(math.Ceil(c.CPU.Seconds()))
+	j.Memory, j.Tasks = cmp.Or(c.Memory, DefaultMemory), cmp.Or(c.Tasks, DefaultTasks)
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	if len(text) > maxMessage {
+		return nil, fmt.Errorf("sandbox: arguments and environment of %s are too long", name)
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	_ = unix.SetNonblock(pair[0], true) // so that reading it takes no thread
 	status := os.NewFile(uintptr(pair[0]), "status")
-	err = b.send(text, []int{pair[1], program}, c.Files)
+	err = b.send(text, append([]int{pair[1]}, program...), c.Files)
 	unix.Close(pair[1])
 	if err != nil {
 		status.Close()
@@ -232,7 +258,7 @@ func (b *linux) Start(c Command) (*Process, error) {
 	}
 	if err != nil {
 		status.Close()
-		return nil, fmt.Errorf("sandbox: %s: %w", c.Path, err)
+		return nil, fmt.Errorf("sandbox: %s: %w", name, err)
 	}
 	p.pid = first.Started
 	go func() {
@@ -240,7 +266,7 @@ func (b *linux) Start(c Command) (*Process, error) {
 		defer status.Close()
 		p.end, p.err = lastNews(status)
 		if p.err != nil {
-			p.err = fmt.Errorf("sandbox: %s: %w", c.Path, p.err)
+			p.err = fmt.Errorf("sandbox: %s: %w", name, p.err)
 		}
 	}()
 	return p, nil

@@ -16,6 +16,7 @@ package sandbox
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -75,7 +76,19 @@ type Command struct {
 	CPU    time.Duration // processor time after which the program is killed, rounded up to seconds; 0: no limit
 	Fork   bool          // may make processes; others have threads only
 	Tasks  int           // processes and threads that it may have at once; 0: DefaultTasks
+	CopyOf *Template     // what the program is to be a copy of; Path, Args, Env and Fork do not count then
 }
+
+// A Template is a program that is copied instead of being started again. It is
+// trusted until then: it is behind fewer layers than its copies, which are behind
+// as many as every other program. What it has to do is in template_linux.go.
+type Template struct {
+	*Process
+	number int
+}
+
+// ErrNoTemplates is the error of StartTemplate where programs cannot be copied.
+var ErrNoTemplates = errors.New("sandbox: no templates on this system")
 
 // DefaultMemory is the memory of a program unless its Command says otherwise.
 const DefaultMemory = 4 << 30
@@ -133,6 +146,7 @@ type Sandbox struct {
 // A backend is a system's own way of confining.
 type backend interface {
 	Start(Command) (*Process, error)
+	StartTemplate(Command) (*Template, error)
 	Close() error
 }
 

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"encoding/binary"
+	"errors"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -15,6 +17,9 @@ import (
 // the new process has to make, forks, and the copy does them one by one until
 // the last, execveat, succeeds. Between fork and exec there is one thread and
 // no Go scheduler, garbage collector or stack that could grow.
+//
+// A copy of a template is such a process, too: there the launcher sends what it
+// has written down (template_linux.go).
 
 // A step is one system call.
 type step struct {
@@ -24,14 +29,26 @@ type step struct {
 	use  bool    // take the result that was kept last as the first argument
 	zero bool    // a result other than 0 is a failure
 	may  bool    // fail
-	into *uint32 // where the result goes, if not nil
+	into uintptr // the address at which the result goes, in four bytes; 0 for none
 }
 
 // A script is what a new process does.
 type script struct {
-	steps []step
-	names []string // what each step is for, for messages
-	keep  []any    // what the arguments point to
+	steps  []step
+	names  []string // what each step is for, for messages
+	base   uintptr  // the address of memory in the process that runs the script
+	memory []byte   // what the arguments point to
+	full   bool     // it has no more room
+}
+
+// scriptMemory is the room for what arguments point to. It never moves or
+// grows, as there are addresses of it.
+const scriptMemory = maxMessage + 64<<10
+
+// newScript returns a script for a process that shares this one's memory.
+func newScript() *script {
+	memory := make([]byte, 0, scriptMemory)
+	return &script{base: uintptr(unsafe.Pointer(unsafe.SliceData(memory))), memory: memory}
 }
 
 // do adds a step that must not fail.
@@ -47,25 +64,30 @@ func (s *script) do(name string, call uintptr, args ...uintptr) *step {
 // strings are checked before.
 func (s *script) text(t string) uintptr { return s.bytes(append([]byte(t), 0)) }
 
+// bytes returns the address of a copy of b.
 func (s *script) bytes(b []byte) uintptr {
-	s.keep = append(s.keep, b)
-	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	const alignment = 8
+	at := (len(s.memory) + alignment - 1) &^ (alignment - 1)
+	if at+len(b) > cap(s.memory) {
+		s.full = true
+		return 0
+	}
+	s.memory = append(s.memory[:at], b...)
+	return s.base + uintptr(at)
 }
 
 // texts returns the address of an array of C strings that ends with null.
 func (s *script) texts(all []string) uintptr {
-	array := make([]uintptr, len(all)+1)
-	for i, t := range all {
-		array[i] = s.text(t)
+	var array []byte
+	for _, t := range all {
+		array = binary.NativeEndian.AppendUint64(array, uint64(s.text(t)))
 	}
-	s.keep = append(s.keep, array)
-	return uintptr(unsafe.Pointer(unsafe.SliceData(array)))
+	return s.bytes(binary.NativeEndian.AppendUint64(array, 0))
 }
 
-// address returns the address of a variable on the heap.
+// address returns the address of a copy of a variable that has no pointers.
 func address[T any](s *script, p *T) uintptr {
-	s.keep = append(s.keep, p)
-	return uintptr(unsafe.Pointer(p))
+	return s.bytes(unsafe.Slice((*byte)(unsafe.Pointer(p)), unsafe.Sizeof(*p)))
 }
 
 // open adds steps that open a path at a descriptor of the given number.
@@ -76,9 +98,8 @@ func (s *script) open(name, path string, flags int, fd uintptr) {
 	s.do(name, unix.SYS_CLOSE, 0).use = true
 }
 
-// write adds steps that write to a file that is there.
-func (s *script) write(name, path, text string) {
-	at := unix.AT_FDCWD
+// write adds steps that write to a file that is there, seen from the open folder at.
+func (s *script) write(name string, at int, path, text string) {
 	s.do(name, unix.SYS_OPENAT, uintptr(at), s.text(path), unix.O_WRONLY|unix.O_CLOEXEC).save = true
 	s.do(name, unix.SYS_WRITE, 0, s.bytes([]byte(text)), uintptr(len(text))).use = true
 	s.do(name, unix.SYS_CLOSE, 0).use = true
@@ -90,8 +111,13 @@ type failure struct {
 	errno uint32 // 0 if none has failed
 }
 
+var errFull = errors.New("its arguments and the paths that it may read are too long")
+
 // start forks a process that runs the script.
 func (s *script) start(cloneFlags uintptr, f *failure) (pid int, err error) {
+	if s.full {
+		return 0, errFull
+	}
 	// A signal's Go handler would find no Go in the new process. Signals stay
 	// blocked there until the last steps.
 	runtime.LockOSThread()
@@ -103,7 +129,7 @@ func (s *script) start(cloneFlags uintptr, f *failure) (pid int, err error) {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
 		return 0, err
 	}
-	n, errno := forkAndRun(cloneFlags|unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), s.steps, f)
+	n, errno := forkAndRun(cloneFlags|unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), s, f)
 	runtime.KeepAlive(s)
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
 		panic(err) // it is the mask that was there
@@ -127,13 +153,13 @@ func vfork(flags uintptr) (pid, errno uintptr)
 //go:norace
 //go:nosplit
 //go:noinline
-func forkAndRun(flags uintptr, steps []step, f *failure) (pid, errno uintptr) {
+func forkAndRun(flags uintptr, all *script, f *failure) (pid, errno uintptr) {
 	if pid, errno = vfork(flags); errno != 0 || pid != 0 {
 		return pid, errno
 	}
 	var kept uintptr
-	for i := range steps {
-		s := &steps[i]
+	for i := range all.steps {
+		s := &all.steps[i]
 		first := s.args[0]
 		if s.use {
 			first = kept
@@ -142,8 +168,8 @@ func forkAndRun(flags uintptr, steps []step, f *failure) (pid, errno uintptr) {
 		if s.save {
 			kept = result
 		}
-		if s.into != nil {
-			*s.into = uint32(result)
+		if s.into != 0 {
+			*(*uint32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(all.memory)), s.into-all.base)) = uint32(result)
 		}
 		if s.zero && result != 0 && errno == 0 {
 			errno = unix.ECANCELED

@@ -108,6 +108,7 @@ type policy struct {
 	namespaces bool // the process has namespaces of its own
 	scoped     bool // Landlock keeps its signals within
 	fork       bool
+	execute    bool // the process still has to execute its program
 }
 
 // Offsets of struct seccomp_data.
@@ -158,12 +159,14 @@ func filter(p policy) []unix.SockFilter {
 		f.when(unix.BPF_JSET, cloneNamespaces, ret(deny))
 		f.ret(allow)
 	})
-	f.call(unix.SYS_EXECVEAT, func(f *assembler) {
-		f.need(0, execDescriptor)
-		f.need(1, emptyPath)
-		f.need(4, unix.AT_EMPTY_PATH)
-		f.ret(allow)
-	})
+	if p.execute {
+		f.call(unix.SYS_EXECVEAT, func(f *assembler) {
+			f.need(0, execDescriptor)
+			f.need(1, emptyPath)
+			f.need(4, unix.AT_EMPTY_PATH)
+			f.ret(allow)
+		})
+	}
 	f.call(unix.SYS_MMAP, func(f *assembler) {
 		// What grows down gets to addresses that nobody has asked for, as far as memory lasts.
 		f.load(argument(3))

@@ -23,4 +23,6 @@ if packages:
 for name, code in modules:
     module = sys.modules[name] = type(sys)(name)
     exec(code, module.__dict__)
-module.main()
+main = module.main
+while main is not None:
+    main = main()

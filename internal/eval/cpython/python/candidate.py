@@ -11,6 +11,7 @@ import sys
 
 import lcb_candidate
 import posix
+import preload
 import semaphores
 import wire
 
@@ -78,6 +79,9 @@ class Importing:
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
+        spec = preload.BringingBack.find_spec(name)
+        if spec is not None:
+            return spec
         for finder in sys.meta_path:
             find = None if finder is cls else getattr(finder, "find_spec", None)
             spec = find and find(name, path, target)
@@ -248,7 +252,7 @@ def main():
     def write(data):
         return posix.write(CHANNEL, data)
 
-    for name in "wire", "semaphores", "lcb_candidate", "candidate":
+    for name in "wire", "semaphores", "lcb_candidate", "preload", "candidate":
         del sys.modules[name]  # programs may have modules of these names
     while True:
         try:
