@@ -101,6 +101,7 @@ func (x *Executor) executeParts(ctx context.Context, t task) (eval.Outcome, erro
 		o.Base, o.Plus, o.OwnSolution = o.Result(), o.Result(), prepared.failed
 		return o, nil
 	}
+	t.order.Problem = "" // what is prepared has all of it that is needed
 	outcomes := map[string]eval.Outcome{}
 	for _, p := range prepared.parts {
 		r, err := x.run(ctx, t.order, p.prepared, cmp.Or(x.options.Timeout, p.limit))

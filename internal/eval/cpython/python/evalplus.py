@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 import time
 
 import tester
@@ -25,13 +26,34 @@ AS_SETS = ("similar_elements", "find_char_long", "common_in_nested_lists", "extr
 NONE_OR_NOT = ("check_str", "text_match_three", "text_starta_endb")
 
 
+# Cases that are sent to the candidate's process together have at most so many bytes of arguments.
+BATCH_BYTES = 4 << 20
+
+
+class Case:
+    """An input with what is right for it. It is made once for a problem, and what few programs need of it is pickled."""
+
+    def __init__(self, compare, arguments, expected, limit):
+        self.limit = limit
+        self.packed = wire.pack(tuple(arguments))
+        self.values = pickle.dumps((arguments, expected), 4)
+        self.floats = consists_of_floats(expected)
+        # The bytes of a result that is right, where there are such: not of NaN, which equals nothing.
+        self.exact = wire.pack(expected)
+        if self.exact is not None and not compare.right(arguments, wire.unpack(self.exact), expected):
+            self.exact = None
+
+    def together(self, compare):
+        """Says whether this case may be one of a batch."""
+        return self.packed is not None and not compare.looks_at_arguments and not compare.iterates
+
+
 def prepare(problem):
-    """Returns what does not depend on the program: for each part its inputs with expected results and limits, and the
-    limit of all.
-    """
+    """Returns what does not depend on the program: for each part what grade() needs, and the limit of all its cases."""
     module = {}
     exec(compile(problem["prompt"] + problem["canonical_solution"], "<reference>", "exec", 0, True), module)
     function = module[problem["entry_point"]]
+    brief = {key: problem[key] for key in ("task_id", "entry_point", "atol")}
     parts = {}
     for part in "base", "plus":
         cases = []
@@ -41,24 +63,67 @@ def prepare(problem):
             took = time.process_time() - began
             if problem["entry_point"] in NONE_OR_NOT:
                 expected = expected is not None
-            cases.append((arguments, expected, max(LEAST_SECONDS, TIMES * took)))
-        parts[part] = cases, min(ALL_SECONDS, sum(limit for _, _, limit in cases)) + LATE_SECONDS
+            cases.append(Case(Comparison(problem), arguments, expected, max(LEAST_SECONDS, TIMES * took)))
+        parts[part] = (brief, cases), min(ALL_SECONDS, sum(case.limit for case in cases)) + LATE_SECONDS
     return parts
 
 
 def grade(job, candidate):
-    problem = job.problem
-    name = problem["entry_point"]
+    problem, cases = job.prepared
     compare = Comparison(problem)
     candidate.load(job.program, no_builtins=("open",))
-    for number, (arguments, expected, limit) in enumerate(job.prepared):
-        untouched = copy.deepcopy(arguments) if compare.looks_at_arguments else None
-        result = candidate.call(name, arguments, {}, limit, compare.looks_at_arguments)
+    together = all([case.together(compare) for case in cases])
+    results = in_batches if together else one_by_one
+    for number, (case, result) in enumerate(results(candidate, problem["entry_point"], compare, cases)):
+        if result is RIGHT:
+            compare.loosen(case.floats)
+            continue
+        arguments, expected = pickle.loads(case.values)
         if not compare.right(arguments, result, expected):
             raise tester.Failure("wrong result for input %d" % number)
+
+
+RIGHT = object()  # stands for a result that is known to be right
+
+
+def in_batches(candidate, name, compare, cases):
+    """Yields each case with the candidate's result. Many cases are sent at once."""
+    while cases:
+        count = size = 0
+        while count < len(cases) and (count == 0 or size + len(cases[count].packed) <= BATCH_BYTES):
+            size += len(cases[count].packed)
+            count += 1
+        batch, cases = cases[:count], cases[count:]
+        results = candidate.cases(name, [case.packed for case in batch], [case.limit for case in batch])
+        for case, (packed, result) in zip(batch, results):
+            if packed is None:
+                yield case, result
+            elif packed == case.exact:
+                yield case, RIGHT
+            else:
+                yield case, unpacked(packed)
+
+
+def unpacked(data):
+    try:
+        return wire.unpack(data)
+    except wire.WireError as e:
+        raise tester.Lost(str(e))
+
+
+def one_by_one(candidate, name, compare, cases):
+    """Yields each case with the candidate's result."""
+    for number, case in enumerate(cases):
+        arguments, expected = pickle.loads(case.values)
+        result = candidate.call(name, arguments, {}, case.limit, compare.looks_at_arguments)
         # A program may not change what its result is measured by.
-        if untouched is not None and not compare.right(untouched, result, expected):
-            raise tester.Failure("wrong result for input %d, which the program has changed" % number)
+        if compare.looks_at_arguments:
+            untouched, _ = pickle.loads(case.values)
+            if not compare.right(arguments, result, expected):
+                raise tester.Failure("wrong result for input %d" % number)
+            if not compare.right(untouched, result, expected):
+                raise tester.Failure("wrong result for input %d, which the program has changed" % number)
+        yield case, result
 
 
 class Comparison:
@@ -73,6 +138,7 @@ class Comparison:
         self.mbpp = problem["task_id"].startswith("Mbpp/")
         self.atol = problem["atol"]
         self.looks_at_arguments = not self.mbpp and self.name == "find_zero"
+        self.iterates = self.mbpp and self.name in AS_SETS  # over results, which may take requests
 
     def right(self, arguments, result, expected):
         if self.looks_at_arguments:
@@ -80,8 +146,7 @@ class Comparison:
             value = sum([c * math.pow(result, i) for i, c in enumerate(coefficients)])
             return abs(value) <= self.atol
         equal = self.equal(arguments, result, expected)
-        if self.atol == 0 and consists_of_floats(expected):
-            self.atol = 1e-6
+        self.loosen(consists_of_floats(expected))
         if equal or self.atol == 0:
             return bool(equal)
         if type(result) is not type(expected):
@@ -90,6 +155,11 @@ class Comparison:
         if isinstance(expected, (list, tuple)) and len(result) != len(expected):
             return False
         return all_close(result, expected, self.atol)
+
+    def loosen(self, floats):
+        """Notes whether an expected result consists of floats."""
+        if self.atol == 0 and floats:
+            self.atol = 1e-6
 
     def equal(self, arguments, result, expected):
         """Says whether a result is right without tolerance. Some problems of MBPP+ have several right results."""

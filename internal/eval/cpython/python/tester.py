@@ -10,6 +10,7 @@ import ast
 import builtins
 import importlib
 import json
+import marshal
 import mmap
 import os
 import pickle
@@ -84,6 +85,27 @@ class Candidate:
                 change(argument, now)
         return value
 
+    def cases(self, name, packed, limits):
+        """Calls a function of the program once for each of the arguments, as wire.pack() has them.
+
+        Yields for each the bytes of what it returns, as pack() has them, and None; or None and what it returns, where
+        there are no such bytes. Limits are in seconds, of each call. No other request may be made before all are answered.
+        """
+        read = Buffer(self._channel)
+        try:
+            wire.write_message(self._send, wire.encode(("cases", (name, marshal.dumps(packed)))))
+        except OSError:
+            raise Lost("the process has ended")
+        for seconds in limits:
+            data = self._answer(read, seconds)
+            if data[:1] == b"p":
+                yield data[1:], None
+                continue
+            answered = self._returned(data)
+            if type(answered) is not tuple or len(answered) != 2:
+                raise Lost("an answer of another form")
+            yield None, answered[0]
+
     def function(self, name):
         """Returns a function that calls the program's function of that name."""
         def function(*args, **kwargs):
@@ -125,19 +147,30 @@ class Candidate:
             return 0
 
     def _request(self, name, *arguments, seconds=None):
-        watched = False
         try:
             wire.write_message(self._send, wire.encode((name, arguments)))
-            if seconds is not None and not select.select([self._channel], [], [], UNWATCHED)[0]:
+        except OSError:
+            raise Lost("the process has ended")
+        return self._returned(self._answer(self._channel.recv, seconds))
+
+    def _answer(self, read, seconds):
+        """Returns the bytes of the next answer, for which the candidate has so many seconds, or None for no such limit."""
+        watched = False
+        try:
+            if seconds is not None and not getattr(read, "data", b"") and not select.select([self._channel], [], [], UNWATCHED)[0]:
                 self.job.limit(seconds - UNWATCHED)
                 watched = True
-            data = wire.read_message(self._channel.recv)
+            data = wire.read_message(read)
             if watched:
                 self.job.limit(None)
+            return data
         except (EOFError, OSError):
             raise Lost("the process has ended")
         except wire.WireError as e:
             raise Lost(str(e))
+
+    def _returned(self, data):
+        """Returns what an answer says that a call has returned, or raises what it has raised."""
         try:
             kind, value = wire.decode(data, self._iterator)
         except (wire.WireError, TypeError, ValueError) as e:
@@ -145,6 +178,20 @@ class Candidate:
         if kind == "returned":
             return value
         raise exception(value)
+
+
+class Buffer:
+    """Reads much at once from a socket, for many small messages."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.data = b""
+
+    def __call__(self, n):
+        if not self.data:
+            self.data = self.channel.recv(1 << 16)
+        piece, self.data = self.data[:n], self.data[n:]
+        return piece
 
 
 # Modules that tests may use because the program has imported them.
@@ -205,7 +252,7 @@ class Job:
         self.say(began=True)
         size = int.from_bytes(wire.read_exactly(channel.recv, 8), "little")
         self.order = json.loads(wire.read_exactly(channel.recv, size))
-        self.problem = json.loads(self.order["problem"])
+        self.problem = json.loads(self.order["problem"]) if self.order["problem"] else None
         self.program = self.order["program"]
         self.prepared = None if prepared is None else unpickle(prepared)
 

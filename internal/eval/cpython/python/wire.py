@@ -22,7 +22,12 @@ A message is four bytes of length (little-endian) and one value. A value is one 
     o n name      any other object, which stayed there: only the name of its type has come
 
 n is a length or count of four bytes.
+
+Values that consist of None, bool, int, float, complex, str, bytes, list, tuple, set, frozenset and dict alone may also come
+as marshal writes them (pack), which is much faster and of which a bounded part is read here (unpack).
 """
+
+import marshal
 
 from _struct import Struct, error  # struct itself takes longer to load
 
@@ -72,7 +77,6 @@ def brief(value):
     if len(value) + sum([len(v) for v in value if type(v) in (list, tuple)]) < MAX_NODES:
         return value
     import hashlib
-    import marshal
     digest = hashlib.sha256(type(value).__name__.encode())
     for i in range(0, len(value), 1000):
         # Version 0 writes what a value is and nothing of how it came about.
@@ -420,6 +424,98 @@ def _decode(data, iterator):
     return value
 
 
+# Version 2 of marshal's format has no references and does not tell which strings are interned: equal bytes are equal
+# values of the same types, but for NaN.
+PACKED_VERSION = 2
+MAX_PACKED_BYTES = 1 << 20
+MAX_PACKED_DEPTH = 50
+
+_SCALARS = {type(None), bool, int, float, complex, str, bytes}
+_SEQUENCES = {list, tuple, set, frozenset}
+_CONTAINERS = _SEQUENCES | {dict}
+
+
+def _is_plain(value, depth):
+    cls = type(value)
+    if cls in _SCALARS:
+        return True
+    if cls is dict:
+        return _is_plain(list(value), depth) and _is_plain(list(value.values()), depth)
+    if cls not in _SEQUENCES or depth == MAX_PACKED_DEPTH:
+        return False
+    kinds = set(map(type, value))
+    if kinds <= _SCALARS:
+        return True
+    return kinds <= _SCALARS | _CONTAINERS and all([_is_plain(v, depth + 1) for v in value if type(v) not in _SCALARS])
+
+
+def pack(value):
+    """Returns the bytes of a value as marshal has them, or None if it is of other types or too large."""
+    if not _is_plain(value, 0):
+        return None
+    data = marshal.dumps(value, PACKED_VERSION)
+    return data if len(data) <= MAX_PACKED_BYTES else None
+
+
+def unpack(data):
+    """Returns the value of bytes that a hostile peer says pack() has returned. Raises WireError if it cannot have."""
+    if len(data) > MAX_PACKED_BYTES:
+        raise WireError("more than %d bytes" % MAX_PACKED_BYTES)
+    try:
+        value, at = _unpack(data, 0, 0)
+    except (WireError, MemoryError):
+        raise
+    except Exception as e:
+        raise WireError("bytes that are no value: %s" % type(e).__name__)
+    if at != len(data):
+        raise WireError("bytes after the value")
+    return value
+
+
+_PACKED_CONSTANTS = {0x4e: None, 0x54: True, 0x46: False}  # N T F
+_PACKED_SEQUENCES = {0x28: tuple, 0x5b: list, 0x3c: set, 0x3e: frozenset}  # ( [ < >
+_PACKED_INT = Struct("<i")
+
+
+def _unpack(data, at, depth):
+    """Returns the value that begins at an index, and the index after it."""
+    if depth > MAX_PACKED_DEPTH + 2:
+        raise WireError("a value of too many levels")
+    tag = data[at]
+    at += 1
+    if tag in _PACKED_CONSTANTS:
+        return _PACKED_CONSTANTS[tag], at
+    if tag == 0x67:  # g
+        return _FLOAT.unpack_from(data, at)[0], at + 8
+    if tag == 0x79:  # y
+        return complex(*_COMPLEX.unpack_from(data, at)), at + 16
+    if tag == 0x7b:  # {
+        result = {}
+        while data[at] != 0x30:  # 0
+            key, at = _unpack(data, at, depth + 1)
+            result[key], at = _unpack(data, at, depth + 1)
+        return result, at + 1
+    n, = _PACKED_INT.unpack_from(data, at)
+    at += 4
+    if tag == 0x69:  # i
+        return n, at
+    if tag == 0x6c:  # l: digits of 15 bits, lowest first
+        digits = [int.from_bytes(data[i:i + 2], "little") for i in range(at, at + 2 * abs(n), 2)]
+        value = int("".join(["%015d" % int(bin(d)[2:]) for d in reversed(digits)]) or "0", 2)
+        return (-value if n < 0 else value), at + 2 * abs(n)
+    if n < 0 or n > len(data) - at:
+        raise WireError("a length beyond the end")
+    if tag == 0x75:  # u
+        return str(data[at:at + n], "utf-8", "surrogatepass"), at + n
+    if tag == 0x73:  # s
+        return bytes(data[at:at + n]), at + n
+    items = []
+    for _ in range(n):
+        item, at = _unpack(data, at, depth + 1)
+        items.append(item)
+    return _PACKED_SEQUENCES[tag](items), at
+
+
 def read_exactly(read, n):
     """Returns the next n bytes of what read(at most) gives in pieces. Raises EOFError if they end before."""
     pieces = []
@@ -441,6 +537,10 @@ def read_message(read):
 
 
 def write_message(write, data):
-    data = memoryview(_LENGTH.pack(len(data)) + data)
+    write_messages(write, [data])
+
+
+def write_messages(write, messages):
+    data = memoryview(b"".join([part for m in messages for part in (_LENGTH.pack(len(m)), m)]))
     while data:
         data = data[write(data):]
