@@ -82,9 +82,7 @@ type confinement struct {
 	uid, gid int   // of the launcher
 	scratch  string
 	leaf     *leaf // its cgroup, nil for none
-
-	failures int // copies only: where the number of a step that fails is written
-	proc     int // copies only: the host's /proc
+	proc     int   // the host's /proc, for copies
 }
 
 // script writes the whole script of a process that executes its program.

@@ -198,6 +198,7 @@ func (b *linux) Close() error {
 // after that is the error of Wait.
 func (b *linux) Start(c Command) (*Process, error) {
 	if c.CopyOf != nil {
+		c.Fork = false
 		return b.start(c, job{CopyOf: c.CopyOf.number}, nil)
 	}
 	return b.execute(c, job{})
@@ -251,7 +252,7 @@ func (b *linux) start(c Command, j job, program []int) (*Process, error) {
 		status.Close()
 		return nil, err
 	}
-	p := &Process{done: make(chan struct{}), kill: func() { _ = shutdown(status) }}
+	p := &Process{forks: c.Fork, done: make(chan struct{}), kill: func() { _ = shutdown(status) }}
 	first, err := read(status)
 	if err == nil && first.Started == 0 {
 		err = errors.New(first.Failed)

@@ -117,11 +117,12 @@ type End struct {
 
 // A Process is a confined program that was started.
 type Process struct {
-	pid  int
-	kill func()
-	done chan struct{} // closed when end and err are set
-	end  End
-	err  error
+	pid   int
+	forks bool // it may have processes of its own
+	kill  func()
+	done  chan struct{} // closed when end and err are set
+	end   End
+	err   error
 }
 
 // Kill ends the program and all that it started, at once. It may be called at

@@ -48,7 +48,7 @@ const (
 	bitMay
 )
 
-// request writes a script as the request of a template.
+// request writes a script as a template reads it.
 func (s *script) request() []byte {
 	const alignment = 8
 	memory := s.memory
@@ -82,7 +82,28 @@ type template struct {
 	ready    bool
 	base     uintptr // where requests are read to
 	threadID uintptr // where its C library keeps the number of its thread, or 0
+
+	requests map[requestKey]request // those that have been written
 }
+
+// A requestKey is all that a request depends on but its template.
+type requestKey struct {
+	memory                int64
+	cpu                   uint64
+	tasks, id, files      int
+	scratch               string
+	launcher, rules, leaf bool
+}
+
+// A request is a script as a template reads it, with the names of its steps.
+type request struct {
+	text  []byte
+	names []string
+}
+
+// mostRequests is how many are kept. Where each program has a user or a folder of
+// its own there is no end of them.
+const mostRequests = 64
 
 // addTemplate makes the socket of a template that is about to start. The
 // template's own end is the last of its files.
@@ -174,12 +195,12 @@ func (t *template) clone(c *child, failures, proc int) (pid int, steps []string,
 		t.threadID = uintptr(binary.NativeEndian.Uint64(answer[8:]))
 		t.ready = true
 	}
-	s, files := c.copyScript(t, failures, proc)
-	request := s.request()
-	if s.full || len(request) > requestBytes {
-		return 0, nil, errFull
+	k, files := c.sent(failures, proc)
+	r, err := t.request(k)
+	if err != nil {
+		return 0, nil, err
 	}
-	if err := unix.Sendmsg(t.socket, request, unix.UnixRights(files...), nil, unix.MSG_NOSIGNAL); err != nil {
+	if err := unix.Sendmsg(t.socket, r.text, unix.UnixRights(files...), nil, unix.MSG_NOSIGNAL); err != nil {
 		return 0, nil, err
 	}
 	n, err := receive(t.socket, answer)
@@ -191,7 +212,7 @@ func (t *template) clone(c *child, failures, proc int) (pid int, steps []string,
 	if result < 0 {
 		return 0, nil, syscall.Errno(-result)
 	}
-	return int(result), s.names, nil
+	return int(result), r.names, nil
 }
 
 // receive reads a message. At the end of a socket its error is io.EOF's like.
@@ -208,19 +229,37 @@ func receive(socket int, buffer []byte) (int, error) {
 	}
 }
 
-// copyScript writes the script of a copy of a template, and names the
-// descriptors that it needs, in the order of their numbers from firstHigh on.
-func (c *confinement) copyScript(t *template, failures, proc int) (*script, []int) {
+// request returns the request for a copy.
+func (t *template) request(k *confinement) (request, error) {
+	key := requestKey{k.Memory, k.CPU, k.Tasks, k.id, len(k.files), k.scratch, k.launcher >= 0, k.rules >= 0, k.leaf != nil}
+	if r, ok := t.requests[key]; ok {
+		return r, nil
+	}
+	s := k.copyScript(t)
+	r := request{s.request(), s.names}
+	if s.full || len(r.text) > requestBytes {
+		return request{}, errFull
+	}
+	if t.requests == nil || len(t.requests) == mostRequests {
+		t.requests = map[requestKey]request{}
+	}
+	t.requests[key] = r
+	return r, nil
+}
+
+// sent returns the confinement as a copy knows it, and the descriptors that it
+// needs: their numbers in the copy are those from firstHigh on, in this order.
+func (c *confinement) sent(failures, proc int) (*confinement, []int) {
 	k := *c
-	var sent []int
+	var all []int
 	send := func(fd int) int {
 		if fd < 0 {
 			return fd
 		}
-		sent = append(sent, fd)
-		return firstHigh + len(sent) - 1
+		all = append(all, fd)
+		return firstHigh + len(all) - 1
 	}
-	k.failures = send(failures) // the first
+	send(failures) // which templates know to be the first
 	k.launcher, k.status, k.rules, k.proc = send(c.launcher), send(c.status), send(c.rules), send(proc)
 	if c.leaf != nil {
 		k.leaf = &leaf{path: c.leaf.path, procs: send(c.leaf.procs)}
@@ -229,26 +268,31 @@ func (c *confinement) copyScript(t *template, failures, proc int) (*script, []in
 	for i, fd := range c.files {
 		k.files[i] = send(fd)
 	}
+	return &k, all
+}
+
+// copyScript writes the script of a copy.
+func (c *confinement) copyScript(t *template) *script {
 	s := newScript()
 	s.base = t.base
-	k.clone(s, t.threadID)
-	k.dieWithLauncher(s)
-	k.leaf.enter(s)
+	c.clone(s, t.threadID)
+	c.dieWithLauncher(s)
+	c.leaf.enter(s)
 	s.do("setsid", unix.SYS_SETSID)
-	if k.plan.User {
-		k.mapUser(s, k.proc, "self", insideID, insideID)
+	if c.plan.User {
+		c.mapUser(s, c.proc, "self", insideID, insideID)
 	}
-	if k.plan.Namespaces {
+	if c.plan.Namespaces {
 		mountScratch(s)
 	}
-	s.do(k.scratch, unix.SYS_CHDIR, s.text(k.scratch))
-	for i, fd := range k.files {
+	s.do(c.scratch, unix.SYS_CHDIR, s.text(c.scratch))
+	for i, fd := range c.files {
 		s.do("descriptors", unix.SYS_DUP3, uintptr(fd), uintptr(firstFile+i), 0)
 	}
-	k.restrict(s)
+	c.restrict(s)
 	// All others, before anything hostile runs.
-	s.do("descriptors", unix.SYS_CLOSE_RANGE, uintptr(firstFile+len(k.files)), 1<<31-1, 0)
-	return s, sent
+	s.do("descriptors", unix.SYS_CLOSE_RANGE, uintptr(firstFile+len(c.files)), 1<<31-1, 0)
+	return s
 }
 
 // clone adds the step that makes the process. threadID is where the C library

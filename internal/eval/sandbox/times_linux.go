@@ -3,7 +3,6 @@ package sandbox
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -16,7 +15,11 @@ func (p *Process) Times() (cpu, waiting time.Duration) {
 		return p.end.CPU, 0
 	default:
 	}
-	for _, pid := range family(p.pid) {
+	all := []int{p.pid}
+	if p.forks {
+		all = family(p.pid)
+	}
+	for _, pid := range all {
 		on, off := processTimes(pid)
 		cpu += on
 		waiting += off
@@ -26,9 +29,8 @@ func (p *Process) Times() (cpu, waiting time.Duration) {
 
 // processTimes adds up the times of the threads of a process.
 func processTimes(pid int) (cpu, waiting time.Duration) {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is good
-	for _, thread := range threads {
-		text, err := os.ReadFile(thread)
+	for _, thread := range threads(pid) {
+		text, err := os.ReadFile(thread + "/schedstat")
 		if err != nil {
 			continue // ended meanwhile
 		}

@@ -39,8 +39,8 @@ func (c *child) watch(stop <-chan struct{}) {
 		}
 		var memoryOver, tasksOver bool
 		if c.leaf == nil {
-			memory, threads := usage(c.pid)
-			memoryOver, tasksOver = memory > c.Memory, threads > c.Tasks
+			memory, tasks := usage(c.pid)
+			memoryOver, tasksOver = memory > c.Memory, tasks > c.Tasks
 		}
 		diskOver := !c.plan.Namespaces && n%diskInterval == 0 && scratchOver(c.scratch, c.pid)
 		if memoryOver || diskOver || tasksOver {
@@ -56,7 +56,7 @@ func (c *child) watch(stop <-chan struct{}) {
 
 // usage adds up the resident memory and the threads of a process and its
 // descendants. Pages that they share count for each.
-func usage(pid int) (memory int64, threads int) {
+func usage(pid int) (memory int64, tasks int) {
 	for _, p := range family(pid) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 		if err != nil {
@@ -71,11 +71,11 @@ func usage(pid int) (memory int64, threads int) {
 		n, err1 := strconv.Atoi(fields[threadsField])
 		pages, err2 := strconv.ParseInt(fields[residentField], 10, 64)
 		if err1 == nil && err2 == nil {
-			threads += n
+			tasks += n
 			memory += pages * int64(os.Getpagesize())
 		}
 	}
-	return memory, threads
+	return memory, tasks
 }
 
 // family is a process and its descendants. Orphans in a pid namespace are the
@@ -83,21 +83,34 @@ func usage(pid int) (memory int64, threads int) {
 func family(pid int) []int {
 	all := []int{pid}
 	for i := 0; i < len(all); i++ {
-		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", all[i])) // the pattern is good
-		for _, list := range lists {
-			text, err := os.ReadFile(list)
+		for _, thread := range threads(all[i]) {
+			text, err := os.ReadFile(thread + "/children")
 			if err != nil {
-				continue
+				continue // ended meanwhile
 			}
-			for _, field := range strings.Fields(string(text)) {
-				var child int
-				if _, err := fmt.Sscan(field, &child); err == nil {
+			for field := range strings.FieldsSeq(string(text)) {
+				if child, err := strconv.Atoi(field); err == nil {
 					all = append(all, child)
 				}
 			}
 		}
 	}
 	return all
+}
+
+// threads are the folders of a process's threads in /proc.
+func threads(pid int) []string {
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1) // none if it has ended meanwhile
+	for i, name := range names {
+		names[i] = dir + "/" + name
+	}
+	return names
 }
 
 // scratchOver reports whether a folder, with the files of a process that have

@@ -7,7 +7,7 @@ import tester
 
 
 # Names that tests use and programs do not define for them.
-KNOWN = set(dir(builtins)) | {"METADATA", "check"}
+KNOWN = frozenset(dir(builtins)) | {"METADATA", "check"}
 
 
 def grade(job, candidate):
@@ -19,7 +19,7 @@ def grade(job, candidate):
 
     # The test sees the program's names, as if it stood in the same module. Helpers that the prompt defines are the
     # prompt's own: otherwise a program could replace what its results are measured by.
-    names = tester.names_used(test, code, KNOWN | {entry_point})
+    names = tester.names_used(test, code, KNOWN, entry_point)
     module = helpers(problem["prompt"], names)
     module.update(candidate.look_up(sorted(names - set(module))))
     module[entry_point] = candidate.function(entry_point)

@@ -5,6 +5,8 @@ import builtins
 
 import tester
 
+BUILTINS = frozenset(dir(builtins))
+
 
 def source(problem):
     """Returns the test as one module: the imports of the sanitized set, the setup of the full one, the asserts."""
@@ -18,7 +20,7 @@ def grade(job, candidate):
 
     # Functions may have names of builtins (Mbpp/126 asks for sum), which the reference solution shows.
     defined = tester.names_bound(ast.parse(job.problem.get("code", "")))
-    names = tester.names_used(test, code, set(dir(builtins)) - defined)
+    names = tester.names_used(test, code, BUILTINS - defined if defined & BUILTINS else BUILTINS)
     module = candidate.look_up(sorted(names))
     exec(code, module)
 

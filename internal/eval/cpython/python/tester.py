@@ -284,16 +284,16 @@ def text_of(e):
         return type(e).__name__
 
 
-def names_used(source, code, known):
-    """Returns the names that a module uses and does not bind, without those that are known or builtins.
+def names_used(source, code, known, entry_point=None):
+    """Returns the names that a module uses and does not bind, without those that are known.
 
     code is the module compiled. Most tests use no such names, and that shows without parsing them again.
     """
-    if mentioned(code) <= known:
+    if mentioned(code) - {entry_point} <= known:
         return set()
     tree = ast.parse(source)
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    return used - names_bound(tree) - known
+    return used - names_bound(tree) - known - {entry_point}
 
 
 def mentioned(code):
