@@ -123,6 +123,9 @@ func (x *Executor) takeTemplate() (*sandbox.Template, error) {
 	t, err := x.startTemplate()
 	if err != nil {
 		x.template.failures++
+		if errors.Is(err, sandbox.ErrNoTemplates) {
+			x.template.failures = mostFailures
+		}
 		return nil, err
 	}
 	x.template.process = t

@@ -99,9 +99,6 @@ func (c *confinement) script() *script {
 	if c.plan.Namespaces {
 		c.buildRoot(s)
 	}
-	if c.Template == 0 && c.plan.Namespaces {
-		mountScratch(s)
-	}
 	s.do(c.scratch, unix.SYS_CHDIR, s.text(c.scratch))
 	c.arrangeDescriptors(s)
 	// Also a condition for Landlock and the filter of system calls: nothing
@@ -209,6 +206,9 @@ func (c *confinement) buildRoot(s *script) {
 	s.do("pivot_root", unix.SYS_PIVOT_ROOT, s.text(base), s.text(base+host))
 	s.do("root", unix.SYS_CHDIR, s.text("/"))
 	s.mkdir(scratchPath)
+	if c.Template == 0 { // a template has no use for one, and each of its copies its own
+		mountScratch(s)
+	}
 	entries := slices.Clone(c.tree)
 	for _, name := range devices {
 		entries = append(entries, entry{Path: devPath + "/" + name})

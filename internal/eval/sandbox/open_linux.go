@@ -206,6 +206,9 @@ func (b *linux) Start(c Command) (*Process, error) {
 
 // StartTemplate starts a program to make copies of.
 func (b *linux) StartTemplate(c Command) (*Template, error) {
+	if b.namespaces && slices.ContainsFunc(b.tree, func(e entry) bool { return strings.HasPrefix(e.Path, scratchPath+"/") }) {
+		return nil, ErrNoTemplates // a copy's scratch folder would hide it
+	}
 	number := int(b.templates.Add(1))
 	p, err := b.execute(c, job{Template: number})
 	if err != nil {

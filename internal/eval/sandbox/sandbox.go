@@ -88,7 +88,7 @@ type Template struct {
 }
 
 // ErrNoTemplates is the error of StartTemplate where programs cannot be copied.
-var ErrNoTemplates = errors.New("sandbox: no templates on this system")
+var ErrNoTemplates = errors.New("sandbox: no templates here")
 
 // DefaultMemory is the memory of a program unless its Command says otherwise.
 const DefaultMemory = 4 << 30

@@ -20,16 +20,24 @@ def put_aside(names):
     """Imports modules and puts them aside, with all that comes with them."""
     before = set(sys.modules)
     original = builtins.__import__
+    under_way = [None]  # names
 
     def watched(name, globals=None, locals=None, fromlist=(), level=0):
-        known = set(sys.modules)
-        value = original(name, globals, locals, fromlist, level)
+        full = name
         if level:
-            name = _frozen_importlib._resolve_name(name, _frozen_importlib._calc___package__(globals), level)
+            full = _frozen_importlib._resolve_name(name, _frozen_importlib._calc___package__(globals), level)
+        known = set(sys.modules)
+        under_way.append(full)
+        try:
+            value = original(name, globals, locals, fromlist, level)
+        finally:
+            under_way.pop()
         new = [n for n in sys.modules if n not in known]
-        named = [name] + ["%s.%s" % (name, n) for n in fromlist or ()]
-        needs.setdefault((globals or {}).get("__name__"), []).extend(named + new)
-        needs.setdefault(name, []).extend(new)
+        named = [full] + ["%s.%s" % (full, n) for n in fromlist or ()]
+        # A module that is written in C imports in the name of what imports it.
+        for importer in (globals or {}).get("__name__"), under_way[-1]:
+            needs.setdefault(importer, []).extend(named + new)
+        needs.setdefault(full, []).extend(new)
         return value
 
     builtins.__import__ = watched
@@ -67,15 +75,18 @@ def bring_back(name):
 
 
 class BringingBack:
-    """The loader of a module that was put aside."""
+    """The loader of a module that was put aside. Whoever only looks at it sees the module's own."""
 
-    def __init__(self, name):
+    def __init__(self, name, spec):
         self.name = name
-        self.module = module = aside[name]
-        self.spec = module.__spec__
+        self.spec = spec
+        self.loader = spec.loader
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
 
     def create_module(self, spec):
-        return self.module
+        return aside[self.name]
 
     def exec_module(self, module):
         module.__spec__ = self.spec
@@ -84,4 +95,10 @@ class BringingBack:
     @classmethod
     def find_spec(cls, name):
         """Returns how to import a module that was put aside, or None."""
-        return _frozen_importlib.ModuleSpec(name, cls(name)) if name in aside else None
+        spec = getattr(aside.get(name), "__spec__", None)
+        if spec is None:
+            return None
+        found = _frozen_importlib.ModuleSpec(name, cls(name, spec), origin=spec.origin, loader_state=spec.loader_state)
+        found.submodule_search_locations = spec.submodule_search_locations
+        found.has_location, found.cached = spec.has_location, spec.cached
+        return found

@@ -5,7 +5,6 @@ list of system calls, of which it makes the first, clone, and the new process th
 Then the copy goes on as the candidate's process.
 """
 
-import gc
 import os
 import sys
 
@@ -97,8 +96,9 @@ def main():
     # Older ones keep the number of their process.
     if tuple(map(int, os.confstr("CS_GNU_LIBC_VERSION").split()[1].split("."))) < (2, 25):
         posix._exit(1)
-    preload.put_aside(preload.NAMES + ("ctypes", "struct", "_socket"))
-    template = Template(*[preload.aside[name] for name in ("ctypes", "struct", "_socket")])
+    preload.put_aside(preload.NAMES + ("ctypes", "struct", "_socket", "gc"))
+    ctypes, struct, socket, gc = [preload.aside[name] for name in ("ctypes", "struct", "_socket", "gc")]
+    template = Template(ctypes, struct, socket)
     gc.collect()
     gc.freeze()  # so that a collection in a copy does not write to what they share
     folder = posix.getcwd()
