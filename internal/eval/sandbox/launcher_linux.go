@@ -214,13 +214,17 @@ func (l *launcher) serve() error {
 		if err != nil || n == 0 {
 			return err
 		}
-		files, err := descriptors(rights[:rn])
-		if err != nil || len(files) < 2 {
-			return fmt.Errorf("a message without its descriptors: %v", err)
-		}
 		var j job
 		if err := json.Unmarshal(buffer[:n], &j); err != nil {
 			return fmt.Errorf("a message that is none: %w", err)
+		}
+		least := 2
+		if j.CopyOf != 0 {
+			least = 1
+		}
+		files, err := descriptors(rights[:rn])
+		if err != nil || len(files) < least {
+			return fmt.Errorf("a message without its descriptors: %v", err)
 		}
 		l.running.Add(1)
 		go l.run(j, files)

@@ -178,7 +178,7 @@ func TestEnvironments(t *testing.T) {
 			want, _ := json.Marshal(e.want)
 			c := exec.Command(binary, "-test.v", "-test.run=^("+strings.Join([]string{
 				"TestLayers", "TestChecks", "TestProgram", "TestTimes", "TestFork", "TestLimits", "TestKill", "TestDescriptors", "TestScratchIsRemoved", "TestLauncherKilled",
-				"TestKilledAtAnyMoment",
+				"TestKilledAtAnyMoment", "TestTemplate", "TestCopiesAreApart", "TestTemplateEnds",
 			}, "|")+")$")
 			c.Dir = filepath.Dir(binary)
 			c.Env = append(os.Environ(), wanted+"="+string(want), stages+"="+strings.Join(e.stages, ","))
