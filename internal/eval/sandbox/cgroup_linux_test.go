@@ -253,7 +253,7 @@ func TestCgroup(t *testing.T) {
 				t.Skip("only root can become others")
 			}
 			dir, available := realCgroup(t)
-			tests := []string{"TestInsideCgroup", "TestProgram", "TestFork", "TestKill", "TestLauncherKilled"}
+			tests := []string{"TestInsideCgroup", "TestProgram", "TestFork", "TestKill", "TestLauncherKilled", "TestTemplate", "TestCopiesAreApart"}
 			if slices.Contains(available, "memory") {
 				tests = append(tests, "TestChecks", "TestLimits")
 			}

@@ -1,5 +1,5 @@
 # Tries: once more, finding what an earlier program of the same evaluation has left, and leaving something for the next.
-# Allowed: failed
+# Allowed: failed, crashed
 # Checked: neighbours, files, secrets
 
 import builtins

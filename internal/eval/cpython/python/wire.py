@@ -499,7 +499,7 @@ def _unpack(data, at, depth):
     at += 4
     if tag == 0x69:  # i
         return n, at
-    if tag == 0x6c:  # l: digits of 15 bits, lowest first
+    if tag == 0x6c and 2 * abs(n) <= len(data) - at:  # l: digits of 15 bits, lowest first
         digits = [int.from_bytes(data[i:i + 2], "little") for i in range(at, at + 2 * abs(n), 2)]
         value = int("".join(["%015d" % int(bin(d)[2:]) for d in reversed(digits)]) or "0", 2)
         return (-value if n < 0 else value), at + 2 * abs(n)

@@ -87,6 +87,11 @@ def check_round_trips(rounds):
         assert text(v) == text(back), (v, back)
         for _ in range(20):
             check_hostile(mutated(data))
+        packed = wire.pack(v)
+        if packed is not None:
+            assert text(v) == text(wire.unpack(packed)), v
+            for _ in range(20):
+                check_hostile_packed(mutated(packed))
 
 
 def mutated(data):
@@ -124,6 +129,50 @@ def check_hostile(data):
             todo += v
         elif isinstance(v, dict):
             todo += list(v) + list(v.values())
+
+
+PLAIN = {type(None), bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict}
+
+
+def check_hostile_packed(data):
+    try:
+        v = wire.unpack(data)
+    except wire.WireError:
+        return
+    todo = [v]
+    while todo:
+        v = todo.pop()
+        assert type(v) in PLAIN, type(v)
+        if isinstance(v, (list, tuple, set, frozenset)):
+            todo += v
+        elif isinstance(v, dict):
+            todo += list(v) + list(v.values())
+
+
+def check_packing():
+    """What pack() takes, and that equal bytes are equal values of the same types."""
+    for v in Lying([5]), Color.RED, [Color.RED], {1: Lying()}, range(3), bytearray(b"x"), memoryview(b"x"), [array.array("b", [1])], \
+            object(), int, Always(), collections.Counter("a"), 1 << (8 * wire.MAX_PACKED_BYTES), "x" * (wire.MAX_PACKED_BYTES + 1):
+        assert wire.pack(v) is None, v
+    deep = [1]
+    for _ in range(1000):
+        deep = [deep]
+    assert wire.pack(deep) is None
+    values = [0, False, 0.0, -0.0, 0j, "", b"", [], (), {}, set(), frozenset(), None, "a", b"a", [1], (1,), [True], [1.0], 1, True, 1.0, 1 << 15, 1 << 31,
+              -1 << 31, 1 << 1000, -(1 << 1000), "\ud800", [[1], [1]], [[1, 1]]]
+    packed = [wire.pack(v) for v in values]
+    assert len(set(packed)) == len(packed)
+    assert all(text(wire.unpack(data)) == text(v) for data, v in zip(packed, values))
+    interned, other = sys.intern("abc"), "".join(["a", "bc"])
+    shared = [1, 2]
+    assert wire.pack([interned]) == wire.pack([other]) and wire.pack([shared, shared]) == wire.pack([[1, 2], [1, 2]])
+    for data in (b"", b"NN", b"[\xff\xff\xff\x7fN", b"[\xff\xff\xff\xff", b"r\0\0\0\0", b"c" + b"\0" * 64, b"\xdb\1\0\0\0r\0\0\0\0", b"l\0\0\0\x80", b"{N",
+                 b"<\1\0\0\0[\0\0\0\0", b"(\1\0\0\0" * 100000 + b"N", b"i\0\0", b"u\1\0\0\0\xff", b"t\1\0\0\0a", b"S", b"."):
+        try:
+            wire.unpack(data)
+            assert False, data[:20]
+        except wire.WireError:
+            pass
 
 
 def refused(data):
@@ -209,5 +258,6 @@ def check_digests():
 
 check_bounds()
 check_digests()
+check_packing()
 check_subclasses()
 check_round_trips(int(sys.argv[2]))
