@@ -9,6 +9,11 @@
 // can pass for the right result. The verdict comes from the tester alone, on a
 // channel of which the candidate has no end.
 //
+// Both are copies of interpreters that have started already: the tester's process
+// of one that judges (tester.serve), the candidate's of a template that never runs
+// anything of a program (python/template.py), or, where there can be no template,
+// an interpreter of its own. Either way a candidate's process is used once.
+//
 // The package knows the interpreter and the tests of all formats. It does not know
 // what stands between a program and the machine: that is package sandbox's.
 package cpython

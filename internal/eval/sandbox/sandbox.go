@@ -10,6 +10,9 @@
 //	the confined half   builds the layers around itself and becomes, by its last
 //	                    system call, the program to confine (confine_linux.go)
 //
+// Programs that begin alike can be copies of a template, which has begun already
+// (template_linux.go). They are behind the same layers as others.
+//
 // The package knows processes, files and limits. It knows no language and no test.
 package sandbox
 
