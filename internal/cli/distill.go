@@ -12,12 +12,14 @@ import (
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
+	"nfcot/internal/tokenizer"
 )
 
 type distillOptions struct {
 	train.DistillConfig
 	source    data.Source
 	tokenizer string
+	model     string
 	out       string
 }
 
@@ -29,6 +31,7 @@ func (e *env) distill() *cli.Command {
 		Usage: "train the VAE that turns chains of thought into K codes, freeze it, and write every example's thoughts",
 		Flags: append(dataFlags(&o.source, "data"), []cli.Flag{
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file", Destination: &o.tokenizer},
+			&cli.StringFlag{Name: "model", Usage: "in place of --tokenizer a `MODEL`, as for train --init: its tokenizer, and its token embeddings, frozen, under the VAE's encoder", Destination: &o.model},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR`", Destination: &o.out},
 			&cli.IntFlag{Name: "thoughts", Usage: "`K`, codes an example; 0: as many as the longest chain has steps", Destination: &v.K},
 			&cli.IntFlag{Name: "dims", Usage: "`D`, numbers a code", Value: v.D, Destination: &v.D},
@@ -52,8 +55,11 @@ func (e *env) runDistill(o distillOptions) error {
 	if slices.Contains(cot.Segmentations, o.VAE.Segments+"s") {
 		o.VAE.Segments += "s" // line says the same as lines
 	}
-	if err := errors.Join(need("data", o.source.Files.String()), need("tokenizer", o.tokenizer), need("o", o.out)); err != nil {
+	if err := errors.Join(need("data", o.source.Files.String()), need("tokenizer", o.tokenizer+o.model), need("o", o.out)); err != nil {
 		return err
+	}
+	if o.tokenizer != "" && o.model != "" {
+		return inputf("--model brings its tokenizer; leave --tokenizer out")
 	}
 	if err := cmp.Or(o.Check(), ckpt.CheckDir(o.out)); err != nil { // before any work is done
 		return input(err)
@@ -63,11 +69,11 @@ func (e *env) runDistill(o distillOptions) error {
 	if err != nil {
 		return input(err)
 	}
-	tok, err := experiment.LoadTokenizer(o.tokenizer)
+	tok, model, err := o.words()
 	if err != nil {
 		return input(err)
 	}
-	d, err := train.NewDistillation(o.DistillConfig, examples, tok)
+	d, err := train.NewDistillation(o.DistillConfig, examples, tok, model)
 	if err != nil {
 		return inputf("%s: %w", o.source.Files, err)
 	}
@@ -89,6 +95,19 @@ func (e *env) runDistill(o distillOptions) error {
 		return err
 	}
 	return e.printDistill(report)
+}
+
+// words are the tokenizer and, unless that stands alone, the model that it is of.
+func (o *distillOptions) words() (*tokenizer.Tokenizer, *experiment.Model, error) {
+	if o.model == "" {
+		tok, err := experiment.LoadTokenizer(o.tokenizer)
+		return tok, nil, err
+	}
+	run, err := experiment.Open(o.model, "", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return run.Tokenizer, run.Model, nil
 }
 
 func (e *env) printDistill(r train.DistillReport) error {

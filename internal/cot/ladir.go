@@ -39,11 +39,11 @@ const (
 // NewLaDiR makes the parts that LaDiR adds to a language model. Noisy and clean codes
 // share proj_in: slot and time tell them apart.
 func NewLaDiR(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions, d Diffusion) *LaDiR {
-	in := 1 / math.Sqrt(timeWidth)
+	in, states := 1/math.Sqrt(timeWidth), o.stateScale(lm)
 	return &LaDiR{
-		head:        p.Normal("code_head.weight", 0.02, o.D, lm.Hidden),
+		head:        p.Normal("code_head.weight", 0.02/states, o.D, lm.Hidden),
 		headBias:    p.Const("code_head.bias", 0, o.D),
-		mlp:         nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.MLP, o.D),
+		mlp:         nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.MLP, o.D, nfhead.Scale{In: states, Out: 1}),
 		slot:        p.Normal("slot.weight", 0.02, o.K, lm.Hidden),
 		timeIn:      p.Normal("time.in.weight", in, timeWidth, timeWidth),
 		timeInBias:  p.Const("time.in.bias", 0, timeWidth),

@@ -1,6 +1,7 @@
 package cot
 
 import (
+	"math"
 	"time"
 
 	"nfcot/internal/nfhead"
@@ -33,6 +34,7 @@ type NFOptions struct {
 	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
 	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
 	MLP         int     `yaml:"mlp"`             // width of the MLPs that add to proj_in and to predicted thoughts; 0: none
+	Fit         bool    `yaml:"fit_model"`       // proj_in and heads begin at the scales of the model's embeddings and states
 	Components  int     `yaml:"components"`      // Gaussians that NF-CoT's head mixes; 0 and 1: one, as in the paper
 	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
 	MeanWeight  float64 `yaml:"mean_weight"`     // while no flow moves: weight of the mean's squared error at the variance of the noise
@@ -40,9 +42,21 @@ type NFOptions struct {
 }
 
 func newLatent(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions) latent {
+	std := 0.05
+	if o.Fit {
+		std = lm.EmbeddingRMS() / math.Sqrt(float64(o.D)*(1+o.Noise*o.Noise))
+	}
 	return latent{LM: lm, Special: special, Options: o,
-		projIn: p.Normal("proj_in.weight", 0.05, lm.Hidden, o.D), projInBias: p.Const("proj_in.bias", 0, lm.Hidden),
-		projInMLP: nfhead.NewMLP(p.Sub("proj_in.mlp"), o.D, o.MLP, lm.Hidden)}
+		projIn: p.Normal("proj_in.weight", std, lm.Hidden, o.D), projInBias: p.Const("proj_in.bias", 0, lm.Hidden),
+		projInMLP: nfhead.NewMLP(p.Sub("proj_in.mlp"), o.D, o.MLP, lm.Hidden, nfhead.Scale{In: 1, Out: std / 0.05})}
+}
+
+// stateScale is the root mean square of hidden states that heads begin for.
+func (o NFOptions) stateScale(lm *transformer.LM) float64 {
+	if o.Fit {
+		return lm.StateRMS()
+	}
+	return 1
 }
 
 // Size counts latent dimensions and answer tokens.

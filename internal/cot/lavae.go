@@ -21,10 +21,11 @@ type LaVAE struct {
 
 // NewLaVAE makes the parts that LaVAE adds to a language model: the head and proj_in.
 func NewLaVAE(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions) *LaVAE {
+	states := o.stateScale(lm)
 	return &LaVAE{
-		head:     p.Normal("code_head.weight", 0.02, o.D, lm.Hidden),
+		head:     p.Normal("code_head.weight", 0.02/states, o.D, lm.Hidden),
 		headBias: p.Const("code_head.bias", 0, o.D),
-		mlp:      nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.MLP, o.D),
+		mlp:      nfhead.NewMLP(p.Sub("code_head.mlp"), lm.Hidden, o.MLP, o.D, nfhead.Scale{In: states, Out: 1}),
 		latent:   newLatent(p, lm, special, o),
 	}
 }

@@ -27,7 +27,7 @@ type NFCoT struct {
 func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead.Config, o NFOptions) *NFCoT {
 	return &NFCoT{
 		Flow:   nfhead.NewFlow(p.Sub("flow"), flow, o.K, o.D),
-		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.MLP, o.D, o.Components, o.SigmaLimit),
+		Head:   nfhead.NewHead(p.Sub("nf_head"), lm.Hidden, o.MLP, o.D, o.Components, o.SigmaLimit, o.stateScale(lm)),
 		latent: newLatent(p, lm, special, o),
 	}
 }

@@ -22,12 +22,17 @@ type VAEConfig struct {
 	Hidden   int     `json:"hidden" yaml:"hidden"`     // width of its transformers
 	Layers   int     `json:"layers" yaml:"layers"`     // of each of them
 	Heads    int     `json:"heads" yaml:"heads"`       // of their attention
+
+	// Embedding is the width of the token embeddings of a language model, frozen, that the encoder stands on; 0: it
+	// learns vectors of its own.
+	Embedding int `json:"embedding,omitempty" yaml:"embedding,omitempty"`
 }
 
 // Encoders are the kinds of VAE encoder:
 //
 //	linear: code k is the sum, over the tokens of segment k, of a vector trained
-//	        for (position in the segment, token); the decoder is local
+//	        for (position in the segment, token), or, on embeddings, of a trained
+//	        linear map of the position; the decoder is local
 //	local:  a transformer reads segment k alone, and then memory slot k
 //	causal: a transformer reads the segments one after the other, slot k after segment k
 //	full:   a transformer reads the whole chain and then the K slots (the paper's)
@@ -45,6 +50,8 @@ func (c VAEConfig) Check() error {
 		return fmt.Errorf("segments is %q; want one of %q", c.Segments, Segmentations)
 	case c.K < 1 || c.D < 1 || c.Hidden < 1 || c.Layers < 1 || c.Heads < 1:
 		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers, %d heads; each must be at least 1", c.K, c.D, c.Hidden, c.Layers, c.Heads)
+	case c.Embedding < 0 || c.Embedding > 1<<20:
+		return fmt.Errorf("VAE on embeddings of width %d; want 0 to %d", c.Embedding, 1<<20)
 	case c.K > 1<<16 || c.D > 1<<16 || c.Hidden > 1<<16 || c.Layers > 1<<12:
 		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers; want at most %d x %d, %d and %d", c.K, c.D, c.Hidden, c.Layers, 1<<16, 1<<16, 1<<16, 1<<12)
 	case c.Hidden%(2*c.Heads) != 0:
@@ -61,33 +68,36 @@ type VAE struct {
 	Config    VAEConfig
 	Vocab     int // of its tokenizer
 	EOS       int
-	Rows      []int     // tokens that the linear encoder has vectors for, ascending; nil: all
+	Rows      []int     // the tokens that it knows, ascending, EOS among them; nil: all
 	Mean, Std []float32 // [D], of the posterior means over the training set
 
 	terms Terms // of the last loss
 
+	embeddings *tensor.Tensor // of a language model, at a root mean square of 1: [rows, Embedding]; nil: none
 	// The linear encoder.
-	table, tableBias, tableLogVar *tensor.Tensor // [Length·rows, D], [D], [D]
+	table, tableBias, tableLogVar *tensor.Tensor   // [Length·rows, D], [D], [D]
+	maps                          []*tensor.Tensor // on embeddings, in place of the table: [Length] of [D, Embedding]
 	// The transformer encoders.
-	encEmbed, memory                   *tensor.Tensor // [V, H], [K, H]
+	encEmbed, encIn, memory            *tensor.Tensor // [rows, H], or on embeddings [H, Embedding], and [K, H]
 	encoder                            *transformer.Trunk
 	mu, muBias, logVar, logVarBias     *tensor.Tensor // [D, H], [D]
-	decEmbed, slot, codeIn, codeInBias *tensor.Tensor // [V, H], [K, H], [H, D], [H]
+	decEmbed, slot, codeIn, codeInBias *tensor.Tensor // [rows, H], [K, H], [H, D], [H]
 	decoder                            *transformer.Trunk
 }
 
-// largeVocab is where the table of the linear encoder stops to have a vector for every token
-// at every position: with the 49,152 tokens of a model of others it would take 164 MB, and
-// twice that for its moments, of which chains use a few thousandths.
+// largeVocab is where a VAE stops to know every token: of the 49,152 tokens of a model of
+// others chains use a few thousandths, and a table of the linear encoder for all of them, at
+// every position, would take 164 MB and twice that for its moments, while nearly all of the
+// decoder's work would be to find the others unlikely.
 const largeVocab = 8192
 
-// RowsFor are the tokens that the linear encoder needs vectors for: those that occur in
-// chains if the vocabulary is large, or else nil, all.
-func RowsFor(vocab int, chains [][][]int) []int {
+// RowsFor are the tokens that a VAE of chains has to know: those that occur in them and eos if
+// the vocabulary is large, or else nil, all.
+func RowsFor(vocab, eos int, chains [][][]int) []int {
 	if vocab <= largeVocab {
 		return nil
 	}
-	occurs := map[int]bool{}
+	occurs := map[int]bool{eos: true}
 	for _, segments := range chains {
 		for _, s := range segments {
 			for _, id := range s {
@@ -98,33 +108,49 @@ func RowsFor(vocab int, chains [][][]int) []int {
 	return slices.Sorted(maps.Keys(occurs))
 }
 
-// NewVAE makes the parameters of a VAE over a vocabulary. rows are the tokens that the
-// linear encoder has vectors for, ascending; nil: all.
+// embeddingsName is the parameter that holds what SetEmbeddings is given.
+const embeddingsName = "encoder.embeddings"
+
+// NewVAE makes the parameters of a VAE over a vocabulary. rows are the tokens that it knows,
+// ascending, eos among them; nil: all. Embeddings are zero until SetEmbeddings.
 func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int, rows []int) *VAE {
 	v := &VAE{Params: p, Config: c, EOS: eos, Vocab: vocab, Rows: rows, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
 	hd := c.Hidden / c.Heads
 	shape := transformer.Config{Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.Heads, HeadDim: hd, FFN: 2 * c.Hidden,
 		Vocab: vocab, Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}
 	const startLogVar = -2
+	if c.Embedding > 0 {
+		v.embeddings = p.Const(embeddingsName, 0, v.vectors(), c.Embedding)
+	}
+	narrow := 1 / math.Sqrt(float64(max(1, c.Embedding))) // so that what is made of embeddings begins as large as vectors of their own
 	if c.Encoder == "linear" {
-		v.table = p.Normal("encoder.table", 0.5, c.Length*v.vectors(), c.D)
+		for pos := range c.Length * min(1, c.Embedding) {
+			v.maps = append(v.maps, p.Normal(fmt.Sprintf("encoder.maps.%d", pos), 0.5*narrow, c.D, c.Embedding))
+		}
+		if v.embeddings == nil {
+			v.table = p.Normal("encoder.table", 0.5, c.Length*v.vectors(), c.D)
+		}
 		v.tableBias = p.Const("encoder.bias", 0, c.D)
 		v.tableLogVar = p.Const("encoder.log_var", startLogVar, c.D)
 	} else {
-		v.encEmbed = p.Normal("encoder.embed_tokens.weight", 0.05, vocab, c.Hidden)
+		if v.embeddings != nil {
+			v.encIn = p.Normal("encoder.embed_in.weight", 0.05*narrow, c.Hidden, c.Embedding)
+		} else {
+			v.encEmbed = p.Normal("encoder.embed_tokens.weight", 0.05, v.vectors(), c.Hidden)
+		}
 		v.memory = p.Normal("encoder.memory", 0.3, c.K, c.Hidden)
 		v.encoder = transformer.NewTrunk(p.Sub("encoder"), shape)
 		v.mu, v.muBias = p.Normal("encoder.mu.weight", 1/math.Sqrt(float64(c.Hidden)), c.D, c.Hidden), p.Const("encoder.mu.bias", 0, c.D)
 		v.logVar, v.logVarBias = p.Const("encoder.log_var.weight", 0, c.D, c.Hidden), p.Const("encoder.log_var.bias", startLogVar, c.D)
 	}
-	v.decEmbed = p.Normal("decoder.embed_tokens.weight", 0.05, vocab, c.Hidden)
+	v.decEmbed = p.Normal("decoder.embed_tokens.weight", 0.05, v.vectors(), c.Hidden)
 	v.slot = p.Normal("decoder.slot", 0.1, c.K, c.Hidden)
 	v.codeIn, v.codeInBias = p.Normal("decoder.code_in.weight", 1/math.Sqrt(float64(c.D)), c.Hidden, c.D), p.Const("decoder.code_in.bias", 0, c.Hidden)
 	v.decoder = transformer.NewTrunk(p.Sub("decoder"), shape)
 	return v
 }
 
-// vectors is the number of tokens that the linear encoder has vectors for.
+// vectors is the number of tokens that the VAE knows.
 func (v *VAE) vectors() int {
 	if v.Rows == nil {
 		return v.Vocab
@@ -132,14 +158,52 @@ func (v *VAE) vectors() int {
 	return len(v.Rows)
 }
 
-// row is the row of the table that a token has at a position, false for a token that has
-// none.
-func (v *VAE) row(pos, id int) (int, bool) {
-	found := true
-	if v.Rows != nil {
-		id, found = slices.BinarySearch(v.Rows, id)
+// row is the row of tables that a token has, false for a token that has none.
+func (v *VAE) row(id int) (int, bool) {
+	if v.Rows == nil {
+		return id, true
 	}
-	return pos*v.vectors() + id, found
+	return slices.BinarySearch(v.Rows, id)
+}
+
+// rows are those of the tokens that have one.
+func (v *VAE) rows(tokens []int) []int {
+	var rows []int
+	for _, id := range tokens {
+		if row, ok := v.row(id); ok {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// token undoes row.
+func (v *VAE) token(row int) int {
+	if v.Rows == nil {
+		return row
+	}
+	return v.Rows[row]
+}
+
+// Trains says whether training moves a parameter: all but the embeddings.
+func (v *VAE) Trains(name string) bool { return name != embeddingsName }
+
+// SetEmbeddings gives the encoder the embeddings of a language model for the tokens that the
+// VAE knows: embed returns them, [tokens, Embedding]. They are kept at a root mean square of 1,
+// whatever theirs is.
+func (v *VAE) SetEmbeddings(embed func(tokens []int) *tensor.Tensor) {
+	tokens := make([]int, v.vectors())
+	for row := range tokens {
+		tokens[row] = v.token(row)
+	}
+	x, squares := embed(tokens), 0.0
+	for _, value := range x.Data {
+		squares += float64(value) * float64(value)
+	}
+	scale := float32(math.Sqrt(float64(len(x.Data)) / squares))
+	for i, value := range x.Data {
+		v.embeddings.Data[i] = scale * value
+	}
 }
 
 // Cut makes K segments of the steps of a chain. Short chains leave the last ones empty; of a
@@ -194,27 +258,17 @@ func (v *VAE) parts(chains [][][]int) []part {
 // Encode returns the posterior of every code, not standardised.
 // chains [B][K]segment → mu, logVar [B·K, D]
 func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tensor) {
-	n := len(chains) * v.Config.K
 	if v.Config.Encoder == "linear" {
-		var at, owner []int
-		for i, p := range v.parts(chains) {
-			for pos, id := range p.tokens {
-				if row, ok := v.row(pos, id); ok {
-					at, owner = append(at, row), append(owner, i)
-				}
-			}
-		}
-		sum := t.SumBy(t.Gather(v.table, at), owner, n)
-		zeros := make([]int, n)
-		return t.Add(sum, t.Gather(v.tableBias, zeros)), t.Gather(v.tableLogVar, zeros)
+		zeros := make([]int, len(chains)*v.Config.K)
+		return t.Add(v.sums(t, chains), t.Gather(v.tableBias, zeros)), t.Gather(v.tableLogVar, zeros)
 	}
 	var order, tokens, slots, read []int // order: token rows, then memory rows from -1 down
 	var rows transformer.Layout
 	start := 0
 	parts := v.parts(chains)
 	for i, p := range parts {
-		for _, id := range p.tokens {
-			order, tokens = append(order, len(tokens)), append(tokens, id)
+		for _, row := range v.rows(p.tokens) {
+			order, tokens = append(order, len(tokens)), append(tokens, row)
 		}
 		for _, c := range p.codes {
 			read = append(read, len(order))
@@ -225,14 +279,47 @@ func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tenso
 			start = len(order)
 		}
 	}
-	h := v.encoder.Forward(t, interleave(t, t.Gather(v.encEmbed, tokens), t.Gather(v.memory, slots), order), rows)
+	words := v.encEmbed
+	if v.embeddings != nil {
+		words = t.Linear(v.embeddings, v.encIn, nil)
+	}
+	h := v.encoder.Forward(t, interleave(t, t.Gather(words, tokens), t.Gather(v.memory, slots), order), rows)
 	h = t.Gather(h, read)
 	return t.Linear(h, v.mu, v.muBias), t.Linear(h, v.logVar, v.logVarBias)
 }
 
+// sums are what the linear encoder makes of the tokens of every segment.   → [B·K, D]
+func (v *VAE) sums(t *tensor.Tape, chains [][][]int) *tensor.Tensor {
+	n := len(chains) * v.Config.K
+	at, owner := make([][]int, v.Config.Length), make([][]int, v.Config.Length) // by position
+	for i, p := range v.parts(chains) {
+		for pos, id := range p.tokens {
+			if row, ok := v.row(id); ok {
+				at[pos], owner[pos] = append(at[pos], row), append(owner[pos], i)
+			}
+		}
+	}
+	if v.embeddings == nil {
+		for pos := range at {
+			for j := range at[pos] {
+				at[pos][j] += pos * v.vectors()
+			}
+		}
+		return t.SumBy(t.Gather(v.table, slices.Concat(at...)), slices.Concat(owner...), n)
+	}
+	sum := t.New(n, v.Config.D)
+	for pos, rows := range at {
+		if len(rows) > 0 {
+			words := t.Linear(t.Gather(v.embeddings, rows), v.maps[pos], nil)
+			sum = t.Add(sum, t.SumBy(words, owner[pos], n))
+		}
+	}
+	return sum
+}
+
 // decode returns the logits of every token of the chains given codes z, which
-// are not standardised, and the tokens themselves, EOS after each part.
-// z [B·K, D] → [targets, V]
+// are not standardised, and the rows of the tokens themselves, EOS after each part.
+// z [B·K, D] → [targets, vectors]
 func (v *VAE) decode(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (logits *tensor.Tensor, target []int) {
 	h, target := v.hidden(t, z, chains)
 	return t.Linear(h, v.decEmbed, nil), target
@@ -244,16 +331,17 @@ func (v *VAE) hidden(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (h *ten
 	var order, tokens, codes, read []int
 	var rows transformer.Layout
 	start := 0
+	end, _ := v.row(v.EOS)
 	parts := v.parts(chains)
 	for i, p := range parts {
 		for _, c := range p.codes {
 			order, codes = append(order, -1-len(codes)), append(codes, c)
 		}
-		for _, id := range p.tokens {
-			read, target = append(read, len(order)-1), append(target, id)
-			order, tokens = append(order, len(tokens)), append(tokens, id)
+		for _, row := range v.rows(p.tokens) {
+			read, target = append(read, len(order)-1), append(target, row)
+			order, tokens = append(order, len(tokens)), append(tokens, row)
 		}
-		read, target = append(read, len(order)-1), append(target, v.EOS)
+		read, target = append(read, len(order)-1), append(target, end)
 		if i+1 == len(parts) || !parts[i+1].joins {
 			rows = transformer.Causal(rows, len(order)-start)
 			start = len(order)
@@ -363,7 +451,7 @@ func (v *VAE) Accuracy(e *tensor.Tensor, chains [][][]int) (tokens, whole float6
 		at := 0
 		for _, segments := range part {
 			all := true
-			for range len(slices.Concat(segments...)) + perChain {
+			for range len(v.rows(slices.Concat(segments...))) + perChain {
 				if argmax(logits.Row(at)) == target[at] {
 					right++
 				} else {
@@ -393,12 +481,12 @@ func (v *VAE) Read(e *tensor.Tensor) [][]int {
 		h := v.decoder.Step(nil, slices.Repeat([]*transformer.Cache{cache}, len(p.codes)), rows)
 		h = (*tensor.Tape)(nil).Gather(h, []int{h.Rows() - 1})
 		for range v.Config.Length * len(p.codes) {
-			id := argmax((*tensor.Tape)(nil).Linear(h, v.decEmbed, nil).Data)
-			if id == v.EOS {
+			row := argmax((*tensor.Tape)(nil).Linear(h, v.decEmbed, nil).Data)
+			if v.token(row) == v.EOS {
 				break
 			}
-			segments[k] = append(segments[k], id)
-			h = v.decoder.Step(nil, []*transformer.Cache{cache}, (*tensor.Tape)(nil).Gather(v.decEmbed, []int{id}))
+			segments[k] = append(segments[k], v.token(row))
+			h = v.decoder.Step(nil, []*transformer.Cache{cache}, (*tensor.Tape)(nil).Gather(v.decEmbed, []int{row}))
 		}
 	}
 	return segments

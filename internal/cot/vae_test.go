@@ -451,19 +451,20 @@ func TestLinearCodesAddUp(t *testing.T) {
 	}
 }
 
-// Of a large vocabulary the linear encoder has vectors only for the tokens that occur; they
-// are used as in the table of all tokens, and others count for nothing.
+// Of a large vocabulary a VAE knows only the tokens that occur; their vectors are used as in
+// the table of all tokens, others count for nothing, and what it reads are tokens again.
 func TestVAERows(t *testing.T) {
 	c := vaeConfig("linear", "lines")
 	chains := chainsOf(t, c)
-	if rows := RowsFor(vaeVocab, chains); rows != nil {
+	if rows := RowsFor(vaeVocab, vaeEOS, chains); rows != nil {
 		t.Errorf("of a small vocabulary %v have vectors, want all", rows)
 	}
-	rows := RowsFor(largeVocab+1, chains)
-	if want := []int{5, 6, 7, 8, 9, 10, 11}; !slices.Equal(rows, want) {
+	rows := RowsFor(largeVocab+1, vaeEOS, chains)
+	if want := []int{vaeEOS, 5, 6, 7, 8, 9, 10, 11}; !slices.Equal(rows, want) {
 		t.Fatalf("%v have vectors, want %v", rows, want)
 	}
 	whole, some := shakenVAE(c), NewVAE(tensor.NewParams(1), c, vaeVocab, vaeEOS, rows)
+	shake(some.Params)
 	if got, want := some.table.Rows(), c.Length*len(rows); got != want {
 		t.Fatalf("%d rows, want %d", got, want)
 	}
@@ -482,5 +483,61 @@ func TestVAERows(t *testing.T) {
 	without, _ := some.Encode(nil, [][][]int{{{5, 6}, {}, {}}})
 	if !slices.Equal(with.Data, without.Data) {
 		t.Errorf("a token without a vector counts: %v, want %v", with.Data, without.Data)
+	}
+	if got := some.decEmbed.Rows(); got != len(rows) {
+		t.Errorf("the decoder chooses from %d tokens, want %d", got, len(rows))
+	}
+	for _, segment := range some.Read(tensor.New(c.K, c.D)) {
+		for _, id := range segment {
+			if !slices.Contains(rows[1:], id) {
+				t.Errorf("%d is read, which the VAE does not know", id)
+			}
+		}
+	}
+}
+
+// On embeddings of a language model, whatever their scale, the linear encoder is one with a
+// table of its own: of each position and token the position's map of the token's embedding.
+// The embeddings are not trained.
+func TestVAEOnEmbeddings(t *testing.T) {
+	c := vaeConfig("linear", "lines")
+	chains := chainsOf(t, c)
+	whole := shakenVAE(c)
+	c.Embedding = 5
+	v := newVAE(c)
+	embeddings, rng := tensor.New(vaeVocab, 5), tensor.Rand(6, "embeddings")
+	for i := range embeddings.Data {
+		embeddings.Data[i] = float32(0.07 * rng.NormFloat64())
+	}
+	embed := func(tokens []int) *tensor.Tensor { return (*tensor.Tape)(nil).Gather(embeddings, tokens) }
+	v.SetEmbeddings(embed)
+	squares := 0.0
+	for _, x := range v.embeddings.Data {
+		squares += float64(x) * float64(x)
+	}
+	rounding.CheckScalar(t, "mean square", squares/vaeVocab/5, 1)
+	for pos := range c.Length {
+		copy(whole.table.Data[pos*vaeVocab*c.D:], (*tensor.Tape)(nil).Linear(v.embeddings, v.maps[pos], nil).Data)
+	}
+	copy(v.tableBias.Data, whole.tableBias.Data)
+	want, _ := whole.Encode(nil, chains)
+	got, _ := v.Encode(nil, chains)
+	rounding.Check(t, "means", got.Data, tensortest.Float64s(want.Data))
+	for _, encoder := range Encoders {
+		c.Encoder = encoder
+		v := shakenVAE(c)
+		v.SetEmbeddings(embed)
+		v.Params.SetTrainable(v.Trains)
+		var params []*tensor.Tensor
+		for q := range v.Params.All() {
+			if q.Name != embeddingsName {
+				params = append(params, q.Tensor)
+			} else if q.Grad != nil {
+				t.Errorf("%s: the embeddings are trained", encoder)
+			}
+		}
+		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
+			return v.Loss(t, chains[:2], []int{3, 9}, StepRand{Seed: 1}).Total
+		}, params...)
 	}
 }

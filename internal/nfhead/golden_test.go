@@ -162,7 +162,7 @@ func checkJacobian(t *testing.T, g *tensortest.Golden, f *Flow, cond []*tensor.T
 func headOf(g *tensortest.Golden, limit float64) (*Head, *tensor.Params) {
 	shape := g.Shape("weight")
 	p := tensor.NewParams(1)
-	h := NewHead(p, shape[1], 0, shape[0]/2, 1, limit)
+	h := NewHead(p, shape[1], 0, shape[0]/2, 1, limit, 1)
 	g.Copy(p, "")
 	return h, p
 }

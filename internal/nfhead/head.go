@@ -21,15 +21,16 @@ type Head struct {
 }
 
 // NewHead makes a head of components Gaussians (0 and 1: one) for thoughts of d numbers,
-// linear but for an MLP of a width (0: none) that adds to the means. log sigma is kept
-// within ±limit by limit·tanh(x/limit); limit 0 leaves it free.
-func NewHead(p *tensor.Params, hidden, width, d, components int, limit float64) *Head {
+// linear but for an MLP of a width (0: none) that adds to the means. It begins for states
+// with a root mean square of states. log sigma is kept within ±limit by
+// limit·tanh(x/limit); limit 0 leaves it free.
+func NewHead(p *tensor.Params, hidden, width, d, components int, limit, states float64) *Head {
 	components = max(1, components)
 	rows := 2 * d
 	if components > 1 {
 		rows += components * (d + 1)
 	}
-	return &Head{limit, components, d, p.Normal("weight", 0.02, rows, hidden), p.Const("bias", 0, rows), NewMLP(p.Sub("mlp"), hidden, width, d)}
+	return &Head{limit, components, d, p.Normal("weight", 0.02/states, rows, hidden), p.Const("bias", 0, rows), NewMLP(p.Sub("mlp"), hidden, width, d, Scale{In: states, Out: 1})}
 }
 
 // Predict says what follows each row.   h [R, H]

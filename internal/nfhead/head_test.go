@@ -12,7 +12,7 @@ import (
 func TestHeadGradient(t *testing.T) {
 	for _, limit := range []float64{0, 1.5} {
 		p := tensor.NewParams(1)
-		head := NewHead(p, 6, 5, 3, 1, limit)
+		head := NewHead(p, 6, 5, 3, 1, limit, 1)
 		for i := range head.weight.Data {
 			head.weight.Data[i] *= 30 // far into the limit
 		}
@@ -29,7 +29,7 @@ func TestHeadGradient(t *testing.T) {
 // lost. mu is free.
 func TestLimit(t *testing.T) {
 	const limit = 4
-	head := NewHead(tensor.NewParams(1), 1, 0, 1, 1, limit)
+	head := NewHead(tensor.NewParams(1), 1, 0, 1, 1, limit, 1)
 	copy(head.weight.Data, []float32{10, 1})
 	for _, raw := range []float64{-1000, -6, -0.01, 0, 0.01, 3, 1000} {
 		next := head.Predict(nil, tensor.From([]float32{float32(raw)}, 1, 1))

@@ -12,7 +12,7 @@ import (
 // shakenHead is a head away from its start.
 func shakenHead(hidden, d, components int) (*Head, *tensor.Params) {
 	p := tensor.NewParams(1)
-	head := NewHead(p, hidden, 5, d, components, 1.5)
+	head := NewHead(p, hidden, 5, d, components, 1.5, 1)
 	rng := tensor.Rand(2, "shake")
 	for q := range p.All() {
 		for i := range q.Data {

@@ -14,13 +14,17 @@ type MLP struct {
 	down       *tensor.Tensor // [out, W]
 }
 
+// A Scale is what an MLP begins for: the root mean square of its inputs, and how many times
+// as large as usual its outputs are to be.
+type Scale struct{ In, Out float64 }
+
 // NewMLP makes an MLP from in to out numbers with a hidden layer of a width, nil for
 // width 0.
-func NewMLP(p *tensor.Params, in, width, out int) *MLP {
+func NewMLP(p *tensor.Params, in, width, out int, start Scale) *MLP {
 	if width == 0 {
 		return nil
 	}
-	return &MLP{p.Normal("up.weight", 1/math.Sqrt(float64(in)), width, in), p.Const("up.bias", 0, width), p.Normal("down.weight", 0.02, out, width)}
+	return &MLP{p.Normal("up.weight", 1/math.Sqrt(float64(in))/start.In, width, in), p.Const("up.bias", 0, width), p.Normal("down.weight", 0.02*start.Out, out, width)}
 }
 
 // Add returns y + down · GELU(up · x + bias).   y [R, out], x [R, in] → [R, out]

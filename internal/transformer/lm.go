@@ -1,6 +1,8 @@
 package transformer
 
 import (
+	"math"
+
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 )
@@ -75,6 +77,21 @@ func (b block) matrices() []*tensor.Tensor {
 
 // Embed returns the embeddings of tokens.   → [len(tokens), H]
 func (m *LM) Embed(t *tensor.Tape, tokens []int) *tensor.Tensor { return t.Gather(m.embed, tokens) }
+
+// EmbeddingRMS is the root mean square of the embedding table.
+func (m *LM) EmbeddingRMS() float64 { return rms(m.embed.Data) }
+
+// StateRMS is about that of hidden states: of the weights of the final norm, which they are
+// multiplied by at a root mean square of 1.
+func (m *LM) StateRMS() float64 { return rms(m.norm.weight.Data) }
+
+func rms(x []float32) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum / float64(max(1, len(x))))
+}
 
 // Logits scores every token as the successor of each row.   h [R, H] → [R, V]
 func (m *LM) Logits(t *tensor.Tape, h *tensor.Tensor) *tensor.Tensor {

@@ -102,6 +102,9 @@ func (x *Thoughts) ExampleCodes(i int) *tensor.Tensor {
 	return tensor.From(x.Codes.Data[i*c.K*c.D:(i+1)*c.K*c.D], c.K, c.D)
 }
 
+// wordsKey is where a VAE's file has the tokens that it knows, if these are not all.
+const wordsKey = "words"
+
 // SaveVAE writes a VAE as one safetensors file; the metadata hold its shape.
 func SaveVAE(path string, v *cot.VAE) error {
 	tensors := []ckpt.Tensor{
@@ -121,7 +124,7 @@ func SaveVAE(path string, v *cot.VAE) error {
 		if err != nil {
 			return err
 		}
-		meta["rows"] = string(rows)
+		meta[wordsKey] = string(rows)
 	}
 	return ckpt.Write(path, tensors, meta)
 }
@@ -149,9 +152,12 @@ func LoadVAE(path string) (*cot.VAE, error) {
 		return nil, fmt.Errorf("%s: metadata: length is %d, vocab %d and eos %d; expected a positive length and an eos below the vocab", path, c.Length, vocab, eos)
 	}
 	var rows []int
-	if text, ok := meta["rows"]; ok {
-		if err := json.Unmarshal([]byte(text), &rows); err != nil || len(rows) == 0 || !slices.IsSorted(rows) || rows[0] < 0 || rows[len(rows)-1] >= vocab {
-			return nil, fmt.Errorf("%s: metadata: rows is %.40s; expected token ids below %d, ascending", path, text, vocab)
+	if _, ok := meta["rows"]; ok {
+		return nil, fmt.Errorf("%s: metadata: a VAE of an older nfcot, whose decoder chose from all tokens; make it anew with nfcot distill", path)
+	}
+	if text, ok := meta[wordsKey]; ok {
+		if err := json.Unmarshal([]byte(text), &rows); err != nil || len(rows) == 0 || !slices.IsSorted(rows) || rows[0] < 0 || rows[len(rows)-1] >= vocab || !slices.Contains(rows, eos) {
+			return nil, fmt.Errorf("%s: metadata: %s is %.40s; expected token ids below %d, ascending, eos among them", path, wordsKey, text, vocab)
 		}
 	}
 	v := cot.NewVAE(tensor.NewParams(0), c, vocab, eos, rows)

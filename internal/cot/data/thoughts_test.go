@@ -62,7 +62,7 @@ func TestThoughtsRoundTrip(t *testing.T) {
 		x, chains := distilled(t, encoder)
 		if i == len(cot.Encoders) { // as with a large vocabulary: vectors for tokens that occur
 			old := x.VAE
-			x.VAE = cot.NewVAE(tensor.NewParams(4), old.Config, old.Vocab, old.EOS, cot.RowsFor(1<<20, chains))
+			x.VAE = cot.NewVAE(tensor.NewParams(4), old.Config, old.Vocab, old.EOS, cot.RowsFor(1<<20, old.EOS, chains))
 			mu, _ := x.VAE.Encode(nil, chains)
 			x.Codes = x.VAE.Standardise(mu)
 		}

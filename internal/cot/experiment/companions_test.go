@@ -84,7 +84,7 @@ func trainedAs(t *testing.T, method, init string, lora int) *Run {
 		t.Fatal(err)
 	}
 	examples := writeFile(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Repeat(`{"prompt": "def f(x):", "answer": "return x"}`+"\n", 3))
-	x := Experiment{Config: Default(method).Pretrained(base.Model), Source: Source{Data: data.Source{Files: data.Files{examples}}, Init: init, Stage: AllStages}}
+	x := Experiment{Config: Default(method).Pretrained(base.Model, false), Source: Source{Data: data.Source{Files: data.Files{examples}}, Init: init, Stage: AllStages}}
 	x.HeldOut, x.LoRA.Rank = 1, lora
 	r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(string, ...any) {})
 	if err == nil {

@@ -69,19 +69,25 @@ func Default(method string) Config {
 	return c
 }
 
-// Pretrained is the experiment c for a model that others have trained: the rates
-// of the paper (docs/method.md section 6), a stage for the heads first, and memory before speed.
-func (c Config) Pretrained(model transformer.Config) Config {
+// Pretrained is the experiment c for a model that others have trained: rates for a budget of about a thousand steps,
+// much larger than the paper's (docs/method.md section 6), a stage for the heads first, what is new at the model's own
+// scales, and memory before speed. With adapters their rate is higher. Method lm has nothing to learn from nothing, and
+// keeps to small steps.
+func (c Config) Pretrained(model transformer.Config, adapters bool) Config {
 	c.Model = model
-	c.Batch, c.Recompute = 8, true
-	c.Stages.Heads.LR, c.Stages.Heads.Warmup = 1e-4, 100
-	c.Stages.Joint.LR, c.Stages.Joint.Warmup = 5e-5, 200
-	c.Stages.Flow.LR, c.Stages.Flow.Warmup = 5e-5, 50
-	switch m, _ := FindMethod(c.Method); {
+	c.Batch, c.Recompute, c.NF.Fit = 16, true, true
+	m, _ := FindMethod(c.Method)
+	c.Stages.Text.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 3e-4, 3e-4, 1e-4
+	if adapters {
+		c.Stages.Text.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 1e-3, 1e-3, 3e-4
+	}
+	c.Stages.Text.Warmup, c.Stages.Joint.Warmup, c.Stages.Flow.Warmup = 50, 50, 50
+	c.Stages.Heads.LR, c.Stages.Heads.Warmup = 2e-3, 20
+	switch {
 	case m.Codes:
-		c.Stages.Heads.Steps = 500
-	case m.Plain: // which has no token, and no head, to learn from nothing
-		c.Stages.Joint.Warmup = 10
+		c.Stages.Heads.Steps = 100
+	case m.Plain:
+		c.Batch, c.Stages.Joint.LR, c.Stages.Joint.Warmup = 8, 5e-5, 10
 	}
 	return c
 }

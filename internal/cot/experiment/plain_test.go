@@ -65,7 +65,7 @@ func TestTurnsEndAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := Experiment{Config: Default(method).Pretrained(base.Model), Source: Source{Data: data.Source{Files: data.Files{file}}, Init: dir, Stage: AllStages}}
+		x := Experiment{Config: Default(method).Pretrained(base.Model, false), Source: Source{Data: data.Source{Files: data.Files{file}}, Init: dir, Stage: AllStages}}
 		x.HeldOut, x.LoRA.Rank = 1, 2
 		var said []string
 		r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })

@@ -267,7 +267,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		if err != nil || origin.Model != r.Experiment.Model {
 			t.Errorf("%s: %+v, %v", tt.name, origin, err)
 		}
-		c := tiny("cot").Pretrained(origin.Model)
+		c := tiny("cot").Pretrained(origin.Model, false)
 		m, err := LoadModel(dir, "", c, special)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
@@ -280,7 +280,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		return append(tensors, ckpt.Tensor{Name: "model.layers.0.mlp.experts.0.weight", Shape: []int{1}, Data: []float32{1}})
 	})
 	want2 := `tensor "model.layers.0.mlp.experts.0.weight": a model of this config.json has none of this name`
-	if _, err := LoadModel(dir, "", tiny("cot").Pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
+	if _, err := LoadModel(dir, "", tiny("cot").Pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model, false), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
 		t.Errorf("a tensor that is no parameter: %v", err)
 	}
 }

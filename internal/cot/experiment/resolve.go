@@ -44,6 +44,15 @@ func resumesAlone(dir string) error {
 // others that of Config.Pretrained, changed by the file, by the settings, KEY=VALUE, and
 // by the rest of the request. What the data decide is filled in by Prepare.
 func Resolve(r Request) (Experiment, error) {
+	x, err := r.resolve(false)
+	if err == nil && x.LoRA.On() { // which the defaults depend on
+		x, err = r.resolve(true)
+	}
+	return x, err
+}
+
+// resolve is Resolve, by the defaults of training with adapters or without.
+func (r Request) resolve(adapters bool) (Experiment, error) {
 	switch s := r.Source; {
 	case s.Thoughts != "" && (s.Data.Given() || s.Tokenizer != ""):
 		return Experiment{}, errors.New("--thoughts names a folder that has examples and their tokenizer; leave --data, what says how they are read, and --tokenizer out")
@@ -57,7 +66,7 @@ func Resolve(r Request) (Experiment, error) {
 			return x, err
 		}
 		if x.Model = base.Model; !base.Run {
-			x.Config = x.Config.Pretrained(base.Model)
+			x.Config = x.Config.Pretrained(base.Model, adapters)
 		}
 	}
 	if r.File != "" {

@@ -67,6 +67,7 @@ type Distillation struct {
 	config    DistillConfig
 	tokenizer *tokenizer.Tokenizer
 	special   cot.Special
+	model     *experiment.Model // that the encoder stands on; nil: none
 	examples  []cot.Example
 	chains    [][][]int // [examples][K]segment
 	merged    int       // chains with more steps than K
@@ -74,17 +75,33 @@ type Distillation struct {
 
 // NewDistillation cuts the chains of examples into the segments that codes stand for, and
 // settles from them how many and how long they are. Special tokens that the tokenizer
-// lacks are added: that of a model of others may lack them.
-func NewDistillation(c DistillConfig, examples []cot.Example, tok *tokenizer.Tokenizer) (*Distillation, error) {
+// lacks are added: that of a model of others may lack them. The encoder stands on the token
+// embeddings of model, frozen, unless that is nil.
+func NewDistillation(c DistillConfig, examples []cot.Example, tok *tokenizer.Tokenizer, model *experiment.Model) (*Distillation, error) {
 	tok, err := tok.With(cot.SpecialTokens...)
 	if err != nil {
 		return nil, err
 	}
-	d := &Distillation{config: c, tokenizer: tok, examples: examples}
+	if model != nil {
+		c.VAE.Embedding = model.LM.Hidden
+	}
+	d := &Distillation{config: c, tokenizer: tok, examples: examples, model: model}
 	if d.special, err = cot.FindSpecial(tok); err != nil {
 		return nil, err
 	}
 	return d, d.cut()
+}
+
+// embed returns the model's embeddings of tokens; those that its tokenizer lacked have none, and
+// get zeros.   → [tokens, hidden]
+func (d *Distillation) embed(tokens []int) *tensor.Tensor {
+	x := tensor.New(len(tokens), d.model.LM.Hidden)
+	for i, id := range tokens {
+		if id < d.model.LM.Vocab {
+			copy(x.Row(i), d.model.LM.Embed(nil, []int{id}).Data)
+		}
+	}
+	return x
 }
 
 // cut divides the chains of the examples into segments, and settles K, where it is 0, and
@@ -135,7 +152,12 @@ func (d *Distillation) Merged() string {
 // Run trains the VAE, tells watch of every step, and returns what a thoughts folder holds,
 // with its report. When ctx ends it returns the error of ctx; nothing is kept.
 func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Loss)) (*data.Thoughts, DistillReport, error) {
-	vae, codes, err := trainVAE(ctx, d.config, d.chains, d.tokenizer.VocabSize(), d.special.EOS, watch)
+	vocab, eos := d.tokenizer.VocabSize(), d.special.EOS
+	vae := cot.NewVAE(tensor.NewParams(d.config.Seed), d.config.VAE, vocab, eos, cot.RowsFor(vocab, eos, d.chains))
+	if d.model != nil {
+		vae.SetEmbeddings(d.embed)
+	}
+	codes, err := trainVAE(ctx, d.config, vae, d.chains, watch)
 	if err != nil {
 		return nil, DistillReport{}, err
 	}
@@ -147,19 +169,18 @@ func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Lo
 	return &data.Thoughts{Tokenizer: d.tokenizer, VAE: vae, Examples: d.examples, Codes: codes, Report: report}, report, nil
 }
 
-// trainVAE trains a VAE on chains, calling report after every step, and returns
-// it with the standardised codes [n·K, D] of all chains.
-func trainVAE(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos int, report func(step int, loss cot.Loss)) (*cot.VAE, *tensor.Tensor, error) {
-	params := tensor.NewParams(c.Seed)
-	v := cot.NewVAE(params, c.VAE, vocab, eos, cot.RowsFor(vocab, chains))
-	optimizer := tensor.NewAdamW(params)
+// trainVAE trains a VAE on chains, calling report after every step, and returns the
+// standardised codes [n·K, D] of all chains.
+func trainVAE(ctx context.Context, c DistillConfig, v *cot.VAE, chains [][][]int, report func(step int, loss cot.Loss)) (*tensor.Tensor, error) {
+	v.Params.SetTrainable(v.Trains)
+	optimizer := tensor.NewAdamW(v.Params)
 	optimizer.Decay = 0.01
 	stage := experiment.Stage{Steps: c.Steps, LR: c.LR, Warmup: min(50, c.Steps/4)}
 	order := newOrder(c.Seed, -1, len(chains))
 	tape := new(tensor.Tape)
 	for step := range c.Steps {
 		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
+			return nil, ctx.Err()
 		}
 		batch, index := make([][][]int, c.Batch), make([]int, c.Batch)
 		for i := range batch {
@@ -170,11 +191,11 @@ func trainVAE(ctx context.Context, c DistillConfig, chains [][][]int, vocab, eos
 		loss := v.Loss(tape, batch, index, cot.StepRand{Seed: c.Seed, Step: step})
 		tape.Backward(loss.Total)
 		if _, err := move(optimizer, rate(stage, 0.05, step), 1, step+1, float64(loss.Total.Data[0])); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		report(step+1, loss)
 	}
-	return v, v.Standardise(means(v, chains)), nil
+	return v.Standardise(means(v, chains)), nil
 }
 
 // means returns the posterior means of chains, not standardised.

@@ -23,12 +23,17 @@ func tinyDistill() (DistillConfig, [][][]int) {
 	return c, chains
 }
 
+func tinyVAE(c DistillConfig) *cot.VAE {
+	return cot.NewVAE(tensor.NewParams(c.Seed), c.VAE, 20, 0, nil)
+}
+
 // Distilling reads every step, reports every step, and returns codes that say
 // their chains, standardised; what the noise does to them can be measured.
 func TestDistill(t *testing.T) {
 	c, chains := tinyDistill()
 	var losses []float64
-	v, e, err := trainVAE(context.Background(), c, chains, 20, 0, func(step int, loss cot.Loss) {
+	v := tinyVAE(c)
+	e, err := trainVAE(context.Background(), c, v, chains, func(step int, loss cot.Loss) {
 		losses = append(losses, float64(loss.Total.Data[0]))
 		if step != len(losses) {
 			t.Errorf("step %d is reported as %d", len(losses), step)
@@ -54,13 +59,13 @@ func TestDistill(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
 	for _, threads := range []int{1, 4} {
 		kernel.SetThreads(threads)
-		_, again, err := trainVAE(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
+		again, err := trainVAE(context.Background(), c, tinyVAE(c), chains, func(int, cot.Loss) {})
 		if err != nil || !slices.Equal(again.Data, e.Data) {
 			t.Errorf("distilled again with %d threads: other codes, %v", threads, err)
 		}
 	}
 	c.Seed++
-	if _, other, _ := trainVAE(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {}); slices.Equal(other.Data, e.Data) {
+	if other, _ := trainVAE(context.Background(), c, tinyVAE(c), chains, func(int, cot.Loss) {}); slices.Equal(other.Data, e.Data) {
 		t.Error("another seed gives the same codes")
 	}
 }
@@ -88,7 +93,7 @@ func TestDistillStops(t *testing.T) {
 	c, chains := tinyDistill()
 	ctx, cancel := context.WithCancel(context.Background())
 	steps := 0
-	_, _, err := trainVAE(ctx, c, chains, 20, 0, func(step int, _ cot.Loss) {
+	_, err := trainVAE(ctx, c, tinyVAE(c), chains, func(step int, _ cot.Loss) {
 		if steps = step; step == 3 {
 			cancel()
 		}
@@ -97,7 +102,7 @@ func TestDistillStops(t *testing.T) {
 		t.Errorf("stopped after %d steps: %v", steps, err)
 	}
 	c.LR = 1e30
-	_, _, err = trainVAE(context.Background(), c, chains, 20, 0, func(int, cot.Loss) {})
+	_, err = trainVAE(context.Background(), c, tinyVAE(c), chains, func(int, cot.Loss) {})
 	if err == nil || !strings.Contains(err.Error(), "the gradient is not finite") {
 		t.Errorf("at a learning rate of 1e30: %v", err)
 	}
