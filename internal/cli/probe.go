@@ -14,7 +14,7 @@ import (
 )
 
 func (e *env) probe() *cli.Command {
-	return group("probe", "look into the thoughts of a model", "perturb, read, oracle or intervene", e.probePerturb(), e.probeRead(), e.probeOracle(), e.probeIntervene())
+	return group("probe", "look into the thoughts of a model", "perturb, read, oracle, intervene or likelihood", e.probePerturb(), e.probeRead(), e.probeOracle(), e.probeIntervene(), e.probeLikelihood())
 }
 
 // probeOptions are those of probes that run programs.

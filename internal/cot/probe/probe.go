@@ -1,5 +1,6 @@
 // Package probe looks into the thoughts of a model: what noise in them does to answers
-// (Perturb), whether thoughts or answers go wrong (Oracle), and what they say (Read).
+// (Perturb), whether thoughts or answers go wrong (Oracle), what they say (Read), whether
+// answers follow them (Intervene), and how likely they make the right ones (Likelihood).
 // Programs are run by whatever executor it is given.
 package probe
 

@@ -33,7 +33,8 @@ type Comparison struct {
 	Outcome   Outcome        `json:"verdict"`
 	Threshold float64        `json:"threshold"`
 	Estimate  *eval.Estimate `json:"estimate,omitempty"` // nil: not measured
-	times     bool           // a ratio; otherwise a share, or a difference of shares
+	times     bool           // a ratio; otherwise nats, or a share, or a difference of these
+	nats      bool
 }
 
 // above decides whether an estimate is above a threshold.
@@ -73,6 +74,8 @@ func (c Comparison) String() string {
 		return c.What + ": not measured"
 	case c.times:
 		return fmt.Sprintf("%s: %.2f times [%.2f, %.2f]", c.What, c.Estimate.Value, c.Estimate.Low, c.Estimate.High) + wanted
+	case c.nats:
+		return fmt.Sprintf("%s: %+.2f nats [%+.2f, %+.2f]", c.What, c.Estimate.Value, c.Estimate.Low, c.Estimate.High) + wanted
 	case c.Threshold == 0:
 		wanted = ""
 	default:
@@ -101,10 +104,16 @@ func (r *Results) Decide() ([]Decision, error) {
 
 // compare measures evidence.
 func (r *Results) compare(x Evidence) (Comparison, error) {
-	c := Comparison{What: x.What, Outcome: Undecided, Threshold: x.Above, times: x.Measure.ratio != nil}
+	c := Comparison{What: x.What, Outcome: Undecided, Threshold: x.Above, times: x.Measure.ratio != nil, nats: x.Measure.nats}
 	a, b := r.of(x.A), r.of(x.B)
 	paired, err := pair(a, b)
 	if err != nil {
+		return c, err
+	}
+	if x.Measure.nats {
+		if c.Estimate, err = a.likelier(b); c.Estimate != nil {
+			c.Outcome = above(x.Above, *c.Estimate)
+		}
 		return c, err
 	}
 	var e eval.Estimate
@@ -146,16 +155,55 @@ func (g *group) noise(of func(*probe.Perturbation) (float64, bool)) (estimate *e
 	return &e, len(values) > 1
 }
 
+// likelier estimates how much likelier right answers are than in other probes of the same problems, in nats, paired by
+// problem and seed; nil if no seed has both.
+func (g *group) likelier(than *group) (*eval.Estimate, error) {
+	var all [][]float64
+	for _, m := range g.members {
+		for _, n := range than.members {
+			if m.seed != n.seed {
+				continue
+			}
+			if len(m.likelihood.Problems) != len(n.likelihood.Problems) {
+				return nil, fmt.Errorf("%s and %s are likelihoods of different problems and cannot be compared", g.name, than.name)
+			}
+			values := make([]float64, len(m.likelihood.Problems))
+			for i, p := range m.likelihood.Problems {
+				other := n.likelihood.Problems[i]
+				if p.TaskID != other.TaskID {
+					return nil, fmt.Errorf("%s and %s are likelihoods of different problems and cannot be compared", g.name, than.name)
+				}
+				values[i] = p.LogProb - other.LogProb
+			}
+			all = append(all, values)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	e := eval.MeanOverSeeds(all)
+	return &e, nil
+}
+
 // checkEvidence refuses evidence, in a line of the plan, whose measure is not one of what it names.
 func (p *Plan) checkEvidence(x Evidence, line int) error {
-	probe := x.A.ID != "" && p.byID[x.A.ID].kind == "probe"
+	kind := func(r Ref) string {
+		if e := p.byID[r.ID]; e != nil && e.Probe != nil {
+			return e.Probe.Kind
+		}
+		return ""
+	}
 	switch m := x.Measure; {
 	case m.Name == "" || x.A.ID == "":
 		return p.mistake(line, "the evidence %q lacks its measure or a, what it is measured of", x.What)
-	case (m.noise != nil) != probe:
+	case m.probe() != kind(x.A):
 		return p.mistake(line, "the evidence %q: %s is not a measure of %s", x.What, m.Name, x.A.ID)
-	case probe && (x.B.ID != "" || p.byID[x.A.ID].Probe.Kind != "perturb"):
+	case m.noise != nil && x.B.ID != "":
 		return p.mistake(line, "the evidence %q: %s is measured of one probe of kind perturb", x.What, m.Name)
+	case m.nats && x.B.ID == "":
+		return p.mistake(line, "the evidence %q: %s is a difference; b is missing", x.What, m.Name)
+	case x.B.ID != "" && m.probe() != kind(x.B):
+		return p.mistake(line, "the evidence %q: %s is not a measure of %s", x.What, m.Name, x.B.ID)
 	case m.ratio != nil && x.B.ID == "":
 		return p.mistake(line, "the evidence %q: %s is a ratio; b is missing", x.What, m.Name)
 	}

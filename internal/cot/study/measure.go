@@ -19,6 +19,7 @@ import (
 //	verdicts_beyond_texts, pass@1_kept
 //	                       of noise on thoughts, at its largest scale: the share of verdicts that stay minus the share
 //	                       of texts that stay, and pass@1 over that without noise
+//	log_likelihood         of probes of kind likelihood: log p(right answer | prompt) in nats, a minus b
 //
 // and has one of its functions.
 type Measure struct {
@@ -27,6 +28,18 @@ type Measure struct {
 	value func(*evaluation) []float64
 	ratio perSample
 	noise func(*probe.Perturbation) (x float64, ok bool)
+	nats  bool // log_likelihood
+}
+
+// probe is the kind of probe that the measure is of; "" for one of evaluations.
+func (m Measure) probe() string {
+	switch {
+	case m.noise != nil:
+		return "perturb"
+	case m.nats:
+		return "likelihood"
+	}
+	return ""
 }
 
 // A perSample is a number that a sample has.
@@ -51,6 +64,8 @@ func (m *Measure) UnmarshalYAML(n *yaml.Node) error {
 	name, digits, _ := strings.Cut(n.Value, "@")
 	k, err := strconv.Atoi(digits)
 	switch {
+	case n.Value == "log_likelihood":
+		m.nats = true
 	case n.Value == "verdicts_beyond_texts":
 		m.noise = verdictsBeyondTexts
 	case n.Value == "pass@1_kept":
@@ -67,7 +82,7 @@ func (m *Measure) UnmarshalYAML(n *yaml.Node) error {
 
 // Expected says what a measure is in a plan.
 func (*Measure) Expected() string {
-	return "pass@K, growth@K (K even), positions, think_flops, answer_flops, think_seconds, answer_seconds, verdicts_beyond_texts or pass@1_kept"
+	return "pass@K, growth@K (K even), positions, think_flops, answer_flops, think_seconds, answer_seconds, verdicts_beyond_texts, pass@1_kept or log_likelihood"
 }
 
 // perProblem is the mean of a number over the samples of each problem, in the order of x.tasks.

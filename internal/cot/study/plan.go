@@ -75,6 +75,7 @@ type Tokenize struct {
 type Distill struct {
 	Data      Ref     `yaml:"data" ref:"data"`
 	Tokenizer Ref     `yaml:"tokenizer" ref:"tokenize"`
+	Model     Ref     `yaml:"model" ref:"train rl"` // whose tokenizer and embeddings it takes
 	Thoughts  int     `yaml:"thoughts"`
 	Dims      int     `yaml:"dims"`
 	Encoder   string  `yaml:"encoder"`
@@ -126,7 +127,7 @@ type Eval struct {
 	cot.Sampling `yaml:",inline"`
 }
 
-// A Probe looks into the thoughts of a run: nfcot probe. Kind is perturb, oracle or intervene.
+// A Probe looks into the thoughts of a run: nfcot probe. Kind is one of probeKinds.
 type Probe struct {
 	Kind         string    `yaml:"kind" flag:"-"`
 	Model        Ref       `yaml:"model" ref:"train rl"`
@@ -136,6 +137,9 @@ type Probe struct {
 	Scale        []float64 `yaml:"scale"` // of the noise of perturb
 	cot.Sampling `yaml:",inline"`
 }
+
+// probeKinds are the probes that a plan can have.
+var probeKinds = []string{"perturb", "oracle", "intervene", "likelihood"}
 
 // A Section of the report has what its fields say, in their order.
 type Section struct {
@@ -149,6 +153,7 @@ type Section struct {
 	Ablations     *Rows             `yaml:"ablations"`
 	Noise         *NoiseRows        `yaml:"noise"`
 	Interventions *InterventionRows `yaml:"interventions"`
+	Likelihoods   *LikelihoodRows   `yaml:"likelihoods"`
 }
 
 // Rows are the entries of a section's table. Notes are further columns, of which each row may have its own cells.
@@ -205,6 +210,11 @@ type InterventionRows struct {
 	IDs []Ref `yaml:"ids" ref:"probe"`
 }
 
+// LikelihoodRows are probes that say how likely right answers are.
+type LikelihoodRows struct {
+	IDs []Ref `yaml:"ids" ref:"probe"`
+}
+
 // A Claim is one statement and the comparisons that decide on it.
 type Claim struct {
 	Text     string     `yaml:"text"`
@@ -217,7 +227,7 @@ type Evidence struct {
 	What    string  `yaml:"what"`
 	Measure Measure `yaml:"measure"`
 	A       Ref     `yaml:"a" ref:"eval probe"`
-	B       Ref     `yaml:"b" ref:"eval"`
+	B       Ref     `yaml:"b" ref:"eval probe"`
 	Above   float64 `yaml:"above"`
 }
 

@@ -265,8 +265,8 @@ func (p *Plan) checkEntry(e *Entry) error {
 		return lacking("init")
 	case e.Eval != nil && e.Eval.Model.ID == "", e.Probe != nil && e.Probe.Model.ID == "":
 		return lacking("model")
-	case e.Probe != nil && !slices.Contains([]string{"perturb", "oracle", "intervene"}, e.Probe.Kind):
-		return p.mistake(e.line, "entry %s: kind is %q; want perturb, oracle or intervene", e.ID, e.Probe.Kind)
+	case e.Probe != nil && !slices.Contains(probeKinds, e.Probe.Kind):
+		return p.mistake(e.line, "entry %s: kind is %q; want one of %s", e.ID, e.Probe.Kind, strings.Join(probeKinds, ", "))
 	}
 	return nil
 }
@@ -293,6 +293,9 @@ func (p *Plan) checkReport(root *yaml.Node) error {
 		}
 		if s.Interventions != nil {
 			wants["intervene"] = s.Interventions.IDs
+		}
+		if s.Likelihoods != nil {
+			wants["likelihood"] = s.Likelihoods.IDs
 		}
 		for kind, ids := range wants {
 			for _, id := range ids {

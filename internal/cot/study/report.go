@@ -87,6 +87,9 @@ func (r *Results) fill(out *page.Section, s Section) error {
 	if s.Interventions != nil {
 		r.intervened(out, s.Interventions)
 	}
+	if s.Likelihoods != nil {
+		r.likelihoods(out, s.Likelihoods)
+	}
 	return nil
 }
 

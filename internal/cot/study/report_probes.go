@@ -123,3 +123,32 @@ func (g *group) intervention(i int, of func(probe.Intervention) eval.Estimate, s
 	}
 	return fmt.Sprintf(format+" ["+format+", "+format+"]", scale*sum/float64(n), scale*low, scale*high)
 }
+
+// likelihoods says how likely right answers are after what models think themselves.
+func (r *Results) likelihoods(out *page.Section, c *LikelihoodRows) {
+	t := page.Table{Title: "Right answers after the model's own thoughts", Header: []string{"run", "seeds", "log p(answer), nats", "nats a token", "came to an end of thinking, %"}}
+	for _, id := range c.IDs {
+		g := r.of(id)
+		var all [][]float64
+		var perToken, closed float64
+		for _, m := range g.members {
+			var values []float64
+			for _, p := range m.likelihood.Problems {
+				values = append(values, p.LogProb)
+			}
+			all = append(all, values)
+			perToken += m.likelihood.PerToken / float64(len(g.members))
+			closed += 100 * m.likelihood.Closed / float64(len(g.members))
+		}
+		if len(all) == 0 {
+			continue
+		}
+		e := eval.MeanOverSeeds(all)
+		t.Rows = append(t.Rows, []string{g.name, fmt.Sprint(len(all)), fmt.Sprintf("%.2f [%.2f, %.2f]", e.Value, e.Low, e.High),
+			fmt.Sprintf("%.4f", perToken), fmt.Sprintf("%.1f", closed)})
+	}
+	if len(t.Rows) > 0 {
+		out.Text = append(out.Text, "The log of the mean likelihood of the canonical solution after samples of thoughts, or of chains in words: in expectation a lower bound, without thinking exact.")
+		out.Tables = append(out.Tables, t)
+	}
+}

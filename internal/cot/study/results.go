@@ -36,6 +36,7 @@ type member struct {
 	training      *experiment.Metrics // for an evaluation that of its model's run
 	probe         *probe.Perturbation
 	interventions *probe.Interventions
+	likelihood    *probe.Likelihood
 }
 
 // An evaluation has what is computed from its verdicts.
@@ -119,10 +120,14 @@ func (m *member) readProbe(kind, path string) error {
 		return err
 	}
 	var found any
-	if kind == "intervene" {
+	switch kind {
+	case "intervene":
 		m.interventions = new(probe.Interventions)
 		found = m.interventions
-	} else {
+	case "likelihood":
+		m.likelihood = new(probe.Likelihood)
+		found = m.likelihood
+	default:
 		m.probe = new(probe.Perturbation)
 		found = m.probe
 	}
@@ -133,6 +138,8 @@ func (m *member) readProbe(kind, path string) error {
 		return fmt.Errorf("%s: it has no scales", path)
 	case m.interventions != nil && len(m.interventions.Rows) == 0:
 		return fmt.Errorf("%s: it has no interventions", path)
+	case m.likelihood != nil && len(m.likelihood.Problems) == 0:
+		return fmt.Errorf("%s: it has no problems", path)
 	}
 	return nil
 }
