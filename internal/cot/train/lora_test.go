@@ -79,12 +79,22 @@ func TestStageOneKeepsTheBackbone(t *testing.T) {
 	}
 }
 
-// A run with adapters that is interrupted and continued is the run that was not,
-// with any number of threads; its state holds no frozen matrix.
-func TestAdaptersResume(t *testing.T) {
+// overPretrained is what train does by default over a model of others, with adapters or without: heads at the model's own
+// scales; and with a mixture, an MLP at both ends and guidance of the means.
+func overPretrained(precision string, adapters bool) experiment.Config {
+	c := withAdapters(precision)
+	if !adapters {
+		c.LoRA.Rank = 0
+	}
+	c.NF.Fit, c.NF.Components, c.NF.MLP, c.NF.MeanWeight = true, 2, 4, 1
+	return c
+}
+
+// A run over a model of others that is interrupted and continued is the run that was not, with
+// any number of threads; with adapters its state holds no frozen matrix.
+func TestPretrainedResume(t *testing.T) {
 	defer kernel.SetThreads(kernel.Threads())
-	for _, precision := range []string{"f32", "bf16"} {
-		c := withAdapters(precision)
+	for _, c := range []experiment.Config{overPretrained("f32", true), overPretrained("bf16", true), overPretrained("bf16", false)} {
 		data := examples(15)
 		start := func() *Loop {
 			l, _ := trainer(c, data)
@@ -105,8 +115,8 @@ func TestAdaptersResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if bytes.Contains(state, []byte("q_proj.weight")) || !bytes.Contains(state, []byte("q_proj.lora_A.weight")) {
-				t.Error("the state holds frozen matrices, or no adapters")
+			if on := c.LoRA.On(); bytes.Contains(state, []byte("q_proj.weight")) == on || bytes.Contains(state, []byte("q_proj.lora_A.weight")) != on {
+				t.Error("the state holds frozen matrices, or not what is trained")
 			}
 			next := start()
 			next.Dir = l.Dir
@@ -117,7 +127,7 @@ func TestAdaptersResume(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !slices.Equal(keptOf(next.Model), want) {
-				t.Errorf("%s: interrupted at step %d, the run is another one", precision, at)
+				t.Errorf("%s, adapters %v: interrupted at step %d, the run is another one", c.Precision, c.LoRA.On(), at)
 			}
 		}
 	}
