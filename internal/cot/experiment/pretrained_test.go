@@ -316,3 +316,31 @@ func TestEndTokens(t *testing.T) {
 		}
 	}
 }
+
+// Over a model of others the defaults depend on what is trained of it, however adapters are asked for; what is set stays.
+func TestDefaultsOverPretrained(t *testing.T) {
+	dir := pretrained(t, "tied")
+	for _, tt := range []struct {
+		method string
+		lora   int
+		set    []string
+		batch  int
+		heads  int
+		lr     float64
+	}{
+		{"nfcot", 0, nil, 16, 100, 3e-4},
+		{"cot", 0, nil, 16, 0, 3e-4},
+		{"nfcot", 32, nil, 16, 100, 1e-3},
+		{"nfcot", 0, []string{"lora.rank=2"}, 16, 100, 1e-3},
+		{"lavae", 32, []string{"stages.joint.lr=0.5", "batch=3"}, 3, 100, 0.5},
+		{LM, 0, nil, 8, 0, 5e-5},
+	} {
+		x, err := Resolve(Request{Method: tt.method, LoRA: tt.lora, Set: tt.set, Source: Source{Init: dir, Stage: AllStages}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Batch != tt.batch || x.Stages.Heads.Steps != tt.heads || x.Stages.Joint.LR != tt.lr || !x.NF.Fit {
+			t.Errorf("%s, --lora %d, %v: batch %d, %d steps of heads, rate %g", tt.method, tt.lora, tt.set, x.Batch, x.Stages.Heads.Steps, x.Stages.Joint.LR)
+		}
+	}
+}
