@@ -62,9 +62,9 @@ func (s *script) request() []byte {
 			r = binary.NativeEndian.AppendUint64(r, uint64(a))
 		}
 		var bits uint64
-		for i, set := range []bool{step.save, step.use, step.zero, step.may} {
+		for bit, set := range map[uint64]bool{bitSave: step.save, bitUse: step.use, bitZero: step.zero, bitMay: step.may} {
 			if set {
-				bits |= 1 << i
+				bits |= bit
 			}
 		}
 		r = binary.NativeEndian.AppendUint64(r, bits)
