@@ -23,7 +23,7 @@ func (e *env) bench() *cli.Command {
 			"language models (16 sequences of 256 tokens), or of one in the shape of --model (8 of 128); model, prefill and decoding of --model,\n" +
 			"or of random weights in the shape of Qwen3-0.6B (4 GB of memory). For example:\n" +
 			"    nfcot bench --only gemm --threads 1\n" +
-			"    nfcot bench --only train --quick --profile",
+			"    nfcot bench --only train --profile --model run",
 		Flags: append(model.flags(),
 			&cli.StringFlag{Name: "only", Usage: "measure one `GROUP` alone: gemm, gemv, train or model", Destination: &o.Only},
 			&cli.BoolFlag{Name: "profile", Usage: "with --only train: where the time of a step goes, by operation", Destination: &o.Profile},
