@@ -85,19 +85,19 @@ class Candidate:
                 change(argument, now)
         return value
 
-    def cases(self, name, packed, limits):
+    def cases(self, name, packed, seconds):
         """Calls a function of the program once for each of the arguments, as wire.pack() has them.
 
         Yields for each the bytes of what it returns, as pack() has them, and None; or None and what it returns, where
-        there are no such bytes. Limits are in seconds, of each call. No other request may be made before all are answered.
+        there are no such bytes. Each call has so many seconds. No other request may be made before all are answered.
         """
         read = Buffer(self._channel)
         try:
             wire.write_message(self._send, wire.encode(("cases", (name, marshal.dumps(packed)))))
         except OSError:
             raise Lost("the process has ended")
-        for seconds in limits:
-            data = self._answer(read, seconds)
+        for _ in packed:
+            data = self._answer(read, seconds + wire.PATIENCE)
             if data[:1] == b"p":
                 yield data[1:], None
                 continue

@@ -31,6 +31,9 @@ import marshal
 
 from _struct import Struct, error  # struct itself takes longer to load
 
+# How many seconds of calls may pass before answers to earlier calls are sent.
+PATIENCE = 0.01
+
 MAX_DEPTH = 200
 MAX_NODES = 2000000
 MAX_BYTES = 96 << 20
