@@ -58,7 +58,7 @@ var mayImport = map[string][]string{
 	"internal/cot/problems": {"internal/cot/minicode", "internal/cot/multiply", "internal/eval", "internal/eval/bench", "internal/ckpt"},
 	"internal/cot/speed":    {"internal/cot", "internal/transformer", "internal/tensor", "internal/tensor/kernel", "internal/page"},
 	"internal/cot/train": {"internal/cot", "internal/cot/data", "internal/cot/experiment", "internal/tensor", "internal/tensor/kernel", "internal/tokenizer",
-		"internal/interrupt", "internal/ckpt"},
+		"internal/transformer", "internal/interrupt", "internal/ckpt"},
 	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/cot/train", "internal/eval", "internal/eval/bench", "internal/page", "internal/tensor",
 		"internal/tokenizer", "internal/tokenizer/chat", "internal/ckpt/jsontext"},
 	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/eval", "internal/eval/bench",

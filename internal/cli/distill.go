@@ -12,6 +12,7 @@ import (
 	"nfcot/internal/cot/data"
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/train"
+	"nfcot/internal/tensor/kernel"
 	"nfcot/internal/tokenizer"
 )
 
@@ -32,6 +33,7 @@ func (e *env) distill() *cli.Command {
 		Flags: append(dataFlags(&o.source, "data"), []cli.Flag{
 			&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json, the `DIR` that holds it, or a GGUF file", Destination: &o.tokenizer},
 			&cli.StringFlag{Name: "model", Usage: "in place of --tokenizer a `MODEL`, as for train --init: its tokenizer, and its token embeddings, frozen, under the VAE's encoder", Destination: &o.model},
+			&cli.IntFlag{Name: "encoder-layer", Usage: "with --model: the VAE's encoder stands on the model's hidden states behind block `N`, of each chain behind its prompt; 0: on the embeddings", Destination: &v.EncoderLayer},
 			&cli.StringFlag{Name: "o", Usage: "output `DIR`", Destination: &o.out},
 			&cli.IntFlag{Name: "thoughts", Usage: "`K`, codes an example; 0: as many as the longest chain has steps", Destination: &v.K},
 			&cli.IntFlag{Name: "dims", Usage: "`D`, numbers a code", Value: v.D, Destination: &v.D},
@@ -81,6 +83,9 @@ func (e *env) runDistill(o distillOptions) error {
 	if merged := d.Merged(); merged != "" {
 		e.say("distill: %s", merged)
 	}
+	if err := e.look(d, len(examples)); err != nil {
+		return err
+	}
 	bar := e.progress("distill", "steps", 0, o.Steps)
 	var last string
 	thoughts, report, err := d.Run(e.ctx, func(step int, loss cot.Loss) {
@@ -96,6 +101,26 @@ func (e *env) runDistill(o distillOptions) error {
 	}
 	return e.printDistill(report)
 }
+
+// look computes the hidden states that the encoder stands on, if it stands on some.
+func (e *env) look(d *train.Distillation, examples int) error {
+	size, free := d.StateBytes(), kernel.AvailableMemory()
+	switch {
+	case size == 0:
+		return nil
+	case free > 0 && size > free:
+		return inputf("the states of the chains take %.1f MiB of memory, and %.1f are available; take fewer examples", mib(size), mib(free))
+	}
+	e.say("distill: the states of the chains take %.1f MiB of memory", mib(size))
+	bar := e.progress("read by the model", "chains", 0, examples)
+	if err := d.Look(e.ctx, func(done int) { bar.Set(done, "") }); err != nil {
+		return err
+	}
+	bar.End("")
+	return nil
+}
+
+func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }
 
 // words are the tokenizer and, unless that stands alone, the model that it is of.
 func (o *distillOptions) words() (*tokenizer.Tokenizer, *experiment.Model, error) {

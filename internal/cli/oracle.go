@@ -17,7 +17,7 @@ func (e *env) probeOracle() *cli.Command {
 			"has it says where thinking goes wrong.",
 		Flags: o.flags(),
 		Action: func(*cli.Context) error {
-			return e.runProbe(o, probe.Check, func(p *probe.Probe) (result, error) { return p.Oracle(e.ctx) })
+			return e.runProbe(o, probe.CheckOracle, func(p *probe.Probe) (result, error) { return p.Oracle(e.ctx) })
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package cot
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -24,8 +25,9 @@ type VAEConfig struct {
 	Heads    int     `json:"heads" yaml:"heads"`       // of their attention
 
 	// Embedding is the width of the token embeddings of a language model, frozen, that the encoder stands on; 0: it
-	// learns vectors of its own.
-	Embedding int `json:"embedding,omitempty" yaml:"embedding,omitempty"`
+	// learns vectors of its own. With EncoderLayer it stands on the model's hidden states behind that block instead.
+	Embedding    int `json:"embedding,omitempty" yaml:"embedding,omitempty"`
+	EncoderLayer int `json:"encoder_layer,omitempty" yaml:"encoder_layer,omitempty"`
 }
 
 // Encoders are the kinds of VAE encoder:
@@ -52,6 +54,8 @@ func (c VAEConfig) Check() error {
 		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers, %d heads; each must be at least 1", c.K, c.D, c.Hidden, c.Layers, c.Heads)
 	case c.Embedding < 0 || c.Embedding > 1<<20:
 		return fmt.Errorf("VAE on embeddings of width %d; want 0 to %d", c.Embedding, 1<<20)
+	case c.EncoderLayer < 0 || c.EncoderLayer > 1<<12 || c.EncoderLayer > 0 && c.Embedding == 0:
+		return fmt.Errorf("VAE on states behind block %d of a model of width %d; want a block of a model", c.EncoderLayer, c.Embedding)
 	case c.K > 1<<16 || c.D > 1<<16 || c.Hidden > 1<<16 || c.Layers > 1<<12:
 		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers; want at most %d x %d, %d and %d", c.K, c.D, c.Hidden, c.Layers, 1<<16, 1<<16, 1<<16, 1<<12)
 	case c.Hidden%(2*c.Heads) != 0:
@@ -119,7 +123,7 @@ func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int, rows []int) *VAE {
 	shape := transformer.Config{Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.Heads, HeadDim: hd, FFN: 2 * c.Hidden,
 		Vocab: vocab, Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}
 	const startLogVar = -2
-	if c.Embedding > 0 {
+	if c.Embedding > 0 && c.EncoderLayer == 0 {
 		v.embeddings = p.Const(embeddingsName, 0, v.vectors(), c.Embedding)
 	}
 	narrow := 1 / math.Sqrt(float64(max(1, c.Embedding))) // so that what is made of embeddings begins as large as vectors of their own
@@ -127,13 +131,13 @@ func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int, rows []int) *VAE {
 		for pos := range c.Length * min(1, c.Embedding) {
 			v.maps = append(v.maps, p.Normal(fmt.Sprintf("encoder.maps.%d", pos), 0.5*narrow, c.D, c.Embedding))
 		}
-		if v.embeddings == nil {
+		if c.Embedding == 0 {
 			v.table = p.Normal("encoder.table", 0.5, c.Length*v.vectors(), c.D)
 		}
 		v.tableBias = p.Const("encoder.bias", 0, c.D)
 		v.tableLogVar = p.Const("encoder.log_var", startLogVar, c.D)
 	} else {
-		if v.embeddings != nil {
+		if c.Embedding > 0 {
 			v.encIn = p.Normal("encoder.embed_in.weight", 0.05*narrow, c.Hidden, c.Embedding)
 		} else {
 			v.encEmbed = p.Normal("encoder.embed_tokens.weight", 0.05, v.vectors(), c.Hidden)
@@ -255,20 +259,45 @@ func (v *VAE) parts(chains [][][]int) []part {
 	return parts
 }
 
-// Encode returns the posterior of every code, not standardised.
-// chains [B][K]segment → mu, logVar [B·K, D]
-func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tensor) {
+// inputs are the rows that the tokens of each part have in what the encoder stands on. States
+// are there for each token, in the order of the parts; a table has a row for the tokens that the
+// VAE knows, and -1 is that of the others.
+func (v *VAE) inputs(parts []part) [][]int {
+	all, n := make([][]int, len(parts)), 0
+	for i, p := range parts {
+		for _, id := range p.tokens {
+			row, known := n, true
+			if v.Config.EncoderLayer == 0 {
+				row, known = v.row(id)
+			}
+			if !known {
+				row = -1
+			}
+			all[i], n = append(all[i], row), n+1
+		}
+	}
+	return all
+}
+
+// Encode returns the posterior of every code, not standardised. states are those of the chains'
+// tokens, one after the other, if the encoder stands on states (EncoderLayer), or else nil.
+// chains [B][K]segment, states [tokens, Embedding] → mu, logVar [B·K, D]
+func (v *VAE) Encode(t *tensor.Tape, chains [][][]int, states *tensor.Tensor) (mu, logVar *tensor.Tensor) {
+	base := cmp.Or(states, v.embeddings)
 	if v.Config.Encoder == "linear" {
 		zeros := make([]int, len(chains)*v.Config.K)
-		return t.Add(v.sums(t, chains), t.Gather(v.tableBias, zeros)), t.Gather(v.tableLogVar, zeros)
+		return t.Add(v.sums(t, chains, base), t.Gather(v.tableBias, zeros)), t.Gather(v.tableLogVar, zeros)
 	}
 	var order, tokens, slots, read []int // order: token rows, then memory rows from -1 down
 	var rows transformer.Layout
 	start := 0
 	parts := v.parts(chains)
+	inputs := v.inputs(parts)
 	for i, p := range parts {
-		for _, row := range v.rows(p.tokens) {
-			order, tokens = append(order, len(tokens)), append(tokens, row)
+		for _, row := range inputs[i] {
+			if row >= 0 {
+				order, tokens = append(order, len(tokens)), append(tokens, row)
+			}
 		}
 		for _, c := range p.codes {
 			read = append(read, len(order))
@@ -280,26 +309,27 @@ func (v *VAE) Encode(t *tensor.Tape, chains [][][]int) (mu, logVar *tensor.Tenso
 		}
 	}
 	words := v.encEmbed
-	if v.embeddings != nil {
-		words = t.Linear(v.embeddings, v.encIn, nil)
+	if base != nil {
+		words = t.Linear(base, v.encIn, nil)
 	}
 	h := v.encoder.Forward(t, interleave(t, t.Gather(words, tokens), t.Gather(v.memory, slots), order), rows)
 	h = t.Gather(h, read)
 	return t.Linear(h, v.mu, v.muBias), t.Linear(h, v.logVar, v.logVarBias)
 }
 
-// sums are what the linear encoder makes of the tokens of every segment.   → [B·K, D]
-func (v *VAE) sums(t *tensor.Tape, chains [][][]int) *tensor.Tensor {
+// sums are what the linear encoder makes of the tokens of every segment, on states or embeddings
+// if base has some.   → [B·K, D]
+func (v *VAE) sums(t *tensor.Tape, chains [][][]int, base *tensor.Tensor) *tensor.Tensor {
 	n := len(chains) * v.Config.K
 	at, owner := make([][]int, v.Config.Length), make([][]int, v.Config.Length) // by position
-	for i, p := range v.parts(chains) {
-		for pos, id := range p.tokens {
-			if row, ok := v.row(id); ok {
+	for i, rows := range v.inputs(v.parts(chains)) {
+		for pos, row := range rows {
+			if row >= 0 {
 				at[pos], owner[pos] = append(at[pos], row), append(owner[pos], i)
 			}
 		}
 	}
-	if v.embeddings == nil {
+	if base == nil {
 		for pos := range at {
 			for j := range at[pos] {
 				at[pos][j] += pos * v.vectors()
@@ -310,7 +340,7 @@ func (v *VAE) sums(t *tensor.Tape, chains [][][]int) *tensor.Tensor {
 	sum := t.New(n, v.Config.D)
 	for pos, rows := range at {
 		if len(rows) > 0 {
-			words := t.Linear(t.Gather(v.embeddings, rows), v.maps[pos], nil)
+			words := t.Linear(t.Gather(base, rows), v.maps[pos], nil)
 			sum = t.Add(sum, t.SumBy(words, owner[pos], n))
 		}
 	}
@@ -361,10 +391,10 @@ func (v *VAE) codeRows(t *tensor.Tape, z *tensor.Tensor, codes []int) *tensor.Te
 }
 
 // Loss is the reconstruction cross-entropy in nats per token, plus beta times
-// the KL to N(0, I) in nats per code. The chains lie in their own data set at
-// the places given by index, which keys their noise.
-func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, index []int, random StepRand) Loss {
-	mu, logVar := v.Encode(t, chains)
+// the KL to N(0, I) in nats per code. The chains, with the states that Encode takes, lie in their
+// own data set at the places given by index, which keys their noise.
+func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, states *tensor.Tensor, index []int, random StepRand) Loss {
+	mu, logVar := v.Encode(t, chains, states)
 	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(t, mu, index, "posterior", 1, random)))
 	z = t.Add(z, v.normals(t, mu, index, "smooth", v.Config.Noise, random))
 	h, target := v.hidden(t, z, chains)
@@ -428,9 +458,9 @@ func (v *VAE) raw(e *tensor.Tensor) *tensor.Tensor {
 	return z
 }
 
-// Codes returns the standardised codes of chains.   → [B·K, D]
+// Codes returns the standardised codes of chains, by an encoder that stands on no states.   → [B·K, D]
 func (v *VAE) Codes(chains [][][]int) *tensor.Tensor {
-	mu, _ := v.Encode(nil, chains)
+	mu, _ := v.Encode(nil, chains, nil)
 	return v.standardised(mu)
 }
 

@@ -62,7 +62,7 @@ func TestVAEGradients(t *testing.T) {
 			params = append(params, q.Tensor)
 		}
 		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
-			return v.Loss(t, chains, []int{3, 9}, StepRand{Seed: 1}).Total
+			return v.Loss(t, chains, nil, []int{3, 9}, StepRand{Seed: 1}).Total
 		}, params...)
 	})
 }
@@ -85,7 +85,7 @@ func TestVAELossByHand(t *testing.T) {
 				copy(q.Data, []float32{logVar, logVar})
 			}
 		}
-		loss := v.Loss(nil, chainsOf(t, c), []int{0, 1, 2, 3}, StepRand{Seed: 1})
+		loss := v.Loss(nil, chainsOf(t, c), nil, []int{0, 1, 2, 3}, StepRand{Seed: 1})
 		kl := 2 * 0.5 * (m*m + math.Exp(logVar) - 1 - logVar)
 		rounding.CheckScalar(t, "reconstruction", loss.term(t, "reconstruction_nats_per_token"), math.Log(vaeVocab))
 		rounding.CheckScalar(t, "KL", loss.term(t, "kl_nats_per_code"), kl)
@@ -98,7 +98,7 @@ func TestVAELossComposes(t *testing.T) {
 	eachVAE(t, func(t *testing.T, c VAEConfig) {
 		v := shakenVAE(c)
 		chains, index, random := chainsOf(t, c), []int{4, 0, 9, 2}, StepRand{Seed: 3, Step: 8}
-		mu, logVar := v.Encode(nil, chains)
+		mu, logVar := v.Encode(nil, chains, nil)
 		z := tensor.New(mu.Shape...)
 		each := c.K * c.D
 		for b, i := range index {
@@ -120,11 +120,11 @@ func TestVAELossComposes(t *testing.T) {
 			m, l := float64(mu.Data[i]), float64(logVar.Data[i])
 			kl += (m*m + math.Exp(l) - 1 - l) / 2 / float64(mu.Rows())
 		}
-		loss := v.Loss(nil, chains, index, random)
+		loss := v.Loss(nil, chains, nil, index, random)
 		tensortest.Likelihood.CheckScalar(t, "reconstruction", loss.term(t, "reconstruction_nats_per_token"), ce)
 		tensortest.Likelihood.CheckScalar(t, "KL", loss.term(t, "kl_nats_per_code"), kl)
 		tensortest.Likelihood.CheckScalar(t, "total", loss.total(), ce+c.Beta*kl)
-		again := v.Loss(nil, chains, index, StepRand{Seed: 3, Step: 9})
+		again := v.Loss(nil, chains, nil, index, StepRand{Seed: 3, Step: 9})
 		if again.total() == loss.total() {
 			t.Error("the noise of two steps is the same")
 		}
@@ -161,13 +161,13 @@ func TestVAELocality(t *testing.T) {
 		v := shakenVAE(vaeConfig(encoder, "lines"))
 		K, D := v.Config.K, v.Config.D
 		chain := [][]int{{5, 6}, {7, 8}, {9, 10}}
-		mu, logVar := v.Encode(nil, [][][]int{chain})
+		mu, logVar := v.Encode(nil, [][][]int{chain}, nil)
 		z := random(1, K, D)
 		logits, _ := v.decode(nil, z, [][][]int{chain})
 		for changed := range K {
 			other := slices.Clone(chain)
 			other[changed] = []int{11, 4}
-			mu2, logVar2 := v.Encode(nil, [][][]int{other})
+			mu2, logVar2 := v.Encode(nil, [][][]int{other}, nil)
 			for k := range K {
 				want := changes[encoder](changed, k)
 				if got := !slices.Equal(mu2.Row(k), mu.Row(k)); got != want {
@@ -201,12 +201,12 @@ func TestVAESlots(t *testing.T) {
 	K := v.Config.K
 	chains := [][][]int{{{5, 6}, {7, 8}, {9, 10}}, {{4, 4}, {5, 5}, {6, 6}}}
 	z := random(1, len(chains)*K, v.Config.D)
-	mu, _ := v.Encode(nil, chains)
+	mu, _ := v.Encode(nil, chains, nil)
 	logits, _ := v.decode(nil, z, chains)
 	for slot := range K {
 		v.memory.Row(slot)[0]++
 		v.slot.Row(slot)[0]++
-		mu2, _ := v.Encode(nil, chains)
+		mu2, _ := v.Encode(nil, chains, nil)
 		logits2, _ := v.decode(nil, z, chains)
 		for c := range len(chains) * K {
 			if changed := !slices.Equal(mu2.Row(c), mu.Row(c)); changed != (c%K == slot) {
@@ -218,7 +218,7 @@ func TestVAESlots(t *testing.T) {
 		}
 		v.memory.Row(slot)[0]--
 		v.slot.Row(slot)[0]--
-		mu, _ = v.Encode(nil, chains) // adding and taking away rounds
+		mu, _ = v.Encode(nil, chains, nil) // adding and taking away rounds
 		logits, _ = v.decode(nil, z, chains)
 	}
 }
@@ -231,9 +231,9 @@ func TestVAEPackedIsAlone(t *testing.T) {
 		chains := chainsOf(t, c)
 		for _, threads := range []int{1, 4} {
 			kernel.SetThreads(threads)
-			mu, logVar := v.Encode(nil, chains)
+			mu, logVar := v.Encode(nil, chains, nil)
 			for i := range chains {
-				mu1, logVar1 := v.Encode(nil, chains[i:i+1])
+				mu1, logVar1 := v.Encode(nil, chains[i:i+1], nil)
 				same(t, "mu", rowRange(mu, i*c.K, (i+1)*c.K).Data, mu1.Data)
 				same(t, "log variance", rowRange(logVar, i*c.K, (i+1)*c.K).Data, logVar1.Data)
 			}
@@ -255,10 +255,10 @@ func TestVAELearnsToRead(t *testing.T) {
 			tape := new(tensor.Tape)
 			for step := range 250 {
 				tape.Reset()
-				tape.Backward(v.Loss(tape, chains, []int{0, 1, 2, 3}, StepRand{Seed: 1, Step: step}).Total)
+				tape.Backward(v.Loss(tape, chains, nil, []int{0, 1, 2, 3}, StepRand{Seed: 1, Step: step}).Total)
 				optimizer.Step(1e-2, 1)
 			}
-			mu, _ := v.Encode(nil, chains)
+			mu, _ := v.Encode(nil, chains, nil)
 			e := v.Standardise(mu)
 			if tokens, whole := v.Accuracy(e, chains); tokens != 1 || whole != 1 {
 				t.Errorf("%g of the tokens and %g of the chains are right", tokens, whole)
@@ -417,7 +417,7 @@ func TestCodes(t *testing.T) {
 	eachVAE(t, func(t *testing.T, c VAEConfig) {
 		v := shakenVAE(c)
 		chains := chainsOf(t, c)
-		mu, _ := v.Encode(nil, chains)
+		mu, _ := v.Encode(nil, chains, nil)
 		same(t, "codes before standardisation", v.Codes(chains).Data, mu.Data)
 		same(t, "codes", v.Standardise(mu).Data, v.Codes(chains).Data)
 		for d := range c.D {
@@ -439,7 +439,7 @@ func TestCodes(t *testing.T) {
 func TestLinearCodesAddUp(t *testing.T) {
 	v := shakenVAE(vaeConfig("linear", "lines"))
 	chains := [][][]int{{{5, 6, 7}, {6}, nil}}
-	mu, _ := v.Encode(nil, chains)
+	mu, _ := v.Encode(nil, chains, nil)
 	for k, s := range chains[0] {
 		want := tensortest.Float64s(v.tableBias.Data)
 		for pos, id := range s {
@@ -474,13 +474,13 @@ func TestVAERows(t *testing.T) {
 		}
 	}
 	copy(some.tableBias.Data, whole.tableBias.Data)
-	want, _ := whole.Encode(nil, chains)
-	got, _ := some.Encode(nil, chains)
+	want, _ := whole.Encode(nil, chains, nil)
+	got, _ := some.Encode(nil, chains, nil)
 	if !slices.Equal(got.Data, want.Data) {
 		t.Errorf("means %v, want %v", got.Data, want.Data)
 	}
-	with, _ := some.Encode(nil, [][][]int{{{5, 6, 4}, {}, {}}})
-	without, _ := some.Encode(nil, [][][]int{{{5, 6}, {}, {}}})
+	with, _ := some.Encode(nil, [][][]int{{{5, 6, 4}, {}, {}}}, nil)
+	without, _ := some.Encode(nil, [][][]int{{{5, 6}, {}, {}}}, nil)
 	if !slices.Equal(with.Data, without.Data) {
 		t.Errorf("a token without a vector counts: %v, want %v", with.Data, without.Data)
 	}
@@ -520,8 +520,8 @@ func TestVAEOnEmbeddings(t *testing.T) {
 		copy(whole.table.Data[pos*vaeVocab*c.D:], (*tensor.Tape)(nil).Linear(v.embeddings, v.maps[pos], nil).Data)
 	}
 	copy(v.tableBias.Data, whole.tableBias.Data)
-	want, _ := whole.Encode(nil, chains)
-	got, _ := v.Encode(nil, chains)
+	want, _ := whole.Encode(nil, chains, nil)
+	got, _ := v.Encode(nil, chains, nil)
 	rounding.Check(t, "means", got.Data, tensortest.Float64s(want.Data))
 	for _, encoder := range Encoders {
 		c.Encoder = encoder
@@ -537,7 +537,48 @@ func TestVAEOnEmbeddings(t *testing.T) {
 			}
 		}
 		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
-			return v.Loss(t, chains[:2], []int{3, 9}, StepRand{Seed: 1}).Total
+			return v.Loss(t, chains[:2], nil, []int{3, 9}, StepRand{Seed: 1}).Total
+		}, params...)
+	}
+}
+
+// An encoder on hidden states is the one on embeddings, if the state of each token is its
+// embedding; it has no embeddings of its own, and learns.
+func TestVAEOnStates(t *testing.T) {
+	for _, encoder := range Encoders {
+		c := vaeConfig(encoder, "lines")
+		c.Embedding = 5
+		chains := chainsOf(t, c)
+		on := shakenVAE(c)
+		table := random(6, vaeVocab, 5)
+		copy(on.embeddings.Data, table.Data)
+		c.EncoderLayer = 1
+		v := newVAE(c)
+		for q := range v.Params.All() {
+			if q.Name == embeddingsName {
+				t.Errorf("%s: there are embeddings under an encoder on states", encoder)
+			}
+			for o := range on.Params.All() {
+				if o.Name == q.Name {
+					copy(q.Data, o.Data)
+				}
+			}
+		}
+		var tokens []int
+		for _, segments := range chains {
+			tokens = append(tokens, slices.Concat(segments...)...)
+		}
+		states := (*tensor.Tape)(nil).Gather(table, tokens)
+		want, _ := on.Encode(nil, chains, nil)
+		got, _ := v.Encode(nil, chains, states)
+		same(t, encoder, got.Data, want.Data)
+		var params []*tensor.Tensor
+		v.Params.SetTrainable(v.Trains)
+		for q := range v.Params.All() {
+			params = append(params, q.Tensor)
+		}
+		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
+			return v.Loss(t, chains, states, []int{3, 9, 0, 1}, StepRand{Seed: 1}).Total
 		}, params...)
 	}
 }

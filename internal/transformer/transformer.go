@@ -207,17 +207,22 @@ func (r rows) mix(t *tensor.Tape, l int, q, k, v tensor.Cols, hd int) *tensor.Te
 }
 
 func (tr *Trunk) run(t *tensor.Tape, x *tensor.Tensor, r rows) *tensor.Tensor {
+	return tr.norm.apply(t, tr.through(t, x, r, len(tr.blocks)))
+}
+
+// through runs the first blocks, n of them.
+func (tr *Trunk) through(t *tensor.Tape, x *tensor.Tensor, r rows, n int) *tensor.Tensor {
 	if tr.positions != nil {
 		x = t.Add(x, t.Gather(tr.positions, r.pos))
 	}
-	for l := range tr.blocks {
+	for l := range n {
 		if tr.Recompute && r.caches == nil && r.train == nil {
 			x = t.Checkpoint(tr.blocks[l].segment, x, r.pos, r.mask)
 		} else {
 			x = tr.block(t, l, x, r)
 		}
 	}
-	return tr.norm.apply(t, x)
+	return x
 }
 
 // block is layer l.   x [R, H] → [R, H]
@@ -260,4 +265,11 @@ func (tr *Trunk) activate(t *tensor.Tape, up *tensor.Tensor) *tensor.Tensor {
 // x [R, H] → h [R, H]
 func (tr *Trunk) Forward(t *tensor.Tape, x *tensor.Tensor, layout Layout) *tensor.Tensor {
 	return tr.run(t, x, rows{pos: layout.Pos, mask: t.Mask(layout.Spans)})
+}
+
+// States runs the first n blocks over whole sequences and returns the hidden states between
+// the last of them and what comes next: no norm is applied.
+// x [R, H] → h [R, H]
+func (tr *Trunk) States(t *tensor.Tape, x *tensor.Tensor, layout Layout, n int) *tensor.Tensor {
+	return tr.through(t, x, rows{pos: layout.Pos, mask: t.Mask(layout.Spans)}, n)
 }

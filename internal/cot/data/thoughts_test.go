@@ -53,7 +53,7 @@ func distilled(t *testing.T, encoder string) (*Thoughts, [][][]int) {
 		}
 		chains = append(chains, segments)
 	}
-	mu, _ := v.Encode(nil, chains)
+	mu, _ := v.Encode(nil, chains, nil)
 	return &Thoughts{Tokenizer: tok, VAE: v, Examples: written, Codes: v.Standardise(mu), Report: map[string]int{"steps": 3}}, chains
 }
 
@@ -63,7 +63,7 @@ func TestThoughtsRoundTrip(t *testing.T) {
 		if i == len(cot.Encoders) { // as with a large vocabulary: vectors for tokens that occur
 			old := x.VAE
 			x.VAE = cot.NewVAE(tensor.NewParams(4), old.Config, old.Vocab, old.EOS, cot.RowsFor(1<<20, old.EOS, chains))
-			mu, _ := x.VAE.Encode(nil, chains)
+			mu, _ := x.VAE.Encode(nil, chains, nil)
 			x.Codes = x.VAE.Standardise(mu)
 		}
 		dir := filepath.Join(t.TempDir(), "thoughts")

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"nfcot/internal/cot"
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/page"
 	"nfcot/internal/tensor"
@@ -61,6 +62,18 @@ type Unknown struct{ TaskID string }
 
 func (e Unknown) Error() string {
 	return fmt.Sprintf("%s: its chains of thought are not known, or do not fit into the model's thoughts; want problems of minicode like those the model was trained on", e.TaskID)
+}
+
+// CheckOracle fails for a run that Check fails for, and for one whose VAE encodes hidden states of
+// a model that the run does not hold: true chains have no codes there.
+func CheckOracle(run *experiment.Run) error {
+	if err := Check(run); err != nil {
+		return err
+	}
+	if layer := run.VAE.Config.EncoderLayer; layer > 0 {
+		return fmt.Errorf("%s: its VAE encodes hidden states of the model that it was distilled with (--encoder-layer %d), which the run does not hold; true chains have no codes", run.Dir, layer)
+	}
+	return nil
 }
 
 // Oracle answers from sampled thoughts, and from the codes of the true chains of thought

@@ -11,6 +11,7 @@ import (
 	"nfcot/internal/cot/experiment"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tokenizer"
+	"nfcot/internal/transformer"
 )
 
 // DistillConfig is how a VAE is trained.
@@ -54,6 +55,8 @@ func (c DistillConfig) Check() error {
 		return fmt.Errorf("--steps is %d and --batch %d; they must be at least 1", c.Steps, c.Batch)
 	case c.Batch > 1<<20:
 		return fmt.Errorf("--batch is %d; want at most %d", c.Batch, 1<<20)
+	case c.VAE.EncoderLayer < 0:
+		return fmt.Errorf("--encoder-layer is %d; want the number of a block of the model, from 1, or 0, its embeddings", c.VAE.EncoderLayer)
 	case !(c.LR > 0) || math.IsInf(c.LR, 0):
 		return fmt.Errorf("--lr is %g; it must be a positive number", c.LR)
 	case !(c.VAE.Noise >= 0 && c.VAE.Beta >= 0) || math.IsInf(c.VAE.Noise+c.VAE.Beta, 0):
@@ -69,14 +72,16 @@ type Distillation struct {
 	special   cot.Special
 	model     *experiment.Model // that the encoder stands on; nil: none
 	examples  []cot.Example
-	chains    [][][]int // [examples][K]segment
-	merged    int       // chains with more steps than K
+	chains    [][][]int        // [examples][K]segment
+	states    []*tensor.Tensor // of the chains' tokens, [examples] of [tokens, hidden]; nil where the encoder stands on none
+	merged    int              // chains with more steps than K
 }
 
 // NewDistillation cuts the chains of examples into the segments that codes stand for, and
 // settles from them how many and how long they are. Special tokens that the tokenizer
-// lacks are added: that of a model of others may lack them. The encoder stands on the token
-// embeddings of model, frozen, unless that is nil.
+// lacks are added: that of a model of others may lack them. Unless model is nil the encoder
+// stands on its token embeddings, frozen, or on its hidden states (VAEConfig.EncoderLayer), which
+// Look makes.
 func NewDistillation(c DistillConfig, examples []cot.Example, tok *tokenizer.Tokenizer, model *experiment.Model) (*Distillation, error) {
 	tok, err := tok.With(cot.SpecialTokens...)
 	if err != nil {
@@ -84,6 +89,12 @@ func NewDistillation(c DistillConfig, examples []cot.Example, tok *tokenizer.Tok
 	}
 	if model != nil {
 		c.VAE.Embedding = model.LM.Hidden
+	}
+	switch layer := c.VAE.EncoderLayer; {
+	case layer > 0 && model == nil:
+		return nil, fmt.Errorf("--encoder-layer is %d; states are those of a model (--model)", layer)
+	case layer > 0 && layer > model.LM.Layers:
+		return nil, fmt.Errorf("--encoder-layer is %d; the model has %d blocks", layer, model.LM.Layers)
 	}
 	d := &Distillation{config: c, tokenizer: tok, examples: examples, model: model}
 	if d.special, err = cot.FindSpecial(tok); err != nil {
@@ -102,6 +113,67 @@ func (d *Distillation) embed(tokens []int) *tensor.Tensor {
 		}
 	}
 	return x
+}
+
+// StateBytes is the memory that the states under the encoder take; 0 where it stands on none.
+func (d *Distillation) StateBytes() int {
+	n := 0
+	for i := range d.chains {
+		n += len(d.tokens(i))
+	}
+	return 4 * min(1, d.config.VAE.EncoderLayer) * d.config.VAE.Embedding * n
+}
+
+// tokens are those of a chain.
+func (d *Distillation) tokens(i int) []int { return slices.Concat(d.chains[i]...) }
+
+// Look computes the states of the chains' tokens that the encoder stands on, and tells watch how
+// many chains are done: the model reads a prompt and behind it its chain, and a token's state
+// has all of both up to it. States are kept at a root mean square of 1, each by itself, as the
+// norms of the model's own blocks see them: a few tokens have states a hundred times as large as the
+// others'.
+func (d *Distillation) Look(ctx context.Context, watch func(done int)) error {
+	const atOnce = 16
+	lm := d.model.LM
+	for from := 0; from < len(d.chains); from += atOnce {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var all, ends []int
+		var layout transformer.Layout
+		to := min(from+atOnce, len(d.chains))
+		for i := from; i < to; i++ {
+			sequence := append(d.tokenizer.EncodePrompt(d.examples[i].Prompt), d.tokens(i)...)
+			if len(sequence) > lm.MaxTokens {
+				return fmt.Errorf("example %d: prompt and chain have %d tokens, more than the model has positions (%d)", i+1, len(sequence), lm.MaxTokens)
+			}
+			all, layout = append(all, sequence...), transformer.Causal(layout, len(sequence))
+			ends = append(ends, len(all))
+		}
+		h := lm.States(nil, d.embed(all), layout, d.config.VAE.EncoderLayer)
+		for i, end := range ends {
+			n := len(d.tokens(from + i))
+			x := tensor.From(slices.Clone(h.Data[(end-n)*lm.Hidden:end*lm.Hidden]), n, lm.Hidden)
+			for row := range n {
+				normalise(x.Row(row))
+			}
+			d.states = append(d.states, x)
+		}
+		watch(to)
+	}
+	return nil
+}
+
+// normalise brings a vector to a root mean square of 1.
+func normalise(x []float32) {
+	squares := 0.0
+	for _, v := range x {
+		squares += float64(v) * float64(v)
+	}
+	scale := float32(math.Sqrt(float64(len(x)) / squares))
+	for i := range x {
+		x[i] *= scale
+	}
 }
 
 // cut divides the chains of the examples into segments, and settles K, where it is 0, and
@@ -154,10 +226,10 @@ func (d *Distillation) Merged() string {
 func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Loss)) (*data.Thoughts, DistillReport, error) {
 	vocab, eos := d.tokenizer.VocabSize(), d.special.EOS
 	vae := cot.NewVAE(tensor.NewParams(d.config.Seed), d.config.VAE, vocab, eos, cot.RowsFor(vocab, eos, d.chains))
-	if d.model != nil {
+	if d.model != nil && d.states == nil {
 		vae.SetEmbeddings(d.embed)
 	}
-	codes, err := trainVAE(ctx, d.config, vae, d.chains, watch)
+	codes, err := trainVAE(ctx, d.config, vae, d.chains, d.states, watch)
 	if err != nil {
 		return nil, DistillReport{}, err
 	}
@@ -169,9 +241,9 @@ func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Lo
 	return &data.Thoughts{Tokenizer: d.tokenizer, VAE: vae, Examples: d.examples, Codes: codes, Report: report}, report, nil
 }
 
-// trainVAE trains a VAE on chains, calling report after every step, and returns the
-// standardised codes [n·K, D] of all chains.
-func trainVAE(ctx context.Context, c DistillConfig, v *cot.VAE, chains [][][]int, report func(step int, loss cot.Loss)) (*tensor.Tensor, error) {
+// trainVAE trains a VAE on chains, with states if its encoder stands on some, calling report
+// after every step, and returns the standardised codes [n·K, D] of all chains.
+func trainVAE(ctx context.Context, c DistillConfig, v *cot.VAE, chains [][][]int, states []*tensor.Tensor, report func(step int, loss cot.Loss)) (*tensor.Tensor, error) {
 	v.Params.SetTrainable(v.Trains)
 	optimizer := tensor.NewAdamW(v.Params)
 	optimizer.Decay = 0.01
@@ -188,23 +260,40 @@ func trainVAE(ctx context.Context, c DistillConfig, v *cot.VAE, chains [][][]int
 			batch[i] = chains[index[i]]
 		}
 		tape.Reset()
-		loss := v.Loss(tape, batch, index, cot.StepRand{Seed: c.Seed, Step: step})
+		loss := v.Loss(tape, batch, stacked(states, index), index, cot.StepRand{Seed: c.Seed, Step: step})
 		tape.Backward(loss.Total)
 		if _, err := move(optimizer, rate(stage, 0.05, step), 1, step+1, float64(loss.Total.Data[0])); err != nil {
 			return nil, err
 		}
 		report(step+1, loss)
 	}
-	return v.Standardise(means(v, chains)), nil
+	return v.Standardise(means(v, chains, states)), nil
+}
+
+// stacked puts the states of some chains one after the other; nil where there are none.
+func stacked(states []*tensor.Tensor, index []int) *tensor.Tensor {
+	if states == nil {
+		return nil
+	}
+	var all []float32
+	for _, i := range index {
+		all = append(all, states[i].Data...)
+	}
+	width := states[0].Cols()
+	return tensor.From(all, len(all)/width, width)
 }
 
 // means returns the posterior means of chains, not standardised.
-func means(v *cot.VAE, chains [][][]int) *tensor.Tensor {
+func means(v *cot.VAE, chains [][][]int, states []*tensor.Tensor) *tensor.Tensor {
 	c := v.Config
 	all := tensor.New(len(chains)*c.K, c.D)
+	index := make([]int, len(chains))
+	for i := range index {
+		index[i] = i
+	}
 	at := 0
-	for microbatch := range slices.Chunk(chains, 256) {
-		mu, _ := v.Encode(nil, microbatch)
+	for part := range slices.Chunk(index, 256) {
+		mu, _ := v.Encode(nil, chains[part[0]:part[0]+len(part)], stacked(states, part))
 		at += copy(all.Data[at:], mu.Data)
 	}
 	return all
