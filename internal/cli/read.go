@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/probe"
 )
 
@@ -12,6 +13,7 @@ type readOptions struct {
 	samplingOptions
 	prompt string
 	steps  int
+	out    string
 }
 
 func (e *env) probeRead() *cli.Command {
@@ -25,6 +27,7 @@ func (e *env) probeRead() *cli.Command {
 			"answered with the random numbers of the first sample. For example:\n" +
 			"    nfcot probe read --model run --bench minicode:fold --problems 1 -n 2 --steps 3",
 		Flags: append(o.flags(),
+			&cli.StringFlag{Name: "o", Usage: "`FILE` for all of it, as JSON", Destination: &o.out},
 			&cli.StringFlag{Name: "prompt", Usage: "`TEXT` to think about, instead of a benchmark; -: stdin", Destination: &o.prompt},
 			&cli.IntFlag{Name: "steps", Usage: "`number` of mixtures between the first two samples", Value: o.steps, Destination: &o.steps}),
 		Action: func(c *cli.Context) error {
@@ -44,7 +47,7 @@ func (e *env) probeRead() *cli.Command {
 }
 
 func (e *env) runRead(o readOptions) error {
-	if err := errors.Join(need("model", o.model), o.check()); err != nil {
+	if err := errors.Join(need("model", o.model), o.check(), outFile(o.out)); err != nil {
 		return err
 	}
 	run, err := o.open()
@@ -63,6 +66,7 @@ func (e *env) runRead(o readOptions) error {
 		return err
 	}
 	p := &probe.Probe{Generator: g, Bench: b}
+	all := probe.Readings{Model: run.Dir, Seed: o.Seed}
 	for _, problem := range b.Problems {
 		r, err := p.Read(e.ctx, problem, o.steps)
 		if err != nil {
@@ -71,6 +75,10 @@ func (e *env) runRead(o readOptions) error {
 		if err := e.print(r); err != nil {
 			return err
 		}
+		all.Problems = append(all.Problems, r)
 	}
-	return nil
+	if o.out == "" {
+		return nil
+	}
+	return ckpt.WriteJSON(o.out, all)
 }

@@ -13,6 +13,13 @@ import (
 	"nfcot/internal/tensor"
 )
 
+// Readings are what a model thinks about some problems.
+type Readings struct {
+	Model    string    `json:"model"`
+	Seed     uint64    `json:"seed"`
+	Problems []Reading `json:"problems"`
+}
+
 // A Reading is what a model thinks about a problem.
 type Reading struct {
 	TaskID  string       `json:"task_id"`

@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/cot/experiment"
+	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
 )
 
@@ -31,6 +33,13 @@ func fakeStudy(t testing.TB, dir string) *Plan {
 		t.Fatal(err)
 	}
 	p.Seeds["all"] = []uint64{1, 2, 3}
+	fakeResults(t, p, dir)
+	return p
+}
+
+// fakeResults writes what the report of a plan is made of.
+func fakeResults(t testing.TB, p *Plan, dir string) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 7))
 	for i := range p.Entries {
 		e := &p.Entries[i]
@@ -41,21 +50,32 @@ func fakeStudy(t testing.TB, dir string) *Plan {
 			}
 			switch e.kind {
 			case "train":
-				fakeRun(t, path, e.Train.Method, rng)
+				fakeRun(t, path, e, rng)
 			case "rl":
 				fakeRL(t, path, p.method(e), rng)
 			case "eval":
-				fakeEvaluation(t, path, e.ID, p.method(e), s, rng)
+				fakeEvaluation(t, path, e, p.method(e), s, rng)
 			case "probe":
-				if e.Probe.Kind == "intervene" {
-					fakeInterventions(t, path, float64(s.value))
-				} else {
-					fakePerturbation(t, path, rng)
-				}
+				fakeProbe(t, path, e.Probe.Kind, s, rng)
 			}
 		}
 	}
-	return p
+}
+
+func fakeProbe(t testing.TB, path, kind string, s seed, rng *rand.Rand) {
+	t.Helper()
+	switch kind {
+	case "intervene":
+		fakeInterventions(t, path, float64(s.value))
+	case "likelihood":
+		writeJSON(t, path, map[string]any{"problems": []any{map[string]float64{"logp_answer": -rng.Float64()}}})
+	case "read":
+		no := false
+		writeJSON(t, path, probe.Readings{Problems: []probe.Reading{{TaskID: "task/0", Prompt: "def f(x):\n",
+			Samples: []probe.ReadSample{{Thoughts: []probe.ReadThought{{Text: "x is 3\n"}, {Text: "x | 4", Right: &no}}, Answer: "  y = x\n  return y\n"}}}}})
+	default:
+		fakePerturbation(t, path, rng)
+	}
 }
 
 func writeJSON(t testing.TB, path string, value any) {
@@ -90,9 +110,9 @@ func fakeInterventions(t testing.TB, path string, seed float64) {
 }
 
 // fakeEvaluation writes an evaluation of 12 problems with 4 samples each.
-func fakeEvaluation(t testing.TB, dir, id, method string, s seed, rng *rand.Rand) {
+func fakeEvaluation(t testing.TB, dir string, e *Entry, method string, s seed, rng *rand.Rand) {
 	t.Helper()
-	pass, ok := fakePass[id]
+	pass, ok := fakePass[e.ID]
 	if !ok {
 		pass = 0.75
 	}
@@ -132,20 +152,25 @@ func fakeEvaluation(t testing.TB, dir, id, method string, s seed, rng *rand.Rand
 		Bench        string `json:"bench"`
 		ProblemsHash string `json:"problems_sha256"`
 		eval.Report
-	}{method, "fake", "problems " + s.String(), report})
+	}{method, "fake", "problems " + e.Eval.Problems.ID + e.Eval.Bench + s.String(), report})
 }
 
-func fakeRun(t testing.TB, dir, method string, rng *rand.Rand) {
+// fakeRun writes a run of 400 steps, or of as many as its id ends with.
+func fakeRun(t testing.TB, dir string, e *Entry, rng *rand.Rand) {
 	t.Helper()
 	var lines []map[string]any
-	for step := 1; step <= 400; step++ {
+	steps, err := strconv.Atoi(e.ID[strings.LastIndex(e.ID, "-")+1:])
+	if err != nil {
+		steps = 400
+	}
+	for step := 1; step <= steps; step++ {
 		progress := 1 - math.Exp(-float64(step)/80)
 		line := map[string]any{"step": step, "stage": 2, "loss": 6 - 4*progress, "lr": 0.001, "grad_norm": 3 - 2*progress + 0.2*rng.Float64(),
 			"backbone_flops": 2e9 * (1 + rng.Float64()), "tokens_per_second": 30000, "seconds": 0.05}
 		if step%50 == 0 {
 			line["held_out_flow_nats_per_dim"] = 0.4 - progress
 			line["held_out_text_nats_per_token"] = 1.8 - progress + 0.02*rng.Float64()
-			for k := 1; method == "nfcot" && k <= 5; k++ {
+			for k := 1; e.Train.Method == "nfcot" && k <= 5; k++ {
 				line[fmt.Sprintf("held_out_sigma_thought_%d", k)] = 1 - progress*(0.75-0.08*float64(k))
 				line[fmt.Sprintf("held_out_nll_thought_%d_nats_per_dim", k)] = 1.4 - progress*(1.3-0.1*float64(k))
 			}

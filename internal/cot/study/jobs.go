@@ -191,7 +191,7 @@ func (p *Plan) command(e *Entry) []string {
 	if !e.Alone {
 		args = append(args, "--threads", strconv.Itoa(max(1, p.Threads)))
 	}
-	if e.kind == "rl" || e.kind == "eval" || e.kind == "probe" {
+	if e.kind == "rl" || e.kind == "eval" || e.kind == "probe" && e.Probe.Kind != "read" { // those that judge
 		args = append(args, "--workers", "1")
 	}
 	return args

@@ -10,6 +10,7 @@ package study
 import (
 	"path/filepath"
 	"reflect"
+	"strconv"
 
 	"nfcot/internal/cot"
 )
@@ -88,6 +89,9 @@ type Distill struct {
 	Steps     int     `yaml:"steps"`
 	Batch     int     `yaml:"batch"`
 	LR        float64 `yaml:"lr"`
+
+	EncoderLayer int    `yaml:"encoder_layer"` // of the model, whose states stand in for its embeddings
+	CotFrom      string `yaml:"cot_from"`
 }
 
 // Train is a run: nfcot train. In a measuring entry Budget is what its step count is for.
@@ -120,6 +124,7 @@ type Eval struct {
 	Problems     Ref    `yaml:"problems" ref:"data" flag:"bench"` // or
 	Bench        string `yaml:"bench"`                            // a benchmark that the program knows by name
 	Data         string `yaml:"data"`
+	First        int    `yaml:"first" flag:"problems"` // so many of the problems; 0: all
 	Recipe       string `yaml:"recipe"`
 	Weights      string `yaml:"weights"`
 	N            int    `yaml:"n"`
@@ -133,13 +138,15 @@ type Probe struct {
 	Model        Ref       `yaml:"model" ref:"train rl"`
 	Problems     Ref       `yaml:"problems" ref:"data" flag:"bench"`
 	Bench        string    `yaml:"bench"`
+	Data         string    `yaml:"data"`
+	First        int       `yaml:"first" flag:"problems"` // so many of the problems; 0: all
 	N            int       `yaml:"n"`
 	Scale        []float64 `yaml:"scale"` // of the noise of perturb
 	cot.Sampling `yaml:",inline"`
 }
 
 // probeKinds are the probes that a plan can have.
-var probeKinds = []string{"perturb", "oracle", "intervene", "likelihood"}
+var probeKinds = []string{"perturb", "oracle", "intervene", "likelihood", "read"}
 
 // A Section of the report has what its fields say, in their order.
 type Section struct {
@@ -154,6 +161,7 @@ type Section struct {
 	Noise         *NoiseRows        `yaml:"noise"`
 	Interventions *InterventionRows `yaml:"interventions"`
 	Likelihoods   *LikelihoodRows   `yaml:"likelihoods"`
+	Readings      *ReadingRows      `yaml:"readings"`
 }
 
 // Rows are the entries of a section's table. Notes are further columns, of which each row may have its own cells.
@@ -189,6 +197,7 @@ type Accuracy struct {
 
 // Budget has a line for each method: evaluations of trainings of several lengths.
 type Budget struct {
+	Over  string       `yaml:"over"` // what the trainings took: flops (the default), or the examples that they saw
 	Lines []BudgetLine `yaml:"lines"`
 }
 
@@ -212,6 +221,11 @@ type InterventionRows struct {
 
 // LikelihoodRows are probes that say how likely right answers are.
 type LikelihoodRows struct {
+	IDs []Ref `yaml:"ids" ref:"probe"`
+}
+
+// ReadingRows are probes that read thoughts back as text.
+type ReadingRows struct {
 	IDs []Ref `yaml:"ids" ref:"probe"`
 }
 
@@ -257,6 +271,15 @@ func (p *Plan) model(e *Entry) *Entry {
 		return p.byID[e.Probe.Model.ID]
 	}
 	return nil
+}
+
+// batch is how many examples a step of the model's training has that an evaluation looks at; 0 if the plan does not say.
+func (p *Plan) batch(e *Entry) int {
+	if m := p.model(e); m != nil && m.Train != nil {
+		n, _ := strconv.Atoi(m.Train.Set["batch"])
+		return n
+	}
+	return 0
 }
 
 // name is what the report calls an entry.

@@ -297,6 +297,12 @@ func (p *Plan) checkReport(root *yaml.Node) error {
 		if s.Likelihoods != nil {
 			wants["likelihood"] = s.Likelihoods.IDs
 		}
+		if s.Readings != nil {
+			wants["read"] = s.Readings.IDs
+		}
+		if err := p.checkBudget(s.Budget); err != nil {
+			return err
+		}
 		for kind, ids := range wants {
 			for _, id := range ids {
 				if found := p.byID[id.ID].Probe.Kind; found != kind {
@@ -310,6 +316,24 @@ func (p *Plan) checkReport(root *yaml.Node) error {
 		for _, x := range c.Evidence {
 			if err := p.checkEvidence(x, line); err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkBudget refuses an axis that there is not, and one whose numbers the plan does not have.
+func (p *Plan) checkBudget(b *Budget) error {
+	if b == nil {
+		return nil
+	}
+	for _, line := range b.Lines {
+		for _, id := range line.IDs {
+			switch {
+			case !slices.Contains(budgetAxes, b.Over):
+				return p.mistake(id.line, "over is %q; want flops or examples", b.Over)
+			case b.Over == "examples" && p.batch(p.byID[id.ID]) == 0:
+				return p.mistake(id.line, "entry %s: how many examples a step has is not in the plan; want batch in set of its training", id.ID)
 			}
 		}
 	}

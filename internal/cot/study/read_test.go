@@ -52,7 +52,7 @@ func TestPlansAreReadStrictly(t *testing.T) {
 		{"- {id: b, train: {thoughts: v}}", `:12: entry b: method is missing`},
 		{"- {id: b, train: {method: cot, set: {stages: {joint: 1}}}}", `:12: found keys with values, expected settings of an experiment`},
 		{"- {id: b, rl: {bench: x}}", `:12: entry b: init is missing`},
-		{"- {id: b, probe: {model: r, kind: look}}", `:12: entry b: kind is "look"; want one of perturb, oracle, intervene, likelihood`},
+		{"- {id: b, probe: {model: r, kind: look}}", `:12: entry b: kind is "look"; want one of perturb, oracle, intervene, likelihood, read`},
 		{`- {id: b, data: {n: "${m}"}}`, `:12: there is no parameter "m"; there are n, name`},
 		{`- {id: b, data: {n: "${name}"}}`, `:12: found "x", expected a whole number`},
 		{"report:\n- {title: R, accuracy: {rows: [{id: r}]}}", `:13: entry r is of kind train; want eval`},
@@ -138,7 +138,7 @@ func TestBase(t *testing.T) {
 // The plans of the repository are whole.
 func TestPlansOfTheRepository(t *testing.T) {
 	for name, want := range map[string][3]int{"study": {90, 11, 7}, "study-quick": {90, 11, 7}, "study-seeds": {90, 11, 7}, "study-tiny": {90, 11, 7},
-		"study-smollm2": {90, 11, 9}, "study-smollm2-quick": {15, 2, 1}} {
+		"study-smollm2": {150, 14, 13}, "study-smollm2-main": {150, 14, 13}, "study-smollm2-quick": {15, 2, 1}} {
 		p, err := ReadPlan(filepath.Join("../../../scripts", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)

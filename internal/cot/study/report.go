@@ -37,6 +37,7 @@ func (r *Results) Document(decisions []Decision) (page.Document, error) {
 	if len(decisions) > 0 {
 		d.Sections = append(d.Sections, claimSection(decisions))
 	}
+	figures := map[string]int{}
 	for _, s := range r.plan.Report {
 		out := page.Section{Title: s.Title}
 		if err := r.fill(&out, s); err != nil {
@@ -45,6 +46,11 @@ func (r *Results) Document(decisions []Decision) (page.Document, error) {
 		if len(out.Tables)+len(out.Figures) == 0 {
 			r.missing = append(r.missing, fmt.Sprintf("There is nothing for section %s.", s.Title))
 			continue
+		}
+		for _, f := range out.Figures { // of several sections with the same figure each has a file
+			if figures[f.Name]++; figures[f.Name] > 1 {
+				f.Name += fmt.Sprintf("_%d", figures[f.Name])
+			}
 		}
 		out.Text = append(out.Text, s.Text...)
 		d.Sections = append(d.Sections, out)
@@ -90,6 +96,9 @@ func (r *Results) fill(out *page.Section, s Section) error {
 	if s.Likelihoods != nil {
 		r.likelihoods(out, s.Likelihoods)
 	}
+	if s.Readings != nil {
+		r.readings(out, s.Readings)
+	}
 	return nil
 }
 
@@ -121,9 +130,9 @@ func (r *Results) compared() *Accuracy {
 	return nil
 }
 
-// reference is what others are compared with; nil where the plan compares no methods.
-func (r *Results) reference() *group {
-	a := r.compared()
+// reference is what the others are compared with of an accuracy section, or of nil; nil where the plan compares no
+// methods.
+func (r *Results) reference(a *Accuracy) *group {
 	switch {
 	case a == nil:
 		return nil
@@ -147,7 +156,7 @@ func (r *Results) style(e *Entry) int {
 	if at < 0 {
 		at = len(a.Rows.Rows)
 	}
-	reference := slices.IndexFunc(a.Rows.Rows, func(row Row) bool { return r.of(row.ID) == r.reference() })
+	reference := slices.IndexFunc(a.Rows.Rows, func(row Row) bool { return r.of(row.ID) == r.reference(a) })
 	switch {
 	case at == reference:
 		return 0

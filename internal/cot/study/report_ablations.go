@@ -4,7 +4,7 @@ import "nfcot/internal/page"
 
 // ablations compares variants with the reference.
 func (r *Results) ablations(out *page.Section, c *Rows) error {
-	reference := r.reference()
+	reference := r.reference(r.compared())
 	to := ""
 	if reference != nil {
 		to = " to " + reference.name

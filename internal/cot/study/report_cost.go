@@ -116,10 +116,18 @@ func (g *group) trainingRow() []string {
 	}
 }
 
+// budgetAxes are what trainings of several lengths may be drawn over; "" is flops.
+var budgetAxes = []string{"", "flops", "examples"}
+
 // budget draws accuracy against what training took, for the seeds that all evaluations of a line have.
 func (r *Results) budget(out *page.Section, b *Budget) {
-	const unit = "training, TFLOP"
-	t := page.Table{Title: "pass@1 by the compute of training", Header: []string{"method", "seed", unit, "pass@1, %"}}
+	name, unit, table := "budget", "training, TFLOP", "pass@1 by the compute of training"
+	title := "pass@1 against the compute of training, in TFLOP, with 95 % intervals over problems"
+	if b.Over == "examples" {
+		name, unit, table = "examples", "examples seen", "pass@1 by the examples that training saw"
+		title = "pass@1 against the examples that training saw, with 95 % intervals over problems"
+	}
+	t := page.Table{Title: table, Header: []string{"method", "seed", unit, "pass@1, %"}}
 	var series []page.Series
 	for _, line := range b.Lines {
 		s := page.Series{Name: line.Name}
@@ -133,9 +141,12 @@ func (r *Results) budget(out *page.Section, b *Budget) {
 					continue
 				}
 				e := (&group{members: []member{m}}).over(passAt(1))
-				flops := m.training.FLOPs / 1e12
-				t.Rows = append(t.Rows, []string{line.Name, m.seed.String(), significant(flops), interval(e)})
-				s.Points = append(s.Points, percents(flops, e))
+				x := m.training.FLOPs / 1e12
+				if b.Over == "examples" {
+					x = float64(m.training.Steps * r.plan.batch(g.entry))
+				}
+				t.Rows = append(t.Rows, []string{line.Name, m.seed.String(), significant(x), interval(e)})
+				s.Points = append(s.Points, percents(x, e))
 			}
 		}
 		if len(s.Points) > 0 {
@@ -145,7 +156,7 @@ func (r *Results) budget(out *page.Section, b *Budget) {
 	}
 	if len(series) > 0 {
 		out.Tables = append(out.Tables, t)
-		out.Figures = append(out.Figures, &page.Figure{Name: "budget", Title: "pass@1 against the compute of training, in TFLOP, with 95 % intervals over problems",
+		out.Figures = append(out.Figures, &page.Figure{Name: name, Title: title,
 			Panels: []page.Panel{{X: unit, Y: "pass@1, %", LogX: true, Series: series}}})
 	}
 }

@@ -15,11 +15,11 @@ func (r *Results) accuracy(out *page.Section, a *Accuracy) error {
 	}
 	out.Text = append(out.Text,
 		"Intervals are 95 %: bootstrap over seeds and over the problems within them. Differences are paired by seed and problem; ~ marks those without evidence of a difference.")
-	if err := r.accuracyTables(out, rows, a.Notes); err != nil {
+	if err := r.accuracyTables(out, rows, r.reference(a), a.Notes); err != nil {
 		return err
 	}
 	r.accuracyFigures(out, r.groupsOf(rows))
-	for _, f := range []*page.Figure{r.trainingFigure(a.Rows.Rows), r.thoughtFigure()} {
+	for _, f := range []*page.Figure{r.trainingFigure(a.Rows.Rows), thoughtFigure(r.reference(a))} {
 		if f != nil {
 			out.Figures = append(out.Figures, f)
 		}
@@ -27,8 +27,7 @@ func (r *Results) accuracy(out *page.Section, a *Accuracy) error {
 	return nil
 }
 
-func (r *Results) accuracyTables(out *page.Section, rows []Row, notes []string) error {
-	reference := r.reference()
+func (r *Results) accuracyTables(out *page.Section, rows []Row, reference *group, notes []string) error {
 	common := commonKs(r.groupsOf(rows)...)
 	var pass []string
 	for _, k := range common {
@@ -107,10 +106,9 @@ func (r *Results) trainingFigure(rows []Row) *page.Figure {
 	return &page.Figure{Name: "training", Title: "Training, first seed", Columns: min(2, len(panels)), Panels: panels}
 }
 
-// thoughtFigure draws how sure the reference is of each of its thoughts in the course of training, of the first seed;
-// nil if that is not known.
-func (r *Results) thoughtFigure() *page.Figure {
-	g := r.reference()
+// thoughtFigure draws how sure a method is of each of its thoughts in the course of training, of the first seed; nil if
+// that is not known.
+func thoughtFigure(g *group) *page.Figure {
 	t := g.first()
 	if t == nil {
 		return nil

@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"nfcot/internal/cot/probe"
 	"nfcot/internal/eval"
@@ -149,6 +150,38 @@ func (r *Results) likelihoods(out *page.Section, c *LikelihoodRows) {
 	}
 	if len(t.Rows) > 0 {
 		out.Text = append(out.Text, "The log of the mean likelihood of the canonical solution after samples of thoughts, or of chains in words: in expectation a lower bound, without thinking exact.")
+		out.Tables = append(out.Tables, t)
+	}
+}
+
+// readings says what models think about some problems, and what they answer: of the first seed alone.
+func (r *Results) readings(out *page.Section, c *ReadingRows) {
+	t := page.Table{Title: "Thoughts read back as text", Header: []string{"run", "problem", "what", "text"}}
+	for _, id := range c.IDs {
+		g := r.of(id)
+		if len(g.members) == 0 {
+			continue
+		}
+		for _, problem := range g.members[0].readings.Problems {
+			add := func(what, text string) {
+				text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+				t.Rows = append(t.Rows, []string{g.name, problem.TaskID, what, text})
+			}
+			add("problem", problem.Prompt)
+			for _, s := range problem.Samples {
+				for k, thought := range s.Thoughts {
+					what := fmt.Sprintf("thought %d", k+1)
+					if thought.Right != nil && !*thought.Right {
+						what += ", wrong"
+					}
+					add(what, thought.Text)
+				}
+				add("answer", s.Answer)
+			}
+		}
+	}
+	if len(t.Rows) > 0 {
+		out.Text = append(out.Text, "Each thought as the VAE's decoder reads it, and the answer after all of them. Wrong is what no chain of thought of the problem has there.")
 		out.Tables = append(out.Tables, t)
 	}
 }

@@ -2,6 +2,7 @@ package study
 
 import (
 	"bytes"
+	"fmt"
 	"image/png"
 	"maps"
 	"os"
@@ -205,6 +206,70 @@ func TestTrainingIsShownOnce(t *testing.T) {
 		}
 		if got := slices.Contains(names, "NF-CoT, likeliest thoughts"); f.Name == "training" && got || f.Name == "pass_at_k" && !got {
 			t.Errorf("figure %s has %q", f.Name, names)
+		}
+	}
+}
+
+// The report of the plan on a model of others has every section: methods are compared within their task, figures that
+// several sections have are files of their own, accuracy is drawn over examples, and thoughts are read as text.
+func TestReportOfSeveralTasks(t *testing.T) {
+	p, err := ReadPlan("../../../scripts/study-smollm2.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	fakeResults(t, p, dir)
+	r, err := NewReport(p, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Sections) != len(p.Report)+1 {
+		t.Errorf("there are %d sections, want the plan's %d and the claims: %q", len(r.Sections), len(p.Report), r.Sections[len(r.Sections)-1].Text)
+	}
+	names := map[string]bool{}
+	for _, s := range r.Sections {
+		for _, f := range s.Figures {
+			if names[f.Name] {
+				t.Errorf("two figures are called %s", f.Name)
+			}
+			names[f.Name] = true
+			if f.Name == "examples" {
+				var all [][]float64
+				for _, line := range f.Panels[0].Series {
+					var xs []float64
+					for _, point := range line.Points {
+						xs = append(xs, point.X)
+					}
+					all = append(all, xs)
+				}
+				if got, want := fmt.Sprint(all), "[[1600 3200 6400 6400 12800] [800 1600 3200 6400 6400] [1600 3200 6400 6400 12800] [1600 3200 6400 6400 12800]]"; got != want {
+					t.Errorf("accuracy is drawn over %s examples, want %s", got, want)
+				}
+			}
+		}
+	}
+	var cells []string
+	for _, s := range r.Sections {
+		for _, table := range s.Tables {
+			for _, row := range append([][]string{table.Header}, table.Rows...) {
+				cells = append(cells, strings.Join(row, " | "))
+			}
+		}
+	}
+	for _, want := range []string{"method | seeds | pass@1, % | pass@4, % | difference of pass@1 to NF-CoT, fold, points",
+		"method | seeds | pass@1, % | pass@4, % | difference of pass@1 to NF-CoT, GSM8K, points",
+		"LaVAE, main | task/0 | thought 2, wrong | x | 4", "NF-CoT, GSM8K | task/0 | answer | y = x;   return y"} {
+		if !slices.Contains(cells, want) {
+			t.Errorf("no row of a table is %s", want)
+		}
+	}
+}
+
+func TestBudgetAxes(t *testing.T) {
+	for over, want := range map[string]string{"steps": `over is "steps"; want flops or examples`, "examples": "entry e: how many examples a step has is not in the plan"} {
+		_, err := planOf(t, small+"report:\n- {title: R, budget: {over: "+over+", lines: [{name: L, ids: [e]}]}}\n")
+		if err == nil || !strings.Contains(err.Error(), ":13: "+want) {
+			t.Errorf("over %s: %v; want %s", over, err, want)
 		}
 	}
 }

@@ -37,6 +37,7 @@ type member struct {
 	probe         *probe.Perturbation
 	interventions *probe.Interventions
 	likelihood    *probe.Likelihood
+	readings      *probe.Readings
 }
 
 // An evaluation has what is computed from its verdicts.
@@ -127,6 +128,9 @@ func (m *member) readProbe(kind, path string) error {
 	case "likelihood":
 		m.likelihood = new(probe.Likelihood)
 		found = m.likelihood
+	case "read":
+		m.readings = new(probe.Readings)
+		found = m.readings
 	default:
 		m.probe = new(probe.Perturbation)
 		found = m.probe
@@ -139,6 +143,8 @@ func (m *member) readProbe(kind, path string) error {
 	case m.interventions != nil && len(m.interventions.Rows) == 0:
 		return fmt.Errorf("%s: it has no interventions", path)
 	case m.likelihood != nil && len(m.likelihood.Problems) == 0:
+		return fmt.Errorf("%s: it has no problems", path)
+	case m.readings != nil && len(m.readings.Problems) == 0:
 		return fmt.Errorf("%s: it has no problems", path)
 	}
 	return nil
