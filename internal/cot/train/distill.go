@@ -221,12 +221,13 @@ func (d *Distillation) Merged() string {
 	return fmt.Sprintf("%d of %d chains have more %s than there are thoughts (%d); their last thought stands for all that are left", d.merged, len(d.chains), d.config.VAE.Segments, d.config.VAE.K)
 }
 
-// Run trains the VAE, tells watch of every step, and returns what a thoughts folder holds,
-// with its report. When ctx ends it returns the error of ctx; nothing is kept.
+// Run trains the VAE, after Look where the encoder stands on states (StateBytes), tells watch of
+// every step, and returns what a thoughts folder holds, with its report. When ctx ends it returns
+// the error of ctx; nothing is kept.
 func (d *Distillation) Run(ctx context.Context, watch func(step int, loss cot.Loss)) (*data.Thoughts, DistillReport, error) {
 	vocab, eos := d.tokenizer.VocabSize(), d.special.EOS
 	vae := cot.NewVAE(tensor.NewParams(d.config.Seed), d.config.VAE, vocab, eos, cot.RowsFor(vocab, eos, d.chains))
-	if d.model != nil && d.states == nil {
+	if d.model != nil && d.config.VAE.EncoderLayer == 0 {
 		vae.SetEmbeddings(d.embed)
 	}
 	codes, err := trainVAE(ctx, d.config, vae, d.chains, d.states, watch)
