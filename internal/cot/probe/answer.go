@@ -38,12 +38,12 @@ func (x *Likelihood) WriteText(w io.Writer) error {
 			fmt.Sprintf("%.1f %%", 100*x.Closed)}}}.WriteText(w)
 }
 
-// Likelihood says how likely the right answer is to every problem: the canonical solution,
-// by the model itself (temperature 1), after each of N samples of what it thinks. Of these
+// Likelihood says how likely the right answer is to every problem (bench.Benchmark.Answer), by the
+// model itself (temperature 1), after each of N samples of what it thinks. Of these
 // log p(answer | prompt) is estimated as the log of the mean of p(answer | prompt, thoughts),
-// in expectation a lower bound; without thinking it is exact. A chain in words that does not
-// end within the most tokens has no answer and counts as 0; a problem of which no chain ends
-// has the likelihood that all tokens alike would give, which is also the least that any has.
+// in expectation a lower bound; without thinking it is exact. A chain in words that no answer
+// follows, since it does not end within the most tokens or the model ends there, counts as 0; a
+// problem of which no chain is answered has the likelihood that all tokens alike would give, which is also the least that any has.
 func (p *Probe) Likelihood(ctx context.Context) (*Likelihood, error) {
 	x := &Likelihood{Model: p.Run.Dir, Bench: p.Bench.Name, Samples: p.N, Seed: p.Seed}
 	o := p.Options()
@@ -54,7 +54,7 @@ func (p *Probe) Likelihood(ctx context.Context) (*Likelihood, error) {
 		if problem.CanonicalSolution == "" {
 			return nil, fmt.Errorf("%s: its right answer is not known (canonical_solution)", problem.TaskID)
 		}
-		answers[i] = p.Run.Tokenizer.Encode(problem.CanonicalSolution)
+		answers[i] = p.Run.Tokenizer.Encode(p.Bench.Answer(problem))
 		longest = max(longest, len(answers[i])+1)
 	}
 	if p.Run.Model.Method.Chains {
@@ -67,7 +67,7 @@ func (p *Probe) Likelihood(ctx context.Context) (*Likelihood, error) {
 	p.watch(at)
 	var logs []float64 // of every sample
 	err := p.Each(ctx, p.Bench.Problems, o, func(_ eval.Problem, s cot.Sample) error {
-		logs = append(logs, answerLog(s))
+		logs = append(logs, answerLog(s, answers[len(logs)/p.N]))
 		at.Done++
 		p.watch(at)
 		return nil
@@ -80,9 +80,9 @@ func (p *Probe) Likelihood(ctx context.Context) (*Likelihood, error) {
 }
 
 // answerLog is the log-likelihood of the answer that a sample was given, after what it
-// thought; minus infinity if it did not come to it.
-func answerLog(s cot.Sample) float64 {
-	if !s.Finished {
+// thought; minus infinity if it did not come to it: it has no end, or ended where it thought.
+func answerLog(s cot.Sample, given []int) float64 {
+	if !s.Finished || !slices.Equal(s.Answer, given) {
 		return math.Inf(-1)
 	}
 	sum := 0.0

@@ -18,12 +18,16 @@ func TestAnswerLog(t *testing.T) {
 	for _, l := range []float64{-100, -200, -300, -1, -2, -4} { // chain and its end, answer and its end
 		s.TokenLogProbs = append(s.TokenLogProbs, cot.DrawnToken{TokenLogProb: cot.TokenLogProb{LogProb: l}})
 	}
-	if got := answerLog(s); got != -7 {
+	if got := answerLog(s, []int{7, 8}); got != -7 {
 		t.Errorf("log p(answer) is %g, want -7", got)
 	}
 	s.Finished = false
-	if got := answerLog(s); !math.IsInf(got, -1) {
+	if got := answerLog(s, []int{7, 8}); !math.IsInf(got, -1) {
 		t.Errorf("without an end log p(answer) is %g", got)
+	}
+	s = cot.Sample{Chain: []int{5, 6}, Finished: true, TokenLogProbs: s.TokenLogProbs[:3]}
+	if got := answerLog(s, []int{7, 8}); !math.IsInf(got, -1) {
+		t.Errorf("where the model ended instead of answering log p(answer) is %g", got)
 	}
 }
 

@@ -132,10 +132,10 @@ func (p *Probe) intervene(ctx context.Context, x *Interventions, kind string, al
 	if row.Donor, err = donors.passOne(verdicts); err != nil {
 		return err
 	}
-	if row.OwnLog, err = q.logLikelihood(ctx, u, func(i int) string { return all[i].problem.CanonicalSolution }); err != nil {
+	if row.OwnLog, err = q.logLikelihood(ctx, u, func(i int) string { return p.Bench.Answer(all[i].problem) }); err != nil {
 		return err
 	}
-	row.DonorLog, err = q.logLikelihood(ctx, u, func(i int) string { return all[i].donor.CanonicalSolution })
+	row.DonorLog, err = q.logLikelihood(ctx, u, func(i int) string { return p.Bench.Answer(all[i].donor) })
 	x.Rows = append(x.Rows, row)
 	return err
 }

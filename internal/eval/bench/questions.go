@@ -48,6 +48,17 @@ func (b *Benchmark) CompareBy(name string) error {
 	return nil
 }
 
+// Answer is the right answer to a problem as a model is to give it: its canonical solution; of one
+// that is worked out, as GSM8K's, what the rule finds behind ####.
+func (b *Benchmark) Answer(p eval.Problem) string {
+	if b.kind == questions && strings.Contains(p.CanonicalSolution, "####") {
+		if right, err := b.Rule.Right(p); err == nil {
+			return right
+		}
+	}
+	return p.CanonicalSolution
+}
+
 // task names question i of a set, counted from 0; those of other files by their numbers.
 func (s set) task(i int) string {
 	if s.source == "" {

@@ -40,6 +40,25 @@ func testPublishedQuestions(t *testing.T) {
 	}
 }
 
+// A right answer is what a model is to say: of a worked one the number behind its mark.
+func TestAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		rule           answer.Rule
+		solution, want string
+	}{
+		{answer.Strict, "It is 3.\n#### 1,003", "1003"},
+		{answer.Exact, "so\n#### a lor.", "a lor"},
+		{answer.Flexible, "18", "18"},
+		{answer.Exact, "Sal is a lor.", "Sal is a lor."},
+		{answer.Choice, "B", "B"},
+	} {
+		p := eval.Problem{TaskID: "t", CanonicalSolution: tt.solution, Format: eval.Answers}
+		if got := Questions("q", tt.rule, p).Answer(p); got != tt.want {
+			t.Errorf("the answer to be given of %q by %s is %q, want %q", tt.solution, tt.rule, got, tt.want)
+		}
+	}
+}
+
 func TestQuestionsOfAFile(t *testing.T) {
 	for _, tt := range []struct {
 		text, rule string
