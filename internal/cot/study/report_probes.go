@@ -149,7 +149,7 @@ func (r *Results) likelihoods(out *page.Section, c *LikelihoodRows) {
 			fmt.Sprintf("%.4f", perToken), fmt.Sprintf("%.1f", closed)})
 	}
 	if len(t.Rows) > 0 {
-		out.Text = append(out.Text, "The log of the mean likelihood of the canonical solution after samples of thoughts, or of chains in words: in expectation a lower bound, without thinking exact.")
+		out.Text = append(out.Text, "The log of the mean likelihood of the right answer after samples of thoughts, or of chains in words: in expectation a lower bound, without thinking exact.")
 		out.Tables = append(out.Tables, t)
 	}
 }
