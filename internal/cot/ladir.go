@@ -168,7 +168,7 @@ func (m *LaDiR) embedTime(t *tensor.Tape, times *tensor.Tensor) *tensor.Tensor {
 			waves.Row(i)[j], waves.Row(i)[timeWaves+j] = float32(sin), float32(cos)
 		}
 	}
-	inner := t.GELU(t.Linear(waves, m.timeIn, m.timeInBias))
+	inner := t.GELU(t.Linear(waves, m.timeIn, m.timeInBias), tensor.ForProducts)
 	return t.Linear(inner, m.timeOut, m.timeOutBias)
 }
 

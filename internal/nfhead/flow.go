@@ -235,10 +235,10 @@ func (b *metaBlock) transform(t *tensor.Tape, w *tensor.Tensor, at []int, cond *
 	}
 	for i := range b.layers {
 		l := &b.layers[i]
-		qkv := t.Linear(t.LayerNorm(h, l.norm1, l.bias1, eps), l.qkv, l.qkvBias)
+		qkv := t.Linear(t.LayerNorm(h, l.norm1, l.bias1, eps, tensor.ForProducts), l.qkv, l.qkvBias)
 		mixed := in.mix(t, i, qkv.Part(0, C), qkv.Part(C, C), qkv.Part(2*C, C), b.HeadDim)
 		h = t.Add(h, t.Linear(mixed, l.proj, l.projBias))
-		up := t.GELU(t.Linear(t.LayerNorm(h, l.norm2, l.bias2, eps), l.up, l.upBias))
+		up := t.GELU(t.Linear(t.LayerNorm(h, l.norm2, l.bias2, eps, tensor.ForProducts), l.up, l.upBias), tensor.ForProducts)
 		h = t.Add(h, t.Linear(up, l.down, l.downBias))
 	}
 	o := t.Linear(h, b.out, b.outBia)

@@ -32,7 +32,7 @@ func (m *MLP) Add(t *tensor.Tape, y, x *tensor.Tensor) *tensor.Tensor {
 	if m == nil {
 		return y
 	}
-	return t.AddLinear(y, t.GELU(t.Linear(x, m.up, m.upBias)), m.down, nil)
+	return t.AddLinear(y, t.GELU(t.Linear(x, m.up, m.upBias), tensor.ForProducts), m.down, nil)
 }
 
 // FLOPs is what Add takes for a row.

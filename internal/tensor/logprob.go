@@ -73,7 +73,7 @@ func (t *Tape) CategoricalLogProb(h, w *Tensor, target []int) *Tensor {
 				}
 			})
 			if o.x.Grad != nil {
-				o.gemm("dX", o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, kernel.Mat{Data: o.numbers(o.w), Stride: H}, n, H, V, !o.x.stale)
+				o.gemm("dX", o.x.Grad[from*H:], H, kernel.Mat{Data: o.partials, Stride: V}, false, kernel.Mat{Data: o.numbers(o.w), Stride: H}, n, H, V, !o.x.stale)
 			}
 			if o.w.Grad != nil {
 				fixed := o.w.fixed

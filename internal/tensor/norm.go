@@ -9,7 +9,7 @@ import (
 // RMSNorm scales groups of len(w) columns of x to unit root mean square, then
 // by w: y = x / sqrt(mean(x²) + eps) · w. A group is a whole row, or a head.
 // x [R, n·C], w [C] → y [R, n·C]
-func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
+func (t *Tape) RMSNorm(x, w *Tensor, eps float64, uses ...Use) *Tensor {
 	C := w.Cols()
 	if x.Cols()%C != 0 {
 		panic(fmt.Sprintf("tensor: RMSNorm: input %v against weight %v", x.Shape, w.Shape))
@@ -17,6 +17,7 @@ func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 	o := t.op(x.Rows(), x.Cols(), x, w)
 	o.x, o.w, o.c = x, w, eps
 	o.kept = t.raw(len(x.Data) / C) // 1 / root mean square
+	o.roundFor(uses, C)
 	o.rows(len(o.kept), 2*C, func(o *op, lo, hi int) {
 		C := o.w.Cols()
 		kernel.RMSNorm(o.y.Data[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.kept[lo:hi], float32(o.c))
@@ -43,7 +44,7 @@ func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 
 // LayerNorm centres each row of x, scales it to unit variance (the biased
 // estimate, plus eps), then applies w and b.   x [R, C], w, b [C] → y [R, C]
-func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
+func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64, uses ...Use) *Tensor {
 	C := w.Cols()
 	if x.Cols() != C || b.Cols() != C {
 		panic(fmt.Sprintf("tensor: LayerNorm: input %v against weight %v", x.Shape, w.Shape))
@@ -51,6 +52,7 @@ func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 	o := t.op(x.Rows(), C, x, w, b)
 	o.x, o.w, o.b, o.c = x, w, b, eps
 	o.kept = t.raw(2 * x.Rows()) // means, then 1 / standard deviation
+	o.roundFor(uses, C)
 	o.rows(x.Rows(), 4*C, func(o *op, lo, hi int) {
 		R, C := o.x.Rows(), o.w.Cols()
 		kernel.LayerNorm(o.y.Data[lo*C:hi*C], o.x.Data[lo*C:hi*C], o.w.Data, o.b.Data, o.kept[lo:hi], o.kept[R+lo:R+hi], float32(o.c))

@@ -87,16 +87,20 @@ func (o *op) weigh(y, x []float32, rows int) {
 		o.w.packed.Mul(y, O, x, I, rows, false)
 		return
 	}
-	o.gemm("product", y, O, kernel.Mat{Data: x, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}, rows, O, I, false)
+	a, b := kernel.Mat{Data: x, Stride: I}, kernel.Mat{Data: o.w.Data, Stride: I, Trans: true}
+	o.gemm("product", y, O, a, o.x.rounded, b, rows, O, I, false)
 }
 
-// gemm is kernel.Gemm in the precision of the tape. In a profile it is a pass of its own.
-func (o *op) gemm(pass string, c []float32, ldc int, a, b kernel.Mat, m, n, k int, accumulate bool) {
+// gemm is kernel.Gemm in the precision of the tape, of an A that may be rounded to it. In a profile it is a pass of its own.
+func (o *op) gemm(pass string, c []float32, ldc int, a kernel.Mat, rounded bool, b kernel.Mat, m, n, k int, accumulate bool) {
 	o.lap(o.pass(), 0)
-	if o.t != nil && o.t.BF16 {
-		kernel.GemmBF16(c, ldc, a, b, m, n, k, accumulate)
-	} else {
+	switch {
+	case o.t == nil || !o.t.BF16:
 		kernel.Gemm(c, ldc, a, b, m, n, k, accumulate)
+	case rounded:
+		kernel.GemmRounded(c, ldc, a, b, m, n, k, accumulate)
+	default:
+		kernel.GemmBF16(c, ldc, a, b, m, n, k, accumulate)
 	}
 	o.lap(pass, 2*float64(m)*float64(n)*float64(k))
 }
@@ -106,7 +110,7 @@ func (o *op) projectBackward() {
 	x, w := o.x, o.w
 	R, O, I := x.Rows(), w.Rows(), x.Cols()
 	if x.Grad != nil { // dx += dy w
-		o.gemm("dX", x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, kernel.Mat{Data: o.numbers(w), Stride: I}, R, I, O, !x.claim())
+		o.gemm("dX", x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, false, kernel.Mat{Data: o.numbers(w), Stride: I}, R, I, O, !x.claim())
 	}
 	if w.Grad != nil { // dw += dyᵀ x
 		o.weightGradient(w.Grad, o.y.Grad[w.fixed:], O, x.Data, R, O-w.fixed, I, !w.claim())
@@ -115,12 +119,12 @@ func (o *op) projectBackward() {
 
 // weightGradient is kernel.WeightGradient in the precision of the tape.
 func (o *op) weightGradient(dw, dy []float32, stride int, x []float32, rows, outputs, inputs int, accumulate bool) {
-	if o.t.BF16 {
-		o.gemm("dW", dw, inputs, kernel.Mat{Data: dy, Stride: stride, Trans: true}, kernel.Mat{Data: x, Stride: inputs}, outputs, inputs, rows, accumulate)
-		return
-	}
 	o.lap("backward", 0)
-	kernel.WeightGradient(dw, dy, stride, x, rows, outputs, inputs, accumulate)
+	if o.t.BF16 {
+		kernel.WeightGradientBF16(dw, dy, stride, x, rows, outputs, inputs, accumulate, o.x.rounded)
+	} else {
+		kernel.WeightGradient(dw, dy, stride, x, rows, outputs, inputs, accumulate)
+	}
 	o.lap("dW", 2*float64(rows)*float64(outputs)*float64(inputs))
 }
 
@@ -147,16 +151,16 @@ func (t *Tape) AddProduct(y, h Cols, b *Tensor) *Tensor {
 	o := t.op(0, y.Cols(), y.Tensor, h.Tensor, b)
 	o.y.Data, o.y.dims[0] = y.Data, y.Rows()
 	o.x, o.k, o.w, o.n = y.Tensor, h, b, y.From
-	o.gemm("product", y.Data[y.From:], y.Cols(), h.mat(h.Data), kernel.Mat{Data: b.Data, Stride: h.N, Trans: true}, y.Rows(), y.N, h.N, true)
+	o.gemm("product", y.Data[y.From:], y.Cols(), h.mat(h.Data), false, kernel.Mat{Data: b.Data, Stride: h.N, Trans: true}, y.Rows(), y.N, h.N, true)
 	return o.done(func(o *op) {
 		h, b := o.k, o.w
 		dy := kernel.Mat{Data: o.y.Grad[o.n:], Stride: o.y.Cols()}
 		if h.Grad != nil { // dh += dy b
-			o.gemm("dX", h.grad()[h.From:], h.Cols(), dy, kernel.Mat{Data: b.Data, Stride: h.N}, h.Rows(), h.N, b.Rows(), true)
+			o.gemm("dX", h.grad()[h.From:], h.Cols(), dy, false, kernel.Mat{Data: b.Data, Stride: h.N}, h.Rows(), h.N, b.Rows(), true)
 		}
 		if b.Grad != nil { // db += dyᵀ h
 			dy.Trans = true
-			o.gemm("dW", b.Grad, h.N, dy, h.mat(h.Data), b.Rows(), h.N, h.Rows(), !b.claim())
+			o.gemm("dW", b.Grad, h.N, dy, false, h.mat(h.Data), b.Rows(), h.N, h.Rows(), !b.claim())
 		}
 		o.passOn(o.x, 1)
 	})
@@ -250,22 +254,25 @@ func (t *Tape) Exp(x *Tensor) *Tensor {
 }
 
 // Tanh returns tanh x.
-func (t *Tape) Tanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.Tanh) }
+func (t *Tape) Tanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.Tanh, nil) }
 
 // GELU returns x Φ(x), Φ being the normal distribution function (the exact
 // form).
-func (t *Tape) GELU(x *Tensor) *Tensor { return t.elementwise(x, kernel.GELU) }
+func (t *Tape) GELU(x *Tensor, uses ...Use) *Tensor { return t.elementwise(x, kernel.GELU, uses) }
 
 // GELUTanh returns GELU's approximation by tanh, GPT-2's: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.
-func (t *Tape) GELUTanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.GELUTanh) }
+func (t *Tape) GELUTanh(x *Tensor, uses ...Use) *Tensor {
+	return t.elementwise(x, kernel.GELUTanh, uses)
+}
 
 // elementwise applies f, which also gives the derivative.
-func (t *Tape) elementwise(x *Tensor, f func(y, slope, x []float32)) *Tensor {
+func (t *Tape) elementwise(x *Tensor, f func(y, slope, x []float32), uses []Use) *Tensor {
 	o := t.op(x.Rows(), x.Cols(), x)
 	o.x, o.f = x, f
 	if o.y.Grad != nil {
 		o.kept = t.raw(len(x.Data))
 	}
+	o.roundFor(uses, 1)
 	o.rows(len(x.Data), 8, func(o *op, lo, hi int) {
 		var slope []float32
 		if o.kept != nil {
@@ -278,12 +285,13 @@ func (t *Tape) elementwise(x *Tensor, f func(y, slope, x []float32)) *Tensor {
 
 // SwiGLU returns silu(gate) ⊙ up, where silu(x) = x σ(x).
 // gate, up [R, C] → [R, C]
-func (t *Tape) SwiGLU(gate, up Cols) *Tensor {
+func (t *Tape) SwiGLU(gate, up Cols, uses ...Use) *Tensor {
 	if gate.Rows() != up.Rows() || gate.N != up.N {
 		panic(fmt.Sprintf("tensor: SwiGLU: %d columns of shape %v against %d of %v", gate.N, gate.Shape, up.N, up.Shape))
 	}
 	o := t.op(gate.Rows(), gate.N, gate.Tensor, up.Tensor)
 	o.k, o.v = gate, up
+	o.roundFor(uses, gate.N)
 	o.rows(o.y.Rows(), 4*gate.N, func(o *op, lo, hi int) {
 		for r := lo; r < hi; r++ {
 			kernel.SwiGLU(o.y.Row(r), o.k.row(r), o.v.row(r))

@@ -216,6 +216,7 @@ type op struct {
 	sum      func(o *op, partial []float32, lo, hi int) // of addOverRows
 	partials []float32
 	summed   int // rows
+	rounding int // numbers of the result that an index of the loop under way makes and that are to be rounded; 0: none are
 }
 
 // op begins an operation on in whose result is rows × cols. It has a gradient
@@ -310,8 +311,38 @@ func (t *Tape) lend(x *Tensor) {
 	x.Grad = t.raw(len(x.Data))
 }
 
+// A Use is what is done with the result of an operation.
+type Use int
+
+// ForProducts says that only products with weights read a result: on a tape in bfloat16
+// it is then rounded as it is made, once, and not by each of them. That changes no bit of
+// what they give.
+const ForProducts Use = 1
+
+// roundFor has the next loop round the result, if that is what it is used for: its index i
+// makes numbers [i·width, (i+1)·width).
+func (o *op) roundFor(uses []Use, width int) {
+	if o.t != nil && o.t.BF16 && kernel.RoundsFactors() && slices.Contains(uses, ForProducts) {
+		o.y.rounded, o.rounding = true, width
+	}
+}
+
+// roundedAtOnce is how many numbers of a result are made before they are rounded: they
+// are still in the first-level cache.
+const roundedAtOnce = 2048
+
 // Do is a piece of the parallel loop under way (kernel.Job).
-func (o *op) Do(lo, hi int) { o.loop(o, lo, hi) }
+func (o *op) Do(lo, hi int) {
+	if o.rounding == 0 {
+		o.loop(o, lo, hi)
+		return
+	}
+	for n := max(1, roundedAtOnce/o.rounding); lo < hi; lo += n {
+		to := min(lo+n, hi)
+		o.loop(o, lo, to)
+		kernel.RoundBF16(o.y.Data[lo*o.rounding : to*o.rounding])
+	}
+}
 
 // grain is the least number of elements worth handing to another worker.
 const grain = 8192
@@ -328,6 +359,7 @@ func (o *op) rows(rows, work int, loop func(o *op, lo, hi int)) {
 func (o *op) tasks(n, grain int, loop func(o *op, lo, hi int)) {
 	o.loop = loop
 	kernel.Run(n, grain, o)
+	o.rounding = 0
 }
 
 // rowBlock is the number of rows that reductions over rows sum at a time: it

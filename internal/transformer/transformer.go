@@ -59,11 +59,11 @@ type norm struct {
 	eps          float64
 }
 
-func (n norm) apply(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+func (n norm) apply(t *tensor.Tape, x *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor {
 	if n.bias != nil {
-		return t.LayerNorm(x, n.weight, n.bias, n.eps)
+		return t.LayerNorm(x, n.weight, n.bias, n.eps, uses...)
 	}
-	return t.RMSNorm(x, n.weight, n.eps)
+	return t.RMSNorm(x, n.weight, n.eps, uses...)
 }
 
 // A linear layer is one matrix, or several one under the other, with what is added
@@ -228,9 +228,9 @@ func (tr *Trunk) through(t *tensor.Tape, x *tensor.Tensor, r rows, n int) *tenso
 // block is layer l.   x [R, H] → [R, H]
 func (tr *Trunk) block(t *tensor.Tape, l int, x *tensor.Tensor, r rows) *tensor.Tensor {
 	b := &tr.blocks[l]
-	q, k, v := tr.heads(t, b, b.qkv.apply(t, b.attnNorm.apply(t, x)), r.pos)
+	q, k, v := tr.heads(t, b, b.qkv.apply(t, b.attnNorm.apply(t, x, tensor.ForProducts)), r.pos)
 	x = b.o.addTo(t, x, r.mix(t, l, q, k, v, tr.HeadDim))
-	return b.down.addTo(t, x, tr.activate(t, b.up.apply(t, b.ffnNorm.apply(t, x))))
+	return b.down.addTo(t, x, tr.activate(t, b.up.apply(t, b.ffnNorm.apply(t, x, tensor.ForProducts))))
 }
 
 // heads makes of a projection the queries, keys and values that meet in attention.
@@ -253,11 +253,11 @@ func (tr *Trunk) heads(t *tensor.Tape, b *block, qkv *tensor.Tensor, pos []int) 
 func (tr *Trunk) activate(t *tensor.Tape, up *tensor.Tensor) *tensor.Tensor {
 	switch tr.Activation {
 	case "gelu":
-		return t.GELU(up)
+		return t.GELU(up, tensor.ForProducts)
 	case "gelu_new":
-		return t.GELUTanh(up)
+		return t.GELUTanh(up, tensor.ForProducts)
 	}
-	return t.SwiGLU(up.Part(0, tr.FFN), up.Part(tr.FFN, tr.FFN))
+	return t.SwiGLU(up.Part(0, tr.FFN), up.Part(tr.FFN, tr.FFN), tensor.ForProducts)
 }
 
 // Forward runs the trunk over whole sequences and returns the hidden states after

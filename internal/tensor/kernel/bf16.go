@@ -18,18 +18,37 @@ import (
 
 // GemmBF16 is Gemm with A and B rounded to bfloat16.
 func GemmBF16(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
+	gemmBF16(c, ldc, a, b, m, n, k, accumulate, false)
+}
+
+// GemmRounded is GemmBF16 of an A that is rounded already, which costs less where RoundsFactors says so.
+func GemmRounded(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
+	gemmBF16(c, ldc, a, b, m, n, k, accumulate, k%(2*pairBlock) == 0) // others have no zeros behind their rows
+}
+
+func gemmBF16(c []float32, ldc int, a, b Mat, m, n, k int, accumulate, aRounded bool) {
 	if p := begin(c, ldc, a, b, m, n, k, accumulate); p != nil {
-		if p.pairs != nil && pairsFaster {
+		if multipliesPairs() {
 			p.a = p.pairUp(p.a, &p.roundedA, m, !a.Trans)
 			p.b = p.pairUp(p.b, &p.roundedB, n, b.Trans)
 			p.k, p.tiles = pairsOf(k), p.pairs
 		} else {
-			p.rounds, p.tiles = true, p.rounded
+			p.rounds, p.aRounded, p.tiles = true, aRounded, p.rounded
 		}
 		p.run()
 		p.end()
 	}
 }
+
+// multipliesPairs says whether products of factors rounded to bfloat16 are made of pairs.
+func multipliesPairs() bool { return use().tiles.pairs != nil && pairsFaster }
+
+// RoundsFactors says whether products round their factors to bfloat16 on the way: rounding one that has several of them in
+// advance, with RoundBF16, then saves time. It changes no result.
+func RoundsFactors() bool { return !multipliesPairs() }
+
+// RoundBF16 rounds x to the nearest bfloat16, the even one on a tie. A NaN loses its payload.
+func RoundBF16(x []float32) { use().roundRows(x, len(x), x, len(x), len(x), 1) }
 
 // steps is the number of steps of the tiles along kc numbers, all of them or a multiple of a block.
 func (p *product) steps(kc int) int {

@@ -57,7 +57,7 @@ func begin(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) *produc
 // end gives the product back to be used again.
 func (p *product) end() {
 	p.c, p.a, p.b, p.weights = nil, Mat{}, Mat{}, nil
-	p.inPlace, p.rounds, p.packed = false, false, false
+	p.inPlace, p.rounds, p.aRounded, p.bRounded, p.packed = false, false, false, false, false
 	products.Put(p)
 }
 
@@ -166,7 +166,9 @@ type product struct {
 	accumulate bool
 	weights    *Packed // in place of b
 	inPlace    bool    // the tiles read the panels of weights as they are
-	rounds     bool    // A and B are rounded to bfloat16 on the way
+	rounds     bool    // A and B are rounded to bfloat16 on the way,
+	aRounded   bool    // but for A, which is already
+	bRounded   bool    // and B
 	packed     bool    // panels of B lie rounded in roundedB, as the tiles read them
 
 	rowTiles, panels, parts int
@@ -206,7 +208,7 @@ func (p *product) run() {
 	workers := Threads()
 	wanted := max(workers, ceil(chunksPerWorker*workers, p.panels))
 	size := partSize
-	if p.packsB() {
+	if p.packsB() && !p.aRounded {
 		size = roundedPart
 	}
 	p.parts = max(ceil(p.m*min(p.k, p.block), size), min(wanted, p.m/leastRows), 1)
@@ -220,6 +222,12 @@ func (p *product) run() {
 		p.packB()
 	}
 	Parallel(tasks, grain, p.tasks)
+}
+
+// runAlone computes a small product in this goroutine, every panel of B packed once.
+func (p *product) runAlone() {
+	p.rowTiles, p.panels, p.parts, p.block = ceil(p.m, p.rows), ceil(p.n, p.wide.width), 1, p.k
+	p.multiplyTasks(0, p.panels)
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -252,7 +260,7 @@ func (p *product) multiplyTasks(lo, hi int) {
 func (p *product) partOfA(room *room, t0, t1, k0, kc int) Mat {
 	lo, _ := p.tileBounds(t0)
 	a := p.a.from(lo, k0)
-	if p.rounds {
+	if p.rounds && !p.aRounded {
 		_, hi := p.tileBounds(t1 - 1)
 		return roundA(&room.a, a, hi-lo, kc)
 	}
@@ -296,10 +304,10 @@ func (p *product) packPanel(dst []float32, j, k0, kc int) {
 	switch {
 	case p.b.Trans:
 		transpose(dst, width, src, p.b.Stride, cols, kc)
-		if p.rounds {
+		if p.rounds && !p.bRounded {
 			use().roundRows(dst, width, dst, width, kc*width, 1)
 		}
-	case p.rounds:
+	case p.rounds && !p.bRounded:
 		use().roundRows(dst, width, src, p.b.Stride, cols, kc)
 	default:
 		shape.copyRows(dst, src, p.b.Stride, cols, kc)

@@ -413,6 +413,13 @@ func TestGemmBF16SameBits(t *testing.T) {
 				if !sameNumbers(got, want) {
 					t.Fatalf("%v, variant %d: differs", shape, variant)
 				}
+				rounded := Mat{Data: slices.Clone(a.Data), Stride: a.Stride, Trans: a.Trans}
+				RoundBF16(rounded.Data)
+				got = slices.Clone(before)
+				GemmRounded(got, n, rounded, b, m, n, k, variant&4 > 0)
+				if !sameNumbers(got, want) {
+					t.Fatalf("%v, variant %d: of a rounded A differs", shape, variant)
+				}
 				if variant&3 == 2 && k > 0 {
 					weights := make([]float32, n*k) // rows that lie side by side
 					for i := range n {
