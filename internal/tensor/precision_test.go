@@ -1,7 +1,9 @@
 package tensor_test
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"nfcot/internal/tensor"
@@ -82,5 +84,59 @@ func TestBF16(t *testing.T) {
 	}
 	if !rounded {
 		t.Error("the backward pass rounds nothing")
+	}
+}
+
+// Results that are rounded as they are made, because only products read them, change no bit of what the products give, forward
+// or backward.
+func TestForProducts(t *testing.T) {
+	rng := tensor.Rand(1, "for products")
+	numbers := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+		}
+		return x
+	}
+	const R, O = 150, 40
+	for _, I := range []int{64, 11} { // whole blocks of pairs, and not
+		x, w, n, b := numbers(R*2*I), numbers(O*I), numbers(I), numbers(I)
+		for name, operation := range map[string]func(tp *tensor.Tape, x, n, b *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor{
+			"RMSNorm": func(tp *tensor.Tape, x, n, _ *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor {
+				return tp.RMSNorm(x, n, 1e-6, uses...)
+			},
+			"LayerNorm": func(tp *tensor.Tape, x, n, b *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor {
+				return tp.LayerNorm(x, n, b, 1e-5, uses...)
+			},
+			"GELU": func(tp *tensor.Tape, x, _, _ *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor {
+				return tp.GELU(x, uses...)
+			},
+			"GELUTanh": func(tp *tensor.Tape, x, _, _ *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor {
+				return tp.GELUTanh(x, uses...)
+			},
+			"SwiGLU": func(tp *tensor.Tape, x, _, _ *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor {
+				return tp.SwiGLU(x.Part(0, I), x.Part(I, I), uses...)
+			},
+		} {
+			t.Run(fmt.Sprint(name, I), func(t *testing.T) {
+				columns := I
+				if name == "SwiGLU" {
+					columns = 2 * I
+				}
+				run := func(uses ...tensor.Use) [][]float32 {
+					tp := &tensor.Tape{BF16: true}
+					x, w, n, b := trainable(x[:R*columns], R, columns), trainable(w, O, I), trainable(n, I), trainable(b, I)
+					y := tp.Linear(operation(tp, x, n, b, uses...), w, nil)
+					tp.Backward(tp.Sum(tp.Mul(y, y)))
+					return [][]float32{y.Data, x.Grad, w.Grad, n.Grad, b.Grad}
+				}
+				want := run()
+				for i, got := range run(tensor.ForProducts) {
+					if !slices.Equal(got, want[i]) {
+						t.Errorf("%s differs", []string{"y", "dx", "dw", "the gradient of the norm's weight", "of its bias"}[i])
+					}
+				}
+			})
+		}
 	}
 }

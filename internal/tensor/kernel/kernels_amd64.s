@@ -24359,7 +24359,7 @@ end:
 	RET
 
 // func roundRowsAVX512(dst []float32, width int, src []float32, stride int, cols int, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·roundRowsAVX512(SB), NOSPLIT, $0-80
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    width+24(FP), CX
@@ -24385,27 +24385,30 @@ TEXT ·roundRowsAVX512(SB), NOSPLIT, $0-80
 	KMOVW   R8, K2
 
 row:
+	LEAQ (DX)(BX*4), R10
 	XORQ R8, R8
 	MOVQ SI, R9
 	SUBQ $0x20, R9
 	JLT  partial
 
 full:
-	VMOVUPS  (DX)(R8*1), Z0
-	VMOVUPS  64(DX)(R8*1), Z1
-	VCMPPS   $0x03, Z0, Z1, K3
-	KORTESTW K3, K3
-	JNE      fullNaN
-	VPTESTMD Z7, Z0, K4
-	VPADDD   Z9, Z0, Z0
-	VPADDD   Z8, Z0, K4, Z0
-	VPANDD   Z10, Z0, Z0
-	VMOVUPS  Z0, (AX)(R8*1)
-	VPTESTMD Z7, Z1, K4
-	VPADDD   Z9, Z1, Z1
-	VPADDD   Z8, Z1, K4, Z1
-	VPANDD   Z10, Z1, Z1
-	VMOVUPS  Z1, 64(AX)(R8*1)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 64(R10)(R8*1)
+	VMOVUPS    (DX)(R8*1), Z0
+	VMOVUPS    64(DX)(R8*1), Z1
+	VCMPPS     $0x03, Z0, Z1, K3
+	KORTESTW   K3, K3
+	JNE        fullNaN
+	VPTESTMD   Z7, Z0, K4
+	VPADDD     Z9, Z0, Z0
+	VPADDD     Z8, Z0, K4, Z0
+	VPANDD     Z10, Z0, Z0
+	VMOVUPS    Z0, (AX)(R8*1)
+	VPTESTMD   Z7, Z1, K4
+	VPADDD     Z9, Z1, Z1
+	VPADDD     Z8, Z1, K4, Z1
+	VPANDD     Z10, Z1, Z1
+	VMOVUPS    Z1, 64(AX)(R8*1)
 
 fullDone:
 	ADDQ $0x00000080, R8
@@ -26043,7 +26046,7 @@ end:
 	RET
 
 // func roundRowsAVX2(dst []float32, width int, src []float32, stride int, cols int, n int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·roundRowsAVX2(SB), NOSPLIT, $0-80
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    width+24(FP), CX
@@ -26069,29 +26072,31 @@ TEXT ·roundRowsAVX2(SB), NOSPLIT, $0-80
 	VMOVUPS 32(R8), Y15
 
 row:
+	LEAQ (DX)(BX*4), R10
 	XORQ R8, R8
 	MOVQ SI, R9
 	SUBQ $0x10, R9
 	JLT  partial
 
 full:
-	VMOVUPS (DX)(R8*1), Y0
-	VMOVUPS 32(DX)(R8*1), Y1
-	VCMPPS  $0x03, Y0, Y1, Y12
-	VTESTPS Y12, Y12
-	JNE     fullNaN
-	VPSRLD  $0x10, Y0, Y12
-	VPAND   Y8, Y12, Y12
-	VPADDD  Y9, Y0, Y0
-	VPADDD  Y12, Y0, Y0
-	VPAND   Y10, Y0, Y0
-	VMOVUPS Y0, (AX)(R8*1)
-	VPSRLD  $0x10, Y1, Y12
-	VPAND   Y8, Y12, Y12
-	VPADDD  Y9, Y1, Y1
-	VPADDD  Y12, Y1, Y1
-	VPAND   Y10, Y1, Y1
-	VMOVUPS Y1, 32(AX)(R8*1)
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPS    (DX)(R8*1), Y0
+	VMOVUPS    32(DX)(R8*1), Y1
+	VCMPPS     $0x03, Y0, Y1, Y12
+	VTESTPS    Y12, Y12
+	JNE        fullNaN
+	VPSRLD     $0x10, Y0, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y0, Y0
+	VPADDD     Y12, Y0, Y0
+	VPAND      Y10, Y0, Y0
+	VMOVUPS    Y0, (AX)(R8*1)
+	VPSRLD     $0x10, Y1, Y12
+	VPAND      Y8, Y12, Y12
+	VPADDD     Y9, Y1, Y1
+	VPADDD     Y12, Y1, Y1
+	VPAND      Y10, Y1, Y1
+	VMOVUPS    Y1, 32(AX)(R8*1)
 
 fullDone:
 	ADDQ $0x00000040, R8

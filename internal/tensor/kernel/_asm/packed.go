@@ -62,7 +62,7 @@ func (m *machine) roundRows() {
 	SHLQ(Imm(2), stride)
 	SHLQ(Imm(2), width)
 	m.roundingConstants()
-	at, left := GP64(), GP64()
+	at, left, ahead := GP64(), GP64(), GP64()
 	two := uint64(2 * m.width)
 	store := func(masked bool, round func(v Op)) {
 		for i, v := range m.v[:2] {
@@ -90,11 +90,15 @@ func (m *machine) roundRows() {
 	ANDQ(Imm(two-1), left)
 	m.masks(left, 2)
 	Label("row")
+	LEAQ(Mem{Base: src, Index: stride, Scale: 4}, ahead)
 	XORQ(at, at)
 	MOVQ(cols, left)
 	SUBQ(Imm(two), left)
 	JLT(LabelRef("partial"))
 	Label("full")
+	for line := 0; line < 4*int(two); line += 64 {
+		PREFETCHT0(Mem{Base: ahead, Index: at, Scale: 1}.Offset(line))
+	}
 	nanInFull := round(false, "full")
 	ADDQ(U32(uint32(4*two)), at)
 	SUBQ(Imm(two), left)
