@@ -21,11 +21,13 @@ func GemmBF16(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
 	gemmBF16(c, ldc, a, b, m, n, k, accumulate, false)
 }
 
-// GemmRounded is GemmBF16 of an A that is rounded already, which costs less where RoundsFactors says so.
+// GemmRounded is GemmBF16 of an A that is rounded already (RoundBF16), which saves time where RoundsFactors says so.
 func GemmRounded(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) {
-	gemmBF16(c, ldc, a, b, m, n, k, accumulate, k%(2*pairBlock) == 0) // others have no zeros behind their rows
+	inPlace := k%(2*pairBlock) == 0 // shorter rows have to be copied, with zeros behind them
+	gemmBF16(c, ldc, a, b, m, n, k, accumulate, inPlace)
 }
 
+// gemmBF16 is GemmBF16; aRounded says that A is rounded and can be read where it lies.
 func gemmBF16(c []float32, ldc int, a, b Mat, m, n, k int, accumulate, aRounded bool) {
 	if p := begin(c, ldc, a, b, m, n, k, accumulate); p != nil {
 		if multipliesPairs() {

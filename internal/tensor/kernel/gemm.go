@@ -167,8 +167,8 @@ type product struct {
 	weights    *Packed // in place of b
 	inPlace    bool    // the tiles read the panels of weights as they are
 	rounds     bool    // A and B are rounded to bfloat16 on the way,
-	aRounded   bool    // but for A, which is already
-	bRounded   bool    // and B
+	aRounded   bool    // unless A is already, with zeros up to a whole number of pairBlocks,
+	bRounded   bool    // or B is
 	packed     bool    // panels of B lie rounded in roundedB, as the tiles read them
 
 	rowTiles, panels, parts int

@@ -53,7 +53,8 @@ func (m *machine) roundPairs() {
 	ret()
 }
 
-// roundRows writes roundRows: two vectors at a time, of which one comparison says whether all are numbers.
+// roundRows writes roundRows: two vectors at a time, of which one comparison says whether all are numbers. Rows are fetched four
+// ahead: of rows that are short, or pages apart, the processor alone fetches too little.
 func (m *machine) roundRows() {
 	m.text("roundRows", "dst []float32, width int, src []float32, stride, cols, n int")
 	dst, width := Load(Param("dst").Base(), GP64()), Load(Param("width"), GP64())
