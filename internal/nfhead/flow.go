@@ -4,22 +4,27 @@
 package nfhead
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"nfcot/internal/tensor"
 )
 
 // Config is the shape of a Flow.
 type Config struct {
-	Blocks     int    `yaml:"blocks"`      // MetaBlocks
-	Width      int    `yaml:"width"`       // of the transformer inside a block
-	Layers     int    `yaml:"layers"`      // of the transformer inside a block
-	HeadDim    int    `yaml:"head_dim"`    // of its attention
-	Expansion  int    `yaml:"expansion"`   // of its feed-forward layers
-	Permute    string `yaml:"permutation"` // "alternate": every second block sees the positions in reverse order; "identity": none does
-	ShiftsOnly bool   `yaml:"shifts_only"` // volume preserving: no scales, log-determinant 0
+	Stack      string  `yaml:"stack,omitempty"` // layers from the codes on, separated by commas: linear, spline, logistic, metablock; "": as many metablocks as blocks says
+	Parts      int     `yaml:"parts,omitempty"` // bins of a spline, components of a logistic curve; 0: 16
+	Bound      float64 `yaml:"bound,omitempty"` // splines are the identity outside of [-bound, bound]; 0: 16
+	Blocks     int     `yaml:"blocks"`          // MetaBlocks
+	Width      int     `yaml:"width"`           // of the transformer inside a block
+	Layers     int     `yaml:"layers"`          // of the transformer inside a block
+	HeadDim    int     `yaml:"head_dim"`        // of its attention
+	Expansion  int     `yaml:"expansion"`       // of its feed-forward layers
+	Permute    string  `yaml:"permutation"`     // "alternate": every second block sees the positions in reverse order; "identity": none does
+	ShiftsOnly bool    `yaml:"shifts_only"`     // volume preserving: no scales, log-determinant 0
 }
 
 // Check says what is wrong with the shape, if anything is.
@@ -33,16 +38,34 @@ func (c Config) Check() error {
 		return fmt.Errorf("flow width is %d, not a multiple of its head_dim (%d)", c.Width, c.HeadDim)
 	case c.Permute != "alternate" && c.Permute != "identity":
 		return fmt.Errorf("flow permutation is %q; want \"alternate\" or \"identity\"", c.Permute)
+	case c.Parts < 0 || c.Parts == 1 || c.Parts > mostParts || !(c.Bound >= 0) || math.IsInf(c.Bound, 0):
+		return fmt.Errorf("flow has %d parts and bound %g; want 2 to %d, and a positive number, or 0 for the default", c.Parts, c.Bound, mostParts)
+	}
+	for _, name := range c.Names() {
+		if !slices.Contains(layerNames, name) {
+			return fmt.Errorf("flow stack %q has a layer %q; want some of %s, separated by commas", c.Stack, name, strings.Join(layerNames, ", "))
+		}
 	}
 	return nil
 }
 
-// A Flow is a TARFlow (Zhai et al., 2024): causal affine maps over the K rows
-// of a thought, one after the other, in alternating directions. A new Flow is
-// the identity.
+// layerNames are what a stack is made of.
+var layerNames = []string{"linear", "spline", "logistic", "metablock"}
+
+// Names are those of the layers, from the codes on.
+func (c Config) Names() []string {
+	if c.Stack == "" {
+		return slices.Repeat([]string{"metablock"}, c.Blocks)
+	}
+	return strings.Split(c.Stack, ",")
+}
+
+// A Flow is an invertible map of K thoughts, layer after layer. Of metablocks alone it is a
+// TARFlow (Zhai et al., 2024): causal affine maps over the K rows, in alternating directions.
+// A new Flow is the identity, but for logistic curves.
 type Flow struct {
 	K, D   int
-	blocks []*metaBlock
+	layers []layer
 }
 
 // A metaBlock is a causal transformer over K rows that predicts how to scale
@@ -66,8 +89,24 @@ type metaLayer struct {
 // NewFlow makes the parameters of a flow over thoughts of k rows of d numbers.
 func NewFlow(p *tensor.Params, c Config, k, d int) *Flow {
 	f := &Flow{K: k, D: d}
-	for i := range c.Blocks {
-		f.blocks = append(f.blocks, newMetaBlock(p.Sub(fmt.Sprintf("blocks.%d", i)), c, k, d, c.Permute == "alternate" && i%2 == 1))
+	metablocks, parts := 0, cmp.Or(c.Parts, 16)
+	for i, name := range c.Names() {
+		p := p.Sub(fmt.Sprintf("blocks.%d", i))
+		var l layer
+		switch name {
+		case "linear":
+			l = newRotation(p, k, d)
+		case "spline":
+			curve := spline{parts, cmp.Or(c.Bound, 16)}
+			l = &curves{curve, p.Const("curves", 0, k*d, curve.Numbers()), d}
+		case "logistic":
+			curve := logistic{parts}
+			l = &curves{curve, p.Normal("curves", 0.1, k*d, curve.Numbers()), d} // components that are alike would stay so
+		default:
+			l = newMetaBlock(p, c, k, d, c.Permute == "alternate" && metablocks%2 == 1)
+			metablocks++
+		}
+		f.layers = append(f.layers, l)
 	}
 	return f
 }
@@ -100,37 +139,121 @@ func newMetaBlock(p *tensor.Params, c Config, k, d int, flip bool) *metaBlock {
 }
 
 // Forward maps codes to thoughts and returns log |det du/de| of each thought.
-// cond, if not nil, holds for every block a vector for each thought that is
-// added to the block's inputs.
-// e [n·K, D], cond[block] [n, C] → u [n·K, D], logDet [n, 1]
+// cond, if not nil, holds for every layer a vector for each thought that is
+// added to the inputs of a metablock.
+// e [n·K, D], cond[layer] [n, C] → u [n·K, D], logDet [n, 1]
 func (f *Flow) Forward(t *tensor.Tape, e *tensor.Tensor, cond []*tensor.Tensor) (u, logDet *tensor.Tensor) {
-	n := e.Rows() / f.K
-	u, logDet = e, t.New(n, 1)
-	owner := t.Ints(e.Rows())
-	for r := range e.Rows() {
-		owner = append(owner, r/f.K)
-	}
-	backwards, before := f.order(t, n, true), f.shifted(t, n)
-	in := context{mask: t.Mask(f.causal(t, n))}
-	for i, b := range f.blocks {
-		w := u
-		if b.flip {
-			w = t.Gather(u, backwards)
-		}
-		a, shift := b.affine(t, w, condOf(cond, i), in)
-		v := t.Sub(w, t.Gather(shift, before))
-		if a != nil {
-			a = t.Gather(a, before)
-			v = t.Mul(v, t.Exp(t.Scale(-1, a)))                     // eq. (3)
-			logDet = t.Sub(logDet, t.SumBy(t.SumCols(a), owner, n)) // -Σ a
-		}
-		u = v
-		if b.flip {
-			u = t.Gather(v, backwards)
-		}
+	in := f.batch(t, e.Rows()/f.K)
+	u, logDet = e, t.New(in.n, 1)
+	for i, l := range f.layers {
+		in.cond = condOf(cond, i)
+		u, logDet = l.forward(t, u, logDet, in)
 	}
 	return u, logDet
 }
+
+// A Trace is what a flow makes of codes with noise on them.
+type Trace struct {
+	U        *tensor.Tensor // [n·K, D]
+	Variance *tensor.Tensor // of the noise on each number of U, to first order, correlations left out: [n·K, D]
+	LogDet   *tensor.Tensor // each row's share in log |det du/de|: [n·K, 1]
+}
+
+// Trace maps codes, and noise N(0, noise² I) on them.   e [n·K, D]
+func (f *Flow) Trace(e *tensor.Tensor, noise float64) Trace {
+	x := Trace{e, tensor.New(e.Shape...), tensor.New(e.Rows(), 1)}
+	for i := range x.Variance.Data {
+		x.Variance.Data[i] = float32(noise * noise)
+	}
+	in := f.batch(nil, e.Rows()/f.K)
+	for _, l := range f.layers {
+		x.U, x.Variance = l.trace(x.U, x.Variance, x.LogDet, in)
+	}
+	return x
+}
+
+// Spread is the variance of noise N(0, noise² I) on codes at thoughts number k, of flows that map each thought by
+// itself (Apart).   u [R, D] → [R, D]
+func (f *Flow) Spread(u *tensor.Tensor, k int, noise float64) *tensor.Tensor {
+	one := Flow{K: 1, D: f.D}
+	for _, l := range f.layers {
+		one.layers = append(one.layers, l.only(k))
+	}
+	return one.Trace(one.Inverse(u, nil), noise).Variance
+}
+
+// Apart says whether the flow maps each thought by itself.
+func (f *Flow) Apart() bool {
+	return !slices.ContainsFunc(f.layers, func(l layer) bool { return l.only(0) == nil })
+}
+
+// Identity says whether the flow changes nothing, as where it has not been trained.
+func (f *Flow) Identity() bool {
+	return !slices.ContainsFunc(f.layers, func(l layer) bool { return !l.identity() })
+}
+
+// A batch is how the rows of n chains of K thoughts lie.
+type batch struct {
+	n         int
+	owner     []int // the chain of a row
+	backwards []int // the rows of each chain in reverse order
+	before    []int // the row before each row, -1 for the first of a chain
+	mask      tensor.Mask
+	cond      *tensor.Tensor // of the layer under way, or nil
+}
+
+func (f *Flow) batch(t *tensor.Tape, n int) batch {
+	in := batch{n: n, owner: t.Ints(n * f.K)}
+	for r := range n * f.K {
+		in.owner = append(in.owner, r/f.K)
+	}
+	in.backwards, in.before = order(t, n, f.K, true), f.shifted(t, n)
+	in.mask = t.Mask(f.causal(t, n))
+	return in
+}
+
+func (b *metaBlock) forward(t *tensor.Tape, u, logDet *tensor.Tensor, in batch) (*tensor.Tensor, *tensor.Tensor) {
+	w := u
+	if b.flip {
+		w = t.Gather(u, in.backwards)
+	}
+	a, shift := b.affine(t, w, in.cond, context{mask: in.mask})
+	v := t.Sub(w, t.Gather(shift, in.before))
+	if a != nil {
+		a = t.Gather(a, in.before)
+		v = t.Mul(v, t.Exp(t.Scale(-1, a)))                           // eq. (3)
+		logDet = t.Sub(logDet, t.SumBy(t.SumCols(a), in.owner, in.n)) // -Σ a
+	}
+	if b.flip {
+		v = t.Gather(v, in.backwards)
+	}
+	return v, logDet
+}
+
+func (b *metaBlock) trace(u, variance, logDet *tensor.Tensor, in batch) (v, spread *tensor.Tensor) {
+	var t *tensor.Tape
+	v, _ = b.forward(nil, u, tensor.New(in.n, 1), in)
+	if b.ShiftsOnly {
+		return v, variance
+	}
+	w := u
+	if b.flip {
+		w = t.Gather(u, in.backwards)
+	}
+	a, _ := b.affine(nil, w, in.cond, context{mask: in.mask})
+	a = t.Gather(a, in.before)
+	if b.flip {
+		a = t.Gather(a, in.backwards)
+	}
+	for r, sum := range t.SumCols(a).Data {
+		logDet.Data[r] -= sum
+	}
+	return v, t.Mul(variance, t.Exp(t.Scale(-2, a)))
+}
+
+func (b *metaBlock) only(int) layer { return nil }
+
+func (b *metaBlock) identity() bool { return zero(b.out) && zero(b.outBia) }
 
 // context says what the rows of a block look at: each other, as mask lets them,
 // or what the thoughts remember of the rows before (caches[layer][thought]).
@@ -153,55 +276,64 @@ func condOf(cond []*tensor.Tensor, block int) *tensor.Tensor {
 	return cond[block]
 }
 
-// Inverse maps thoughts to codes: Forward undone, block by block and row by
-// row, each row seeing the keys and values of the rows before it.
+// Inverse maps thoughts to codes: Forward undone, layer by layer.
 // u [n·K, D], cond as in Forward → e [n·K, D]
 func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
-	var t *tensor.Tape
-	n := u.Rows() / f.K
-	for i, b := range slices.Backward(f.blocks) {
-		order := f.order(t, n, b.flip)
-		w := t.Gather(u, order)
-		caches := make([][]*tensor.KVCache, len(b.layers)) // [layer][thought]
-		for l := range caches {
-			for range n {
-				caches[l] = append(caches[l], new(tensor.KVCache))
-			}
-		}
-		var a, shift *tensor.Tensor // for row k, from the rows before it
-		for k := range f.K {
-			rows := make([]int, n) // row k of every thought
-			for j := range rows {
-				rows[j] = j*f.K + k
-			}
-			if k > 0 {
-				for j, r := range rows {
-					for d := range f.D {
-						v := w.Row(r)[d]
-						if a != nil {
-							v *= float32(math.Exp(float64(a.Row(j)[d])))
-						}
-						w.Row(r)[d] = v + shift.Row(j)[d]
-					}
-				}
-			}
-			a, shift = b.affineRow(t.Gather(w, rows), k, condOf(cond, i), context{caches: caches})
-		}
-		u = t.Gather(w, order)
+	in := batch{n: u.Rows() / f.K}
+	for i, l := range slices.Backward(f.layers) {
+		in.cond = condOf(cond, i)
+		u = l.inverse(u, in)
 	}
 	return u
 }
 
+// inverse goes row by row, each row seeing the keys and values of the rows before it.
+func (b *metaBlock) inverse(u *tensor.Tensor, in batch) *tensor.Tensor {
+	var t *tensor.Tape
+	order := order(t, in.n, b.k, b.flip)
+	w := t.Gather(u, order)
+	caches := make([][]*tensor.KVCache, len(b.layers)) // [layer][thought]
+	for l := range caches {
+		for range in.n {
+			caches[l] = append(caches[l], new(tensor.KVCache))
+		}
+	}
+	var a, shift *tensor.Tensor // for row k, from the rows before it
+	for k := range b.k {
+		rows := make([]int, in.n) // row k of every thought
+		for j := range rows {
+			rows[j] = j*b.k + k
+		}
+		if k > 0 {
+			for j, r := range rows {
+				for d := range b.d {
+					v := w.Row(r)[d]
+					if a != nil {
+						v *= float32(math.Exp(float64(a.Row(j)[d])))
+					}
+					w.Row(r)[d] = v + shift.Row(j)[d]
+				}
+			}
+		}
+		a, shift = b.affineRow(t.Gather(w, rows), k, in.cond, context{caches: caches})
+	}
+	return t.Gather(w, order)
+}
+
 // FLOPs counts the floating-point operations that Forward or Inverse takes for a thought
 // of K rows: two for each multiplication in a weight or in attention.
-func (f *Flow) FLOPs() float64 {
-	var weights, width int // a row's, and of its attention over layers
-	for _, b := range f.blocks {
-		C := b.Width
-		weights += C*f.D + len(b.layers)*(4+2*b.Expansion)*C*C + b.out.Rows()*C
-		width += len(b.layers) * C
+func (f *Flow) FLOPs() (flops float64) {
+	for _, l := range f.layers {
+		flops += l.flops()
 	}
-	return 2 * float64(f.K*weights+2*width*f.K*(f.K+1)/2)
+	return flops
+}
+
+func (b *metaBlock) flops() float64 {
+	C := b.Width
+	weights := C*b.d + len(b.layers)*(4+2*b.Expansion)*C*C + b.out.Rows()*C
+	width := len(b.layers) * C // of its attention over layers
+	return 2 * float64(b.k*weights+2*width*b.k*(b.k+1)/2)
 }
 
 // affine runs the block's transformer over rows w, which lie in the block's own
@@ -256,13 +388,13 @@ func (b *metaBlock) original(k int) int {
 	return k
 }
 
-// order lists the rows of n thoughts forwards or, for flip, each one backwards.
+// order lists the rows of n thoughts of K rows forwards or, for flip, each one backwards.
 // It is its own inverse.
-func (f *Flow) order(t *tensor.Tape, n int, flip bool) []int {
-	order := t.Ints(n * f.K)
-	for r := range n * f.K {
-		if k := r % f.K; flip {
-			r += f.K - 1 - 2*k
+func order(t *tensor.Tape, n, K int, flip bool) []int {
+	order := t.Ints(n * K)
+	for r := range n * K {
+		if k := r % K; flip {
+			r += K - 1 - 2*k
 		}
 		order = append(order, r)
 	}

@@ -28,6 +28,9 @@ func shaken(c Config, k, d int, seed uint64) (*Flow, *tensor.Params) {
 		if strings.Contains(q.Name, "proj_out") {
 			std = 0.03
 		}
+		if strings.Contains(q.Name, "curves") || strings.Contains(q.Name, "skew") {
+			std = 0.3
+		}
 		for i := range q.Data {
 			q.Data[i] += float32(std * rng.NormFloat64())
 		}
@@ -45,7 +48,7 @@ func random(seed uint64, rows, cols int) *tensor.Tensor {
 
 // conditions makes a vector for each of n thoughts and every block.
 func conditions(c Config, n int, seed uint64) (cond []*tensor.Tensor) {
-	for i := range c.Blocks {
+	for i := range c.Names() {
 		cond = append(cond, random(seed+uint64(i), n, c.Width))
 	}
 	return cond
@@ -59,6 +62,10 @@ func TestConfigCheck(t *testing.T) {
 		{func(c *Config) {}, ""},
 		{func(c *Config) { c.Blocks = 0 }, ""},
 		{func(c *Config) { c.Permute = "identity" }, ""},
+		{func(c *Config) { c.Stack = "linear,spline,logistic,metablock" }, ""},
+		{func(c *Config) { c.Stack = "linear,,spline" }, `flow stack "linear,,spline" has a layer ""; want some of linear, spline, logistic, metablock, separated by commas`},
+		{func(c *Config) { c.Parts = 65 }, "flow has 65 parts and bound 0; want 2 to 64, and a positive number, or 0 for the default"},
+		{func(c *Config) { c.Bound = -1 }, "flow has 0 parts and bound -1; want 2 to 64, and a positive number, or 0 for the default"},
 		{func(c *Config) { c.HeadDim = 3 }, "flow width is 8, not a multiple of its head_dim (3)"},
 		{func(c *Config) { c.Permute = "flip" }, `flow permutation is "flip"; want "alternate" or "identity"`},
 		{func(c *Config) { c.Layers = 0 }, "flow of 3 blocks, width 8, 0 layers, head_dim 4, expansion 2; all but blocks must be at least 1"},
@@ -112,8 +119,8 @@ func TestSignsByHand(t *testing.T) {
 		c := small
 		c.Blocks = 1
 		f := NewFlow(tensor.NewParams(1), c, 2, 1)
-		f.blocks[0].flip = tt.flip
-		copy(f.blocks[0].outBia.Data, []float32{a, b})
+		f.layers[0].(*metaBlock).flip = tt.flip
+		copy(f.layers[0].(*metaBlock).outBia.Data, []float32{a, b})
 		u, logDet := f.Forward(nil, tensor.From([]float32{1, 2}, 2, 1), nil)
 		exact := tensortest.Tolerance{Abs: 1e-6}
 		exact.Check(t, "u", u.Data, tt.want)
@@ -126,8 +133,8 @@ func TestPermutations(t *testing.T) {
 	for permute, want := range map[string][]bool{"alternate": {false, true, false, true, false}, "identity": {false, false, false, false, false}} {
 		c := small
 		c.Blocks, c.Permute = 5, permute
-		for i, b := range NewFlow(tensor.NewParams(1), c, 3, 2).blocks {
-			if b.flip != want[i] {
+		for i, l := range NewFlow(tensor.NewParams(1), c, 3, 2).layers {
+			if b := l.(*metaBlock); b.flip != want[i] {
 				t.Errorf("%s: block %d flips: %v", permute, i, b.flip)
 			}
 		}
@@ -142,7 +149,7 @@ func TestBlocksAreCausal(t *testing.T) {
 		c := small
 		c.Blocks = 1
 		f, _ := shaken(c, K, D, 3)
-		f.blocks[0].flip = flip
+		f.layers[0].(*metaBlock).flip = flip
 		e := random(1, K, D)
 		before, _ := f.Forward(nil, e, nil)
 		for changed := range K {
@@ -179,6 +186,9 @@ func flowCase(t *rapid.T, maxK, maxD int) (f *Flow, e *tensor.Tensor, cond []*te
 		Expansion:  rapid.IntRange(1, 3).Draw(t, "expansion"),
 		Permute:    rapid.SampledFrom([]string{"alternate", "identity"}).Draw(t, "permutation"),
 		ShiftsOnly: rapid.Bool().Draw(t, "shifts only"),
+		Stack:      rapid.SampledFrom([]string{"", "linear", "spline", "logistic", "linear,spline", "spline,metablock,linear,logistic,metablock"}).Draw(t, "stack"),
+		Parts:      rapid.IntRange(2, 5).Draw(t, "parts"),
+		Bound:      3,
 	}
 	k, d := rapid.IntRange(1, maxK).Draw(t, "K"), rapid.IntRange(1, maxD).Draw(t, "D")
 	n := rapid.IntRange(1, 3).Draw(t, "thoughts")
@@ -258,9 +268,10 @@ func jacobianLogDets(f *Flow, e *tensor.Tensor, cond []*tensor.Tensor, step floa
 }
 
 func TestFlowGradient(t *testing.T) {
-	for _, shiftsOnly := range []bool{false, true} {
-		c := small
-		c.ShiftsOnly = shiftsOnly
+	for _, c := range []Config{small, {ShiftsOnly: true}, {Stack: "linear"}, {Stack: "spline"}, {Stack: "logistic"}, {Stack: "linear,spline,metablock,logistic,linear"}} {
+		shape := small
+		shape.ShiftsOnly, shape.Stack, shape.Parts, shape.Bound = c.ShiftsOnly, c.Stack, 4, 3
+		c = shape
 		f, p := shaken(c, 4, 3, 5)
 		e, cond := random(1, 8, 3), conditions(c, 2, 9)
 		params := append([]*tensor.Tensor{e}, cond...)
@@ -271,6 +282,77 @@ func TestFlowGradient(t *testing.T) {
 			u, logDet := f.Forward(t, e, cond)
 			return t.Stack(t.SumCols(t.Mul(u, u)), logDet)
 		}, params...)
+	}
+}
+
+// The trace of codes is their image, with the log-determinant row by row, and the variance of
+// noise that is small: that of many draws.
+func TestTrace(t *testing.T) {
+	const noise, draws = 1e-3, 4000
+	for _, stack := range []string{"", "linear", "linear,spline", "logistic", "spline,metablock"} {
+		c := small
+		c.Stack, c.Parts, c.Bound = stack, 4, 3
+		f, _ := shaken(c, 3, 2, 5)
+		e := random(2, 6, 2)
+		x := f.Trace(e, noise)
+		u, logDet := f.Forward(nil, e, nil)
+		if !slices.Equal(x.U.Data, u.Data) {
+			t.Errorf("%s: the image of codes is %v, want %v", stack, x.U.Data, u.Data)
+		}
+		for j, want := range logDet.Data {
+			sum := float64(x.LogDet.Data[3*j]) + float64(x.LogDet.Data[3*j+1]) + float64(x.LogDet.Data[3*j+2])
+			tensortest.Tolerance{Rel: 1e-5, Abs: 1e-5}.CheckScalar(t, stack+": sum of the rows' log-determinants", sum, float64(want))
+		}
+		if stack == "" || stack == "spline,metablock" {
+			continue // their rows depend on one another, which the variances leave out
+		}
+		rng, seen := tensor.Rand(1, "noise"), make([]float64, len(u.Data))
+		for range draws {
+			noisy := tensor.From(slices.Clone(e.Data), e.Shape...)
+			for i := range noisy.Data {
+				noisy.Data[i] += float32(noise * rng.NormFloat64())
+			}
+			y, _ := f.Forward(nil, noisy, nil)
+			for i, v := range y.Data {
+				seen[i] += math.Pow(float64(v-u.Data[i]), 2) / draws
+			}
+		}
+		tensortest.Tolerance{Rel: 0.12}.Check(t, stack+": variance", x.Variance.Data, seen)
+	}
+}
+
+// What noise becomes at a thought is found from the thought alone.
+func TestSpread(t *testing.T) {
+	c := small
+	c.Stack, c.Parts, c.Bound = "linear,spline,logistic", 4, 3
+	f, _ := shaken(c, 3, 2, 5)
+	whole := f.Trace(random(2, 6, 2), 0.3)
+	for r, want := range whole.Variance.Data {
+		at := r / 2
+		got := f.Spread(tensor.From(whole.U.Row(at), 1, 2), at%3, 0.3).Data[r%2]
+		tensortest.Tolerance{Rel: 1e-4}.CheckScalar(t, fmt.Sprintf("variance of number %d of row %d", r%2, at), float64(got), float64(want))
+	}
+	if c.Stack = ""; !f.Apart() || NewFlow(tensor.NewParams(1), c, 3, 2).Apart() {
+		t.Error("metablocks, and no other layers, look at several thoughts")
+	}
+}
+
+// Layers know that they are new, but for logistic curves, which begin otherwise.
+func TestIdentity(t *testing.T) {
+	for stack, want := range map[string]bool{"": true, "linear,spline": true, "logistic": false} {
+		c := small
+		c.Stack = stack
+		f := NewFlow(tensor.NewParams(1), c, 3, 2)
+		if got := f.Identity(); got != want {
+			t.Errorf("%s: a new flow is the identity: %v", stack, got)
+		}
+		e := random(1, 6, 2)
+		if u, logDet := f.Forward(nil, e, nil); want && (!slices.Equal(u.Data, e.Data) || !slices.Equal(logDet.Data, []float32{0, 0})) {
+			t.Errorf("%s: u is %v, log-determinants %v of %v", stack, u.Data, logDet.Data, e.Data)
+		}
+		if f, _ := shaken(c, 3, 2, 1); f.Identity() {
+			t.Errorf("%s: a flow that has moved is the identity", stack)
+		}
 	}
 }
 

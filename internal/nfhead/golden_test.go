@@ -37,7 +37,8 @@ func flowOf(t *testing.T, g *tensortest.Golden, prefix, e string) (*Flow, *tenso
 	}
 	p := tensor.NewParams(1)
 	f := NewFlow(p, c, shape[1], shape[2])
-	for i, b := range f.blocks {
+	for i, l := range f.layers {
+		b := l.(*metaBlock)
 		if want := flips[i] == 1; b.flip != want {
 			if len(flips) > 1 {
 				t.Errorf("block %d: flip is %v, want %v", i, b.flip, want)
@@ -85,12 +86,12 @@ func TestGoldenFlows(t *testing.T) {
 		t.Run(strings.TrimSuffix(name, ".safetensors"), func(t *testing.T) {
 			g := tensortest.Open(t, "metablock", name)
 			f, p := flowOf(t, g, "param.", "e")
-			cond := condition(g, len(f.blocks))
+			cond := condition(g, len(f.layers))
 			e := rowsOf(g.Param("e"))
 			n := e.Rows() / f.K
 
-			for i := range f.blocks {
-				upTo := Flow{K: f.K, D: f.D, blocks: f.blocks[:i+1]}
+			for i := range f.layers {
+				upTo := Flow{K: f.K, D: f.D, layers: f.layers[:i+1]}
 				out, _ := upTo.Forward(nil, e, cond)
 				block := "block_out." + strconv.Itoa(i)
 				tensortest.Forward.Check(t, block, out.Data, g.Floats(block))

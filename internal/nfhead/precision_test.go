@@ -20,9 +20,9 @@ type reference struct {
 }
 
 func newReference(f *Flow, p *tensor.Params) *reference {
-	m := &reference{Config: f.blocks[0].Config, k: f.K, d: f.D, params: map[string][][]float64{}}
-	for _, b := range f.blocks {
-		m.flips = append(m.flips, b.flip)
+	m := &reference{Config: f.layers[0].(*metaBlock).Config, k: f.K, d: f.D, params: map[string][][]float64{}}
+	for _, b := range f.layers {
+		m.flips = append(m.flips, b.(*metaBlock).flip)
 	}
 	for q := range p.All() {
 		m.params[q.Name] = wide(q.Tensor)

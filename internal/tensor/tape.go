@@ -202,6 +202,7 @@ type op struct {
 	caches  []*KVCache
 	rotary  *Rotary
 	segment Segment
+	curve   Curve
 	c       float64 // a constant of the operation
 	n       int     // likewise
 	flops   float64 // that attention multiplies forward
