@@ -56,8 +56,8 @@ func TestDualIsUnifiedAtIdentity(t *testing.T) {
 		if answers != identity {
 			t.Errorf("identity %v: the answers are the same: %v", identity, answers)
 		}
-		a := Stage{unified, false}.Loss(nil, batch, unified.Size(batch), random)
-		b := Stage{dual, false}.Loss(nil, batch, dual.Size(batch), random)
+		a := Stage{NFCoT: unified}.Loss(nil, batch, unified.Size(batch), random)
+		b := Stage{NFCoT: dual}.Loss(nil, batch, dual.Size(batch), random)
 		if same := a.total() == b.total(); same != identity || a.term(t, "flow_nats_per_dim") != b.term(t, "flow_nats_per_dim") {
 			t.Errorf("identity %v: losses %v and %v", identity, a.Terms, b.Terms)
 		}

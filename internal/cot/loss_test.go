@@ -37,10 +37,17 @@ func learners() map[string]struct {
 	guided.MeanWeight = 0.2
 	m, p = shakenNFCoT(guided)
 	add("nfcot, flow held, means weighted", Stage{NFCoT: m, FreezeFlow: true}, p)
+	fitted := expected
+	fitted.MeanWeight = 0.2
 	mixed := expected
 	mixed.Components = 3
 	m, p = shakenNFCoT(mixed)
 	add("nfcot, flow held, mixture", Stage{NFCoT: m, FreezeFlow: true}, p)
+	m, p = shakenNFCoT(fitted)
+	add("nfcot, fitted flow held, expectation, means weighted", Stage{NFCoT: m, FreezeFlow: true, Fitted: true}, p)
+	fitted.Components = 3
+	m, p = shakenNFCoT(fitted)
+	add("nfcot, fitted flow held, mixture", Stage{NFCoT: m, FreezeFlow: true, Fitted: true}, p)
 	m, p = shakenDual(nfOptions)
 	add("nfcot-dual", Stage{NFCoT: m}, p)
 	m, p = shakenDual(guided)
@@ -210,7 +217,7 @@ func TestFlowLossByHand(t *testing.T) {
 		for _, v := range x.Data {
 			want += normalNLL(float64(v), tt.mean, tt.sigma, noise) / float64(len(x.Data))
 		}
-		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("%+v", tt), flowLoss(t, Stage{m, true}, batch, random), want)
+		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("%+v", tt), flowLoss(t, Stage{NFCoT: m, FreezeFlow: true}, batch, random), want)
 	}
 
 	var near, far float64 // codes at the mean, and one sigma away
@@ -219,8 +226,8 @@ func TestFlowLossByHand(t *testing.T) {
 			ex.Codes.Data[i] = 2
 		}
 	}
-	near = flowLoss(t, Stage{simple(nfOptions, 2, 1), true}, batch, random)
-	far = flowLoss(t, Stage{simple(nfOptions, 1, 1), true}, batch, random)
+	near = flowLoss(t, Stage{NFCoT: simple(nfOptions, 2, 1), FreezeFlow: true}, batch, random)
+	far = flowLoss(t, Stage{NFCoT: simple(nfOptions, 1, 1), FreezeFlow: true}, batch, random)
 	if !(near < far) {
 		t.Errorf("the loss of likely codes is %g, that of unlikely ones %g", near, far)
 	}
@@ -267,8 +274,8 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 	var mean, squares, level float64
 	for step := range n {
 		random := StepRand{Seed: 1, Step: step}
-		in := flowLoss(t, Stage{e, true}, batch, random)
-		d := flowLoss(t, Stage{m, true}, batch, random) - in
+		in := flowLoss(t, Stage{NFCoT: e, FreezeFlow: true}, batch, random)
+		d := flowLoss(t, Stage{NFCoT: m, FreezeFlow: true}, batch, random) - in
 		mean, squares, level = mean+d/n, squares+d*d/n, level+in/n
 	}
 	standardError := math.Sqrt((squares - mean*mean) / n)
@@ -296,17 +303,17 @@ func TestHeldFlowIsFreeFlowAtIdentity(t *testing.T) {
 			clear(q.Data)
 		}
 	}
-	held := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
+	held := Stage{NFCoT: m, FreezeFlow: true}.Loss(nil, batch, m.Size(batch), random)
 	held.Terms = slices.Clone(held.Terms)
-	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), random)
+	free := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), random)
 	if held.total() != free.total() || !slices.Equal(held.Terms, free.Terms) {
 		t.Errorf("held %v, %v, free %v, %v", held.total(), held.Terms, free.total(), free.Terms)
 	}
 	m.Options.Expectation = true
-	if got := (Stage{m, false}).Loss(nil, batch, m.Size(batch), random); got.total() != free.total() {
+	if got := (Stage{NFCoT: m}).Loss(nil, batch, m.Size(batch), random); got.total() != free.total() {
 		t.Errorf("a free flow has loss %v, in expectation %v", free.total(), got.total())
 	}
-	if got := (Stage{m, true}).Loss(nil, batch, m.Size(batch), random); got.total() == held.total() {
+	if got := (Stage{NFCoT: m, FreezeFlow: true}).Loss(nil, batch, m.Size(batch), random); got.total() == held.total() {
 		t.Error("in expectation the loss is what it was")
 	}
 }
@@ -341,7 +348,7 @@ func TestLogDetByHand(t *testing.T) {
 			}
 			want += normalNLL(x, 0, 1, 0)
 		}
-		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("c = %g", c), flowLoss(t, Stage{m, false}, batch, random), want/float64(len(noisy.Data)))
+		tensortest.Likelihood.CheckScalar(t, fmt.Sprintf("c = %g", c), flowLoss(t, Stage{NFCoT: m}, batch, random), want/float64(len(noisy.Data)))
 	}
 }
 
@@ -443,10 +450,10 @@ func TestMeanWeight(t *testing.T) {
 	const weight = 0.3
 	batch, random := examples(4), StepRand{Seed: 1}
 	m := simple(nfOptions, 0.4, 2)
-	without := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
+	without := Stage{NFCoT: m, FreezeFlow: true}.Loss(nil, batch, m.Size(batch), random)
 	without.Terms = slices.Clone(without.Terms)
 	m.Options.MeanWeight = weight
-	loss := Stage{m, true}.Loss(nil, batch, m.Size(batch), random)
+	loss := Stage{NFCoT: m, FreezeFlow: true}.Loss(nil, batch, m.Size(batch), random)
 	var want float64
 	for _, ex := range batch {
 		for _, v := range ex.Codes.Data {
@@ -455,7 +462,7 @@ func TestMeanWeight(t *testing.T) {
 	}
 	tensortest.Likelihood.CheckScalar(t, "mean error", loss.term(t, "mean_error_per_dim"), want)
 	tensortest.Likelihood.CheckScalar(t, "total", loss.total(), without.total()+weight*want)
-	free := Stage{m, false}.Loss(nil, batch, m.Size(batch), random)
+	free := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), random)
 	if len(free.Terms) != len(without.Terms) {
 		t.Errorf("a free flow has terms %v", free.Terms)
 	}
@@ -467,7 +474,7 @@ func TestDiagnose(t *testing.T) {
 	const sigma = 0.6
 	m := simple(nfOptions, 0.2, sigma)
 	_, noisy := m.codes(nil, batch, random)
-	sigmas, nlls := diagnosed(Stage{m, true}.Diagnose(nil, batch, random))
+	sigmas, nlls := diagnosed(Stage{NFCoT: m, FreezeFlow: true}.Diagnose(nil, batch, random))
 	for k := range m.Options.K {
 		var nll float64
 		for b := range batch {
@@ -481,7 +488,7 @@ func TestDiagnose(t *testing.T) {
 
 	m, _ = shakenNFCoT(nfOptions) // all thoughts together are the flow loss, but for log|det|
 	for _, hold := range []bool{true, false} {
-		s := Stage{m, hold}
+		s := Stage{NFCoT: m, FreezeFlow: hold}
 		_, nlls := diagnosed(s.Diagnose(nil, batch, random))
 		want := flowLoss(t, s, batch, random)
 		if !hold {
@@ -540,7 +547,7 @@ func TestGuidanceOfMixture(t *testing.T) {
 		o.MeanWeight = weight
 		m, p := shakenNFCoT(o)
 		gradients(p, func(t *tensor.Tape) *tensor.Tensor {
-			return Stage{m, true}.Loss(t, batch, m.Size(batch), random).Total
+			return Stage{NFCoT: m, FreezeFlow: true}.Loss(t, batch, m.Size(batch), random).Total
 		})
 		for q := range p.All() {
 			if q.Name == "nf_head.bias" {

@@ -32,10 +32,12 @@ func NewNFCoT(p *tensor.Params, lm *transformer.LM, special Special, flow nfhead
 	}
 }
 
-// A Stage is NFCoT as it learns: with its flow held at the identity, or free.
+// A Stage is NFCoT as it learns: with its flow free, or frozen: then as it was fitted before,
+// or, where it was not, left out, which is the same as the identity.
 type Stage struct {
 	*NFCoT
 	FreezeFlow bool
+	Fitted     bool // before the stage
 }
 
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
@@ -48,47 +50,98 @@ func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand
 // loss is Loss of given codes, as they are and with their noise.
 // e, noisy [B·K, D]
 func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tensor.Tensor) Loss {
+	o := m.Options
 	u, logDet := noisy, (*tensor.Tensor)(nil)
-	target, noise := u, 0.0
-	switch {
-	case !m.FreezeFlow:
+	if m.flows() {
 		u, logDet = m.Flow.Forward(t, noisy, nil)
-		target = u
-	case m.Options.Expectation:
-		target, noise = e, m.Options.Noise
 	}
 	s := m.layout(t, batch)
 	in := m.reads(t, u, noisy)
 	next, logText := m.forward(t, s, in, 1)
-	flow := t.Sum(next.LogProb(t, target, noise))
+	clean := m.clean(e)
+	var flow *tensor.Tensor
+	if o.Expectation && m.FreezeFlow {
+		flow = t.Sum(m.expected(t, next, clean))
+	} else {
+		flow = t.Sum(next.LogProb(t, u, 0))
+	}
 	if logDet != nil {
 		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
 	}
 	flow = t.Scale(-1/float32(whole.Dims), flow)
 	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
-	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)),
 		FLOPs: s.trainingFLOPs(m.LM), HeadFLOPs: 3 * (float64(u.Rows())*m.Head.FLOPs() + float64(in.Rows())*m.projectFLOPs())}
-	if !m.FreezeFlow {
-		loss.HeadFLOPs += 3 * float64(len(batch)) * m.Flow.FLOPs()
-	}
+	loss.HeadFLOPs += float64(len(batch)) * m.flowFLOPs()
 	m.terms = append(m.terms[:0], Term{"flow_nats_per_dim", float64(flow.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
 	if o.MeanWeight > 0 && m.FreezeFlow {
-		// The likelihood's own gradient divides errors by sigma², so that what the head is
-		// still unsure of is neglected (Seitzer et al., 2022). The targets must be codes: a
-		// flow that moves could make any target easy.
-		mean := m.meanError(t, e, next.Mu, whole)
-		if next.Logits != nil {
-			// The nearest component takes what their common mean misses, as it is: were the common mean not to
-			// learn all that it can, components would part by what could be known.
-			missed := t.Sub(e, t.Detach(next.Mu))
-			mean = t.Add(mean, m.meanError(t, missed, t.Pick(next.Delta, next.Logits.Cols(), next.Nearest(t, e)), whole))
-		}
+		mean := m.guidance(t, next, clean, whole)
 		loss.Total = t.Add(loss.Total, t.Scale(float32(o.MeanWeight), mean))
 		m.terms = append(m.terms, Term{"mean_error_per_dim", float64(mean.Data[0])})
 	}
 	loss.Terms = m.terms
 	return loss
+}
+
+// flows says whether the stage runs the flow.
+func (m Stage) flows() bool { return !m.FreezeFlow || m.Fitted }
+
+// flowFLOPs is what the flow takes for an example: forward and backward where it learns; where it is frozen, forward
+// for codes with noise and for codes without it.
+func (m Stage) flowFLOPs() float64 {
+	switch {
+	case !m.FreezeFlow:
+		return 3 * m.Flow.FLOPs()
+	case m.Fitted:
+		return 2 * m.Flow.FLOPs()
+	}
+	return 0
+}
+
+// clean is what a frozen flow makes of codes without noise, and how far noise moves that. Where the flow is left out
+// codes are what they are, and noise is that on them (nil).
+func (m Stage) clean(e *tensor.Tensor) nfhead.Trace {
+	if m.FreezeFlow && m.Fitted {
+		return m.Flow.Trace(e)
+	}
+	return nfhead.Trace{U: e}
+}
+
+// expected is the log-density of thoughts in expectation over the noise of their codes.   → [B·K, 1]
+func (m Stage) expected(t *tensor.Tape, next nfhead.Prediction, clean nfhead.Trace) *tensor.Tensor {
+	if clean.Variance == nil {
+		return next.LogProb(t, clean.U, m.Options.Noise)
+	}
+	spread := t.SumCols(t.Mul(clean.Variance, t.Exp(t.Scale(-2, next.LogSigma))))
+	return t.Sub(next.LogProb(t, clean.U, 0), t.Scale(float32(m.Options.Noise*m.Options.Noise/2), spread))
+}
+
+// guidance pulls the head's means to thoughts without noise. The likelihood's own gradient divides errors by sigma²,
+// so that what the head is still unsure of is neglected (Seitzer et al., 2022). The targets must be codes, or what a
+// frozen flow makes of them: one that moves could make any target easy.
+func (m Stage) guidance(t *tensor.Tape, next nfhead.Prediction, clean nfhead.Trace, whole Size) *tensor.Tensor {
+	mean := m.missed(t, clean.U, next.Mu, clean.Variance, whole)
+	if next.Logits == nil {
+		return mean
+	}
+	// The nearest component takes what their common mean misses, as it is: were the common mean not to
+	// learn all that it can, components would part by what could be known.
+	left := t.Sub(clean.U, t.Detach(next.Mu))
+	return t.Add(mean, m.missed(t, left, t.Pick(next.Delta, next.Logits.Cols(), next.Nearest(t, clean.U)), clean.Variance, whole))
+}
+
+// missed is meanError at the variances that noise has in the space of thoughts; nil: in that of codes.
+func (m Stage) missed(t *tensor.Tape, u, mu, variance *tensor.Tensor, whole Size) *tensor.Tensor {
+	if variance == nil {
+		return m.meanError(t, u, mu, whole)
+	}
+	weight := t.New(variance.Rows(), variance.Cols())
+	for i, v := range variance.Data {
+		weight.Data[i] = 1 / v
+	}
+	d := t.Sub(u, mu)
+	noise := m.Options.Noise * m.Options.Noise
+	return t.Scale(float32(0.5/noise)/float32(whole.Dims), t.Sum(t.Mul(weight, t.Mul(d, d))))
 }
 
 // forward runs the backbone once over rows with thoughts in them, and reads both
@@ -171,9 +224,9 @@ func (m *NFCoT) draw(t *tensor.Tape, sequences []*sequence, h, u *tensor.Tensor,
 	if o.Replace != nil {
 		o.replace(u, k, n)
 	} else {
-		noise := 0.0
+		var noise nfhead.Noise
 		if o.Denoise {
-			noise = m.Options.Noise
+			noise = nfhead.Noise{Std: m.Options.Noise, Variance: m.Flow.Spread(next.Mu, k)}
 		}
 		for i, s := range sequences {
 			key := append(append(t.Ints(len(s.Prompt)+2), s.Prompt...), i%n, k)
@@ -189,6 +242,10 @@ func (m *NFCoT) draw(t *tensor.Tape, sequences []*sequence, h, u *tensor.Tensor,
 	}
 }
 
+// Denoises says whether thoughts can be drawn without the noise that they were trained with: what it is at a thought
+// must not depend on later ones.
+func (m *NFCoT) Denoises() bool { return m.Flow.Identity() || m.Flow.Apart() }
+
 // ToCodes undoes the flow (Coder).
 func (m *NFCoT) ToCodes(u *tensor.Tensor) *tensor.Tensor { return m.Flow.Inverse(u, nil) }
 
@@ -199,21 +256,21 @@ func (m *NFCoT) FromCodes(e *tensor.Tensor) *tensor.Tensor {
 }
 
 // Diagnose looks at each thought of a batch: the standard deviation that the head
-// predicts, and the negative log-likelihood, the flow's log-determinant left out,
-// both averages over batch and dimensions. A sigma near the dequantisation noise,
+// predicts, and the negative log-likelihood of its code, the flow's log-determinant
+// included, both averages over batch and dimensions. A sigma near the dequantisation noise,
 // and an NLL near that of the noise alone, say that a thought is learned.
 func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term {
 	_, noisy := m.codes(t, batch, random)
-	u := noisy
-	if !m.FreezeFlow {
-		u, _ = m.Flow.Forward(t, noisy, nil)
+	x := nfhead.Trace{U: noisy, LogDet: t.New(noisy.Rows(), 1)}
+	if m.flows() {
+		x = m.Flow.Trace(noisy)
 	}
-	K, D := m.Options.K, m.Options.D
+	u, K, D := x.U, m.Options.K, m.Options.D
 	next, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy), 1)
 	logp := next.LogProb(t, u, 0)
 	sigma, nll := make([]float64, K), make([]float64, K)
 	for r := range u.Rows() {
-		nll[r%K] -= float64(logp.Data[r]) / float64(D*len(batch))
+		nll[r%K] -= (float64(logp.Data[r]) + float64(x.LogDet.Data[r])) / float64(D*len(batch))
 		sigma[r%K] += meanSigma(next.LogSigma.Row(r)) / float64(len(batch))
 	}
 	var terms []Term

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"nfcot/internal/nfhead"
 	"nfcot/internal/tensor"
 	"nfcot/internal/tensor/kernel"
 )
@@ -173,7 +174,7 @@ func drawNFCoT(m *NFCoT, prompt []int, i int, o Options) Sample {
 	for k := range m.Options.K {
 		next := m.Head.Predict(nil, w.h)
 		u := rowRange(x.Thoughts, k, k+1)
-		next.Draw(u.Data, 0, o.ThoughtTemp, 0, tensor.Rand(o.Seed, "thoughts", append(slices.Clone(prompt), i, k)...))
+		next.Draw(u.Data, 0, o.ThoughtTemp, nfhead.Noise{}, tensor.Rand(o.Seed, "thoughts", append(slices.Clone(prompt), i, k)...))
 		x.LogThoughts += float64(next.LogProb(nil, u, 0).Data[0])
 		w.feed(m.project(nil, u))
 	}

@@ -15,16 +15,17 @@ import (
 
 // Config is the shape of a Flow.
 type Config struct {
-	Stack      string  `yaml:"stack,omitempty"` // layers from the codes on, separated by commas: linear, spline, logistic, metablock; "": as many metablocks as blocks says
-	Parts      int     `yaml:"parts,omitempty"` // bins of a spline, components of a logistic curve; 0: 16
-	Bound      float64 `yaml:"bound,omitempty"` // splines are the identity outside of [-bound, bound]; 0: 16
-	Blocks     int     `yaml:"blocks"`          // MetaBlocks
-	Width      int     `yaml:"width"`           // of the transformer inside a block
-	Layers     int     `yaml:"layers"`          // of the transformer inside a block
-	HeadDim    int     `yaml:"head_dim"`        // of its attention
-	Expansion  int     `yaml:"expansion"`       // of its feed-forward layers
-	Permute    string  `yaml:"permutation"`     // "alternate": every second block sees the positions in reverse order; "identity": none does
-	ShiftsOnly bool    `yaml:"shifts_only"`     // volume preserving: no scales, log-determinant 0
+	Stack      string  `yaml:"stack,omitempty"`    // layers from the codes on, separated by commas: linear, spline, logistic, metablock; "": as many metablocks as blocks says
+	Thoughts   int     `yaml:"thoughts,omitempty"` // the first ones, which the flow maps; the others stay codes; 0: all
+	Parts      int     `yaml:"parts,omitempty"`    // bins of a spline, components of a logistic curve; 0: 16
+	Bound      float64 `yaml:"bound,omitempty"`    // splines are the identity outside of [-bound, bound]; 0: 16
+	Blocks     int     `yaml:"blocks"`             // MetaBlocks
+	Width      int     `yaml:"width"`              // of the transformer inside a block
+	Layers     int     `yaml:"layers"`             // of the transformer inside a block
+	HeadDim    int     `yaml:"head_dim"`           // of its attention
+	Expansion  int     `yaml:"expansion"`          // of its feed-forward layers
+	Permute    string  `yaml:"permutation"`        // "alternate": every second block sees the positions in reverse order; "identity": none does
+	ShiftsOnly bool    `yaml:"shifts_only"`        // volume preserving: no scales, log-determinant 0
 }
 
 // Check says what is wrong with the shape, if anything is.
@@ -38,6 +39,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("flow width is %d, not a multiple of its head_dim (%d)", c.Width, c.HeadDim)
 	case c.Permute != "alternate" && c.Permute != "identity":
 		return fmt.Errorf("flow permutation is %q; want \"alternate\" or \"identity\"", c.Permute)
+	case c.Thoughts < 0:
+		return fmt.Errorf("flow maps %d thoughts; want a number of them, or 0 for all", c.Thoughts)
 	case c.Parts < 0 || c.Parts == 1 || c.Parts > mostParts || !(c.Bound >= 0) || math.IsInf(c.Bound, 0):
 		return fmt.Errorf("flow has %d parts and bound %g; want 2 to %d, and a positive number, or 0 for the default", c.Parts, c.Bound, mostParts)
 	}
@@ -65,6 +68,7 @@ func (c Config) Names() []string {
 // A new Flow is the identity, but for logistic curves.
 type Flow struct {
 	K, D   int
+	first  int // thoughts that are mapped, of K
 	layers []layer
 }
 
@@ -88,7 +92,11 @@ type metaLayer struct {
 
 // NewFlow makes the parameters of a flow over thoughts of k rows of d numbers.
 func NewFlow(p *tensor.Params, c Config, k, d int) *Flow {
-	f := &Flow{K: k, D: d}
+	f := &Flow{K: k, D: d, first: k}
+	if c.Thoughts > 0 {
+		f.first = min(k, c.Thoughts)
+	}
+	k = f.first
 	metablocks, parts := 0, cmp.Or(c.Parts, 16)
 	for i, name := range c.Names() {
 		p := p.Sub(fmt.Sprintf("blocks.%d", i))
@@ -144,42 +152,76 @@ func newMetaBlock(p *tensor.Params, c Config, k, d int, flip bool) *metaBlock {
 // e [n·K, D], cond[layer] [n, C] → u [n·K, D], logDet [n, 1]
 func (f *Flow) Forward(t *tensor.Tape, e *tensor.Tensor, cond []*tensor.Tensor) (u, logDet *tensor.Tensor) {
 	in := f.batch(t, e.Rows()/f.K)
-	u, logDet = e, t.New(in.n, 1)
+	u, logDet = f.take(t, e), t.New(in.n, 1)
 	for i, l := range f.layers {
 		in.cond = condOf(cond, i)
 		u, logDet = l.forward(t, u, logDet, in)
 	}
-	return u, logDet
+	return f.put(t, u, e), logDet
 }
 
-// A Trace is what a flow makes of codes with noise on them.
+// take are the rows of the thoughts that the flow maps.   x [n·K, C] → [n·first, C]
+func (f *Flow) take(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	if f.first == f.K {
+		return x
+	}
+	rows := t.Ints(x.Rows() / f.K * f.first)
+	for r := range x.Rows() {
+		if r%f.K < f.first {
+			rows = append(rows, r)
+		}
+	}
+	return t.Gather(x, rows)
+}
+
+// put puts those rows in their places in x.
+func (f *Flow) put(t *tensor.Tape, mapped, x *tensor.Tensor) *tensor.Tensor {
+	if f.first == f.K {
+		return mapped
+	}
+	rows := t.Ints(x.Rows())
+	for r := range x.Rows() {
+		at := mapped.Rows() + r
+		if r%f.K < f.first {
+			at = r/f.K*f.first + r%f.K
+		}
+		rows = append(rows, at)
+	}
+	return t.Gather(t.Stack(mapped, x), rows)
+}
+
+// A Trace is what a flow makes of codes, and of a little noise on them.
 type Trace struct {
 	U        *tensor.Tensor // [n·K, D]
-	Variance *tensor.Tensor // of the noise on each number of U, to first order, correlations left out: [n·K, D]
+	Variance *tensor.Tensor // of each number of U, in units of the codes' noise, to first order, correlations left out: [n·K, D]
 	LogDet   *tensor.Tensor // each row's share in log |det du/de|: [n·K, 1]
 }
 
-// Trace maps codes, and noise N(0, noise² I) on them.   e [n·K, D]
-func (f *Flow) Trace(e *tensor.Tensor, noise float64) Trace {
-	x := Trace{e, tensor.New(e.Shape...), tensor.New(e.Rows(), 1)}
-	for i := range x.Variance.Data {
-		x.Variance.Data[i] = float32(noise * noise)
+// Trace maps codes, and noise that is the same and independent in all of their numbers.   e [n·K, D]
+func (f *Flow) Trace(e *tensor.Tensor) Trace {
+	same, none := tensor.New(e.Shape...), tensor.New(e.Rows(), 1)
+	for i := range same.Data {
+		same.Data[i] = 1
 	}
 	in := f.batch(nil, e.Rows()/f.K)
+	x := Trace{f.take(nil, e), f.take(nil, same), tensor.New(in.n*f.first, 1)}
 	for _, l := range f.layers {
 		x.U, x.Variance = l.trace(x.U, x.Variance, x.LogDet, in)
 	}
-	return x
+	return Trace{f.put(nil, x.U, e), f.put(nil, x.Variance, same), f.put(nil, x.LogDet, none)}
 }
 
-// Spread is the variance of noise N(0, noise² I) on codes at thoughts number k, of flows that map each thought by
-// itself (Apart).   u [R, D] → [R, D]
-func (f *Flow) Spread(u *tensor.Tensor, k int, noise float64) *tensor.Tensor {
-	one := Flow{K: 1, D: f.D}
+// Spread is the variance of Trace at thoughts number k, of flows that map each thought by itself (Apart); nil, for 1
+// everywhere, if the flow is the identity.   u [R, D] → [R, D]
+func (f *Flow) Spread(u *tensor.Tensor, k int) *tensor.Tensor {
+	if f.Identity() || k >= f.first {
+		return nil
+	}
+	one := Flow{K: 1, D: f.D, first: 1}
 	for _, l := range f.layers {
 		one.layers = append(one.layers, l.only(k))
 	}
-	return one.Trace(one.Inverse(u, nil), noise).Variance
+	return one.Trace(one.Inverse(u, nil)).Variance
 }
 
 // Apart says whether the flow maps each thought by itself.
@@ -203,12 +245,13 @@ type batch struct {
 }
 
 func (f *Flow) batch(t *tensor.Tape, n int) batch {
-	in := batch{n: n, owner: t.Ints(n * f.K)}
-	for r := range n * f.K {
-		in.owner = append(in.owner, r/f.K)
+	K := f.first
+	in := batch{n: n, owner: t.Ints(n * K)}
+	for r := range n * K {
+		in.owner = append(in.owner, r/K)
 	}
-	in.backwards, in.before = order(t, n, f.K, true), f.shifted(t, n)
-	in.mask = t.Mask(f.causal(t, n))
+	in.backwards, in.before = order(t, n, K, true), shifted(t, n, K)
+	in.mask = t.Mask(causal(t, n, K))
 	return in
 }
 
@@ -280,11 +323,12 @@ func condOf(cond []*tensor.Tensor, block int) *tensor.Tensor {
 // u [n·K, D], cond as in Forward → e [n·K, D]
 func (f *Flow) Inverse(u *tensor.Tensor, cond []*tensor.Tensor) *tensor.Tensor {
 	in := batch{n: u.Rows() / f.K}
+	e := f.take(nil, u)
 	for i, l := range slices.Backward(f.layers) {
 		in.cond = condOf(cond, i)
-		u = l.inverse(u, in)
+		e = l.inverse(e, in)
 	}
-	return u
+	return f.put(nil, e, u)
 }
 
 // inverse goes row by row, each row seeing the keys and values of the rows before it.
@@ -403,10 +447,10 @@ func order(t *tensor.Tape, n, K int, flip bool) []int {
 
 // shifted names for each row the row before it; -1 for the first of a thought,
 // whose scale and shift are zero.
-func (f *Flow) shifted(t *tensor.Tape, n int) []int {
-	before := t.Ints(n * f.K)
-	for r := range n * f.K {
-		if r%f.K == 0 {
+func shifted(t *tensor.Tape, n, K int) []int {
+	before := t.Ints(n * K)
+	for r := range n * K {
+		if r%K == 0 {
 			r = 0
 		}
 		before = append(before, r-1)
@@ -415,10 +459,10 @@ func (f *Flow) shifted(t *tensor.Tape, n int) []int {
 }
 
 // causal lets each row of a thought see itself and the rows before it.
-func (f *Flow) causal(t *tensor.Tape, n int) []tensor.Span {
-	see := t.Spans(n * f.K)
-	for r := range n * f.K {
-		see = append(see, tensor.Span{From: r - r%f.K, To: r + 1})
+func causal(t *tensor.Tape, n, K int) []tensor.Span {
+	see := t.Spans(n * K)
+	for r := range n * K {
+		see = append(see, tensor.Span{From: r - r%K, To: r + 1})
 	}
 	return see
 }

@@ -189,6 +189,7 @@ func flowCase(t *rapid.T, maxK, maxD int) (f *Flow, e *tensor.Tensor, cond []*te
 		Stack:      rapid.SampledFrom([]string{"", "linear", "spline", "logistic", "linear,spline", "spline,metablock,linear,logistic,metablock"}).Draw(t, "stack"),
 		Parts:      rapid.IntRange(2, 5).Draw(t, "parts"),
 		Bound:      3,
+		Thoughts:   rapid.IntRange(0, 2).Draw(t, "mapped thoughts"),
 	}
 	k, d := rapid.IntRange(1, maxK).Draw(t, "K"), rapid.IntRange(1, maxD).Draw(t, "D")
 	n := rapid.IntRange(1, 3).Draw(t, "thoughts")
@@ -294,7 +295,7 @@ func TestTrace(t *testing.T) {
 		c.Stack, c.Parts, c.Bound = stack, 4, 3
 		f, _ := shaken(c, 3, 2, 5)
 		e := random(2, 6, 2)
-		x := f.Trace(e, noise)
+		x := f.Trace(e)
 		u, logDet := f.Forward(nil, e, nil)
 		if !slices.Equal(x.U.Data, u.Data) {
 			t.Errorf("%s: the image of codes is %v, want %v", stack, x.U.Data, u.Data)
@@ -314,7 +315,7 @@ func TestTrace(t *testing.T) {
 			}
 			y, _ := f.Forward(nil, noisy, nil)
 			for i, v := range y.Data {
-				seen[i] += math.Pow(float64(v-u.Data[i]), 2) / draws
+				seen[i] += math.Pow(float64(v-u.Data[i]), 2) / (draws * noise * noise)
 			}
 		}
 		tensortest.Tolerance{Rel: 0.12}.Check(t, stack+": variance", x.Variance.Data, seen)
@@ -326,10 +327,10 @@ func TestSpread(t *testing.T) {
 	c := small
 	c.Stack, c.Parts, c.Bound = "linear,spline,logistic", 4, 3
 	f, _ := shaken(c, 3, 2, 5)
-	whole := f.Trace(random(2, 6, 2), 0.3)
+	whole := f.Trace(random(2, 6, 2))
 	for r, want := range whole.Variance.Data {
 		at := r / 2
-		got := f.Spread(tensor.From(whole.U.Row(at), 1, 2), at%3, 0.3).Data[r%2]
+		got := f.Spread(tensor.From(whole.U.Row(at), 1, 2), at%3).Data[r%2]
 		tensortest.Tolerance{Rel: 1e-4}.CheckScalar(t, fmt.Sprintf("variance of number %d of row %d", r%2, at), float64(got), float64(want))
 	}
 	if c.Stack = ""; !f.Apart() || NewFlow(tensor.NewParams(1), c, 3, 2).Apart() {

@@ -91,7 +91,7 @@ func TestGoldenFlows(t *testing.T) {
 			n := e.Rows() / f.K
 
 			for i := range f.layers {
-				upTo := Flow{K: f.K, D: f.D, layers: f.layers[:i+1]}
+				upTo := Flow{K: f.K, D: f.D, first: f.first, layers: f.layers[:i+1]}
 				out, _ := upTo.Forward(nil, e, cond)
 				block := "block_out." + strconv.Itoa(i)
 				tensortest.Forward.Check(t, block, out.Data, g.Floats(block))
@@ -121,6 +121,43 @@ func TestGoldenFlows(t *testing.T) {
 			if g.Has("jacobian") {
 				checkJacobian(t, g, f, cond, logDet)
 			}
+		})
+	}
+}
+
+// The layers beside metablocks, each alone and in a stack: scripts/flow_layers.py.
+func TestGoldenLayers(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(shared.Golden(t), "flow_layers", "*.safetensors"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no layers: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".safetensors"), func(t *testing.T) {
+			g := tensortest.OpenPath(t, file)
+			shape := g.Shape("e")
+			c := small
+			c.Stack, c.Parts, c.Bound = g.Meta("stack"), g.MetaInt("parts"), float64(g.MetaInt("bound"))
+			p := tensor.NewParams(1)
+			f := NewFlow(p, c, shape[1], shape[2])
+			g.Load(p, "param.")
+			e := rowsOf(g.Param("e"))
+			n := shape[0]
+
+			tape := new(tensor.Tape)
+			u, logDet := f.Forward(tape, e, nil)
+			tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
+			tensortest.Likelihood.Check(t, "logdet", logDet.Data, g.Floats("logdet"))
+			tensortest.Likelihood.Check(t, "log |det| of the Jacobian", logDet.Data, g.Floats("jacobian_logabsdet"))
+			zero := tensor.New(u.Shape...)
+			logp := tape.Add(tape.SumBy(tape.GaussianLogProb(u, zero, zero, 0), perThought(n, f.K), n), logDet)
+			tensortest.Likelihood.Check(t, "logp", logp.Data, g.Floats("logp"))
+			loss := tape.Scale(-1, tape.Sum(logp))
+			tensortest.Likelihood.Check(t, "loss", loss.Data, g.Floats("loss"))
+			tape.Backward(loss)
+			g.CheckGrads(p, "grad.", tensortest.FlowGradient)
+			tensortest.FlowGradient.Check(t, "grad.e", e.Grad, g.Floats("grad.e"))
+			tensortest.Inverse.Check(t, "e_rec", f.Inverse(rowsOf(g.Tensor("u")), nil).Data, g.Floats("e_rec"))
+			tensortest.Inverse.Check(t, "e_from_z", f.Inverse(rowsOf(g.Tensor("z")), nil).Data, g.Floats("e_from_z"))
 		})
 	}
 }

@@ -89,12 +89,19 @@ func (p Prediction) At(t *tensor.Tape, temp float64) Prediction {
 	return p
 }
 
+// Noise is what thoughts were trained with and are drawn without: N(0, Std²) on every number of their codes, which are
+// numbers of thoughts with Variance times that (nil: 1 everywhere). The zero Noise is none.
+type Noise struct {
+	Std      float64
+	Variance *tensor.Tensor // [R, D]
+}
+
 // Draw writes a sample for row r to u, of N(mu, temp²·(sigma² - noise²)), where mu is the
 // mean of a component that is drawn with its weight to the power 1/temp: at temperature 0
 // of the likeliest. Thoughts that were trained with Gaussian noise on them are drawn without it,
-// as far as sigma says that there is anything else; noise 0 draws from the density
+// as far as sigma says that there is anything else; without noise it draws from the density
 // itself.   u has D numbers
-func (p Prediction) Draw(u []float32, r int, temp, noise float64, rng *rand.Rand) {
+func (p Prediction) Draw(u []float32, r int, temp float64, noise Noise, rng *rand.Rand) {
 	copy(u, p.Mu.Row(r))
 	if p.Logits != nil {
 		m := pick(p.Logits.Row(r), temp, rng)
@@ -106,8 +113,12 @@ func (p Prediction) Draw(u []float32, r int, temp, noise float64, rng *rand.Rand
 	for i := range u {
 		z := rng.NormFloat64() // drawn at temperature 0 too: the stream stays in step
 		std := math.Exp(float64(logSigma[i]))
-		if noise > 0 {
-			std = math.Sqrt(max(0, std*std-noise*noise))
+		if noise.Std > 0 {
+			variance := noise.Std * noise.Std
+			if noise.Variance != nil {
+				variance *= float64(noise.Variance.Row(r)[i])
+			}
+			std = math.Sqrt(max(0, std*std-variance))
 		}
 		u[i] += float32(temp * std * z)
 	}

@@ -46,7 +46,7 @@ func TestDraw(t *testing.T) {
 	draw := func(temp float64) (u []float32, next uint64) {
 		rng := tensor.Rand(1, "draw")
 		u = make([]float32, len(mu))
-		one(mu, logSigma).Draw(u, 0, temp, 0, rng)
+		one(mu, logSigma).Draw(u, 0, temp, Noise{}, rng)
 		return u, rng.Uint64()
 	}
 	cold, next := draw(0)
@@ -80,7 +80,7 @@ func TestDrawHasItsDensity(t *testing.T) {
 	rng := tensor.Rand(2, "draw")
 	us := tensor.New(n, 1)
 	for r := range n {
-		one(mu, logSigma).Draw(us.Row(r), 0, 1, 0, rng)
+		one(mu, logSigma).Draw(us.Row(r), 0, 1, Noise{}, rng)
 	}
 	m, s := tensor.New(n, 1), tensor.New(n, 1)
 	for r := range n {
@@ -108,7 +108,7 @@ func TestDrawHasItsDensity(t *testing.T) {
 func TestDrawWithoutNoise(t *testing.T) {
 	mu, logSigma := []float32{3, -2, 0.5}, []float32{float32(math.Log(0.5)), float32(math.Log(0.3)), -3}
 	u, z := make([]float32, 3), tensor.Rand(1, "draw")
-	one(mu, logSigma).Draw(u, 0, 0.9, 0.3, tensor.Rand(1, "draw"))
+	one(mu, logSigma).Draw(u, 0, 0.9, Noise{Std: 0.3}, tensor.Rand(1, "draw"))
 	tensortest.Forward.Check(t, "u", u, []float64{3 + 0.9*0.4*z.NormFloat64(), -2, 0.5})
 }
 

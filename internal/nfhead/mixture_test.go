@@ -82,7 +82,7 @@ func TestMixtureDrawHasItsDensity(t *testing.T) {
 		var mean, share float64
 		u := make([]float32, 1)
 		for i := range n {
-			p.Draw(u, 0, temp, 0, tensor.Rand(1, "draw", i))
+			p.Draw(u, 0, temp, Noise{}, tensor.Rand(1, "draw", i))
 			mean += logp(float64(u[0])) / n
 			if u[0] < -0.5 {
 				share += 1.0 / n
@@ -93,7 +93,7 @@ func TestMixtureDrawHasItsDensity(t *testing.T) {
 		}
 	}
 	u := make([]float32, 1)
-	if p.Draw(u, 0, 0, 0, tensor.Rand(1, "draw")); u[0] != -5 {
+	if p.Draw(u, 0, 0, Noise{}, tensor.Rand(1, "draw")); u[0] != -5 {
 		t.Errorf("at temperature 0 the draw is %v, want the likelier mean, -5", u[0])
 	}
 }

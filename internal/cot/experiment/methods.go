@@ -109,7 +109,7 @@ func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config
 	return func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := of(p, lm, special, c.Flow, c.NF)
 		return parts{m, func(stage StageID) cot.Learner {
-			return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.Of(stage).FreezeFlow}
+			return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.Of(stage).FreezeFlow, Fitted: c.fitsFlow(stage) || !m.Flow.Identity()}
 		}}
 	}
 }
@@ -124,15 +124,30 @@ func (c Config) Density() string {
 	if c.NF.Components > 1 {
 		drawn = fmt.Sprintf("a mixture of %d Gaussians for each thought", c.NF.Components)
 	}
-	if c.Flow.Blocks == 0 {
+	layers := c.Flow.Names()
+	if len(layers) == 0 {
 		return drawn + "; the flow is the identity (flow.blocks is 0)"
+	}
+	of := fmt.Sprintf("%d blocks", len(layers))
+	if c.Flow.Stack != "" {
+		of = strings.Join(layers, ", ")
 	}
 	for id, stage := range c.Stages.All() {
 		if stage.Steps > 0 && !stage.FreezeFlow {
-			return fmt.Sprintf("%s; a flow of %d blocks, trained in stage %s", drawn, c.Flow.Blocks, id)
+			return fmt.Sprintf("%s; a flow of %s, trained in stage %s", drawn, of, id)
 		}
 	}
 	return drawn + "; the flow is the identity (no stage trains it)"
+}
+
+// fitsFlow says whether a stage before one, from heads on, fits the flow.
+func (c Config) fitsFlow(before StageID) bool {
+	for id, stage := range c.Stages.All() {
+		if id > TextStage && id < before && stage.Steps > 0 && !stage.FreezeFlow {
+			return true
+		}
+	}
+	return false
 }
 
 func checkFlow(c Config) error { return c.Flow.Check() }

@@ -59,8 +59,8 @@ func (m *Model) Coder() cot.Coder {
 // is told each time: thinking in mixtures of tokens (cot.Soft). It fails for settings that
 // mean nothing to the model's method. spell makes of a setting's key what its user calls it.
 func (m *Model) SetSampling(s cot.Sampling, spell func(key string) string) error {
-	if s.Denoise && !(m.Method.Codes && m.Method.Scores && m.config.Stages.Flow.Steps == 0) {
-		return fmt.Errorf("%s: noise can be left out of thoughts that are codes with noise; want a run of nfcot without stage flow", spell("denoise"))
+	if nf, ok := m.parts.Sampler.(*cot.NFCoT); s.Denoise && !(ok && nf.Denoises()) {
+		return fmt.Errorf("%s: noise can be left out of thoughts that stand for codes with noise one by one; want a run of nfcot whose flow has trained no metablocks", spell("denoise"))
 	}
 	if _, ok := m.parts.Sampler.(*cot.LaDiR); s.DenoiseSteps > 0 && !ok {
 		return fmt.Errorf("%s: only a run of ladir makes thoughts in steps, and this is one of %s", spell("denoise_steps"), m.Method.Name)

@@ -157,6 +157,9 @@ func (g *Golden) Shape(name string) []int {
 	return info.Shape
 }
 
+// Meta returns a text of the file's metadata.
+func (g *Golden) Meta(key string) string { return g.file.Metadata()[key] }
+
 // MetaInt returns a number of the file's metadata.
 func (g *Golden) MetaInt(key string) int {
 	g.t.Helper()
