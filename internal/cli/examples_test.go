@@ -40,6 +40,7 @@ var shortenings = []shortening{
 	{"train", "", "--set stages.joint.steps=2"},
 	{"train", "--init", "--set held_out=2 --set batch=1"},
 	{"train", "--precision", "--set stages.heads.steps=1"},
+	{"train", "flow.stack=linear,spline", "--set stages.heads.steps=1"},
 	{"rl", "", "--set rl.steps=1 --set rl.prompts=2 --set rl.problems=8 --set rl.max_tokens=6"},
 	{"sample", "", "--max-tokens 6"},
 	{"eval", "--model", "--max-tokens 6"},

@@ -87,13 +87,13 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 func (m Stage) flows() bool { return !m.FreezeFlow || m.Fitted }
 
 // flowFLOPs is what the flow takes for an example: forward and backward where it learns; where it is frozen, forward
-// for codes with noise and for codes without it.
+// for codes with noise, and for codes without it and for the variance of the noise.
 func (m Stage) flowFLOPs() float64 {
 	switch {
 	case !m.FreezeFlow:
 		return 3 * m.Flow.FLOPs()
 	case m.Fitted:
-		return 2 * m.Flow.FLOPs()
+		return 3 * m.Flow.FLOPs()
 	}
 	return 0
 }
@@ -209,7 +209,11 @@ func (m *NFCoT) Sample(prompts [][]int, n int, o Options) [][]Sample {
 	sequences, h := prefill(m.LM, prompts, n, o, m.Special.BOT)
 	t := &tensor.Tape{Inference: true}
 	texts := m.textCaches(sequences)
-	h = m.think(t, sequences, h, &o, m.Head.FLOPs(), func(h, u *tensor.Tensor, k int) { m.draw(t, sequences, h, u, k, n, o) })
+	flops := m.Head.FLOPs()
+	if o.Denoise && !m.Flow.Identity() { // back to a code, and on to the variance of its noise
+		flops += 3 * m.Flow.FLOPs() / float64(m.Options.K)
+	}
+	h = m.think(t, sequences, h, &o, flops, func(h, u *tensor.Tensor, k int) { m.draw(t, sequences, h, u, k, n, o) })
 	if m.dualPath {
 		h = m.secondPass(t, sequences, texts)
 	}
