@@ -12,7 +12,7 @@ type StageID int
 // The stages, in their order (docs/method.md section 6).
 const (
 	TextStage  StageID = iota // the backbone on text
-	HeadsStage                // proj_in and NF head; backbone frozen
+	HeadsStage                // proj_in and NF head, and the flow if it is free; backbone frozen
 	JointStage                // everything but the flow
 	FlowStage                 // everything, the flow unfrozen at last
 
@@ -82,5 +82,5 @@ type Stage struct {
 	LR         float64 `yaml:"lr"`
 	Warmup     int     `yaml:"warmup"`      // steps
 	FlowLR     float64 `yaml:"flow_lr"`     // scale of the learning rate of the flow's parameters
-	FreezeFlow bool    `yaml:"freeze_flow"` // leave the flow out: thoughts are the codes themselves
+	FreezeFlow bool    `yaml:"freeze_flow"` // leave the flow as it is; where nothing has trained it, thoughts are the codes themselves
 }
