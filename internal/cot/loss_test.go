@@ -45,7 +45,7 @@ func learners() map[string]struct {
 	add("nfcot, flow held, mixture", Stage{NFCoT: m, FreezeFlow: true}, p)
 	m, p = shakenNFCoT(fitted)
 	add("nfcot, fitted flow held, expectation, means weighted", Stage{NFCoT: m, FreezeFlow: true, Fitted: true}, p)
-	fitted.Components = 3
+	fitted.Components, fitted.MeanWeight = 3, 0 // guidance holds the common mean, which differences do not
 	m, p = shakenNFCoT(fitted)
 	add("nfcot, fitted flow held, mixture", Stage{NFCoT: m, FreezeFlow: true, Fitted: true}, p)
 	m, p = shakenDual(nfOptions)
