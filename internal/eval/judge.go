@@ -87,6 +87,7 @@ func Judge(ctx context.Context, exec Executor, assemble Assemble, problems []Pro
 					fail(err)
 					return
 				}
+				queue.done(s)
 			}
 		})
 	}
@@ -149,17 +150,20 @@ func JudgeAll(ctx context.Context, exec Executor, assemble Assemble, problems []
 	return verdicts, err
 }
 
-// A queue is a first-in-first-out channel without a bound: who draws samples
-// does not wait for who judges them.
+// A queue is a channel without a bound: who draws samples does not wait for who
+// judges them. First in is first out, but for samples of a problem whose first
+// sample is under way: that may find out what the others of its problem would wait
+// for, such as EvalPlus's expected results. They let samples of other problems pass.
 type queue struct {
 	mu     sync.Mutex
 	change *sync.Cond
 	items  []Indexed
+	known  map[string]bool // whether a first sample is done, by the tasks that have one
 	closed bool
 }
 
 func newQueue() *queue {
-	q := &queue{}
+	q := &queue{known: map[string]bool{}}
 	q.change = sync.NewCond(&q.mu)
 	return q
 }
@@ -189,9 +193,22 @@ func (q *queue) take() (s Indexed, ok bool) {
 	if len(q.items) == 0 {
 		return Indexed{}, false
 	}
-	s = q.items[0]
-	q.items = q.items[1:]
+	i := slices.IndexFunc(q.items, func(s Indexed) bool {
+		done, begun := q.known[s.TaskID]
+		return done || !begun
+	})
+	i = max(i, 0) // all wait: then it may as well be there
+	s = q.items[i]
+	q.items = slices.Delete(q.items, i, i+1)
+	q.known[s.TaskID] = q.known[s.TaskID] // begun
 	return s, true
+}
+
+// done says that a sample that was taken is judged.
+func (q *queue) done(s Indexed) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.known[s.TaskID] = true
 }
 
 // tasksOf indexes the problems, and checks them.

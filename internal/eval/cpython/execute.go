@@ -161,7 +161,7 @@ func (x *Executor) task(p eval.Problem) (task, error) {
 	}
 	if p.CanonicalSolution != "" {
 		reference := t
-		reference.order.Program, reference.limit = p.Prompt+p.CanonicalSolution, referenceTimeout
+		reference.order.Program, reference.order.Own, reference.limit = p.Prompt+p.CanonicalSolution, true, referenceTimeout
 		t.own = once(func(ctx context.Context) (own, error) { return x.ownSolution(ctx, reference) })
 	}
 	x.tasks[p.TaskID] = t

@@ -25,6 +25,7 @@ type order struct {
 	Problem  string `json:"problem"`  // the problem's line: JSON as CPython reads it, with numbers that Go does not know
 	Program  string `json:"program"`  // empty to prepare the problem
 	Together bool   `json:"together"` // whether the program and its test are to share the candidate's process
+	Own      bool   `json:"own"`      // whether the program is the problem's own solution
 }
 
 // A message comes from the tester's process: a limit on its way, a verdict or
