@@ -283,7 +283,11 @@ func (c *confinement) restrictFiles(s *script) {
 
 // dropRights gives up all that root, in a user namespace or not, can do.
 func (c *confinement) dropRights(s *script) {
-	dropBounds(s, nil)
+	if c.CopyOf != 0 && !c.plan.User {
+		dropBounds(s, keptRights) // its template has dropped the others
+	} else {
+		dropBounds(s, allRights())
+	}
 	s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL).may = true
 	if c.id != 0 {
 		s.do("groups", unix.SYS_SETGROUPS)
@@ -294,16 +298,22 @@ func (c *confinement) dropRights(s *script) {
 	s.do("capabilities", unix.SYS_CAPSET, address(s, header), address(s, new([2]unix.CapUserData)))
 }
 
-// dropBounds gives up that executing a program could give capabilities back,
-// but for those in keep.
-func dropBounds(s *script, keep []uintptr) {
-	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
-		if !slices.Contains(keep, capability) {
-			// Newer capabilities than the kernel's give EINVAL; who is not
-			// privileged has none to drop.
-			s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability).may = true
-		}
+// dropBounds gives up that executing a program could give capabilities back.
+func dropBounds(s *script, rights []uintptr) {
+	for _, capability := range rights {
+		// Newer capabilities than the kernel's give EINVAL; who is not
+		// privileged has none to drop.
+		s.do("capabilities", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability).may = true
 	}
+}
+
+// allRights are all capabilities that there are.
+func allRights() []uintptr {
+	var all []uintptr
+	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
+		all = append(all, capability)
+	}
+	return all
 }
 
 // resetSignals takes back what the launcher, or who started it, does with

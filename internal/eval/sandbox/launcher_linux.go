@@ -204,14 +204,22 @@ func high(fd int) (int, error) {
 
 // serve starts programs until the user's process hangs up.
 func (l *launcher) serve() error {
+	socket := waitable(launcherSocket)
+	defer socket.Close()
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
 	buffer := make([]byte, maxMessage)
 	rights := make([]byte, unix.CmsgSpace(253*4)) // as many as one message can carry
 	for {
-		n, rn, _, _, err := unix.Recvmsg(launcherSocket, buffer, rights, unix.MSG_CMSG_CLOEXEC)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
+		var n, rn int
+		var received error
+		err := raw.Read(func(fd uintptr) bool {
+			n, rn, _, _, received = unix.Recvmsg(int(fd), buffer, rights, unix.MSG_CMSG_CLOEXEC)
+			return received != unix.EAGAIN && received != unix.EINTR
+		})
+		if err = cmp.Or(err, received); err != nil || n == 0 {
 			return err
 		}
 		var j job
@@ -258,9 +266,8 @@ func descriptors(rights []byte) ([]int, error) {
 // program's.
 func (l *launcher) run(j job, files []int) {
 	defer l.running.Done()
-	_ = unix.SetNonblock(files[0], true) // so that reading it takes no thread
 	status, files := files[0], files[1:]
-	c := &child{news: os.NewFile(uintptr(status), "status")}
+	c := &child{news: waitable(status)}
 	defer c.news.Close()
 	c.confinement = confinement{
 		job: j, plan: l.Plan, tree: l.Tree, launcher: l.self, status: status, null: l.null, program: -1, files: files,
@@ -433,6 +440,7 @@ func (c *child) kill() {
 // bury waits until the child and all that it started are gone.
 func (c *child) bury() End {
 	// Until it is reaped, the number of the process and its group stays taken.
+	waitForEnd(c.pid)
 	for unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 	c.kill()
@@ -460,6 +468,31 @@ func (c *child) bury() End {
 			who = -c.pid // its orphans, which become ours
 		}
 	}
+}
+
+// waitForEnd returns when a process of ours has ended, or cannot be waited for in a
+// way that takes no thread: each thread that waits keeps the runtime looking after it.
+func waitForEnd(pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	f := waitable(fd)
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	})
+}
+
+// waitable makes a file of a descriptor for which goroutines wait without a thread.
+func waitable(fd int) *os.File {
+	_ = unix.SetNonblock(fd, true) // else they wait with one
+	return os.NewFile(uintptr(fd), "")
 }
 
 // forget gives back what a child held.

@@ -1,13 +1,16 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,7 +81,7 @@ type template struct {
 	child *child
 
 	mu       sync.Mutex
-	socket   int // -1 when it is gone
+	socket   *os.File // nil when it is gone
 	ready    bool
 	base     uintptr // where requests are read to
 	threadID uintptr // where its C library keeps the number of its thread, or 0
@@ -112,17 +115,12 @@ func (l *launcher) addTemplate(c *child) (theirs int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	t := &template{child: c, socket: pair[0]}
-	// What does not answer is of no use.
-	const patience = 20 // seconds
-	err = unix.SetsockoptTimeval(t.socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: patience})
-	if err == nil {
-		theirs, err = high(pair[1])
-	}
-	if err != nil {
-		unix.Close(t.socket)
+	socket := waitable(pair[0])
+	if theirs, err = high(pair[1]); err != nil {
+		socket.Close()
 		return -1, err
 	}
+	t := &template{child: c, socket: socket}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.templates[c.Template] = t
@@ -138,8 +136,8 @@ func (l *launcher) removeTemplate(number int) {
 	if t != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		unix.Close(t.socket)
-		t.socket = -1
+		t.socket.Close()
+		t.socket = nil
 	}
 }
 
@@ -155,7 +153,8 @@ func (l *launcher) copy(c *child) error {
 	if err := unix.Pipe2(ends, unix.O_CLOEXEC); err != nil {
 		return err
 	}
-	defer unix.Close(ends[0])
+	ours := waitable(ends[0])
+	defer ours.Close()
 	pid, steps, err := t.clone(c, ends[1], l.proc)
 	unix.Close(ends[1])
 	if err != nil {
@@ -165,16 +164,35 @@ func (l *launcher) copy(c *child) error {
 	c.started(pid)
 	// The other ends are closed when the last step but those that cannot fail is done.
 	said := make([]byte, 8)
-	for {
-		n, err := unix.Read(ends[0], said)
-		if err == unix.EINTR {
-			continue
-		}
-		if n == len(said) {
-			c.failure = failure{binary.NativeEndian.Uint32(said), binary.NativeEndian.Uint32(said[4:])}
-		}
-		return nil
+	if n, _ := ours.Read(said); n == len(said) {
+		c.failure = failure{binary.NativeEndian.Uint32(said), binary.NativeEndian.Uint32(said[4:])}
 	}
+	return nil
+}
+
+// patience is how long a template may take to answer. What does not is of no use.
+const patience = 20 * time.Second
+
+// answer reads a message of a template.
+func (t *template) answer(buffer []byte) (int, error) {
+	if err := t.socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	return t.socket.Read(buffer)
+}
+
+// send sends a template a message with descriptors.
+func (t *template) send(text []byte, files []int) error {
+	raw, err := t.socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		sent = unix.Sendmsg(int(fd), text, unix.UnixRights(files...), nil, unix.MSG_NOSIGNAL)
+		return sent != unix.EAGAIN
+	})
+	return cmp.Or(err, sent)
 }
 
 // clone has a template make a process for c, one at a time. It returns the
@@ -182,12 +200,12 @@ func (l *launcher) copy(c *child) error {
 func (t *template) clone(c *child, failures, proc int) (pid int, steps []string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.socket < 0 {
+	if t.socket == nil {
 		return 0, nil, errors.New("it is gone")
 	}
 	answer := make([]byte, 16)
 	if !t.ready {
-		if n, err := receive(t.socket, answer); err != nil || n != len(answer) {
+		if n, err := t.answer(answer); err != nil || n != len(answer) {
 			t.child.kill()
 			return 0, nil, fmt.Errorf("it does not begin: %w", err)
 		}
@@ -200,10 +218,10 @@ func (t *template) clone(c *child, failures, proc int) (pid int, steps []string,
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := unix.Sendmsg(t.socket, r.text, unix.UnixRights(files...), nil, unix.MSG_NOSIGNAL); err != nil {
+	if err := t.send(r.text, files); err != nil {
 		return 0, nil, err
 	}
-	n, err := receive(t.socket, answer)
+	n, err := t.answer(answer)
 	if err != nil || n != 8 {
 		t.child.kill() // whatever it may say later is no answer to the next
 		return 0, nil, fmt.Errorf("it does not answer: %w", err)
@@ -213,20 +231,6 @@ func (t *template) clone(c *child, failures, proc int) (pid int, steps []string,
 		return 0, nil, syscall.Errno(-result)
 	}
 	return int(result), r.names, nil
-}
-
-// receive reads a message. At the end of a socket its error is io.EOF's like.
-func receive(socket int, buffer []byte) (int, error) {
-	for {
-		n, err := unix.Read(socket, buffer)
-		switch {
-		case err == unix.EINTR:
-		case err == nil && n == 0:
-			return 0, os.ErrClosed
-		default:
-			return n, err
-		}
-	}
 }
 
 // request returns the request for a copy.
@@ -330,7 +334,7 @@ func (c *confinement) restrictTemplate(s *script) {
 	if c.plan.User {
 		c.dropRights(s) // a user's copies have their rights from their own namespaces
 	} else if c.plan.Seccomp {
-		dropBounds(s, keptRights)
+		dropBounds(s, slices.DeleteFunc(allRights(), func(right uintptr) bool { return slices.Contains(keptRights, right) }))
 	}
 	c.dieWithLauncher(s)
 	resetSignals(s)
