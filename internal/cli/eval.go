@@ -73,7 +73,7 @@ func (e *env) runEval(o evalOptions) error {
 	if err != nil {
 		return err
 	}
-	plan := harness.Plan{Bench: o.Bench, Seed: o.Seed, Problems: b.Problems, K: ks, Workers: o.Workers, Shard: o.shard,
+	plan := harness.Plan{Bench: o.Bench, Seed: o.Seed, Problems: b.Problems, K: ks, Shard: o.shard,
 		Out: o.out, Results: o.results, Logf: e.say, Warnf: e.warn}
 	if plan.Given, err = o.given(b.Problems); err != nil {
 		return err

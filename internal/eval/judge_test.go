@@ -188,3 +188,35 @@ func TestCheckSamples(t *testing.T) {
 		}
 	}
 }
+
+// TestFirstSamplesDoNotHoldUpOthers: while a problem's first sample is judged, samples of other problems go before its second.
+func TestFirstSamplesDoNotHoldUpOthers(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	others, first := make(chan struct{}), make(chan struct{})
+	wait := func(c chan struct{}) (Outcome, error) {
+		select {
+		case <-c:
+			return Outcome{Kind: Passed}, nil
+		case <-ctx.Done():
+			return Outcome{}, ctx.Err()
+		}
+	}
+	exec := executorFunc(func(_ context.Context, p Problem, program string) (Outcome, error) {
+		switch program {
+		case "first":
+			defer close(first)
+			return wait(others)
+		case "second":
+			return wait(first)
+		}
+		close(others)
+		return Outcome{Kind: Passed}, nil
+	})
+	samples := []Sample{{TaskID: "a", Completion: "first"}, {TaskID: "a", Completion: "second"}, {TaskID: "b", Completion: "other"}}
+	for _, v := range collect(t, exec, []Problem{{TaskID: "a", EntryPoint: "f", Test: "t"}, {TaskID: "b", EntryPoint: "f", Test: "t"}}, samples, 2) {
+		if v.Result != "passed" {
+			t.Errorf("%s: %s", v.Completion, v.Result)
+		}
+	}
+}

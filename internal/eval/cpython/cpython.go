@@ -37,7 +37,7 @@ type Options struct {
 	Sandbox sandbox.Options // how to open the sandbox; its ReadOnly need not name the interpreter's files
 	Memory  int64           // bytes that a program may use; 0: the sandbox's default
 	Timeout time.Duration   // wall-clock limit of a program with its tests; 0: the benchmark's own
-	Workers int             // calls of Execute at once for which processes are started ahead
+	Workers int             // programs that run at once; 0: 1
 }
 
 // An Executor runs programs in CPython. It is an eval.Executor.
@@ -55,6 +55,7 @@ type Executor struct {
 	tasks    map[string]task // by TaskID
 	prepared []*os.File      // of all tasks
 
+	turns    chan struct{}   // as many as programs may run at once
 	ready    chan *candidate // started ahead
 	starting sync.WaitGroup
 	closing  atomic.Bool
@@ -68,17 +69,44 @@ func Open(ctx context.Context, o Options) (*Executor, error) {
 		return nil, err
 	}
 	o.Sandbox.ReadOnly = append(slices.Clone(o.Sandbox.ReadOnly), python.Files...)
+	var x *Executor
+	var startErr error
+	o.Sandbox.Meanwhile = func(box *sandbox.Sandbox) {
+		if x != nil { // what it has started is dead
+			_ = x.Close()
+		}
+		x, startErr = start(ctx, o, python, box)
+	}
 	box, err := sandbox.Open(ctx, o.Sandbox)
+	switch {
+	case err != nil && x != nil:
+		_ = x.Close()
+	case err == nil && startErr != nil:
+		_ = box.Close()
+	}
+	if err = errors.Join(err, startErr); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// start starts the tester and, ahead, what the first programs need.
+func start(ctx context.Context, o Options, python *interpreter, box *sandbox.Sandbox) (*Executor, error) {
+	workers := max(1, o.Workers)
+	x := &Executor{options: o, python: python, sandbox: box, tasks: map[string]task{}, turns: make(chan struct{}, workers), ready: make(chan *candidate, workers)}
+	t, err := x.startTester()
 	if err != nil {
 		return nil, err
 	}
-	x := &Executor{options: o, python: python, sandbox: box, tasks: map[string]task{}, ready: make(chan *candidate, max(1, o.Workers))}
-	if x.tester, err = x.startTester(); err != nil {
-		_ = box.Close()
-		return nil, err
-	}
-	for range cap(x.ready) {
+	x.tester = t
+	for range workers {
 		x.startAhead()
+		x.starting.Go(func() {
+			// Without it, a later call of takeJob begins one and reports what is wrong.
+			if j, err := t.begin(ctx, 'J'); err == nil {
+				t.put(j)
+			}
+		})
 	}
 	return x, nil
 }
@@ -124,7 +152,7 @@ func (x *Executor) takeTester() (*tester, error) {
 		if err != nil {
 			return nil, err
 		}
-		_ = x.tester.control.Close() // nobody listens there
+		_ = x.tester.close() // nobody listens there
 		x.tester = t
 	default:
 	}
@@ -158,5 +186,17 @@ func (x *Executor) takeCandidate() (*candidate, error) {
 		return x.startCandidate()
 	}
 }
+
+// begin waits until one program less than may run at once does. Who is let in calls end.
+func (x *Executor) begin(ctx context.Context) error {
+	select {
+	case x.turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (x *Executor) end() { <-x.turns }
 
 var _ eval.Executor = (*Executor)(nil)

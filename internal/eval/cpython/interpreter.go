@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -64,11 +65,12 @@ var (
 type interpreter struct {
 	Implementation string
 	Version        []int
-	Executable     string            // the program itself: what was named may be a script or a link
-	Files          []string          // files and folders that it needs
-	Standard       []string          // modules of its standard library, if it knows them
-	Packages       []string          // name and version of what is installed and programs may import
-	Programs       map[string][]byte // candidate, template and tester, in its own byte code
+	Executable     string   // the program itself: what was named may be a script or a link
+	Files          []string // files and folders that it needs
+	Standard       []string // modules of its standard library, if it knows them
+	Packages       []string // name and version of what is installed and programs may import
+
+	programs func() (map[string][]byte, error) // candidate, template and tester, in its own byte code, once they are compiled
 }
 
 // version is CPython's version as in "3.11.2".
@@ -123,18 +125,9 @@ func ask(ctx context.Context, name string, packages bool) (*interpreter, error) 
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, file, "-I", "-S", "-B", "-c", source("find"))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		return nil, fmt.Errorf("%w: %s", err, lines[len(lines)-1])
-	}
 	var i interpreter
-	if err := json.Unmarshal(stdout.Bytes(), &i); err != nil {
-		return nil, fmt.Errorf("it does not describe itself: %w", err)
+	if err := i.describe(ctx, file, input); err != nil {
+		return nil, err
 	}
 	switch {
 	case i.Implementation != "cpython":
@@ -151,4 +144,48 @@ func ask(ctx context.Context, name string, packages bool) (*interpreter, error) 
 	slices.Sort(i.Files)
 	i.Files = slices.Compact(i.Files)
 	return &i, nil
+}
+
+// describe has an interpreter say what it is, and goes on while it compiles the programs.
+func (i *interpreter) describe(ctx context.Context, file string, input []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, file, "-I", "-S", "-B", "-c", source("find"))
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		return err
+	}
+	said := json.NewDecoder(stdout)
+	described := said.Decode(i)
+	var programs map[string][]byte
+	ended := make(chan error, 1)
+	compiled := func() {
+		defer cancel()
+		err := described
+		if err == nil {
+			err = said.Decode(&programs)
+		}
+		if e := cmd.Wait(); e != nil { // which says more
+			lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+			err = fmt.Errorf("%w: %s", e, lines[len(lines)-1])
+		} else if err != nil {
+			err = fmt.Errorf("it does not describe itself: %w", err)
+		}
+		ended <- err
+	}
+	if described != nil {
+		compiled()
+		return <-ended
+	}
+	go compiled()
+	i.programs = sync.OnceValues(func() (map[string][]byte, error) {
+		err := <-ended
+		return programs, err
+	})
+	return nil
 }

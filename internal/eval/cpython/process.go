@@ -42,8 +42,12 @@ func (x *Executor) command(c sandbox.Command, args ...string) sandbox.Command {
 
 // boot sends an interpreter its program, or kills it if that does not work.
 func (x *Executor) boot(p *sandbox.Process, program string, boot io.Writer) error {
-	code := x.python.Programs[program]
-	if _, err := boot.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(code))), code...)); err != nil {
+	programs, err := x.python.programs()
+	if err == nil {
+		code := programs[program]
+		_, err = boot.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(code))), code...))
+	}
+	if err != nil {
 		p.Kill()
 		_, _ = p.Wait()
 		return fmt.Errorf("starting CPython: %w", err)
@@ -164,12 +168,15 @@ const jobMemory = 4 << 30
 // ended and were not waited for yet.
 const tasksPerJob = 4
 
-// A tester is the zygote that forks a process for each program to be judged.
+// A tester is the zygote that forks processes, which judge programs.
 type tester struct {
 	*sandbox.Process
 	control *net.UnixConn
 	jobs    atomic.Uint64
 	gone    chan struct{} // closed when the zygote has ended
+
+	idleMu sync.Mutex
+	idle   []*job // that wait for an order
 }
 
 func (x *Executor) startTester() (*tester, error) {
@@ -178,7 +185,7 @@ func (x *Executor) startTester() (*tester, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	jobs := cap(x.ready) + 2
+	jobs := cap(x.turns) + cap(x.ready) + 2
 	p, err := x.startCPython("tester", ours, sandbox.Command{
 		Files: []*os.File{theirs}, Fork: true, Memory: int64(jobs) * jobMemory, Tasks: max(sandbox.DefaultTasks, jobs*tasksPerJob),
 	}, fmt.Sprint(jobMemory), fmt.Sprint(cmp.Or(x.options.Memory, sandbox.DefaultMemory)))
@@ -204,7 +211,18 @@ func (x *Executor) startTester() (*tester, error) {
 func (t *tester) finish() error {
 	t.Kill()
 	_, err := t.Wait()
-	return errors.Join(err, t.control.Close())
+	return errors.Join(err, t.close())
+}
+
+// close gives back what is left of a tester that has ended.
+func (t *tester) close() error {
+	t.idleMu.Lock()
+	defer t.idleMu.Unlock()
+	for _, j := range t.idle {
+		_ = j.end() // which has ended
+	}
+	t.idle = nil
+	return t.control.Close()
 }
 
 // unixConn makes a connection of one end of a socketPair and closes the file.
@@ -223,8 +241,8 @@ func record(what byte, job uint64) []byte {
 }
 
 // fork has the zygote make a process for a job. It returns its channel for the
-// order and the messages.
-func (t *tester) fork(what byte, job uint64, files []*os.File) (*net.UnixConn, error) {
+// orders and the messages.
+func (t *tester) fork(what byte, job uint64) (*net.UnixConn, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
@@ -234,7 +252,7 @@ func (t *tester) fork(what byte, job uint64, files []*os.File) (*net.UnixConn, e
 		ours.Close()
 		return nil, err
 	}
-	if err := sendFiles(t.control, record(what, job), append([]*os.File{theirs}, files...)); err != nil {
+	if err := sendFiles(t.control, record(what, job), []*os.File{theirs}); err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("the tester's process: %w", err)
 	}

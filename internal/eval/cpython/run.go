@@ -36,6 +36,7 @@ type message struct {
 		Kind   string // an eval.Kind, or "lost" if the candidate's process broke off
 		Detail string
 	} `json:"verdict"`
+	Again      bool    `json:"again"` // whether the process waits for another order
 	CPUSeconds float64 `json:"cpu_seconds"`
 
 	// What is prepared: the messages are followed by data of the given size.
@@ -51,6 +52,7 @@ type message struct {
 type result struct {
 	message              // zero without a verdict
 	timedOut bool        // by the clock
+	broken   bool        // the tester's process has ended, and has judged others before
 	end      sandbox.End // of the candidate's process
 	seconds  float64     // wall clock
 }
@@ -66,8 +68,11 @@ func (x *Executor) run(ctx context.Context, o order, prepared *os.File, limit ti
 		if attempt == attempts || ctx.Err() != nil || r.timedOut || r.Verdict != nil {
 			return r, err
 		}
+		if r.broken { // this program need not be the reason, nor in what follows
+			continue
+		}
 		select {
-		case <-t.gone: // this program need not be the reason
+		case <-t.gone:
 		case <-time.After(lastBreath):
 			return r, err
 		}
@@ -77,14 +82,20 @@ func (x *Executor) run(ctx context.Context, o order, prepared *os.File, limit ti
 // attempts is how many times a program is run if the tester ends meanwhile.
 const attempts = 3
 
+// runOnce gives its turn away before the program's process is buried.
 func (x *Executor) runOnce(ctx context.Context, t *tester, o order, prepared *os.File, limit time.Duration) (result, error) {
+	if err := x.begin(ctx); err != nil {
+		return result{}, err
+	}
 	c, err := x.takeCandidate()
 	if err != nil {
+		x.end()
 		return result{}, err
 	}
 	began := time.Now()
 	r, err := t.judge(ctx, o, c, prepared, limit)
 	r.seconds = time.Since(began).Seconds()
+	x.end()
 	if r.Verdict != nil && r.Verdict.Kind == "lost" {
 		// How it ended by itself is part of the result.
 		time.AfterFunc(lastBreath, c.Kill)
@@ -100,34 +111,42 @@ const lastBreath = 50 * time.Millisecond
 
 // judge has the tester judge the program of a candidate, within limit of the
 // candidate's clock.
-func (t *tester) judge(ctx context.Context, o order, c *candidate, prepared *os.File, limit time.Duration) (result, error) {
+func (t *tester) judge(ctx context.Context, o order, c *candidate, prepared *os.File, limit time.Duration) (r result, err error) {
+	j, err := t.takeJob(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	defer func() {
+		if r.Again {
+			t.put(j)
+		} else {
+			err = errors.Join(err, j.end())
+		}
+	}()
 	files := []*os.File{c.channel}
 	if prepared != nil {
 		files = append(files, prepared)
 	}
-	j, err := t.begin(ctx, 'J', o, files...)
-	if err != nil {
+	k := newClock(c.Process, j.pid)
+	if err := j.order(o, files...); err != nil {
 		return result{}, err
 	}
-	messages, done := j.listen()
-	defer close(done)
-	k := newClock(c.Process, j.pid)
 	until := limit
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return result{}, errors.Join(context.Cause(ctx), j.end())
+			return result{}, context.Cause(ctx)
 		case <-timer.C:
 			if left := until - k.now(); left > 0 {
 				timer.Reset(max(left, tick))
 				continue
 			}
-			return result{timedOut: true}, j.end()
-		case m, ok := <-messages:
+			return result{timedOut: true}, nil
+		case m, ok := <-j.messages:
 			if !ok || m.Verdict != nil {
-				return result{message: m}, j.end()
+				return result{message: m, broken: !ok && j.used}, nil
 			}
 			until = limit
 			if m.Limit != nil {
@@ -158,11 +177,11 @@ type preparation struct {
 func (x *Executor) prepare(ctx context.Context, o order) (p preparation, err error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
-	t, err := x.takeTester()
-	if err != nil {
+	if err := x.begin(ctx); err != nil {
 		return p, err
 	}
-	j, err := t.begin(ctx, 'P', o)
+	defer x.end()
+	j, err := x.beginJob(ctx, 'P', o)
 	if err != nil {
 		return p, err
 	}
@@ -220,24 +239,23 @@ func unnamedFile(r io.Reader) (*os.File, error) {
 
 // A job is a process of the tester's at work.
 type job struct {
-	tester  *tester
-	number  uint64
-	channel *net.UnixConn
-	pid     int // 0 where it is not known
+	tester   *tester
+	number   uint64
+	channel  *net.UnixConn
+	pid      int            // 0 where it is not known
+	used     bool           // it has judged programs
+	messages <-chan message // of a process that judges, up to its end
+	ended    chan struct{}  // closed when nobody takes messages any more
 }
 
 // beginTimeout bounds the time until a job has its process.
 const beginTimeout = time.Minute
 
-// begin has the zygote fork a process for an order, with files of its own, and
-// sends it the order.
-func (t *tester) begin(ctx context.Context, what byte, o order, files ...*os.File) (*job, error) {
-	text, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	j := &job{tester: t, number: t.jobs.Add(1)}
-	if j.channel, err = t.fork(what, j.number, files); err != nil {
+// begin has the zygote fork a process for a job. It then waits for an order.
+func (t *tester) begin(ctx context.Context, what byte) (*job, error) {
+	j := &job{tester: t, number: t.jobs.Add(1), ended: make(chan struct{})}
+	var err error
+	if j.channel, err = t.fork(what, j.number); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
@@ -250,18 +268,69 @@ func (t *tester) begin(ctx context.Context, what byte, o order, files ...*os.Fil
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the tester's process: %w", err), j.end())
 	}
-	go func() {
-		// If the process is gone, no message will come.
-		_, _ = j.channel.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
-	}()
+	if what != 'P' { // which sends other data, too
+		j.listen()
+	}
 	return j, nil
 }
 
-// listen returns the messages of the job's process, up to its end. Nobody need
-// take them any more once done is closed.
-func (j *job) listen() (messages <-chan message, done chan struct{}) {
+// takeJob returns a process that judges: one that has done so before and waits for
+// another order, if there is one.
+func (t *tester) takeJob(ctx context.Context) (*job, error) {
+	t.idleMu.Lock()
+	if n := len(t.idle); n > 0 {
+		j := t.idle[n-1]
+		t.idle = t.idle[:n-1]
+		t.idleMu.Unlock()
+		return j, nil
+	}
+	t.idleMu.Unlock()
+	return t.begin(ctx, 'J')
+}
+
+// put takes a process back that waits for another order.
+func (t *tester) put(j *job) {
+	t.idleMu.Lock()
+	defer t.idleMu.Unlock()
+	j.used = true
+	t.idle = append(t.idle, j)
+}
+
+// order sends a job's process an order, with files.
+func (j *job) order(o order, files ...*os.File) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	go func() {
+		// If the process is gone, no message will come.
+		if sendFiles(j.channel, binary.LittleEndian.AppendUint64(nil, uint64(len(text))), files) == nil {
+			_, _ = j.channel.Write(text)
+		}
+	}()
+	return nil
+}
+
+// beginJob has the tester begin a job that has no candidate.
+func (x *Executor) beginJob(ctx context.Context, what byte, o order) (*job, error) {
+	t, err := x.takeTester()
+	if err != nil {
+		return nil, err
+	}
+	j, err := t.begin(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.order(o); err != nil {
+		return nil, errors.Join(err, j.end())
+	}
+	return j, nil
+}
+
+// listen begins to read messages.
+func (j *job) listen() {
 	c := make(chan message)
-	done = make(chan struct{})
+	j.messages = c
 	go func() {
 		defer close(c)
 		for in := json.NewDecoder(j.channel); ; {
@@ -271,16 +340,16 @@ func (j *job) listen() (messages <-chan message, done chan struct{}) {
 			}
 			select {
 			case c <- m:
-			case <-done:
+			case <-j.ended:
 				return
 			}
 		}
 	}()
-	return c, done
 }
 
 // end ends the job's process, if it still runs.
 func (j *job) end() error {
+	close(j.ended)
 	return errors.Join(j.channel.Close(), j.tester.kill(j.number))
 }
 

@@ -28,20 +28,14 @@ func (x *Executor) Sanitize(ctx context.Context, text, entryPoint string) (strin
 	if err != nil {
 		return "", err
 	}
-	t, err := x.takeTester()
+	j, err := x.beginJob(ctx, 'S', order{Problem: string(problem), Program: text})
 	if err != nil {
 		return "", err
 	}
-	j, err := t.begin(ctx, 'S', order{Problem: string(problem), Program: text})
-	if err != nil {
-		return "", err
-	}
-	messages, done := j.listen()
-	defer close(done)
 	select {
 	case <-ctx.Done():
 		return "", errors.Join(context.Cause(ctx), j.end())
-	case m := <-messages:
+	case m := <-j.messages:
 		if m.Text != nil {
 			text = *m.Text
 		}

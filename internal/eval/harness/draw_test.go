@@ -24,8 +24,8 @@ func drawnPlan(dir string, most int, broken error) (p *Plan, asked *[][]int) {
 		problems = append(problems, eval.Problem{TaskID: fmt.Sprint("t/", i), Prompt: "p", EntryPoint: "f", Test: "t"})
 	}
 	asked = new([][]int)
-	return &Plan{Bench: "b", Problems: problems, Recipe: &bench.Recipe{Name: "r", Assemble: eval.Concatenate}, Executor: &Executor{Executor: hashed{}}, Warnf: func(string, ...any) {},
-		K: []int{1, 4}, Workers: 2, Shard: Whole, Out: dir, Logf: func(string, ...any) {},
+	return &Plan{Bench: "b", Problems: problems, Recipe: &bench.Recipe{Name: "r", Assemble: eval.Concatenate}, Executor: &Executor{Executor: hashed{}, Calls: 2}, Warnf: func(string, ...any) {},
+		K: []int{1, 4}, Shard: Whole, Out: dir, Logf: func(string, ...any) {},
 		N: 4, Method: "m", Sampling: json.RawMessage(`{"z":"<","a":1}`), PeakMemory: func() int64 { return 7 },
 		Draw: func(_ context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
 			*asked = append(*asked, missing)

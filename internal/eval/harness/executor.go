@@ -82,7 +82,8 @@ func (i ExecutorInfo) judged() string {
 // An Executor runs programs or compares answers; it has to be closed.
 type Executor struct {
 	eval.Executor
-	Info ExecutorInfo
+	Info  ExecutorInfo
+	Calls int // of Execute at once with which all workers have something to do
 
 	sanitize bench.Sanitizer
 	close    func() error
@@ -111,7 +112,7 @@ func OpenExecutor(ctx context.Context, o ExecutorOptions, b *bench.Benchmark) (*
 		return nil, inputf("--executor %s: the answers of %s are compared, and no program is run; give no --executor", o.Name, b.Name)
 	}
 	compares := ExecutorInfo{Executor: Answers, Judge: b.Rule}
-	return &Executor{answer.Executor{Rule: b.Rule}, compares, noSanitizer, func() error { return nil }}, nil
+	return &Executor{answer.Executor{Rule: b.Rule}, compares, o.Workers, noSanitizer, func() error { return nil }}, nil
 }
 
 // executorFor is the executor of problems unless the user chooses: Starlark for
@@ -148,7 +149,7 @@ func openStarlark(o ExecutorOptions, problems []eval.Problem) (*Executor, error)
 		Memory:  cmp.Or(o.Memory, memoryStarlark),
 	}
 	info := ExecutorInfo{Executor: Starlark, Timeout: x.Timeout.Seconds(), Memory: x.Memory}
-	return &Executor{x, info, noSanitizer, x.Close}, nil
+	return &Executor{x, info, o.Workers, noSanitizer, x.Close}, nil
 }
 
 // openCPython is the interpreter that public benchmarks are written for.
@@ -165,7 +166,8 @@ func openCPython(ctx context.Context, o ExecutorOptions) (*Executor, error) {
 	info := ExecutorInfo{
 		Executor: CPython, Python: x.Version(), Packages: strings.Join(x.Packages(), ", "), Sandbox: x.Layers(), Unsandboxed: o.Unsafe, Timeout: o.Timeout.Seconds(), Memory: memory,
 	}
-	return &Executor{x, info, x.Sanitize, x.Close}, nil
+	const each = 2 // calls of a worker: one program runs while another's process is buried
+	return &Executor{x, info, each * o.Workers, x.Sanitize, x.Close}, nil
 }
 
 // Close ends the executor's processes. No call of Execute may be running.

@@ -23,7 +23,6 @@ type Plan struct {
 	Recipe   *bench.Recipe
 	Executor *Executor
 	K        []int // of pass@k
-	Workers  int   // programs run, or answers compared, at a time
 	Shard    Shard // Whole for all problems
 
 	Given []eval.Sample
@@ -113,7 +112,7 @@ func (p *Plan) failingSolutions(ctx context.Context) (solved int, failed []eval.
 			solutions = append(solutions, eval.Sample{TaskID: q.TaskID, Completion: q.CanonicalSolution})
 		}
 	}
-	verdicts, err := eval.JudgeAll(ctx, p.Executor, eval.Concatenate, problems, solutions, p.Workers)
+	verdicts, err := eval.JudgeAll(ctx, p.Executor, eval.Concatenate, problems, solutions, p.Executor.Calls)
 	for _, v := range verdicts {
 		if !v.Passed {
 			failed = append(failed, v)

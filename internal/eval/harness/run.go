@@ -185,7 +185,7 @@ func (r *run) judge(ctx context.Context) error {
 			p.add(v)
 		}
 	})
-	return eval.Judge(ctx, r.Executor, r.assemble, r.problems, r.take(ctx, remaining), r.Workers, func(i int, v eval.Verdict) error {
+	return eval.Judge(ctx, r.Executor, r.assemble, r.problems, r.take(ctx, remaining), r.Executor.Calls, func(i int, v eval.Verdict) error {
 		r.report(func(p *Progress) { p.add(v) })
 		return r.verdicts.add(i, v)
 	})

@@ -72,8 +72,8 @@ func (a attempt) do(t *rapid.T) bool {
 			exec.runs <- struct{}{}
 		}
 	}
-	_, err := Run(ctx, Plan{Bench: "b", Problems: a.problems, Recipe: &bench.Recipe{Assemble: eval.Concatenate}, Executor: &Executor{Executor: exec},
-		K: []int{1, 2}, Workers: a.workers, Shard: a.shard, Given: a.samples, Out: a.dir, Logf: func(string, ...any) {}, Warnf: func(string, ...any) {}})
+	_, err := Run(ctx, Plan{Bench: "b", Problems: a.problems, Recipe: &bench.Recipe{Assemble: eval.Concatenate}, Executor: &Executor{Executor: exec, Calls: a.workers},
+		K: []int{1, 2}, Shard: a.shard, Given: a.samples, Out: a.dir, Logf: func(string, ...any) {}, Warnf: func(string, ...any) {}})
 	if errors.Is(err, ErrInterrupted) {
 		return false
 	}

@@ -72,7 +72,9 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 	}
 	b := &darwin{Options: o, scratch: scratch, running: map[*Process]bool{}}
 	if o.Unsafe {
-		return &Sandbox{backend: b}, nil
+		s := &Sandbox{backend: b}
+		o.Meanwhile(s)
+		return s, nil
 	}
 	s := &Sandbox{layers: []Layer{SandboxExec, MemoryByWatcher}, backend: b, missing: []string{"pid, mount or network namespace"}}
 	found, err := s.Checks(ctx)
@@ -85,6 +87,7 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 		b.Close()
 		return nil, &Refused{Missing: fmt.Sprintf("%s does not confine: %v", sandboxExec, err), Remedy: "evaluate on Linux"}
 	}
+	o.Meanwhile(s)
 	return s, nil
 }
 

@@ -63,7 +63,9 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Sandbox{backend: b}, nil
+		s := &Sandbox{backend: b}
+		o.Meanwhile(s)
+		return s, nil
 	}
 	// The stronger first.
 	user := os.Geteuid() != 0
@@ -81,12 +83,9 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := b.checks(ctx, "")
-		if err == nil {
-			err = firstBreach(found)
-		}
-		if err == nil {
-			return &Sandbox{layers: p.layers(b.memory), missing: p.missing(), because: strings.Join(missing, "; "), backend: b}, nil
+		s := &Sandbox{layers: p.layers(b.memory), missing: p.missing(), because: strings.Join(missing, "; "), backend: b}
+		if err = b.try(ctx, func() { o.Meanwhile(s) }); err == nil {
+			return s, nil
 		}
 		b.Close()
 		if ctx.Err() != nil {
@@ -95,6 +94,18 @@ func open(ctx context.Context, o Options) (*Sandbox, error) {
 		missing = append(missing, fmt.Sprintf("with %s: %v", (&Sandbox{layers: p.layers(b.memory)}).String(), err))
 	}
 	return nil, &Refused{Missing: strings.Join(missing, "; "), Remedy: remedy}
+}
+
+// try fails unless all layers hold. It returns when meanwhile has, too.
+func (b *linux) try(ctx context.Context, meanwhile func()) error {
+	var group sync.WaitGroup
+	group.Go(meanwhile)
+	defer group.Wait()
+	found, err := b.checks(ctx, "")
+	if err != nil {
+		return err
+	}
+	return firstBreach(found)
 }
 
 // remedy says how to get layers where there are none.

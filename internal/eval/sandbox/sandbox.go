@@ -43,6 +43,11 @@ type Options struct {
 
 	// Unsafe leaves all layers away. Limits remain.
 	Unsafe bool
+
+	// Meanwhile, if there is one, is called with the sandbox that Open is about to
+	// return, while its layers are tried. What it starts there must be trusted. If
+	// the layers do not hold it is all killed, and Meanwhile called again with others.
+	Meanwhile func(*Sandbox)
 }
 
 // A Layer is something that stands between a confined program and the host.
@@ -180,7 +185,12 @@ func (s *Sandbox) String() string {
 
 // Open finds the strongest layers that this system has, by trying them. Where
 // too few stand, the error is a *Refused.
-func Open(ctx context.Context, o Options) (*Sandbox, error) { return open(ctx, o) }
+func Open(ctx context.Context, o Options) (*Sandbox, error) {
+	if o.Meanwhile == nil {
+		o.Meanwhile = func(*Sandbox) {}
+	}
+	return open(ctx, o)
+}
 
 // A Check is an attempt of a confined program to do what it must not, or to get
 // more than its share.

@@ -59,10 +59,6 @@ def distributions(folders):
 def main():
     order = json.load(sys.stdin)
     folders, needed = packages() if order["packages"] else ([], [])
-    programs = {
-        program: base64.b64encode(marshal.dumps((folders, [
-            (name, compile(source, "<nfcot %s>" % name, "exec", 0, True)) for name, source in modules]))).decode()
-        for program, modules in order["programs"].items()}
     paths = sysconfig.get_paths()
     executable = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
     json.dump({
@@ -72,8 +68,17 @@ def main():
         "files": sorted({executable, paths["stdlib"], paths["platstdlib"], *libraries(), *folders, *needed}),
         "standard": sorted(getattr(sys, "stdlib_module_names", ())),
         "packages": distributions(folders),
-        "programs": programs,
     }, sys.stdout)
+    sys.stdout.flush()  # so that the programs are compiled while the sandbox is opened
+    compiled = {}  # by name
+    programs = {}
+    for program, modules in order["programs"].items():
+        for name, source in modules:
+            if name not in compiled:
+                compiled[name] = compile(source, "<nfcot %s>" % name, "exec", 0, True)
+        code = marshal.dumps((folders, [(name, compiled[name]) for name, _ in modules]))
+        programs[program] = base64.b64encode(code).decode()
+    json.dump(programs, sys.stdout)
 
 
 main()

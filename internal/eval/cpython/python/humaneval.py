@@ -21,6 +21,7 @@ def grade(job, candidate):
     # prompt's own: otherwise a program could replace what its results are measured by.
     names = tester.names_used(test, code, KNOWN, entry_point)
     module = helpers(problem["prompt"], names)
+    job.plain = not names and tester.is_plain(code, ("METADATA", "check", entry_point))
     module.update(candidate.look_up(sorted(names - set(module))))
     module[entry_point] = candidate.function(entry_point)
     exec(code, module)

@@ -22,6 +22,7 @@ def grade(job, candidate):
     defined = tester.names_bound(ast.parse(job.problem.get("code", "")))
     names = tester.names_used(test, code, BUILTINS - defined if defined & BUILTINS else BUILTINS)
     module = candidate.look_up(sorted(names))
+    job.plain = tester.is_plain(code, [name for name in module if isinstance(module[name], type(source))])
     exec(code, module)
 
 

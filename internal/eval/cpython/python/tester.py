@@ -1,9 +1,12 @@
 """The tester's process: judges programs that run in another process.
 
-A zygote imports everything once and forks for each program. The child runs a grader: a function that has the
+A zygote imports everything once and forks. The child runs a grader: a function that has the
 candidate load its program, calls its functions, compares what they return, and raises if the program does not pass.
 What the candidate's process sends is data: wire.decode() sees to that, and that the data is plain and bounded. The
 verdict goes to a channel of which the candidate's process has no end.
+
+A child judges one program or, as long as tests reach nothing but their own values, one after another: what a test could
+leave behind, or a large result, ends with the child.
 """
 
 import ast
@@ -14,6 +17,7 @@ import marshal
 import mmap
 import os
 import pickle
+import random
 import resource
 import select
 import signal
@@ -245,16 +249,18 @@ def changed(value, now):
 
 
 class Job:
-    """One program to be judged, or a problem to be prepared for that."""
+    """One program to be judged, a problem to be prepared for that, or a text to be sanitized."""
 
-    def __init__(self, channel, prepared):
+    def __init__(self, channel):
+        """Waits for the order. At the end of the channel it raises EOFError."""
         self._channel = channel
-        self.say(began=True)
-        size = int.from_bytes(wire.read_exactly(channel.recv, 8), "little")
-        self.order = json.loads(wire.read_exactly(channel.recv, size))
+        size, self.descriptors = receive(channel, 8)
+        if not size:
+            raise EOFError
+        self.order = json.loads(wire.read_exactly(channel.recv, int.from_bytes(size, "little")))
         self.problem = json.loads(self.order["problem"]) if self.order["problem"] else None
         self.program = self.order["program"]
-        self.prepared = None if prepared is None else unpickle(prepared)
+        self.plain = False  # whether its test cannot have changed anything but its own values, as the grader finds
 
     def say(self, **message):
         self._channel.sendall(json.dumps(message).encode() + b"\n")
@@ -267,13 +273,26 @@ class Job:
         self.say(limit=seconds)
 
 
-def unpickle(prepared):
-    """Returns what a grader's prepare() has made of a problem, from its file.
+    def unpickle_prepared(self):
+        """Returns what a grader's prepare() has made of the problem, from its file.
 
-    It was pickled in a process like this one, which had nothing to do with any program.
+        It was pickled in a process like this one, which had nothing to do with any program.
+        """
+        with mmap.mmap(self.descriptors[1], 0, prot=mmap.PROT_READ) as data:
+            return pickle.loads(data)
+
+
+# Builtins that reach nothing beyond their arguments.
+PLAIN_BUILTINS = frozenset(("abs", "all", "any", "bool", "dict", "float", "int", "isinstance", "len", "list", "max", "min", "range",
+                            "round", "set", "sorted", "str", "sum", "tuple", "zip"))
+
+
+def is_plain(code, names):
+    """Says whether a test reaches nothing but its own values, the given functions and what they return.
+
+    code is the test compiled. All that it imports, and all attributes and globals, are among the names that it mentions.
     """
-    with mmap.mmap(prepared, 0, prot=mmap.PROT_READ) as data:
-        return pickle.loads(data)
+    return mentioned(code) <= PLAIN_BUILTINS.union(names)
 
 
 def text_of(e):
@@ -339,25 +358,40 @@ def judge(grade, job, candidate):
     return {"kind": "passed"}
 
 
-def run_job(descriptors):
-    """Does one job, in a process of its own: judges a program or, without a candidate, prepares a problem for that.
+# A process that has grown by more than this, in bytes, judges no other program.
+MOST_GROWTH = 64 << 20
 
-    The descriptors are the job's channel, the candidate's, and a file of what has been prepared, as far as there are.
+
+def run_jobs(channel):
+    """Judges a program, and then others while the tests are plain: each test begins as in a new process.
+
+    With the order comes the candidate's channel, and for some graders a file of what has been prepared.
     """
-    channel, candidate = (socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, d) for d in descriptors[:2])
-    job = Job(channel, descriptors[2] if len(descriptors) > 2 else None)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    limit_memory(min(most_memory(), held + int(sys.argv[2])))  # what the program sends may take what the program may
-    grader = importlib.import_module(job.order["grader"])
-    candidate = Candidate(job, candidate)
-    verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, candidate)
-    times = os.times()
-    job.say(verdict=verdict, cpu_seconds=times.user + times.system)
+    began = size_of_process()
+    again = True
+    while again:
+        job = Job(channel)
+        before = os.times()
+        random.seed(0)  # tests that draw inputs draw the same ones for all programs
+        limit_memory(size_of_process() + int(sys.argv[2]))  # what the program sends may take what the program may
+        grader = importlib.import_module(job.order["grader"])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, job.descriptors[0]) as candidate:
+            verdict = judge(grader.grade_together if job.order["together"] else grader.grade, job, Candidate(job, candidate))
+        for descriptor in job.descriptors[1:]:
+            os.close(descriptor)
+        times = os.times()
+        again = job.plain and verdict["kind"] in ("passed", "failed") and size_of_process() < began + MOST_GROWTH
+        job.say(verdict=verdict, again=again, cpu_seconds=times.user + times.system - before.user - before.system)
 
 
-def prepare(descriptors):
-    """Prepares a problem for judging, and sends for each of its parts what run_job() will give the grader."""
-    job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
+def size_of_process():
+    """Returns the most that this process has had in memory, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def prepare(channel):
+    """Prepares a problem for judging, and sends for each of its parts what run_jobs() will have for the grader."""
+    job = Job(channel)
     try:
         parts = importlib.import_module(job.order["grader"]).prepare(job.problem)
         parts = [(part, pickle.dumps(prepared, 4), seconds) for part, (prepared, seconds) in parts.items()]
@@ -369,21 +403,21 @@ def prepare(descriptors):
         job.send(data)
 
 
-def sanitize(descriptors):
+def sanitize(channel):
     """Cuts the program out of a text, for the entry point that stands in the place of the problem."""
-    job = Job(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]), None)
+    job = Job(channel)
     job.say(text=importlib.import_module("sanitize").sanitize(job.program, job.problem))
 
 
-JOBS = {b"J": run_job, b"P": prepare, b"S": sanitize}
+JOBS = {b"J": run_jobs, b"P": prepare, b"S": sanitize}
 
 
 def serve():
-    """Is the zygote: forks for each job that comes in on CONTROL and kills those that are to end."""
+    """Is the zygote: forks a process for each channel that comes in on CONTROL, and kills those that are to end."""
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CONTROL)
     jobs = {}
     while True:
-        record, descriptors = receive(control)
+        record, descriptors = receive(control, RECORD)
         if not record:
             return
         number = record[1:]
@@ -401,7 +435,9 @@ def serve():
             control.close()
             try:
                 limit_memory(most_memory())
-                JOBS[record[:1]](descriptors)
+                channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0])
+                channel.sendall(b"began\n")
+                JOBS[record[:1]](channel)
             finally:
                 os._exit(0)
         jobs[number] = pid
@@ -417,21 +453,21 @@ def most_memory():
 def limit_memory(size):
     """Limits this process alone, in bytes. If all of them together take too much, all of them are killed."""
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        resource.setrlimit(resource.RLIMIT_AS, (min(size, most_memory()), most_memory()))
     except (ValueError, OSError):
         pass  # macOS has no such limit
 
 
-def receive(control):
-    """Returns the next record and the descriptors that came with it."""
-    record, ancillary, _, _ = control.recvmsg(RECORD, socket.CMSG_SPACE(3 * 4))
+def receive(channel, size):
+    """Returns the next bytes and the descriptors that came with them. At the end of the channel there are no bytes."""
+    data, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(2 * 4))
     descriptors = []
-    for level, kind, data in ancillary:
+    for level, kind, numbers in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors += [int.from_bytes(data[i:i + 4], sys.byteorder) for i in range(0, len(data), 4)]
-    while record and len(record) < RECORD:
-        more = control.recv(RECORD - len(record))
+            descriptors += [int.from_bytes(numbers[i:i + 4], sys.byteorder) for i in range(0, len(numbers), 4)]
+    while data and len(data) < size:
+        more = channel.recv(size - len(data))
         if not more:
             return b"", descriptors
-        record += more
-    return record, descriptors
+        data += more
+    return data, descriptors
