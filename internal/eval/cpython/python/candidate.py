@@ -144,13 +144,10 @@ class NoOutput(io.StringIO):
         return len(text)
 
 
-def guard(source, names):
-    """Takes away what the reference harnesses take away, and the builtins of the given names."""
-    if any(name in source for name in PRINTERS):
-        import site
-        site.setcopyright()
-    for name in names:
-        setattr(builtins, name, None)
+def guard_all():
+    """Takes away what no program gets, once. A template does so for all of its copies."""
+    if Importing in sys.meta_path:
+        return
     for name in NO_MODULES:
         sys.modules[name] = None
     for name in TAKEN_AWAY:
@@ -160,6 +157,16 @@ def guard(source, names):
     sys.meta_path.insert(0, Importing)
     sys.stdin = NoInput()
     sys.stdout = sys.stderr = NoOutput()
+
+
+def guard(source, names):
+    """Takes away what the reference harnesses take away, and the builtins of the given names."""
+    guard_all()
+    if any(name in source for name in PRINTERS):
+        import site
+        site.setcopyright()
+    for name in names:
+        setattr(builtins, name, None)
 
 
 namespace = {}

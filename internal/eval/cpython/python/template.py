@@ -99,11 +99,14 @@ def main():
     preload.put_aside(preload.NAMES + ("ctypes", "struct", "_socket", "gc"))
     ctypes, struct, socket, gc = [preload.aside[name] for name in ("ctypes", "struct", "_socket", "gc")]
     template = Template(ctypes, struct, socket)
+    candidate.guard_all()
     gc.collect()
     gc.freeze()  # so that a collection in a copy does not write to what they share
     folder = posix.getcwd()
     template.serve()
     del sys.modules["template"]
     if posix.getcwd() != folder:
+        candidate.give_back()
         os.environ.update(HOME=posix.getcwd(), TMPDIR=posix.getcwd())
+        candidate.take_away()
     return candidate.main
