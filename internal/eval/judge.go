@@ -200,7 +200,9 @@ func (q *queue) take() (s Indexed, ok bool) {
 	i = max(i, 0) // all wait: then it may as well be there
 	s = q.items[i]
 	q.items = slices.Delete(q.items, i, i+1)
-	q.known[s.TaskID] = q.known[s.TaskID] // begun
+	if _, begun := q.known[s.TaskID]; !begun {
+		q.known[s.TaskID] = false
+	}
 	return s, true
 }
 
