@@ -153,169 +153,76 @@ func (t *Tape) NormRope(qk Cols, heads int, qNorm, kNorm *Tensor, eps float64, p
 }
 
 // A Span is the half-open range [From, To) of rows that a query may see.
-type Span struct{ From, To int }
+type Span = kernel.Span
 
 // Attention mixes values: row r of q looks at the rows of k and v that mask
 // lets it see, with weights softmax(q k / sqrt(hd)). Heads of q share heads of k and v in groups.
-//
-// Weights exist for a block of queries at a time, and the backward pass computes them
-// again: nothing is kept that grows with the square of a sequence (Dao et al.,
-// 2022).
 // q [R, nh·hd], k and v [S, nkv·hd] → y [R, nh·hd]
 func (t *Tape) Attention(q, k, v Cols, mask Mask, hd int) *Tensor {
 	o := t.op(q.Rows(), q.N, q.Tensor, k.Tensor, v.Tensor)
 	o.q, o.k, o.v, o.mask, o.n, o.c = q, k, v, mask, hd, 1/math.Sqrt(float64(hd))
+	if o.y.Grad != nil {
+		o.kept = t.raw(attentionKept * q.Rows() * q.N / hd)
+	}
 	if t != nil && t.Profile != nil {
 		for _, see := range mask.Spans {
 			o.flops += 4 * float64(q.N) * float64(see.To-see.From)
 		}
 	}
-	o.tasks(len(o.mask.sequences)*(k.N/hd), 1, func(o *op, lo, hi int) {
-		s := attentionScratch.Get().(*scratch)
-		defer attentionScratch.Put(s)
-		for task := lo; task < hi; task++ {
-			o.attend(s, task)
-		}
+	o.heads(false, func(o *op, s *kernel.Heads, rows, _ Span, _, h int) {
+		q, y := o.q.head(o.q.Data, rows.From, h, o.n), o.y.All().head(o.y.Data, rows.From, h, o.n)
+		s.Forward(y, q, o.keptOf(rows, h))
 	})
 	return o.done(func(o *op) {
 		o.writing(&o.q)
 		o.writing(&o.k)
 		o.writing(&o.v)
-		// Queries of one sequence add to the gradients of the same keys: a sequence
-		// and a head of keys go to one worker.
-		o.tasks(len(o.mask.sequences)*(o.k.N/o.n), 1, func(o *op, lo, hi int) {
-			s := attentionScratch.Get().(*scratch)
-			defer attentionScratch.Put(s)
-			for task := lo; task < hi; task++ {
-				o.attendBackward(s, task)
-			}
+		o.heads(true, func(o *op, s *kernel.Heads, rows, keys Span, kv, h int) {
+			hd, y := o.n, o.y.All()
+			s.Backward(o.q.head(o.q.Grad, rows.From, h, hd), o.k.head(o.k.Grad, keys.From, kv, hd), o.v.head(o.v.Grad, keys.From, kv, hd),
+				y.head(o.y.Grad, rows.From, h, hd), y.head(o.y.Data, rows.From, h, hd), o.q.head(o.q.Data, rows.From, h, hd), o.keptOf(rows, h))
 		})
 	})
 }
 
-// queryBlock is the number of queries that attention takes at a time.
-const queryBlock = 48
+// attentionKept is how many numbers attention keeps of a query and head.
+const attentionKept = 2
 
-// A scratch is where a worker puts the weights of a block of queries, and their
-// gradients.
-type scratch struct {
-	weights, grads []float32
-	mean           [1]float32
-}
-
-var attentionScratch = sync.Pool{New: func() any { return new(scratch) }}
-
-// grow returns x with n numbers of any value. It at least doubles the room: when
-// decoding, every token wants a little more.
-func grow(x []float32, n int) []float32 {
-	if cap(x) < n {
-		x = kernel.Floats(max(n, 2*cap(x)))
+// keptOf is what attention keeps of a head for some rows; nil if there is no backward pass.
+func (o *op) keptOf(rows Span, h int) []float32 {
+	if o.kept == nil {
+		return nil
 	}
-	return x[:n]
+	of := o.kept[h*attentionKept*o.y.Rows():]
+	return of[attentionKept*rows.From : attentionKept*rows.To]
 }
 
-// A queries block is some queries of one sequence and the keys that any of them
-// sees.
-type block struct{ from, to, firstKey, keys int }
-
-func (o *op) blockAt(from, end int) block {
-	b := block{from: from, to: min(from+queryBlock, end), firstKey: math.MaxInt}
-	last := 0
-	for _, s := range o.mask.Spans[b.from:b.to] {
-		if s.To > s.From {
-			b.firstKey, last = min(b.firstKey, s.From), max(last, s.To)
+// heads calls f for every sequence, the rows it sees and every head of queries, h, with its head of keys, kv. Queries of one
+// sequence add to the gradients of the same keys, and share what is packed of them: a sequence and a head of keys go to one worker.
+func (o *op) heads(backward bool, f func(o *op, s *kernel.Heads, rows, keys Span, kv, h int)) {
+	o.again, o.head = backward, f
+	o.tasks(len(o.mask.sequences)*(o.k.N/o.n), 1, func(o *op, lo, hi int) {
+		s := attentionScratch.Get().(*kernel.Heads)
+		defer attentionScratch.Put(s)
+		hd, nkv := o.n, o.k.N/o.n
+		group := o.q.N / hd / nkv
+		for task := lo; task < hi; task++ {
+			rows, kv := o.mask.sequences[task/nkv], task%nkv
+			see := o.mask.Spans[rows.From:rows.To]
+			keys := kernel.Visible(see)
+			s.Set(o.k.head(o.k.Data, keys.From, kv, hd), o.v.head(o.v.Data, keys.From, kv, hd), hd, see, float32(o.c), o.again)
+			for h := kv * group; h < (kv+1)*group; h++ {
+				o.head(o, s, rows, keys, kv, h)
+			}
 		}
-	}
-	b.keys = max(0, last-b.firstKey)
-	return b
+	})
 }
+
+var attentionScratch = sync.Pool{New: func() any { return new(kernel.Heads) }}
 
 // head returns the matrix of one head of x from row from on.
 func (x Cols) head(data []float32, from, h, hd int) kernel.Mat {
 	return kernel.Mat{Data: data[x.at(from)+h*hd:], Stride: x.Tensor.Cols()}
-}
-
-func transposed(m kernel.Mat) kernel.Mat { m.Trans = true; return m }
-
-// attend computes the result for a sequence and a head of keys.
-func (o *op) attend(s *scratch, task int) {
-	hd, nkv := o.n, o.k.N/o.n
-	group, kv := o.q.N/hd/nkv, task%nkv
-	sequence := o.mask.sequences[task/nkv]
-	for from := sequence.From; from < sequence.To; from += queryBlock {
-		b := o.blockAt(from, sequence.To)
-		n := b.to - b.from
-		if b.keys == 0 {
-			for r := b.from; r < b.to; r++ {
-				clear(o.y.Row(r)[kv*group*hd : (kv+1)*group*hd])
-			}
-			continue
-		}
-		w := grow(s.weights, n*b.keys)
-		s.weights = w
-		k, v := transposed(o.k.head(o.k.Data, b.firstKey, kv, hd)), o.v.head(o.v.Data, b.firstKey, kv, hd)
-		for h := kv * group; h < (kv+1)*group; h++ {
-			kernel.Gemm(w, b.keys, o.q.head(o.q.Data, b.from, h, hd), k, n, b.keys, hd, false)
-			for i := range n {
-				row, see := w[i*b.keys:(i+1)*b.keys], o.mask.Spans[b.from+i]
-				lo, hi := see.From-b.firstKey, see.To-b.firstKey
-				if hi <= lo {
-					clear(row)
-					continue
-				}
-				clear(row[:lo])
-				kernel.SoftmaxScaled(row[lo:hi], float32(o.c))
-				clear(row[hi:])
-			}
-			y := o.y.All().head(o.y.Data, b.from, h, hd)
-			kernel.Gemm(y.Data, y.Stride, kernel.Mat{Data: w, Stride: b.keys}, v, n, hd, b.keys, false)
-		}
-	}
-}
-
-// attendBackward is the backward pass of attend.
-func (o *op) attendBackward(s *scratch, task int) {
-	hd, nkv := o.n, o.k.N/o.n
-	group, kv := o.q.N/hd/nkv, task%nkv
-	sequence := o.mask.sequences[task/nkv]
-	for from := sequence.From; from < sequence.To; from += queryBlock {
-		b := o.blockAt(from, sequence.To)
-		n := b.to - b.from
-		if b.keys == 0 {
-			continue
-		}
-		s.weights, s.grads = grow(s.weights, n*b.keys), grow(s.grads, n*b.keys)
-		w, dw := s.weights, s.grads
-		k, v := o.k.head(o.k.Data, b.firstKey, kv, hd), o.v.head(o.v.Data, b.firstKey, kv, hd)
-		dk, dv := o.k.head(o.k.Grad, b.firstKey, kv, hd), o.v.head(o.v.Grad, b.firstKey, kv, hd)
-		for h := kv * group; h < (kv+1)*group; h++ {
-			q, dq := o.q.head(o.q.Data, b.from, h, hd), o.q.head(o.q.Grad, b.from, h, hd)
-			dy := o.y.All().head(o.y.Grad, b.from, h, hd)
-			kernel.Gemm(w, b.keys, q, transposed(k), n, b.keys, hd, false)
-			kernel.Gemm(dw, b.keys, dy, transposed(v), n, b.keys, hd, false)
-			for i := range n {
-				row, drow, see := w[i*b.keys:(i+1)*b.keys], dw[i*b.keys:(i+1)*b.keys], o.mask.Spans[b.from+i]
-				lo, hi := see.From-b.firstKey, see.To-b.firstKey
-				if hi <= lo {
-					clear(row)
-					clear(drow)
-					continue
-				}
-				clear(row[:lo])
-				clear(row[hi:])
-				clear(drow[:lo])
-				clear(drow[hi:])
-				kernel.SoftmaxScaled(row[lo:hi], float32(o.c))
-				// The mean of a weight's gradient is dy · y: no sum over the keys is needed.
-				kernel.Dots(s.mean[:], o.y.gradRow(b.from + i)[h*hd:(h+1)*hd], o.y.Row(b.from + i)[h*hd:(h+1)*hd], hd)
-				kernel.SoftmaxBackward(drow[lo:hi], row[lo:hi], s.mean[0], float32(o.c))
-			}
-			weights, grads := kernel.Mat{Data: w, Stride: b.keys}, kernel.Mat{Data: dw, Stride: b.keys}
-			kernel.Gemm(dq.Data, dq.Stride, grads, k, n, hd, b.keys, true)
-			kernel.Gemm(dk.Data, dk.Stride, transposed(grads), q, b.keys, hd, n, true)
-			kernel.Gemm(dv.Data, dv.Stride, transposed(weights), dy, b.keys, hd, n, true)
-		}
-	}
 }
 
 // A Mask says which rows each query sees.
@@ -340,7 +247,7 @@ func (t *Tape) Mask(see []Span) Mask {
 	end := -1                      // the last query that shares a key with the present sequence
 	for r, s := range see {
 		if r > end {
-			sequences = append(sequences, Span{r, r})
+			sequences = append(sequences, Span{From: r, To: r})
 		}
 		for k := s.From; k < s.To; k++ {
 			end = max(end, last[k])

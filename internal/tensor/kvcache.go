@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"math"
+	"sync"
 
 	"nfcot/internal/tensor/kernel"
 )
@@ -119,8 +120,8 @@ func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tenso
 		o.remember()
 	}
 	o.tasks(len(o.mask.sequences)*(k.N/hd), 1, func(o *op, lo, hi int) {
-		s := attentionScratch.Get().(*scratch)
-		defer attentionScratch.Put(s)
+		s := weightRooms.Get().(*weightRoom)
+		defer weightRooms.Put(s)
 		for task := lo; task < hi; task++ {
 			o.attendGroup(s, task)
 		}
@@ -130,7 +131,23 @@ func (t *Tape) Attend(q, k, v Cols, caches []*KVCache, hd int, both bool) *Tenso
 
 // remember writes all keys and values to the caches.
 func (o *op) remember() {
-	o.ownRows(Span{0, len(o.caches)}, func(p *KVCache, i, n, _ int) { p.write(o.k, o.v, i, i+n, 0, o.k.N/o.n) })
+	o.ownRows(Span{To: len(o.caches)}, func(p *KVCache, i, n, _ int) { p.write(o.k, o.v, i, i+n, 0, o.k.N/o.n) })
+}
+
+// queryBlock is the number of queries that Attend takes at a time.
+const queryBlock = 48
+
+// A weightRoom is where a worker of Attend puts the weights of a block of queries.
+type weightRoom struct{ weights []float32 }
+
+var weightRooms = sync.Pool{New: func() any { return new(weightRoom) }}
+
+// grow returns x with n numbers of any value. It at least doubles the room: every token wants a little more.
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		x = kernel.Floats(max(n, 2*cap(x)))
+	}
+	return x[:n]
 }
 
 // groups cuts the rows into blocks of queries that share what lies before their
@@ -140,7 +157,7 @@ func (o *op) groups() {
 	for r, p := range o.caches {
 		last := len(groups) - 1
 		if last < 0 || r-groups[last].From == queryBlock || p != o.caches[r-1] && (p.before == nil || p.before != o.caches[r-1].before) {
-			groups = append(groups, Span{r, r})
+			groups = append(groups, Span{From: r, To: r})
 			last++
 		}
 		groups[last].To = r + 1
@@ -151,7 +168,7 @@ func (o *op) groups() {
 // attendGroup computes the result for a group and a head of keys. The caches that
 // all of it sees meet all its queries at once, each sequence's own rows only its
 // own.
-func (o *op) attendGroup(s *scratch, task int) {
+func (o *op) attendGroup(s *weightRoom, task int) {
 	hd, nkv := o.n, o.k.N/o.n
 	group, kv := o.q.N/hd/nkv, task%nkv
 	rows := o.mask.sequences[task/nkv]

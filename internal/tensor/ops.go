@@ -321,8 +321,8 @@ func (o *op) writing(x *Cols) {
 		x.Tensor = o.t.alias(frozen)
 	}
 	if x.claim() {
-		o.kept = x.Grad
-		o.elements(len(x.Grad), func(o *op, lo, hi int) { clear(o.kept[lo:hi]) })
+		o.partials = x.Grad
+		o.elements(len(x.Grad), func(o *op, lo, hi int) { clear(o.partials[lo:hi]) })
 	}
 }
 

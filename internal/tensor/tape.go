@@ -207,14 +207,15 @@ type op struct {
 	n       int     // likewise
 	flops   float64 // that attention multiplies forward
 	fresh   bool    // the gradient being written holds nothing yet
-	again   bool    // logits are computed again in the backward pass
+	again   bool    // logits are computed again in the backward pass; of attention, that pass is under way
 	alone   bool    // each row of Attend is of another sequence
 
 	backward func(o *op)
 	f        func(y, slope, x []float32) // of an elementwise operation
 
-	loop     func(o *op, lo, hi int)                    // the parallel loop under way
-	sum      func(o *op, partial []float32, lo, hi int) // of addOverRows
+	loop     func(o *op, lo, hi int)                                  // the parallel loop under way
+	head     func(o *op, s *kernel.Heads, rows, keys Span, kv, h int) // of attention
+	sum      func(o *op, partial []float32, lo, hi int)               // of addOverRows
 	partials []float32
 	summed   int // rows
 	rounding int // numbers of the result that an index of the loop under way makes and that are to be rounded; 0: none are

@@ -89,9 +89,13 @@ func scaleGeneric(dst []float32, alpha float32, x []float32) {
 	}
 }
 
-func softmaxBackwardGeneric(ds, p []float32, mean, alpha float32) {
-	for i, v := range p {
-		ds[i] = alpha * v * (ds[i] - mean)
+// softmaxAgainGeneric replaces x by p[i] = e^(alpha*(x[i]-shift))*inv, a softmax whose greatest element and sum are known, and ds, the
+// gradient of p, by that of x, given mean, the sum over i of p[i]*ds[i].
+func softmaxAgainGeneric(x, ds []float32, shift, inv, mean, alpha float32) {
+	for i, v := range x {
+		p := float32(math.Exp(float64(alpha*(v-shift)))) * inv
+		x[i] = p
+		ds[i] = alpha * p * (ds[i] - mean)
 	}
 }
 

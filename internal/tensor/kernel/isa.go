@@ -38,7 +38,7 @@ type kernels struct {
 	mulAdd            func(dst, a, b []float32)
 	tanh              func(y, slope, x []float32)
 	gelu              func(y, slope, x []float32)
-	softmaxBackward   func(ds, p []float32, mean, alpha float32)
+	softmaxAgain      func(x, ds []float32, shift, inv, mean, alpha float32)
 	rmsNorm           func(y, x, w, inv []float32, eps float32)
 	rmsNormBackward   func(dx, dw, dy, x, w, inv []float32)
 	layerNorm         func(y, x, w, b, means, inv []float32, eps float32)
@@ -68,7 +68,7 @@ var definitions = kernels{
 	mulAdd:            mulAddGeneric,
 	tanh:              tanhGeneric,
 	gelu:              geluGeneric,
-	softmaxBackward:   softmaxBackwardGeneric,
+	softmaxAgain:      softmaxAgainGeneric,
 	rmsNorm:           rmsNormGeneric,
 	rmsNormBackward:   rmsNormBackwardGeneric,
 	layerNorm:         layerNormGeneric,

@@ -154,13 +154,6 @@ func softmax(x []float32, alpha float32) (shift, sum float32) {
 	return shift, sum
 }
 
-// SoftmaxBackward is the backward pass of p = SoftmaxScaled(x, alpha): it replaces ds, the gradient of p, by that of x, given mean,
-// the sum over i of p[i]*ds[i]: ds[i] = alpha * p[i] * (ds[i] - mean).
-func SoftmaxBackward(ds, p []float32, mean, alpha float32) {
-	checkEqual("SoftmaxBackward", len(ds), len(p))
-	use().softmaxBackward(ds, p, mean, alpha)
-}
-
 // RMSNorm scales each of the len(inv) rows of len(w) elements of x to unit root mean square, then by w (Zhang and Sennrich,
 // Root Mean Square Layer Normalization, 2019): y = x*inv*w, where inv = 1/sqrt(mean(x^2) + eps) is kept for the backward pass.
 // Squares are summed as Dots sums. y may be x.

@@ -150,9 +150,9 @@ var operations = []struct {
 	{"SoftmaxScaled", func(n, _ int) []int { return []int{n} },
 		func(a [][]float32, _, _ int) float64 { SoftmaxScaled(a[0], 0.3); return 0 },
 		func(int, int) float64 { return 32 }, 0},
-	{"SoftmaxBackward", func(n, _ int) []int { return []int{n, n} },
-		func(a [][]float32, _, _ int) float64 { SoftmaxBackward(a[0], a[1], 0.2, 0.7); return 0 },
-		func(int, int) float64 { return 0 }, 0},
+	{"softmaxAgain", func(n, _ int) []int { return []int{n, n} },
+		func(a [][]float32, _, _ int) float64 { use().softmaxAgain(a[0], a[1], 2, 0.3, -0.2, 0.7); return 0 },
+		func(int, int) float64 { return 32 }, 0},
 	{"RMSNorm", func(n, rows int) []int { return []int{n * rows, n * rows, n, rows} },
 		func(a [][]float32, _, _ int) float64 { RMSNorm(a[0], a[1], a[2], a[3], 0.1); return 0 },
 		func(n, _ int) float64 { return float64(n/16 + 12) }, 0},
@@ -515,7 +515,7 @@ func TestGELU(t *testing.T) {
 	})
 }
 
-// What Add, Mul, MulAdd, Scale and SoftmaxBackward compute, by hand; they may write over their inputs.
+// What Add, Mul, MulAdd and Scale compute, by hand; they may write over their inputs.
 func TestElementwise(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		x, y := []float32{1, 2, 3}, []float32{5, -7, 2}
@@ -529,7 +529,6 @@ func TestElementwise(t *testing.T) {
 			{"Mul", func(x, y []float32) { Mul(x, x, y) }, []float32{5, -14, 6}},
 			{"MulAdd", func(x, y []float32) { MulAdd(x, x, y) }, []float32{6, -12, 9}},
 			{"Scale", func(x, y []float32) { Scale(x, -2, x) }, []float32{-2, -4, -6}},
-			{"SoftmaxBackward", func(x, y []float32) { SoftmaxBackward(x, y, 4, 0.5) }, []float32{-7.5, 7, -1}},
 		} {
 			got := slices.Clone(x)
 			tt.f(got, y)
@@ -730,7 +729,6 @@ func TestWrongLengthsPanic(t *testing.T) {
 		"Scale":             func() { Scale(x, 1, x[:9]) },
 		"Tanh":              func() { Tanh(x, x[:9], x) },
 		"GELU":              func() { GELU(x, nil, x[:9]) },
-		"SoftmaxBackward":   func() { SoftmaxBackward(x, x[:9], 1, 1) },
 		"RMSNorm":           func() { RMSNorm(x, x, x[:3], x[:3], 1) },
 		"RMSNormBackward":   func() { RMSNormBackward(x[:9], x[:5], x, x, x[:5], x[:2]) },
 		"LayerNorm":         func() { LayerNorm(x, x, x[:5], x[:4], x[:2], x[:2], 1) },
@@ -783,7 +781,7 @@ func BenchmarkVector(b *testing.B) {
 				SoftmaxScaled(z[i:i+64], 0.2)
 			}
 		}},
-		{"SoftmaxBackward", 12 * n, func() { SoftmaxBackward(z, x, 0, 1) }},
+		{"softmaxAgain", 16 * n, func() { use().softmaxAgain(x, z, 4, 0.1, 0, 1) }},
 		{"RMSNorm/32", 8 * n, func() { RMSNorm(z, x, y[:32], inv[:n/32], 1e-5) }},
 		{"RMSNorm/512", 8 * n, func() { RMSNorm(z, x, y[:512], inv[:n/512], 1e-5) }},
 		{"RMSNormBackward/32", 16 * n, func() { RMSNormBackward(z, v[:32], u, x, y[:32], inv[:n/32]) }},

@@ -188,7 +188,7 @@ func tanhAVX512(y []float32, slope []float32, x []float32)
 func geluAVX512(y []float32, slope []float32, x []float32)
 
 //go:noescape
-func softmaxBackwardAVX512(ds []float32, p []float32, mean float32, alpha float32)
+func softmaxAgainAVX512(x []float32, ds []float32, shift float32, inv float32, mean float32, alpha float32)
 
 //go:noescape
 func rmsNormAVX512(y []float32, x []float32, w []float32, inv []float32, eps float32)
@@ -332,7 +332,7 @@ func tanhAVX2(y []float32, slope []float32, x []float32)
 func geluAVX2(y []float32, slope []float32, x []float32)
 
 //go:noescape
-func softmaxBackwardAVX2(ds []float32, p []float32, mean float32, alpha float32)
+func softmaxAgainAVX2(x []float32, ds []float32, shift float32, inv float32, mean float32, alpha float32)
 
 //go:noescape
 func rmsNormAVX2(y []float32, x []float32, w []float32, inv []float32, eps float32)

@@ -11914,42 +11914,84 @@ end:
 	VZEROUPPER
 	RET
 
-// func softmaxBackwardAVX512(ds []float32, p []float32, mean float32, alpha float32)
+// func softmaxAgainAVX512(x []float32, ds []float32, shift float32, inv float32, mean float32, alpha float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·softmaxBackwardAVX512(SB), NOSPLIT, $0-56
-	MOVQ         ds_base+0(FP), AX
-	MOVQ         p_base+24(FP), CX
-	MOVQ         p_len+32(FP), DX
-	VBROADCASTSS mean+48(FP), Z0
-	VBROADCASTSS alpha+52(FP), Z1
+TEXT ·softmaxAgainAVX512(SB), NOSPLIT, $0-64
+	MOVQ         x_base+0(FP), AX
+	MOVQ         ds_base+24(FP), CX
+	MOVQ         x_len+8(FP), DX
+	VBROADCASTSS shift+48(FP), Z8
+	VBROADCASTSS inv+52(FP), Z9
+	VBROADCASTSS mean+56(FP), Z10
+	VBROADCASTSS alpha+60(FP), Z11
 	CMPQ         DX, $0x10
 	JLT          partial
 
 full:
-	VMOVUPS (AX), Z2
-	VMOVUPS (CX), Z3
-	VSUBPS  Z0, Z2, Z2
-	VMULPS  Z1, Z3, Z3
-	VMULPS  Z3, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    $0x40, AX
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, DX
-	CMPQ    DX, $0x10
-	JGE     full
+	VMOVUPS      (AX), Z0
+	VSUBPS       Z8, Z0, Z0
+	VMULPS       Z11, Z0, Z0
+	VMOVUPS      expMost<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z3
+	VCMPPS       $0x05, expLeast<>+0(SB), Z0, K3
+	VMOVUPS      round<>+0(SB), Z5
+	VFMADD231PS  log2e<>+0(SB), Z3, Z5
+	VSUBPS       round<>+0(SB), Z5, Z4
+	VFNMADD231PS ln2hi<>+0(SB), Z4, Z3
+	VFNMADD231PS ln2lo<>+0(SB), Z4, Z3
+	VMOVUPS      exp6<>+0(SB), Z1
+	VFMADD213PS  exp5<>+0(SB), Z3, Z1
+	VFMADD213PS  exp4<>+0(SB), Z3, Z1
+	VFMADD213PS  exp3<>+0(SB), Z3, Z1
+	VFMADD213PS  exp2<>+0(SB), Z3, Z1
+	VFMADD213PS  exp1<>+0(SB), Z3, Z1
+	VFMADD213PS  exp0<>+0(SB), Z3, Z1
+	VSCALEFPS.Z  Z4, Z1, K3, Z1
+	VMULPS       Z9, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VMOVUPS      (CX), Z2
+	VSUBPS       Z10, Z2, Z2
+	VMULPS       Z11, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      Z2, (CX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          full
 
 partial:
-	TESTQ     DX, DX
-	JZ        end
-	MOVQ      $-1, BX
-	BZHIQ     DX, BX, BX
-	KMOVW     BX, K1
-	VMOVUPS.Z (AX), K1, Z2
-	VMOVUPS.Z (CX), K1, Z3
-	VSUBPS    Z0, Z2, Z2
-	VMULPS    Z1, Z3, Z3
-	VMULPS    Z3, Z2, Z2
-	VMOVUPS   Z2, K1, (AX)
+	TESTQ        DX, DX
+	JZ           end
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (AX), K1, Z0
+	VSUBPS       Z8, Z0, Z0
+	VMULPS       Z11, Z0, Z0
+	VMOVUPS      expMost<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z3
+	VCMPPS       $0x05, expLeast<>+0(SB), Z0, K3
+	VMOVUPS      round<>+0(SB), Z5
+	VFMADD231PS  log2e<>+0(SB), Z3, Z5
+	VSUBPS       round<>+0(SB), Z5, Z4
+	VFNMADD231PS ln2hi<>+0(SB), Z4, Z3
+	VFNMADD231PS ln2lo<>+0(SB), Z4, Z3
+	VMOVUPS      exp6<>+0(SB), Z1
+	VFMADD213PS  exp5<>+0(SB), Z3, Z1
+	VFMADD213PS  exp4<>+0(SB), Z3, Z1
+	VFMADD213PS  exp3<>+0(SB), Z3, Z1
+	VFMADD213PS  exp2<>+0(SB), Z3, Z1
+	VFMADD213PS  exp1<>+0(SB), Z3, Z1
+	VFMADD213PS  exp0<>+0(SB), Z3, Z1
+	VSCALEFPS.Z  Z4, Z1, K3, Z1
+	VMULPS       Z9, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	VMOVUPS.Z    (CX), K1, Z2
+	VSUBPS       Z10, Z2, Z2
+	VMULPS       Z11, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (CX)
 
 end:
 	VZEROUPPER
@@ -18450,56 +18492,174 @@ end:
 	VZEROUPPER
 	RET
 
-// func softmaxBackwardAVX2(ds []float32, p []float32, mean float32, alpha float32)
-// Requires: AVX
-TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-56
-	MOVQ         ds_base+0(FP), AX
-	MOVQ         p_base+24(FP), CX
-	MOVQ         p_len+32(FP), DX
-	VBROADCASTSS mean+48(FP), Y0
-	VBROADCASTSS alpha+52(FP), Y1
+// func softmaxAgainAVX2(x []float32, ds []float32, shift float32, inv float32, mean float32, alpha float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxAgainAVX2(SB), NOSPLIT, $0-64
+	MOVQ         x_base+0(FP), AX
+	MOVQ         ds_base+24(FP), CX
+	MOVQ         x_len+8(FP), DX
+	VBROADCASTSS shift+48(FP), Y8
+	VBROADCASTSS inv+52(FP), Y9
+	VBROADCASTSS mean+56(FP), Y10
+	VBROADCASTSS alpha+60(FP), Y11
 	CMPQ         DX, $0x10
 	JLT          partial
 
 full:
-	VMOVUPS (AX), Y2
-	VMOVUPS (CX), Y3
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  Y1, Y3, Y3
-	VMULPS  Y3, Y2, Y2
-	VMOVUPS Y2, (AX)
-	VMOVUPS 32(AX), Y2
-	VMOVUPS 32(CX), Y3
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  Y1, Y3, Y3
-	VMULPS  Y3, Y2, Y2
-	VMOVUPS Y2, 32(AX)
-	ADDQ    $0x40, AX
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, DX
-	CMPQ    DX, $0x10
-	JGE     full
+	VMOVUPS      (AX), Y0
+	VSUBPS       Y8, Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      expMost<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y3
+	VCMPPS       $0x05, expLeast<>+0(SB), Y0, Y0
+	VMOVUPS      round<>+0(SB), Y5
+	VFMADD231PS  log2e<>+0(SB), Y3, Y5
+	VSUBPS       round<>+0(SB), Y5, Y4
+	VFNMADD231PS ln2hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2lo<>+0(SB), Y4, Y3
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y3, Y1
+	VFMADD213PS  exp4<>+0(SB), Y3, Y1
+	VFMADD213PS  exp3<>+0(SB), Y3, Y1
+	VFMADD213PS  exp2<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
+	VPSUBD       round<>+0(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       one<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       one<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y1, Y1
+	VANDPS       Y0, Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      (CX), Y2
+	VSUBPS       Y10, Y2, Y2
+	VMULPS       Y11, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMOVUPS      32(AX), Y0
+	VSUBPS       Y8, Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      expMost<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y3
+	VCMPPS       $0x05, expLeast<>+0(SB), Y0, Y0
+	VMOVUPS      round<>+0(SB), Y5
+	VFMADD231PS  log2e<>+0(SB), Y3, Y5
+	VSUBPS       round<>+0(SB), Y5, Y4
+	VFNMADD231PS ln2hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2lo<>+0(SB), Y4, Y3
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y3, Y1
+	VFMADD213PS  exp4<>+0(SB), Y3, Y1
+	VFMADD213PS  exp3<>+0(SB), Y3, Y1
+	VFMADD213PS  exp2<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
+	VPSUBD       round<>+0(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       one<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       one<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y1, Y1
+	VANDPS       Y0, Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      32(CX), Y2
+	VSUBPS       Y10, Y2, Y2
+	VMULPS       Y11, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      Y2, 32(CX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          full
 
 partial:
-	TESTQ      DX, DX
-	JZ         end
-	LEAQ       masks<>+64(SB), BX
-	SHLQ       $0x02, DX
-	SUBQ       DX, BX
-	VMOVUPS    (BX), Y14
-	VMOVUPS    32(BX), Y15
-	VMASKMOVPS (AX), Y14, Y2
-	VMASKMOVPS (CX), Y14, Y3
-	VSUBPS     Y0, Y2, Y2
-	VMULPS     Y1, Y3, Y3
-	VMULPS     Y3, Y2, Y2
-	VMASKMOVPS Y2, Y14, (AX)
-	VMASKMOVPS 32(AX), Y15, Y2
-	VMASKMOVPS 32(CX), Y15, Y3
-	VSUBPS     Y0, Y2, Y2
-	VMULPS     Y1, Y3, Y3
-	VMULPS     Y3, Y2, Y2
-	VMASKMOVPS Y2, Y15, 32(AX)
+	TESTQ        DX, DX
+	JZ           end
+	LEAQ         masks<>+64(SB), BX
+	SHLQ         $0x02, DX
+	SUBQ         DX, BX
+	VMOVUPS      (BX), Y14
+	VMOVUPS      32(BX), Y15
+	VMASKMOVPS   (AX), Y14, Y0
+	VSUBPS       Y8, Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      expMost<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y3
+	VCMPPS       $0x05, expLeast<>+0(SB), Y0, Y0
+	VMOVUPS      round<>+0(SB), Y5
+	VFMADD231PS  log2e<>+0(SB), Y3, Y5
+	VSUBPS       round<>+0(SB), Y5, Y4
+	VFNMADD231PS ln2hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2lo<>+0(SB), Y4, Y3
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y3, Y1
+	VFMADD213PS  exp4<>+0(SB), Y3, Y1
+	VFMADD213PS  exp3<>+0(SB), Y3, Y1
+	VFMADD213PS  exp2<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
+	VPSUBD       round<>+0(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       one<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       one<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y1, Y1
+	VANDPS       Y0, Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMASKMOVPS   Y1, Y14, (AX)
+	VMASKMOVPS   (CX), Y14, Y2
+	VSUBPS       Y10, Y2, Y2
+	VMULPS       Y11, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y14, (CX)
+	VMASKMOVPS   32(AX), Y15, Y0
+	VSUBPS       Y8, Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      expMost<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y3
+	VCMPPS       $0x05, expLeast<>+0(SB), Y0, Y0
+	VMOVUPS      round<>+0(SB), Y5
+	VFMADD231PS  log2e<>+0(SB), Y3, Y5
+	VSUBPS       round<>+0(SB), Y5, Y4
+	VFNMADD231PS ln2hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2lo<>+0(SB), Y4, Y3
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y3, Y1
+	VFMADD213PS  exp4<>+0(SB), Y3, Y1
+	VFMADD213PS  exp3<>+0(SB), Y3, Y1
+	VFMADD213PS  exp2<>+0(SB), Y3, Y1
+	VFMADD213PS  exp1<>+0(SB), Y3, Y1
+	VFMADD213PS  exp0<>+0(SB), Y3, Y1
+	VPSUBD       round<>+0(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       one<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       one<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y1, Y1
+	VANDPS       Y0, Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMASKMOVPS   Y1, Y15, 32(AX)
+	VMASKMOVPS   32(CX), Y15, Y2
+	VSUBPS       Y10, Y2, Y2
+	VMULPS       Y11, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y15, 32(CX)
 
 end:
 	VZEROUPPER

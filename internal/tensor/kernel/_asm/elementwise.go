@@ -182,21 +182,29 @@ func (m *machine) mulAdd() {
 	ret()
 }
 
-// softmaxBackward writes SoftmaxBackward.
-func (m *machine) softmaxBackward() {
-	m.text("softmaxBackward", "ds, p []float32, mean, alpha float32")
-	ds, p, n := Load(Param("ds").Base(), GP64()), Load(Param("p").Base(), GP64()), Load(Param("p").Len(), GP64())
-	mean, alpha := m.v[0], m.v[1]
+// softmaxAgain writes the weights of attention and their gradients in the backward pass.
+func (m *machine) softmaxAgain() {
+	m.text("softmaxAgain", "x, ds []float32, shift, inv, mean, alpha float32")
+	p, ds, n := Load(Param("x").Base(), GP64()), Load(Param("ds").Base(), GP64()), Load(Param("x").Len(), GP64())
+	shift, inv, mean, alpha := m.v[8], m.v[9], m.v[10], m.v[11]
+	broadcast("shift", shift)
+	broadcast("inv", inv)
 	broadcast("mean", mean)
 	broadcast("alpha", alpha)
-	m.loop(n, []reg.Register{ds, p}, func(masked bool) {
+	m.loop(n, []reg.Register{p, ds}, func(masked bool) {
 		for i := range m.group() {
-			m.load(Mem{Base: ds}, i, m.v[2], masked)
-			m.load(Mem{Base: p}, i, m.v[3], masked)
-			VSUBPS(mean, m.v[2], m.v[2])
-			VMULPS(alpha, m.v[3], m.v[3])
-			VMULPS(m.v[3], m.v[2], m.v[2])
-			m.store(m.v[2], Mem{Base: ds}, i, masked)
+			in, out, d := m.v[0], m.v[1], m.v[2]
+			m.load(Mem{Base: p}, i, in, masked)
+			VSUBPS(shift, in, in)
+			VMULPS(alpha, in, in)
+			m.exp(in, out, m.v[3:6])
+			VMULPS(inv, out, out)
+			m.store(out, Mem{Base: p}, i, masked)
+			m.load(Mem{Base: ds}, i, d, masked)
+			VSUBPS(mean, d, d)
+			VMULPS(alpha, out, out)
+			VMULPS(out, d, d)
+			m.store(d, Mem{Base: ds}, i, masked)
 		}
 	})
 	ret()

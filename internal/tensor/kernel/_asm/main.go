@@ -47,7 +47,7 @@ func kernels() {
 		m.mulAdd()
 		m.tanh()
 		m.gelu()
-		m.softmaxBackward()
+		m.softmaxAgain()
 		m.rmsNorm()
 		m.rmsNormBackward()
 		m.layerNorm()
