@@ -11,17 +11,22 @@ import (
 // tile writes a GEMM micro-kernel, <name><rows>x<columns>: it adds to each of n tiles of C below each other (or to 0, unless load)
 // the product of rows rows of A and a packed panel of B that is some vectors wide. A's element (i,k) lies at a[i*rs+k*cs], C's
 // rows ldc apart, and only the first cols columns of C are read and written. Every element of C is one chain of multiply-adds, k ascending.
+//
+// Each step asks for what the tile below needs of A: of a transposed A, a row in each step, that is all, and the processor alone would
+// not know; the gradients of weights were 0.65 times as fast as products whose A lies in the second-level cache.
 func (m *machine) tile(name string, rows, vectors int, multiplyAdd func(b, a, acc Op)) {
 	m.text(fmt.Sprintf("%s%dx%d", name, rows, vectors*m.width), tileSignature)
-	m.tileBody(rows, vectors, func(k, cs, b reg.Register, bases []reg.Register, step func(u int)) {
-		next := func() {
-			for _, p := range bases {
+	m.tileBody(rows, vectors, func(k, rs, cs, b reg.Register, bases []reg.Register, step func(u int)) {
+		below := GP64() // the last row of the tile below
+		IMUL3Q(U32(uint32(2*rows-1)), rs, below)
+		ADDQ(bases[0], below)
+		pointers := append([]reg.Register{below}, bases...)
+		unrolled(k, "", func(u int) {
+			PREFETCHT1(Mem{Base: below})
+			step(u)
+			for _, p := range pointers {
 				ADDQ(cs, p)
 			}
-		}
-		unrolled(k, "", func(u int) {
-			step(u)
-			next()
 		}, func(steps int) { ADDQ(U32(uint32(4*m.width*vectors*steps)), b) })
 	}, multiplyAdd)
 	ret()
@@ -32,7 +37,7 @@ func (m *machine) tile(name string, rows, vectors int, multiplyAdd func(b, a, ac
 func (m *machine) tileRounded(rows, vectors int) {
 	m.text(fmt.Sprintf("rounded%dx%d", rows, vectors*m.width), tileSignature)
 	end := flushSubnormals()
-	m.tileBody(rows, vectors, func(k, cs, b reg.Register, bases []reg.Register, step func(u int)) {
+	m.tileBody(rows, vectors, func(k, _, cs, b reg.Register, bases []reg.Register, step func(u int)) {
 		cs3 := GP64()
 		LEAQ(Mem{Base: cs, Index: cs, Scale: 2}, cs3)
 		for _, p := range bases {
@@ -72,7 +77,7 @@ func flushSubnormals() (end func()) {
 
 // tileBody writes what tiles have in common: product does the steps, of which step(u) adds row u behind b of the panel times the
 // column of A at bases to the sums.
-func (m *machine) tileBody(rows, vectors int, product func(k, cs, b reg.Register, bases []reg.Register, step func(u int)),
+func (m *machine) tileBody(rows, vectors int, product func(k, rs, cs, b reg.Register, bases []reg.Register, step func(u int)),
 	multiplyAdd func(b, a, acc Op)) {
 	left, nextA, nextC := AllocLocal(8), AllocLocal(8), AllocLocal(8)
 	MOVQ(Load(Param("n"), GP64()), left)
@@ -93,7 +98,7 @@ func (m *machine) tileBody(rows, vectors int, product func(k, cs, b reg.Register
 
 // oneTile writes the code for the tile of C whose address is in nextC and whose rows of A begin at the address in nextA.
 func (m *machine) oneTile(rows, vectors int, nextA, nextC Mem,
-	product func(k, cs, b reg.Register, bases []reg.Register, step func(u int)), multiplyAdd func(b, a, acc Op)) {
+	product func(k, rs, cs, b reg.Register, bases []reg.Register, step func(u int)), multiplyAdd func(b, a, acc Op)) {
 	acc := func(i, j int) Op { return m.v[i*vectors+j] }
 	free := m.v[rows*vectors:]
 	bv, av := free[:vectors], free[vectors:vectors+2]
@@ -121,7 +126,7 @@ func (m *machine) oneTile(rows, vectors int, nextA, nextC Mem,
 	SHLQ(Imm(2), rs)
 	SHLQ(Imm(2), cs)
 	bases, row := rowAddresses(a, rs, rows)
-	product(k, cs, b, bases, func(u int) {
+	product(k, rs, cs, b, bases, func(u int) {
 		for j := range vectors {
 			VMOVUPS(m.at(Mem{Base: b}, vectors*u+j), bv[j])
 		}
