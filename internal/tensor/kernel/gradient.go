@@ -6,13 +6,13 @@ import "sync"
 // both factors are read from the second-level cache, and knows nothing of how Gemm computes a piece.
 
 const (
-	gradientRows = 256               // rows of the batch taken at a time
-	paddedRows   = gradientRows + 16 // apart in memory when dy is transposed: a power of two would crowd them again
-	leastOutputs = 64                // outputs that are worth copying a panel of x
-	mostOutputs  = 256               // outputs whose share of dy stays in the second-level cache
-	leastInputs  = 64                // inputs that are worth transposing dy
-	farRows      = 4 << 10           // bytes between rows of dy from which on they crowd each other out of the first-level cache
-	wantedPieces = 8                 // so that all workers have some
+	gradientRows    = 256               // rows of the batch taken at a time
+	paddedRows      = gradientRows + 16 // apart in memory when dy is transposed: a power of two would crowd them again
+	leastOutputs    = 64                // outputs that are worth copying a panel of x
+	mostOutputs     = 256               // outputs whose share of dy stays in the second-level cache
+	leastInputs     = 64                // inputs that are worth transposing dy
+	farRows         = 4 << 10           // bytes between rows of dy from which on they crowd each other out of the first-level cache
+	piecesPerWorker = 2                 // so that a worker that loses its core delays the others little
 )
 
 // WeightGradient sets dw = dyᵀ x, or adds dyᵀ x to dw when accumulate: the gradient of a weight w of y = x wᵀ. dy has rows rows of
@@ -29,12 +29,13 @@ func WeightGradient(dw, dy []float32, stride int, x []float32, rows, outputs, in
 	g := gradients.Get().(*gradient)
 	g.dw, g.dy, g.x = dw, dy, x
 	g.stride, g.rows, g.outputs, g.inputs, g.accumulate = stride, rows, outputs, inputs, accumulate
-	g.high = min(max(ceil(outputs, wantedPieces), leastOutputs), mostOutputs)
+	wanted := piecesPerWorker * Threads()
+	g.high = min(max(ceil(outputs, wanted), leastOutputs), mostOutputs)
 	down := ceil(outputs, g.high)
-	g.wide = ceil(max(leastInputs, ceil(inputs, ceil(wantedPieces, down))), 32) * 32 // whole panels
+	g.wide = ceil(max(leastInputs, ceil(inputs, ceil(wanted, down))), 32) * 32 // whole panels
 	g.across = ceil(inputs, g.wide)
 	pieces := down * g.across
-	runChunks(pieces, max(ceil(pieces, 2*Threads()), 1+shareWork*pieces/(rows*outputs*inputs)), g)
+	runChunks(pieces, max(ceil(pieces, wanted), 1+shareWork*pieces/(rows*outputs*inputs)), g)
 	g.dw, g.dy, g.x = nil, nil, nil
 	gradients.Put(g)
 }
