@@ -23,6 +23,9 @@ var (
 	_ Coder   = (*LaDiR)(nil)
 	_ Learner = (*Coconut)(nil)
 	_ Sampler = (*Coconut)(nil)
+	_ Learner = (*ICoT)(nil)
+	_ Sampler = (*ICoT)(nil)
+	_ Scorer  = (*ICoT)(nil)
 	_ Learner = (*Text)(nil)
 	_ Sampler = (*Text)(nil)
 	_ Scorer  = (*Text)(nil)
@@ -77,6 +80,11 @@ func shakenCoconut() (*Coconut, *tensor.Params) {
 	m := NewCoconut(transformer.NewLM(p, lmShape), special, CoconutOptions{PerLine: 2, Lines: 3, Last: 0.25, Scale: 0.5})
 	shake(p)
 	return m, p
+}
+
+func shakenICoT() (*ICoT, *tensor.Params) {
+	text, p := shakenText(true)
+	return &ICoT{Text: text, Options: ICoTOptions{Tokens: 8, Last: 0.25, Smoothing: 0.5, Reset: true}}, p
 }
 
 func shakenText(chain bool) (*Text, *tensor.Params) {

@@ -63,6 +63,11 @@ func learners() map[string]struct {
 		feeding.First, feeding.Steps = 2-replaced, 4
 		add(fmt.Sprintf("coconut, %d lines", replaced), feeding, p)
 	}
+	for _, phase := range []int{0, 3, 8} { // of 8 tokens that are removed: at step 2
+		losing, p := shakenICoT()
+		losing.First, losing.Steps, losing.Options.Last = 2-phase, 9, 0.1
+		add(fmt.Sprintf("icot, %d tokens", phase), losing, p)
+	}
 	text, p := shakenText(false)
 	add("direct", text, p)
 	text, p = shakenText(true)
@@ -374,7 +379,7 @@ func TestTextLossByHand(t *testing.T) {
 				clear(q.Data)
 			}
 		}
-		if name == "cot, some direct" || strings.HasPrefix(name, "coconut") { // divided by all tokens, of which some are not there
+		if name == "cot, some direct" || strings.HasPrefix(name, "coconut") || strings.HasPrefix(name, "icot") { // divided by all tokens, of which some are not there
 			continue
 		}
 		rounding.CheckScalar(t, name, m.Loss(nil, batch, m.Size(batch), random).term(t, "text_nats_per_token"), math.Log(float64(lmShape.Vocab)))
@@ -398,7 +403,7 @@ func TestChainDoesNotLeak(t *testing.T) {
 				return m.Loss(t, batch, m.Size(batch), random).Total
 			}))
 		}
-		learnsChain := strings.HasPrefix(name, "cot") || strings.HasPrefix(name, "coconut") // which divides by the chain's length in every stage
+		learnsChain := strings.HasPrefix(name, "cot") || strings.HasPrefix(name, "coconut") || strings.HasPrefix(name, "icot") // which divide by the chain's length in every stage
 		for i := range losses[1:] {
 			if (losses[i+1] == losses[0]) == learnsChain || slices.Equal(slopes[i+1], slopes[0]) == learnsChain {
 				t.Errorf("%s: loss %v with one chain, %v with another", name, losses[0], losses[i+1])

@@ -19,6 +19,12 @@ type Learner interface {
 	Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss
 }
 
+// A Restarter is a Learner with a curriculum in which the optimizer begins anew.
+type Restarter interface {
+	// Restarts says whether it does so at a step of training, which must depend on the step alone.
+	Restarts(step int) bool
+}
+
 // Size is what losses are normalised by.
 type Size struct {
 	Dims   int // latent dimensions: K·D an example

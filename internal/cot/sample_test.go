@@ -23,7 +23,8 @@ func samplers() map[string]Sampler {
 	diffusing, _ := shakenLaDiR(nfOptions, "flow")
 	noising, _ := shakenLaDiR(nfOptions, "ddim")
 	feeding, _ := shakenCoconut()
-	return map[string]Sampler{"coconut": feeding, "ladir": diffusing, "ladir, ddim": noising, "nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
+	losing, _ := shakenICoT()
+	return map[string]Sampler{"icot": losing, "coconut": feeding, "ladir": diffusing, "ladir, ddim": noising, "nfcot": nf, "nfcot-dual": dual, "lavae": regressing, "direct": direct, "cot": chain, "lm": bareText(), "soft": soft(false), "gumbel": soft(true)}
 }
 
 // A sampleScorer knows the likelihoods of its own samples.

@@ -35,6 +35,15 @@ func NewAdamW(p *Params) *AdamW {
 	return o
 }
 
+// Restart forgets all steps: the next one is as if it were the first.
+func (o *AdamW) Restart() {
+	for _, m := range o.Moments {
+		clear(m.M)
+		clear(m.V)
+	}
+	o.Steps = 0
+}
+
 // Step clips the gradients to the Euclidean norm clip (0: no limit), moves the
 // parameters, clears the gradients, and returns the norm before clipping. A
 // norm that is not finite moves nothing: the caller sees it and decides.

@@ -20,7 +20,7 @@ func tiny(method string) Config {
 	c := Default(method)
 	c.Model.Hidden, c.Model.Layers, c.Model.KVHeads, c.Model.HeadDim, c.Model.FFN, c.Model.Vocab, c.Model.MaxTokens = 16, 2, 1, 8, 24, 20, 48
 	c.NF.K, c.NF.D, c.Flow.Blocks, c.Flow.Width, c.Flow.HeadDim = 2, 2, 2, 8, 4
-	c.Coconut.Lines, c.Diffusion.Steps, c.Batch = 2, 3, 6
+	c.Coconut.Lines, c.ICoT.Tokens, c.Diffusion.Steps, c.Batch = 2, 4, 3, 6
 	c.Stages.Joint.Steps = 5
 	return c
 }

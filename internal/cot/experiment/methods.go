@@ -57,6 +57,27 @@ var Methods = []Method{
 		}},
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, Words: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, Words: true, Chains: true, steps: 700, make: words(true)},
+	{Name: "icot", What: "a chain of thought that loses its words in training, one by one, until none is left, then the answer", Scores: true, Words: true, Chains: true, steps: 800,
+		check: func(c Config) error { return c.ICoT.Check() },
+		fit: func(c *Config, data []cot.Encoded) {
+			for _, ex := range data {
+				tokens := 0
+				for _, step := range ex.Steps {
+					tokens += len(step)
+				}
+				c.ICoT.Tokens = max(c.ICoT.Tokens, tokens)
+			}
+		},
+		make: func(c Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
+			m := &cot.ICoT{Text: &cot.Text{LM: lm, Special: special, Chain: true}, Options: c.ICoT}
+			return parts{m, func(stage StageID) cot.Learner {
+				learner := *m
+				if stage == JointStage {
+					learner.First, learner.Steps = c.Stages.Text.Steps+c.Stages.Heads.Steps, c.Stages.Joint.Steps
+				}
+				return &learner
+			}}
+		}},
 	{Name: "coconut", What: "states of its own fed back in place of the lines of a chain, trained line by line, then the answer", Chains: true, steps: 800,
 		check: func(c Config) error { return c.Coconut.Check() },
 		fit: func(c *Config, data []cot.Encoded) {

@@ -173,7 +173,7 @@ func TestDrawEndsWithinABatch(t *testing.T) {
 	const n = 50
 	long := hot
 	long.MaxTokens = 100
-	for _, method := range []string{"direct", "cot", "nfcot", "nfcot-dual", "lavae", "ladir", "coconut"} {
+	for _, method := range []string{"direct", "cot", "icot", "nfcot", "nfcot-dual", "lavae", "ladir", "coconut"} {
 		run := freshRun(t, method)
 		g := generator(t, run, asIs(), long, n, n)
 		ctx, cancel := context.WithCancel(context.Background())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"sort"
 
 	"nfcot/internal/cot"
@@ -70,8 +71,10 @@ func (s Size) Each(split string, seed uint64, n int) iter.Seq2[cot.Example, erro
 func (s Size) check(split string, n int) error {
 	name := benchmark + ":" + s.String()
 	switch {
-	case split == "test":
+	case split == "test" && slices.Contains(publishedSizes, s):
 		return fmt.Errorf("%s: the test split is the published one, a file that eval --bench %s reads; want train or dev", name, name)
+	case split == "test":
+		return fmt.Errorf("%s: no test split of this size is published; want train or dev", name)
 	case split != "train" && split != "dev":
 		return fmt.Errorf("%s: unknown split %q; want train or dev", name, split)
 	case n < 0:
@@ -83,13 +86,16 @@ func (s Size) check(split string, n int) error {
 // pair draws the factors of example number i: of its split, and not seen before.
 func (s Size) pair(split string, seed uint64, i int, seen map[[2]int]bool) (pair [2]int, err error) {
 	name := benchmark + ":" + s.String()
-	least := 1
-	for range s - 1 {
-		least *= 10
-	}
 	r := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendln(nil, name, split, seed, i))))
+	draw := func(digits int) int {
+		least := 1
+		for range digits - 1 {
+			least *= 10
+		}
+		return least + r.IntN(9*least)
+	}
 	for range exhausted {
-		pair = [2]int{least + r.IntN(9*least), least + r.IntN(9*least)}
+		pair = [2]int{draw(s.First), draw(s.Second)}
 		if splitOf(pair[0], pair[1]) == split && !seen[pair] {
 			return pair, nil
 		}

@@ -1,6 +1,6 @@
 // Package multiply makes problems of multiplication with chains of thought, in the format
 // of arXiv 2405.14838 (implicit chain of thought), whose published test sets package bench
-// reads. A problem of 4x4 digits in that format is a line
+// reads, for factors of any numbers of digits. A problem of 4x4 digits in that format is a line
 //
 //	7 6 9 2 * 1 6 3 6||7 6 9 2 0 + 0 2 0 8 7 1 ( 7 8 9 0 8 1 ) + ... #### 7 8 0 3 7 8 8 1
 //
@@ -33,29 +33,33 @@ import (
 // benchmark is what every name of a size starts with.
 const benchmark = "multiply"
 
-// A Size is the number of digits of both factors.
-type Size int
+// A Size is the number of digits of both factors, from 1 to mostDigits.
+type Size struct{ First, Second int }
 
-// sizes are those that have a published test set.
-var sizes = []Size{4, 5}
+// mostDigits are those of factors whose products fit into 64 bits.
+const mostDigits = 9
+
+// publishedSizes are those that have a published test set.
+var publishedSizes = []Size{{4, 4}, {5, 5}}
 
 // String is the size as names have it.
-func (s Size) String() string { return fmt.Sprintf("%dx%d", int(s), int(s)) }
+func (s Size) String() string { return fmt.Sprintf("%dx%d", s.First, s.Second) }
 
 // IsName tells names of this benchmark from those of others.
 func IsName(name string) bool {
 	return name == benchmark || strings.HasPrefix(name, benchmark+":")
 }
 
-// ParseName reads multiply:4x4 or multiply:5x5.
+// ParseName reads multiply:4x4, or any other size.
 func ParseName(name string) (Size, error) {
-	var names []string
-	for _, s := range sizes {
-		if names = append(names, benchmark+":"+s.String()); name == names[len(names)-1] {
-			return s, nil
+	for first := 1; first <= mostDigits; first++ {
+		for second := 1; second <= mostDigits; second++ {
+			if s := (Size{first, second}); name == benchmark+":"+s.String() {
+				return s, nil
+			}
 		}
 	}
-	return 0, fmt.Errorf("benchmark %q: want %s", name, strings.Join(names, " or "))
+	return Size{}, fmt.Errorf("benchmark %q: want %s:NxM, the digits of both factors, 1 to %d each: %s:4x4", name, benchmark, mostDigits, benchmark)
 }
 
 // Lines are n examples of the size that has a name, as files have them.
@@ -90,24 +94,38 @@ func Benchmark(name, split string, seed uint64, n int) (*bench.Benchmark, error)
 
 // example is the problem of two factors.
 func (s Size) example(a, b int) cot.Example {
-	n := int(s)
-	return cot.Example{Prompt: digits(a, n) + " * " + digits(b, n), CoT: strings.Join(s.chain(a, b), "\n"), Answer: digits(a*b, 2*n)}
+	return cot.Example{Prompt: digits(a, s.First) + times + digits(b, s.Second), CoT: strings.Join(s.chain(a, b), "\n"), Answer: digits(a*b, s.First+s.Second)}
+}
+
+// times stands between the factors of a prompt.
+const times = " * "
+
+// Chains is the chain of thought of a prompt, the only one that it has; nil if it is no prompt
+// of this benchmark.
+func Chains(_, prompt string) []string {
+	first, second, _ := strings.Cut(prompt, times)
+	a, b := value(first), value(second)
+	if a < 0 || b < 0 {
+		return nil
+	}
+	s := Size{len(strings.Fields(first)), len(strings.Fields(second))}
+	return []string{strings.Join(s.chain(a, b), "\n")}
 }
 
 // chain is the chain of thought of two factors, a line for every part.
 func (s Size) chain(a, b int) []string {
 	var lines []string
 	sum, place := 0, 1
-	for i := range int(s) {
+	for i := range s.Second {
 		part := a * (b / place % 10) * place
-		width := int(s) + 1 + i
+		width := s.First + 1 + i
 		if i == 0 {
 			lines = append(lines, digits(part, width))
 		} else {
 			lines = append(lines, "+ "+digits(part, width))
 		}
 		sum, place = sum+part, 10*place
-		if i > 0 && i < int(s)-1 {
+		if i > 0 && i < s.Second-1 {
 			lines = append(lines, "( "+digits(sum, width)+" )")
 		}
 	}
@@ -119,4 +137,20 @@ func digits(x, width int) string {
 	text := []byte(fmt.Sprintf("%0*d", width, x))
 	slices.Reverse(text)
 	return strings.Join(strings.Split(string(text), ""), " ")
+}
+
+// value reads what digits writes; it is negative for any other text, and for more than mostDigits.
+func value(text string) int {
+	all := strings.Split(text, " ")
+	if len(all) > mostDigits {
+		return -1
+	}
+	n, place := 0, 1
+	for _, digit := range all {
+		if len(digit) != 1 || digit[0] < '0' || digit[0] > '9' {
+			return -1
+		}
+		n, place = n+place*int(digit[0]-'0'), 10*place
+	}
+	return n
 }

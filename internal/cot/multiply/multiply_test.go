@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -54,7 +55,7 @@ func factors(t *testing.T, prompt string) (a, b int) {
 
 // TestPublishedLines makes every line of the published test sets from its factors.
 func TestPublishedLines(t *testing.T) {
-	for _, s := range sizes {
+	for _, s := range publishedSizes {
 		lines := file(t, s)
 		if len(lines) != 1000 {
 			t.Errorf("%s: found %d lines, want 1000", s, len(lines))
@@ -74,7 +75,7 @@ func TestPublishedLines(t *testing.T) {
 func TestPublishedPairs(t *testing.T) {
 	hashes := map[uint64]bool{}
 	pairs := 0
-	for _, s := range sizes {
+	for _, s := range publishedSizes {
 		for _, line := range file(t, s) {
 			prompt, _, _ := strings.Cut(line, "||")
 			a, b := factors(t, prompt)
@@ -101,14 +102,17 @@ func TestPublishedPairs(t *testing.T) {
 
 // TestExample is a problem worked by hand: 1203 * 4056.
 func TestExample(t *testing.T) {
-	ex := Size(4).example(1203, 4056)
-	ex5 := Size(5).example(10002, 90310)
+	ex := Size{4, 4}.example(1203, 4056)
+	ex5 := Size{5, 5}.example(10002, 90310)
+	small, narrow := Size{2, 2}.example(98, 76), Size{3, 1}.example(999, 9)
 	for _, tt := range []struct{ got, want string }{
 		{ex.Prompt, "3 0 2 1 * 6 5 0 4"},
 		{ex.CoT, "8 1 2 7 0\n+ 0 5 1 0 6 0\n( 8 6 3 7 6 0 )\n+ 0 0 0 0 0 0 0\n( 8 6 3 7 6 0 0 )\n+ 0 0 0 2 1 8 4 0"},
 		{ex.Answer, "8 6 3 9 7 8 4 0"},
 		{ex5.CoT, "0 0 0 0 0 0\n+ 0 2 0 0 0 1 0\n( 0 2 0 0 0 1 0 )\n+ 0 0 6 0 0 0 3 0\n( 0 2 6 0 0 1 3 0 )\n+ 0 0 0 0 0 0 0 0 0\n( 0 2 6 0 0 1 3 0 0 )\n+ 0 0 0 0 8 1 0 0 9 0"},
 		{ex5.Answer, "0 2 6 0 8 2 3 0 9 0"},
+		{small.Prompt + "|" + small.CoT + "|" + small.Answer, "8 9 * 6 7|8 8 5\n+ 0 6 8 6|8 4 4 7"},
+		{narrow.Prompt + "|" + narrow.CoT + "|" + narrow.Answer, "9 9 9 * 9|1 9 9 8|1 9 9 8"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("found\n%s, want\n%s", tt.got, tt.want)
@@ -120,30 +124,34 @@ func TestExample(t *testing.T) {
 // splits, order.
 func TestExamples(t *testing.T) {
 	split := map[[2]int]string{}
-	for _, s := range sizes {
+	for _, s := range []Size{{4, 4}, {5, 5}, {3, 5}} {
 		for _, name := range []string{"train", "dev"} {
 			examples, err := s.Examples(name, 3, 3000)
 			if err != nil {
 				t.Fatal(err)
 			}
 			seen := map[string]bool{}
-			shortest, longest := 1<<62, 0
+			shortest, longest := [2]int{1 << 62, 1 << 62}, [2]int{}
 			for i, ex := range examples {
 				a, b := factors(t, ex.Prompt)
-				if number(t, ex.Answer) != a*b || ex.TaskID != fmt.Sprintf("multiply/%s/%s/%d", s, name, i) || seen[ex.Prompt] {
+				if number(t, ex.Answer) != a*b || ex.TaskID != fmt.Sprintf("multiply/%s/%s/%d", s, name, i) || seen[ex.Prompt] || !slices.Equal(Chains("", ex.Prompt), []string{ex.CoT}) {
 					t.Fatalf("%+v", ex)
 				}
 				seen[ex.Prompt] = true
-				shortest, longest = min(shortest, a, b), max(longest, a, b)
+				for j, x := range [2]int{a, b} {
+					shortest[j], longest[j] = min(shortest[j], x), max(longest[j], x)
+				}
 				key := [2]int{min(a, b), max(a, b)}
 				if other, ok := split[key]; ok && other != name {
 					t.Errorf("%d * %d is in %s and in %s", a, b, name, other)
 				}
 				split[key] = name
 			}
-			least := map[Size]int{4: 1000, 5: 10000}[s]
-			if shortest < least || shortest > least*11/10 || longest >= 10*least || longest < 99*least/10 {
-				t.Errorf("%s: factors are from %d to %d", s, shortest, longest)
+			for j, digits := range []int{s.First, s.Second} {
+				least := int(math.Pow10(digits - 1))
+				if shortest[j] < least || shortest[j] > least*11/10 || longest[j] >= 10*least || longest[j] < 99*least/10 {
+					t.Errorf("%s: factors are from %d to %d", s, shortest[j], longest[j])
+				}
 			}
 			few, err := s.Examples(name, 3, 10)
 			if err != nil || !reflect.DeepEqual(few, examples[:10]) {
@@ -178,7 +186,7 @@ func TestSplits(t *testing.T) {
 // TestTokens holds that digits and signs are a token each, so that all problems have
 // equally many tokens in every line.
 func TestTokens(t *testing.T) {
-	examples, err := Size(4).Examples("train", 1, 300)
+	examples, err := Size{4, 4}.Examples("train", 1, 300)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,8 +216,11 @@ func TestTokens(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct{ name, split, want string }{
-		{"multiply", "train", `benchmark "multiply": want multiply:4x4 or multiply:5x5`},
-		{"multiply:6x6", "train", "want multiply:4x4 or multiply:5x5"},
+		{"multiply", "train", `benchmark "multiply": want multiply:NxM, the digits of both factors, 1 to 9 each: multiply:4x4`},
+		{"multiply:10x1", "train", "want multiply:NxM"},
+		{"multiply:0x4", "train", "want multiply:NxM"},
+		{"multiply:04x4", "train", "want multiply:NxM"},
+		{"multiply:6x6", "test", "multiply:6x6: no test split of this size is published; want train or dev"},
 		{"multiply:4x4", "test", "multiply:4x4: the test split is the published one, a file that eval --bench multiply:4x4 reads; want train or dev"},
 		{"multiply:5x5", "all", `unknown split "all"; want train or dev`},
 	} {
@@ -223,7 +234,22 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s, %s: as a benchmark %v", tt.name, tt.split, again)
 		}
 	}
+	if _, err := (Size{1, 1}).Examples("train", 1, 100); err == nil || !strings.Contains(err.Error(), "multiply:1x1: the train split has no more than about") {
+		t.Errorf("100 of 81 problems: %v", err)
+	}
 	if !IsName("multiply:4x4") || !IsName("multiply") || IsName("multiply.jsonl") {
 		t.Error("IsName")
+	}
+}
+
+// TestChains: what is no prompt has no chain.
+func TestChains(t *testing.T) {
+	for _, prompt := range []string{"", "1 * ", " * 1", "12 * 3", "1 2 * 3 x", "1 2  * 3", "1 2 + 3", "1 2 3 4 5 6 7 8 9 0 * 1", "-1 * 2"} {
+		if chains := Chains("", prompt); chains != nil {
+			t.Errorf("%q has the chains %q", prompt, chains)
+		}
+	}
+	if chains := Chains("", "8 9 * 6 7"); !slices.Equal(chains, []string{"8 8 5\n+ 0 6 8 6"}) {
+		t.Errorf("found %q", chains)
 	}
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // Made are the names of what this program makes, for people.
-const Made = "minicode[:FAMILY,...[:LEVEL]], multiply:4x4, multiply:5x5"
+const Made = "minicode[:FAMILY,...[:LEVEL]], multiply:NxM"
 
 // A maker makes examples and problems of the names that are its own.
 type maker struct {

@@ -47,7 +47,7 @@ func TestLoad(t *testing.T) {
 		want string
 	}{
 		{Request{Bench: "multiply:4x4", Split: "test"}, "download data/4_by_4_mult/test_bigbench.txt"},
-		{Request{Bench: "multiply:9x9", Split: "test"}, `benchmark "multiply:9x9": want multiply:4x4 or multiply:5x5`},
+		{Request{Bench: "multiply:9x9", Split: "test"}, "multiply:9x9: no test split of this size is published; want train or dev"},
 		{Request{Bench: "minicode", Split: "test", Data: "x"}, "--data goes with a public benchmark (humaneval, "},
 		{Request{Bench: "nosuch"}, "--bench nosuch: there is no such file, and no benchmark of that name; want minicode"},
 	} {

@@ -24,6 +24,7 @@ func tiny(method string) experiment.Config {
 		NF:        cot.NFOptions{K: 2, D: 2, Noise: 0.3, LambdaFlow: 1, LambdaText: 1, SigmaLimit: 5, Expectation: true},
 		Flow:      nfhead.Config{Blocks: 2, Width: 8, Layers: 1, HeadDim: 4, Expansion: 2, Permute: "alternate"},
 		Coconut:   cot.CoconutOptions{PerLine: 1, Lines: 2, Last: 0.4, Scale: 1},
+		ICoT:      cot.ICoTOptions{Tokens: 2, Whole: 0.2, Last: 0.2, Smoothing: 1, Reset: true},
 		Diffusion: cot.Diffusion{Process: "flow", Steps: 3, Shift: 1},
 		Batch:     6, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
 		Stages: experiment.Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},

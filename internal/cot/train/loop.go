@@ -150,7 +150,7 @@ func (l *Loop) Steps() int {
 func (l *Loop) stage(ctx context.Context, at *position) error {
 	s := l.newStageRun(at.Stage)
 	if l.saved != nil {
-		if err := l.saved.restore(s.optimizer); err != nil {
+		if err := l.saved.restore(s.optimizer, s.taken(*at)); err != nil {
 			return err
 		}
 		l.saved = nil // later stages begin afresh
@@ -178,6 +178,9 @@ func (s *stageRun) advance(ctx context.Context, at *position) error {
 		err := interrupt.Leave(ctx, func() error { return s.backward(ctx, s.take(*at), m) })
 		if err != nil {
 			return err
+		}
+		if s.restarts(at.Total) { // only now: a step that is given up must leave the state of before it
+			s.optimizer.Restart()
 		}
 		if m.Norm, err = move(s.optimizer, m.LR, s.Config.Clip, m.Step, m.Loss); err != nil {
 			return err
@@ -248,6 +251,22 @@ func (l *Loop) newStageRun(number experiment.StageID) *stageRun {
 		return 1
 	}
 	return s
+}
+
+// restarts says whether the optimizer begins anew at a step over all stages.
+func (s *stageRun) restarts(step int) bool {
+	r, ok := s.learner.(cot.Restarter)
+	return ok && r.Restarts(step)
+}
+
+// taken is the number of steps that the optimizer has taken at a position since it began.
+func (s *stageRun) taken(at position) int {
+	for n := 1; n < at.Done; n++ {
+		if s.restarts(at.Total - n) {
+			return n
+		}
+	}
+	return at.Done
 }
 
 // take makes the batch that of the step at a position, and returns its draws.

@@ -338,6 +338,40 @@ func TestResumeAgainAndAgain(t *testing.T) {
 	}
 }
 
+// A curriculum that begins the optimizer anew does so at its steps, wherever the run was
+// interrupted, and never elsewhere.
+func TestOptimizerBeginsAnew(t *testing.T) {
+	c, data := tiny("icot"), examples(15)
+	c.Stages.Text.Steps, c.Stages.Joint.Steps = 3, 10 // s is 0 from step 5 on, 1 from step 8 on, 2 from step 11 on
+	restarts := []int{8, 11}
+	want, reports := run(t, c, data)
+	kept := c
+	kept.ICoT.Reset = false
+	if other, _ := run(t, kept, data); slices.Equal(weights(other), weights(want)) {
+		t.Error("the optimizer goes on")
+	}
+	for at := 1; at < len(reports); at++ {
+		l, _ := trainer(c, data)
+		l.Dir = t.TempDir()
+		interrupted(t, l, at)
+		l, _ = resumed(t, c, data, l.Dir, at)
+		where := l.saved.position
+		taken := where.Done
+		for _, step := range restarts {
+			if at > step {
+				taken = at - step
+			}
+		}
+		if got := l.newStageRun(where.Stage).taken(where); got != taken {
+			t.Errorf("after %d steps the optimizer has taken %d, want %d", at, got, taken)
+		}
+		if err := l.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		sameWeights(t, fmt.Sprintf("interrupted after %d steps", at), l.Model, want)
+	}
+}
+
 // A run that was cancelled before it began has no step done; one that was killed
 // goes on from what it saved last.
 func TestSavedState(t *testing.T) {

@@ -59,7 +59,6 @@ func (l *PolicyLoop) Resume() (done int, err error) {
 	if l.saved, err = loadState(l.Dir, l.Model); err != nil {
 		return 0, err
 	}
-	l.saved.steps *= l.RL.Epochs * l.RL.Minibatches
 	return l.saved.Total, nil
 }
 
@@ -76,7 +75,7 @@ func (l *PolicyLoop) Run(ctx context.Context) (err error) {
 	onDisk := 0 // the steps of the state in the folder
 	if l.saved != nil {
 		at, onDisk = l.saved.position, l.saved.Done
-		if err := l.saved.restore(s.optimizer); err != nil {
+		if err := l.saved.restore(s.optimizer, at.Done*l.RL.Epochs*l.RL.Minibatches); err != nil {
 			return err
 		}
 		l.saved = nil

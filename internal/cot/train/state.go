@@ -18,8 +18,7 @@ import (
 // position.
 type state struct {
 	position
-	steps int // the optimizer's
-	file  *ckpt.File
+	file *ckpt.File
 }
 
 const (
@@ -114,7 +113,6 @@ func loadState(dir string, m *experiment.Model) (*state, error) {
 	if s.file, err = ckpt.Open(filepath.Join(dir, experiment.StateDir, stateFile)); err != nil {
 		return nil, err
 	}
-	s.steps = s.Done
 	for p := range m.Kept() {
 		if err := tensor.LoadInto(p.Data, p.Shape, s.file, paramsName+p.Name); err != nil {
 			return nil, err
@@ -123,13 +121,13 @@ func loadState(dir string, m *experiment.Model) (*state, error) {
 	return s, nil
 }
 
-// restore puts the saved moments into an optimizer; at the start of a stage
-// there are none.
-func (s *state) restore(o *tensor.AdamW) error {
-	if s.steps == 0 {
+// restore puts the saved moments into an optimizer that has taken some steps; at the start of
+// a stage there are none.
+func (s *state) restore(o *tensor.AdamW, steps int) error {
+	if steps == 0 {
 		return s.file.Close()
 	}
-	o.Steps = s.steps
+	o.Steps = steps
 	for _, m := range o.Moments {
 		if err := tensor.LoadInto(m.M, m.Shape, s.file, firstName+m.Name); err != nil {
 			return err
