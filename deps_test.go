@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 		"internal/transformer", "internal/interrupt", "internal/ckpt"},
 	"internal/cot/generate": {"internal/cot", "internal/cot/experiment", "internal/cot/train", "internal/eval", "internal/eval/bench", "internal/page", "internal/tensor",
 		"internal/tokenizer", "internal/tokenizer/chat", "internal/ckpt/jsontext"},
-	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/eval", "internal/eval/bench",
+	"internal/cot/probe": {"internal/cot", "internal/cot/generate", "internal/cot/experiment", "internal/cot/minicode", "internal/cot/problems", "internal/eval", "internal/eval/bench",
 		"internal/page", "internal/progress", "internal/tensor"},
 	"internal/cot/study": {"internal/cot", "internal/cot/experiment", "internal/cot/generate", "internal/cot/probe", "internal/cot/train", "internal/eval",
 		"internal/eval/harness", "internal/page", "internal/ckpt"},

@@ -38,7 +38,7 @@ func (e *env) distill() *cli.Command {
 			&cli.IntFlag{Name: "thoughts", Usage: "`K`, codes an example; 0: as many as the longest chain has steps", Destination: &v.K},
 			&cli.IntFlag{Name: "dims", Usage: "`D`, numbers a code", Value: v.D, Destination: &v.D},
 			&cli.StringFlag{Name: "encoder", Usage: "`KIND`: linear or local (a code sees its segment), causal (the segments so far), full (the whole chain)", Value: v.Encoder, Destination: &v.Encoder},
-			&cli.StringFlag{Name: "segments", Usage: "`WAY` to divide a chain into the steps that codes encode: lines, sentences, equations, or even, K equal parts. Of a chain with more than K steps the last code encodes all that are left", Value: v.Segments, Destination: &v.Segments},
+			&cli.StringFlag{Name: "segments", Usage: "`WAY` to divide a chain into the steps that codes encode: lines, sentences, equations, even, K equal parts, or before:CHARACTERS, with each of which a step begins. Of a chain with more than K steps the last code encodes all that are left", Value: v.Segments, Destination: &v.Segments},
 			&cli.Float64Flag{Name: "noise", Usage: "`std` of the noise added to codes in training", Value: v.Noise, Destination: &v.Noise},
 			&cli.Float64Flag{Name: "beta", Usage: "`weight` of the KL to N(0, I)", Value: v.Beta, Destination: &v.Beta},
 			&cli.IntFlag{Name: "hidden", Usage: "`width` of the VAE's transformers", Value: v.Hidden, Destination: &v.Hidden},

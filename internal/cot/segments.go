@@ -1,7 +1,9 @@
 package cot
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +14,20 @@ import (
 //	equations: a step ends with an equation, <<...>> where the chain has any, or what follows an =;
 //	           what stands behind the last one is part of its step
 //	even:      K parts of the same number of tokens (the paper's)
+//
+// beforeMarks and some characters, as in "before:+(", is one more: a step begins with each of these characters.
 var Segmentations = []string{"lines", "sentences", "equations", "even"}
+
+// beforeMarks begins the way to divide a chain whose steps begin with certain characters.
+const beforeMarks = "before:"
+
+// checkSegments refuses what is no way to divide a chain.
+func checkSegments(by string) error {
+	if marks, ok := strings.CutPrefix(by, beforeMarks); ok && strings.TrimSpace(marks) == marks && marks != "" || slices.Contains(Segmentations, by) {
+		return nil
+	}
+	return fmt.Errorf("segments is %q; want one of %q, or %sCHARACTERS, with which steps begin", by, Segmentations, beforeMarks)
+}
 
 // Steps divides a chain of thought into steps, which together are the chain, in tokens. The
 // chain ends with a line end, whether it is written or not.
@@ -31,6 +46,9 @@ func divide(chain, by string) []string {
 	}
 	if !strings.HasSuffix(chain, "\n") {
 		chain += "\n"
+	}
+	if marks, ok := strings.CutPrefix(by, beforeMarks); ok {
+		return parted(chain, marked(chain, marks))
 	}
 	switch by {
 	case "sentences":
@@ -76,6 +94,16 @@ var (
 	// equation is an = with what is equal, numbers and their operators, up to a number or a bracket.
 	equation = regexp.MustCompile(`[=≈](?:[-+*/x×÷()$€£%=≈\d \t]|[.,]\d)*(?:[\d)%]|[.,]\d)`)
 )
+
+// marked are the places before the characters marks of a text, and before the blanks in front of them.
+func marked(text, marks string) (places []int) {
+	for i, c := range text {
+		if strings.ContainsRune(marks, c) {
+			places = append(places, len(strings.TrimRight(text[:i], " ")))
+		}
+	}
+	return places
+}
 
 // sentenceEnds are the places behind the sentences of a text.
 func sentenceEnds(text string) (places []int) {

@@ -28,6 +28,12 @@ func TestDivide(t *testing.T) {
 		{"equations", "<<1+1=2>> <<2*3=6>> <<6-1=5>>", "<<1+1=2>>| <<2*3=6>>| <<6-1=5>>\n"},
 		{"equations", "It is <<1+1=2>>2.\nThen x = 5 <<2*3=6>>6 in all", "It is <<1+1=2>>2|.\nThen x = 5 <<2*3=6>>6 in all\n"},
 		{"equations", "no equation. none", "no equation. none\n"},
+		{"before:+(", "1 2 + 3 4 ( 5 ) + 6", "1 2| + 3 4| ( 5 )| + 6\n"},
+		{"before:+(", "1 2\n+ 3 4\n( 5 )\n+ 6\n", "1 2\n|+ 3 4\n|( 5 )\n|+ 6\n"},
+		{"before:+", "1 2\n+ 3 4\n( 5 )\n+ 6", "1 2\n|+ 3 4\n( 5 )\n|+ 6\n"},
+		{"before:+", "+1++2", "+1|+|+2\n"},
+		{"before:é", "aé b", "a|é b\n"},
+
 		{"equations", "a = b, c == d", "a = b, c == d\n"},
 	} {
 		if got := strings.Join(divide(tt.chain, tt.by), "|"); got != tt.want {
@@ -40,7 +46,7 @@ func TestDivide(t *testing.T) {
 func TestDivideKeepsTheChain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		chain := rapid.StringOfN(rapid.RuneFrom([]rune("aA1.=<>! \n\"é+")), 1, 40, -1).Draw(t, "chain")
-		for _, by := range Segmentations {
+		for _, by := range append([]string{"before:+aé"}, Segmentations...) {
 			steps := divide(chain, by)
 			if got := strings.Join(steps, ""); got != chain && got != chain+"\n" {
 				t.Errorf("%s of %q: %q", by, chain, steps)
@@ -50,4 +56,17 @@ func TestDivideKeepsTheChain(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestCheckSegments(t *testing.T) {
+	for _, by := range append([]string{"before:+(", "before:a b"}, Segmentations...) {
+		if err := checkSegments(by); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, by := range []string{"", "line", "before", "before:", "before: ", "before:+ "} {
+		if checkSegments(by) == nil {
+			t.Errorf("%q is taken", by)
+		}
+	}
 }

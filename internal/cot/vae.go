@@ -45,11 +45,12 @@ var Encoders = []string{"linear", "local", "causal", "full"}
 
 // Check says what is wrong with the shape, if anything is.
 func (c VAEConfig) Check() error {
+	if err := checkSegments(c.Segments); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains(Encoders, c.Encoder):
 		return fmt.Errorf("encoder is %q; want one of %q", c.Encoder, Encoders)
-	case !slices.Contains(Segmentations, c.Segments):
-		return fmt.Errorf("segments is %q; want one of %q", c.Segments, Segmentations)
 	case c.K < 1 || c.D < 1 || c.Hidden < 1 || c.Layers < 1 || c.Heads < 1:
 		return fmt.Errorf("VAE of %d thoughts x %d dims, hidden %d, %d layers, %d heads; each must be at least 1", c.K, c.D, c.Hidden, c.Layers, c.Heads)
 	case c.Embedding < 0 || c.Embedding > 1<<20:

@@ -373,7 +373,7 @@ func TestVAEConfigCheck(t *testing.T) {
 		want   string
 	}{
 		{func(c *VAEConfig) { c.Encoder = "lstm" }, `encoder is "lstm"; want one of ["linear" "local" "causal" "full"]`},
-		{func(c *VAEConfig) { c.Segments = "words" }, `segments is "words"; want one of ["lines" "sentences" "equations" "even"]`},
+		{func(c *VAEConfig) { c.Segments = "words" }, `segments is "words"; want one of ["lines" "sentences" "equations" "even"], or before:CHARACTERS, with which steps begin`},
 		{func(c *VAEConfig) { c.K = 0 }, "VAE of 0 thoughts x 2 dims, hidden 8, 1 layers, 2 heads; each must be at least 1"},
 		{func(c *VAEConfig) { c.Heads = -1 }, "VAE of 3 thoughts x 2 dims, hidden 8, 1 layers, -1 heads; each must be at least 1"},
 		{func(c *VAEConfig) { c.Hidden = 6 }, "VAE hidden is 6, not an even multiple of its heads (2)"},

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"nfcot/internal/cot/generate"
-	"nfcot/internal/cot/minicode"
+	"nfcot/internal/cot/problems"
 	"nfcot/internal/eval"
 	"nfcot/internal/tensor"
 )
@@ -21,7 +21,7 @@ type chain struct {
 func (p *Probe) chainsOf(problem eval.Problem) []chain {
 	run := p.Run
 	var chains []chain
-	for _, text := range minicode.Chains(problem.TaskID, problem.Prompt) {
+	for _, text := range problems.Chains(problem) {
 		segments, err := run.VAE.Config.Cut(run.VAE.Config.Steps(run.VAETokenizer, text))
 		if err != nil {
 			return nil

@@ -25,7 +25,8 @@ type Interventions struct {
 
 // An Intervention is what becomes of answers after thoughts of one kind. Its donor is another
 // problem of the same family, for Thoughts "one" a problem that differs in a single step.
-// Programs are right for a problem if they pass its tests, whatever the thoughts.
+// Programs are right for a problem if they pass its tests, whatever the thoughts, and answers if
+// they are its answer.
 type Intervention struct {
 	Thoughts string        `json:"thoughts"`           // one of the kinds of Intervene
 	Problems int           `json:"problems"`           // that have such thoughts
@@ -59,8 +60,8 @@ type intervened struct {
 // are drawn with the same random numbers whatever the thoughts.
 func (p *Probe) Intervene(ctx context.Context) (*Interventions, error) {
 	for _, problem := range p.Bench.Problems {
-		if problem.Format != eval.HumanEval {
-			return nil, fmt.Errorf("%s: its tests are no module that defines check(candidate), which interventions want to put another's in the place of", problem.TaskID)
+		if problem.Format != eval.HumanEval && problem.Format != eval.Answers {
+			return nil, fmt.Errorf("%s: its tests are neither an answer nor a module that defines check(candidate), which interventions want to put another's in the place of", problem.TaskID)
 		}
 	}
 	u, err := p.thoughts(ctx)
@@ -120,6 +121,9 @@ func (p *Probe) intervene(ctx context.Context, x *Interventions, kind string, al
 	}
 	donors := p.on(all, func(c intervened) eval.Problem {
 		c.problem.Test = c.donor.Test
+		if c.problem.Format == eval.Answers {
+			c.problem.CanonicalSolution = c.donor.CanonicalSolution
+		}
 		return c.problem
 	})
 	samples := make([]eval.Sample, len(verdicts))

@@ -61,7 +61,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 type Unknown struct{ TaskID string }
 
 func (e Unknown) Error() string {
-	return fmt.Sprintf("%s: its chains of thought are not known, or do not fit into the model's thoughts; want problems of minicode like those the model was trained on", e.TaskID)
+	return fmt.Sprintf("%s: its chains of thought are not known, or do not fit into the model's thoughts; want problems of minicode or multiply like those the model was trained on", e.TaskID)
 }
 
 // CheckOracle fails for a run that Check fails for, and for one whose VAE encodes hidden states of
@@ -80,7 +80,7 @@ func CheckOracle(run *experiment.Run) error {
 // (sample i from chain i, where a problem has several). If the true ones give right answers
 // and the sampled ones do not, it is the prior p(u|q) that does not know what to think;
 // otherwise the codes or the answers are at fault. It fails with Unknown for problems
-// that are not minicode's.
+// that are neither minicode's nor multiply's.
 func (p *Probe) Oracle(ctx context.Context) (*Comparison, error) {
 	chains := make([][]chain, len(p.Bench.Problems))
 	for i, problem := range p.Bench.Problems {

@@ -26,11 +26,12 @@ type maker struct {
 	owns      func(name string) bool
 	benchmark func(name, split string, seed uint64, n int) (*bench.Benchmark, error)
 	lines     func(name, split string, seed uint64, n int) iter.Seq2[any, error]
+	chains    func(taskID, prompt string) []string
 }
 
 var makers = []maker{
-	{minicode.IsName, minicode.Benchmark, minicode.Lines},
-	{multiply.IsName, multiply.Benchmark, multiply.Lines},
+	{minicode.IsName, minicode.Benchmark, minicode.Lines, minicode.Chains},
+	{multiply.IsName, multiply.Benchmark, multiply.Lines, multiply.Chains},
 }
 
 // makerOf is the maker of a name; ok is false for others.
@@ -51,6 +52,17 @@ func Lines(name, split string, seed uint64, n int) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
 		yield(nil, fmt.Errorf("benchmark %q is not made by this program; want %s", name, Made))
 	}
+}
+
+// Chains are all chains of thought that a problem of what is made may have, published ones of
+// the kind included; none if it is no such problem.
+func Chains(p eval.Problem) []string {
+	for _, m := range makers {
+		if chains := m.chains(p.TaskID, p.Prompt); chains != nil {
+			return chains
+		}
+	}
+	return nil
 }
 
 // A Request says which problems there are to be.

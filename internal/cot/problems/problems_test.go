@@ -3,9 +3,11 @@ package problems
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"nfcot/internal/cot"
 	"nfcot/internal/cot/data"
 	"nfcot/internal/eval"
 	"nfcot/internal/eval/answer"
@@ -111,5 +113,26 @@ func askedAsTrained(t *testing.T, name, file string) {
 		if asked := recipe.Prompt(p); asked != examples[i].Prompt || err != nil || o.Kind != eval.Passed {
 			t.Fatalf("%s: trained on %q with answer %q; asks %q, %+v, %v", p.TaskID, examples[i].Prompt, examples[i].Answer, asked, o, err)
 		}
+	}
+}
+
+// Chains are known of what is made, and of what is published in its format.
+func TestChains(t *testing.T) {
+	for _, name := range []string{"minicode:fold:easy", "multiply:2x3"} {
+		for line, err := range Lines(name, "train", 1, 5) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ex := line.(cot.Example)
+			if chains := Chains(eval.Problem{TaskID: ex.TaskID, Prompt: ex.Prompt}); !slices.Contains(chains, ex.CoT) {
+				t.Errorf("%s: the chain %q is not among %q", ex.TaskID, ex.CoT, chains)
+			}
+		}
+	}
+	if chains := Chains(eval.Problem{TaskID: "multiply:4x4/0", Prompt: "7 6 9 2 * 1 6 3 6"}); len(chains) != 1 {
+		t.Errorf("a published problem has the chains %q", chains)
+	}
+	if chains := Chains(eval.Problem{TaskID: "x", Prompt: "7 times 6?"}); chains != nil {
+		t.Errorf("another one has the chains %q", chains)
 	}
 }

@@ -218,7 +218,7 @@ func (d *Distillation) Merged() string {
 	if d.merged == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d chains have more %s than there are thoughts (%d); their last thought stands for all that are left", d.merged, len(d.chains), d.config.VAE.Segments, d.config.VAE.K)
+	return fmt.Sprintf("%d of %d chains have more steps than there are thoughts (%d); their last thought stands for all that are left", d.merged, len(d.chains), d.config.VAE.K)
 }
 
 // Run trains the VAE, after Look where the encoder stands on states (StateBytes), tells watch of
