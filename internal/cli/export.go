@@ -13,7 +13,7 @@ func (e *env) export() *cli.Command {
 	var model, kind, out string
 	return e.command(&cli.Command{
 		Name:  "export",
-		Usage: "write a language model, or a run of direct or cot, as a GGUF file for llama.cpp: matrices, tokenizer, chat template, ends",
+		Usage: "write a language model, or a run of direct, cot or icot, as a GGUF file for llama.cpp: matrices, tokenizer, chat template, ends",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "model", Usage: "`MODEL` to write: a run, a language model of Hugging Face's, or a GGUF file", Destination: &model},
 			&cli.StringFlag{Name: "gguf", Usage: "`TYPE` of its matrices: f32, f16, bf16 or q8_0", Destination: &kind},
