@@ -55,7 +55,7 @@ func Default(method string) Config {
 		Flow:      nfhead.Config{Blocks: 5, Width: 64, Layers: 1, HeadDim: 32, Expansion: 2, Permute: "alternate"},
 		Diffusion: cot.Diffusion{Process: "flow", Steps: 30, Shift: 4},
 		Coconut:   cot.CoconutOptions{PerLine: 1, Last: 0.4, Scale: 1},
-		ICoT:      cot.ICoTOptions{Whole: 0.4, Last: 0.2, Smoothing: 4, Reset: true},
+		ICoT:      cot.ICoTOptions{Whole: 0.3, Last: 0.2, Smoothing: 4, Reset: true},
 		LoRA:      transformer.LoRA{Alpha: 16, Targets: "all"},
 		Batch:     32, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05,
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
