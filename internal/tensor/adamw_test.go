@@ -44,6 +44,25 @@ func TestAdamWByHand(t *testing.T) {
 	}
 }
 
+// After a restart the first step is again -lr·sign(g), whatever came before.
+func TestAdamWRestarts(t *testing.T) {
+	p := tensor.NewParams(1)
+	x := p.Const("x", 2, 1, 1)
+	o := tensor.NewAdamW(p)
+	for range 3 {
+		x.Grad[0] = 5
+		o.Step(0.01, 0)
+	}
+	before := float64(x.Data[0])
+	o.Restart()
+	x.Grad[0] = -0.7
+	o.Step(0.01, 0)
+	near(t, "x", float64(x.Data[0]), before+0.01, 1e-6)
+	if o.Steps != 1 {
+		t.Errorf("%d steps, want 1", o.Steps)
+	}
+}
+
 func TestAdamWClipsToTheNorm(t *testing.T) {
 	p := tensor.NewParams(1)
 	x, y := p.Const("x", 0, 1, 1), p.Const("y", 0, 1, 1)

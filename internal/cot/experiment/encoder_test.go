@@ -111,7 +111,7 @@ func fieldCase(t *testing.T, name string, expected any) (*Run, []cot.Encoded) {
 
 // nll are the losses of an example's targets, in nats.
 func nll(m *Model, ex cot.Encoded) (all []float64) {
-	learner := m.Learner(JointStage)
+	learner := m.Learner(JointStage, 0)
 	for i, target := range ex.Targets {
 		if target {
 			one := ex
@@ -183,7 +183,7 @@ func TestFieldTokenMean(t *testing.T) {
 		Mean   float64 `json:"token_mean"`
 	}
 	run, examples := fieldCase(t, "sft_token_mean", &want)
-	learner := run.Model.Learner(JointStage)
+	learner := run.Model.Learner(JointStage, 0)
 	for i := range examples {
 		if n := learner.Size(examples[i : i+1]).Tokens; n != want.Tokens[i] {
 			t.Errorf("example %d: %d targets, want %d", i, n, want.Tokens[i])
@@ -195,7 +195,7 @@ func TestFieldTokenMean(t *testing.T) {
 // checkTokenMean compares the loss of a batch, whole and in parts.
 func checkTokenMean(t *testing.T, m *Model, examples []cot.Encoded, tokens int, mean float64) {
 	t.Helper()
-	learner := m.Learner(JointStage)
+	learner := m.Learner(JointStage, 0)
 	whole := learner.Size(examples)
 	loss := func(batch []cot.Encoded) float64 {
 		return float64(learner.Loss(nil, batch, whole, cot.StepRand{}).Total.Data[0])

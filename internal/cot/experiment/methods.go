@@ -36,7 +36,7 @@ type Method struct {
 // parts are a method's model.
 type parts struct {
 	cot.Sampler
-	learner func(stage StageID) cot.Learner // of the stages from heads on
+	learner func(stage StageID, first int) cot.Learner // of the stages from heads on, as for Model.Learner
 }
 
 // LM is the method of a plain language model: the answer is what it says after the prompt.
@@ -53,7 +53,7 @@ var Methods = []Method{
 		},
 		make: func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewPlain(lm, special)
-			return parts{m, func(StageID) cot.Learner { return m }}
+			return parts{m, func(StageID, int) cot.Learner { return m }}
 		}},
 	{Name: "direct", What: "answers at once, without thinking", Scores: true, Words: true, steps: 1000, make: words(false)},
 	{Name: "cot", What: "explicit chain of thought, in words, then the answer", Scores: true, Words: true, Chains: true, steps: 700, make: words(true)},
@@ -70,10 +70,10 @@ var Methods = []Method{
 		},
 		make: func(c Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := &cot.ICoT{Text: &cot.Text{LM: lm, Special: special, Chain: true}, Options: c.ICoT}
-			return parts{m, func(stage StageID) cot.Learner {
+			return parts{m, func(stage StageID, first int) cot.Learner {
 				learner := *m
 				if stage == JointStage {
-					learner.First, learner.Steps = c.Stages.Text.Steps+c.Stages.Heads.Steps, c.Stages.Joint.Steps
+					learner.First, learner.Steps = first, c.Stages.Joint.Steps
 				}
 				return &learner
 			}}
@@ -87,10 +87,10 @@ var Methods = []Method{
 		},
 		make: func(c Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewCoconut(lm, special, c.Coconut)
-			return parts{m, func(stage StageID) cot.Learner {
+			return parts{m, func(stage StageID, first int) cot.Learner {
 				learner := *m
 				if stage == JointStage {
-					learner.First, learner.Steps = c.Stages.Text.Steps+c.Stages.Heads.Steps, c.Stages.Joint.Steps
+					learner.First, learner.Steps = first, c.Stages.Joint.Steps
 				}
 				return &learner
 			}}
@@ -104,13 +104,13 @@ var Methods = []Method{
 		},
 		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewLaVAE(p, lm, special, c.NF)
-			return parts{m, func(StageID) cot.Learner { return m }}
+			return parts{m, func(StageID, int) cot.Learner { return m }}
 		}},
 	{Name: "ladir", What: "K codes of the VAE at once, out of noise in some denoising steps, then the answer", Codes: true, steps: 800,
 		check: func(c Config) error { return c.Diffusion.Check() },
 		make: func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 			m := cot.NewLaDiR(p, lm, special, c.NF, c.Diffusion)
-			return parts{m, func(StageID) cot.Learner { return m }}
+			return parts{m, func(StageID, int) cot.Learner { return m }}
 		}},
 	{Name: softThinking, What: "sampling from a run of cot that feeds back mixtures of tokens while it thinks (--thinking)", Of: "cot"},
 	{Name: "nfcot-dual", What: "nfcot with a pass for the thoughts and another one for the answer", Scores: true, Flows: true, Codes: true, steps: 800, check: checkFlow, make: flowing(cot.NewDual)},
@@ -121,7 +121,7 @@ var Methods = []Method{
 func words(chain bool) func(Config, *tensor.Params, *transformer.LM, cot.Special) parts {
 	return func(_ Config, _ *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := &cot.Text{LM: lm, Special: special, Chain: chain}
-		return parts{m, func(StageID) cot.Learner { return m }}
+		return parts{m, func(StageID, int) cot.Learner { return m }}
 	}
 }
 
@@ -129,7 +129,7 @@ func words(chain bool) func(Config, *tensor.Params, *transformer.LM, cot.Special
 func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config, cot.NFOptions) *cot.NFCoT) func(Config, *tensor.Params, *transformer.LM, cot.Special) parts {
 	return func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := of(p, lm, special, c.Flow, c.NF)
-		return parts{m, func(stage StageID) cot.Learner {
+		return parts{m, func(stage StageID, _ int) cot.Learner {
 			return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.Of(stage).FreezeFlow, Fitted: c.fitsFlow(stage) || !m.Flow.Identity()}
 		}}
 	}

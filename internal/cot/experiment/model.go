@@ -79,12 +79,13 @@ func (m *Model) SetSampling(s cot.Sampling, spell func(key string) string) error
 	return nil
 }
 
-// Learner is the model as a stage trains it.
-func (m *Model) Learner(stage StageID) cot.Learner {
+// Learner is the model as a stage trains it whose steps, counted over all that are run, begin with
+// number first.
+func (m *Model) Learner(stage StageID, first int) cot.Learner {
 	if stage == TextStage {
 		return &cot.Text{LM: m.LM, Special: m.Special, Chain: true, DirectShare: m.config.DirectShare}
 	}
-	return m.parts.learner(stage)
+	return m.parts.learner(stage, first)
 }
 
 // trainable says whether a stage trains a parameter.

@@ -136,10 +136,13 @@ func (l *Loop) runs(stage experiment.StageID) bool {
 }
 
 // Steps is the number of steps of all stages to run.
-func (l *Loop) Steps() int {
+func (l *Loop) Steps() int { return l.first(experiment.FlowStage + 1) }
+
+// first is the number of steps of the stages to run before a stage.
+func (l *Loop) first(stage experiment.StageID) int {
 	n := 0
 	for i, s := range l.Config.Stages.All() {
-		if l.runs(i) {
+		if i < stage && l.runs(i) {
 			n += s.Steps
 		}
 	}
@@ -240,7 +243,7 @@ type stageRun struct {
 
 func (l *Loop) newStageRun(number experiment.StageID) *stageRun {
 	l.Model.SetTrainable(number)
-	s := &stageRun{Loop: l, stage: *l.Config.Stages.Of(number), learner: l.Model.Learner(number),
+	s := &stageRun{Loop: l, stage: *l.Config.Stages.Of(number), learner: l.Model.Learner(number, l.first(number)),
 		optimizer: tensor.NewAdamW(l.Model.Params), order: newOrder(l.Config.Seed, int(number), len(l.Data)), batch: make([]cot.Encoded, l.Config.Batch)}
 	s.tape.BF16 = l.Config.Precision == "bf16"
 	s.optimizer.Decay = l.Config.Decay

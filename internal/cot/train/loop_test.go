@@ -372,6 +372,24 @@ func TestOptimizerBeginsAnew(t *testing.T) {
 	}
 }
 
+// A stage that is run alone has the curriculum that it has behind others.
+func TestCurriculumOfAStageAlone(t *testing.T) {
+	for _, method := range []string{"icot", "coconut"} {
+		c, data := tiny(method), examples(15)
+		c.Stages.Text.Steps, c.ICoT.Smoothing = 3, 0
+		both, _ := trainer(c, data)
+		alone, _ := trainer(c, data)
+		alone.Stage = experiment.JointStage
+		behind, first := both.newStageRun(experiment.JointStage), alone.newStageRun(experiment.JointStage)
+		for step := range c.Stages.Joint.Steps {
+			got, want := first.learner.Rows(data, cot.StepRand{Step: step}), behind.learner.Rows(data, cot.StepRand{Step: 3 + step})
+			if got != want || first.restarts(step) != behind.restarts(3+step) {
+				t.Errorf("%s: step %d has %d rows, want %d; restarts: %t", method, step, got, want, first.restarts(step))
+			}
+		}
+	}
+}
+
 // A run that was cancelled before it began has no step done; one that was killed
 // goes on from what it saved last.
 func TestSavedState(t *testing.T) {
@@ -618,7 +636,7 @@ func TestStepsByHand(t *testing.T) {
 	_, reports := run(t, c, data)
 	model, step := experiment.NewModel(c, special), 0
 	for stage, s := range c.Stages.All() {
-		learner, order := model.Learner(stage), newOrder(c.Seed, int(stage), len(data))
+		learner, order := model.Learner(stage, step), newOrder(c.Seed, int(stage), len(data))
 		for done := range s.Steps {
 			var batch []cot.Encoded
 			for i := range c.Batch {
@@ -654,7 +672,7 @@ func TestEvaluation(t *testing.T) {
 		}
 	}
 	last := (*reports)[13]
-	learner := l.Model.Learner(3)
+	learner := l.Model.Learner(3, 0)
 	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.StepRand{Seed: c.Seed, Step: -1})
 	diagnosis := learner.(cot.Diagnoser).Diagnose(nil, l.Held, cot.StepRand{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}
@@ -785,7 +803,7 @@ func TestTokenMean(t *testing.T) {
 			data[i].Tokens, data[i].Targets = append(data[i].Tokens, rng.IntN(20)), append(data[i].Targets, j >= 2)
 		}
 	}
-	learner := experiment.NewModel(c, special).Learner(experiment.JointStage)
+	learner := experiment.NewModel(c, special).Learner(experiment.JointStage, 0)
 	sum, means := 0.0, 0.0 // in nats
 	for i := range data {
 		n := learner.Size(data[i : i+1])
