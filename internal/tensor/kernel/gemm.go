@@ -150,7 +150,7 @@ const (
 	widenBlock    = 128     // likewise when the panel is widened first: it then stays in the first-level cache
 	partSize      = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
 	roundedPart   = 1 << 15 // likewise for rounding, with what is rounded beside them; B is then packed only once
-	smallB        = 1 << 20 // elements of B that stay in a cache near by
+	smallB        = 1 << 19 // elements of B that stay in a cache near by
 	leastRows     = 96      // rows of A that make it worth packing a panel of B once more
 	shareWork     = 1 << 17 // multiply-adds that are worth a thread
 )
