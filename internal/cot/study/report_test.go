@@ -143,7 +143,8 @@ func TestReportWithGaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing := strings.Join(d.Sections[len(d.Sections)-1].Text, "\n")
-	for _, want := range []string{"LaVAE: seed1/eval-lavae is not there.", "NF-CoT: seed3/perturb.json is not there.", "There is nothing for section Accuracy against budget."} {
+	for _, want := range []string{"LaVAE: seed1/eval-lavae is not there.", "NF-CoT: seed3/perturb.json is not there.",
+		"explicit CoT + RL: eval-many-cot-rl is not there, under none of its seeds.", "There is nothing for section Accuracy against budget."} {
 		if !strings.Contains(missing, want) {
 			t.Errorf("the report does not say %q but\n%s", want, missing)
 		}

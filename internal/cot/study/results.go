@@ -72,11 +72,12 @@ func Collect(p *Plan, dir string) (*Results, error) {
 func (r *Results) read(e *Entry) error {
 	g := &group{entry: e, name: r.plan.name(e)}
 	r.groups[e.ID] = g
+	var missing []string
 	for _, s := range r.plan.seeds(e) {
 		name := e.file(s)
 		path := filepath.Join(r.dir, name)
 		if !exists(path) {
-			r.missing = append(r.missing, fmt.Sprintf("%s: %s is not there.", g.name, filepath.ToSlash(name)))
+			missing = append(missing, fmt.Sprintf("%s: %s is not there.", g.name, filepath.ToSlash(name)))
 			continue
 		}
 		m := member{seed: s}
@@ -96,6 +97,10 @@ func (r *Results) read(e *Entry) error {
 		}
 		g.members = append(g.members, m)
 	}
+	if len(missing) > 1 && len(g.members) == 0 {
+		missing = []string{fmt.Sprintf("%s: %s is not there, under none of its seeds.", g.name, e.ID)}
+	}
+	r.missing = append(r.missing, missing...)
 	return nil
 }
 
