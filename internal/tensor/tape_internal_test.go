@@ -148,12 +148,12 @@ func TestSeparateRunsShareNothing(t *testing.T) {
 	}
 	for _, tt := range []struct{ see, runs []Span }{
 		{nil, nil},
-		{[]Span{{From: 0, To: 1}, {From: 0, To: 2}, {From: 2, To: 3}, {From: 2, To: 4}}, []Span{{From: 0, To: 2}, {From: 2, To: 4}}},         // two causal sequences
+		{[]Span{{From: 0, To: 1}, {From: 0, To: 2}, {From: 2, To: 3}, {From: 2, To: 4}}, []Span{{From: 0, To: 2}, {From: 2, To: 4}}},                   // two causal sequences
 		{[]Span{{From: 0, To: 1}, {From: 0, To: 4}, {From: 0, To: 4}, {From: 0, To: 4}, {From: 4, To: 5}}, []Span{{From: 0, To: 4}, {From: 4, To: 5}}}, // a bidirectional block, then another sequence
-		{[]Span{{From: 0, To: 1}, {From: 1, To: 2}, {From: 2, To: 3}}, []Span{{From: 0, To: 1}, {From: 1, To: 2}, {From: 2, To: 3}}},         // each on its own
-		{[]Span{{From: 0, To: 1}, {From: 1, To: 2}, {From: 0, To: 2}, {From: 5, To: 6}}, []Span{{From: 0, To: 3}, {From: 3, To: 4}}},         // joined by a later row
-		{[]Span{{From: 0, To: 5}, {From: 9, To: 10}, {From: 0, To: 2}, {From: 5, To: 9}}, []Span{{From: 0, To: 3}, {From: 3, To: 4}}},        // joined over a row that sees something else
-		{[]Span{{From: 3, To: 4}, {From: 0, To: 1}}, []Span{{From: 0, To: 1}, {From: 1, To: 2}}},                         // keys in another order
+		{[]Span{{From: 0, To: 1}, {From: 1, To: 2}, {From: 2, To: 3}}, []Span{{From: 0, To: 1}, {From: 1, To: 2}, {From: 2, To: 3}}},                   // each on its own
+		{[]Span{{From: 0, To: 1}, {From: 1, To: 2}, {From: 0, To: 2}, {From: 5, To: 6}}, []Span{{From: 0, To: 3}, {From: 3, To: 4}}},                   // joined by a later row
+		{[]Span{{From: 0, To: 5}, {From: 9, To: 10}, {From: 0, To: 2}, {From: 5, To: 9}}, []Span{{From: 0, To: 3}, {From: 3, To: 4}}},                  // joined over a row that sees something else
+		{[]Span{{From: 3, To: 4}, {From: 0, To: 1}}, []Span{{From: 0, To: 1}, {From: 1, To: 2}}},                                                       // keys in another order
 	} {
 		if got := check(t, tt.see); !slices.Equal(got, tt.runs) {
 			t.Errorf("sequences of %v are %v, want %v", tt.see, got, tt.runs)
