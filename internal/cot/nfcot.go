@@ -58,7 +58,7 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	s := m.layout(t, batch)
 	in := m.reads(t, u, noisy)
 	next, logText := m.forward(t, s, in, 1)
-	clean := m.clean(e)
+	clean := m.clean(t, e)
 	var flow *tensor.Tensor
 	if o.Expectation && m.FreezeFlow {
 		flow = t.Sum(m.expected(t, next, clean))
@@ -89,10 +89,7 @@ func (m Stage) flows() bool { return !m.FreezeFlow || m.Fitted }
 // flowFLOPs is what the flow takes for an example: forward and backward where it learns; where it is frozen, forward
 // for codes with noise, and for codes without it and for the variance of the noise.
 func (m Stage) flowFLOPs() float64 {
-	switch {
-	case !m.FreezeFlow:
-		return 3 * m.Flow.FLOPs()
-	case m.Fitted:
+	if m.flows() {
 		return 3 * m.Flow.FLOPs()
 	}
 	return 0
@@ -100,9 +97,9 @@ func (m Stage) flowFLOPs() float64 {
 
 // clean is what a frozen flow makes of codes without noise, and how far noise moves that. Where the flow is left out
 // codes are what they are, and noise is that on them (nil).
-func (m Stage) clean(e *tensor.Tensor) nfhead.Trace {
+func (m Stage) clean(t *tensor.Tape, e *tensor.Tensor) nfhead.Trace {
 	if m.FreezeFlow && m.Fitted {
-		return m.Flow.Trace(e)
+		return m.Flow.Trace(t, e)
 	}
 	return nfhead.Trace{U: e}
 }
@@ -267,7 +264,7 @@ func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term
 	_, noisy := m.codes(t, batch, random)
 	x := nfhead.Trace{U: noisy, LogDet: t.New(noisy.Rows(), 1)}
 	if m.flows() {
-		x = m.Flow.Trace(noisy)
+		x = m.Flow.Trace(t, noisy)
 	}
 	u, K, D := x.U, m.Options.K, m.Options.D
 	next, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy), 1)

@@ -197,18 +197,23 @@ type Trace struct {
 	LogDet   *tensor.Tensor // each row's share in log |det du/de|: [n·K, 1]
 }
 
-// Trace maps codes, and noise that is the same and independent in all of their numbers.   e [n·K, D]
-func (f *Flow) Trace(e *tensor.Tensor) Trace {
-	same, none := tensor.New(e.Shape...), tensor.New(e.Rows(), 1)
+// Trace maps codes, and noise that is the same and independent in all of their numbers. The tape lends memory alone:
+// results have no gradients.   e [n·K, D]
+func (f *Flow) Trace(t *tensor.Tape, e *tensor.Tensor) Trace {
+	if t != nil && !t.Inference {
+		t.Inference = true
+		defer func() { t.Inference = false }()
+	}
+	same, none := t.New(e.Rows(), e.Cols()), t.New(e.Rows(), 1)
 	for i := range same.Data {
 		same.Data[i] = 1
 	}
-	in := f.batch(nil, e.Rows()/f.K)
-	x := Trace{f.take(nil, e), f.take(nil, same), tensor.New(in.n*f.first, 1)}
+	in := f.batch(t, e.Rows()/f.K)
+	x := Trace{f.take(t, e), f.take(t, same), t.New(in.n*f.first, 1)}
 	for _, l := range f.layers {
-		x.U, x.Variance = l.trace(x.U, x.Variance, x.LogDet, in)
+		x.U, x.Variance = l.trace(t, x.U, x.Variance, x.LogDet, in)
 	}
-	return Trace{f.put(nil, x.U, e), f.put(nil, x.Variance, same), f.put(nil, x.LogDet, none)}
+	return Trace{f.put(t, x.U, e), f.put(t, x.Variance, same), f.put(t, x.LogDet, none)}
 }
 
 // Spread is the variance of Trace at thoughts number k, of flows that map each thought by itself (Apart); nil, for 1
@@ -221,7 +226,7 @@ func (f *Flow) Spread(u *tensor.Tensor, k int) *tensor.Tensor {
 	for _, l := range f.layers {
 		one.layers = append(one.layers, l.only(k))
 	}
-	return one.Trace(one.Inverse(u, nil)).Variance
+	return one.Trace(nil, one.Inverse(u, nil)).Variance
 }
 
 // Apart says whether the flow maps each thought by itself.
@@ -273,9 +278,8 @@ func (b *metaBlock) forward(t *tensor.Tape, u, logDet *tensor.Tensor, in batch) 
 	return v, logDet
 }
 
-func (b *metaBlock) trace(u, variance, logDet *tensor.Tensor, in batch) (v, spread *tensor.Tensor) {
-	var t *tensor.Tape
-	v, _ = b.forward(nil, u, tensor.New(in.n, 1), in)
+func (b *metaBlock) trace(t *tensor.Tape, u, variance, logDet *tensor.Tensor, in batch) (v, spread *tensor.Tensor) {
+	v, _ = b.forward(t, u, t.New(in.n, 1), in)
 	if b.ShiftsOnly {
 		return v, variance
 	}
@@ -283,7 +287,7 @@ func (b *metaBlock) trace(u, variance, logDet *tensor.Tensor, in batch) (v, spre
 	if b.flip {
 		w = t.Gather(u, in.backwards)
 	}
-	a, _ := b.affine(nil, w, in.cond, context{mask: in.mask})
+	a, _ := b.affine(t, w, in.cond, context{mask: in.mask})
 	a = t.Gather(a, in.before)
 	if b.flip {
 		a = t.Gather(a, in.backwards)

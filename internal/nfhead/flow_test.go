@@ -295,7 +295,7 @@ func TestTrace(t *testing.T) {
 		c.Stack, c.Parts, c.Bound = stack, 4, 3
 		f, _ := shaken(c, 3, 2, 5)
 		e := random(2, 6, 2)
-		x := f.Trace(e)
+		x := f.Trace(nil, e)
 		u, logDet := f.Forward(nil, e, nil)
 		if !slices.Equal(x.U.Data, u.Data) {
 			t.Errorf("%s: the image of codes is %v, want %v", stack, x.U.Data, u.Data)
@@ -327,7 +327,7 @@ func TestSpread(t *testing.T) {
 	c := small
 	c.Stack, c.Parts, c.Bound = "linear,spline,logistic", 4, 3
 	f, _ := shaken(c, 3, 2, 5)
-	whole := f.Trace(random(2, 6, 2))
+	whole := f.Trace(nil, random(2, 6, 2))
 	for r, want := range whole.Variance.Data {
 		at := r / 2
 		got := f.Spread(tensor.From(whole.U.Row(at), 1, 2), at%3).Data[r%2]

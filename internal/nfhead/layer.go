@@ -16,7 +16,7 @@ type layer interface {
 	// trace maps rows as forward does, and on the way small variances of their numbers, as if
 	// these were independent. It adds to the log-determinant of each row [n·K, 1] what the layer
 	// scales the row by.
-	trace(w, variance, logDet *tensor.Tensor, in batch) (u, spread *tensor.Tensor)
+	trace(t *tensor.Tape, w, variance, logDet *tensor.Tensor, in batch) (u, spread *tensor.Tensor)
 	// only is the layer as it maps thought k, by itself; nil if it looks at others.
 	only(k int) layer
 	// identity says whether the layer changes nothing.
@@ -46,8 +46,7 @@ func (l *rotation) inverse(u *tensor.Tensor, _ batch) *tensor.Tensor {
 	return t.Linear(u, t.Cayley(t.Scale(-1, l.skew)), nil) // Wᵀ, since the skew part changes its sign
 }
 
-func (l *rotation) trace(w, variance, _ *tensor.Tensor, _ batch) (u, spread *tensor.Tensor) {
-	var t *tensor.Tape
+func (l *rotation) trace(t *tensor.Tape, w, variance, _ *tensor.Tensor, _ batch) (u, spread *tensor.Tensor) {
 	W := t.Cayley(l.skew)
 	return t.Linear(w, W, nil), t.Linear(variance, t.Mul(W, W), nil)
 }
@@ -71,9 +70,9 @@ func (l *curves) forward(t *tensor.Tape, w, logDet *tensor.Tensor, in batch) (u,
 	return t.Columns(both.Part(0, l.d)), t.Add(logDet, t.SumBy(t.SumCols(t.Columns(both.Part(l.d, l.d))), in.owner, in.n))
 }
 
-func (l *curves) trace(w, variance, logDet *tensor.Tensor, _ batch) (u, spread *tensor.Tensor) {
-	both := (*tensor.Tape)(nil).Curves(w, l.raw, l)
-	u, spread = tensor.New(w.Shape...), tensor.New(w.Shape...)
+func (l *curves) trace(t *tensor.Tape, w, variance, logDet *tensor.Tensor, _ batch) (u, spread *tensor.Tensor) {
+	both := t.Curves(w, l.raw, l)
+	u, spread = t.New(w.Rows(), l.d), t.New(w.Rows(), l.d)
 	for r := range w.Rows() {
 		logSlope := both.Row(r)[l.d:]
 		copy(u.Row(r), both.Row(r))

@@ -33,6 +33,9 @@ type Heads struct {
 // weightRoom is how many weights of a block there are at least room for: with their gradients they stay in the second-level cache.
 const weightRoom = 1 << 15
 
+// leastPanels is how many numbers there is at least room for in panels.
+const leastPanels = 1 << 12
+
 // leastQueries is the number of queries of a block, however many keys there are.
 const leastQueries = 48
 
@@ -257,7 +260,7 @@ func (p *panels) pack(t *tiles, b Mat, k, n int) {
 	p.tiles, p.k, p.n = t, k, n
 	size := k * t.wide.width
 	if all := ceil(n, t.wide.width) * size; cap(p.words) < all {
-		p.words = Floats(all)
+		p.words = Floats(max(all, 2*cap(p.words), leastPanels)) // others have other lengths
 	}
 	p.words = p.words[:ceil(n, t.wide.width)*size]
 	for j := 0; j*t.wide.width < n; j++ {
