@@ -169,10 +169,10 @@ func TestExamples(t *testing.T) {
 }
 
 // examples are the lines of a document's blocks of shell, and in the manual those that are indented and not a
-// command's synopsis. Comments at their ends are not part of them.
+// command's synopsis. Comments at their ends are not part of them; a line that ends with a backslash goes on.
 func examples(text string) (lines []string) {
 	shell := false
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.ReplaceAll(text, " \\\n  ", " ")) {
 		line, _, _ = strings.Cut(strings.TrimSuffix(line, "\n"), " #")
 		line = strings.TrimRight(line, " ")
 		example, indented := strings.CutPrefix(line, manual.Indent+"nfcot ")
@@ -189,8 +189,8 @@ func examples(text string) (lines []string) {
 }
 
 func TestExamplesAreFound(t *testing.T) {
-	text := "Say:\n\n```sh\nnfcot a | sh # b\n\nls\n```\n```\nnfcot c\n```\n\n    nfcot d [FLAGS] X\n    nfcot d e\n    nothing\nnfcot f\n"
-	if got, want := examples(text), []string{"nfcot a | sh", "ls", "nfcot d e"}; !slices.Equal(got, want) {
+	text := "Say:\n\n```sh\nnfcot a | sh # b\n\nls \\\n  -l\n```\n```\nnfcot c\n```\n\n    nfcot d [FLAGS] X\n    nfcot d e\n    nothing\nnfcot f\n"
+	if got, want := examples(text), []string{"nfcot a | sh", "ls -l", "nfcot d e"}; !slices.Equal(got, want) {
 		t.Errorf("found %q; want %q", got, want)
 	}
 }
