@@ -189,9 +189,37 @@ func opTests() []opTest {
 			func(x []rows) rows { return gaussianMixtureLogProb(x[0], x[1], x[2], x[3], 0) }},
 		{"GaussianMixtureLogProb", "expected over noise", mixed, func(t *tape, x []*mat) *mat { return t.GaussianMixtureLogProb(x[0], x[1], x[2], x[3], 0.7) },
 			func(x []rows) rows { return gaussianMixtureLogProb(x[0], x[1], x[2], x[3], 0.7) }},
+		{"Cayley", "", [][]int{{3, 3}}, func(t *tape, x []*mat) *mat { return t.Cayley(x[0]) }, func(x []rows) rows { return cayley(x[0]) }},
+		{"Curves", "two by two rows", [][]int{{4, 3}, {6, 2}}, func(t *tape, x []*mat) *mat { return t.Curves(x[0], x[1], bend{}) },
+			func(x []rows) rows { return bends(x[0], x[1]) }},
 		{"GaussianKL", "", pair, func(t *tape, x []*mat) *mat { return t.GaussianKL(x[0], x[1]) },
 			func(x []rows) rows { return gaussianKL(x[0], x[1]) }},
 	}
+}
+
+// A bend is the curve c x + tanh(x - b), of which b and log c are learned.
+type bend struct{}
+
+func (bend) Numbers() int { return 2 }
+func (bend) Settled() int { return 2 }
+func (bend) Settle(settled, raw []float32) {
+	settled[0], settled[1] = raw[0], float32(math.Exp(float64(raw[1])))
+}
+func (bend) SettleGradient(dRaw, dSettled, settled, _ []float32) {
+	dRaw[0] += dSettled[0]
+	dRaw[1] += dSettled[1] * settled[1]
+}
+func (bend) At(settled []float32, x float64) (y, logSlope float64) {
+	t := math.Tanh(x - float64(settled[0]))
+	return float64(settled[1])*x + t, math.Log(float64(settled[1]) + 1 - t*t)
+}
+func (bend) Gradient(dSettled, settled []float32, x, dy, dSlope float64) (dx float64) {
+	t := math.Tanh(x - float64(settled[0]))
+	slope := float64(settled[1]) + 1 - t*t
+	bent := (1 - t*t) * (dy - 2*t/slope*dSlope) // through tanh
+	dSettled[0] -= float32(bent)
+	dSettled[1] += float32(dy*x + dSlope/slope)
+	return bent + dy*float64(settled[1])
 }
 
 func inputs(tt opTest) []*mat {

@@ -244,6 +244,34 @@ func gaussianMixtureLogProb(x, mu, logSigma, logits rows, noise float64) rows {
 	return y
 }
 
+// cayley is in closed form, of matrices [3, 3]: A v' = v x v' of a vector v.
+func cayley(p rows) rows {
+	v := []float64{p[2][1] - p[1][2], p[0][2] - p[2][0], p[1][0] - p[0][1]}
+	n := v[0]*v[0] + v[1]*v[1] + v[2]*v[2]
+	y := rows{{1 - n, 2 * v[2], -2 * v[1]}, {-2 * v[2], 1 - n, 2 * v[0]}, {2 * v[1], -2 * v[0], 1 - n}}
+	for i := range y {
+		for j := range y[i] {
+			y[i][j] = (y[i][j] + 2*v[i]*v[j]) / (1 + n)
+		}
+	}
+	return y
+}
+
+// bends are values and logarithms of slopes of curves c x + tanh(x - b).
+func bends(x, raw rows) rows {
+	D := len(x[0])
+	y := make(rows, len(x))
+	for r := range x {
+		y[r] = make([]float64, 2*D)
+		for d, v := range x[r] {
+			curve := raw[(r*D+d)%len(raw)]
+			c, t := math.Exp(curve[1]), math.Tanh(v-curve[0])
+			y[r][d], y[r][D+d] = c*v+t, math.Log(c+1-t*t)
+		}
+	}
+	return y
+}
+
 func gaussianKL(mu, logVar rows) rows {
 	return sumCols(each(func(v ...float64) float64 { return (v[0]*v[0] + math.Exp(v[1]) - 1 - v[1]) / 2 }, mu, logVar))
 }
