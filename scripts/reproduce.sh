@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The paper in miniature, from nothing to OUT/report/index.html and OUT/report/results.md: scripts/study.yaml, or with
-# --quick scripts/study-quick.yaml. Call it again after any interruption. JOBS entries are done at a time; DOCS=1 puts
-# the results and their figures into the folder docs.
+# --quick scripts/study-quick.yaml. Call it again after any interruption. JOBS entries are done at a time.
 #
 #   scripts/reproduce.sh [--quick] [OUT]      OUT defaults to ./study
 set -euo pipefail
@@ -12,7 +11,3 @@ out=${1:-study}
 nfcot=${NFCOT:-$out/nfcot}
 [ -n "${NFCOT:-}" ] || CGO_ENABLED=0 go build -C "$root" -o "$(realpath -m "$nfcot")" .
 "$nfcot" study run --jobs "${JOBS:-2}" -o "$out" "$root/scripts/$plan.yaml"
-if [ -n "${DOCS:-}" ]; then
-	cp "$out"/report/*.svg "$root/docs/figures/"
-	sed 's|](\([a-z_]*\.svg\))|](figures/\1)|' "$out/report/results.md" >"$root/docs/results.md"
-fi

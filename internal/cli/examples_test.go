@@ -22,13 +22,14 @@ import (
 
 // leftOut are the examples that are not run here, each with the reason.
 var leftOut = map[string]string{
-	"go run . demo":                                           "takes a minute; .ci/run runs it as README.md has it",
-	"go test ./...":                                           "runs this test; .ci/run runs it as README.md has it",
-	"CGO_ENABLED=0 go build -o nfcot .":                       "writes into the repository; .ci/run runs it as README.md has it, in a copy",
-	"nfcot sample --model SmolLM2.gguf":                       "chats on a terminal",
-	"nfcot sample --model " + smolLM2Name:                     "chats on a terminal",
-	"scripts/get_smollm2.sh .":                                "gets 98 MB; .ci/run runs it",
-	"scripts/peers.py --nfcot ./nfcot --peers DIR --rounds 2": "needs programs of others, built for the comparison",
+	"go run . demo":                                               "takes a minute; .ci/run runs it as README.md has it",
+	"go test ./...":                                               "runs this test; .ci/run runs it as README.md has it",
+	"CGO_ENABLED=0 go build -o nfcot .":                           "writes into the repository; .ci/run runs it as README.md has it, in a copy",
+	"nfcot sample --model SmolLM2.gguf":                           "chats on a terminal",
+	"nfcot sample --model " + smolLM2Name:                         "chats on a terminal",
+	"nfcot study run -o smollm2 scripts/study-smollm2-quick.yaml": "takes up to an hour",
+	"scripts/get_smollm2.sh .":                                    "gets 98 MB; .ci/run runs it",
+	"scripts/peers.py --nfcot ./nfcot --peers DIR --rounds 2":     "needs programs of others, built for the comparison",
 }
 
 // A shortening is what keeps a command short: arguments that are added to those of an example which begins
