@@ -94,8 +94,8 @@ type Outcome struct {
 	// was found that could be.
 	Answer string
 
-	// WallClock says that the wall clock ended the run, so that a busy
-	// machine may be to blame rather than the program.
+	// WallClock says that the run ended for the wall-clock time that it took, and not
+	// for processor time, so that a busy machine may be to blame rather than the program.
 	WallClock bool
 }
 

@@ -38,8 +38,8 @@ func Enumerate(samples []Sample) iter.Seq2[Indexed, error] {
 // Samples are taken from their sequence as fast as it gives them, in the
 // caller's goroutine, so that they are judged while others are still drawn.
 //
-// A program stopped by the wall clock is run a second time, after all others
-// and alone, and that outcome counts.
+// A program stopped by the wall clock, and not for the processor time that it
+// used, is run a second time, after all others and alone, and that outcome counts.
 //
 // Judge returns the first error: the sequence's, a sample whose task is not
 // among the problems, an executor that cannot work, a context that ended, or

@@ -37,16 +37,15 @@ func hello(c *net.UnixConn) (pid int, err error) {
 	return int(credentials.Pid), nil
 }
 
-// waitedForProcessor is how long the first thread of a process has been ready to
-// run and had no processor, 0 if that is not known.
-func waitedForProcessor(pid int) time.Duration {
+// processorTimes is how long the first thread of a process has had a processor, and
+// how long it was ready to run and had none; 0 where that is not known.
+func processorTimes(pid int) (had, waited time.Duration) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	var on, off int64 // nanoseconds
-	if _, err := fmt.Sscan(string(text), &on, &off); err != nil {
-		return 0
+	if _, err := fmt.Sscan(string(text), &had, &waited); err != nil { // nanoseconds
+		return 0, 0
 	}
-	return time.Duration(off)
+	return had, waited
 }

@@ -52,6 +52,7 @@ type message struct {
 type result struct {
 	message              // zero without a verdict
 	timedOut bool        // by the clock
+	heldUp   bool        // and perhaps for another reason than its own: see clock.heldUp
 	broken   bool        // the tester's process has ended, and has judged others before
 	end      sandbox.End // of the candidate's process
 	seconds  float64     // wall clock
@@ -131,7 +132,7 @@ func (t *tester) judge(ctx context.Context, o order, c *candidate, prepared *os.
 	if err := j.order(o, files...); err != nil {
 		return result{}, err
 	}
-	until := limit
+	until, since := limit, k // since when what ends at until has run
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
@@ -143,16 +144,19 @@ func (t *tester) judge(ctx context.Context, o order, c *candidate, prepared *os.
 				timer.Reset(max(left, tick))
 				continue
 			}
-			return result{timedOut: true}, nil
+			return result{timedOut: true, heldUp: since.heldUp()}, nil
 		case m, ok := <-j.messages:
 			if !ok || m.Verdict != nil {
 				return result{message: m, broken: !ok && j.used}, nil
 			}
-			until = limit
+			now := k.now()
+			until, since = limit, k
 			if m.Limit != nil {
-				until = min(limit, k.now()+time.Duration(*m.Limit*float64(time.Second)))
+				if soon := now + time.Duration(*m.Limit*float64(time.Second)); soon < limit {
+					until, since = soon, newClock(c.Process, j.pid)
+				}
 			}
-			timer.Reset(max(until-k.now(), 0))
+			timer.Reset(max(until-now, 0))
 		}
 	}
 }
@@ -360,8 +364,13 @@ type clock struct {
 	candidate *sandbox.Process
 	tester    int // its process number
 	began     time.Time
-	cpu       time.Duration // of the candidate
-	waited    time.Duration // of both
+	before    times
+}
+
+// Times are what the kernel has counted for the two processes of a run, 0 where it does not count.
+type times struct {
+	candidate, tester time.Duration // on a processor
+	waited            time.Duration // of both, for one
 }
 
 // A candidate whose threads keep each other waiting makes its clock slow, but
@@ -373,19 +382,36 @@ const tick = 5 * time.Millisecond
 
 func newClock(candidate *sandbox.Process, tester int) clock {
 	k := clock{candidate: candidate, tester: tester, began: time.Now()}
-	k.cpu, k.waited = k.times()
+	k.before = k.passed()
 	return k
 }
 
-func (k clock) times() (cpu, waited time.Duration) {
-	cpu, waited = k.candidate.Times()
-	return cpu, waited + waitedForProcessor(k.tester)
+// passed is what has been counted since the clock was made.
+func (k clock) passed() times {
+	cpu, waited := k.candidate.Times()
+	testerCPU, testerWaited := processorTimes(k.tester)
+	return times{cpu - k.before.candidate, testerCPU - k.before.tester, waited + testerWaited - k.before.waited}
 }
 
 func (k clock) now() time.Duration {
-	cpu, waited := k.times()
+	now, _ := k.read()
+	return now
+}
+
+func (k clock) read() (now time.Duration, passed times) {
+	passed = k.passed()
 	wall := time.Since(k.began)
-	return max(wall-(waited-k.waited), cpu-k.cpu, wall/slowest)
+	return max(wall-passed.waited, passed.candidate, wall/slowest), passed
+}
+
+// heldUp reports whether the clock might have shown less on a machine that does nothing else. It would not where a
+// process was on a processor for nearly all that the clock shows, since it would be so again. Of a program that
+// sleeps that is not known: its threads that ended took with them how long they waited for a processor. What a
+// program does to its times decides no more than whether it is run again.
+func (k clock) heldUp() bool {
+	const nearly = 0.95
+	now, passed := k.read()
+	return float64(max(passed.candidate, passed.tester)) < nearly*float64(now)
 }
 
 // outcome is a result in eval's words.
@@ -397,7 +423,7 @@ func (r result) outcome() eval.Outcome {
 	}
 	switch {
 	case r.timedOut:
-		o.Kind, o.WallClock = eval.TimedOut, true
+		o.Kind, o.WallClock = eval.TimedOut, r.heldUp
 	case r.end.OutOfMemory:
 		o.Kind = eval.OutOfMemory
 	case r.Verdict == nil:
