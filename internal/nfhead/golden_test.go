@@ -101,14 +101,8 @@ func TestGoldenFlows(t *testing.T) {
 			u, logDet := f.Forward(tape, e, cond)
 			tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
 			tensortest.Likelihood.Check(t, "logdet", logDet.Data, g.Floats("logdet"))
-			zero := tensor.New(u.Shape...) // of N(0, I): mean, and log sigma
-			logp := tape.SumBy(tape.GaussianLogProb(u, zero, zero, 0), perThought(n, f.K), n)
-			logp = tape.Add(logp, logDet)
-			tensortest.Likelihood.Check(t, "logp", logp.Data, g.Floats("logp"))
-			loss := tape.Scale(-1, tape.Sum(logp))
-			tensortest.Likelihood.Check(t, "loss", loss.Data, g.Floats("loss"))
 
-			tape.Backward(loss)
+			tape.Backward(checkedLoss(t, g, tape, u, logDet, n, f.K))
 			g.CheckGrads(p, "grad.", tensortest.FlowGradient)
 			tensortest.FlowGradient.Check(t, "grad.e", e.Grad, g.Floats("grad.e"))
 			for i, c := range cond {
@@ -123,6 +117,17 @@ func TestGoldenFlows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// checkedLoss is minus the log-density of n thoughts of k rows under N(0, I), which is checked on the way.
+func checkedLoss(t *testing.T, g *tensortest.Golden, tape *tensor.Tape, u, logDet *tensor.Tensor, n, k int) *tensor.Tensor {
+	t.Helper()
+	zero := tensor.New(u.Shape...) // mean, and log sigma
+	logp := tape.Add(tape.SumBy(tape.GaussianLogProb(u, zero, zero, 0), perThought(n, k), n), logDet)
+	tensortest.Likelihood.Check(t, "logp", logp.Data, g.Floats("logp"))
+	loss := tape.Scale(-1, tape.Sum(logp))
+	tensortest.Likelihood.Check(t, "loss", loss.Data, g.Floats("loss"))
+	return loss
 }
 
 // The layers beside metablocks, each alone and in a stack: scripts/flow_layers.py.
@@ -148,12 +153,7 @@ func TestGoldenLayers(t *testing.T) {
 			tensortest.Forward.Check(t, "u", u.Data, g.Floats("u"))
 			tensortest.Likelihood.Check(t, "logdet", logDet.Data, g.Floats("logdet"))
 			tensortest.Likelihood.Check(t, "log |det| of the Jacobian", logDet.Data, g.Floats("jacobian_logabsdet"))
-			zero := tensor.New(u.Shape...)
-			logp := tape.Add(tape.SumBy(tape.GaussianLogProb(u, zero, zero, 0), perThought(n, f.K), n), logDet)
-			tensortest.Likelihood.Check(t, "logp", logp.Data, g.Floats("logp"))
-			loss := tape.Scale(-1, tape.Sum(logp))
-			tensortest.Likelihood.Check(t, "loss", loss.Data, g.Floats("loss"))
-			tape.Backward(loss)
+			tape.Backward(checkedLoss(t, g, tape, u, logDet, n, f.K))
 			g.CheckGrads(p, "grad.", tensortest.FlowGradient)
 			tensortest.FlowGradient.Check(t, "grad.e", e.Grad, g.Floats("grad.e"))
 			tensortest.Inverse.Check(t, "e_rec", f.Inverse(rowsOf(g.Tensor("u")), nil).Data, g.Floats("e_rec"))
