@@ -60,9 +60,12 @@ func (p *product) steps(kc int) int {
 	return kc
 }
 
-// roundA returns the n x k matrix a rounded, with zeros for the columns up to a whole number of pairBlocks. It lies in room, which
-// grows, as a does.
-func roundA(room *[]float32, a Mat, n, k int) Mat {
+// roundA is copyOfA, rounded.
+func roundA(room *[]float32, a Mat, n, k int) Mat { return copyOfA(room, a, n, k, true) }
+
+// copyOfA returns a copy of the n x k matrix a, with zeros for the columns up to a whole number of pairBlocks. It lies in room,
+// which grows, as a does. rounded says that it is one rounded to bfloat16.
+func copyOfA(room *[]float32, a Mat, n, k int, rounded bool) Mat {
 	steps := 2 * pairsOf(k)
 	rows, cols, size := n, k, n*(steps+pad)
 	to := Mat{Stride: steps + pad, Trans: a.Trans}
@@ -72,7 +75,13 @@ func roundA(room *[]float32, a Mat, n, k int) Mat {
 	}
 	*room = grow(*room, size)
 	to.Data = *room
-	use().roundRows(to.Data, to.Stride, a.Data, a.Stride, cols, rows)
+	if rounded {
+		use().roundRows(to.Data, to.Stride, a.Data, a.Stride, cols, rows)
+	} else {
+		for i := range rows {
+			copy(to.Data[i*to.Stride:][:cols], a.Data[i*a.Stride:])
+		}
+	}
 	if a.Trans {
 		clear(to.Data[k*to.Stride:])
 		return to
@@ -81,27 +90,6 @@ func roundA(room *[]float32, a Mat, n, k int) Mat {
 		clear(to.Data[i*to.Stride+k : (i+1)*to.Stride])
 	}
 	return to
-}
-
-// packsB says whether all of B is packed in advance: when A has so many rows that several parts of them need B, and B is small
-// enough to stay in a cache near by.
-func (p *product) packsB() bool {
-	return p.rounds && p.weights == nil && p.m > p.k && p.k*p.n <= smallB
-}
-
-// packB packs B in advance if that is worth it.
-func (p *product) packB() {
-	if p.packed = p.packsB() && p.parts > 1; p.packed {
-		p.roundedB = grow(p.roundedB, p.panels*p.wide.width*p.steps(p.k))
-		Parallel(p.panels, max(1, shareWork/4/(p.k*p.wide.width)), p.packTasks)
-	}
-}
-
-// packPanels packs the panels lo to hi.
-func (p *product) packPanels(lo, hi int) {
-	for j := lo; j < hi; j++ {
-		p.packPanel(p.roundedB[j*p.wide.width*p.steps(p.k):], j, 0, p.k)
-	}
 }
 
 // grow returns x with room for n numbers, whose values mean nothing.

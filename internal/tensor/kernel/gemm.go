@@ -57,7 +57,7 @@ func begin(c []float32, ldc int, a, b Mat, m, n, k int, accumulate bool) *produc
 // end gives the product back to be used again.
 func (p *product) end() {
 	p.c, p.a, p.b, p.weights = nil, Mat{}, Mat{}, nil
-	p.inPlace, p.rounds, p.aRounded, p.bRounded, p.packed = false, false, false, false, false
+	p.inPlace, p.rounds, p.aRounded, p.bRounded, p.slab.packed = false, false, false, false, false
 	products.Put(p)
 }
 
@@ -144,19 +144,21 @@ func (f oneTile) tiles(rows int) tileFunc {
 }
 
 const (
-	roundedPanels = 16      // panels that make it worth rounding A once more
-	kBlock        = 512     // products taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
-	smallA        = 1 << 16 // elements of A that stay in the second-level cache
-	widenBlock    = 128     // likewise when the panel is widened first: it then stays in the first-level cache
-	partSize      = 1 << 17 // elements of A taken at a time: they then stay in the second-level cache
-	roundedPart   = 1 << 15 // likewise for rounding, with what is rounded beside them; B is then packed only once
-	smallB        = 1 << 19 // elements of B that stay in a cache near by
-	leastRows     = 96      // rows of A that make it worth packing a panel of B once more
-	shareWork     = 1 << 17 // multiply-adds that are worth a thread
+	roundedPanels = 16             // panels that make it worth rounding A once more
+	kBlock        = 512            // about as many products are taken at a time: a panel of B then comes from the second-level cache, and C is seldom read again
+	mostBlock     = 5 * kBlock / 4 // where the last one would be short
+	smallA        = 1 << 16        // elements of A that stay in the second-level cache
+	widenBlock    = 128            // likewise when the panel is widened first: it then stays in the first-level cache
+	partSize      = 1 << 17        // elements of A taken at a time: they then stay in the second-level cache
+	slabSize      = 1 << 21        // elements of B packed at a time: they stay in the last-level cache
+	slabDepth     = 2048           // rows of B in a slab, before it gets narrower
+	leastRows     = 96             // rows of A that make it worth reading a panel of B once more
+	shareWork     = 1 << 17        // multiply-adds that are worth a thread
 )
 
-// product is a matrix product under way. Its tasks are the panels of C, each once for every part of the rows; a task packs the
-// panel of B that it needs, unless B is packed. Products are reused, so that no call allocates.
+// product is a matrix product under way. Its tasks are the panels of C, each once for every part of the rows. Where there are
+// several parts, B is packed in advance, slab by slab; else a task packs the panel that it needs. Products are reused, so that no
+// call allocates.
 type product struct {
 	*tiles
 	c          []float32
@@ -169,14 +171,21 @@ type product struct {
 	rounds     bool    // A and B are rounded to bfloat16 on the way,
 	aRounded   bool    // unless A is already, with zeros up to a whole number of pairBlocks,
 	bRounded   bool    // or B is
-	packed     bool    // panels of B lie rounded in roundedB, as the tiles read them
 
 	rowTiles, panels, parts int
 	block                   int              // numbers along k taken at a time
+	slab                    slab             // of B under way
 	tasks, packTasks        func(lo, hi int) // multiplyTasks and packPanels, bound
 
 	rounder            rounder
 	roundedA, roundedB []float32 // room for rounded operands
+}
+
+// A slab is the part of B that is multiplied at a time: rows k0 to k1 of the panels j0 to j1.
+type slab struct {
+	j0, j1, k0, k1 int
+	packed         bool      // the panels lie in words, as the tiles read them
+	words          []float32 // room for them
 }
 
 var (
@@ -190,36 +199,61 @@ var (
 
 // room is where a worker puts what it packs.
 type room struct {
-	panel [32 * kBlock]float32
+	panel [32 * mostBlock]float32
 	a     []float32 // a part of A, rounded
 }
 
 func (p *product) run() {
-	p.rowTiles = ceil(p.m, p.rows)
-	p.panels = ceil(p.n, p.wide.width)
+	p.cut()
+	b := &p.slab
+	if b.packed = p.weights == nil && p.parts > 1; !b.packed {
+		p.multiplySlab()
+		return
+	}
+	deep := min(p.k, max(slabSize/(p.panels*p.wide.width)/p.block*p.block, slabDepth/p.block*p.block))
+	panels := max(slabSize/(deep*p.wide.width), 1)
+	b.words = grow(b.words, min(panels, p.panels)*p.wide.width*p.steps(deep))
+	for b.j0 = 0; b.j0 < p.panels; b.j0 = b.j1 {
+		b.j1 = min(b.j0+panels, p.panels)
+		for b.k0 = 0; b.k0 < p.k; b.k0 = b.k1 {
+			b.k1 = min(b.k0+deep, p.k)
+			Parallel(b.j1-b.j0, max(1, shareWork/4/((b.k1-b.k0)*p.wide.width)), p.packTasks)
+			p.multiplySlab()
+		}
+	}
+}
+
+// cut chooses the numbers along k that are taken at a time, and the parts of the rows.
+func (p *product) cut() {
+	p.rowTiles, p.panels = ceil(p.m, p.rows), ceil(p.n, p.wide.width)
 	switch {
 	case p.inPlace && p.rowTiles == 1:
 		p.block = p.k // the panel is read once, from beginning to end
 	case p.weights != nil && !p.inPlace:
 		p.block = widenBlock
 	default:
-		p.block = kBlock
+		p.block = ceil(ceil(p.k, ceil(p.k, mostBlock)), 32) * 32
 	}
 	workers := Threads()
 	wanted := max(workers, ceil(chunksPerWorker*workers, p.panels))
-	size := partSize
-	if p.packsB() && !p.aRounded {
-		size = roundedPart
-	}
-	p.parts = max(ceil(p.m*min(p.k, p.block), size), min(wanted, p.m/leastRows), 1)
+	p.parts = max(ceil(p.m*min(p.k, p.block), partSize), min(wanted, p.m/leastRows), 1)
 	if p.parts > workers {
 		p.parts = ceil(p.parts, workers) * workers // a worker's share of the tasks is then its share of the rows
 	}
-	tasks := p.parts * p.panels
-	grain := 1 + shareWork*tasks/(p.m*p.k*p.n)
-	if p.rounds {
-		grain = max(grain, min(p.panels, roundedPanels))
-		p.packB()
+	p.slab.j0, p.slab.j1, p.slab.k0, p.slab.k1 = 0, p.panels, 0, p.k
+}
+
+// multiplySlab multiplies A with the slab of B under way.
+func (p *product) multiplySlab() {
+	b := &p.slab
+	tasks := p.parts * (b.j1 - b.j0)
+	grain := 1 + shareWork*(b.j1-b.j0)/(p.m/p.parts*(b.k1-b.k0)*p.n)
+	if p.rounds && !p.aRounded {
+		worth := roundedPanels
+		if b.packed {
+			worth = p.panels // parts are many
+		}
+		grain = max(grain, min(worth, b.j1-b.j0))
 	}
 	Parallel(tasks, grain, p.tasks)
 }
@@ -227,12 +261,21 @@ func (p *product) run() {
 // runAlone computes a small product in this goroutine, every panel of B packed once.
 func (p *product) runAlone() {
 	p.rowTiles, p.panels, p.parts, p.block = ceil(p.m, p.rows), ceil(p.n, p.wide.width), 1, p.k
+	p.slab.j0, p.slab.j1, p.slab.k0, p.slab.k1 = 0, p.panels, 0, p.k
 	p.multiplyTasks(0, p.panels)
+}
+
+// packPanels packs panels lo to hi of the slab.
+func (p *product) packPanels(lo, hi int) {
+	b := &p.slab
+	for j := lo; j < hi; j++ {
+		p.packPanel(b.words[j*p.wide.width*p.steps(b.k1-b.k0):], b.j0+j, b.k0, b.k1-b.k0)
+	}
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// multiplyTasks does the tasks lo to hi: panel task%panels for part task/panels of the rows.
+// multiplyTasks does the tasks lo to hi: panel task%panels of the slab for part task/panels of the rows.
 func (p *product) multiplyTasks(lo, hi int) {
 	room := rooms.Get().(*room)
 	defer rooms.Put(room)
@@ -240,15 +283,17 @@ func (p *product) multiplyTasks(lo, hi int) {
 	if p.m*p.k <= smallA { // all of A stays in a cache: what counts is that a panel is read from beginning to end
 		depth = p.k
 	}
+	b := &p.slab
+	panels := b.j1 - b.j0
 	for lo < hi {
-		part := lo / p.panels
+		part := lo / panels
 		t0, t1 := p.rowTiles*part/p.parts, p.rowTiles*(part+1)/p.parts
-		end := min(hi, (part+1)*p.panels)
-		for k0 := 0; k0 < p.k; k0 += depth {
-			kc := min(depth, p.k-k0)
+		end := min(hi, (part+1)*panels)
+		for k0 := b.k0; k0 < b.k1; k0 += depth {
+			kc := min(depth, b.k1-k0)
 			a := p.partOfA(room, t0, t1, k0, kc)
-			for j := lo - part*p.panels; j < end-part*p.panels; j++ {
-				p.multiplyPanel(a, room.panel[:], t0, t1, j, k0, kc)
+			for j := lo - part*panels; j < end-part*panels; j++ {
+				p.multiplyPanel(a, room.panel[:], t0, t1, b.j0+j, k0, kc)
 			}
 		}
 		lo = end
@@ -280,9 +325,10 @@ func (p *product) panel(buffer []float32, j, k0, kc int) []float32 {
 	switch {
 	case p.inPlace:
 		return p.weights.words[j*p.weights.panel+k0*p.wide.width:]
-	case p.packed:
+	case p.slab.packed:
 		_, shape := p.panelShape(j)
-		return p.roundedB[j*p.wide.width*p.steps(p.k)+k0*shape.width:]
+		b := &p.slab
+		return b.words[(j-b.j0)*p.wide.width*p.steps(b.k1-b.k0)+(k0-b.k0)*shape.width:]
 	case p.weights != nil:
 		p.weights.widen(buffer, j, k0, p.steps(kc))
 	default:

@@ -161,6 +161,32 @@ func TestGemmThreads(t *testing.T) {
 	})
 }
 
+// A B that is packed slab by slab, across and down, gives the bits of one whose panels are packed where they are needed: for few
+// rows of A.
+func TestGemmSlabs(t *testing.T) {
+	const m, n, k, few = 200, 1100, 2100, 50
+	if n*k <= slabSize || k <= slabDepth {
+		t.Fatal("one slab is enough")
+	}
+	eachISA(t, func(t *testing.T) {
+		rng := newRand()
+		gauss := func() float32 { return float32(rng.NormFloat64()) }
+		for variant, multiply := range []func([]float32, int, Mat, Mat, int, int, int, bool){Gemm, GemmBF16} {
+			a, _ := matrix(rng, m, k, false, gauss)
+			b, _ := matrix(rng, k, n, variant == 0, gauss)
+			c := normal(rng, m*n)
+			want := slices.Clone(c)
+			multiply(c, n, a, b, m, n, k, true)
+			for i := 0; i < m; i += few {
+				multiply(want[i*n:], n, Mat{Data: a.Data[i*a.Stride:], Stride: a.Stride}, b, few, n, k, true)
+			}
+			if !sameBits(c, want) {
+				t.Fatalf("variant %d: differs", variant)
+			}
+		}
+	})
+}
+
 // raceDetector is set when the tests run with it; sync.Pool then forgets at random.
 var raceDetector bool
 
