@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -62,7 +63,9 @@ func (c DistillConfig) Check() error {
 	case !(c.VAE.Noise >= 0 && c.VAE.Beta >= 0) || math.IsInf(c.VAE.Noise+c.VAE.Beta, 0):
 		return fmt.Errorf("--noise is %g and --beta %g; they must not be negative", c.VAE.Noise, c.VAE.Beta)
 	}
-	return nil
+	vae := c.VAE // but for what data and model say
+	vae.K, vae.EncoderLayer = cmp.Or(vae.K, 1), 0
+	return vae.Check()
 }
 
 // A Distillation turns the chains of examples into thoughts: it trains a VAE on them.
