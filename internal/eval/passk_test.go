@@ -56,7 +56,7 @@ func TestPassAtKGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := meanAtK(tasks, TaskReport.passAtK, k)
+		got := meanAtK(tasks, TaskReport.PassAtK, k)
 		if !(math.Abs(got.Value-want) <= 1e-12) {
 			t.Errorf("mean pass@%d = %.17g, want %.17g", k, got.Value, want)
 		}

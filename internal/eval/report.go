@@ -124,7 +124,7 @@ func Summarize(problems []Problem, verdicts []Verdict, ks []int) (Report, error)
 			r.MissingPackages[v.MissingPackage]++
 		}
 	}
-	r.PassAtK = append(r.PassAtK, r.curve(TaskReport.passAtK, ks)...)
+	r.PassAtK = append(r.PassAtK, r.curve(TaskReport.PassAtK, ks)...)
 	if slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Base != "" }) {
 		r.BasePassAtK = r.curve(TaskReport.basePassAtK, ks)
 	}
@@ -170,11 +170,11 @@ func (r *Report) AddStructures(structures []Structure) {
 	}
 }
 
-// Compare estimates pass@k of run a minus that of run b on the same problems,
-// with a paired bootstrap over problems. Every problem needs k samples of both.
-func Compare(problems []Problem, a, b []Verdict, k int) (Estimate, error) {
+// Compare estimates a measure at k samples, TaskReport.PassAtK or MajAtK, of run a minus that of run b on the same
+// problems, with a paired bootstrap over problems. Every problem needs k samples of both.
+func Compare(problems []Problem, a, b []Verdict, measure func(TaskReport, int) float64, k int) (Estimate, error) {
 	if k < 1 {
-		return Estimate{}, fmt.Errorf("pass@k: k is %d, expected 1 or more", k)
+		return Estimate{}, fmt.Errorf("k is %d, expected 1 or more", k)
 	}
 	first, err := byTask(problems, a)
 	if err != nil {
@@ -190,10 +190,10 @@ func Compare(problems []Problem, a, b []Verdict, k int) (Estimate, error) {
 	differences := make([]float64, len(problems))
 	for i, x := range first {
 		y := second[i]
-		differences[i] = PassAtK(x.Samples, x.Passed, k) - PassAtK(y.Samples, y.Passed, k)
+		differences[i] = measure(x, k) - measure(y, k)
 		if math.IsNaN(differences[i]) {
-			return Estimate{}, fmt.Errorf("task %q: found %d and %d samples, pass@%d needs %d of both runs",
-				x.TaskID, x.Samples, y.Samples, k, k)
+			return Estimate{}, fmt.Errorf("task %q: found %d and %d samples, k = %d needs as many of both runs",
+				x.TaskID, x.Samples, y.Samples, k)
 		}
 	}
 	return MeanOverSeeds([][]float64{differences}), nil
@@ -209,7 +209,7 @@ func (r *Report) Curves() (pass, base, maj []PassEstimate) {
 	if r.MajAtK != nil {
 		maj = r.curve(TaskReport.MajAtK, ks)
 	}
-	return r.curve(TaskReport.passAtK, ks), base, maj
+	return r.curve(TaskReport.PassAtK, ks), base, maj
 }
 
 // PlottedKs are the k of a figure over a logarithmic axis up to n: 1, 2, 3, 5, 7, 10, 20, 30 ... and n.
@@ -265,7 +265,8 @@ func byTask(problems []Problem, verdicts []Verdict) ([]TaskReport, error) {
 	return tasks, nil
 }
 
-func (t TaskReport) passAtK(k int) float64     { return PassAtK(t.Samples, t.Passed, k) }
+// PassAtK is that of the problem.
+func (t TaskReport) PassAtK(k int) float64     { return PassAtK(t.Samples, t.Passed, k) }
 func (t TaskReport) basePassAtK(k int) float64 { return PassAtK(t.Samples, t.Base, k) }
 
 // curve is the mean over the problems of a quantity of k samples, for those of ks that

@@ -153,7 +153,7 @@ func TestCompare(t *testing.T) {
 	problems := tasks(4)
 	runs := []string{"11", "10", "00", "01"}
 	// Pairing: a run against itself differs by nothing, without doubt.
-	got, err := Compare(problems, verdictsOf(runs...), verdictsOf(runs...), 1)
+	got, err := Compare(problems, verdictsOf(runs...), verdictsOf(runs...), TaskReport.PassAtK, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,13 +162,13 @@ func TestCompare(t *testing.T) {
 	}
 	// Differences 0, 0, 0, 1 (compare TestBootstrapByHand), whatever the problems' levels.
 	a, b := verdictsOf("11", "10", "00", "11"), verdictsOf("11", "01", "000", "00")
-	if got, err = Compare(problems, a, b, 1); err != nil {
+	if got, err = Compare(problems, a, b, TaskReport.PassAtK, 1); err != nil {
 		t.Fatal(err)
 	}
 	if want := (Estimate{0.25, 0, 0.75, "bootstrap"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got, err = Compare(problems, b, a, 1); err != nil {
+	if got, err = Compare(problems, b, a, TaskReport.PassAtK, 1); err != nil {
 		t.Fatal(err)
 	}
 	if want := (Estimate{-0.25, -0.75, 0, "bootstrap"}); got != want {
@@ -178,10 +178,10 @@ func TestCompare(t *testing.T) {
 		k    int
 		want string
 	}{
-		{0, "pass@k: k is 0, expected 1 or more"},
-		{3, `task "0": found 2 and 2 samples, pass@3 needs 3 of both runs`},
+		{0, "k is 0, expected 1 or more"},
+		{3, `task "0": found 2 and 2 samples, k = 3 needs as many of both runs`},
 	} {
-		if _, err := Compare(problems, a, b, tt.k); err == nil || err.Error() != tt.want {
+		if _, err := Compare(problems, a, b, TaskReport.PassAtK, tt.k); err == nil || err.Error() != tt.want {
 			t.Errorf("got error %v, want %s", err, tt.want)
 		}
 	}

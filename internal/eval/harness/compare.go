@@ -66,7 +66,8 @@ func (x *Evaluation) problems() []eval.Problem {
 type Compared struct {
 	Dir string `json:"dir"`
 	*Evaluation
-	Differences []eval.PassEstimate `json:"differences,omitempty"` // of pass@k, this one minus the first
+	Differences    []eval.PassEstimate `json:"differences,omitempty"`     // of pass@k, this one minus the first
+	MajDifferences []eval.PassEstimate `json:"maj_differences,omitempty"` // of maj@k, where answers are compared
 }
 
 // Compare reads the evaluations in folders, which are of the same problems, and compares
@@ -95,17 +96,28 @@ func (c *Compared) compare(first *Evaluation) error {
 	if c.ProblemsHash != first.ProblemsHash || c.Shard != first.Shard {
 		return inputf("%s and %s are evaluations of different problems and cannot be compared", first.Dir, c.Dir)
 	}
-	for _, p := range c.PassAtK {
+	var err error
+	if c.Differences, err = c.differences(first, c.PassAtK, eval.TaskReport.PassAtK); err != nil || c.MajAtK == nil || first.MajAtK == nil {
+		return err
+	}
+	c.MajDifferences, err = c.differences(first, c.MajAtK, eval.TaskReport.MajAtK)
+	return err
+}
+
+// differences are those of a measure to the first evaluation, for each k of the estimates that both have.
+func (c *Compared) differences(first *Evaluation, estimates []eval.PassEstimate, measure func(eval.TaskReport, int) float64) ([]eval.PassEstimate, error) {
+	var differences []eval.PassEstimate
+	for _, p := range estimates {
 		if p.K > first.MinSamples {
 			continue
 		}
-		difference, err := eval.Compare(first.problems(), c.Verdicts, first.Verdicts, p.K)
+		difference, err := eval.Compare(first.problems(), c.Verdicts, first.Verdicts, measure, p.K)
 		if err != nil {
-			return inputf("%s and %s: %w", first.Dir, c.Dir, err)
+			return nil, inputf("%s and %s: %w", first.Dir, c.Dir, err)
 		}
-		c.Differences = append(c.Differences, eval.PassEstimate{K: p.K, Estimate: difference})
+		differences = append(differences, eval.PassEstimate{K: p.K, Estimate: difference})
 	}
-	return nil
+	return differences, nil
 }
 
 // name is what tables and plots call an evaluation.
@@ -116,11 +128,26 @@ func (c *Compared) name() string {
 	return c.Dir + " (" + c.Method + ")"
 }
 
+// anyMaj says whether there is a vote in any of the evaluations.
+func anyMaj(all []Compared) bool {
+	return slices.ContainsFunc(all, func(c Compared) bool { return c.MajAtK != nil })
+}
+
+// pointsAt is the difference at k in points, empty where there is none.
+func pointsAt(differences []eval.PassEstimate, k int) string {
+	for _, d := range differences {
+		if d.K == k {
+			return d.Points()
+		}
+	}
+	return ""
+}
+
 // SideBySide is the table of evaluations: a line for each and each k.
 func SideBySide(all []Compared) page.Table {
 	table := page.Table{Title: "pass@k, with 95 % intervals", Header: []string{"evaluation", "benchmark", "recipe", "problems", "samples", "k", "pass@k, %"}}
 	base := slices.ContainsFunc(all, func(c Compared) bool { return c.BasePassAtK != nil })
-	maj := slices.ContainsFunc(all, func(c Compared) bool { return c.MajAtK != nil })
+	maj := anyMaj(all)
 	if base {
 		table.Header = append(table.Header, "base tests alone, %")
 	}
@@ -128,6 +155,9 @@ func SideBySide(all []Compared) page.Table {
 		table.Header = append(table.Header, "maj@k, %")
 	}
 	table.Header = append(table.Header, "difference to the first, points")
+	if maj {
+		table.Header = append(table.Header, "difference of maj@k, points")
+	}
 	for _, c := range all {
 		for i, p := range c.PassAtK {
 			row := []string{c.name(), c.Bench, c.Recipe, fmt.Sprint(c.Problems), fmt.Sprint(c.Samples), fmt.Sprint(p.K), p.Percent()}
@@ -137,13 +167,11 @@ func SideBySide(all []Compared) page.Table {
 			if maj {
 				row = append(row, percentOf(c.MajAtK, i))
 			}
-			difference := ""
-			for _, d := range c.Differences {
-				if d.K == p.K {
-					difference = d.Points()
-				}
+			row = append(row, pointsAt(c.Differences, p.K))
+			if maj {
+				row = append(row, pointsAt(c.MajDifferences, p.K))
 			}
-			table.Rows = append(table.Rows, append(row, difference))
+			table.Rows = append(table.Rows, row)
 		}
 	}
 	return table
@@ -167,6 +195,6 @@ func Document(all []Compared) page.Document {
 		curves = append(curves, c.curves(c.name(), len(curves))...)
 		problems = append(problems, page.Section{Title: c.name(), Tables: []page.Table{c.TaskTable()}})
 	}
-	summary.Figures = []*page.Figure{passFigure(curves)}
+	summary.Figures = []*page.Figure{passFigure(curves, anyMaj(all))}
 	return page.Document{Title: "pass@k", Sections: append([]page.Section{summary}, problems...)}
 }

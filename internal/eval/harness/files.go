@@ -72,7 +72,7 @@ func (x *Evaluation) writeTheirs(in func(name string) string) error {
 }
 
 func (x *Evaluation) writePlot(w io.Writer) error {
-	svg, err := passFigure(x.curves(strings.TrimSpace(x.Bench+" "+x.Method), 0)).SVG()
+	svg, err := passFigure(x.curves(strings.TrimSpace(x.Bench+" "+x.Method), 0), x.MajAtK != nil).SVG()
 	if err != nil {
 		return err
 	}
@@ -163,8 +163,12 @@ func PassCurve(name string, style int, estimates []eval.PassEstimate) page.Serie
 	return s
 }
 
-// passFigure draws curves of pass@k.
-func passFigure(curves []page.Series) *page.Figure {
-	return &page.Figure{Name: "pass_at_k", Title: "pass@k over k, with 95 % intervals",
-		Panels: []page.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, YMax: 100, Series: curves}}}
+// passFigure draws curves of pass@k, and of maj@k if there are some.
+func passFigure(curves []page.Series, maj bool) *page.Figure {
+	what := "pass@k"
+	if maj {
+		what = "pass@k and maj@k"
+	}
+	return &page.Figure{Name: "pass_at_k", Title: what + " over k, with 95 % intervals",
+		Panels: []page.Panel{{X: "k, samples a problem", Y: what + ", %", LogX: true, Whole: true, YMax: 100, Series: curves}}}
 }
