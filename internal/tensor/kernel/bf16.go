@@ -60,9 +60,6 @@ func (p *product) steps(kc int) int {
 	return kc
 }
 
-// roundA is copyOfA, rounded.
-func roundA(room *[]float32, a Mat, n, k int) Mat { return copyOfA(room, a, n, k, true) }
-
 // copyOfA returns a copy of the n x k matrix a, with zeros for the columns up to a whole number of pairBlocks. It lies in room,
 // which grows, as a does. rounded says that it is one rounded to bfloat16.
 func copyOfA(room *[]float32, a Mat, n, k int, rounded bool) Mat {

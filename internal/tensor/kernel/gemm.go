@@ -200,9 +200,11 @@ var (
 // room is where a worker puts what it packs.
 type room struct {
 	panel [32 * mostBlock]float32
-	a     []float32 // a part of A, rounded
+	a     []float32 // a copy of a part of A
 }
 
+// run computes the product. Where several parts of A need all of B, it is packed in slabs that are deep, so that C is seldom read
+// again, and no wider than a cache allows.
 func (p *product) run() {
 	p.cut()
 	b := &p.slab
@@ -307,7 +309,7 @@ func (p *product) partOfA(room *room, t0, t1, k0, kc int) Mat {
 	a := p.a.from(lo, k0)
 	if p.rounds && !p.aRounded {
 		_, hi := p.tileBounds(t1 - 1)
-		return roundA(&room.a, a, hi-lo, kc)
+		return copyOfA(&room.a, a, hi-lo, kc, true)
 	}
 	return a
 }

@@ -241,7 +241,7 @@ func (q *product) roundFor(m int) {
 		q.a = q.pairUp(q.a, &q.roundedA, m, true)
 		q.k, q.tiles, q.inPlace = pairsOf(q.k), q.pairs, true
 	case m == 1 && q.singles[BF16] != nil:
-		q.a = roundA(&q.roundedA, q.a, 1, q.k)
+		q.a = copyOfA(&q.roundedA, q.a, 1, q.k, true)
 	default:
 		q.rounds, q.tiles = true, q.rounded
 	}
