@@ -114,8 +114,8 @@ func (o *evalOptions) draw(plan *harness.Plan, run *experiment.Run, b *bench.Ben
 		return err
 	}
 	plan.Recipe, plan.Method, plan.N, plan.PeakMemory = g.Recipe, run.Model.Method.Name, o.n, kernel.PeakMemory
-	plan.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
-		return g.Draw(ctx, b.Problems, missing)
+	plan.Draw = func(ctx context.Context, missing []int, watch func(tokens int)) iter.Seq2[eval.Indexed, error] {
+		return g.Draw(ctx, b.Problems, missing, watch)
 	}
 	plan.Sampling, err = g.Record(o.weights)
 	return err

@@ -100,8 +100,8 @@ func (e *env) runSample(o sampleOptions) error {
 		return e.writeAnswers(g, b.Problems, o.showThoughts)
 	}
 	d := harness.Drawing{Seed: o.Seed, Problems: b.Problems, Recipe: g.Recipe.Name, N: o.n, Logf: e.say, Watch: e.watchDrawing("sample " + run.Model.Method.Name)}
-	d.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
-		return g.Draw(ctx, b.Problems, missing)
+	d.Draw = func(ctx context.Context, missing []int, watch func(tokens int)) iter.Seq2[eval.Indexed, error] {
+		return g.Draw(ctx, b.Problems, missing, watch)
 	}
 	if o.out == "" || o.out == ckpt.Stdin {
 		err = d.Stream(e.ctx, e.stdout)
@@ -150,12 +150,12 @@ func (e *env) watchDrawing(label string) func(harness.Drawn) {
 		if bar == nil {
 			bar = e.progress(label, "samples", d.Done, d.All)
 		}
+		finished := 100 * float64(d.Finished) / float64(max(1, d.Done))
+		bar.Set(d.Done, fmt.Sprintf("%d tokens, %.0f %% finished", d.Tokens, finished))
 		if d.Done == 0 {
 			return
 		}
 		e.guard.Keeps(d.Left)
-		finished := 100 * float64(d.Finished) / float64(d.Done)
-		bar.Set(d.Done, fmt.Sprintf("%.0f %% finished", finished))
 		if d.Done == d.All {
 			bar.End(fmt.Sprintf("%.1f %% finished", finished))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"nfcot/internal/cot"
 	"nfcot/internal/eval"
@@ -14,8 +15,9 @@ var errEnough = errors.New("enough samples")
 
 // Draw yields the lines of the samples with the numbers in missing, which rise. Sample j
 // of problem i has number i·N+j. Each depends on the seed, its prompt and its place among
-// the N alone, so that what is missing can be drawn at any time.
-func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing []int) iter.Seq2[eval.Indexed, error] {
+// the N alone, so that what is missing can be drawn at any time. watch is told now and then how many tokens of answers
+// there are, those of samples under way included: a batch may take minutes.
+func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing []int, watch func(tokens int)) iter.Seq2[eval.Indexed, error] {
 	return func(yield func(eval.Indexed, error) bool) {
 		wanted := map[int]bool{}
 		var some []eval.Problem // that miss a sample
@@ -26,7 +28,9 @@ func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing [
 				first, some = append(first, begin), append(some, problems[i/g.N])
 			}
 		}
-		err := g.each(ctx, some, g.Options(), func(p, number int, s cot.Sample) error {
+		o := g.Options()
+		o.OnToken = counted(watch)
+		err := g.each(ctx, some, o, func(p, number int, s cot.Sample) error {
 			i := first[p] + number
 			if !wanted[i] {
 				return nil
@@ -42,6 +46,20 @@ func (g *Generator) Draw(ctx context.Context, problems []eval.Problem, missing [
 		})
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(eval.Indexed{}, err)
+		}
+	}
+}
+
+// tellEvery is the time between two reports of how many tokens there are.
+const tellEvery = 100 * time.Millisecond
+
+// counted tells watch now and then how many tokens there were.
+func counted(watch func(tokens int)) func(*cot.Sample, int) {
+	tokens, told := 0, time.Now()
+	return func(*cot.Sample, int) {
+		if tokens++; time.Since(told) >= tellEvery {
+			told = time.Now()
+			watch(tokens)
 		}
 	}
 }

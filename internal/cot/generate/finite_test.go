@@ -44,7 +44,7 @@ func TestSamplesBesideABrokenOne(t *testing.T) {
 	}
 	found := map[int]eval.Sample{}
 	var failed error
-	for s, err := range generator(t, run, asIs(), short, n, 1000).Draw(context.Background(), all, numbers) {
+	for s, err := range generator(t, run, asIs(), short, n, 1000).Draw(context.Background(), all, numbers, func(int) {}) {
 		if err != nil {
 			failed = err
 			continue
@@ -55,7 +55,7 @@ func TestSamplesBesideABrokenOne(t *testing.T) {
 		t.Fatalf("%d samples of %d, and the error %v", len(found), len(numbers), failed)
 	}
 	for i, s := range found {
-		for again, err := range generator(t, run, asIs(), short, n, 1).Draw(context.Background(), all, []int{i}) {
+		for again, err := range generator(t, run, asIs(), short, n, 1).Draw(context.Background(), all, []int{i}, func(int) {}) {
 			if err == nil && (again.Completion != s.Completion || again.TaskID != all[i/n].TaskID) {
 				t.Errorf("sample %d is %q, and was %q", i, again.Completion, s.Completion)
 			}

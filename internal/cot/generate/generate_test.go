@@ -116,7 +116,7 @@ func TestDrawWhatIsMissing(t *testing.T) {
 	draw := func(batch int, missing ...int) map[int]string {
 		g := generator(t, run, asIs(), hot, 2, batch)
 		found := map[int]string{}
-		for s, err := range g.Draw(context.Background(), all, missing) {
+		for s, err := range g.Draw(context.Background(), all, missing, func(int) {}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestDrawWhatIsMissing(t *testing.T) {
 	if none := draw(6); len(none) != 0 {
 		t.Errorf("drew %v, and nothing was missing", none)
 	}
-	for range generator(t, run, asIs(), hot, 2, 2).Draw(context.Background(), all, []int{0, 1, 2}) {
+	for range generator(t, run, asIs(), hot, 2, 2).Draw(context.Background(), all, []int{0, 1, 2}, func(int) {}) {
 		break // must not draw on
 	}
 }
@@ -148,7 +148,7 @@ func TestDrawEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	n := 0
-	for _, err := range g.Draw(ctx, problems("a", "b"), []int{0, 1}) {
+	for _, err := range g.Draw(ctx, problems("a", "b"), []int{0, 1}, func(int) {}) {
 		if n++; n == 1 {
 			cancel()
 		} else if !errors.Is(err, context.Canceled) {
@@ -160,7 +160,7 @@ func TestDrawEnds(t *testing.T) {
 	}
 	long := []eval.Problem{{TaskID: "long", Prompt: strings.Repeat("#", 130)}}
 	var tooLong TooLong
-	for _, err := range g.Draw(context.Background(), long, []int{0}) {
+	for _, err := range g.Draw(context.Background(), long, []int{0}, func(int) {}) {
 		if !errors.As(err, &tooLong) || tooLong != (TooLong{"long", 130, 123}) {
 			t.Errorf("error %v, want that of a prompt that is too long", err)
 		}
@@ -380,7 +380,7 @@ func TestQuestionsByChat(t *testing.T) {
 	if err != nil || !slices.Equal(prompts[0], run.Tokenizer.Encode(asked)) || len(prompts[0]) > len(asked)-10 {
 		t.Errorf("prompts %v, %v; want the tokens of %s, special ones among them", prompts, err, asked)
 	}
-	for s, err := range g.Draw(t.Context(), b.Problems, []int{0, 1}) {
+	for s, err := range g.Draw(t.Context(), b.Problems, []int{0, 1}, func(int) {}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func (d *Display) Watch(p Progress) {
 		d.sampling = d.Begin(d.Label, "samples", p.Samples-p.Missing, p.Samples)
 	}
 	if drawn := p.Samples - p.Missing + p.Drawn; d.sampling != nil && d.sampling.Done() < p.Samples {
-		d.sampling.Set(drawn, fmt.Sprintf("%s, %d judged, %s", finished, p.Judged, passed))
+		d.sampling.Set(drawn, fmt.Sprintf("%d tokens, %s, %d judged, %s", p.Tokens, finished, p.Judged, passed))
 		if drawn == p.Samples {
 			d.sampling.End(finished)
 		}

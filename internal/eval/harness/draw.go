@@ -24,11 +24,11 @@ type Drawing struct {
 	Seed     uint64
 	Problems []eval.Problem
 	Recipe   string // its name
-	Draw     func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error]
+	Draw     func(ctx context.Context, missing []int, watch func(tokens int)) iter.Seq2[eval.Indexed, error]
 	N        int
 	Sampling json.RawMessage
 
-	Watch func(Drawn) // is told when the drawing begins, and of every sample
+	Watch func(Drawn) // is told when the drawing begins, of every sample, and now and then of tokens
 	Logf  func(string, ...any)
 }
 
@@ -37,6 +37,7 @@ type Drawn struct {
 	Done     int    // samples, those of earlier calls included
 	Finished int    // of these: those that came to their end
 	All      int    // samples that there will be
+	Tokens   int    // of answers, those of samples under way included
 	Left     string // what an interrupt leaves of them
 }
 
@@ -55,7 +56,7 @@ func (d *Drawing) all() int { return len(d.Problems) * d.N }
 func (d *Drawing) Stream(ctx context.Context, w io.Writer) error {
 	at := Drawn{All: d.all()}
 	d.Watch(at)
-	for s, err := range d.Draw(ctx, d.without(nil)) {
+	for s, err := range d.Draw(ctx, d.without(nil), d.tokens(&at)) {
 		var line []byte
 		if err == nil {
 			line, err = jsontext.Marshal(s.Sample)
@@ -74,6 +75,14 @@ func (d *Drawing) Stream(ctx context.Context, w io.Writer) error {
 		d.Watch(at)
 	}
 	return nil
+}
+
+// tokens tells who watches how many tokens there are.
+func (d *Drawing) tokens(at *Drawn) func(int) {
+	return func(tokens int) {
+		at.Tokens = tokens
+		d.Watch(*at)
+	}
 }
 
 // without are the numbers of the samples that are not among rows.
@@ -142,7 +151,7 @@ func (d *Drawing) fill(ctx context.Context, path string, j *journal[eval.Sample]
 		d.Logf("sample: going on with %s: %d of %d samples are drawn", path, at.Done, at.All)
 	}
 	watch()
-	for s, err := range d.Draw(ctx, d.without(j.rows)) {
+	for s, err := range d.Draw(ctx, d.without(j.rows), d.tokens(&at)) {
 		if err == nil {
 			err = j.add(s.Index, s.Sample)
 		}

@@ -27,10 +27,11 @@ func drawnPlan(dir string, most int, broken error) (p *Plan, asked *[][]int) {
 	return &Plan{Bench: "b", Problems: problems, Recipe: &bench.Recipe{Name: "r", Assemble: eval.Concatenate}, Executor: &Executor{Executor: hashed{}, Calls: 2}, Warnf: func(string, ...any) {},
 		K: []int{1, 4}, Shard: Whole, Out: dir, Logf: func(string, ...any) {},
 		N: 4, Method: "m", Sampling: json.RawMessage(`{"z":"<","a":1}`), PeakMemory: func() int64 { return 7 },
-		Draw: func(_ context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
+		Draw: func(_ context.Context, missing []int, watch func(tokens int)) iter.Seq2[eval.Indexed, error] {
 			*asked = append(*asked, missing)
 			return func(yield func(eval.Indexed, error) bool) {
 				for at, i := range missing {
+					watch(3 * (at + 1))
 					if at == most {
 						yield(eval.Indexed{}, broken)
 						return
@@ -74,7 +75,7 @@ func TestDrawingGoesOn(t *testing.T) {
 	if len(*asked) != 3 || !slices.Equal((*asked)[0], every) || !slices.Equal((*asked)[1], every[5:]) || !slices.Equal((*asked)[2], every[10:]) {
 		t.Errorf("asked for %v", *asked)
 	}
-	if last.Samples != 12 || last.Missing != 2 || last.Drawn != 2 || last.Finished != 1 || last.Judged != 12 {
+	if last.Samples != 12 || last.Missing != 2 || last.Drawn != 2 || last.Finished != 1 || last.Judged != 12 || last.Tokens != 6 {
 		t.Errorf("the progress ends with %+v", last)
 	}
 	for _, file := range []string{samplesFile, reportFile, problemsFile, plotFile} {
@@ -96,7 +97,7 @@ func TestDrawingGoesOn(t *testing.T) {
 // A function that draws too little is found out.
 func TestDrawingTooLittle(t *testing.T) {
 	p, _ := drawnPlan(t.TempDir(), -1, nil)
-	p.Draw = func(context.Context, []int) iter.Seq2[eval.Indexed, error] {
+	p.Draw = func(context.Context, []int, func(tokens int)) iter.Seq2[eval.Indexed, error] {
 		return func(func(eval.Indexed, error) bool) {}
 	}
 	if _, err := Run(t.Context(), *p); err == nil || !strings.Contains(err.Error(), "sample 1 of 12 was not drawn") {
@@ -110,10 +111,10 @@ func drawing(most int, end func() error) (d *Drawing, asked *[][]int, said *stri
 	p, asked := drawnPlan("", -1, nil)
 	said = new(strings.Builder)
 	d = &Drawing{Seed: 1, Problems: p.Problems, Recipe: "r", N: p.N, Sampling: p.Sampling, Watch: func(Drawn) {}, Logf: func(format string, args ...any) { fmt.Fprintf(said, format+"\n", args...) }}
-	d.Draw = func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error] {
+	d.Draw = func(ctx context.Context, missing []int, watch func(tokens int)) iter.Seq2[eval.Indexed, error] {
 		return func(yield func(eval.Indexed, error) bool) {
 			n := 0
-			for s := range p.Draw(ctx, missing) {
+			for s := range p.Draw(ctx, missing, watch) {
 				if n++; n > most && end != nil {
 					yield(eval.Indexed{}, end())
 					return

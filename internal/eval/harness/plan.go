@@ -29,8 +29,9 @@ type Plan struct {
 
 	// Draw yields the samples of the numbers in missing, which rise: sample i is
 	// number i%N of those of problem i/N. Each depends on Sampling, its problem and
-	// its number alone, so that what is missing can be drawn later.
-	Draw       func(ctx context.Context, missing []int) iter.Seq2[eval.Indexed, error]
+	// its number alone, so that what is missing can be drawn later. watch is told now and
+	// then how many tokens of answers there are.
+	Draw       func(ctx context.Context, missing []int, watch func(tokens int)) iter.Seq2[eval.Indexed, error]
 	N          int             // samples of each problem
 	Method     string          // that draws them
 	Sampling   json.RawMessage // an object of all that they depend on beside problems, recipe and seed
@@ -39,7 +40,7 @@ type Plan struct {
 	Out     string // folder for all files
 	Results string // file for the verdicts; empty: verdicts.jsonl in Out
 
-	Watch func(Progress)       // is told of every sample and verdict; calls do not overlap. nil: nobody watches
+	Watch func(Progress)       // is told of every sample and verdict, and now and then of tokens; calls do not overlap. nil: nobody watches
 	Logf  func(string, ...any) // lines for the user
 	Warnf func(string, ...any) // warnings, which even those get who want no other lines; Starlark's executor has some
 }
@@ -50,6 +51,7 @@ type Progress struct {
 	Unit            string // what is judged of each: "programs" or "answers"
 	Missing         int    // that had to be drawn when the drawing began; 0 before, and where none had
 	Drawn, Finished int    // of the missing: those that are drawn, and of these those that came to their end
+	Tokens          int    // of answers, those of samples under way included
 	Judged, Passed  int    // of all, earlier calls of Run included
 }
 

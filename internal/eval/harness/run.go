@@ -218,7 +218,7 @@ func (r *run) take(ctx context.Context, remaining []int) iter.Seq2[eval.Indexed,
 			return
 		}
 		r.report(func(p *Progress) { p.Missing = len(missing) })
-		for s, err := range r.Draw(ctx, missing) {
+		for s, err := range r.Draw(ctx, missing, func(tokens int) { r.report(func(p *Progress) { p.Tokens = tokens }) }) {
 			if err == nil {
 				r.report(func(p *Progress) {
 					p.Drawn++
