@@ -18,12 +18,15 @@ parser.add_argument("--peers", required=True, help="folder of the programs and m
 parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
 parser.add_argument("--python", default=sys.executable, help="interpreter that has the others' packages (default: this one)")
 parser.add_argument("--isa", choices=["avx2"], help="hold all to this instruction set (default: the best there is)")
+parser.add_argument("--openblas-core", metavar="NAME", help="OPENBLAS_CORETYPE, for processors that OpenBLAS does not know: it then has only slow kernels")
 parser.add_argument("groups", nargs="*", default=[], help="gemm, gemv, train, smollm2, model, humaneval (default: all)")
 args = parser.parse_args()
 nfcot, here = os.path.abspath(args.nfcot), os.path.dirname(os.path.abspath(__file__))
 
 # Some machines name a processor for OpenBLAS: it shall choose its fastest kernels itself.
 environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")} | {"OMP_WAIT_POLICY": "PASSIVE"}
+if args.openblas_core:
+    environment["OPENBLAS_CORETYPE"] = args.openblas_core
 if args.isa == "avx2":
     environment |= {"NFCOT_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2",
                     "MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "HASWELL"}
