@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 		"internal/ckpt/gguf"},
 	"internal/cot/minicode": {"internal/cot", "internal/eval", "internal/eval/bench"},
 	"internal/cot/multiply": {"internal/cot", "internal/eval", "internal/eval/answer", "internal/eval/bench"},
-	"internal/cot/problems": {"internal/cot/minicode", "internal/cot/multiply", "internal/eval", "internal/eval/bench", "internal/ckpt"},
+	"internal/cot/problems": {"internal/cot", "internal/cot/minicode", "internal/cot/multiply", "internal/eval", "internal/eval/bench", "internal/ckpt"},
 	"internal/cot/speed":    {"internal/cot", "internal/transformer", "internal/tensor", "internal/tensor/kernel", "internal/page"},
 	"internal/cot/train": {"internal/cot", "internal/cot/data", "internal/cot/experiment", "internal/tensor", "internal/tensor/kernel", "internal/tokenizer",
 		"internal/transformer", "internal/interrupt", "internal/ckpt"},

@@ -20,7 +20,7 @@ func (e *env) data() *cli.Command {
 		Name:  "data",
 		Usage: "write examples (train, dev) or problems (test) of a benchmark that this program makes as JSON lines",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "bench", Usage: "`NAME` of the benchmark: minicode[:FAMILY,...[:easy|medium|hard]], or multiply:NxM, factors of N and M digits (train and dev; the published problems are the test split of 4x4 and 5x5)", Value: o.bench, Destination: &o.bench},
+			&cli.StringFlag{Name: "bench", Usage: "`NAME` of the benchmark: minicode[:FAMILY,...[:easy|medium|hard[:one-order|no-plan]]], with chains in one order only or without the line that says which, or multiply:NxM, factors of N and M digits (train and dev; the published problems are the test split of 4x4 and 5x5)", Value: o.bench, Destination: &o.bench},
 			&cli.StringFlag{Name: "split", Usage: "train, dev or test; no problem is in two of them", Value: o.split, Destination: &o.split},
 			&cli.IntFlag{Name: "n", Usage: "`number` of examples", Value: o.n, Destination: &o.n},
 			&cli.Uint64Flag{Name: "seed", Usage: "random `seed`", Value: o.seed, Destination: &o.seed},

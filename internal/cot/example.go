@@ -24,6 +24,12 @@ type Example struct {
 	Messages Messages `json:"messages,omitempty"` // a conversation in place of prompt and answer, which the model's chat template makes of it
 }
 
+// A Chain is a chain of thought that a problem may have.
+type Chain struct {
+	Order string // in which it goes through the steps, for people; "" where there is one chain alone
+	Text  string // one step a line
+}
+
 // Messages are a conversation: a JSON list of {"role", "content"}, as chat templates read it,
 // with its keys in their order; "" if there is none.
 type Messages string

@@ -1,19 +1,24 @@
 package minicode
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"nfcot/internal/cot"
+)
 
 // Chains returns all chains of thought that an example may have, one for each order in
-// which it may be thought about. Its task_id says of which family and level it is, its
-// prompt what the problem is. There are none for what is not an example of this
+// which it may be thought about. Its task_id says of which family, level and variant it is,
+// its prompt what the problem is. There are none for what is not an example of this
 // benchmark.
-func Chains(taskID, prompt string) []string {
+func Chains(taskID, prompt string) []cot.Chain {
 	p, ok := parse(taskID, prompt)
 	if !ok {
 		return nil
 	}
-	var chains []string
-	for _, o := range p.scale.orders {
-		chains = append(chains, thought(p, o))
+	var chains []cot.Chain
+	for _, o := range p.variant.orders(p.scale) {
+		chains = append(chains, cot.Chain{Order: string(o), Text: thought(p, o, p.variant)})
 	}
 	return chains
 }
@@ -23,6 +28,7 @@ type parsed struct {
 	problem
 	family   family
 	scale    scale
+	variant  Variant
 	sentence string   // of the docstring
 	lines    []string // that follow it
 }
@@ -30,7 +36,11 @@ type parsed struct {
 // parse reads the problem of an example. ok is false for what is not one of this benchmark.
 func parse(taskID, prompt string) (p parsed, ok bool) {
 	parts := strings.Split(taskID, "/")
-	if len(parts) != 5 || (Spec{Families: parts[1:2], Level: parts[2]}).validate() != nil {
+	if len(parts) == 6 && parts[3] != "" {
+		p.variant = Variant(parts[3])
+		parts = slices.Delete(parts, 3, 4)
+	}
+	if len(parts) != 5 || (Spec{Families: parts[1:2], Level: parts[2], Variant: p.variant}).validate() != nil {
 		return p, false
 	}
 	lines := strings.Split(prompt, "\n")

@@ -5,22 +5,26 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"nfcot/internal/cot"
 )
 
 // Every example's own chain is among those of its prompt, as many as there are orders.
 func TestChainsOfPrompts(t *testing.T) {
-	for _, name := range Families() {
-		for _, level := range levels {
-			spec := Spec{Families: []string{name}, Level: level}
-			examples, err := spec.Examples("test", 3, 30)
-			if err != nil {
-				t.Fatal(err)
+	for _, spec := range everyVariant() {
+		_, s := lookup(spec.Families[0], spec.Level)
+		want := len(s.orders)
+		if spec.Variant == onlyOneOrder {
+			want = 1
+		}
+		for _, ex := range examples(t, spec, "test", 3, 30) {
+			chains := Chains(ex.TaskID, ex.Prompt)
+			if len(chains) != want || !slices.ContainsFunc(chains, func(c cot.Chain) bool { return c.Text == ex.CoT }) {
+				t.Fatalf("%s: chains %q, want %d with\n%s", ex.TaskID, chains, want, ex.CoT)
 			}
-			_, s := lookup(name, level)
-			for _, ex := range examples {
-				chains := Chains(ex.TaskID, ex.Prompt)
-				if len(chains) != len(s.orders) || !slices.Contains(chains, ex.CoT) {
-					t.Fatalf("%s: chains %q, want %d with\n%s", ex.TaskID, chains, len(s.orders), ex.CoT)
+			for _, c := range chains {
+				if plan, _, _ := strings.Cut(c.Text, "\n"); spec.Variant != withoutPlan && plan != "plan "+c.Order {
+					t.Errorf("%s: the chain in order %q begins with %q", ex.TaskID, c.Order, plan)
 				}
 			}
 		}
@@ -39,7 +43,7 @@ func TestChainsOfOthers(t *testing.T) {
 				t.Errorf("%q has the chains %q", prompt, chains)
 			}
 		}
-		for _, id := range []string{"", "HumanEval/0", "minicode/knit/easy/test/0", "minicode/fold/simple/test/0"} {
+		for _, id := range []string{"", "HumanEval/0", "minicode/knit/easy/test/0", "minicode/fold/simple/test/0", "minicode/fold/easy//test/0", "minicode/fold/easy/two-orders/test/0", "minicode/fold/easy/no-plan/no-plan/test/0"} {
 			if chains := Chains(id, ex.Prompt); chains != nil {
 				t.Errorf("%q has the chains %q", id, chains)
 			}
@@ -50,42 +54,37 @@ func TestChainsOfOthers(t *testing.T) {
 // A neighbour is an example of its own that differs in one numbered line of the prompt, which stands
 // where it says in each of its chains.
 func TestNeighbours(t *testing.T) {
-	for _, name := range Families() {
-		for _, level := range levels {
-			examples, err := Spec{Families: []string{name}, Level: level}.Examples("test", 5, 30)
-			if err != nil {
-				t.Fatal(err)
+	for _, spec := range everyVariant() {
+		name := spec.Families[0]
+		for _, ex := range examples(t, spec, "test", 5, 30) {
+			n, ok := NeighbourOf(ex.TaskID, ex.Prompt, 7)
+			if name == "rule" {
+				if ok {
+					t.Errorf("%s has the neighbour\n%s", ex.TaskID, n.Prompt)
+				}
+				continue
 			}
-			for _, ex := range examples {
-				n, ok := NeighbourOf(ex.TaskID, ex.Prompt, 7)
-				if name == "rule" {
-					if ok {
-						t.Errorf("%s has the neighbour\n%s", ex.TaskID, n.Prompt)
+			if again, _ := NeighbourOf(ex.TaskID, ex.Prompt, 7); !ok || again.Example != n.Example {
+				t.Fatalf("%s: neighbours %v and %v", ex.TaskID, n, again)
+			}
+			var changed []string
+			lines := strings.Split(n.Prompt, "\n")
+			for i, line := range strings.Split(ex.Prompt, "\n") {
+				if lines[i] != line {
+					text := strings.TrimSpace(lines[i])
+					if name == "story" {
+						text = fmt.Sprintf("%d) ", i-1) // told in other words
 					}
-					continue
+					changed = append(changed, text)
 				}
-				if again, _ := NeighbourOf(ex.TaskID, ex.Prompt, 7); !ok || again.Example != n.Example {
-					t.Fatalf("%s: neighbours %v and %v", ex.TaskID, n, again)
-				}
-				var changed []string
-				lines := strings.Split(n.Prompt, "\n")
-				for i, line := range strings.Split(ex.Prompt, "\n") {
-					if lines[i] != line {
-						text := strings.TrimSpace(lines[i])
-						if name == "story" {
-							text = fmt.Sprintf("%d) ", i-1) // told in other words
-						}
-						changed = append(changed, text)
-					}
-				}
-				chains := Chains(n.TaskID, n.Prompt)
-				if len(changed) != 1 || n.Answer == ex.Answer || n.Test == ex.Test || len(chains) != len(n.Lines) || n.CoT != chains[0] {
-					t.Fatalf("%s: changed %q, chains %q at %v\n%s", ex.TaskID, changed, chains, n.Lines, n.Answer)
-				}
-				for i, chain := range chains {
-					if line := strings.Split(chain, "\n")[n.Lines[i]]; !strings.HasPrefix(line, changed[0]) {
-						t.Errorf("%s: chain %d says %q where the step is %q", ex.TaskID, i, line, changed[0])
-					}
+			}
+			chains := Chains(n.TaskID, n.Prompt)
+			if len(changed) != 1 || n.Answer == ex.Answer || n.Test == ex.Test || len(chains) != len(n.Lines) || n.CoT != chains[0].Text {
+				t.Fatalf("%s: changed %q, chains %q at %v\n%s", ex.TaskID, changed, chains, n.Lines, n.Answer)
+			}
+			for i, chain := range chains {
+				if line := strings.Split(chain.Text, "\n")[n.Lines[i]]; !strings.HasPrefix(line, changed[0]) {
+					t.Errorf("%s: chain %d says %q where the step is %q", ex.TaskID, i, line, changed[0])
 				}
 			}
 		}

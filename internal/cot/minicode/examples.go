@@ -29,7 +29,8 @@ const exhausted = 100_000
 // The families take turns, and an example depends only on the seed, its family,
 // level and split and on its index within the family: the first 100 of 1000
 // examples are those of a call with n = 100, and a family's examples are the
-// same whatever other families are drawn with it. No prompt comes twice in one
+// same whatever other families are drawn with it. Of a variant all but task_ids and chains
+// are the benchmark's. No prompt comes twice in one
 // call, except in train once the family has no unseen problem left; in dev and
 // test that is an error.
 func (s Spec) Examples(split string, seed uint64, n int) ([]cot.Example, error) {
@@ -73,7 +74,7 @@ func (s Spec) sources(split string, seed uint64, n int) ([]*source, error) {
 	sources := make([]*source, len(s.Families))
 	for i, name := range s.Families {
 		f, sc := lookup(name, s.Level)
-		sources[i] = &source{family: f, scale: sc, level: s.Level, split: split, seed: seed, seen: map[string]bool{}}
+		sources[i] = &source{family: f, scale: sc, spec: s, split: split, seed: seed, seen: map[string]bool{}}
 	}
 	return sources, nil
 }
@@ -82,8 +83,9 @@ func (s Spec) sources(split string, seed uint64, n int) ([]*source, error) {
 type source struct {
 	family
 	scale
-	level, split string
-	seed         uint64
+	spec  Spec
+	split string
+	seed  uint64
 
 	index int             // of the next example
 	seen  map[string]bool // prompts given out
@@ -91,27 +93,27 @@ type source struct {
 }
 
 func (s *source) next() (cot.Example, error) {
-	r := generator(s.seed, s.name, s.level, s.split, s.index)
+	r := generator(s.seed, s.name, s.spec.Level, s.split, s.index)
 	p, prompt := s.unseen(r)
 	if s.empty && s.split != "train" {
 		return cot.Example{}, fmt.Errorf("%s:%s:%s: the %s split has no more than about %d different problems; ask for fewer or for a harder level",
-			benchmark, s.name, s.level, s.split, len(s.seen))
+			benchmark, s.name, s.spec.Level, s.split, len(s.seen))
 	}
-	o := s.orders[r.IntN(len(s.orders))]
-	ex := exampleOf(p, fmt.Sprintf("%s/%s/%s/%s/%d", benchmark, s.name, s.level, s.split, s.index), o)
+	orders := s.spec.Variant.orders(s.scale)
+	ex := exampleOf(p, fmt.Sprintf("%s/%d", s.spec.folder(s.name, s.split), s.index), orders[r.IntN(len(orders))], s.spec.Variant)
 	s.seen[prompt] = true
 	s.index++
 	return ex, nil
 }
 
 // exampleOf is a problem as an example, thought about in an order.
-func exampleOf(p problem, taskID string, o order) cot.Example {
-	return cot.Example{TaskID: taskID, Prompt: p.prompt(), CoT: thought(p, o), Answer: p.answer(), EntryPoint: "f", Test: p.test()}
+func exampleOf(p problem, taskID string, o order, v Variant) cot.Example {
+	return cot.Example{TaskID: taskID, Prompt: p.prompt(), CoT: thought(p, o, v), Answer: p.answer(), EntryPoint: "f", Test: p.test()}
 }
 
 // thought is the chain of thought of a problem in an order.
-func thought(p problem, o order) string {
-	return strings.Join(append([]string{"plan " + string(o)}, p.chain(o)...), "\n")
+func thought(p problem, o order, v Variant) string {
+	return strings.Join(append(v.plan(o), p.chain(o)...), "\n")
 }
 
 // unseen draws problems until one is of this split and new. Once there are no

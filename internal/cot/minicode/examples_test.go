@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestFirstExamplesDoNotDependOnTheNumber(t *testing.T) {
-	for _, s := range append(everySpec(), Spec{Families(), "easy"}) {
+	for _, s := range append(everySpec(), Spec{Families: Families(), Level: "easy"}) {
 		for _, split := range splits {
 			few, many := examples(t, s, split, 7, 50), examples(t, s, split, 7, 200)
 			if !slices.Equal(few, many[:50]) {
@@ -67,11 +67,11 @@ func TestFirstExamplesDoNotDependOnTheNumber(t *testing.T) {
 }
 
 func TestFamiliesTakeTurnsWithTheirOwnExamples(t *testing.T) {
-	mixed := examples(t, Spec{Families(), "medium"}, "dev", 3, 42)
+	mixed := examples(t, Spec{Families: Families(), Level: "medium"}, "dev", 3, 42)
 	next := map[string]int{}
 	for i, ex := range mixed {
 		name := Families()[i%len(families)]
-		alone := examples(t, Spec{[]string{name}, "medium"}, "dev", 3, 11)
+		alone := examples(t, Spec{Families: []string{name}, Level: "medium"}, "dev", 3, 11)
 		if ex != alone[next[name]] {
 			t.Errorf("example %d is %s, want %s", i, ex.TaskID, alone[next[name]].TaskID)
 		}
@@ -119,7 +119,7 @@ func TestSplitsAreDisjoint(t *testing.T) {
 // rule:easy is small enough to be used up: 210 triples of x, 28 functions.
 func TestSmallFamilyIsUsedUp(t *testing.T) {
 	const problems = 210 * 28
-	s := Spec{[]string{"rule"}, "easy"}
+	s := Spec{Families: []string{"rule"}, Level: "easy"}
 	seen := map[string]bool{}
 	train := examples(t, s, "train", 5, problems)
 	for i, ex := range train {

@@ -8,7 +8,8 @@
 //   - prompt: `def f(x):`, then a docstring of one sentence that names the task
 //     and of one step a line; it ends with `    """` and a newline.
 //   - chain of thought: the line `plan first to last` or `plan last to first`,
-//     then one line a step. Lines are joined by "\n", with none after the last.
+//     then one line a step. Lines are joined by "\n", with none after the last. A Variant
+//     has other chains for the same problems.
 //   - answer: one `    return ...` line, newline included.
 //
 // The text is made for a byte-level BPE behind GPT-2's pre-tokenisation: an
@@ -75,19 +76,48 @@ func Families() []string {
 	return names
 }
 
+// A Variant says which chains of thought there are for the problems of a family at a level. The
+// problems are the same in all variants, for the same seed and split; the zero value is the
+// benchmark as it is.
+type Variant string
+
+const (
+	onlyOneOrder Variant = "one-order" // all chains go from first to last
+	withoutPlan  Variant = "no-plan"   // chains have no plan line
+)
+
+var variants = []string{string(onlyOneOrder), string(withoutPlan)}
+
+// orders are those that chains may go through the steps of problems of a scale in.
+func (v Variant) orders(s scale) []order {
+	if v == onlyOneOrder {
+		return s.orders[:1]
+	}
+	return s.orders
+}
+
+// plan are the lines of a chain before its first step.
+func (v Variant) plan(o order) []string {
+	if v == withoutPlan {
+		return nil
+	}
+	return []string{"plan " + string(o)}
+}
+
 // A Spec selects a part of the benchmark.
 type Spec struct {
 	Families []string // some of Families(), each once
 	Level    string   // "easy", "medium" or "hard"
+	Variant  Variant
 }
 
 // ParseName reads the name of a part of the benchmark:
-// minicode[:FAMILY[,FAMILY...][:LEVEL]], where the one family "all" stands for
+// minicode[:FAMILY[,FAMILY...][:LEVEL[:VARIANT]]], where the one family "all" stands for
 // all of them but story. Without families it is fold, without a level easy. The families
 // of the Spec are in the order of Families, whatever their order in the name.
 func ParseName(name string) (Spec, error) {
 	parts := strings.Split(name, ":")
-	if parts[0] != benchmark || len(parts) > 3 {
+	if parts[0] != benchmark || len(parts) > 4 {
 		return Spec{}, nameError(name, "not a name of the embedded benchmark")
 	}
 	s := Spec{Families: []string{families[0].name}, Level: levels[0]}
@@ -96,6 +126,11 @@ func ParseName(name string) (Spec, error) {
 	}
 	if len(parts) > 2 {
 		s.Level = parts[2]
+	}
+	if len(parts) > 3 {
+		if s.Variant = Variant(parts[3]); s.Variant == "" {
+			return Spec{}, nameError(name, `unknown variant ""`)
+		}
 	}
 	if slices.Equal(s.Families, []string{"all"}) {
 		s.Families = nil
@@ -112,10 +147,19 @@ func ParseName(name string) (Spec, error) {
 	return s, nil
 }
 
-// String returns the Spec's name in full, families and level; ParseName reads
+// String returns the Spec's name in full, families, level and variant; ParseName reads
 // it back.
 func (s Spec) String() string {
-	return benchmark + ":" + strings.Join(s.Families, ",") + ":" + s.Level
+	return strings.TrimSuffix(fmt.Sprintf("%s:%s:%s:%s", benchmark, strings.Join(s.Families, ","), s.Level, s.Variant), ":")
+}
+
+// folder is the part of the task_ids of a family that is the same for all.
+func (s Spec) folder(family, split string) string {
+	parts := []string{benchmark, family, s.Level, split}
+	if s.Variant != "" {
+		parts = slices.Insert(parts, 3, string(s.Variant))
+	}
+	return strings.Join(parts, "/")
 }
 
 // validate reports the first thing in s that is not part of the benchmark.
@@ -134,12 +178,15 @@ func (s Spec) validate() error {
 	if !slices.Contains(levels, s.Level) {
 		return fmt.Errorf("unknown level %q", s.Level)
 	}
+	if s.Variant != "" && !slices.Contains(variants, string(s.Variant)) {
+		return fmt.Errorf("unknown variant %q", s.Variant)
+	}
 	return nil
 }
 
 func nameError(name, what string) error {
-	return fmt.Errorf("benchmark %q: %s; want %s[:FAMILY[,FAMILY...][:LEVEL]] with the families %s (or all, which leaves out story) and the levels %s",
-		name, what, benchmark, strings.Join(Families(), ", "), strings.Join(levels, ", "))
+	return fmt.Errorf("benchmark %q: %s; want %s[:FAMILY[,FAMILY...][:LEVEL[:VARIANT]]] with the families %s (or all, which leaves out story), the levels %s and the variants %s",
+		name, what, benchmark, strings.Join(Families(), ", "), strings.Join(levels, ", "), strings.Join(variants, ", "))
 }
 
 // lookup returns a family and its scale at a level, both known to exist.

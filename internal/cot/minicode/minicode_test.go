@@ -1,6 +1,7 @@
 package minicode
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,8 @@ func TestParseName(t *testing.T) {
 		"minicode:all:medium":             "minicode:fold,shuffle,trace,rule:medium",
 		"minicode:rule,trace,fold:hard":   "minicode:fold,trace,rule:hard",
 		"minicode:rule,shuffle,fold:easy": "minicode:fold,shuffle,rule:easy",
+		"minicode:fold:hard:one-order":    "minicode:fold:hard:one-order",
+		"minicode:all:medium:no-plan":     "minicode:fold,shuffle,trace,rule:medium:no-plan",
 	} {
 		s, err := ParseName(name)
 		if err != nil {
@@ -33,17 +36,21 @@ func TestParseName(t *testing.T) {
 
 func TestBadNames(t *testing.T) {
 	for name, found := range map[string]string{
-		"":                       "not a name",
-		"humaneval":              "not a name",
-		"minicode2":              "not a name",
-		"minicode:fold:easy:x":   "not a name",
-		"minicode:":              `unknown family ""`,
-		"minicode:hard":          `unknown family "hard"`,
-		"minicode:fold,sort":     `unknown family "sort"`,
-		"minicode:all,fold":      `unknown family "all"`,
-		"minicode:fold,fold":     `"fold" named twice`,
-		"minicode:fold:":         `unknown level ""`,
-		"minicode:fold:shocking": `unknown level "shocking"`,
+		"":                      "not a name",
+		"humaneval":             "not a name",
+		"minicode2":             "not a name",
+		"minicode:fold:easy:x":  `unknown variant "x"`,
+		"minicode:fold:easy:":   `unknown variant ""`,
+		"minicode:fold:no-plan": `unknown level "no-plan"`,
+
+		"minicode:fold:easy:no-plan:x": "not a name",
+		"minicode:":                    `unknown family ""`,
+		"minicode:hard":                `unknown family "hard"`,
+		"minicode:fold,sort":           `unknown family "sort"`,
+		"minicode:all,fold":            `unknown family "all"`,
+		"minicode:fold,fold":           `"fold" named twice`,
+		"minicode:fold:":               `unknown level ""`,
+		"minicode:fold:shocking":       `unknown level "shocking"`,
 	} {
 		_, err := ParseName(name)
 		if err == nil {
@@ -51,7 +58,7 @@ func TestBadNames(t *testing.T) {
 			continue
 		}
 		text := err.Error()
-		for _, part := range append(append(Families(), levels...), found) {
+		for _, part := range append(slices.Concat(Families(), levels, variants), found) {
 			if !strings.Contains(text, part) {
 				t.Errorf("%q: error %q lacks %q", name, text, part)
 			}
@@ -63,12 +70,12 @@ func TestBadNames(t *testing.T) {
 }
 
 func TestExamplesRefusesBadArguments(t *testing.T) {
-	fold := Spec{[]string{"fold"}, "easy"}
+	fold := Spec{Families: []string{"fold"}, Level: "easy"}
 	for what, err := range map[string]error{
 		"unknown split": second(fold.Examples("validation", 0, 1)),
 		"0 or more":     second(fold.Examples("test", 0, -1)),
 		"no family":     second(Spec{}.Examples("test", 0, 1)),
-		"unknown level": second(Spec{[]string{"fold"}, "tough"}.Examples("test", 0, 1)),
+		"unknown level": second(Spec{Families: []string{"fold"}, Level: "tough"}.Examples("test", 0, 1)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("error %v, want one with %q", err, what)
@@ -83,7 +90,7 @@ func everySpec() []Spec {
 	var specs []Spec
 	for _, name := range Families() {
 		for _, level := range levels {
-			specs = append(specs, Spec{[]string{name}, level})
+			specs = append(specs, Spec{Families: []string{name}, Level: level})
 		}
 	}
 	return specs

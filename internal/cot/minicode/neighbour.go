@@ -14,7 +14,7 @@ type Neighbour struct {
 	Lines []int // where that step stands in each of Chains, from 0
 }
 
-// NeighbourOf returns an example of the same family and level that differs from one, whose
+// NeighbourOf returns an example of the same family, level and variant that differs from one, whose
 // task_id and prompt are given, in one step, which the seed chooses, and in its answer.
 // ok is false for what is no example of this benchmark, and in families whose lines are
 // no steps.
@@ -36,10 +36,11 @@ func NeighbourOf(taskID, prompt string, seed uint64) (n Neighbour, ok bool) {
 		if other == nil || other.answer() == p.answer() {
 			continue
 		}
-		for _, o := range p.scale.orders {
-			n.Lines = append(n.Lines, 1+slices.Collect(o.indices(len(lines)))[step]) // behind the plan; an order is its own inverse
+		orders := p.variant.orders(p.scale)
+		for _, o := range orders {
+			n.Lines = append(n.Lines, len(p.variant.plan(o))+slices.Collect(o.indices(len(lines)))[step]) // an order is its own inverse
 		}
-		n.Example = exampleOf(other, taskID, p.scale.orders[0])
+		n.Example = exampleOf(other, taskID, orders[0], p.variant)
 		return n, true
 	}
 	return n, false

@@ -102,14 +102,14 @@ const times = " * "
 
 // Chains is the chain of thought of a prompt, the only one that it has; nil if it is no prompt
 // of this benchmark.
-func Chains(_, prompt string) []string {
+func Chains(_, prompt string) []cot.Chain {
 	first, second, _ := strings.Cut(prompt, times)
 	a, b := value(first), value(second)
 	if a < 0 || b < 0 {
 		return nil
 	}
 	s := Size{len(strings.Fields(first)), len(strings.Fields(second))}
-	return []string{strings.Join(s.chain(a, b), "\n")}
+	return []cot.Chain{{Text: strings.Join(s.chain(a, b), "\n")}}
 }
 
 // chain is the chain of thought of two factors, a line for every part.

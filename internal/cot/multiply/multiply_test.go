@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"nfcot/internal/cot"
 	"nfcot/internal/shared"
 	"nfcot/internal/tokenizer"
 )
@@ -134,7 +135,7 @@ func TestExamples(t *testing.T) {
 			shortest, longest := [2]int{1 << 62, 1 << 62}, [2]int{}
 			for i, ex := range examples {
 				a, b := factors(t, ex.Prompt)
-				if number(t, ex.Answer) != a*b || ex.TaskID != fmt.Sprintf("multiply/%s/%s/%d", s, name, i) || seen[ex.Prompt] || !slices.Equal(Chains("", ex.Prompt), []string{ex.CoT}) {
+				if number(t, ex.Answer) != a*b || ex.TaskID != fmt.Sprintf("multiply/%s/%s/%d", s, name, i) || seen[ex.Prompt] || !slices.Equal(Chains("", ex.Prompt), []cot.Chain{{Text: ex.CoT}}) {
 					t.Fatalf("%+v", ex)
 				}
 				seen[ex.Prompt] = true
@@ -249,7 +250,7 @@ func TestChains(t *testing.T) {
 			t.Errorf("%q has the chains %q", prompt, chains)
 		}
 	}
-	if chains := Chains("", "8 9 * 6 7"); !slices.Equal(chains, []string{"8 8 5\n+ 0 6 8 6"}) {
+	if chains := Chains("", "8 9 * 6 7"); !slices.Equal(chains, []cot.Chain{{Text: "8 8 5\n+ 0 6 8 6"}}) {
 		t.Errorf("found %q", chains)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 // A chain is a chain of thought as thoughts would have it.
 type chain struct {
+	order    string   // in which it goes through the steps
 	lines    []string // what is to be read in each thought: [K]
 	segments [][]int  // the same in the VAE's tokens
 }
@@ -21,12 +22,12 @@ type chain struct {
 func (p *Probe) chainsOf(problem eval.Problem) []chain {
 	run := p.Run
 	var chains []chain
-	for _, text := range problems.Chains(problem) {
-		segments, err := run.VAE.Config.Cut(run.VAE.Config.Steps(run.VAETokenizer, text))
+	for _, known := range problems.Chains(problem) {
+		segments, err := run.VAE.Config.Cut(run.VAE.Config.Steps(run.VAETokenizer, known.Text))
 		if err != nil {
 			return nil
 		}
-		c := chain{segments: segments}
+		c := chain{order: known.Order, segments: segments}
 		read := segments
 		if run.VAE.Config.Encoder == "full" { // it reads the whole chain in the first thought
 			read = make([][]int, len(segments))
@@ -49,17 +50,21 @@ func (p *Probe) readAs(problem eval.Problem, u *tensor.Tensor) int {
 	lines := generate.Thoughts(p.Run, u)
 	best, most := 0, 0
 	for i, c := range p.chainsOf(problem) {
-		n := 0
-		for k := range lines {
-			if lines[k] == c.lines[k] {
-				n++
-			}
-		}
-		if n > most {
+		if n := c.agrees(lines); n > most {
 			best, most = i, n
 		}
 	}
 	return best
+}
+
+// agrees counts the thoughts of a sample that are those of the chain.
+func (c chain) agrees(lines []string) (n int) {
+	for k := range lines {
+		if lines[k] == c.lines[k] {
+			n++
+		}
+	}
+	return n
 }
 
 // judgeThoughts says which thoughts are those of a chain, of the one that has most of
@@ -67,14 +72,13 @@ func (p *Probe) readAs(problem eval.Problem, u *tensor.Tensor) int {
 func judgeThoughts(lines []string, chains []chain) (right []bool) {
 	most := -1
 	for _, c := range chains {
-		same, n := make([]bool, len(lines)), 0
-		for k := range lines {
-			if same[k] = lines[k] == c.lines[k]; same[k] {
-				n++
-			}
+		n := c.agrees(lines)
+		if n <= most {
+			continue
 		}
-		if n > most {
-			most, right = n, same
+		most, right = n, make([]bool, len(lines))
+		for k := range lines {
+			right[k] = lines[k] == c.lines[k]
 		}
 	}
 	return right

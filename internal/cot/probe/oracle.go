@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -22,7 +21,8 @@ type Comparison struct {
 	Seed     uint64        `json:"seed"`
 	Sampled  Answers       `json:"sampled"`
 	Oracle   Answers       `json:"oracle"`
-	Thoughts []ThoughtRead `json:"thoughts"` // of the sampled
+	Thoughts []ThoughtRead `json:"thoughts"`         // of the sampled
+	Orders   *Orders       `json:"orders,omitempty"` // of the sampled; nil where no problem has several chains
 }
 
 // Answers are what becomes of samples.
@@ -39,7 +39,7 @@ type ThoughtRead struct {
 	FirstWrong float64  `json:"first_wrong"`     // share of samples where it is not, but those before it are
 }
 
-// WriteText writes the comparison as two tables.
+// WriteText writes the comparison as tables.
 func (c *Comparison) WriteText(w io.Writer) error {
 	percent := func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 	answers := page.Table{Header: []string{"thoughts", "pass@1", "chains read back right"}, Rows: [][]string{
@@ -50,11 +50,19 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	for _, t := range c.Thoughts {
 		thoughts.Rows = append(thoughts.Rows, []string{fmt.Sprint(t.Thought), page.Number("%.3f", t.Sigma), percent(t.Right), percent(t.FirstWrong)})
 	}
-	if err := answers.WriteText(w); err != nil {
-		return err
+	tables := []page.Table{answers, thoughts}
+	if c.Orders != nil {
+		tables = append(tables, c.Orders.table())
 	}
-	_, err := fmt.Fprintln(w)
-	return errors.Join(err, thoughts.WriteText(w))
+	for i, t := range tables {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := t.WriteText(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // An Unknown is the error of a problem whose chains of thought are not known.
@@ -93,8 +101,9 @@ func (p *Probe) Oracle(ctx context.Context) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	right := p.right(u, chains)
-	x.Thoughts = p.thoughtsRead(u, right)
+	lines := p.readBack(u)
+	right := p.right(lines, chains)
+	x.Thoughts, x.Orders = p.thoughtsRead(u, right), p.ordersOf(lines, chains)
 	if x.Sampled, err = p.answers(ctx, u, right, "sampled"); err != nil {
 		return nil, err
 	}
@@ -103,15 +112,24 @@ func (p *Probe) Oracle(ctx context.Context) (*Comparison, error) {
 		c := chains[j/p.N]
 		codes[j] = p.Run.Model.Coder().FromCodes(p.Run.VAE.Codes([][][]int{c[j%p.N%len(c)].segments}))
 	}
-	x.Oracle, err = p.answers(ctx, codes, p.right(codes, chains), "oracle")
+	x.Oracle, err = p.answers(ctx, codes, p.right(p.readBack(codes), chains), "oracle")
 	return x, err
 }
 
-// right says which thoughts of each sample are read back as a chain has them.
-func (p *Probe) right(u []*tensor.Tensor, chains [][]chain) [][]bool {
-	all := make([][]bool, len(u))
+// readBack is what is read in the thoughts of each sample.
+func (p *Probe) readBack(u []*tensor.Tensor) [][]string {
+	all := make([][]string, len(u))
 	for j := range u {
-		all[j] = judgeThoughts(generate.Thoughts(p.Run, u[j]), chains[j/p.N])
+		all[j] = generate.Thoughts(p.Run, u[j])
+	}
+	return all
+}
+
+// right says which thoughts of each sample are read back as a chain has them.
+func (p *Probe) right(lines [][]string, chains [][]chain) [][]bool {
+	all := make([][]bool, len(lines))
+	for j := range lines {
+		all[j] = judgeThoughts(lines[j], chains[j/p.N])
 	}
 	return all
 }

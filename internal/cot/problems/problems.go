@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"nfcot/internal/ckpt"
+	"nfcot/internal/cot"
 	"nfcot/internal/cot/minicode"
 	"nfcot/internal/cot/multiply"
 	"nfcot/internal/eval"
@@ -19,14 +20,14 @@ import (
 )
 
 // Made are the names of what this program makes, for people.
-const Made = "minicode[:FAMILY,...[:LEVEL]], multiply:NxM"
+const Made = "minicode[:FAMILY,...[:LEVEL[:VARIANT]]], multiply:NxM"
 
 // A maker makes examples and problems of the names that are its own.
 type maker struct {
 	owns      func(name string) bool
 	benchmark func(name, split string, seed uint64, n int) (*bench.Benchmark, error)
 	lines     func(name, split string, seed uint64, n int) iter.Seq2[any, error]
-	chains    func(taskID, prompt string) []string
+	chains    func(taskID, prompt string) []cot.Chain
 }
 
 var makers = []maker{
@@ -56,7 +57,7 @@ func Lines(name, split string, seed uint64, n int) iter.Seq2[any, error] {
 
 // Chains are all chains of thought that a problem of what is made may have, published ones of
 // the kind included; none if it is no such problem.
-func Chains(p eval.Problem) []string {
+func Chains(p eval.Problem) []cot.Chain {
 	for _, m := range makers {
 		if chains := m.chains(p.TaskID, p.Prompt); chains != nil {
 			return chains

@@ -159,6 +159,7 @@ type Section struct {
 	Budget        *Budget           `yaml:"budget"`
 	Ablations     *Rows             `yaml:"ablations"`
 	Noise         *NoiseRows        `yaml:"noise"`
+	Thoughts      *ThoughtRows      `yaml:"thoughts"`
 	Interventions *InterventionRows `yaml:"interventions"`
 	Likelihoods   *LikelihoodRows   `yaml:"likelihoods"`
 	Readings      *ReadingRows      `yaml:"readings"`
@@ -212,6 +213,11 @@ type NoiseRows struct {
 	Note   string             `yaml:"note"`
 	Scales map[float64]string `yaml:"scales"`
 	IDs    []Ref              `yaml:"ids" ref:"probe"`
+}
+
+// ThoughtRows are probes that compare sampled thoughts with those of true chains.
+type ThoughtRows struct {
+	IDs []Ref `yaml:"ids" ref:"probe"`
 }
 
 // InterventionRows are probes that put other thoughts in the place of a model's own.

@@ -291,6 +291,9 @@ func (p *Plan) checkReport(root *yaml.Node) error {
 		if s.Noise != nil {
 			wants["perturb"] = s.Noise.IDs
 		}
+		if s.Thoughts != nil {
+			wants["oracle"] = s.Thoughts.IDs
+		}
 		if s.Interventions != nil {
 			wants["intervene"] = s.Interventions.IDs
 		}

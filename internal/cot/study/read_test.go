@@ -72,6 +72,7 @@ func TestPlansAreReadStrictly(t *testing.T) {
 		{"- [", `:13: `},
 		{"- {id: o, probe: {kind: oracle, model: ./m}}\nreport:\n- {title: N, noise: {ids: [o]}}", `:14: entry o is a probe of kind oracle; want perturb`},
 		{"- {id: o, probe: {kind: oracle, model: ./m}}\nreport:\n- {title: N, interventions: {ids: [o]}}", `:14: entry o is a probe of kind oracle; want intervene`},
+		{"report:\n- {title: N, thoughts: {ids: [p]}}", `:13: entry p is a probe of kind perturb; want oracle`},
 	} {
 		_, err := planOf(t, small+tt.more+"\n")
 		if err == nil || !errors.As(err, new(Mistake)) || !strings.Contains(err.Error(), "plan.yaml"+tt.want) {

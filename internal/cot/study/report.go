@@ -90,6 +90,9 @@ func (r *Results) fill(out *page.Section, s Section) error {
 	if s.Noise != nil {
 		r.noise(out, s.Noise)
 	}
+	if s.Thoughts != nil {
+		r.thoughts(out, s.Thoughts)
+	}
 	if s.Interventions != nil {
 		r.intervened(out, s.Interventions)
 	}

@@ -111,18 +111,25 @@ func (r *Results) intervened(out *page.Section, c *InterventionRows) {
 // intervention is the cell of a number of the i-th intervention: of one seed with its own interval, of several the mean over
 // them with their range.
 func (g *group) intervention(i int, of func(probe.Intervention) eval.Estimate, scale float64, format string) string {
-	sum, low, high, n := 0.0, math.Inf(1), math.Inf(-1), 0
+	var all []eval.Estimate
 	for _, m := range g.members {
-		if i >= len(m.interventions.Rows) {
-			continue
+		if i < len(m.interventions.Rows) {
+			all = append(all, of(m.interventions.Rows[i]))
 		}
-		x := of(m.interventions.Rows[i])
-		if len(g.members) > 1 {
+	}
+	return spread(all, scale, format)
+}
+
+// spread is the cell of one estimate of each seed: of one with its own interval, of several the mean with their range.
+func spread(all []eval.Estimate, scale float64, format string) string {
+	sum, low, high := 0.0, math.Inf(1), math.Inf(-1)
+	for _, x := range all {
+		if len(all) > 1 {
 			x.Low, x.High = x.Value, x.Value
 		}
-		sum, low, high, n = sum+x.Value, min(low, x.Low), max(high, x.High), n+1
+		sum, low, high = sum+x.Value, min(low, x.Low), max(high, x.High)
 	}
-	return fmt.Sprintf(format+" ["+format+", "+format+"]", scale*sum/float64(n), scale*low, scale*high)
+	return fmt.Sprintf(format+" ["+format+", "+format+"]", scale*sum/float64(len(all)), scale*low, scale*high)
 }
 
 // likelihoods says how likely right answers are after what models think themselves.

@@ -35,6 +35,7 @@ type member struct {
 	eval          *evaluation
 	training      *experiment.Metrics // for an evaluation that of its model's run
 	probe         *probe.Perturbation
+	comparison    *probe.Comparison
 	interventions *probe.Interventions
 	likelihood    *probe.Likelihood
 	readings      *probe.Readings
@@ -127,6 +128,9 @@ func (m *member) readProbe(kind, path string) error {
 	}
 	var found any
 	switch kind {
+	case "oracle":
+		m.comparison = new(probe.Comparison)
+		found = m.comparison
 	case "intervene":
 		m.interventions = new(probe.Interventions)
 		found = m.interventions
@@ -145,6 +149,8 @@ func (m *member) readProbe(kind, path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	case m.probe != nil && len(m.probe.Scales) == 0:
 		return fmt.Errorf("%s: it has no scales", path)
+	case m.comparison != nil && len(m.comparison.Thoughts) == 0:
+		return fmt.Errorf("%s: it has no thoughts", path)
 	case m.interventions != nil && len(m.interventions.Rows) == 0:
 		return fmt.Errorf("%s: it has no interventions", path)
 	case m.likelihood != nil && len(m.likelihood.Problems) == 0:
