@@ -26,7 +26,11 @@ type Config struct {
 	Expansion  int     `yaml:"expansion"`          // of its feed-forward layers
 	Permute    string  `yaml:"permutation"`        // "alternate": every second block sees the positions in reverse order; "identity": none does
 	ShiftsOnly bool    `yaml:"shifts_only"`        // volume preserving: no scales, log-determinant 0
+	Scale      string  `yaml:"scale,omitempty"`    // of metablocks: "exp" of what a block predicts, or "softplus", softly limited; "": exp
 }
+
+// softScale keeps the logarithms of softplus scales within ±5, as heads keep those of sigma by default.
+const softScale = 5
 
 // Check says what is wrong with the shape, if anything is.
 func (c Config) Check() error {
@@ -43,6 +47,10 @@ func (c Config) Check() error {
 		return fmt.Errorf("flow maps %d thoughts; want a number of them, or 0 for all", c.Thoughts)
 	case c.Parts < 0 || c.Parts == 1 || c.Parts > mostParts || !(c.Bound >= 0) || math.IsInf(c.Bound, 0):
 		return fmt.Errorf("flow has %d parts and bound %g; want 2 to %d, and a positive number, or 0 for the default", c.Parts, c.Bound, mostParts)
+	case c.Scale != "" && c.Scale != "exp" && c.Scale != "softplus":
+		return fmt.Errorf("flow scale is %q; want \"exp\" or \"softplus\"", c.Scale)
+	case c.Scale == "softplus" && (c.ShiftsOnly || !slices.Contains(c.Names(), "metablock")):
+		return fmt.Errorf("flow scale is softplus, but it has no metablocks that scale (shifts_only %v, stack %q, %d blocks)", c.ShiftsOnly, c.Stack, c.Blocks)
 	}
 	for _, name := range c.Names() {
 		if !slices.Contains(layerNames, name) {
@@ -425,7 +433,11 @@ func (b *metaBlock) transform(t *tensor.Tape, w *tensor.Tensor, at []int, cond *
 	if b.ShiftsOnly {
 		return nil, o
 	}
-	return t.Columns(o.Part(0, b.d)), t.Columns(o.Part(b.d, b.d))
+	a = t.Columns(o.Part(0, b.d))
+	if b.Scale == "softplus" {
+		a = limited(t, t.LogSoftplus(a), softScale) // eq. (3')
+	}
+	return a, t.Columns(o.Part(b.d, b.d))
 }
 
 // original is the position, before the block's permutation, of its row k.

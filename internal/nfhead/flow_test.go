@@ -66,6 +66,10 @@ func TestConfigCheck(t *testing.T) {
 		{func(c *Config) { c.Stack = "linear,,spline" }, `flow stack "linear,,spline" has a layer ""; want some of linear, spline, logistic, metablock, separated by commas`},
 		{func(c *Config) { c.Parts = 65 }, "flow has 65 parts and bound 0; want 2 to 64, and a positive number, or 0 for the default"},
 		{func(c *Config) { c.Bound = -1 }, "flow has 0 parts and bound -1; want 2 to 64, and a positive number, or 0 for the default"},
+		{func(c *Config) { c.Scale = "softplus" }, ""},
+		{func(c *Config) { c.Scale = "log" }, `flow scale is "log"; want "exp" or "softplus"`},
+		{func(c *Config) { c.Scale, c.ShiftsOnly = "softplus", true }, `flow scale is softplus, but it has no metablocks that scale (shifts_only true, stack "", 3 blocks)`},
+		{func(c *Config) { c.Scale, c.Stack = "softplus", "linear,spline" }, `flow scale is softplus, but it has no metablocks that scale (shifts_only false, stack "linear,spline", 3 blocks)`},
 		{func(c *Config) { c.HeadDim = 3 }, "flow width is 8, not a multiple of its head_dim (3)"},
 		{func(c *Config) { c.Permute = "flip" }, `flow permutation is "flip"; want "alternate" or "identity"`},
 		{func(c *Config) { c.Layers = 0 }, "flow of 3 blocks, width 8, 0 layers, head_dim 4, expansion 2; all but blocks must be at least 1"},
@@ -85,9 +89,9 @@ func TestConfigCheck(t *testing.T) {
 
 // A new flow is the identity, exactly, with any conditioning.
 func TestNewFlowIsIdentity(t *testing.T) {
-	for _, shiftsOnly := range []bool{false, true} {
+	for _, own := range []Config{{}, {ShiftsOnly: true}, {Scale: "softplus"}} {
 		c := small
-		c.ShiftsOnly = shiftsOnly
+		c.ShiftsOnly, c.Scale = own.ShiftsOnly, own.Scale
 		f := NewFlow(tensor.NewParams(1), c, 5, 3)
 		e := random(1, 10, 3)
 		u, logDet := f.Forward(nil, e, conditions(c, 2, 7))
@@ -126,6 +130,29 @@ func TestSignsByHand(t *testing.T) {
 		exact.Check(t, "u", u.Data, tt.want)
 		exact.Check(t, "logDet", logDet.Data, []float64{-a})
 		exact.Check(t, "inverse", f.Inverse(u, nil).Data, []float64{1, 2})
+	}
+}
+
+// The same of softplus scales, at what a block says from far below to far above: up to where float32 ends the scale is
+// softplus(a + log(e-1)), its logarithm limited to ±5, and the inverse has it too.
+func TestSoftplusScalesByHand(t *testing.T) {
+	for _, a := range []float64{-1e4, -40, -2, -0.3, 0, 0.7, 3, 50, 1e4} {
+		c := small
+		c.Blocks, c.Scale = 1, "softplus"
+		f := NewFlow(tensor.NewParams(1), c, 2, 1)
+		f.layers[0].(*metaBlock).outBia.Data[0] = float32(a)
+		u, logDet := f.Forward(nil, tensor.From([]float32{1, 2}, 2, 1), nil)
+		softplus := math.Log1p((math.E - 1) * math.Exp(a))
+		if a < -30 {
+			softplus = (math.E - 1) * math.Exp(a)
+		} else if a > 30 {
+			softplus = a + math.Log(math.E-1)
+		}
+		want := 5 * math.Tanh(math.Log(softplus)/5)
+		near := tensortest.Tolerance{Rel: 2e-6, Abs: 1e-6}
+		near.Check(t, fmt.Sprintf("u at %g", a), u.Data, []float64{1, 2 * math.Exp(-want)})
+		near.Check(t, fmt.Sprintf("logDet at %g", a), logDet.Data, []float64{-want})
+		near.Check(t, fmt.Sprintf("inverse at %g", a), f.Inverse(u, nil).Data, []float64{1, 2})
 	}
 }
 
@@ -190,6 +217,7 @@ func flowCase(t *rapid.T, maxK, maxD int) (f *Flow, e *tensor.Tensor, cond []*te
 		Parts:      rapid.IntRange(2, 5).Draw(t, "parts"),
 		Bound:      3,
 		Thoughts:   rapid.IntRange(0, 2).Draw(t, "mapped thoughts"),
+		Scale:      rapid.SampledFrom([]string{"", "exp", "softplus"}).Draw(t, "scale"),
 	}
 	k, d := rapid.IntRange(1, maxK).Draw(t, "K"), rapid.IntRange(1, maxD).Draw(t, "D")
 	n := rapid.IntRange(1, 3).Draw(t, "thoughts")
@@ -269,9 +297,9 @@ func jacobianLogDets(f *Flow, e *tensor.Tensor, cond []*tensor.Tensor, step floa
 }
 
 func TestFlowGradient(t *testing.T) {
-	for _, c := range []Config{small, {ShiftsOnly: true}, {Stack: "linear"}, {Stack: "spline"}, {Stack: "logistic"}, {Stack: "linear,spline,metablock,logistic,linear"}} {
+	for _, c := range []Config{small, {ShiftsOnly: true}, {Stack: "linear"}, {Stack: "spline"}, {Stack: "logistic"}, {Stack: "linear,spline,metablock,logistic,linear"}, {Stack: "metablock", Scale: "softplus"}} {
 		shape := small
-		shape.ShiftsOnly, shape.Stack, shape.Parts, shape.Bound = c.ShiftsOnly, c.Stack, 4, 3
+		shape.ShiftsOnly, shape.Stack, shape.Parts, shape.Bound, shape.Scale = c.ShiftsOnly, c.Stack, 4, 3, c.Scale
 		c = shape
 		f, p := shaken(c, 4, 3, 5)
 		e, cond := random(1, 8, 3), conditions(c, 2, 9)
@@ -319,6 +347,44 @@ func TestTrace(t *testing.T) {
 			}
 		}
 		tensortest.Tolerance{Rel: 0.12}.Check(t, stack+": variance", x.Variance.Data, seen)
+	}
+}
+
+// Of a metablock the variance is what a number's own noise becomes: the square of the slope by itself, for both scales
+// and in both directions.
+func TestTraceOfMetablocks(t *testing.T) {
+	const K, D, step = 4, 2, 1e-2
+	for _, scale := range []string{"exp", "softplus"} {
+		for _, flip := range []bool{false, true} {
+			c := small
+			c.Blocks, c.Scale = 1, scale
+			f, p := shaken(c, K, D, 5)
+			for q := range p.All() {
+				if strings.Contains(q.Name, "proj_out") { // scales away from 1
+					for i := range q.Data {
+						q.Data[i] *= 10
+					}
+				}
+			}
+			f.layers[0].(*metaBlock).flip = flip
+			e := random(2, 2*K, D)
+			x := f.Trace(nil, e)
+			want, least, most := make([]float64, len(e.Data)), math.Inf(1), 0.0
+			for i := range e.Data {
+				moved := func(h float32) float64 {
+					y := tensor.From(slices.Clone(e.Data), e.Shape...)
+					y.Data[i] += h
+					u, _ := f.Forward(nil, y, nil)
+					return float64(u.Data[i])
+				}
+				want[i] = math.Pow((moved(step)-moved(-step))/(2*step), 2) // a number is mapped by a line
+				least, most = min(least, want[i]), max(most, want[i])
+			}
+			if most < 2*least {
+				t.Errorf("%s, flip %v: variances are %g to %g: the test sees nothing", scale, flip, least, most)
+			}
+			tensortest.Tolerance{Rel: 1e-4, Abs: 1e-5}.Check(t, fmt.Sprintf("%s, flip %v: variance", scale, flip), x.Variance.Data, want)
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func checkedLoss(t *testing.T, g *tensortest.Golden, tape *tensor.Tape, u, logDe
 	return loss
 }
 
-// The layers beside metablocks, each alone and in a stack: scripts/flow_layers.py.
+// The layers beside metablocks, and metablocks with softplus scales, alone and in stacks: scripts/flow_layers.py.
 func TestGoldenLayers(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(shared.Golden(t), "flow_layers", "*.safetensors"))
 	if err != nil || len(files) == 0 {
@@ -142,6 +142,7 @@ func TestGoldenLayers(t *testing.T) {
 			shape := g.Shape("e")
 			c := small
 			c.Stack, c.Parts, c.Bound = g.Meta("stack"), g.MetaInt("parts"), float64(g.MetaInt("bound"))
+			c.Scale = g.Meta("scale")
 			p := tensor.NewParams(1)
 			f := NewFlow(p, c, shape[1], shape[2])
 			g.Load(p, "param.")

@@ -40,14 +40,19 @@ func (n *Head) Predict(t *tensor.Tape, h *tensor.Tensor) Prediction {
 	p := Prediction{Mu: t.Columns(out.Part(0, d)), LogSigma: t.Columns(out.Part(d, d))}
 	p.Mu = n.mlp.Add(t, p.Mu, h)
 	if n.limit > 0 {
-		c := float32(n.limit)
-		p.LogSigma = t.Scale(c, t.Tanh(t.Scale(1/c, p.LogSigma)))
+		p.LogSigma = limited(t, p.LogSigma, n.limit)
 	}
 	if M > 1 {
 		p.Delta = t.Columns(out.Part(2*d, M*d))
 		p.Logits = t.Columns(out.Part((2+M)*d, M))
 	}
 	return p
+}
+
+// limited keeps logarithms of scales within ±limit, softly: limit·tanh(x/limit).
+func limited(t *tensor.Tape, x *tensor.Tensor, limit float64) *tensor.Tensor {
+	c := float32(limit)
+	return t.Scale(c, t.Tanh(t.Scale(1/c, x)))
 }
 
 // FLOPs is what Predict takes for a row.

@@ -138,6 +138,9 @@ func (m *reference) forward(e [][]float64) (u [][]float64, logDet float64) {
 		for r := 1; r < len(u); r++ {
 			for d := range u[r] {
 				scale, shift := out[r-1][d], out[r-1][m.d+d]
+				if m.Scale == "softplus" {
+					scale = 5 * math.Tanh(math.Log(math.Log1p(math.Exp(scale+math.Log(math.E-1))))/5)
+				}
 				u[r][d] = (u[r][d] - shift) * math.Exp(-scale)
 				logDet -= scale
 			}
@@ -182,9 +185,9 @@ func TestFlowsAgainstFloat64(t *testing.T) {
 	}
 	rng := tensor.Rand(1, "shapes")
 	of := func(sizes ...int) int { return sizes[rng.IntN(len(sizes))] }
-	for range 12 {
+	for i := range 12 {
 		hd := of(4, 8, 16)
-		c := Config{Blocks: of(1, 3, 5), Width: hd * of(1, 2, 3), Layers: of(1, 2), HeadDim: hd, Expansion: of(2, 4), Permute: "alternate"}
+		c := Config{Blocks: of(1, 3, 5), Width: hd * of(1, 2, 3), Layers: of(1, 2), HeadDim: hd, Expansion: of(2, 4), Permute: "alternate", Scale: [...]string{"exp", "softplus"}[i%2]}
 		f, p := shaken(c, of(3, 6, 8), of(2, 4, 6), rng.Uint64())
 		e := random(rng.Uint64(), f.K, f.D)
 		e.Grad = make([]float32, len(e.Data))

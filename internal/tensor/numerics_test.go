@@ -156,6 +156,31 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
+// Values and slopes of LogSoftplus, where it is computed in three ways, and beyond what eˣ can be.
+func TestLogSoftplus(t *testing.T) {
+	at := []float32{-1e30, -200, -30.01, -29.99, -1, -1e-6, 0, 1e-6, 1, 29.99, 30.01, 200, 1e30}
+	var values, slopes []float64
+	for _, v := range at {
+		x := float64(v) + math.Log(math.E-1)
+		scale := max(x, 0) + math.Log1p(math.Exp(-math.Abs(x)))
+		value, slope := math.Log(scale), 1/(1+math.Exp(-x))/scale
+		if x < -100 {
+			value, slope = x, 1
+		}
+		values, slopes = append(values, value), append(slopes, slope)
+	}
+	x := tensor.From(at, 1, len(at))
+	x.Grad = make([]float32, len(at))
+	tp := new(tape)
+	y := tp.LogSoftplus(x)
+	tp.Backward(tp.Sum(y))
+	tensortest.Function.Check(t, "values", y.Data, values)
+	tensortest.Function.Check(t, "slopes", x.Grad, slopes)
+	if y.Data[6] != 0 {
+		t.Errorf("at 0 it is %g", y.Data[6])
+	}
+}
+
 func TestGaussianTable(t *testing.T) {
 	g := edge(t)
 	sigmas, xs := g.Tensor("gauss.log_sigma"), g.Tensor("gauss.x")

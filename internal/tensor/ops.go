@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"math"
 
 	"nfcot/internal/tensor/kernel"
 )
@@ -255,6 +256,33 @@ func (t *Tape) Exp(x *Tensor) *Tensor {
 
 // Tanh returns tanh x.
 func (t *Tape) Tanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.Tanh, nil) }
+
+// LogSoftplus returns log softplus(x + log(e - 1)), which is 0 at 0: logarithms of scales that grow like x and fall like
+// eˣ.
+func (t *Tape) LogSoftplus(x *Tensor) *Tensor { return t.elementwise(x, logSoftplus, nil) }
+
+// logSoftplus computes in float64: with e^(x + log(e-1)) = (e-1) eˣ, whose softplus is log(1 + (e-1) eˣ). Far out that is
+// x + log(e-1) itself, or its exponential.
+func logSoftplus(y, slope, x []float32) {
+	const far = 30 // from where on the other term is below what float32 keeps
+	for i, v := range x {
+		x := float64(v)
+		shifted := x + math.Log(math.E-1)
+		value, rise := shifted, 1.0
+		switch {
+		case x > far:
+			value, rise = math.Log(shifted), 1/shifted
+		case !(x < -far):
+			exp := (math.E - 1) * math.Exp(x)
+			scale := math.Log1p(exp)
+			value, rise = math.Log(scale), exp/(1+exp)/scale
+		}
+		y[i] = float32(value)
+		if slope != nil {
+			slope[i] = float32(rise)
+		}
+	}
+}
 
 // GELU returns x Φ(x), Φ being the normal distribution function (the exact
 // form).

@@ -85,6 +85,8 @@ func opTests() []opTest {
 		{"Scale", "", single, func(t *tape, x []*mat) *mat { return t.Scale(-1.5, x[0]) }, one(func(v float64) float64 { return -1.5 * v })},
 		{"Exp", "", single, func(t *tape, x []*mat) *mat { return t.Exp(x[0]) }, one(math.Exp)},
 		{"Tanh", "", single, func(t *tape, x []*mat) *mat { return t.Tanh(x[0]) }, one(math.Tanh)},
+		{"LogSoftplus", "", single, func(t *tape, x []*mat) *mat { return t.LogSoftplus(x[0]) },
+			one(func(v float64) float64 { return math.Log(math.Log1p((math.E - 1) * math.Exp(v))) })},
 		{"GELU", "", single, func(t *tape, x []*mat) *mat { return t.GELU(x[0]) },
 			one(func(v float64) float64 { return v * (1 + math.Erf(v/math.Sqrt2)) / 2 })},
 		{"GELUTanh", "", single, func(t *tape, x []*mat) *mat { return t.GELUTanh(x[0]) },
