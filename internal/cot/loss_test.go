@@ -48,6 +48,8 @@ func learners() map[string]struct {
 	fitted.Components, fitted.MeanWeight = 3, 0 // guidance holds the common mean, which differences do not
 	m, p = shakenNFCoT(fitted)
 	add("nfcot, fitted flow held, mixture", Stage{NFCoT: m, FreezeFlow: true, Fitted: true}, p)
+	m, p = shakenNFCoT(nfOptions)
+	add("nfcot, flow fitted to the marginal", Stage{NFCoT: m, Marginal: true}, p)
 	m, p = shakenDual(nfOptions)
 	add("nfcot-dual", Stage{NFCoT: m}, p)
 	m, p = shakenDual(guided)
@@ -86,7 +88,8 @@ func TestLossGradients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var params []*tensor.Tensor
 			for q := range m.All() {
-				if held := strings.Contains(name, "held"); !held || !strings.HasPrefix(q.Name, "flow.") {
+				own := strings.Contains(name, "held") || strings.Contains(name, "marginal") // the flow learns nothing, or see TestMarginal
+				if !own || !strings.HasPrefix(q.Name, "flow.") {
 					params = append(params, q.Tensor)
 				}
 			}
@@ -470,6 +473,45 @@ func TestMeanWeight(t *testing.T) {
 	free := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), random)
 	if len(free.Terms) != len(without.Terms) {
 		t.Errorf("a free flow has terms %v", free.Terms)
+	}
+}
+
+// With Marginal the flow's gradient is that of the density of codes alone, under thoughts of N(0, I); what all else
+// learns is as without it, and TestLossGradients has its gradient.
+func TestMarginal(t *testing.T) {
+	batch, random := examples(4), StepRand{Seed: 1}
+	o := nfOptions
+	o.LambdaFlow = 0.7
+	nf, nfParams := shakenNFCoT(o)
+	dual, dualParams := shakenDual(o)
+	for i, m := range []*NFCoT{nf, dual} {
+		_, noisy := m.codes(nil, batch, random)
+		u, logDet := m.Flow.Forward(nil, noisy, nil)
+		want := -float64Sum(logDet.Data)
+		for _, v := range u.Data {
+			want += normalNLL(float64(v), 0, 1, 0)
+		}
+		want /= float64(len(u.Data))
+		s := Stage{NFCoT: m, Marginal: true}
+		free := Stage{NFCoT: m}.Loss(nil, batch, m.Size(batch), random)
+		free.Terms = slices.Clone(free.Terms)
+		loss := s.Loss(nil, batch, m.Size(batch), random)
+		tensortest.Likelihood.CheckScalar(t, "marginal", loss.term(t, "marginal_nats_per_dim"), want)
+		tensortest.Likelihood.CheckScalar(t, "total", loss.total(), free.total()+o.LambdaFlow*want)
+		if !slices.Equal(loss.Terms[:len(free.Terms)], free.Terms) {
+			t.Errorf("terms are %v, without the marginal %v", loss.Terms, free.Terms)
+		}
+		var flow []*tensor.Tensor
+		for q := range []*tensor.Params{nfParams, dualParams}[i].Sub("flow").All() {
+			flow = append(flow, q.Tensor)
+		}
+		tensortest.GradCheck(t, func(t *tensor.Tape) *tensor.Tensor {
+			if t != nil { // the gradient of all, which is compared with differences of the marginal
+				return s.Loss(t, batch, m.Size(batch), random).Total
+			}
+			u, logDet := m.Flow.Forward(nil, noisy, nil)
+			return t.Scale(float32(o.LambdaFlow), s.marginal(nil, u, logDet, m.Size(batch)))
+		}, flow...)
 	}
 }
 

@@ -38,6 +38,7 @@ type Stage struct {
 	*NFCoT
 	FreezeFlow bool
 	Fitted     bool // before the stage
+	Marginal   bool // a free flow learns what codes are whatever the prompt, and not from the head
 }
 
 // Loss is the flow loss, in nats per latent dimension, plus the text loss, in
@@ -54,6 +55,11 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 	u, logDet := noisy, (*tensor.Tensor)(nil)
 	if m.flows() {
 		u, logDet = m.Flow.Forward(t, noisy, nil)
+	}
+	var marginal *tensor.Tensor
+	if m.Marginal { // all else takes thoughts as they are
+		marginal = m.marginal(t, u, logDet, whole)
+		u, logDet = t.Detach(u), t.Detach(logDet)
 	}
 	s := m.layout(t, batch)
 	in := m.reads(t, u, noisy)
@@ -79,8 +85,19 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		loss.Total = t.Add(loss.Total, t.Scale(float32(o.MeanWeight), mean))
 		m.terms = append(m.terms, Term{"mean_error_per_dim", float64(mean.Data[0])})
 	}
+	if marginal != nil {
+		loss.Total = t.Add(loss.Total, t.Scale(float32(o.LambdaFlow), marginal))
+		m.terms = append(m.terms, Term{"marginal_nats_per_dim", float64(marginal.Data[0])})
+	}
 	loss.Terms = m.terms
 	return loss
+}
+
+// marginal is the negative log-density of codes that thoughts of N(0, I) would give them, in nats per dimension: what
+// makes a flow map the codes of all prompts together to N(0, I).
+func (m Stage) marginal(t *tensor.Tape, u, logDet *tensor.Tensor, whole Size) *tensor.Tensor {
+	zero := t.New(u.Rows(), u.Cols()) // mean, and log sigma
+	return t.Scale(-1/float32(whole.Dims), t.Add(t.Sum(t.GaussianLogProb(u, zero, zero, 0)), t.Sum(logDet)))
 }
 
 // flows says whether the stage runs the flow.

@@ -139,6 +139,9 @@ func (c Config) Check() error {
 		if s.Steps < 0 || s.Steps > 0 && (!(s.LR > 0) || math.IsInf(s.LR, 0)) {
 			return fmt.Errorf("stage %s has %d steps at learning rate %g; steps must not be negative and the rate must be positive", id, s.Steps, s.LR)
 		}
+		if err := s.checkFit(id, method.Flows && len(c.Flow.Names()) > 0); err != nil {
+			return err
+		}
 	}
 	if c.Stages.Heads.Steps > 0 && !method.Codes {
 		return fmt.Errorf("stage heads has %d steps, but method %s has no heads to train in it; give it none", c.Stages.Heads.Steps, c.Method)

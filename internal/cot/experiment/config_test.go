@@ -53,6 +53,12 @@ func TestConfigCheck(t *testing.T) {
 		{"cot", func(c *Config) { c.Stages.Joint.LR = math.Inf(1) }, "stage joint has 5 steps at learning rate +Inf"},
 		{"cot", func(c *Config) { c.Stages.Joint.LR = math.NaN() }, "stage joint has 5 steps at learning rate NaN"},
 		{"cot", func(c *Config) { c.Stages.Heads.Steps = 3 }, "stage heads has 3 steps, but method cot has no heads"},
+		{"nfcot", func(c *Config) { c.Flow.Scale = "log" }, `flow scale is "log"; want "exp" or "softplus"`},
+		{"nfcot", func(c *Config) { c.Stages.Flow.FlowFit = "joint" }, `stage flow has flow_fit "joint"; want "conditional" or "marginal"`},
+		{"nfcot", func(c *Config) { c.Stages.Heads.FlowFit, c.Stages.Heads.FreezeFlow = "marginal", true }, "stage heads has flow_fit marginal, but trains no flow; "},
+		{"nfcot", func(c *Config) { c.Stages.Text.FlowFit, c.Stages.Text.FreezeFlow = "marginal", false }, "stage text has flow_fit marginal, but trains no flow; "},
+		{"nfcot", func(c *Config) { c.Stages.Flow.FlowFit, c.Flow.Blocks = "marginal", 0 }, "stage flow has flow_fit marginal, but trains no flow; "},
+		{"lavae", func(c *Config) { c.Stages.Flow.FlowFit = "marginal" }, "stage flow has flow_fit marginal, but trains no flow; "},
 	} {
 		c := tiny(tt.method)
 		if err := c.Check(); err != nil {
@@ -63,7 +69,13 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("error %v, want %s", err, tt.want)
 		}
 	}
-	c := tiny("direct")
+	c := tiny("nfcot")
+	c.Stages.Heads.FreezeFlow, c.Stages.Heads.FlowFit = false, "marginal"
+	c.Stages.Flow.FlowFit = "conditional"
+	if err := c.Check(); err != nil {
+		t.Errorf("a flow that learns from both: %v", err)
+	}
+	c = tiny("direct")
 	c.Flow.Width = 9 // is not its own
 	if err := c.Check(); err != nil {
 		t.Errorf("method direct minds the flow: %v", err)

@@ -130,7 +130,8 @@ func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config
 	return func(c Config, p *tensor.Params, lm *transformer.LM, special cot.Special) parts {
 		m := of(p, lm, special, c.Flow, c.NF)
 		return parts{m, func(stage StageID, _ int) cot.Learner {
-			return cot.Stage{NFCoT: m, FreezeFlow: c.Stages.Of(stage).FreezeFlow, Fitted: c.fitsFlow(stage) || !m.Flow.Identity()}
+			s := c.Stages.Of(stage)
+			return cot.Stage{NFCoT: m, FreezeFlow: s.FreezeFlow, Fitted: c.fitsFlow(stage) || !m.Flow.Identity(), Marginal: s.marginal()}
 		}}
 	}
 }
@@ -155,7 +156,11 @@ func (c Config) Density() string {
 	}
 	for id, stage := range c.Stages.All() {
 		if stage.Steps > 0 && !stage.FreezeFlow {
-			return fmt.Sprintf("%s; a flow of %s, trained in stage %s", drawn, of, id)
+			how := "trained"
+			if stage.marginal() {
+				how = "fitted to the marginal of codes"
+			}
+			return fmt.Sprintf("%s; a flow of %s, %s in stage %s", drawn, of, how, id)
 		}
 	}
 	return drawn + "; the flow is the identity (no stage trains it)"

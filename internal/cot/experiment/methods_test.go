@@ -65,7 +65,11 @@ func TestDensity(t *testing.T) {
 	if got, want := c.Density(), mixture+"a flow of 5 blocks, trained in stage flow"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	c.Flow.Blocks = 0
+	c.Stages.Heads.Steps, c.Stages.Heads.FreezeFlow, c.Stages.Heads.FlowFit, c.Flow.Stack = 10, false, "marginal", "linear,spline"
+	if got, want := c.Density(), mixture+"a flow of linear, spline, fitted to the marginal of codes in stage heads"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c.Flow.Stack, c.Flow.Blocks = "", 0
 	if got, want := c.Density(), mixture+"the flow is the identity (flow.blocks is 0)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

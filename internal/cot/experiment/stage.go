@@ -83,4 +83,24 @@ type Stage struct {
 	Warmup     int     `yaml:"warmup"`      // steps
 	FlowLR     float64 `yaml:"flow_lr"`     // scale of the learning rate of the flow's parameters
 	FreezeFlow bool    `yaml:"freeze_flow"` // leave the flow as it is; where nothing has trained it, thoughts are the codes themselves
+
+	// FlowFit is what a flow that is free learns from: "conditional", the likelihood of codes given the prompt, under the
+	// head; or "marginal", that of codes whatever the prompt, under N(0, I), while the head learns the former of thoughts
+	// as they are; "": conditional.
+	FlowFit string `yaml:"flow_fit,omitempty"`
+}
+
+// marginal says whether the stage fits its flow to the marginal of codes.
+func (s Stage) marginal() bool { return s.FlowFit == "marginal" }
+
+// checkFit says what is wrong with what the flow of a stage is to learn from; trains: there is a flow that a free stage
+// would train.
+func (s Stage) checkFit(id StageID, trains bool) error {
+	switch {
+	case s.FlowFit != "" && s.FlowFit != "conditional" && !s.marginal():
+		return fmt.Errorf("stage %s has flow_fit %q; want \"conditional\" or \"marginal\"", id, s.FlowFit)
+	case s.marginal() && (s.FreezeFlow || id == TextStage || !trains):
+		return fmt.Errorf("stage %s has flow_fit marginal, but trains no flow; that takes freeze_flow false, a flow with layers and a method that has one, and not stage text", id)
+	}
+	return nil
 }

@@ -781,6 +781,8 @@ func TestSettingsMatter(t *testing.T) {
 		"lr":           func(c *experiment.Config) { c.Stages.Heads.LR *= 2 },
 		"warmup":       func(c *experiment.Config) { c.Stages.Joint.Warmup = 3 },
 		"flow_lr":      func(c *experiment.Config) { c.Stages.Flow.FlowLR = 0.5 },
+		"flow_fit":     func(c *experiment.Config) { c.Stages.Flow.FlowFit = "marginal" },
+		"flow.scale":   func(c *experiment.Config) { c.Flow.Scale = "softplus" },
 		"freeze_flow":  func(c *experiment.Config) { c.Stages.Joint.FreezeFlow = false },
 	} {
 		c := allStages()
