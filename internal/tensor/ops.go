@@ -261,13 +261,13 @@ func (t *Tape) Tanh(x *Tensor) *Tensor { return t.elementwise(x, kernel.Tanh, ni
 // eˣ.
 func (t *Tape) LogSoftplus(x *Tensor) *Tensor { return t.elementwise(x, logSoftplus, nil) }
 
-// logSoftplus computes in float64: with e^(x + log(e-1)) = (e-1) eˣ, whose softplus is log(1 + (e-1) eˣ). Far out that is
-// x + log(e-1) itself, or its exponential.
+// logSoftplus computes in float64: the softplus is log(1 + (e-1) eˣ), and far out x + log(e-1) itself, or its exponential.
 func logSoftplus(y, slope, x []float32) {
 	const far = 30 // from where on the other term is below what float32 keeps
+	shift := math.Log(math.E - 1)
 	for i, v := range x {
 		x := float64(v)
-		shifted := x + math.Log(math.E-1)
+		shifted := x + shift
 		value, rise := shifted, 1.0
 		switch {
 		case x > far:
