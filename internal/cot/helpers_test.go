@@ -141,12 +141,25 @@ func examples(n int) []Encoded {
 		for range 1 + rng.IntN(nfOptions.K) {
 			out[i].Steps = append(out[i].Steps, words(2, 4))
 		}
+		var err error
+		if out[i].Segments, err = vaeConfig("local", "lines").Cut(out[i].Steps); err != nil {
+			panic(err)
+		}
 		for part, ids := range slices.Concat([][]int{out[i].Prompt}, out[i].Steps, [][]int{append(slices.Clone(out[i].Answer), special.EOS)}) {
 			out[i].Tokens = append(out[i].Tokens, ids...)
 			out[i].Targets = append(out[i].Targets, slices.Repeat([]bool{part == 1 || part == 1+len(out[i].Steps)}, len(ids))...)
 		}
 	}
 	return out
+}
+
+// reader is a frozen VAE that has the chains of examples, cut as they are.
+func reader(encoder string) *VAE {
+	v := NewVAE(tensor.NewParams(1), vaeConfig(encoder, "lines"), lmShape.Vocab, special.EOS, nil)
+	shake(v.Params)
+	v.Mean, v.Std = []float32{0.3, -0.2}, []float32{0.8, 1.3}
+	v.Params.SetTrainable(func(string) bool { return false })
+	return v
 }
 
 // prompts are the prompts of n examples.

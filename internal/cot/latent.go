@@ -18,6 +18,7 @@ type latent struct {
 	LM      *transformer.LM
 	Special Special
 	Options NFOptions
+	VAE     *VAE // frozen, whose decoder reads predicted codes back; nil: none does
 
 	projIn, projInBias *tensor.Tensor // [H, D], [H]
 	projInMLP          *nfhead.MLP
@@ -28,17 +29,18 @@ type latent struct {
 
 // NFOptions are the settings of the methods that think in codes.
 type NFOptions struct {
-	K           int     `yaml:"thoughts"`        // thoughts an example
-	D           int     `yaml:"dims"`            // numbers a thought
-	Noise       float64 `yaml:"noise"`           // std of the dequantisation noise
-	LambdaFlow  float64 `yaml:"lambda_flow"`     // weight of the flow loss
-	LambdaText  float64 `yaml:"lambda_text"`     // weight of the text loss
-	MLP         int     `yaml:"mlp"`             // width of the MLPs that add to proj_in and to predicted thoughts; 0: none
-	Fit         bool    `yaml:"fit_model"`       // proj_in and heads begin at the scales of the model's embeddings and states
-	Components  int     `yaml:"components"`      // Gaussians that NF-CoT's head mixes; 0 and 1: one, as in the paper
-	SigmaLimit  float64 `yaml:"log_sigma_limit"` // soft limit of |log sigma|; 0: none
-	MeanWeight  float64 `yaml:"mean_weight"`     // while no flow moves: weight of the mean's squared error at the variance of the noise
-	Expectation bool    `yaml:"expected_noise"`  // while the flow is held at identity: the flow loss in expectation over the noise of its target
+	K           int     `yaml:"thoughts"`            // thoughts an example
+	D           int     `yaml:"dims"`                // numbers a thought
+	Noise       float64 `yaml:"noise"`               // std of the dequantisation noise
+	LambdaFlow  float64 `yaml:"lambda_flow"`         // weight of the flow loss
+	LambdaText  float64 `yaml:"lambda_text"`         // weight of the text loss
+	MLP         int     `yaml:"mlp"`                 // width of the MLPs that add to proj_in and to predicted thoughts; 0: none
+	Fit         bool    `yaml:"fit_model"`           // proj_in and heads begin at the scales of the model's embeddings and states
+	Components  int     `yaml:"components"`          // Gaussians that NF-CoT's head mixes; 0 and 1: one, as in the paper
+	SigmaLimit  float64 `yaml:"log_sigma_limit"`     // soft limit of |log sigma|; 0: none
+	MeanWeight  float64 `yaml:"mean_weight"`         // while no flow moves: weight of the mean's squared error at the variance of the noise
+	ReadBack    float64 `yaml:"read_back,omitempty"` // while thoughts are codes: weight of the chain's cross-entropy as the VAE's decoder reads it from predicted codes
+	Expectation bool    `yaml:"expected_noise"`      // while the flow is held at identity: the flow loss in expectation over the noise of its target
 }
 
 func newLatent(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions) latent {
@@ -59,11 +61,14 @@ func (o NFOptions) stateScale(lm *transformer.LM) float64 {
 	return 1
 }
 
-// Size counts latent dimensions and answer tokens.
+// Size counts latent dimensions, answer tokens, and those that are read back.
 func (m *latent) Size(batch []Encoded) Size {
 	n := Size{Dims: len(batch) * m.Options.K * m.Options.D}
 	for _, ex := range batch {
 		n.Tokens += ex.targets()
+		if m.VAE != nil {
+			n.Chain += m.VAE.targets(ex.Segments)
+		}
 	}
 	return n
 }
@@ -108,6 +113,20 @@ func (m *latent) meanError(t *tensor.Tape, e, mu *tensor.Tensor, whole Size) *te
 	d := t.Sub(e, mu)
 	variance := m.Options.Noise * m.Options.Noise
 	return t.Scale(float32(0.5/variance)/float32(whole.Dims), t.Sum(t.Mul(d, d)))
+}
+
+// readBack adds to a loss, with its weight, the cross-entropy of the chains as the VAE's decoder reads them from
+// predicted codes, in nats per token.   e [B·K, D]
+func (m *latent) readBack(t *tensor.Tape, loss *Loss, e *tensor.Tensor, batch []Encoded, whole Size) {
+	chains := make([][][]int, len(batch))
+	for i, ex := range batch {
+		chains[i] = ex.Segments
+	}
+	logp, _, flops := m.VAE.logProb(t, m.VAE.raw(t, e), chains)
+	ce := t.Scale(-1/float32(whole.Chain), logp)
+	loss.Total = t.Add(loss.Total, t.Scale(float32(m.Options.ReadBack), ce))
+	loss.HeadFLOPs += 3 * flops
+	m.terms = append(m.terms, Term{"read_back_nats_per_token", float64(ce.Data[0])})
 }
 
 // layout puts the rows of a batch one after the other.

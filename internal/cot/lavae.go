@@ -52,6 +52,9 @@ func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRan
 	loss := Loss{Total: t.Add(t.Scale(float32(o.MeanWeight), mean), t.Scale(float32(o.LambdaText), text)),
 		FLOPs: s.trainingFLOPs(m.LM), HeadFLOPs: 3 * float64(e.Rows()) * (m.predictFLOPs() + m.projectFLOPs())}
 	m.terms = append(m.terms[:0], Term{"mean_error_per_dim", float64(mean.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
+	if m.VAE != nil {
+		m.readBack(t, &loss, mu, batch, whole)
+	}
 	loss.Terms = m.terms
 	return loss
 }

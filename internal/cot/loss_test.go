@@ -56,6 +56,23 @@ func learners() map[string]struct {
 	add("nfcot-dual, flow held, means weighted", Stage{NFCoT: m, FreezeFlow: true}, p)
 	regressing, p := shakenLaVAE(guided)
 	add("lavae", regressing, p)
+	read := expected
+	read.ReadBack = 0.3
+	m, p = shakenNFCoT(read)
+	m.VAE = reader("local")
+	add("nfcot, flow held, read back", Stage{NFCoT: m, FreezeFlow: true}, p)
+	read.Components = 3
+	m, p = shakenDual(read)
+	m.VAE = reader("causal")
+	for q := range p.All() {
+		for i := 2 * read.D; q.Name == "nf_head.bias" && i < 5*read.D; i++ {
+			q.Data[i] += float32(4 * (i/read.D - 3)) // far apart: which one is nearest does not change within a difference
+		}
+	}
+	add("nfcot-dual, flow held, mixture, read back", Stage{NFCoT: m, FreezeFlow: true}, p)
+	regressing, p = shakenLaVAE(read)
+	regressing.VAE = reader("full")
+	add("lavae, read back", regressing, p)
 	for _, process := range []string{"flow", "ddim"} {
 		diffusing, p := shakenLaDiR(nfOptions, process)
 		add("ladir, "+process, diffusing, p)

@@ -53,7 +53,7 @@ func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand
 func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tensor.Tensor) Loss {
 	o := m.Options
 	u, logDet := noisy, (*tensor.Tensor)(nil)
-	if m.flows() {
+	if m.Flows() {
 		u, logDet = m.Flow.Forward(t, noisy, nil)
 	}
 	var marginal *tensor.Tensor
@@ -89,6 +89,13 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		loss.Total = t.Add(loss.Total, t.Scale(float32(o.LambdaFlow), marginal))
 		m.terms = append(m.terms, Term{"marginal_nats_per_dim", float64(marginal.Data[0])})
 	}
+	if m.VAE != nil && !m.Flows() {
+		predicted := next.Mu
+		if next.Logits != nil {
+			predicted = t.Add(predicted, m.nearest(t, next, clean.U))
+		}
+		m.readBack(t, &loss, predicted, batch, whole)
+	}
 	loss.Terms = m.terms
 	return loss
 }
@@ -100,13 +107,13 @@ func (m Stage) marginal(t *tensor.Tape, u, logDet *tensor.Tensor, whole Size) *t
 	return t.Scale(-1/float32(whole.Dims), t.Add(t.Sum(t.GaussianLogProb(u, zero, zero, 0)), t.Sum(logDet)))
 }
 
-// flows says whether the stage runs the flow.
-func (m Stage) flows() bool { return !m.FreezeFlow || m.Fitted }
+// Flows says whether the stage runs the flow: where it does not, thoughts are codes.
+func (m Stage) Flows() bool { return !m.FreezeFlow || m.Fitted }
 
 // flowFLOPs is what the flow takes for an example: forward and backward where it learns; where it is frozen, forward
 // for codes with noise, and for codes without it and for the variance of the noise.
 func (m Stage) flowFLOPs() float64 {
-	if m.flows() {
+	if m.Flows() {
 		return 3 * m.Flow.FLOPs()
 	}
 	return 0
@@ -141,7 +148,12 @@ func (m Stage) guidance(t *tensor.Tape, next nfhead.Prediction, clean nfhead.Tra
 	// The nearest component takes what their common mean misses, as it is: were the common mean not to
 	// learn all that it can, components would part by what could be known.
 	left := t.Sub(clean.U, t.Detach(next.Mu))
-	return t.Add(mean, m.missed(t, left, t.Pick(next.Delta, next.Logits.Cols(), next.Nearest(t, clean.U)), clean.Variance, whole))
+	return t.Add(mean, m.missed(t, left, m.nearest(t, next, clean.U), clean.Variance, whole))
+}
+
+// nearest is what the component that is nearest to each thought adds to the common mean.   u [R, D] → [R, D]
+func (m Stage) nearest(t *tensor.Tape, next nfhead.Prediction, u *tensor.Tensor) *tensor.Tensor {
+	return t.Pick(next.Delta, next.Logits.Cols(), next.Nearest(t, u))
 }
 
 // missed is meanError at the variances that noise has in the space of thoughts; nil: in that of codes.
@@ -280,7 +292,7 @@ func (m *NFCoT) FromCodes(e *tensor.Tensor) *tensor.Tensor {
 func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term {
 	_, noisy := m.codes(t, batch, random)
 	x := nfhead.Trace{U: noisy, LogDet: t.New(noisy.Rows(), 1)}
-	if m.flows() {
+	if m.Flows() {
 		x = m.Flow.Trace(t, noisy)
 	}
 	u, K, D := x.U, m.Options.K, m.Options.D

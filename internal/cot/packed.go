@@ -113,11 +113,7 @@ func (s *packed) textLogProb(t *tensor.Tape, lm *transformer.LM, h *tensor.Tenso
 // trainingFLOPs counts the backbone's floating-point operations for the rows,
 // forward and (twice as many) backward.
 func (s *packed) trainingFLOPs(lm *transformer.LM) float64 {
-	seen := 0
-	for _, see := range s.rows.Spans {
-		seen += see.To - see.From
-	}
-	return 3 * lm.FLOPs(len(s.order), seen, len(s.target))
+	return 3 * lm.FLOPs(len(s.order), s.rows.Seen(), len(s.target))
 }
 
 // interleave takes row i of a for order i, and row j of b for order -1-j.

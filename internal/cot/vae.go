@@ -122,7 +122,7 @@ func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int, rows []int) *VAE {
 	v := &VAE{Params: p, Config: c, EOS: eos, Vocab: vocab, Rows: rows, Mean: make([]float32, c.D), Std: slices.Repeat([]float32{1}, c.D)}
 	hd := c.Hidden / c.Heads
 	shape := transformer.Config{Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.Heads, HeadDim: hd, FFN: 2 * c.Hidden,
-		Vocab: vocab, Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}
+		Vocab: v.vectors(), Theta: 1e4, NormEps: 1e-6, MaxTokens: c.K * (c.Length + 2)}
 	const startLogVar = -2
 	if c.Embedding > 0 && c.EncoderLayer == 0 {
 		v.embeddings = p.Const(embeddingsName, 0, v.vectors(), c.Embedding)
@@ -352,15 +352,31 @@ func (v *VAE) sums(t *tensor.Tape, chains [][][]int, base *tensor.Tensor) *tenso
 // are not standardised, and the rows of the tokens themselves, EOS after each part.
 // z [B·K, D] → [targets, vectors]
 func (v *VAE) decode(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (logits *tensor.Tensor, target []int) {
-	h, target := v.hidden(t, z, chains)
+	h, target, _ := v.hidden(t, z, chains)
 	return t.Linear(h, v.decEmbed, nil), target
 }
 
-// hidden is decode up to the hidden states that predict the tokens.
+// logProb is the log-probability, in nats, of all tokens of the chains given codes z, which are not
+// standardised: [1, 1]. With it comes how many tokens these are, and how many operations it takes.
+func (v *VAE) logProb(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (sum *tensor.Tensor, tokens int, flops float64) {
+	h, target, rows := v.hidden(t, z, chains)
+	flops = v.decoder.FLOPs(len(rows.Spans), rows.Seen(), len(target)) + float64(2*z.Rows()*len(v.codeIn.Data))
+	return t.Sum(t.CategoricalLogProb(h, v.decEmbed, target)), len(target), flops
+}
+
+// targets counts the tokens that the decoder is to find of a chain, EOS included.
+func (v *VAE) targets(segments [][]int) int {
+	n := 0
+	for _, p := range v.parts([][][]int{segments}) {
+		n += len(v.rows(p.tokens)) + 1
+	}
+	return n
+}
+
+// hidden is decode up to the hidden states that predict the tokens, with the rows of the decoder.
 // z [B·K, D] → [targets, H]
-func (v *VAE) hidden(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (h *tensor.Tensor, target []int) {
+func (v *VAE) hidden(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (h *tensor.Tensor, target []int, rows transformer.Layout) {
 	var order, tokens, codes, read []int
-	var rows transformer.Layout
 	start := 0
 	end, _ := v.row(v.EOS)
 	parts := v.parts(chains)
@@ -379,7 +395,7 @@ func (v *VAE) hidden(t *tensor.Tape, z *tensor.Tensor, chains [][][]int) (h *ten
 		}
 	}
 	h = v.decoder.Forward(t, interleave(t, t.Gather(v.decEmbed, tokens), v.codeRows(t, z, codes), order), rows)
-	return t.Gather(h, read), target
+	return t.Gather(h, read), target, rows
 }
 
 // codeRows makes the decoder's inputs of the codes named.   → [len(codes), H]
@@ -398,8 +414,8 @@ func (v *VAE) Loss(t *tensor.Tape, chains [][][]int, states *tensor.Tensor, inde
 	mu, logVar := v.Encode(t, chains, states)
 	z := t.Add(mu, t.Mul(t.Exp(t.Scale(0.5, logVar)), v.normals(t, mu, index, "posterior", 1, random)))
 	z = t.Add(z, v.normals(t, mu, index, "smooth", v.Config.Noise, random))
-	h, target := v.hidden(t, z, chains)
-	ce := t.Scale(-1/float32(len(target)), t.Sum(t.CategoricalLogProb(h, v.decEmbed, target)))
+	logp, tokens, _ := v.logProb(t, z, chains)
+	ce := t.Scale(-1/float32(tokens), logp)
 	kl := t.Scale(1/float32(mu.Rows()), t.Sum(t.GaussianKL(mu, logVar)))
 	loss := Loss{Total: t.Add(ce, t.Scale(float32(v.Config.Beta), kl))}
 	v.terms = append(v.terms[:0], Term{"reconstruction_nats_per_token", float64(ce.Data[0])}, Term{"kl_nats_per_code", float64(kl.Data[0])})
@@ -449,14 +465,14 @@ func (v *VAE) standardised(mu *tensor.Tensor) *tensor.Tensor {
 	return e
 }
 
-// raw undoes standardised.
-func (v *VAE) raw(e *tensor.Tensor) *tensor.Tensor {
-	z := tensor.New(e.Shape...)
-	for i, x := range e.Data {
-		d := i % v.Config.D
-		z.Data[i] = x*v.Std[d] + v.Mean[d]
+// raw undoes standardised.   e [R, D] → [R, D]
+func (v *VAE) raw(t *tensor.Tape, e *tensor.Tensor) *tensor.Tensor {
+	std, mean := t.New(e.Rows(), e.Cols()), t.New(e.Rows(), e.Cols())
+	for r := range e.Rows() {
+		copy(std.Row(r), v.Std)
+		copy(mean.Row(r), v.Mean)
 	}
-	return z
+	return t.Add(t.Mul(e, std), mean)
 }
 
 // Codes returns the standardised codes of chains, by an encoder that stands on no states.   → [B·K, D]
@@ -471,18 +487,17 @@ func (v *VAE) Codes(chains [][][]int) *tensor.Tensor {
 // e [B·K, D] standardised
 func (v *VAE) Accuracy(e *tensor.Tensor, chains [][][]int) (tokens, whole float64) {
 	const atOnce = 32 // the logits of all chains would take more memory than their model
-	z, codes := v.raw(e), v.Config.K*v.Config.D
+	z, codes := v.raw(nil, e), v.Config.K*v.Config.D
 	right, of, wholes := 0, 0, 0
 	for from := 0; from < len(chains); from += atOnce {
 		to := min(from+atOnce, len(chains))
 		part := chains[from:to]
 		logits, target := v.decode(nil, tensor.From(z.Data[from*codes:to*codes], len(part)*v.Config.K, v.Config.D), part)
-		perChain := len(v.parts(part)) / len(part) // EOS tokens a chain
 		of += len(target)
 		at := 0
 		for _, segments := range part {
 			all := true
-			for range len(v.rows(slices.Concat(segments...))) + perChain {
+			for range v.targets(segments) {
 				if argmax(logits.Row(at)) == target[at] {
 					right++
 				} else {
@@ -501,7 +516,7 @@ func (v *VAE) Accuracy(e *tensor.Tensor, chains [][][]int) (tokens, whole float6
 // Read decodes codes to the likeliest tokens, a segment each ("full": the whole
 // chain in the first).   e [K, D] standardised → [K]segment
 func (v *VAE) Read(e *tensor.Tensor) [][]int {
-	z := v.raw(e)
+	z := v.raw(nil, e)
 	segments := make([][]int, v.Config.K)
 	cache := v.decoder.NewCache()
 	for k, p := range v.parts([][][]int{segments}) {

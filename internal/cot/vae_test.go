@@ -289,7 +289,7 @@ func TestVAEAccuracyByHand(t *testing.T) {
 		e := random(1, len(chains)*c.K, c.D)
 		var right, tokens, whole float64
 		for i := range chains {
-			logits, target := v.decode(nil, v.raw(rowRange(e, i*c.K, (i+1)*c.K)), chains[i:i+1])
+			logits, target := v.decode(nil, v.raw(nil, rowRange(e, i*c.K, (i+1)*c.K)), chains[i:i+1])
 			all := true
 			for r, id := range target {
 				tokens++
@@ -402,7 +402,7 @@ func TestStandardise(t *testing.T) {
 		want = append(want, x/std, 0)
 	}
 	tensortest.Tolerance{Rel: 1e-4, Abs: 1e-6}.Check(t, "codes", e.Data, want)
-	tensortest.Forward.Check(t, "raw codes", v.raw(e).Data, tensortest.Float64s(mu.Data))
+	tensortest.Forward.Check(t, "raw codes", v.raw(nil, e).Data, tensortest.Float64s(mu.Data))
 	if n := v.ActiveDims(); n != 1 {
 		t.Errorf("%d dimensions vary, want 1", n)
 	}

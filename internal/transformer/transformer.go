@@ -29,6 +29,15 @@ func Causal(l Layout, n int) Layout {
 	return l
 }
 
+// Seen counts the rows that the rows may attend to, all together.
+func (l Layout) Seen() int {
+	n := 0
+	for _, see := range l.Spans {
+		n += see.To - see.From
+	}
+	return n
+}
+
 // A Trunk is a stack of blocks and a final norm.
 type Trunk struct {
 	Config

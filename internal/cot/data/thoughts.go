@@ -102,6 +102,12 @@ func (x *Thoughts) ExampleCodes(i int) *tensor.Tensor {
 	return tensor.From(x.Codes.Data[i*c.K*c.D:(i+1)*c.K*c.D], c.K, c.D)
 }
 
+// Segments are those of the chain of example number i that its codes stand for, in tokens. It fails where the
+// VAE was made for shorter ones.   → [K]
+func (x *Thoughts) Segments(i int) ([][]int, error) {
+	return x.VAE.Config.Cut(x.VAE.Config.Steps(x.Tokenizer, x.Examples[i].CoT))
+}
+
 // wordsKey is where a VAE's file has the tokens that it knows, if these are not all.
 const wordsKey = "words"
 

@@ -3,6 +3,7 @@ package data
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,11 @@ func TestThoughtsRoundTrip(t *testing.T) {
 		y, err := LoadThoughts(dir)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for i, want := range chains {
+			if got, err := y.Segments(i); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: example %d has the segments %v, %v, want %v", encoder, i, got, err, want)
+			}
 		}
 		same(t, "codes", y.Codes.Data, x.Codes.Data)
 		same(t, "codes made again", y.VAE.Codes(chains).Data, x.Codes.Data)

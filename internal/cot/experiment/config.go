@@ -122,8 +122,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("nf has %d thoughts of %d dims, mlp %d and %d components; none may be negative", c.NF.K, c.NF.D, c.NF.MLP, c.NF.Components)
 	case c.NF.Noise < 0 || c.NF.MeanWeight > 0 && c.NF.Noise == 0:
 		return fmt.Errorf("nf noise is %g; it must not be negative, and mean_weight needs it to be positive", c.NF.Noise)
-	case !(c.Clip >= 0) || !(c.Decay >= 0) || !(c.MinLR >= 0) || !(c.NF.LambdaFlow >= 0) || !(c.NF.LambdaText >= 0) || !(c.NF.MeanWeight >= 0):
-		return fmt.Errorf("clip, decay, min_lr, nf.lambda_flow, nf.lambda_text and nf.mean_weight must not be negative")
+	case !(c.Clip >= 0) || !(c.Decay >= 0) || !(c.MinLR >= 0) || !(c.NF.LambdaFlow >= 0) || !(c.NF.LambdaText >= 0) || !(c.NF.MeanWeight >= 0) || !(c.NF.ReadBack >= 0):
+		return fmt.Errorf("clip, decay, min_lr, nf.lambda_flow, nf.lambda_text, nf.mean_weight and nf.read_back must not be negative")
 	case c.Batch < 1 || c.Accumulate < 1 || c.Accumulate > c.Batch:
 		return fmt.Errorf("batch is %d in %d microbatches; want at least 1 example in each", c.Batch, c.Accumulate)
 	case c.Batch > mostTogether:

@@ -88,6 +88,25 @@ func (m *Model) Learner(stage StageID, first int) cot.Learner {
 	return m.parts.learner(stage, first)
 }
 
+// ReadBack has a VAE read the thoughts back that stages heads and joint predict (NFOptions.ReadBack). It fails where
+// no codes are predicted.
+func (m *Model) ReadBack(v *cot.VAE) error {
+	switch s := m.parts.Sampler.(type) {
+	case *cot.NFCoT:
+		s.VAE = v
+	case *cot.LaVAE:
+		s.VAE = v
+	default:
+		return fmt.Errorf("nf.read_back is %g, but method %s predicts no codes, one after the other, that could be read back; leave it out", m.config.NF.ReadBack, m.Method.Name)
+	}
+	for _, id := range []StageID{HeadsStage, JointStage} {
+		if s, ok := m.Learner(id, 0).(cot.Stage); ok && s.Flows() && m.config.Stages.Of(id).Steps > 0 {
+			return fmt.Errorf("nf.read_back is %g, but in stage %s a flow that is free, or was fitted before, stands between thoughts and codes; leave one of both out", m.config.NF.ReadBack, id)
+		}
+	}
+	return nil
+}
+
 // trainable says whether a stage trains a parameter.
 func (m *Model) trainable(stage StageID, name string) bool {
 	switch {

@@ -32,7 +32,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 		}
 		x.NewTokens, x.Model.Vocab = base.NewTokens, base.Model.Vocab
 	}
-	examples, special, err := run.encode(method, x.Source, note)
+	examples, special, err := run.encode(method, x, note)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -47,6 +47,11 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 		run.Model = NewModel(x.Config, special)
 	} else if run.Model, err = LoadModel(x.Source.Init, x.Source.Base, x.Config, special); err != nil {
 		return nil, nil, err
+	}
+	if x.NF.ReadBack > 0 {
+		if err := run.Model.ReadBack(run.VAE); err != nil {
+			return nil, nil, fmt.Errorf("experiment: %w", err)
+		}
 	}
 	if len(base.Added) > 0 {
 		note("train: %s gets the tokens %s", x.Source.Init, strings.Join(base.Added, " "))
@@ -70,12 +75,13 @@ func (r *Run) begin(b *Base, m Method) (err error) {
 	return err
 }
 
-// encode reads the examples of a source as a method learns them, and notes which tokenizer,
+// encode reads the examples of an experiment as its method learns them, and notes which tokenizer,
 // unless the run has one, goes with them.
-func (r *Run) encode(m Method, s Source, logf func(string, ...any)) ([]cot.Encoded, cot.Special, error) {
+func (r *Run) encode(m Method, x Experiment, logf func(string, ...any)) ([]cot.Encoded, cot.Special, error) {
+	s := x.Source
 	switch {
 	case s.Thoughts != "":
-		return r.encodeThoughts(m, s)
+		return r.encodeThoughts(m, x)
 	case s.Tokenizer != "" && r.Tokenizer != nil:
 		return nil, cot.Special{}, fmt.Errorf("with --init the tokenizer is that of %s; leave --tokenizer out", s.Init)
 	case len(s.Data.Files) == 0 || s.Tokenizer == "" && r.Tokenizer == nil:
@@ -121,7 +127,8 @@ func withoutChains(m Method, s data.Source) error {
 
 // encodeThoughts reads the examples of a thoughts folder, with their codes, and notes which
 // VAE goes with them.
-func (r *Run) encodeThoughts(m Method, s Source) ([]cot.Encoded, cot.Special, error) {
+func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special, error) {
+	s := x.Source
 	thoughts, err := data.LoadThoughts(s.Thoughts)
 	if err != nil {
 		return nil, cot.Special{}, err
@@ -140,6 +147,11 @@ func (r *Run) encodeThoughts(m Method, s Source) ([]cot.Encoded, cot.Special, er
 			return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
 		}
 		all[i].Codes = thoughts.ExampleCodes(i)
+		if x.NF.ReadBack > 0 {
+			if all[i].Segments, err = thoughts.Segments(i); err != nil {
+				return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
+			}
+		}
 	}
 	return all, encoder.Special, nil
 }

@@ -70,6 +70,7 @@ func examples(n int) []cot.Encoded {
 			return ids
 		}
 		data[i] = cot.Encoded{Index: i, Prompt: words(2, 4), Steps: [][]int{words(2, 3), words(1, 3)}, Answer: words(2, 4), Codes: tensor.New(2, 2)}
+		data[i].Segments = data[i].Steps
 		data[i].Tokens = slices.Concat(data[i].Prompt, data[i].Answer, []int{special.EOS})
 		data[i].Targets = slices.Concat(make([]bool, len(data[i].Prompt)), slices.Repeat([]bool{true}, len(data[i].Answer)+1))
 		for j := range data[i].Codes.Data {
@@ -79,9 +80,23 @@ func examples(n int) []cot.Encoded {
 	return data
 }
 
+// reader is a frozen VAE of the chains of examples.
+func reader() *cot.VAE {
+	v := cot.NewVAE(tensor.NewParams(3), readerConfig, 20, special.EOS, nil)
+	v.Params.SetTrainable(func(string) bool { return false })
+	return v
+}
+
+var readerConfig = cot.VAEConfig{K: 2, D: 2, Encoder: "local", Segments: "lines", Length: 3, Noise: 0.3, Beta: 1e-3, Hidden: 16, Layers: 1, Heads: 2}
+
 // trainer makes a loop that keeps what it reports.
 func trainer(c experiment.Config, data []cot.Encoded) (*Loop, *[]Metrics) {
 	l := &Loop{Config: c, Model: experiment.NewModel(c, special), Data: data, Stage: experiment.AllStages}
+	if c.NF.ReadBack > 0 {
+		if err := l.Model.ReadBack(reader()); err != nil {
+			panic(err)
+		}
+	}
 	reports := new([]Metrics)
 	l.Report = func(m Metrics) error {
 		m.Time, m.Terms = 0, slices.Clone(m.Terms)

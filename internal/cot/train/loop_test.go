@@ -34,6 +34,9 @@ func TestThreadsChangeNoByte(t *testing.T) {
 		if codes(c) {
 			c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 5, 13, 12
 		}
+		if m.Name == "nfcot-dual" {
+			c.NF.ReadBack = 0.5
+		}
 		c.SaveEvery = 11 // and so once in the last stage
 		files := func(threads int) (state, model []byte, reports []Metrics) {
 			kernel.SetThreads(threads)
@@ -318,7 +321,9 @@ func TestRecompute(t *testing.T) {
 
 // Every method, interrupted after every single step.
 func TestResumeAgainAndAgain(t *testing.T) {
-	configs := []experiment.Config{allStages()}
+	reading := allStages()
+	reading.NF.ReadBack = 1
+	configs := []experiment.Config{allStages(), reading}
 	for _, m := range trained() {
 		configs = append(configs, tiny(m.Name))
 	}
@@ -776,6 +781,7 @@ func TestSettingsMatter(t *testing.T) {
 		"sigma limit":  func(c *experiment.Config) { c.NF.SigmaLimit = 0.01 },
 		"expectation":  func(c *experiment.Config) { c.NF.Expectation = false },
 		"mean_weight":  func(c *experiment.Config) { c.NF.MeanWeight = 1 },
+		"read_back":    func(c *experiment.Config) { c.NF.ReadBack = 1 },
 		"permutation":  func(c *experiment.Config) { c.Flow.Permute = "identity" },
 		"rope_theta":   func(c *experiment.Config) { c.Model.Theta = 100 },
 		"lr":           func(c *experiment.Config) { c.Stages.Heads.LR *= 2 },
@@ -790,6 +796,62 @@ func TestSettingsMatter(t *testing.T) {
 		if got, _ := run(t, c, data); slices.Equal(weights(got), weights(want)) {
 			t.Errorf("%s makes no difference", name)
 		}
+	}
+}
+
+// What is predicted comes to be read as the chains where nothing else tells what to predict; held-out examples tell it,
+// too. The VAE stays what it was, and is no part of the model.
+func TestReadBackIsLearned(t *testing.T) {
+	data := examples(12)
+	chains := make([][][]int, len(data))
+	for i, ex := range data {
+		chains[i] = ex.Segments
+	}
+	vae := cot.NewVAE(tensor.NewParams(3), readerConfig, 20, special.EOS, nil)
+	codes, err := trainVAE(t.Context(), DistillConfig{VAE: readerConfig, Seed: 1, Steps: 300, Batch: 12, LR: 1e-2}, vae, chains, nil, func(int, cot.Loss) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range data {
+		copy(data[i].Codes.Data, codes.Data[i*4:])
+	}
+	vae.Params.SetTrainable(func(string) bool { return false })
+	var before []float32
+	for p := range vae.Params.All() {
+		before = append(before, p.Data...)
+	}
+	term := func(terms cot.Terms) float64 {
+		i := slices.IndexFunc(terms, func(term cot.Term) bool { return term.Name == "read_back_nats_per_token" })
+		return terms[i].Value
+	}
+	for _, method := range []string{"nfcot", "lavae"} {
+		c := tiny(method)
+		c.NF.ReadBack, c.NF.MeanWeight, c.NF.LambdaFlow, c.EvalEvery = 1, 0, 0, 10
+		c.Stages.Heads.Steps, c.Stages.Joint.Steps = 20, 60
+		l, reports := trainer(c, data)
+		l.Held = data[:3]
+		if err := l.Model.ReadBack(vae); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for p := range l.Model.Params.All() {
+			if strings.HasPrefix(p.Name, "decoder.") {
+				t.Errorf("%s is among the model's parameters", p.Name)
+			}
+		}
+		end := (*reports)[len(*reports)-1]
+		if first, last, held := term((*reports)[0].Terms), term(end.Terms), term(end.Held); !(last < first-1) || !(held < first-1) {
+			t.Errorf("%s: read-back goes from %g to %g, held out %g", method, first, last, held)
+		}
+	}
+	var after []float32
+	for p := range vae.Params.All() {
+		after = append(after, p.Data...)
+	}
+	if !slices.Equal(after, before) {
+		t.Error("the VAE has moved")
 	}
 }
 

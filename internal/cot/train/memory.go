@@ -57,8 +57,12 @@ func (s *stageRun) reserve(at position) (err error) {
 			}
 		}()
 	}
-	microbatch, random := s.largest(at)
-	held := s.largestHeld()
+	microbatch, chains, random := s.largest(at)
+	held, heldChains := s.largestHeld()
+	if s.learner.Size(heldChains).Chain > s.learner.Size(chains).Chain {
+		chains = heldChains
+	}
+	microbatch, held = reading(microbatch, chains), reading(held, chains)
 	if s.learner.Rows(held, s.heldOutRand()) > s.learner.Rows(microbatch, random) { // then what a step takes fits where this was
 		s.learner.Loss(&s.tape, held, s.learner.Size(held), s.heldOutRand())
 		s.tape.Reset()
@@ -79,32 +83,51 @@ func (s *stageRun) resident() experiment.Memory {
 	return experiment.Memory{Parameters: s.Model.Params.Bytes(), Gradients: 4 * trainable, Optimizer: 8 * trainable}
 }
 
+// reading is a microbatch that has the chains of another one read back, in the place of its own: what is read back takes
+// room beside the backbone's rows, and is most where these need not be.
+func reading(microbatch, chains []cot.Encoded) []cot.Encoded {
+	microbatch = slices.Clone(microbatch)
+	for i := range microbatch {
+		if len(chains) > 0 {
+			microbatch[i].Segments = chains[i%len(chains)].Segments
+		}
+	}
+	return microbatch
+}
+
 // largest returns the microbatch of a batch with the most rows of all that the stage
-// has still to go through, nil if there is none, and the draws of its step.
-func (s *stageRun) largest(at position) (microbatch []cot.Encoded, random cot.StepRand) {
-	most := 0
+// has still to go through, nil if there is none, and the draws of its step; and the one
+// of which most is read back, nil if nothing is.
+func (s *stageRun) largest(at position) (microbatch, chains []cot.Encoded, random cot.StepRand) {
+	most, longest := 0, 0
 	for ; at.Done < s.stage.Steps; at.Done, at.Total = at.Done+1, at.Total+1 {
 		its := s.take(at)
 		for i := range s.Config.Accumulate {
 			if rows := s.learner.Rows(s.microbatch(i), its); rows > most {
 				most, microbatch, random = rows, slices.Clone(s.microbatch(i)), its
 			}
+			if n := s.learner.Size(s.microbatch(i)).Chain; n > longest {
+				longest, chains = n, slices.Clone(s.microbatch(i))
+			}
 		}
 	}
-	return microbatch, random
+	return microbatch, chains, random
 }
 
 // largestHeld returns the microbatch of the held-out examples with the most rows, nil if the
-// stage does not evaluate.
-func (s *stageRun) largestHeld() (microbatch []cot.Encoded) {
+// stage does not evaluate, and the one of which most is read back.
+func (s *stageRun) largestHeld() (microbatch, chains []cot.Encoded) {
 	if !s.evaluates() {
-		return nil
+		return nil, nil
 	}
-	most := 0
+	most, longest := 0, 0
 	for held := range s.heldMicrobatches(context.Background()) {
 		if rows := s.learner.Rows(held, s.heldOutRand()); rows > most {
 			most, microbatch = rows, held
 		}
+		if n := s.learner.Size(held).Chain; n > longest {
+			longest, chains = n, held
+		}
 	}
-	return microbatch
+	return microbatch, chains
 }

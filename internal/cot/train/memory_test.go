@@ -18,6 +18,9 @@ func large(method string) (*Loop, *[]Metrics) {
 	if codes(c) {
 		c.Stages.Heads.Steps, c.Stages.Flow.Steps = 3, 3
 	}
+	if method == "lavae" {
+		c.NF.ReadBack = 1
+	}
 	data := examples(100)
 	for i := range data {
 		data[i].Prompt = slices.Repeat(data[i].Prompt, 1+i%5)
