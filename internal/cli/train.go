@@ -41,7 +41,7 @@ func (e *env) train() *cli.Command {
 			&cli.StringFlag{Name: "precision", Usage: "f32, or bf16: weights stay float32, but products with them round their factors to `PRECISION`, which processors with AMX or a fast AVX512_BF16 multiply faster (default: the experiment's, f32)", Destination: &o.Precision},
 			&cli.IntFlag{Name: "lora", Usage: "train the matrices of the backbone's blocks through adapters of `RANK` alone (LoRA), which the run then holds in their place; wants --init (default: the experiment's, 0: train the matrices themselves)", Destination: &o.LoRA},
 			&cli.StringFlag{Name: "memory-limit", Usage: "refuse to begin what takes more than so many `bytes` (with KiB, MiB or GiB; default: the memory that the system has free)", Destination: &o.memory},
-			&cli.StringFlag{Name: "stage", Usage: "run this `STAGE` alone: text, heads, joint or flow; all: those that have steps", Value: experiment.AllStages.String(), Destination: &stage},
+			&cli.StringFlag{Name: "stage", Usage: "run this `STAGE` alone: text, read, heads, joint or flow; all: those that have steps", Value: experiment.AllStages.String(), Destination: &stage},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},
 			&cli.StringFlag{Name: "o", Usage: "`RUN` folder to write", Destination: &o.out},
 		}, dataFlags(&o.Source.Data, "data")...),

@@ -217,6 +217,13 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 	checkFLOPs(t, "ladir", got.FLOPs, backbone(w, thinking)+3*blocks)
 	checkFLOPs(t, "ladir, the rest", got.HeadFLOPs, 3*len(batch)*(K*(w.predict+2*w.project)+w.time))
 
+	w = weightsOf(t, nfParams)
+	got = loss(nf.Reading())
+	checkFLOPs(t, "reading", got.FLOPs, backbone(w, func(ex Encoded) (rows, tokens int) {
+		return 1 + K + 1 + ex.chainTokens(), ex.chainTokens() + 1
+	}))
+	checkFLOPs(t, "reading, the rest", got.HeadFLOPs, 3*len(batch)*K*w.project)
+
 	for _, held := range []bool{true, false} {
 		w = weightsOf(t, nfParams)
 		got = loss(Stage{NFCoT: nf, FreezeFlow: held})

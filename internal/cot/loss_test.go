@@ -77,6 +77,8 @@ func learners() map[string]struct {
 		diffusing, p := shakenLaDiR(nfOptions, process)
 		add("ladir, "+process, diffusing, p)
 	}
+	m, p = shakenNFCoT(nfOptions)
+	add("reading", m.Reading(), p)
 	for replaced := range 4 { // lines: at step 2
 		feeding, p := shakenCoconut()
 		feeding.First, feeding.Steps = 2-replaced, 4
@@ -579,6 +581,13 @@ func TestRows(t *testing.T) {
 		if got, want := m.Rows(batch, StepRand{}), len(m.layout(nil, batch).rows.Spans); got != want {
 			t.Errorf("twice %v: %d rows, want %d", m.dualPath, got, want)
 		}
+	}
+	reading, want := nf.Reading(), 0
+	for _, ex := range batch {
+		want += 1 + nf.Options.K + 1 + ex.chainTokens() // BOT, thoughts, CoT; Ans is read by no one
+	}
+	if got := reading.Rows(batch, StepRand{}); got != want {
+		t.Errorf("reading: %d rows, want %d", got, want)
 	}
 	for _, m := range []*Text{{}, {Chain: true}, {Chain: true, DirectShare: 0.4}} {
 		for step := range 5 {

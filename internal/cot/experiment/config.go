@@ -61,6 +61,7 @@ func Default(method string) Config {
 		DirectShare: 0.15, HeldOut: 64, EvalEvery: 100, SaveEvery: 500,
 		Stages: Stages{
 			Text:  Stage{LR: 3e-3, Warmup: 100, FlowLR: 1, FreezeFlow: true},
+			Read:  Stage{LR: 3e-3, Warmup: 20, FlowLR: 1, FreezeFlow: true},
 			Heads: Stage{LR: 2e-3, Warmup: 50, FlowLR: 1, FreezeFlow: true},
 			Joint: Stage{LR: 4e-3, Warmup: 100, FlowLR: 1, FreezeFlow: true},
 			Flow:  Stage{LR: 1e-3, Warmup: 50, FlowLR: 0.3},
@@ -79,9 +80,9 @@ func (c Config) Pretrained(model transformer.Config, adapters bool) Config {
 	c.Model = model
 	c.Batch, c.Recompute, c.NF.Fit = 16, true, true
 	m, _ := FindMethod(c.Method)
-	c.Stages.Text.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 3e-4, 3e-4, 1e-4
+	c.Stages.Text.LR, c.Stages.Read.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 3e-4, 3e-4, 3e-4, 1e-4
 	if adapters {
-		c.Stages.Text.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 1e-3, 1e-3, 3e-4
+		c.Stages.Text.LR, c.Stages.Read.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 1e-3, 1e-3, 1e-3, 3e-4
 	}
 	c.Stages.Text.Warmup, c.Stages.Joint.Warmup, c.Stages.Flow.Warmup = 50, 50, 50
 	c.Stages.Heads.LR, c.Stages.Heads.Warmup = 2e-3, 20
@@ -143,8 +144,13 @@ func (c Config) Check() error {
 			return err
 		}
 	}
-	if c.Stages.Heads.Steps > 0 && !method.Codes {
-		return fmt.Errorf("stage heads has %d steps, but method %s has no heads to train in it; give it none", c.Stages.Heads.Steps, c.Method)
+	if s := c.Stages; !method.Codes {
+		switch {
+		case s.Heads.Steps > 0:
+			return fmt.Errorf("stage heads has %d steps, but method %s has no heads to train in it; give it none", s.Heads.Steps, c.Method)
+		case s.Read.Steps > 0:
+			return fmt.Errorf("stage read has %d steps, but method %s has no codes to read in it; give it none", s.Read.Steps, c.Method)
+		}
 	}
 	return nil
 }

@@ -166,7 +166,7 @@ func TestReadExperimentErrors(t *testing.T) {
 		{"batch: 0x\nclip: [1]\n", []string{"line 1: found 0x, expected a whole number; line 2: found a list, expected a number"}},
 		{"- 1\n", []string{"line 1"}},
 		{"stages:\n  2:\n    steps: 3\n    hold_flow: true\nlora: {merged: false}\n", []string{"line 2: stages.2 is now called joint", "line 4: stages.2.hold_flow is now called freeze_flow", "line 5: lora.merged is now called fused"}},
-		{"source:\n  stage: -1\n", []string{"line 2: found -1, expected text, heads, joint, flow or all"}},
+		{"source:\n  stage: -1\n", []string{"line 2: found -1, expected text, read, heads, joint, flow or all"}},
 	} {
 		e := Experiment{Config: Default("cot")}
 		err := e.Read([]byte(tt.text))

@@ -155,7 +155,7 @@ func (c Config) Density() string {
 		of = strings.Join(layers, ", ")
 	}
 	for id, stage := range c.Stages.All() {
-		if stage.Steps > 0 && !stage.FreezeFlow {
+		if stage.movesFlow(id) {
 			how := "trained"
 			if stage.marginal() {
 				how = "fitted to the marginal of codes"
@@ -169,7 +169,7 @@ func (c Config) Density() string {
 // fitsFlow says whether a stage before one, from heads on, fits the flow.
 func (c Config) fitsFlow(before StageID) bool {
 	for id, stage := range c.Stages.All() {
-		if id > TextStage && id < before && stage.Steps > 0 && !stage.FreezeFlow {
+		if id.Before(before) && stage.movesFlow(id) {
 			return true
 		}
 	}

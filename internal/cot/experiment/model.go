@@ -82,8 +82,11 @@ func (m *Model) SetSampling(s cot.Sampling, spell func(key string) string) error
 // Learner is the model as a stage trains it whose steps, counted over all that are run, begin with
 // number first.
 func (m *Model) Learner(stage StageID, first int) cot.Learner {
-	if stage == TextStage {
+	switch stage {
+	case TextStage:
 		return &cot.Text{LM: m.LM, Special: m.Special, Chain: true, DirectShare: m.config.DirectShare}
+	case ReadStage:
+		return m.parts.Sampler.(cot.Reader).Reading()
 	}
 	return m.parts.learner(stage, first)
 }
@@ -114,6 +117,8 @@ func (m *Model) trainable(stage StageID, name string) bool {
 		return false
 	case stage == TextStage:
 		return IsBackbone(name)
+	case stage == ReadStage:
+		return IsBackbone(name) || strings.HasPrefix(name, "proj_in.")
 	case IsFlow(name):
 		return stage != PolicyStage && !m.config.Stages.Of(stage).FreezeFlow
 	case stage == HeadsStage:

@@ -3,18 +3,20 @@ package experiment
 import (
 	"fmt"
 	"iter"
+	"slices"
 )
 
-// A StageID is a stage of training. Its number keys random streams; people know it by
-// its name.
+// A StageID is a stage of training. Its number keys random streams and says nothing about
+// the order; people know it by its name.
 type StageID int
 
-// The stages, in their order (docs/method.md section 6).
+// The stages (docs/method.md section 6).
 const (
 	TextStage  StageID = iota // the backbone on text
 	HeadsStage                // proj_in and NF head, and the flow if it is free; backbone frozen
 	JointStage                // everything but the flow
 	FlowStage                 // everything, the flow unfrozen at last
+	ReadStage                 // the backbone and proj_in: chains said from their codes alone
 
 	// PolicyStage is reinforcement learning: everything is trained but the flow, which
 	// neither sampling nor scoring goes through.
@@ -24,10 +26,18 @@ const (
 	AllStages StageID = -2
 )
 
-// StageNames are the names of the stages, in their order, and of AllStages.
-const StageNames = "text, heads, joint, flow or all"
+// inOrder are the stages of supervised training as they follow each other.
+var inOrder = []StageID{TextStage, ReadStage, HeadsStage, JointStage, FlowStage}
 
-var stageNames = map[StageID]string{TextStage: "text", HeadsStage: "heads", JointStage: "joint", FlowStage: "flow", PolicyStage: "policy", AllStages: "all"}
+// Before says whether a stage comes before another one.
+func (s StageID) Before(other StageID) bool {
+	return slices.Index(inOrder, s) < slices.Index(inOrder, other)
+}
+
+// StageNames are the names of the stages, in their order, and of AllStages.
+const StageNames = "text, read, heads, joint, flow or all"
+
+var stageNames = map[StageID]string{TextStage: "text", ReadStage: "read", HeadsStage: "heads", JointStage: "joint", FlowStage: "flow", PolicyStage: "policy", AllStages: "all"}
 
 func (s StageID) String() string { return stageNames[s] }
 
@@ -52,6 +62,7 @@ func (s *StageID) UnmarshalText(text []byte) error {
 // since a flow learns best when it comes late.
 type Stages struct {
 	Text  Stage `yaml:"text"`
+	Read  Stage `yaml:"read"`
 	Heads Stage `yaml:"heads"`
 	Joint Stage `yaml:"joint"`
 	Flow  Stage `yaml:"flow"`
@@ -59,13 +70,16 @@ type Stages struct {
 
 // Of returns a stage.
 func (s *Stages) Of(id StageID) *Stage {
-	return []*Stage{&s.Text, &s.Heads, &s.Joint, &s.Flow}[id]
+	return []*Stage{TextStage: &s.Text, ReadStage: &s.Read, HeadsStage: &s.Heads, JointStage: &s.Joint, FlowStage: &s.Flow}[id]
 }
 
 // All yields the stages in their order.
 func (s *Stages) All() iter.Seq2[StageID, *Stage] {
 	return func(yield func(StageID, *Stage) bool) {
-		for id := TextStage; id <= FlowStage && yield(id, s.Of(id)); id++ {
+		for _, id := range inOrder {
+			if !yield(id, s.Of(id)) {
+				return
+			}
 		}
 	}
 }
@@ -90,6 +104,12 @@ type Stage struct {
 	FlowFit string `yaml:"flow_fit,omitempty"`
 }
 
+// movesFlow says whether the stage, number id, trains a flow that there is: where stages text and read are, there is
+// none yet.
+func (s Stage) movesFlow(id StageID) bool {
+	return s.Steps > 0 && !s.FreezeFlow && id != TextStage && id != ReadStage
+}
+
 // marginal says whether the stage fits its flow to the marginal of codes.
 func (s Stage) marginal() bool { return s.FlowFit == "marginal" }
 
@@ -99,8 +119,8 @@ func (s Stage) checkFit(id StageID, trains bool) error {
 	switch {
 	case s.FlowFit != "" && s.FlowFit != "conditional" && !s.marginal():
 		return fmt.Errorf("stage %s has flow_fit %q; want \"conditional\" or \"marginal\"", id, s.FlowFit)
-	case s.marginal() && (s.FreezeFlow || id == TextStage || !trains):
-		return fmt.Errorf("stage %s has flow_fit marginal, but trains no flow; that takes freeze_flow false, a flow with layers and a method that has one, and not stage text", id)
+	case s.marginal() && (s.FreezeFlow || id == TextStage || id == ReadStage || !trains):
+		return fmt.Errorf("stage %s has flow_fit marginal, but trains no flow; that takes freeze_flow false, a flow with layers and a method that has one, and not stage text or read", id)
 	}
 	return nil
 }

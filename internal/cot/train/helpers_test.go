@@ -27,7 +27,7 @@ func tiny(method string) experiment.Config {
 		ICoT:      cot.ICoTOptions{Tokens: 2, Whole: 0.2, Last: 0.2, Smoothing: 1, Reset: true},
 		Diffusion: cot.Diffusion{Process: "flow", Steps: 3, Shift: 1},
 		Batch:     6, Accumulate: 1, Precision: "f32", Clip: 1, Decay: 0.01, MinLR: 0.05, DirectShare: 0.15,
-		Stages: experiment.Stages{Text: stage, Heads: stage, Joint: stage, Flow: stage},
+		Stages: experiment.Stages{Text: stage, Read: stage, Heads: stage, Joint: stage, Flow: stage},
 	}
 	if method == "lavae" {
 		c.NF.MeanWeight = 1

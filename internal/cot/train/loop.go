@@ -121,11 +121,15 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 			l.Plan(plan)
 		}
 	}
-	for ; at.Stage <= experiment.FlowStage; at = (position{Stage: at.Stage + 1, Total: at.Total}) {
-		if l.runs(at.Stage) {
-			if err := l.stage(ctx, &at); err != nil {
-				return err
-			}
+	for stage := range l.Config.Stages.All() {
+		if stage.Before(at.Stage) || !l.runs(stage) {
+			continue
+		}
+		if stage != at.Stage {
+			at = position{Stage: stage, Total: at.Total}
+		}
+		if err := l.stage(ctx, &at); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -136,13 +140,18 @@ func (l *Loop) runs(stage experiment.StageID) bool {
 }
 
 // Steps is the number of steps of all stages to run.
-func (l *Loop) Steps() int { return l.first(experiment.FlowStage + 1) }
+func (l *Loop) Steps() int { return l.stepsOf(func(experiment.StageID) bool { return true }) }
 
 // first is the number of steps of the stages to run before a stage.
 func (l *Loop) first(stage experiment.StageID) int {
+	return l.stepsOf(func(s experiment.StageID) bool { return s.Before(stage) })
+}
+
+// stepsOf is the number of steps of those stages to run that are among some.
+func (l *Loop) stepsOf(among func(experiment.StageID) bool) int {
 	n := 0
 	for i, s := range l.Config.Stages.All() {
-		if i < stage && l.runs(i) {
+		if among(i) && l.runs(i) {
 			n += s.Steps
 		}
 	}
@@ -290,10 +299,7 @@ func (s *stageRun) microbatch(i int) []cot.Encoded {
 // ends before the last, it returns the error of ctx.
 func (s *stageRun) backward(ctx context.Context, random cot.StepRand, m *Metrics) error {
 	whole := s.learner.Size(s.batch)
-	m.Tokens = whole.Tokens
-	if s.Model.Method.Codes {
-		m.Tokens += len(s.batch) * s.Config.NF.K
-	}
+	m.Tokens = whole.Tokens + whole.Dims/max(1, s.Config.NF.D)
 	s.terms = s.terms[:0]
 	for i := range s.Config.Accumulate {
 		if err := ctx.Err(); err != nil {

@@ -515,6 +515,7 @@ func TestOrder(t *testing.T) {
 // The parameters that each stage moves, and no others.
 func TestStagesTrainWhatTheyShould(t *testing.T) {
 	backbone, heads, flow := []string{"model."}, []string{"nf_head.", "proj_in."}, []string{"flow."}
+	in, head := []string{"proj_in."}, []string{"nf_head."}
 	for _, tt := range []struct {
 		stage  experiment.StageID
 		frozen bool
@@ -522,6 +523,8 @@ func TestStagesTrainWhatTheyShould(t *testing.T) {
 		stays  [][]string
 	}{
 		{experiment.TextStage, true, [][]string{backbone}, [][]string{heads, flow}},
+		{experiment.ReadStage, true, [][]string{backbone, in}, [][]string{head, flow}},
+		{experiment.ReadStage, false, [][]string{backbone, in}, [][]string{head, flow}},
 		{experiment.HeadsStage, true, [][]string{heads}, [][]string{backbone, flow}},
 		{experiment.HeadsStage, false, [][]string{heads, flow}, [][]string{backbone}},
 		{experiment.JointStage, true, [][]string{backbone, heads}, [][]string{flow}},
@@ -650,8 +653,12 @@ func TestStepsByHand(t *testing.T) {
 			size := learner.Size(batch)
 			loss := learner.Loss(nil, batch, size, cot.StepRand{Seed: c.Seed, Step: step})
 			m := reports[step]
-			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || !slices.Equal(m.Terms, loss.Terms) || m.Tokens != size.Tokens+len(batch)*c.NF.K {
-				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Terms, m.Tokens, want, loss.Terms, size.Tokens+len(batch)*c.NF.K)
+			tokens := size.Tokens
+			if stage != experiment.TextStage && stage != experiment.ReadStage { // where thoughts are predicted, too
+				tokens += len(batch) * c.NF.K
+			}
+			if want := float64(loss.Total.Data[0]); m.Loss != want || m.FLOPs != loss.FLOPs || !slices.Equal(m.Terms, loss.Terms) || m.Tokens != tokens {
+				t.Errorf("step %d: loss %v, parts %v, %d tokens, want %v, %v, %d", step+1, m.Loss, m.Terms, m.Tokens, want, loss.Terms, tokens)
 			}
 			step++
 		}
@@ -670,14 +677,14 @@ func TestEvaluation(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameWeights(t, "with evaluation", l.Model, plain)
-	at := map[int]bool{2: true, 3: true, 5: true, 7: true, 9: true, 10: true, 12: true, 14: true} // every 2 of a stage, and its last
+	at := map[int]bool{2: true, 3: true, 5: true, 6: true, 8: true, 10: true, 12: true, 13: true, 15: true, 17: true} // every 2 of a stage, and its last
 	for _, m := range *reports {
 		if (len(m.Held) > 0) != at[m.Step] {
 			t.Errorf("step %d: held-out metrics %v", m.Step, m.Held)
 		}
 	}
-	last := (*reports)[13]
-	learner := l.Model.Learner(3, 0)
+	last := (*reports)[16]
+	learner := l.Model.Learner(experiment.FlowStage, 0)
 	loss := learner.Loss(nil, l.Held, learner.Size(l.Held), cot.StepRand{Seed: c.Seed, Step: -1})
 	diagnosis := learner.(cot.Diagnoser).Diagnose(nil, l.Held, cot.StepRand{Seed: c.Seed, Step: -1})
 	names := []string{"sigma_thought_1", "nll_thought_1_nats_per_dim", "sigma_thought_2", "nll_thought_2_nats_per_dim"}

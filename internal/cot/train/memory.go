@@ -15,7 +15,7 @@ import (
 func (l *Loop) plan(at position) (experiment.Memory, error) {
 	m := experiment.Memory{Parameters: l.Model.Params.Bytes()}
 	for stage := range l.Config.Stages.All() {
-		if stage < at.Stage || !l.runs(stage) {
+		if stage.Before(at.Stage) || !l.runs(stage) {
 			continue
 		}
 		at.Stage = stage

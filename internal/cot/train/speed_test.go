@@ -25,7 +25,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		c.Recompute = method == "nfcot"
 		c.NF.Components, c.NF.MeanWeight = 2, 1
 		for stage := range c.Stages.All() {
-			if stage == experiment.HeadsStage && !codes(c) { // nothing to learn
+			if (stage == experiment.ReadStage || stage == experiment.HeadsStage) && !codes(c) { // nothing to learn
 				continue
 			}
 			l, _ := trainer(c, data)
