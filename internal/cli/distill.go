@@ -135,6 +135,9 @@ func (o *distillOptions) words() (*tokenizer.Tokenizer, *experiment.Model, error
 	return run.Tokenizer, run.Model, nil
 }
 
+// readable is the share of chains, read back from codes with noise, below which a VAE is not finished.
+const readable = 0.9
+
 func (e *env) printDistill(r train.DistillReport) error {
 	if e.json {
 		return e.printJSON(r)
@@ -143,5 +146,8 @@ func (e *env) printDistill(r train.DistillReport) error {
 		e.say("distill: codes with noise %.1f: %.1f %% of tokens and %.1f %% of whole chains are read back right", x.Noise, 100*x.Tokens, 100*x.Chains)
 	}
 	e.say("distill: %d thoughts of %d dimensions, %d of them active", r.VAE.K, r.VAE.D, r.ActiveDims)
+	if x := r.Reconstruction[len(r.Reconstruction)-1]; x.Chains < readable {
+		e.warn("distill: only %.1f %% of whole chains are read back right with noise; what codes lose no thought can say: give the VAE more --steps or --dims", 100*x.Chains)
+	}
 	return nil
 }
