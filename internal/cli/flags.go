@@ -118,7 +118,7 @@ type problemOptions struct{ problems.Request }
 func (o *problemOptions) flags() []cli.Flag {
 	o.Published = os.Getenv("NFCOT_DATA")
 	return []cli.Flag{
-		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], a public one (" + strings.Join(bench.Names(), ", ") + "), or a file of problems in the format of one of those, or of questions with answers", Value: o.Bench, Destination: &o.Bench},
+		&cli.StringFlag{Name: "bench", Usage: "benchmark `NAME|FILE`: minicode[:FAMILY,...[:LEVEL[:one-order|no-plan]]], a public one (" + strings.Join(bench.Names(), ", ") + "), or a file of problems in the format of one of those, or of questions with answers", Value: o.Bench, Destination: &o.Bench},
 		&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.Data},
 		&cli.IntFlag{Name: "problems", Usage: "`number` of test problems: of minicode so many are made, of others the first so many are taken", Value: o.N, DefaultText: fmt.Sprintf("%d of minicode, all of others", o.N), Destination: &o.N, Action: func(_ *cli.Context, n int) error {
 			o.First = n

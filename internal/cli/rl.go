@@ -32,7 +32,7 @@ func (e *env) rl() *cli.Command {
 			"    nfcot rl --init run --bench minicode:fold:easy --set rl.steps=200 --set rl.lr=1e-4 -o run-rl",
 		Flags: append(o.executorOptions.flags(),
 			&cli.StringFlag{Name: "init", Usage: "`RUN` to start from, which stays the reference", Destination: &o.Init},
-			&cli.StringFlag{Name: "bench", Usage: "problems to learn from, `NAME|FILE`: minicode[:FAMILY,...[:LEVEL]], multiply:4x4, a public one, or a file in the format of one of those, or of questions with answers (default: minicode)", Destination: &o.Bench},
+			&cli.StringFlag{Name: "bench", Usage: "problems to learn from, `NAME|FILE`: minicode[:FAMILY,...[:LEVEL[:one-order|no-plan]]], multiply:4x4, a public one, or a file in the format of one of those, or of questions with answers (default: minicode)", Destination: &o.Bench},
 			&cli.StringFlag{Name: "data", Usage: "`FILE|DIR` with the data of a public benchmark; default: what $NFCOT_DATA names", Destination: &o.Data},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, `KEY=VALUE` (rl.group=16, rl.objective.kl=0.01, seed=2); may be given several times", Destination: &set},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the interrupted run in -o exactly", Destination: &o.resume},

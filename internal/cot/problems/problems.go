@@ -89,7 +89,7 @@ func (r Request) Load() (*bench.Benchmark, error) {
 		return m.benchmark(r.Bench, r.Split, r.Seed, r.N)
 	}
 	if _, err := os.Stat(r.Bench); err != nil && !public && r.Bench != ckpt.Stdin {
-		return nil, fmt.Errorf("--bench %s: there is no such file, and no benchmark of that name; want minicode[:FAMILY,...[:LEVEL]], %s, or a file", r.Bench, strings.Join(bench.Names(), ", "))
+		return nil, fmt.Errorf("--bench %s: there is no such file, and no benchmark of that name; want minicode[:FAMILY,...[:LEVEL[:one-order|no-plan]]], %s, or a file", r.Bench, strings.Join(bench.Names(), ", "))
 	}
 	b, err := bench.Load(r.Bench, cmp.Or(r.Data, r.Published))
 	if err == nil && r.First > 0 {
