@@ -55,6 +55,9 @@ type Encoded struct {
 	// Segments of the chain that codes stand for, in the VAE's tokens: [K]; nil where nothing is read back.
 	Segments [][]int
 
+	// Said is what each code stands for, in the model's tokens: [K]; nil where nothing learns to say it (Reading).
+	Said [][]int
+
 	// Method lm learns a text as it is, in place of steps and answer: Prompt is what comes before its first target.
 	Tokens  []int  // up to the last target
 	Targets []bool // those of Tokens that are to be predicted, each from all tokens before it; never the first one

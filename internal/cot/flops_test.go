@@ -219,9 +219,11 @@ func TestLossesCountWhatTheyDo(t *testing.T) {
 
 	w = weightsOf(t, nfParams)
 	got = loss(nf.Reading())
-	checkFLOPs(t, "reading", got.FLOPs, backbone(w, func(ex Encoded) (rows, tokens int) {
-		return 1 + K + 1 + ex.chainTokens(), ex.chainTokens() + 1
-	}))
+	said := 0
+	for k := range K {
+		said += backbone(w, func(ex Encoded) (rows, tokens int) { return 3 + len(ex.Said[k]), len(ex.Said[k]) + 1 })
+	}
+	checkFLOPs(t, "reading", got.FLOPs, said)
 	checkFLOPs(t, "reading, the rest", got.HeadFLOPs, 3*len(batch)*K*w.project)
 
 	for _, held := range []bool{true, false} {

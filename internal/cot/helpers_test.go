@@ -148,6 +148,7 @@ func examples(n int) []Encoded {
 		if out[i].Segments, err = vaeConfig("local", "lines").Cut(out[i].Steps); err != nil {
 			panic(err)
 		}
+		out[i].Said = out[i].Segments
 		for part, ids := range slices.Concat([][]int{out[i].Prompt}, out[i].Steps, [][]int{append(slices.Clone(out[i].Answer), special.EOS)}) {
 			out[i].Tokens = append(out[i].Tokens, ids...)
 			out[i].Targets = append(out[i].Targets, slices.Repeat([]bool{part == 1 || part == 1+len(out[i].Steps)}, len(ids))...)

@@ -584,7 +584,7 @@ func TestRows(t *testing.T) {
 	}
 	reading, want := nf.Reading(), 0
 	for _, ex := range batch {
-		want += 1 + nf.Options.K + 1 + ex.chainTokens() // BOT, thoughts, CoT; Ans is read by no one
+		want += 3*nf.Options.K + ex.chainTokens() // BOT, a thought and CoT each; Ans is read by no one
 	}
 	if got := reading.Rows(batch, StepRand{}); got != want {
 		t.Errorf("reading: %d rows, want %d", got, want)

@@ -43,6 +43,9 @@ type VAEConfig struct {
 // and segments up to k; all the codes.
 var Encoders = []string{"linear", "local", "causal", "full"}
 
+// Local says whether each code is read alone: it stands for its segment whatever the others are.
+func (c VAEConfig) Local() bool { return c.Encoder == "linear" || c.Encoder == "local" }
+
 // Check says what is wrong with the shape, if anything is.
 func (c VAEConfig) Check() error {
 	if err := checkSegments(c.Segments); err != nil {

@@ -134,6 +134,9 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 		return nil, cot.Special{}, err
 	}
 	r.VAE, r.VAETokenizer = thoughts.VAE, thoughts.Tokenizer
+	if n, v := x.Stages.Read.Steps, r.VAE.Config; n > 0 && !v.Local() {
+		return nil, cot.Special{}, fmt.Errorf("%s: stage read has %d steps, but codes of the encoder %s do not stand for their segments alone; want one of linear and local, or no such stage", s.Thoughts, n, v.Encoder)
+	}
 	if r.Tokenizer == nil {
 		r.Tokenizer = thoughts.Tokenizer
 	}
@@ -147,9 +150,19 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 			return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
 		}
 		all[i].Codes = thoughts.ExampleCodes(i)
+		if x.NF.ReadBack == 0 && x.Stages.Read.Steps == 0 {
+			continue
+		}
+		segments, err := thoughts.Segments(i)
+		if err != nil {
+			return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
+		}
 		if x.NF.ReadBack > 0 {
-			if all[i].Segments, err = thoughts.Segments(i); err != nil {
-				return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
+			all[i].Segments = segments
+		}
+		if x.Stages.Read.Steps > 0 {
+			for _, ids := range segments {
+				all[i].Said = append(all[i].Said, r.Tokenizer.Encode(r.VAETokenizer.Decode(ids, false)))
 			}
 		}
 	}

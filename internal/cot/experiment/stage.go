@@ -16,7 +16,7 @@ const (
 	HeadsStage                // proj_in and NF head, and the flow if it is free; backbone frozen
 	JointStage                // everything but the flow
 	FlowStage                 // everything, the flow unfrozen at last
-	ReadStage                 // the backbone and proj_in: chains said from their codes alone
+	ReadStage                 // the backbone and proj_in: what each code alone stands for
 
 	// PolicyStage is reinforcement learning: everything is trained but the flow, which
 	// neither sampling nor scoring goes through.

@@ -70,7 +70,7 @@ func examples(n int) []cot.Encoded {
 			return ids
 		}
 		data[i] = cot.Encoded{Index: i, Prompt: words(2, 4), Steps: [][]int{words(2, 3), words(1, 3)}, Answer: words(2, 4), Codes: tensor.New(2, 2)}
-		data[i].Segments = data[i].Steps
+		data[i].Segments, data[i].Said = data[i].Steps, data[i].Steps
 		data[i].Tokens = slices.Concat(data[i].Prompt, data[i].Answer, []int{special.EOS})
 		data[i].Targets = slices.Concat(make([]bool, len(data[i].Prompt)), slices.Repeat([]bool{true}, len(data[i].Answer)+1))
 		for j := range data[i].Codes.Data {
