@@ -80,11 +80,12 @@ func (c Config) Pretrained(model transformer.Config, adapters bool) Config {
 	c.Model = model
 	c.Batch, c.Recompute, c.NF.Fit = 16, true, true
 	m, _ := FindMethod(c.Method)
-	c.Stages.Text.LR, c.Stages.Read.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 3e-4, 3e-4, 3e-4, 1e-4
+	c.Stages.Text.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 3e-4, 3e-4, 1e-4
 	if adapters {
-		c.Stages.Text.LR, c.Stages.Read.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 1e-3, 1e-3, 1e-3, 3e-4
+		c.Stages.Text.LR, c.Stages.Joint.LR, c.Stages.Flow.LR = 1e-3, 1e-3, 3e-4
 	}
 	c.Stages.Text.Warmup, c.Stages.Joint.Warmup, c.Stages.Flow.Warmup = 50, 50, 50
+	c.Stages.Read.LR, c.Stages.Read.Warmup = 1e-3, 10
 	c.Stages.Heads.LR, c.Stages.Heads.Warmup = 2e-3, 20
 	switch {
 	case m.Codes:
