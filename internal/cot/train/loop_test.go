@@ -281,8 +281,8 @@ func TestResumeIsUndisturbed(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, total := l.Model, len(*reports)
-		if total != 3+4+3+4 {
-			t.Fatalf("%d steps, want 14", total)
+		if total != 3+3+4+3+4 {
+			t.Fatalf("%d steps, want 17", total)
 		}
 		for at := 1; at < total; at++ {
 			what := fmt.Sprintf("%d parts, interrupted after step %d", accumulate, at)
@@ -626,7 +626,7 @@ func TestReports(t *testing.T) {
 		for done := range s.Steps {
 			m := reports[step]
 			step++
-			if m.Step != step || m.Steps != 14 || m.Stage != stage || m.LR != rate(*s, c.MinLR, done) || m.Norm <= 0 || m.Tokens <= 0 || m.FLOPs <= 0 || len(m.Held) > 0 {
+			if m.Step != step || m.Steps != 17 || m.Stage != stage || m.LR != rate(*s, c.MinLR, done) || m.Norm <= 0 || m.Tokens <= 0 || m.FLOPs <= 0 || len(m.Held) > 0 {
 				t.Errorf("step %d of stage %d is reported as %+v", done, stage, m)
 			}
 		}
