@@ -65,6 +65,8 @@ func fakeResults(t testing.TB, p *Plan, dir string) {
 func fakeProbe(t testing.TB, path, kind string, s seed, rng *rand.Rand) {
 	t.Helper()
 	switch kind {
+	case "oracle":
+		writeJSON(t, path, fakeComparison(0.5, nil, 2, 1))
 	case "intervene":
 		fakeInterventions(t, path, float64(s.value))
 	case "likelihood":
