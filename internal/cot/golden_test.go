@@ -77,7 +77,7 @@ func TestGoldenJointStream(t *testing.T) {
 
 	noisy := rowsOf(g.Tensor("e_tilde"))
 	u, logDet := m.Flow.Forward(nil, noisy, nil)
-	s := m.layout(nil, batch)
+	s := m.layout(nil, batch, StepRand{})
 	h := s.hidden(nil, m.LM, m.project(nil, u))
 	logits := m.LM.Logits(nil, tape.Gather(h, s.tokenRows))
 	next, logText := m.forward(nil, s, u, 1)
@@ -116,7 +116,7 @@ func TestGoldenJointStream(t *testing.T) {
 	tensortest.Likelihood.Check(t, "flow_nll", tape.Scale(-1, logp).Data, g.Floats("flow_nll"))
 	tensortest.Likelihood.Check(t, "text_nll", tape.Scale(-1, tape.SumBy(logText, s.owner, n)).Data, g.Floats("text_nll"))
 	m.dualPath = true
-	s = m.layout(nil, batch)
+	s = m.layout(nil, batch, StepRand{})
 	again, logText := m.forward(nil, s, m.reads(nil, u, noisy), 1)
 	same(t, "mu in two passes", again.Mu.Data, mu.Data)
 	same(t, "log sigma in two passes", again.LogSigma.Data, logSigma.Data)
@@ -144,7 +144,7 @@ func TestGoldenJointLoss(t *testing.T) {
 			p.SetTrainable(func(string) bool { return true })
 			noisy := rowsOf(g.Param("e_tilde"))
 			tape := new(tensor.Tape)
-			loss := stage.loss(tape, batch, tt.whole, rowsOf(g.Tensor("e")), noisy)
+			loss := stage.loss(tape, batch, tt.whole, StepRand{}, rowsOf(g.Tensor("e")), noisy)
 			tensortest.Likelihood.CheckScalar(t, tt.loss, loss.total(), g.Scalar(tt.loss))
 			if tt.loss == "loss_norm" {
 				tensortest.Likelihood.CheckScalar(t, "flow_per_dim", loss.term(t, "flow_nats_per_dim"), g.Scalar("flow_per_dim"))

@@ -66,15 +66,16 @@ func (m *LaDiR) Rows(batch []Encoded, random StepRand) int {
 func (m *LaDiR) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
 	e, clean := m.codes(t, batch, random)
 	x, times := m.noised(t, batch, e, random)
-	s := m.layout(t, batch)
+	s := m.layout(t, batch, random)
 	predicted, logText := m.forward(t, s, m.noisyInput(t, x, times), clean)
 	d := t.Sub(predicted, e)
 	miss := t.Scale(1/float32(whole.Dims), t.Sum(t.Mul(d, d)))
-	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
+	text, said := m.textLosses(t, logText, batch, whole)
 	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), miss), t.Scale(float32(o.LambdaText), text)), FLOPs: s.trainingFLOPs(m.LM),
 		HeadFLOPs: 3 * (float64(e.Rows())*(m.predictFLOPs()+2*m.projectFLOPs()) + float64(len(batch))*m.timeFLOPs())}
 	m.terms = append(m.terms[:0], Term{"code_error_per_dim", float64(miss.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
+	m.addSaid(t, &loss, said)
 	loss.Terms = m.terms
 	return loss
 }
@@ -95,12 +96,12 @@ func (m *LaDiR) noised(t *tensor.Tape, batch []Encoded, e *tensor.Tensor, random
 	return x, times
 }
 
-// layout puts the rows of a batch one after the other. The noisy block comes before
+// layout puts the rows of a batch one after the other, and after them those of codes that are read alone. The noisy block comes before
 // the prompt, so that what a row sees is a span: the block sees itself and the prompt,
 // and no other row sees the block. It stands, all the same, where the codes do.
-func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) packed {
+func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded, random StepRand) packed {
 	K := m.Options.K
-	s := newPacked(t, m.Rows(batch, StepRand{})+len(batch)) // with EOS
+	s := newPacked(t, m.Rows(batch, random)+(1+m.Options.ReadLines)*len(batch)) // with EOS and Ans
 	for i, ex := range batch {
 		s.begin()
 		for k := range K {
@@ -125,6 +126,7 @@ func (m *LaDiR) layout(t *tensor.Tape, batch []Encoded) packed {
 			}
 		}
 	}
+	m.layLines(t, &s, batch, len(batch)*K, random)
 	return s
 }
 

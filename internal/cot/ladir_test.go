@@ -112,7 +112,7 @@ func TestLaDiRSamplesAsItLearns(t *testing.T) {
 				codes.Data[j] = float32(rng.NormFloat64())
 			}
 			batch := []Encoded{{Prompt: x.Prompt, Answer: x.Answer}}
-			s := m.layout(nil, batch)
+			s := m.layout(nil, batch, StepRand{})
 			levels := m.process.grid(m.Diffusion.Steps)
 			for j := range m.Diffusion.Steps {
 				clean, _ := m.forward(nil, s, m.noisyInput(nil, codes, filled(1, levels[j].time)), random(9, K, D))

@@ -29,18 +29,19 @@ type latent struct {
 
 // NFOptions are the settings of the methods that think in codes.
 type NFOptions struct {
-	K           int     `yaml:"thoughts"`            // thoughts an example
-	D           int     `yaml:"dims"`                // numbers a thought
-	Noise       float64 `yaml:"noise"`               // std of the dequantisation noise
-	LambdaFlow  float64 `yaml:"lambda_flow"`         // weight of the flow loss
-	LambdaText  float64 `yaml:"lambda_text"`         // weight of the text loss
-	MLP         int     `yaml:"mlp"`                 // width of the MLPs that add to proj_in and to predicted thoughts; 0: none
-	Fit         bool    `yaml:"fit_model"`           // proj_in and heads begin at the scales of the model's embeddings and states
-	Components  int     `yaml:"components"`          // Gaussians that NF-CoT's head mixes; 0 and 1: one, as in the paper
-	SigmaLimit  float64 `yaml:"log_sigma_limit"`     // soft limit of |log sigma|; 0: none
-	MeanWeight  float64 `yaml:"mean_weight"`         // while no flow moves: weight of the mean's squared error at the variance of the noise
-	ReadBack    float64 `yaml:"read_back,omitempty"` // while thoughts are codes: weight of the chain's cross-entropy as the VAE's decoder reads it from predicted codes
-	Expectation bool    `yaml:"expected_noise"`      // while the flow is held at identity: the flow loss in expectation over the noise of its target
+	K           int     `yaml:"thoughts"`             // thoughts an example
+	D           int     `yaml:"dims"`                 // numbers a thought
+	Noise       float64 `yaml:"noise"`                // std of the dequantisation noise
+	LambdaFlow  float64 `yaml:"lambda_flow"`          // weight of the flow loss
+	LambdaText  float64 `yaml:"lambda_text"`          // weight of the text loss
+	MLP         int     `yaml:"mlp"`                  // width of the MLPs that add to proj_in and to predicted thoughts; 0: none
+	Fit         bool    `yaml:"fit_model"`            // proj_in and heads begin at the scales of the model's embeddings and states
+	Components  int     `yaml:"components"`           // Gaussians that NF-CoT's head mixes; 0 and 1: one, as in the paper
+	SigmaLimit  float64 `yaml:"log_sigma_limit"`      // soft limit of |log sigma|; 0: none
+	MeanWeight  float64 `yaml:"mean_weight"`          // while no flow moves: weight of the mean's squared error at the variance of the noise
+	ReadBack    float64 `yaml:"read_back,omitempty"`  // while thoughts are codes: weight of the chain's cross-entropy as the VAE's decoder reads it from predicted codes
+	ReadLines   int     `yaml:"read_lines,omitempty"` // codes of each example that are read alone beside every step (Reading); 0: none
+	Expectation bool    `yaml:"expected_noise"`       // while the flow is held at identity: the flow loss in expectation over the noise of its target
 }
 
 func newLatent(p *tensor.Params, lm *transformer.LM, special Special, o NFOptions) latent {
@@ -61,7 +62,7 @@ func (o NFOptions) stateScale(lm *transformer.LM) float64 {
 	return 1
 }
 
-// Size counts latent dimensions, answer tokens, and those that are read back.
+// Size counts latent dimensions, answer tokens, those that are read back, and those that codes stand for.
 func (m *latent) Size(batch []Encoded) Size {
 	n := Size{Dims: len(batch) * m.Options.K * m.Options.D}
 	for _, ex := range batch {
@@ -69,15 +70,21 @@ func (m *latent) Size(batch []Encoded) Size {
 		if m.VAE != nil {
 			n.Chain += m.VAE.targets(ex.Segments)
 		}
+		for _, said := range ex.Said {
+			n.Said += len(said) + 1
+		}
 	}
 	return n
 }
 
-// Rows counts prompts, BOT, thoughts and answers; the last token is read by no one.
-func (m *latent) Rows(batch []Encoded, _ StepRand) int {
+// Rows counts prompts, BOT, thoughts and answers, whose last token is read by no one, and codes that are read alone.
+func (m *latent) Rows(batch []Encoded, random StepRand) int {
 	n := 0
 	for _, ex := range batch {
 		n += m.rows(ex)
+		for _, said := range m.drawLines(nil, ex, random) {
+			n += lineRows(said)
+		}
 	}
 	return n
 }
@@ -129,12 +136,17 @@ func (m *latent) readBack(t *tensor.Tape, loss *Loss, e *tensor.Tensor, batch []
 	m.terms = append(m.terms, Term{"read_back_nats_per_token", float64(ce.Data[0])})
 }
 
-// layout puts the rows of a batch one after the other.
-func (m *latent) layout(t *tensor.Tape, batch []Encoded) packed {
-	s := newPacked(t, m.Rows(batch, StepRand{})+2*len(batch)) // with EOS, and a thought that is not read
+// layout puts the rows of a batch one after the other, and after them those of codes that are read alone.
+func (m *latent) layout(t *tensor.Tape, batch []Encoded, random StepRand) packed {
+	s := newPacked(t, m.Rows(batch, random)+(2+m.Options.ReadLines)*len(batch)) // with EOS, Ans, and a thought that is not read
 	for i, ex := range batch {
 		m.lay(&s, i, len(batch), ex.Prompt, ex.Answer, ex.end(m.Special))
 	}
+	codes := 0
+	if m.dualPath { // after thoughts
+		codes = len(batch) * m.Options.K
+	}
+	m.layLines(t, &s, batch, codes, random)
 	return s
 }
 

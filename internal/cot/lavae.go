@@ -44,14 +44,15 @@ func (m *LaVAE) predictFLOPs() float64 { return float64(2*len(m.head.Data)) + m.
 // dequantisation noise; what it is to predict has none.
 func (m *LaVAE) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
 	e, noisy := m.codes(t, batch, random)
-	s := m.layout(t, batch)
+	s := m.layout(t, batch, random)
 	mu, logText := m.forward(t, s, noisy)
 	mean := m.meanError(t, e, mu, whole)
-	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
+	text, said := m.textLosses(t, logText, batch, whole)
 	o := m.Options
 	loss := Loss{Total: t.Add(t.Scale(float32(o.MeanWeight), mean), t.Scale(float32(o.LambdaText), text)),
 		FLOPs: s.trainingFLOPs(m.LM), HeadFLOPs: 3 * float64(e.Rows()) * (m.predictFLOPs() + m.projectFLOPs())}
 	m.terms = append(m.terms[:0], Term{"mean_error_per_dim", float64(mean.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
+	m.addSaid(t, &loss, said)
 	if m.VAE != nil {
 		m.readBack(t, &loss, mu, batch, whole)
 	}
@@ -92,7 +93,7 @@ func (m *LaVAE) FromCodes(e *tensor.Tensor) *tensor.Tensor { return e }
 // Diagnose is the mean error of each thought, in the units of the loss.
 func (m *LaVAE) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term {
 	e, noisy := m.codes(t, batch, random)
-	mu, _ := m.forward(t, m.layout(t, batch), noisy)
+	mu, _ := m.forward(t, m.layout(t, batch, random), noisy)
 	o := m.Options
 	terms := make([]Term, o.K)
 	for k := range terms {

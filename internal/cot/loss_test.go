@@ -168,7 +168,7 @@ func TestPackedIsAlone(t *testing.T) {
 	forward := func(t *tensor.Tape, batch []Encoded) (u, logDet *tensor.Tensor, next nfhead.Prediction, text *tensor.Tensor) {
 		_, noisy := m.codes(nil, batch, random)
 		u, logDet = m.Flow.Forward(t, noisy, nil)
-		next, text = m.forward(t, m.layout(nil, batch), u, 1)
+		next, text = m.forward(t, m.layout(nil, batch, StepRand{}), u, 1)
 		return
 	}
 	for _, threads := range []int{1, 4} {
@@ -310,7 +310,7 @@ func TestExpectationIsMeanOverNoise(t *testing.T) {
 		t.Errorf("over %d random the loss is %g away from its expectation %g, standard error %g", n, mean, level, standardError)
 	}
 	_, noisy := m.codes(nil, batch, StepRand{Seed: 1})
-	next, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
+	next, _ := m.forward(nil, m.layout(nil, batch, StepRand{}), noisy, 1)
 	logSigma := next.LogSigma
 	var share float64 // of the noise, in the loss in expectation
 	for _, l := range logSigma.Data {
@@ -582,7 +582,7 @@ func TestRows(t *testing.T) {
 	nf, _ := shakenNFCoT(nfOptions)
 	dual, _ := shakenDual(nfOptions)
 	for _, m := range []*NFCoT{nf, dual} {
-		if got, want := m.Rows(batch, StepRand{}), len(m.layout(nil, batch).rows.Spans); got != want {
+		if got, want := m.Rows(batch, StepRand{}), len(m.layout(nil, batch, StepRand{}).rows.Spans); got != want {
 			t.Errorf("twice %v: %d rows, want %d", m.dualPath, got, want)
 		}
 	}
@@ -630,7 +630,7 @@ func TestGuidanceOfMixture(t *testing.T) {
 	m, without := biases(0)
 	_, with := biases(1)
 	e, noisy := m.codes(nil, batch, random)
-	next, _ := m.forward(nil, m.layout(nil, batch), noisy, 1)
+	next, _ := m.forward(nil, m.layout(nil, batch, StepRand{}), noisy, 1)
 	want := make([]float64, len(with))
 	used := map[int]bool{}
 	for r := range e.Rows() {

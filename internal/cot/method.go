@@ -30,11 +30,12 @@ type Size struct {
 	Dims   int // latent dimensions: K·D an example
 	Tokens int // text tokens to predict, EOS included
 	Chain  int // tokens of chains that are read back, EOS included
+	Said   int // tokens of what codes stand for, and the one that ends each of these
 }
 
 // Add returns the size of two batches together.
 func (s Size) Add(o Size) Size {
-	return Size{s.Dims + o.Dims, s.Tokens + o.Tokens, s.Chain + o.Chain}
+	return Size{s.Dims + o.Dims, s.Tokens + o.Tokens, s.Chain + o.Chain, s.Said + o.Said}
 }
 
 // A Loss is a number to go down, and named numbers to look at that add up over

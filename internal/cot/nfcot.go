@@ -45,12 +45,12 @@ type Stage struct {
 // nats per token, each with its weight (docs/method.md section 6).
 func (m Stage) Loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand) Loss {
 	e, noisy := m.codes(t, batch, random)
-	return m.loss(t, batch, whole, e, noisy)
+	return m.loss(t, batch, whole, random, e, noisy)
 }
 
 // loss is Loss of given codes, as they are and with their noise.
 // e, noisy [B·K, D]
-func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tensor.Tensor) Loss {
+func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, random StepRand, e, noisy *tensor.Tensor) Loss {
 	o := m.Options
 	u, logDet := noisy, (*tensor.Tensor)(nil)
 	if m.Flows() {
@@ -61,7 +61,7 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		marginal = m.marginal(t, u, logDet, whole)
 		u, logDet = t.Detach(u), t.Detach(logDet)
 	}
-	s := m.layout(t, batch)
+	s := m.layout(t, batch, random)
 	in := m.reads(t, u, noisy)
 	next, logText := m.forward(t, s, in, 1)
 	clean := m.clean(t, e)
@@ -75,11 +75,12 @@ func (m Stage) loss(t *tensor.Tape, batch []Encoded, whole Size, e, noisy *tenso
 		flow = t.Add(flow, t.Sum(logDet)) // eq. (2)
 	}
 	flow = t.Scale(-1/float32(whole.Dims), flow)
-	text := t.Scale(-1/float32(whole.Tokens), t.Sum(logText))
+	text, said := m.textLosses(t, logText, batch, whole)
 	loss := Loss{Total: t.Add(t.Scale(float32(o.LambdaFlow), flow), t.Scale(float32(o.LambdaText), text)),
 		FLOPs: s.trainingFLOPs(m.LM), HeadFLOPs: 3 * (float64(u.Rows())*m.Head.FLOPs() + float64(in.Rows())*m.projectFLOPs())}
 	loss.HeadFLOPs += float64(len(batch)) * m.flowFLOPs()
 	m.terms = append(m.terms[:0], Term{"flow_nats_per_dim", float64(flow.Data[0])}, Term{"text_nats_per_token", float64(text.Data[0])})
+	m.addSaid(t, &loss, said)
 	if o.MeanWeight > 0 && m.FreezeFlow {
 		mean := m.guidance(t, next, clean, whole)
 		loss.Total = t.Add(loss.Total, t.Scale(float32(o.MeanWeight), mean))
@@ -296,7 +297,7 @@ func (m Stage) Diagnose(t *tensor.Tape, batch []Encoded, random StepRand) []Term
 		x = m.Flow.Trace(t, noisy)
 	}
 	u, K, D := x.U, m.Options.K, m.Options.D
-	next, _ := m.forward(t, m.layout(t, batch), m.reads(t, u, noisy), 1)
+	next, _ := m.forward(t, m.layout(t, batch, random), m.reads(t, u, noisy), 1)
 	logp := next.LogProb(t, u, 0)
 	sigma, nll := make([]float64, K), make([]float64, K)
 	for r := range u.Rows() {

@@ -100,7 +100,7 @@ func TestPacked(t *testing.T) {
 func TestSizeCountsTargets(t *testing.T) {
 	batch := examples(7)
 	m, _ := newNFCoT(nfOptions)
-	s := m.layout(nil, batch)
+	s := m.layout(nil, batch, StepRand{})
 	if got := m.Size(batch); got.Dims != len(s.thoughtRows)*nfOptions.D || got.Tokens != len(s.target) {
 		t.Errorf("nfcot: size %+v, want %d dims and %d tokens", got, len(s.thoughtRows)*nfOptions.D, len(s.target))
 	}

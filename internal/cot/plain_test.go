@@ -130,7 +130,7 @@ func TestWordsPackedAreWordsAlone(t *testing.T) {
 		{"cot", short, text(words)},
 		{"direct", short, text(direct)},
 		{"nfcot", short, func(batch []Encoded) (thoughts, text *tensor.Tensor, owner []int) {
-			s := nf.layout(nil, batch)
+			s := nf.layout(nil, batch, StepRand{})
 			_, u := nf.codes(nil, batch, StepRand{Seed: 1})
 			next, logp := nf.forward(nil, s, u, 1)
 			return next.LogProb(nil, u, 0), logp, s.owner

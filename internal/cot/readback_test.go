@@ -29,7 +29,7 @@ func TestReadBackByHand(t *testing.T) {
 			loss := s.Loss(nil, batch, s.Size(batch), random)
 
 			e, noisy := m.codes(nil, batch, random)
-			next, _ := m.forward(nil, m.layout(nil, batch), m.reads(nil, noisy, noisy), 1)
+			next, _ := m.forward(nil, m.layout(nil, batch, StepRand{}), m.reads(nil, noisy, noisy), 1)
 			var ce float64
 			tokens := 0
 			for i, ex := range batch {

@@ -63,3 +63,55 @@ func TestReadingReadsThoughts(t *testing.T) {
 		}
 	}
 }
+
+// What is read alone beside a step of each method is what Reading reads: all codes where as many are drawn as there are
+// thoughts, and in expectation where there are fewer. All else that a method learns stays what it is.
+func TestLinesBesideAStep(t *testing.T) {
+	batch := examples(6)
+	few, all := nfOptions, nfOptions
+	few.ReadLines, all.ReadLines = 1, nfOptions.K
+	random := StepRand{Seed: 5, Step: 7}
+	for name, learner := range map[string]func(o NFOptions) (l Learner, alone Learner){
+		"nfcot": func(o NFOptions) (Learner, Learner) {
+			m, _ := shakenNFCoT(o)
+			return Stage{NFCoT: m, FreezeFlow: true}, m.Reading()
+		},
+		"nfcot-dual": func(o NFOptions) (Learner, Learner) {
+			m, _ := shakenDual(o)
+			return Stage{NFCoT: m, FreezeFlow: true}, m.Reading()
+		},
+		"lavae": func(o NFOptions) (Learner, Learner) { m, _ := shakenLaVAE(o); return m, m.Reading() },
+		"ladir": func(o NFOptions) (Learner, Learner) { m, _ := shakenLaDiR(o, "flow"); return m, m.Reading() },
+	} {
+		without, alone := learner(nfOptions)
+		size := without.Size(batch)
+		bare := without.Loss(nil, batch, size, random)
+		terms, total := slices.Clone(bare.Terms), bare.total()
+		want := alone.Loss(nil, batch, size, random).term(t, "chain_nats_per_token")
+
+		beside, _ := learner(all)
+		got := beside.Loss(nil, batch, size, random)
+		rounding.CheckScalar(t, name+": all lines", got.term(t, "chain_nats_per_token"), want)
+		rounding.CheckScalar(t, name+": total", got.total(), total+nfOptions.LambdaText*want)
+		for _, term := range terms {
+			rounding.CheckScalar(t, name+": "+term.Name, got.term(t, term.Name), term.Value)
+		}
+		if got, want := beside.Rows(batch, random), without.Rows(batch, random)+alone.Rows(batch, random); got != want {
+			t.Errorf("%s: %d rows, want %d", name, got, want)
+		}
+
+		beside, _ = learner(few)
+		mean, steps := 0.0, 4000
+		for step := range steps {
+			// one code is read of each example, whose noise is that of the step
+			mean += beside.Loss(nil, batch[:1], size, StepRand{Seed: 5, Step: step}).term(t, "chain_nats_per_token") / float64(steps)
+		}
+		want = 0
+		for step := range 200 {
+			want += alone.Loss(nil, batch[:1], size, StepRand{Seed: 5, Step: step}).term(t, "chain_nats_per_token") / 200
+		}
+		if diff := mean/want - 1; diff < -0.05 || diff > 0.05 {
+			t.Errorf("%s: one line at a time comes to %v, want %v", name, mean, want)
+		}
+	}
+}

@@ -96,6 +96,9 @@ func (c Config) Pretrained(model transformer.Config, adapters bool) Config {
 	return c
 }
 
+// ReadsAlone says whether anything learns what each code alone stands for.
+func (c Config) ReadsAlone() bool { return c.Stages.Read.Steps > 0 || c.NF.ReadLines > 0 }
+
 // mostTogether is more examples, or rollouts, than any step can have.
 const mostTogether = 1 << 20
 
@@ -122,6 +125,8 @@ func (c Config) Check() error {
 	switch {
 	case c.NF.K < 0 || c.NF.D < 0 || c.NF.MLP < 0 || c.NF.Components < 0:
 		return fmt.Errorf("nf has %d thoughts of %d dims, mlp %d and %d components; none may be negative", c.NF.K, c.NF.D, c.NF.MLP, c.NF.Components)
+	case c.NF.ReadLines < 0 || method.Codes && c.NF.ReadLines > c.NF.K:
+		return fmt.Errorf("nf.read_lines is %d; want 0 to %d, as many as there are thoughts", c.NF.ReadLines, c.NF.K)
 	case c.NF.Noise < 0 || c.NF.MeanWeight > 0 && c.NF.Noise == 0:
 		return fmt.Errorf("nf noise is %g; it must not be negative, and mean_weight needs it to be positive", c.NF.Noise)
 	case !(c.Clip >= 0) || !(c.Decay >= 0) || !(c.MinLR >= 0) || !(c.NF.LambdaFlow >= 0) || !(c.NF.LambdaText >= 0) || !(c.NF.MeanWeight >= 0) || !(c.NF.ReadBack >= 0):
@@ -147,6 +152,8 @@ func (c Config) Check() error {
 	}
 	if s := c.Stages; !method.Codes {
 		switch {
+		case c.NF.ReadLines > 0:
+			return fmt.Errorf("nf.read_lines is %d, but method %s has no codes to read; leave it out", c.NF.ReadLines, c.Method)
 		case s.Heads.Steps > 0:
 			return fmt.Errorf("stage heads has %d steps, but method %s has no heads to train in it; give it none", s.Heads.Steps, c.Method)
 		case s.Read.Steps > 0:

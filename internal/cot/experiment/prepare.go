@@ -134,8 +134,8 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 		return nil, cot.Special{}, err
 	}
 	r.VAE, r.VAETokenizer = thoughts.VAE, thoughts.Tokenizer
-	if n, v := x.Stages.Read.Steps, r.VAE.Config; n > 0 && !v.Local() {
-		return nil, cot.Special{}, fmt.Errorf("%s: stage read has %d steps, but codes of the encoder %s do not stand for their segments alone; want one of linear and local, or no such stage", s.Thoughts, n, v.Encoder)
+	if v := r.VAE.Config; x.ReadsAlone() && !v.Local() {
+		return nil, cot.Special{}, fmt.Errorf("%s: stage read has %d steps and nf.read_lines is %d, but codes of the encoder %s do not stand for their segments alone; want one of linear and local, or neither", s.Thoughts, x.Stages.Read.Steps, x.NF.ReadLines, v.Encoder)
 	}
 	if r.Tokenizer == nil {
 		r.Tokenizer = thoughts.Tokenizer
@@ -150,7 +150,7 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 			return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
 		}
 		all[i].Codes = thoughts.ExampleCodes(i)
-		if x.NF.ReadBack == 0 && x.Stages.Read.Steps == 0 {
+		if x.NF.ReadBack == 0 && !x.ReadsAlone() {
 			continue
 		}
 		segments, err := thoughts.Segments(i)
@@ -160,7 +160,7 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 		if x.NF.ReadBack > 0 {
 			all[i].Segments = segments
 		}
-		if x.Stages.Read.Steps > 0 {
+		if x.ReadsAlone() {
 			for _, ids := range segments {
 				all[i].Said = append(all[i].Said, r.Tokenizer.Encode(r.VAETokenizer.Decode(ids, false)))
 			}
