@@ -34,8 +34,11 @@ func TestThreadsChangeNoByte(t *testing.T) {
 		if codes(c) {
 			c.Stages.Heads.Steps, c.Stages.Joint.Steps, c.Stages.Flow.Steps = 5, 13, 12
 		}
-		if m.Name == "nfcot-dual" {
+		switch m.Name {
+		case "nfcot-dual":
 			c.NF.ReadBack = 0.5
+		case "lavae", "ladir":
+			c.NF.ReadLines = 1
 		}
 		c.SaveEvery = 11 // and so once in the last stage
 		files := func(threads int) (state, model []byte, reports []Metrics) {
@@ -322,7 +325,7 @@ func TestRecompute(t *testing.T) {
 // Every method, interrupted after every single step.
 func TestResumeAgainAndAgain(t *testing.T) {
 	reading := allStages()
-	reading.NF.ReadBack = 1
+	reading.NF.ReadBack, reading.NF.ReadLines = 1, 1
 	configs := []experiment.Config{allStages(), reading}
 	for _, m := range trained() {
 		configs = append(configs, tiny(m.Name))
@@ -789,6 +792,7 @@ func TestSettingsMatter(t *testing.T) {
 		"expectation":  func(c *experiment.Config) { c.NF.Expectation = false },
 		"mean_weight":  func(c *experiment.Config) { c.NF.MeanWeight = 1 },
 		"read_back":    func(c *experiment.Config) { c.NF.ReadBack = 1 },
+		"read_lines":   func(c *experiment.Config) { c.NF.ReadLines = 1 },
 		"permutation":  func(c *experiment.Config) { c.Flow.Permute = "identity" },
 		"rope_theta":   func(c *experiment.Config) { c.Model.Theta = 100 },
 		"lr":           func(c *experiment.Config) { c.Stages.Heads.LR *= 2 },

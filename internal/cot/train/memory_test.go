@@ -18,8 +18,11 @@ func large(method string) (*Loop, *[]Metrics) {
 	if codes(c) {
 		c.Stages.Heads.Steps, c.Stages.Flow.Steps = 3, 3
 	}
-	if method == "lavae" {
+	switch method {
+	case "lavae":
 		c.NF.ReadBack = 1
+	case "nfcot-dual", "ladir":
+		c.NF.ReadLines = 1
 	}
 	data := examples(100)
 	for i := range data {
