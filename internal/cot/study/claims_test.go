@@ -142,6 +142,7 @@ func TestClaims(t *testing.T) {
 		Holds,     // from k = 2 to 4: 1/2 to 1 against nothing
 		Holds,     // stage 1
 		Holds,     // noise
+		Undecided, // nobody reads beside
 	} {
 		if decisions[i].Outcome != want {
 			t.Errorf("%s: %s, want %s; %v", decisions[i].Claim, decisions[i].Outcome, want, decisions[i].Evidence)
