@@ -111,7 +111,7 @@ func (o *op) projectBackward() {
 	x, w := o.x, o.w
 	R, O, I := x.Rows(), w.Rows(), x.Cols()
 	if x.Grad != nil { // dx += dy w
-		o.gemm("dX", x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, false, kernel.Mat{Data: o.numbers(w), Stride: I}, R, I, O, !x.claim())
+		o.gemm("dX", x.Grad, I, kernel.Mat{Data: o.y.Grad, Stride: O}, o.y.gradRounded, kernel.Mat{Data: o.numbers(w), Stride: I}, R, I, O, !x.claim())
 	}
 	if w.Grad != nil { // dw += dyᵀ x
 		o.weightGradient(w.Grad, o.y.Grad[w.fixed:], O, x.Data, R, O-w.fixed, I, !w.claim())
@@ -320,6 +320,7 @@ func (t *Tape) SwiGLU(gate, up Cols, uses ...Use) *Tensor {
 	o := t.op(gate.Rows(), gate.N, gate.Tensor, up.Tensor)
 	o.k, o.v = gate, up
 	o.roundFor(uses, gate.N)
+	o.roundGrad = o.rounds(uses, FromProduct)
 	o.rows(o.y.Rows(), 4*gate.N, func(o *op, lo, hi int) {
 		for r := lo; r < hi; r++ {
 			kernel.SwiGLU(o.y.Row(r), o.k.row(r), o.v.row(r))
@@ -332,9 +333,13 @@ func (t *Tape) SwiGLU(gate, up Cols, uses ...Use) *Tensor {
 			o.writing(&o.k)
 			o.writing(&o.v)
 		}
+		o.k.gradRounded = o.fresh && o.roundGrad
 		o.rows(o.y.Rows(), 8*o.k.N, func(o *op, lo, hi int) {
 			for r := lo; r < hi; r++ {
 				kernel.SwiGLUBackward(o.k.gradRow(r), o.v.gradRow(r), o.y.gradRow(r), o.k.row(r), o.v.row(r), !o.fresh)
+				if o.k.gradRounded {
+					kernel.RoundBF16(o.k.Grad[2*r*o.k.N : 2*(r+1)*o.k.N])
+				}
 			}
 		})
 	})

@@ -88,7 +88,7 @@ func TestBF16(t *testing.T) {
 }
 
 // Results that are rounded as they are made, because only products read them, change no bit of what the products give, forward
-// or backward.
+// or backward; nor do gradients of what only a product has made.
 func TestForProducts(t *testing.T) {
 	rng := tensor.Rand(1, "for products")
 	numbers := func(n int) []float32 {
@@ -100,7 +100,7 @@ func TestForProducts(t *testing.T) {
 	}
 	const R, O = 150, 40
 	for _, I := range []int{64, 11} { // whole blocks of pairs, and not
-		x, w, n, b := numbers(R*2*I), numbers(O*I), numbers(I), numbers(I)
+		x, w, n, b, before := numbers(R*2*I), numbers(O*I), numbers(I), numbers(I), numbers(4*I*I)
 		for name, operation := range map[string]func(tp *tensor.Tape, x, n, b *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor{
 			"RMSNorm": func(tp *tensor.Tape, x, n, _ *tensor.Tensor, uses ...tensor.Use) *tensor.Tensor {
 				return tp.RMSNorm(x, n, 1e-6, uses...)
@@ -126,14 +126,17 @@ func TestForProducts(t *testing.T) {
 				run := func(uses ...tensor.Use) [][]float32 {
 					tp := &tensor.Tape{BF16: true}
 					x, w, n, b := trainable(x[:R*columns], R, columns), trainable(w, O, I), trainable(n, I), trainable(b, I)
-					y := tp.Linear(operation(tp, x, n, b, uses...), w, nil)
+					before := trainable(before[:columns*columns], columns, columns)
+					y := tp.Linear(operation(tp, tp.Linear(x, before, nil), n, b, uses...), w, nil)
 					tp.Backward(tp.Sum(tp.Mul(y, y)))
-					return [][]float32{y.Data, x.Grad, w.Grad, n.Grad, b.Grad}
+					return [][]float32{y.Data, x.Grad, w.Grad, n.Grad, b.Grad, before.Grad}
 				}
 				want := run()
-				for i, got := range run(tensor.ForProducts) {
-					if !slices.Equal(got, want[i]) {
-						t.Errorf("%s differs", []string{"y", "dx", "dw", "the gradient of the norm's weight", "of its bias"}[i])
+				for _, uses := range [][]tensor.Use{{tensor.ForProducts}, {tensor.FromProduct}, {tensor.ForProducts, tensor.FromProduct}} {
+					for i, got := range run(uses...) {
+						if !slices.Equal(got, want[i]) {
+							t.Errorf("%s differs", []string{"y", "dx", "dw", "the gradient of the norm's weight", "of its bias", "of the weights before"}[i])
+						}
 					}
 				}
 			})

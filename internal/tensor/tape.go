@@ -191,24 +191,25 @@ func (t *Tape) alias(x Tensor) *Tensor {
 // functions get it as an argument and capture nothing, because a closure would
 // have to be allocated.
 type op struct {
-	t       *Tape
-	name    string    // with a profile: of the operation
-	y       *Tensor   // the result
-	x, w, b *Tensor   // inputs
-	q, k, v Cols      // inputs of attention, or of SwiGLU (k, v)
-	kept    []float32 // numbers that the backward pass needs
-	idx     []int
-	mask    Mask
-	caches  []*KVCache
-	rotary  *Rotary
-	segment Segment
-	curve   Curve
-	c       float64 // a constant of the operation
-	n       int     // likewise
-	flops   float64 // that attention multiplies forward
-	fresh   bool    // the gradient being written holds nothing yet
-	again   bool    // logits are computed again in the backward pass; of attention, that pass is under way
-	alone   bool    // each row of Attend is of another sequence
+	t         *Tape
+	name      string    // with a profile: of the operation
+	y         *Tensor   // the result
+	x, w, b   *Tensor   // inputs
+	q, k, v   Cols      // inputs of attention, or of SwiGLU (k, v)
+	kept      []float32 // numbers that the backward pass needs
+	idx       []int
+	mask      Mask
+	caches    []*KVCache
+	rotary    *Rotary
+	segment   Segment
+	curve     Curve
+	c         float64 // a constant of the operation
+	n         int     // likewise
+	flops     float64 // that attention multiplies forward
+	fresh     bool    // the gradient being written holds nothing yet
+	roundGrad bool    // round it to bfloat16 as it is made
+	again     bool    // logits are computed again in the backward pass; of attention, that pass is under way
+	alone     bool    // each row of Attend is of another sequence
 
 	backward func(o *op)
 	f        func(y, slope, x []float32) // of an elementwise operation
@@ -321,10 +322,19 @@ type Use int
 // what they give.
 const ForProducts Use = 1
 
+// FromProduct says that the input of an operation is a product with weights, without a bias, and read by nothing else: on a
+// tape in bfloat16 its gradient is then rounded as it is made, and not by the product. That changes no bit either.
+const FromProduct Use = 2
+
+// rounds says whether what has a use among uses is to be rounded as it is made.
+func (o *op) rounds(uses []Use, use Use) bool {
+	return o.t != nil && o.t.BF16 && kernel.RoundsFactors() && slices.Contains(uses, use)
+}
+
 // roundFor has the next loop round the result, if that is what it is used for: its index i
 // makes numbers [i·width, (i+1)·width).
 func (o *op) roundFor(uses []Use, width int) {
-	if o.t != nil && o.t.BF16 && kernel.RoundsFactors() && slices.Contains(uses, ForProducts) {
+	if o.rounds(uses, ForProducts) {
 		o.y.rounded, o.rounding = true, width
 	}
 }

@@ -22,10 +22,11 @@ type Tensor struct {
 	Data  []float32
 	Grad  []float32 // as long as Data, or nil if no gradient is wanted; of a tape's result: empty but while Backward needs it
 
-	dims    [2]int // where Shape points to in a tape's tensors
-	rounded bool   // Data is rounded to bfloat16: see ForProducts
-	stale   bool   // Grad holds nothing yet: what is added to it first overwrites it
-	fixed   int    // rows, the first ones, that are not trained: Grad has those after them (Params.SetTrainableRows)
+	dims        [2]int // where Shape points to in a tape's tensors
+	rounded     bool   // Data is rounded to bfloat16: see ForProducts
+	gradRounded bool   // so is Grad: see FromProduct
+	stale       bool   // Grad holds nothing yet: what is added to it first overwrites it
+	fixed       int    // rows, the first ones, that are not trained: Grad has those after them (Params.SetTrainableRows)
 
 	packed kernel.Weights // in place of Data: see Params.Pack
 }

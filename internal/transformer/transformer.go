@@ -266,7 +266,11 @@ func (tr *Trunk) activate(t *tensor.Tape, up *tensor.Tensor) *tensor.Tensor {
 	case "gelu_new":
 		return t.GELUTanh(up, tensor.ForProducts)
 	}
-	return t.SwiGLU(up.Part(0, tr.FFN), up.Part(tr.FFN, tr.FFN), tensor.ForProducts)
+	gate, values := up.Part(0, tr.FFN), up.Part(tr.FFN, tr.FFN)
+	if tr.FFNBias {
+		return t.SwiGLU(gate, values, tensor.ForProducts)
+	}
+	return t.SwiGLU(gate, values, tensor.ForProducts, tensor.FromProduct)
 }
 
 // Forward runs the trunk over whole sequences and returns the hidden states after
