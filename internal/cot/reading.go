@@ -21,6 +21,12 @@ type Reading struct{ *latent }
 // Reading is the method as it learns to read (Reader).
 func (m *latent) Reading() Learner { return Reading{m} }
 
+// Size counts the tokens of what codes stand for, and the one that ends each of these: there are no others to predict.
+func (m Reading) Size(batch []Encoded) Size {
+	said := m.latent.Size(batch).Said
+	return Size{Tokens: said, Said: said}
+}
+
 // Rows counts codes, the two tokens around each, and what they stand for.
 func (m Reading) Rows(batch []Encoded, _ StepRand) int {
 	n := 0
