@@ -107,14 +107,22 @@ func RecordsIn(name string, in io.Reader) iter.Seq2[Record, error] {
 		if err == nil {
 			err = s.UnreadByte()
 		}
-		for err == nil {
+		for begun := 0; err == nil; {
 			var text string
 			text, err = s.ReadString('\n')
 			if err != nil && err != io.EOF {
 				break // what there is of the line is not all of it
 			}
-			if text = strings.TrimSpace(text); text != "" && !yield(Record{fmt.Sprintf("%s:%d", name, s.line), json.RawMessage(text)}, nil) {
+			text = strings.TrimSpace(text)
+			if begun == 0 && err == nil && goesOn(text) {
+				yield(Record{}, fmt.Errorf("%s:%d: found an object that does not end in its line, expected JSON lines (an object a line) or one array", name, s.line))
 				return
+			}
+			if text != "" {
+				begun++
+				if !yield(Record{fmt.Sprintf("%s:%d", name, s.line), json.RawMessage(text)}, nil) {
+					return
+				}
 			}
 			s.line++
 		}
@@ -122,6 +130,17 @@ func RecordsIn(name string, in io.Reader) iter.Seq2[Record, error] {
 			yield(Record{}, fmt.Errorf("%w (in line %d)", err, s.line))
 		}
 	}
+}
+
+// goesOn says whether a line of JSON begins an object that other lines go on with, as those that
+// are indented do.
+func goesOn(line string) bool {
+	if !strings.HasPrefix(line, "{") || strings.HasSuffix(line, "}") {
+		return false
+	}
+	var syntax *json.SyntaxError
+	err := json.Unmarshal(jsontext.Mask([]byte(line)), new(json.RawMessage))
+	return errors.As(err, &syntax) && syntax.Offset >= int64(len(line)) && strings.HasPrefix(syntax.Error(), "unexpected end")
 }
 
 // SkipBOM skips the byte order mark that a text begins with. That of UTF-16 is an error.

@@ -19,7 +19,8 @@ var BOM = []byte("\xef\xbb\xbf")
 
 // Unmarshal is json.Unmarshal for what is described above. An into that is a json.Unmarshaler
 // gets the text as it is. A NaN or infinity fits nowhere else: it is the error of a wrong
-// type. Errors say where or what the text has, and what was expected.
+// type, and so is a null in a list of texts or numbers. Errors say where or what the text
+// has, and what was expected.
 func Unmarshal(text []byte, into any) error {
 	text = bytes.TrimPrefix(text, BOM)
 	if own, ok := into.(json.Unmarshaler); ok {
@@ -28,7 +29,39 @@ func Unmarshal(text []byte, into any) error {
 	if err := Check(text); err != nil {
 		return err
 	}
-	return explain(text, json.Unmarshal(mask(text, true), into))
+	if err := json.Unmarshal(mask(text, true, asTexts), into); err != nil {
+		return explain(text, err)
+	}
+	t := reflect.TypeOf(into).Elem()
+	if mayHaveConstants(text) { // which have become texts, and must not be taken for some
+		if err := json.Unmarshal(mask(text, true, asNumbers), reflect.New(t).Interface()); err != nil {
+			return explain(text, err)
+		}
+	}
+	return checkNull(text, t)
+}
+
+// checkNull refuses null in a list of texts or numbers, of which encoding/json makes an empty
+// text or 0.
+func checkNull(text []byte, t reflect.Type) error {
+	if t.Kind() != reflect.Slice {
+		return nil
+	}
+	for t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if k := t.Kind(); k != reflect.String && (k < reflect.Bool || k > reflect.Float64) {
+		return nil
+	}
+	for i := bytes.IndexByte(text, '['); i >= 0 && i < len(text); i++ { // a null in place of the list is none
+		switch text[i] {
+		case '"':
+			i = stringEnd(text, i)
+		case 'n':
+			return fmt.Errorf("found null, expected %s", kind(t))
+		}
+	}
+	return nil
 }
 
 // Check refuses text that is not UTF-8, and half of a surrogate pair.
@@ -87,7 +120,7 @@ func Fields(text []byte) ([]Field, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("is not valid UTF-8")
 	}
-	plain := mask(text, false)
+	plain := mask(text, false, asTexts)
 	var valid json.RawMessage
 	if err := json.Unmarshal(plain, &valid); err != nil {
 		return nil, explain(text, err)

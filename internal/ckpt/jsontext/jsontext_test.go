@@ -36,6 +36,8 @@ func TestUnmarshal(t *testing.T) {
 		{`{"N": 1.}`, `invalid JSON: invalid character`},
 		{`{"N": 01.0}`, `invalid JSON: invalid character`},
 		{`[1]`, `found array, expected object`},
+		{`{"S": NaN}`, `field "S": found NaN, expected string`},
+		{`{"S": -Infinity}`, `field "S": found -Infinity, expected string`},
 		{`{"S": "\ud83d"}`, `found \ud83d, half of a surrogate pair`},
 		{`{"S": "\uDE00\ud83d"}`, `found \uDE00, half of a surrogate pair`},
 		{`{"S": "\ud83dx\ude00"}`, `found \ud83d, half of a surrogate pair`},
@@ -49,6 +51,31 @@ func TestUnmarshal(t *testing.T) {
 	for _, fine := range []string{`{"S": "\ud83d\ude00"}`, `{"S": "\\ud83d"}`, `{"S": "\\\\"}`} {
 		if err := Unmarshal([]byte(fine), &v); err != nil {
 			t.Errorf("%s: %v", fine, err)
+		}
+	}
+}
+
+// TestUnmarshalList: a list of texts or numbers has neither NaN nor null for one.
+func TestUnmarshalList(t *testing.T) {
+	var texts []string
+	var numbers [][]int
+	var nullable []*int
+	for _, tt := range []struct {
+		text string
+		into any
+		want string // "": no error
+	}{
+		{`NaN`, new(string), "found NaN, expected string"},
+		{`["NaN", Infinity]`, &texts, "found Infinity, expected string"},
+		{`["null", null]`, &texts, "found null, expected string"},
+		{`[[1], [2, null]]`, &numbers, "found null, expected int"},
+		{`["null", "NaN"]`, &texts, ""},
+		{`null`, &texts, ""},
+		{`[null]`, &nullable, ""},
+	} {
+		err := Unmarshal([]byte(tt.text), tt.into)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) {
+			t.Errorf("%s: got error %v, want %q", tt.text, err, tt.want)
 		}
 	}
 }
@@ -121,7 +148,7 @@ func FuzzMask(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		masked := mask(text, true)
+		masked := mask(text, true, asTexts)
 		if len(masked) != len(text) {
 			t.Fatalf("%q became %q", text, masked)
 		}

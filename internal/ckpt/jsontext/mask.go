@@ -21,7 +21,7 @@ func constant(text []byte) int {
 
 // Mask is a text of the same length that encoding/json reads: with strings for NaN and
 // infinities. Constant says where it has them.
-func Mask(text []byte) []byte { return mask(text, false) }
+func Mask(text []byte) []byte { return mask(text, false, asTexts) }
 
 // Constant is the number that a text which is not masked ends with, if that is NaN or an
 // infinity.
@@ -44,16 +44,27 @@ func constantBefore(text []byte) (found string) {
 	return found
 }
 
-// mask is a text that encoding/json reads: with strings of the same length for NaN and
+// mayHaveConstants says whether a text has the letters of a constant, if only in a string.
+func mayHaveConstants(text []byte) bool {
+	return bytes.Contains(text, []byte("NaN")) || bytes.Contains(text, []byte("Infinity"))
+}
+
+// What mask puts in the place of a constant: the first and last character, and those between.
+const (
+	asTexts   = `" `
+	asNumbers = "11"
+)
+
+// mask is a text that encoding/json reads: with values of the same length for NaN and
 // infinities and, if whole is set, with spaces for the point and the zeros of a whole number.
 // It is the text itself where nothing changes.
-func mask(text []byte, whole bool) []byte {
+func mask(text []byte, whole bool, constants string) []byte {
 	out := text
-	spaces := func(from, to int) {
+	fill := func(from, to int, with byte) {
 		if &out[0] == &text[0] {
 			out = bytes.Clone(text)
 		}
-		copy(out[from:to], strings.Repeat(" ", to-from))
+		copy(out[from:to], bytes.Repeat([]byte{with}, to-from))
 	}
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -62,14 +73,14 @@ func mask(text []byte, whole bool) []byte {
 		case c == 'N' || c == 'I' || c == '-' || c >= '0' && c <= '9':
 			end := i + max(1, constant(text[i:]))
 			if end > i+1 {
-				spaces(i, end)
-				out[i], out[end-1] = '"', '"'
+				fill(i, end, constants[1])
+				out[i], out[end-1] = constants[0], constants[0]
 			}
 			for end < len(text) && strings.IndexByte("0123456789.eE+-", text[end]) >= 0 {
 				end++
 			}
 			if dot := wholeBefore(text[i:end]); whole && dot > 0 {
-				spaces(i+dot, end)
+				fill(i+dot, end, ' ')
 			}
 			i = end - 1
 		}
