@@ -192,7 +192,7 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 	for _, f := range fields {
 		i := slices.IndexFunc(known, func(b binding) bool { return b.key == f.Key })
 		if i < 0 {
-			s.Extra = append(s.Extra, f)
+			s.keep(f)
 			continue
 		}
 		variable := known[i].value
@@ -209,7 +209,7 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 		}
 		if stated[f.Key] = err == nil; err != nil {
 			reflect.ValueOf(variable).Elem().SetZero()
-			s.Extra = append(s.Extra, f)
+			s.keep(f)
 		}
 	}
 	for _, b := range known {
@@ -226,6 +226,16 @@ func (s *Sample) decode(data []byte, known []binding, required ...string) error 
 		return errors.New(`key "completion" is missing (or "solution", a whole program)`)
 	}
 	return nil
+}
+
+// keep adds a field of another tool's. Of one whose key comes again the last value counts, at
+// the first place, as Python reads it.
+func (s *Sample) keep(f Field) {
+	if i := slices.IndexFunc(s.Extra, func(x Field) bool { return x.Key == f.Key }); i >= 0 {
+		s.Extra[i].Value = f.Value
+		return
+	}
+	s.Extra = append(s.Extra, f)
 }
 
 // encode writes the bound variables and s.Extra as one JSON object.

@@ -54,6 +54,18 @@ func TestUnknownKeysSurvive(t *testing.T) {
 	}
 }
 
+// TestKeysTwice: of a key that comes twice the last value counts, at the first place.
+func TestKeysTwice(t *testing.T) {
+	var s Sample
+	line := `{"x":1,"task_id":"a","completion":"one","y":0,"x":[2],"completion":"two"}`
+	if err := json.Unmarshal([]byte(line), &s); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := encode(t, s), `{"task_id":"a","completion":"two","x":[2],"y":0}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestSampleRoundTrip(t *testing.T) {
 	thoughts := -12.25
 	s := Sample{
