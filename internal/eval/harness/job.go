@@ -26,6 +26,9 @@ type place struct {
 // the shards of all processes might not be each shard once, it fails.
 func (j job) shard() (s Shard, why string, err error) {
 	step, err := j.step()
+	if err == nil {
+		err = j.uncounted()
+	}
 	if err != nil {
 		return Whole, "", err
 	}
@@ -84,9 +87,10 @@ func (j job) number(name string) (int, error) {
 // none of them did. What Slurm says of tasks holds within a step only: in a batch script it is
 // the job's.
 func (j job) step() (place, error) {
-	ranks := []struct{ index, count string }{{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"}, {"PMI_RANK", "PMI_SIZE"}, {"PMIX_RANK", ""}}
+	ranks := []struct{ index, count string }{{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"}, {"MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"},
+		{"PMI_RANK", "PMI_SIZE"}, {"PMIX_RANK", ""}}
 	if j.getenv("SLURM_STEP_ID") != "" {
-		ranks[2].count = "SLURM_STEP_NUM_TASKS"
+		ranks[3].count = "SLURM_STEP_NUM_TASKS"
 		ranks = append(ranks, struct{ index, count string }{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"})
 	}
 	for _, r := range ranks {
@@ -107,6 +111,23 @@ func (j job) step() (place, error) {
 		return place{index, count, r.index, fmt.Sprintf("%s (%d) and %s (%d) say", r.index, index, r.count, count)}, nil
 	}
 	return place{}, nil
+}
+
+// arrays are the variables that number the tasks of other launchers' arrays, none of which says
+// for sure of how many, with the value that says that there is no array.
+var arrays = []struct{ index, none string }{
+	{"PBS_ARRAY_INDEX", ""}, {"PBS_ARRAYID", ""}, {"SGE_TASK_ID", "undefined"}, {"LSB_JOBINDEX", "0"}, {"AWS_BATCH_JOB_ARRAY_INDEX", ""},
+}
+
+// uncounted is the error of a task of such an array: each would judge everything.
+func (j job) uncounted() error {
+	for _, a := range arrays {
+		if text := j.getenv(a.index); text != "" && text != a.none {
+			return inputf("%s is %.20s, which is a task of an array, and nothing says of how many, counted from where; write --shard $%s/N, or --shard $((%s-1))/N if they are counted from 1, or --shard 0/1 for all problems",
+				a.index, text, a.index, a.index)
+		}
+	}
+	return nil
 }
 
 // ranksOfTasks is the error of ranks in the tasks of an array, or in the pods of an indexed job.
