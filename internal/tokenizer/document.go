@@ -144,12 +144,29 @@ func Parse(data []byte) (*Tokenizer, error) {
 	}
 	var doc document
 	if err := decodeStrictly(data, &doc); err != nil {
-		return nil, err
+		return nil, cmp.Or(checkModelType(data), err)
 	}
 	if doc.Version != "1.0" {
 		return nil, fmt.Errorf("found version %q, want \"1.0\"", doc.Version)
 	}
 	return newTokenizer(doc)
+}
+
+// checkModelType refuses a model that is no BPE by its type, before its other fields, which differ.
+func checkModelType(data []byte) error {
+	var doc struct {
+		Model struct {
+			Type string `json:"type"`
+		} `json:"model"`
+	}
+	if json.Unmarshal(data, &doc) != nil {
+		return nil
+	}
+	model := modelDocument{Type: cmp.Or(doc.Model.Type, "BPE")}
+	if err := model.checkOptions(); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	return nil
 }
 
 func checkUTF8(data []byte) error {

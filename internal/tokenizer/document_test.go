@@ -115,6 +115,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"decoder", raw(`{"type":"ByteLevel","x":1}`), `decoder: unknown field "x"`},
 		{"model", nil, "model: the vocab is empty"},
 		{"model.type", "Unigram", `model: found type "Unigram"`},
+		{"model", raw(`{"type":"Unigram","unk_id":0,"vocab":[["a",-1.5]]}`), `model: found type "Unigram", only BPE is supported`},
 		{"model.dropout", 0.1, "model: found dropout 0.1"},
 		{"model.continuing_subword_prefix", "##", `continuing_subword_prefix "##"`},
 		{"model.end_of_word_suffix", "</w>", `end_of_word_suffix "</w>"`},

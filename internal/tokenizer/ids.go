@@ -22,7 +22,7 @@ func AppendIDs(text []byte, ids []int) []byte {
 // ParseIDs reads a JSON array of ids. It fails for those that are not in the vocabulary.
 func (t *Tokenizer) ParseIDs(text string) ([]int, error) {
 	var ids []int
-	if err := jsontext.Unmarshal([]byte(text), &ids); err != nil {
+	if err := jsontext.Unmarshal([]byte(text), &ids); err != nil || ids == nil {
 		return nil, fmt.Errorf("found %.40q; expected a JSON array of ids, like [5, 7]", text)
 	}
 	for _, id := range ids {

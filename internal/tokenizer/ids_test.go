@@ -20,7 +20,7 @@ func TestIDs(t *testing.T) {
 			t.Errorf("%s is read as %v, %v", text, got, err)
 		}
 	}
-	for text, want := range map[string]string{"7": "expected a JSON array", "[a]": "expected a JSON array", "[-1]": "id -1 is not", "[9999]": "id 9999 is not"} {
+	for text, want := range map[string]string{"7": "expected a JSON array", "[a]": "expected a JSON array", "[7,null]": "expected a JSON array", "null": "expected a JSON array", "[-1]": "id -1 is not", "[9999]": "id 9999 is not"} {
 		if got, err := tok.ParseIDs(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is read as %v, %v; want an error with %q", text, got, err, want)
 		}
