@@ -92,7 +92,25 @@ func message(v chat.Value) (chat.Value, error) {
 	if name == "function_call" {
 		return m, calls(m)
 	}
-	return m, nil
+	return m, checkLearned(m)
+}
+
+// weights are the keys by which fine-tuning tools say whether a message is learned.
+var weights = []string{"weight", "loss", "train", "training"}
+
+// checkLearned refuses a message of the assistant's that says that it is not to be learned, or
+// by how much: all of them are, alike.
+func checkLearned(m *chat.Dict) error {
+	if role, _ := m.Get("role"); role != "assistant" {
+		return nil
+	}
+	for _, key := range weights {
+		v, ok := m.Get(key)
+		if ok && v != true && v != int64(1) && v != 1.0 {
+			return fmt.Errorf("found %q: %s, and all that the assistant says is learned alike; leave the message out, or the key", key, chat.AppendJSON(nil, v))
+		}
+	}
+	return nil
 }
 
 // calls makes of a content that is JSON, a call or a list of them, what templates know as

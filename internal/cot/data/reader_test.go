@@ -115,6 +115,9 @@ func TestRefused(t *testing.T) {
 		{"x.jsonl", firstExample + "\n\n{\"prompt\":\"p\",\"answer\":\"\\ud800\"}", `FILE:3: key "answer": found \ud800, half of a surrogate pair, which is no character`},
 		{"x.jsonl", "[" + secondExample + `,{"prompt":"p"}]`, `FILE: element 2 of the array: the example has no prompt or no answer; expected {"task_id", "prompt", "cot", "answer"}`},
 		{"x.jsonl", firstExample + "\n{\"question\":\"q\",\"answer\":\"a\"}", `FILE:2: the example has no prompt or no answer; expected {"task_id", "prompt", "cot", "answer"}`},
+		{"x.jsonl", "{\n \"prompt\": \"p\",\n \"answer\": \"a\"\n}\n", "FILE:1: found an object that does not end in its line, expected JSON lines (an object a line) or one array"},
+		{"x.jsonl", `{"prompt":"p","cot":NaN,"answer":"a"}`, `FILE:1: key "cot": found NaN, expected string`},
+		{"x.jsonl", `{"question":"q","steps":["s",null],"answer":"a"}`, `FILE:1: key "steps": found null, expected string`},
 		{"x.json", `["a"]`, "FILE: element 1 of the array: found a string, expected an object"},
 		{"x", `{"a":1,"b":2}`, "FILE:1: found the keys a, b, expected those of a known shape (prompt+answer, prompt+completion, messages, conversations, instruction+output, question+steps+answer, question+answer, text); --columns prompt=KEY,answer=KEY says which keys are which"},
 		{"x", `{"prompt":"p","completion":"c"}` + "\n" + `{"prompt":"p","answer":"c"}`, "FILE:2: found the keys answer, prompt, expected prompt, completion, the keys of prompt-completion"},
@@ -261,6 +264,9 @@ func TestConversations(t *testing.T) {
 		{`{"messages":[{"role":"developer","content":""},{"role":"user","content":""},{"role":"assistant","content":""}]}`,
 			`[{"role":"developer","content":""},{"role":"user","content":""},{"role":"assistant","content":""}]`},
 
+		{`{"messages":[{"role":"user","content":"u","weight":0},{"role":"assistant","content":"a","weight":1.0,"train":true,"loss":null}]}`,
+			`[{"role":"user","content":"u","weight":0},{"role":"assistant","content":"a","weight":1.0,"train":true}]`},
+
 		{`{"messages":[]}`, "dropped 1: no turn of the assistant's (FILE:1)"},
 		{`{"messages":null}`, "dropped 1: no conversation (FILE:1)"},
 		{`{"messages":[` + ask + `]}`, "dropped 1: no turn of the assistant's (FILE:1)"},
@@ -271,6 +277,8 @@ func TestConversations(t *testing.T) {
 		{`{"messages":[{"role":"user","from":"human","value":"x"}]}`, "FILE:1: message 1: has two keys for its role"},
 		{`{"messages":[{"content":"x"}]}`, `FILE:1: message 1: has no role; want {"role": ..., "content": ...}, or`},
 		{`{"messages":["x"]}`, `FILE:1: message 1: is no object; want`},
+		{`{"messages":[` + ask + `,{"role":"assistant","content":"a","weight":0}]}`, `FILE:1: message 2: found "weight": 0, and all that the assistant says is learned alike`},
+		{`{"conversations":[{"from":"gpt","value":"a","loss":false}]}`, `FILE:1: message 1: found "loss": false, and all`},
 		{`{"messages":"hello"}`, `FILE:1: key "messages": line 1: not JSON`},
 		{`{"messages":{"role":"user"}}`, `FILE:1: key "messages": want a list of messages`},
 		{`{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}`, "FILE:1: message 1: content has a part of type image_url"},
