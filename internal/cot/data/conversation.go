@@ -53,6 +53,11 @@ func conversation(r *row, key, rule string) (ex cot.Example, dropped string, err
 	if dropped, err = checkMessages(r, all); err != nil || dropped != "" {
 		return ex, dropped, err
 	}
+	for i, m := range all {
+		if err := checkLearned(m.(*chat.Dict)); err != nil {
+			return ex, "", r.errorf("message %d: %w", i+1, err)
+		}
+	}
 	ex.Messages = cot.Messages(chat.AppendJSON(nil, chat.NewList(all...)))
 	return ex, "", nil
 }
@@ -92,22 +97,21 @@ func message(v chat.Value) (chat.Value, error) {
 	if name == "function_call" {
 		return m, calls(m)
 	}
-	return m, checkLearned(m)
+	return m, nil
 }
 
 // weights are the keys by which fine-tuning tools say whether a message is learned.
 var weights = []string{"weight", "loss", "train", "training"}
 
-// checkLearned refuses a message of the assistant's that says that it is not to be learned, or
-// by how much: all of them are, alike.
+// checkLearned refuses a message of the assistant's that says that it is not to be learned: all
+// of them are.
 func checkLearned(m *chat.Dict) error {
 	if role, _ := m.Get("role"); role != "assistant" {
 		return nil
 	}
 	for _, key := range weights {
-		v, ok := m.Get(key)
-		if ok && v != true && v != int64(1) && v != 1.0 {
-			return fmt.Errorf("found %q: %s, and all that the assistant says is learned alike; leave the message out, or the key", key, chat.AppendJSON(nil, v))
+		if v, _ := m.Get(key); v == false || v == int64(0) || v == 0.0 {
+			return fmt.Errorf("found %q: %s, and all that the assistant says is learned; leave the message out, or the key", key, chat.AppendJSON(nil, v))
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
+	schema "github.com/parquet-go/parquet-go/format"
 
 	"nfcot/internal/ckpt/jsontext"
 )
@@ -175,7 +176,7 @@ func newColumn(c *parquet.Column, group parquet.RowGroup) *column {
 	var gather func(c *parquet.Column)
 	gather = func(c *parquet.Column) {
 		if c.Leaf() {
-			x.leaves = append(x.leaves, &leaf{Column: c, chunk: group.ColumnChunks()[c.Index()]})
+			x.leaves = append(x.leaves, &leaf{Column: c, chunk: group.ColumnChunks()[c.Index()], other: otherType(c.Type())})
 		}
 		for _, below := range c.Columns() {
 			gather(below)
@@ -323,6 +324,7 @@ type cell struct {
 type leaf struct {
 	*parquet.Column
 	chunk  parquet.ColumnChunk
+	other  string // what its values are, if that is neither a text nor a number that is written as such
 	pages  parquet.Pages
 	page   parquet.Page
 	values parquet.ValueReader // of the page
@@ -368,6 +370,9 @@ func (l *leaf) read() (err error) {
 		n, err := l.values.ReadValues(l.raw[:])
 		for _, v := range l.raw[:n] {
 			x, wrong := cellOf(v)
+			if l.other != "" && !v.IsNull() {
+				wrong = fmt.Errorf("found a value of type %s, expected a text or a number", l.other)
+			}
 			if wrong != nil {
 				return wrong
 			}
@@ -390,6 +395,23 @@ func (l *leaf) close() {
 	if l.pages != nil {
 		l.pages.Close()
 	}
+}
+
+// otherType names the type of values that are written as numbers or bytes and mean something
+// else: decimals, of which only the digits are there, and bytes of a fixed length (numbers of
+// 16 bits, ids); "" of others.
+func otherType(t parquet.Type) string {
+	logical := t.LogicalType()
+	if logical == nil && t.Kind() == parquet.FixedLenByteArray {
+		return t.Kind().String()
+	} else if logical == nil {
+		return ""
+	}
+	switch logical.Value.(type) {
+	case *schema.DecimalType, *schema.UUIDType:
+		return logical.String()
+	}
+	return ""
 }
 
 // cellOf copies a value out of the memory of its page. Texts need not be marked as such: old

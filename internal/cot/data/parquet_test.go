@@ -183,6 +183,23 @@ func TestParquetTables(t *testing.T) {
 	if _, said := readAll(Source{Files: Files{path}}); said != "FILE: row 1: column cot: found bytes that are no UTF-8, expected a text" {
 		t.Error(said)
 	}
+	type others struct {
+		Prompt  string  `parquet:"prompt"`
+		Answer  string  `parquet:"answer"`
+		Decimal *int64  `parquet:"cot,optional,decimal(2:10)"`
+		Fixed   [2]byte `parquet:"task_id"`
+	}
+	for _, tt := range []struct {
+		row  others
+		want string
+	}{
+		{others{"p", "a", new(int64(125)), [2]byte{'i', 'd'}}, "FILE: row 1: column cot: found a value of type DECIMAL(10,2), expected a text or a number"},
+		{others{"p", "a", nil, [2]byte{0, '>'}}, "FILE: row 1: column task_id: found a value of type FIXED_LEN_BYTE_ARRAY, expected a text or a number"},
+	} {
+		if _, said := readAll(Source{Files: Files{table(t, 1, []others{tt.row})}}); said != tt.want {
+			t.Errorf("%s, want %s", said, tt.want)
+		}
+	}
 	if _, said := readAll(Source{Files: Files{table[numbers](t, 1, nil)}}); said != "FILE: has no rows" {
 		t.Error(said)
 	}

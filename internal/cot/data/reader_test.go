@@ -277,7 +277,7 @@ func TestConversations(t *testing.T) {
 		{`{"messages":[{"role":"user","from":"human","value":"x"}]}`, "FILE:1: message 1: has two keys for its role"},
 		{`{"messages":[{"content":"x"}]}`, `FILE:1: message 1: has no role; want {"role": ..., "content": ...}, or`},
 		{`{"messages":["x"]}`, `FILE:1: message 1: is no object; want`},
-		{`{"messages":[` + ask + `,{"role":"assistant","content":"a","weight":0}]}`, `FILE:1: message 2: found "weight": 0, and all that the assistant says is learned alike`},
+		{`{"messages":[` + ask + `,{"role":"assistant","content":"a","weight":0}]}`, `FILE:1: message 2: found "weight": 0, and all that the assistant says is learned; leave`},
 		{`{"conversations":[{"from":"gpt","value":"a","loss":false}]}`, `FILE:1: message 1: found "loss": false, and all`},
 		{`{"messages":"hello"}`, `FILE:1: key "messages": line 1: not JSON`},
 		{`{"messages":{"role":"user"}}`, `FILE:1: key "messages": want a list of messages`},
