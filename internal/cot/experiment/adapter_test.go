@@ -222,6 +222,27 @@ func TestAdapterSettings(t *testing.T) {
 	checkLogits(t, r, filepath.Join(golden, "list.expected.safetensors"), 2e-4)
 }
 
+// What Python writes where a number is none is named as it was written, and null is no element.
+func TestAdapterOddValues(t *testing.T) {
+	const good = `{"peft_type": "LORA", "r": 8.0, "lora_alpha": 16.0, "target_modules": ["q_proj"]`
+	if c, err := parseAdapterSettings([]byte(good + `, "new": null}`)); err != nil || c.rank != 8 || c.alpha != 16 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for value, want := range map[string]string{
+		`"lora_alpha": NaN`: "lora_alpha is NaN; expected a number", `"lora_alpha": Infinity`: "lora_alpha is Infinity; expected a number",
+		`"alpha_pattern": {"q_proj": NaN}`:   `alpha_pattern is {"q_proj":NaN}; expected an object`,
+		`"base_model_name_or_path": NaN`:     "base_model_name_or_path is NaN; expected a string",
+		`"target_modules": NaN`:              "target_modules is NaN; expected a list of strings, or a pattern",
+		`"target_modules": ["q_proj", null]`: `target_modules is ["q_proj",null]; expected a list`, `"modules_to_save": [null]`: "modules_to_save is [null]; expected a list of strings",
+		`"layers_to_transform": [0, null]`:     "layers_to_transform is [0,null]; expected a whole number or a list of them",
+		`"trainable_token_indices": [1, null]`: "trainable_token_indices is [1,null]; expected a list of token ids",
+	} {
+		if _, err := parseAdapterSettings([]byte(good + ", " + value + "}")); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", value, err, want)
+		}
+	}
+}
+
 // What PEFT assumes of a missing lora_alpha is 8, which the golden adapter has.
 func TestAdapterAlphaIsMissing(t *testing.T) {
 	golden := filepath.Join(shared.Goldens(t), "lora")

@@ -94,19 +94,19 @@ func readAdapterSettings(dir string) (*adapterSettings, error) {
 // parseAdapterSettings reads an adapter_config.json. A key that is not known is an
 // error, unless it is null or false.
 func parseAdapterSettings(text []byte) (*adapterSettings, error) {
-	var keys map[string]json.RawMessage
-	if err := jsontext.Unmarshal(text, &keys); err != nil {
-		return nil, fmt.Errorf("invalid JSON: %w", err)
+	keys, err := jsontext.Object(text)
+	if err != nil {
+		return nil, err
 	}
 	c := &adapterSettings{rank: 8, alpha: 8, initial: true} // what PEFT assumes of keys that are missing
 	fields := c.fields()
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		value, field := inOneLine(keys[key]), fields[key]
+		value, field := string(jsontext.Compact(keys[key])), fields[key]
 		unset, isUnset := adapterUnset[key]
 		switch {
 		case value == "null" && key != "r" && key != "lora_alpha":
 		case field != nil:
-			if value == "null" || json.Unmarshal(keys[key], field) != nil {
+			if value == "null" || jsontext.Unmarshal(keys[key], field) != nil {
 				return nil, fmt.Errorf("%s is %.60s; expected %s", key, value, expectedOf(field))
 			}
 		case isUnset:
@@ -165,15 +165,6 @@ func expectedOf(field any) string {
 	return "a list of strings, or a pattern (a regular expression)"
 }
 
-// inOneLine is JSON without white space.
-func inOneLine(raw json.RawMessage) string {
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return ""
-	}
-	return b.String()
-}
-
 // names are a list of names, or a pattern for them.
 type names struct {
 	list    []string
@@ -185,10 +176,10 @@ func (n names) given() bool { return len(n.list) > 0 || n.text != "" }
 
 // UnmarshalJSON reads a list of strings, or a pattern.
 func (n *names) UnmarshalJSON(text []byte) (err error) {
-	if json.Unmarshal(text, &n.list) == nil {
+	if jsontext.Unmarshal(text, &n.list) == nil {
 		return nil
 	}
-	if err := json.Unmarshal(text, &n.text); err != nil {
+	if err := jsontext.Unmarshal(text, &n.text); err != nil {
 		return err
 	}
 	n.pattern, err = pythonPattern(`\A(?:` + n.text + `)\z`)
@@ -248,7 +239,7 @@ func (p *patterns) UnmarshalJSON(text []byte) error {
 	*p = nil
 	return eachMember(text, func(key string, value json.RawMessage) error {
 		n := patternNumber{key: key}
-		if err := json.Unmarshal(value, &n.number); err != nil {
+		if err := jsontext.Unmarshal(value, &n.number); err != nil {
 			return err
 		}
 		var err error
@@ -282,11 +273,11 @@ type numbers struct {
 // UnmarshalJSON reads a number or a list of them. An empty list says nothing.
 func (n *numbers) UnmarshalJSON(text []byte) error {
 	one := make([]int, 1)
-	if json.Unmarshal(text, &one[0]) == nil {
+	if jsontext.Unmarshal(text, &one[0]) == nil {
 		*n = numbers{true, one}
 		return nil
 	}
-	err := json.Unmarshal(text, &n.list)
+	err := jsontext.Unmarshal(text, &n.list)
 	n.given = len(n.list) > 0
 	return err
 }
@@ -302,7 +293,7 @@ type tableRows struct {
 // UnmarshalJSON reads a list of ids, or an object of them.
 func (t *tokenRows) UnmarshalJSON(text []byte) error {
 	var ids []int
-	if json.Unmarshal(text, &ids) == nil {
+	if jsontext.Unmarshal(text, &ids) == nil {
 		*t = tokenRows{{"", ids}}
 		return nil
 	}
@@ -311,7 +302,7 @@ func (t *tokenRows) UnmarshalJSON(text []byte) error {
 		rows := tableRows{module: key}
 		*t = append(*t, tableRows{})
 		defer func() { (*t)[len(*t)-1] = rows }()
-		return json.Unmarshal(value, &rows.ids)
+		return jsontext.Unmarshal(value, &rows.ids)
 	})
 }
 

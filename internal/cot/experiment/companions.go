@@ -58,7 +58,7 @@ func readCompanions(path string, vocab int) (c companions, err error) {
 		return c, err
 	}
 	for _, from := range []map[string]json.RawMessage{config, c.generation} {
-		if raw, ok := from["bos_token_id"]; ok && json.Unmarshal(raw, &c.bos) != nil {
+		if raw, ok := from["bos_token_id"]; ok && jsontext.Unmarshal(raw, &c.bos) != nil {
 			return c, fmt.Errorf("%s: bos_token_id is %.40s; expected a token id", path, raw)
 		}
 	}
@@ -115,10 +115,30 @@ func readObject(path string) (object map[string]json.RawMessage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := jsontext.Unmarshal(text, &object); err != nil || object == nil {
+	if object, err = jsontext.Object(text); err == nil {
+		err = jsontext.Check(text)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: found %.40q; expected a JSON object", path, text)
 	}
 	return object, nil
+}
+
+// indented is a JSON object with a key a line, in their order. Values are what they were, also
+// where encoding/json has no such numbers.
+func indented(object map[string]json.RawMessage) []byte {
+	out := bytes.NewBufferString("{")
+	for i, key := range slices.Sorted(maps.Keys(object)) {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		fmt.Fprintf(out, "\n  %s: ", jsontext.Quote(key))
+		if json.Indent(out, object[key], "  ", "  ") != nil { // it has a NaN or an infinity
+			out.Write(object[key])
+		}
+	}
+	out.WriteString("\n}\n")
+	return out.Bytes()
 }
 
 // rawJSON is the JSON of what encoding/json can write.
@@ -244,12 +264,5 @@ func (r *Run) writeWords() error {
 
 // writeObject writes a JSON object into the run folder.
 func (r *Run) writeObject(name string, object map[string]json.RawMessage) error {
-	var text bytes.Buffer
-	out := json.NewEncoder(&text)
-	out.SetEscapeHTML(false) // tokens are for people to read
-	out.SetIndent("", "  ")
-	if err := out.Encode(object); err != nil {
-		return err
-	}
-	return writeText(r.Dir, name, text.Bytes())
+	return writeText(r.Dir, name, indented(object))
 }

@@ -247,6 +247,26 @@ func TestFusedModelKeepsWhatCameWithIt(t *testing.T) {
 	}
 }
 
+// What is taken over from a model's files is written as it was: 2.0 is a float to transformers, and
+// 2 is none.
+func TestObjectsStayAsTheyAre(t *testing.T) {
+	text := `{
+  "a": [
+    1.0,
+    "<é>"
+  ],
+  "b": {"x": [NaN, -Infinity]},
+  "max": 1000000000000000019884624838656,
+  "temperature": 2.0
+}
+`
+	dir := t.TempDir()
+	object, err := readObject(writeFile(t, filepath.Join(dir, "x.json"), text))
+	if err != nil || string(indented(object)) != text {
+		t.Errorf("%s became %s (%v)", text, indented(object), err)
+	}
+}
+
 // What a sample ends with is what generation_config.json ends at: a run of a model with
 // several such tokens stops at each.
 func TestRunEndsAtTheModelsTokens(t *testing.T) {

@@ -136,8 +136,8 @@ func (r *Run) writeConfig(model, out string) error {
 			return err
 		}
 	}
-	var keys map[string]json.RawMessage
-	if err := jsontext.Unmarshal(text, &keys); err != nil {
+	keys, err := jsontext.Object(text)
+	if err != nil {
 		return fmt.Errorf("%s: %w", model, err)
 	}
 	if gguf.IsFile(model) {
@@ -150,11 +150,7 @@ func (r *Run) writeConfig(model, out string) error {
 	keys["torch_dtype"] = json.RawMessage(fmt.Sprintf("%q", dtypeName(r.dtype)))
 	keys["vocab_size"] = json.RawMessage(fmt.Sprint(r.Experiment.Model.Vocab))
 	keys["tie_word_embeddings"] = json.RawMessage(fmt.Sprint(r.Experiment.Model.Tied))
-	text, err := json.MarshalIndent(keys, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeText(out, data.ConfigFile, append(text, '\n'))
+	return writeText(out, data.ConfigFile, indented(keys))
 }
 
 // ids are token ids as eos_token_id has them: one, or a list.
