@@ -75,6 +75,9 @@ func ggufTokenizer(f *gguf.File) (*tokenizer.Tokenizer, error) {
 	if m.err != nil {
 		return nil, m.err
 	}
+	if merges := "tokenizer.ggml.merges"; g.Model == "gpt2" && !f.Has(merges) {
+		return nil, fmt.Errorf("%s: has no metadata %q, without which no bytes are joined to tokens", f, merges)
+	}
 	t, err := tokenizer.FromGGUF(g)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)

@@ -171,6 +171,19 @@ func TestGGUFBroken(t *testing.T) {
 	}
 }
 
+// A byte-level tokenizer without its merges would cut every text into bytes.
+func TestGGUFWithoutMerges(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(shared.Goldens(t), "gguf", "models", "llama-bias-f32.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "tokenizer.ggml.merges"
+	path := writeFile(t, filepath.Join(t.TempDir(), "m.gguf"), strings.Replace(string(text), key, "tokenizer.ggml.others", 1))
+	if _, err := LoadTokenizer(path); err == nil || err.Error() != path+": has no metadata \""+key+"\", without which no bytes are joined to tokens" {
+		t.Error(err)
+	}
+}
+
 // The real model: SmolLM2-135M-Instruct, with its matrices of 4 bits as float32.
 func TestSmolLM2(t *testing.T) {
 	path := shared.SmolLM2(t)
