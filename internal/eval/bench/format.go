@@ -182,6 +182,10 @@ func mbpp(f *fields) eval.Problem {
 		text = f.text("text")
 	}
 	f.optional("text")
+	f.optional("test_setup_code")
+	if _, ok := f.values["test_imports"]; ok {
+		f.texts("test_imports")
+	}
 	tests := f.texts("test_list")
 	if f.err == nil && len(tests) == 0 {
 		f.err = errors.New(`key "test_list": found an empty array, expected asserts`)
@@ -244,8 +248,15 @@ func (f *fields) into(key string, v any, expected string) {
 		f.err = fmt.Errorf("key %q is missing, expected %s", key, expected)
 	case jsontext.Lone(value) != "":
 		f.err = fmt.Errorf("key %q: %w", key, jsontext.Check(value))
-	case jsontext.Unmarshal(value, v) != nil || value[0] == 'n':
-		f.err = fmt.Errorf("key %q: found %s, expected %s", key, jsontext.Kind(value), expected)
+	default:
+		err, found := jsontext.Unmarshal(value, v), jsontext.Kind(value)
+		if err == nil && found != "null" {
+			return
+		}
+		f.err = fmt.Errorf("key %q: found %s, expected %s", key, found, expected)
+		if found == "an array" && err != nil { // of what, the element says that is wrong
+			f.err = fmt.Errorf("%w (%w)", f.err, err)
+		}
 	}
 }
 

@@ -129,13 +129,15 @@ func answered(f *fields) eval.Problem {
 		}
 	}
 	number := f.values["answer"]
-	switch i, err := strconv.Atoi(string(number)); {
-	case err == nil && p.Choices != nil:
+	isNumber := len(number) > 0 && strings.IndexByte("-0123456789", number[0]) >= 0
+	i := 0
+	switch {
+	case isNumber && p.Choices != nil && jsontext.Unmarshal(number, &i) == nil:
 		if i < 0 || i >= len(p.Choices) {
 			f.err = cmp.Or(f.err, fmt.Errorf(`key "answer": found %d, expected the number of one of the %d choices, counted from 0`, i, len(p.Choices)))
 		}
 		p.CanonicalSolution = answer.Letter(i)
-	case len(number) > 0 && strings.IndexByte("-0123456789", number[0]) >= 0:
+	case isNumber:
 		p.CanonicalSolution = string(number)
 	default:
 		p.CanonicalSolution = f.text("answer")

@@ -70,6 +70,7 @@ func TestQuestionsOfAFile(t *testing.T) {
 		{`{"task_id":"t","prompt":"p","question":"q","cot":"c","answer":-0.5}`, "flexible", eval.Problem{TaskID: "t", Prompt: "p", CanonicalSolution: "-0.5"}, "Question: p\nAnswer:"},
 		{`{"question":"q","choices":["x","y"],"answer":"B"}`, "choice", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "B", Choices: []string{"x", "y"}}, "Question: q\nA. x\nB. y\nAnswer:"},
 		{`{"question":"q","choices":["x","y"],"answer":1}`, "choice", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "B", Choices: []string{"x", "y"}}, "Question: q\nA. x\nB. y\nAnswer:"},
+		{`{"question":"q","choices":["x","y"],"answer":1.0}`, "choice", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "B", Choices: []string{"x", "y"}}, "Question: q\nA. x\nB. y\nAnswer:"},
 		{`{"question":"q","choices":["x","y"],"answer":"y"}`, "choice", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "y", Choices: []string{"x", "y"}}, "Question: q\nA. x\nB. y\nAnswer:"},
 		{`{"prompt":"p","answer":"a"}`, "exact", eval.Problem{TaskID: "0", Prompt: "p", CanonicalSolution: "a"}, "Question: p\nAnswer:"},
 	} {
