@@ -1,6 +1,7 @@
 package study
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -19,10 +20,16 @@ type Ref struct {
 	line int
 }
 
-// UnmarshalYAML implements yaml.Unmarshaler.
+// UnmarshalYAML implements yaml.Unmarshaler. A reference that is given names something.
 func (r *Ref) UnmarshalYAML(n *yaml.Node) error {
 	r.line = n.Line
-	return n.Load(&r.ID)
+	if err := n.Load(&r.ID); err != nil {
+		return err
+	}
+	if r.ID == "" {
+		return errors.New("is empty")
+	}
+	return nil
 }
 
 // Expected says what a reference is in a plan.

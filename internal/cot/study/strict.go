@@ -126,15 +126,22 @@ func check(path string, n *yaml.Node, t reflect.Type) error {
 	return nil
 }
 
+// checkStruct is check for a type with a place for each key. What is about an entry, a row of a table, names it.
 func checkStruct(path string, n *yaml.Node, t reflect.Type) error {
 	places := experiment.Fields(reflect.New(t).Elem())
-	return checkMapping(path, n, func(key, value *yaml.Node) error {
+	given := map[string]bool{}
+	err := checkMapping(path, n, func(key, value *yaml.Node) error {
 		place, ok := places[key.Value]
 		if !ok {
 			return Mistake{path, key.Line, fmt.Sprintf("there is no key %q here; there are %s", key.Value, list(places))}
 		}
+		given[key.Value] = true
 		return check(path, value, place.Type())
 	})
+	if id, ok := places["id"]; err == nil && ok && id.Type() == reflect.TypeFor[Ref]() && !given["id"] {
+		err = Mistake{path, n.Line, "id is missing; want " + experiment.Expected(id.Type())}
+	}
+	return err
 }
 
 // checkMapping checks the keys and values of a mapping, those that it merges included.
