@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/page"
 )
 
@@ -86,7 +87,7 @@ func (r *Results) trainingFigure(rows []Row) *page.Figure {
 		{Title: "thoughts, held out", X: "step", Whole: true, Y: "nats a dimension"},
 		{Title: "gradient", X: "step", Whole: true, Y: "norm"},
 	}
-	for i, key := range []string{"loss", "held_out_text_nats_per_token", "held_out_flow_nats_per_dim", "grad_norm"} {
+	for i, key := range []string{experiment.MetricLoss, experiment.MetricHeld + "text_nats_per_token", experiment.MetricHeld + "flow_nats_per_dim", experiment.MetricNorm} {
 		shown := map[*Entry]bool{nil: true} // a run that is sampled in several ways is shown once
 		for _, row := range rows {
 			g := r.of(row.ID)
@@ -114,7 +115,7 @@ func thoughtFigure(g *group) *page.Figure {
 		return nil
 	}
 	panels := []page.Panel{{Title: "sigma of thoughts", X: "step", Whole: true, Y: "mean over dimensions"}, {Title: "negative log-likelihood", X: "step", Whole: true, Y: "nats a dimension"}}
-	for i, key := range []string{"held_out_sigma_thought_%d", "held_out_nll_thought_%d_nats_per_dim"} {
+	for i, key := range []string{experiment.MetricHeld + "sigma_thought_%d", experiment.MetricHeld + "nll_thought_%d_nats_per_dim"} {
 		for k := 1; ; k++ {
 			line := smoothed(t, fmt.Sprintf(key, k))
 			if len(line) == 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"nfcot/internal/cot/experiment"
 	"nfcot/internal/page"
 )
 
@@ -65,7 +66,7 @@ func (g *group) rollouts() string {
 	if t == nil || len(t.Lines) == 0 {
 		return ""
 	}
-	if n, ok := t.Lines[len(t.Lines)-1]["rollouts"]; ok {
+	if n, ok := t.Lines[len(t.Lines)-1][experiment.MetricRollouts]; ok {
 		return fmt.Sprintf("%.0f", n)
 	}
 	return ""
@@ -78,10 +79,10 @@ func (r *Results) rlFigure(rows []Row) *page.Figure {
 		title, label   string
 		thoughts, text string // keys of metrics.jsonl
 	}{
-		{"reward", "mean reward", "reward", ""},
-		{"KL to the reference (text dashed)", "nats, k3 estimator", "kl_thoughts", "kl_text"},
-		{"entropy of text", "nats a token", "entropy_text", ""},
-		{"clipped ratios (text dashed)", "share", "clip_thoughts", "clip_text"},
+		{"reward", "mean reward", experiment.MetricReward, ""},
+		{"KL to the reference (text dashed)", "nats, k3 estimator", experiment.MetricKLThoughts, experiment.MetricKLText},
+		{"entropy of text", "nats a token", experiment.MetricEntropy, ""},
+		{"clipped ratios (text dashed)", "share", experiment.MetricClipThoughts, experiment.MetricClipText},
 	} {
 		panel := page.Panel{Title: p.title, X: "step", Whole: true, Y: p.label}
 		for _, row := range rows {
