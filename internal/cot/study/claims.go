@@ -84,8 +84,8 @@ func (c Comparison) String() string {
 	return c.What + ": " + c.Estimate.Points() + " points" + wanted
 }
 
-// Decide decides on every claim of the plan.
-func (r *Results) Decide() ([]Decision, error) {
+// decide decides on every claim of the plan.
+func (r *results) decide() ([]Decision, error) {
 	var all []Decision
 	for _, claim := range r.plan.Claims {
 		d := Decision{Claim: claim.Text, Paper: claim.Paper}
@@ -103,7 +103,7 @@ func (r *Results) Decide() ([]Decision, error) {
 }
 
 // compare measures evidence.
-func (r *Results) compare(x Evidence) (Comparison, error) {
+func (r *results) compare(x Evidence) (Comparison, error) {
 	c := Comparison{What: x.What, Outcome: Undecided, Threshold: x.Above, times: x.Measure.ratio != nil, nats: x.Measure.nats}
 	a, b := r.of(x.A), r.of(x.B)
 	paired, err := pair(a, b)

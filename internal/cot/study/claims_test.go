@@ -110,7 +110,7 @@ func TestClaims(t *testing.T) {
 	}
 	good, bad := evaluationOf("1111", "1111", "1110"), evaluationOf("1000", "0000", "1100")
 	growing, flat := evaluationOf("1000", "1000", "1000"), evaluationOf("1111", "1111", "0000")
-	r := &Results{plan: p, groups: map[string]*group{
+	r := &results{plan: p, groups: map[string]*group{
 		"eval-nfcot":         groupOf("NF-CoT", costing(good, 5, 1)),
 		"eval-cot":           groupOf("words", costing(bad, 35, 7)),
 		"eval-lavae":         groupOf("LaVAE", good),
@@ -126,7 +126,7 @@ func TestClaims(t *testing.T) {
 		"eval-cold":          groupOf("cold", bad),
 		"perturb":            probesOf([2]float64{0.9, 0.3}, [2]float64{0.8, 0.2}),
 	}}
-	decisions, err := r.Decide()
+	decisions, err := r.decide()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestClaims(t *testing.T) {
 		}
 	}
 	r.groups["perturb"] = probesOf([2]float64{0.9, 0.3})
-	if decisions, err = r.Decide(); err != nil || decisions[10].Outcome != Undecided || decisions[10].Evidence[0].Estimate == nil {
+	if decisions, err = r.decide(); err != nil || decisions[10].Outcome != Undecided || decisions[10].Evidence[0].Estimate == nil {
 		t.Errorf("noise under a single seed: %+v, %v", decisions[10], err)
 	}
 }

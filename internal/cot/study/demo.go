@@ -85,7 +85,7 @@ func (d Demo) fewerSteps(method string) (flags []string) {
 func (s DemoStage) Shell() string {
 	var lines []string
 	for _, args := range s.Commands {
-		lines = append(lines, ShellLine(args))
+		lines = append(lines, shellLine(args))
 	}
 	return strings.Join(lines, "; ")
 }

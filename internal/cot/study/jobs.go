@@ -11,11 +11,11 @@ import (
 	"nfcot/internal/cot/experiment"
 )
 
-// A Job is what is done for an entry under one of its seeds: one command of this program.
-type Job struct {
+// A job is what is done for an entry under one of its seeds: one command of this program.
+type job struct {
 	ID     string      // entry and seed: seed1/nfcot
 	Args   []string    // of the command, without the program's name
-	Steps  []StepCount // further arguments, known when what they are counted from is done
+	Steps  []stepCount // further arguments, known when what they are counted from is done
 	Resume []string    // the command's arguments in place of all others where State is there; nil: the command goes on by itself
 	Needs  []string    // ids of the jobs that come before
 	Done   string      // the file or folder that is there when the job is done
@@ -27,8 +27,8 @@ type Job struct {
 	first bool   // the folder of out need not be there yet: what the job needs is elsewhere
 }
 
-// A StepCount is the setting of a stage's steps as a share of what a budget is enough for.
-type StepCount struct {
+// A stepCount is the setting of a stage's steps as a share of what a budget is enough for.
+type stepCount struct {
 	Stage  string
 	Run    string // that a step was measured in
 	Budget float64
@@ -36,7 +36,7 @@ type StepCount struct {
 }
 
 // setting is the flag's value with the number of steps, or how a shell is to get it.
-func (c StepCount) setting(n string) string { return fmt.Sprintf("stages.%s.steps=%s", c.Stage, n) }
+func (c stepCount) setting(n string) string { return fmt.Sprintf("stages.%s.steps=%s", c.Stage, n) }
 
 // A seed is one that an entry has, or that it has none.
 type seed struct {
@@ -104,9 +104,9 @@ func (p *Plan) Only(ids []string) error {
 	return nil
 }
 
-// Jobs are the commands of a plan, of which each needs those before it alone. Paths begin with the study's folder.
-func (p *Plan) Jobs(dir string) []Job {
-	var jobs []Job
+// jobs are the commands of a plan, of which each needs those before it alone. Paths begin with the study's folder.
+func (p *Plan) jobs(dir string) []job {
+	var jobs []job
 	for i := range p.Entries {
 		if p.only != nil && !p.only[p.Entries[i].ID] {
 			continue
@@ -130,14 +130,14 @@ type Line struct {
 // Lines are the jobs of a plan, each after those that it needs. Paths begin with the study's folder.
 func (p *Plan) Lines(dir string) []Line {
 	var lines []Line
-	for _, j := range p.Jobs(dir) {
+	for _, j := range p.jobs(dir) {
 		lines = append(lines, Line{j.ID, j.Shell(), j.Needs, j.Done, j.Alone})
 	}
 	return lines
 }
 
-func (p *Plan) job(dir string, e *Entry, s seed) Job {
-	j := Job{ID: e.id(s), Args: p.command(e), Alone: e.Alone, kind: e.kind, out: filepath.Join(dir, e.file(s)), first: true}
+func (p *Plan) job(dir string, e *Entry, s seed) job {
+	j := job{ID: e.id(s), Args: p.command(e), Alone: e.Alone, kind: e.kind, out: filepath.Join(dir, e.file(s)), first: true}
 	switch e.kind {
 	case "train", "measure", "rl":
 		j.Done, j.State = filepath.Join(j.out, experiment.ModelFile), filepath.Join(j.out, experiment.StateDir)
@@ -198,12 +198,12 @@ func (p *Plan) command(e *Entry) []string {
 }
 
 // stepCounts are the steps of a training's stages, in the order of their names.
-func (p *Plan) stepCounts(dir string, steps Steps, s seed) []StepCount {
-	var counts []StepCount
+func (p *Plan) stepCounts(dir string, steps Steps, s seed) []stepCount {
+	var counts []stepCount
 	for _, stage := range sorted(steps.Share) {
 		measure := p.byID[steps.Of.ID]
 		from, _ := p.under(measure, s)
-		counts = append(counts, StepCount{stage, filepath.Join(dir, measure.file(from)), measure.Measure.Budget, steps.Share[stage]})
+		counts = append(counts, stepCount{stage, filepath.Join(dir, measure.file(from)), measure.Measure.Budget, steps.Share[stage]})
 	}
 	return counts
 }
@@ -275,12 +275,12 @@ func (p *Plan) file(dir string, ref Ref, s seed) string {
 }
 
 // Shell is the job as a line for a shell. Steps that have to be counted first are counted by the line itself.
-func (j Job) Shell() string {
+func (j job) Shell() string {
 	var words []string
 	if j.first {
 		words = append(words, "mkdir -p", quoted(filepath.Dir(j.out)), "&&")
 	}
-	words = append(words, "nfcot", ShellLine(j.Args))
+	words = append(words, "nfcot", shellLine(j.Args))
 	for _, c := range j.Steps {
 		count := fmt.Sprintf("$(nfcot study steps --budget %g %s %s)", c.Budget, quoted(c.Run), quoted(c.Share.String()))
 		words = append(words, "--set", `"`+c.setting(count)+`"`)
@@ -288,8 +288,8 @@ func (j Job) Shell() string {
 	return strings.Join(words, " ")
 }
 
-// ShellLine is a command as a line for a shell.
-func ShellLine(args []string) string {
+// shellLine is a command as a line for a shell.
+func shellLine(args []string) string {
 	var words []string
 	for _, arg := range args {
 		words = append(words, quoted(arg))

@@ -22,7 +22,7 @@ func TestShell(t *testing.T) {
 	}
 	lines := map[string]string{}
 	var ids []string
-	for _, j := range p.Jobs("D x") {
+	for _, j := range p.jobs("D x") {
 		for _, id := range j.Needs {
 			if lines[id] == "" {
 				t.Errorf("%s needs %s, which is not before it", j.ID, id)
@@ -71,7 +71,7 @@ func TestOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ids []string
-		for _, j := range p.Jobs("") {
+		for _, j := range p.jobs("") {
 			ids = append(ids, j.ID)
 		}
 		if got := strings.Join(ids, " "); got != want {

@@ -18,7 +18,7 @@ import (
 // is not made again, and the data and weights that are missing only where something needs them. It returns the number of
 // entries copied.
 func Records(p *Plan, dir, to string) (n int, err error) {
-	for _, j := range p.Jobs(dir) {
+	for _, j := range p.jobs(dir) {
 		from := j.out
 		name, err := filepath.Rel(dir, from)
 		if err != nil {
@@ -36,7 +36,7 @@ func Records(p *Plan, dir, to string) (n int, err error) {
 }
 
 // record copies what is kept of a job.
-func (j *Job) record(from, to string) error {
+func (j *job) record(from, to string) error {
 	switch j.kind {
 	case "train", "measure", "rl":
 		return keepLines[json.RawMessage](filepath.Join(from, experiment.MetricsFile), filepath.Join(to, experiment.MetricsFile+".zst"), nil)

@@ -19,20 +19,20 @@ type Report struct {
 
 // NewReport makes the report of a plan over what is in the study's folder.
 func NewReport(p *Plan, dir string) (Report, error) {
-	r, err := Collect(p, dir)
+	r, err := collect(p, dir)
 	if err != nil {
 		return Report{}, err
 	}
-	decisions, err := r.Decide()
+	decisions, err := r.decide()
 	if err != nil {
 		return Report{}, err
 	}
-	d, err := r.Document(decisions)
+	d, err := r.document(decisions)
 	return Report{decisions, d}, err
 }
 
-// Document is the whole report: the decisions on the claims, then the plan's sections, then what was left out.
-func (r *Results) Document(decisions []Decision) (page.Document, error) {
+// document is the whole report: the decisions on the claims, then the plan's sections, then what was left out.
+func (r *results) document(decisions []Decision) (page.Document, error) {
 	d := page.Document{Title: r.plan.Title, Text: r.plan.Text}
 	if len(decisions) > 0 {
 		d.Sections = append(d.Sections, claimSection(decisions))
@@ -62,7 +62,7 @@ func (r *Results) Document(decisions []Decision) (page.Document, error) {
 }
 
 // fill makes tables and figures of what a section of the plan has.
-func (r *Results) fill(out *page.Section, s Section) error {
+func (r *results) fill(out *page.Section, s Section) error {
 	if s.Accuracy != nil {
 		if err := r.accuracy(out, s.Accuracy); err != nil {
 			return err
@@ -124,7 +124,7 @@ func claimSection(decisions []Decision) page.Section {
 }
 
 // compared is what the plan compares methods in: its first section with accuracies; nil if it has none.
-func (r *Results) compared() *Accuracy {
+func (r *results) compared() *Accuracy {
 	for _, s := range r.plan.Report {
 		if s.Accuracy != nil && len(s.Accuracy.Rows.Rows) > 0 {
 			return s.Accuracy
@@ -135,7 +135,7 @@ func (r *Results) compared() *Accuracy {
 
 // reference is what the others are compared with of an accuracy section, or of nil; nil where the plan compares no
 // methods.
-func (r *Results) reference(a *Accuracy) *group {
+func (r *results) reference(a *Accuracy) *group {
 	switch {
 	case a == nil:
 		return nil
@@ -147,7 +147,7 @@ func (r *Results) reference(a *Accuracy) *group {
 
 // style is the style in which figures draw an entry: its own among the methods that are compared, or else that of the
 // first of them with the same method. The reference has the first style, the others follow in their order.
-func (r *Results) style(e *Entry) int {
+func (r *results) style(e *Entry) int {
 	a := r.compared()
 	if a == nil {
 		return 0
@@ -207,12 +207,12 @@ func (g *group) seeds() string {
 }
 
 // scored are the rows of which there are evaluations.
-func (r *Results) scored(rows []Row) []Row {
+func (r *results) scored(rows []Row) []Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(row Row) bool { return len(r.of(row.ID).evaluated()) == 0 })
 }
 
 // groupsOf are the groups of rows.
-func (r *Results) groupsOf(rows []Row) []*group {
+func (r *results) groupsOf(rows []Row) []*group {
 	all := make([]*group, len(rows))
 	for i, row := range rows {
 		all[i] = r.of(row.ID)
@@ -233,7 +233,7 @@ func noted(row, notes, headers []string) []string {
 }
 
 // curve is pass@k of a group over the k that a figure wants.
-func (r *Results) curve(g *group) page.Series {
+func (r *results) curve(g *group) page.Series {
 	return harness.PassCurve(g.name, r.style(g.entry), g.passOver(eval.PlottedKs(fewest(g))))
 }
 

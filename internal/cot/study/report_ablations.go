@@ -3,7 +3,7 @@ package study
 import "nfcot/internal/page"
 
 // ablations compares variants with the reference.
-func (r *Results) ablations(out *page.Section, c *Rows) error {
+func (r *results) ablations(out *page.Section, c *Rows) error {
 	reference := r.reference(r.compared())
 	to := ""
 	if reference != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // cost says what thinking and answering take.
-func (r *Results) cost(out *page.Section, c *Rows) {
+func (r *results) cost(out *page.Section, c *Rows) {
 	rows := r.scored(c.Rows)
 	if len(rows) == 0 {
 		return
@@ -77,7 +77,7 @@ func (g *group) similarity() string {
 }
 
 // trainings says what runs took.
-func (r *Results) trainings(out *page.Section, c *Trainings) {
+func (r *results) trainings(out *page.Section, c *Trainings) {
 	t := page.Table{Title: "Training, means over seeds", Header: append([]string{"method", "parameters", "steps", "tokens", "TFLOP", "seconds", "peak memory, MiB"}, c.Notes...)}
 	for _, row := range c.Rows {
 		if g := r.of(row.ID); g.first() != nil {
@@ -120,7 +120,7 @@ func (g *group) trainingRow() []string {
 var budgetAxes = []string{"", "flops", "examples"}
 
 // budget draws accuracy against what training took, for the seeds that all evaluations of a line have.
-func (r *Results) budget(out *page.Section, b *Budget) {
+func (r *results) budget(out *page.Section, b *Budget) {
 	name, unit, table := "budget", "training, TFLOP", "pass@1 by the compute of training"
 	title := "pass@1 against the compute of training, in TFLOP, with 95 % intervals over problems"
 	if b.Over == "examples" {
@@ -162,6 +162,6 @@ func (r *Results) budget(out *page.Section, b *Budget) {
 }
 
 // seedOfAll tells whether the plan has all entries under a seed.
-func (r *Results) seedOfAll(s seed, ids []Ref) bool {
+func (r *results) seedOfAll(s seed, ids []Ref) bool {
 	return !slices.ContainsFunc(ids, func(id Ref) bool { return !slices.Contains(r.plan.seeds(r.plan.byID[id.ID]), s) })
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // accuracy compares methods: tables of pass@k, and figures of it, of the positions that thinking takes, and of training.
-func (r *Results) accuracy(out *page.Section, a *Accuracy) error {
+func (r *results) accuracy(out *page.Section, a *Accuracy) error {
 	rows := r.scored(a.Rows.Rows)
 	if len(rows) == 0 {
 		return nil
@@ -28,7 +28,7 @@ func (r *Results) accuracy(out *page.Section, a *Accuracy) error {
 	return nil
 }
 
-func (r *Results) accuracyTables(out *page.Section, rows []Row, reference *group, notes []string) error {
+func (r *results) accuracyTables(out *page.Section, rows []Row, reference *group, notes []string) error {
 	common := commonKs(r.groupsOf(rows)...)
 	var pass []string
 	for _, k := range common {
@@ -62,7 +62,7 @@ func (r *Results) accuracyTables(out *page.Section, rows []Row, reference *group
 	return nil
 }
 
-func (r *Results) accuracyFigures(out *page.Section, groups []*group) {
+func (r *results) accuracyFigures(out *page.Section, groups []*group) {
 	var rows []page.Row
 	var curves, scatter []page.Series
 	for _, g := range groups {
@@ -80,7 +80,7 @@ func (r *Results) accuracyFigures(out *page.Section, groups []*group) {
 }
 
 // trainingFigure draws the losses of all runs that are compared, of the first seed; nil if nothing is known of them.
-func (r *Results) trainingFigure(rows []Row) *page.Figure {
+func (r *results) trainingFigure(rows []Row) *page.Figure {
 	panels := []page.Panel{
 		{Title: "loss, of different kinds", X: "step", Whole: true, Y: "loss"},
 		{Title: "text, held out", X: "step", Whole: true, Y: "nats a token"},

@@ -22,7 +22,7 @@ var perturbed = []struct {
 }
 
 // noise says what noise on thoughts does to answers.
-func (r *Results) noise(out *page.Section, c *NoiseRows) {
+func (r *results) noise(out *page.Section, c *NoiseRows) {
 	t := page.Table{Title: "Thoughts and answers by the scale of the noise", Header: []string{"run", "scale", "cosine", "pass@1, %", "verdicts that stay", "texts that stay", c.Note}}
 	f := &page.Figure{Name: "perturb", Title: "Noise added to thoughts: means over seeds, with their range", Columns: 2, Panels: []page.Panel{
 		{Title: "cosine similarity of thoughts", X: "scale of the noise", Y: "cosine", YMax: 1},
@@ -78,7 +78,7 @@ func (g *group) probed(scale float64, of func(probe.PerturbedScale) float64) (po
 }
 
 // intervened says whose answers follow when the thoughts before them are others.
-func (r *Results) intervened(out *page.Section, c *InterventionRows) {
+func (r *results) intervened(out *page.Section, c *InterventionRows) {
 	t := page.Table{Title: "Answers after their own thoughts and after others", Header: []string{"run", "thoughts", "pass@1, %", "passes the donor's tests, %", "log p(own solution), nats", "log p(donor's solution), nats"}}
 	for _, id := range c.IDs {
 		g := r.of(id)
@@ -133,7 +133,7 @@ func spread(all []eval.Estimate, scale float64, format string) string {
 }
 
 // likelihoods says how likely right answers are after what models think themselves.
-func (r *Results) likelihoods(out *page.Section, c *LikelihoodRows) {
+func (r *results) likelihoods(out *page.Section, c *LikelihoodRows) {
 	t := page.Table{Title: "Right answers after the model's own thoughts", Header: []string{"run", "seeds", "log p(answer), nats", "nats a token", "came to an end of thinking, %"}}
 	for _, id := range c.IDs {
 		g := r.of(id)
@@ -162,7 +162,7 @@ func (r *Results) likelihoods(out *page.Section, c *LikelihoodRows) {
 }
 
 // readings says what models think about some problems, and what they answer: of the first seed alone.
-func (r *Results) readings(out *page.Section, c *ReadingRows) {
+func (r *results) readings(out *page.Section, c *ReadingRows) {
 	t := page.Table{Title: "Thoughts read back as text", Header: []string{"run", "problem", "what", "text"}}
 	for _, id := range c.IDs {
 		g := r.of(id)

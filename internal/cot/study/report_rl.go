@@ -9,7 +9,7 @@ import (
 )
 
 // rl compares reinforced runs with what they began as.
-func (r *Results) rl(out *page.Section, c *Rows) error {
+func (r *results) rl(out *page.Section, c *Rows) error {
 	t := page.Table{Title: "pass@k before and after reinforcement learning, mean over seeds", Header: append([]string{"run", "seeds", "rollouts", "k", "before, %", "after, %", "difference, points"}, c.Notes...)}
 	var curves []page.Series
 	for _, row := range r.scored(c.Rows) {
@@ -41,7 +41,7 @@ func (r *Results) rl(out *page.Section, c *Rows) error {
 }
 
 // rlRows are the rows of one reinforced run, one for each k. Notes stand in the first.
-func (r *Results) rlRows(row Row, before *group, notes []string) (rows [][]string, err error) {
+func (r *results) rlRows(row Row, before *group, notes []string) (rows [][]string, err error) {
 	g := r.of(row.ID)
 	for _, p := range g.passOver(commonKs(g)) {
 		cells := []string{g.name, g.seeds(), g.rollouts(), fmt.Sprint(p.K), "", interval(p.Estimate), ""}
@@ -73,7 +73,7 @@ func (g *group) rollouts() string {
 }
 
 // rlFigure draws the course of every run, of the first seed; nil if nothing is known of them.
-func (r *Results) rlFigure(rows []Row) *page.Figure {
+func (r *results) rlFigure(rows []Row) *page.Figure {
 	f := &page.Figure{Name: "rl_curves", Title: "Reinforcement learning, first seed", Columns: 2}
 	for _, p := range []struct {
 		title, label   string

@@ -10,7 +10,7 @@ import (
 
 // thoughts compares sampled thoughts with those of true chains: answers after them, what is read in each, and in which
 // order they set out.
-func (r *Results) thoughts(out *page.Section, c *ThoughtRows) {
+func (r *results) thoughts(out *page.Section, c *ThoughtRows) {
 	answers := page.Table{Title: "Answers after sampled thoughts and after those of true chains",
 		Header: []string{"run", "seeds", "pass@1 after sampled thoughts, %", "pass@1 after true ones, %", "sampled chains that are right, %"}}
 	each := page.Table{Title: "Sampled thoughts, one by one", Header: []string{"run", "thought", "sigma", "right, %", "first that is not right, %"}}

@@ -14,8 +14,8 @@ import (
 	"nfcot/internal/eval/harness"
 )
 
-// Results are what there is of what the report of a plan is made of.
-type Results struct {
+// results are what there is of what the report of a plan is made of.
+type results struct {
 	plan    *Plan
 	dir     string
 	groups  map[string]*group // by the entry's id
@@ -47,10 +47,10 @@ type evaluation struct {
 	tasks []eval.TaskReport // in the order of the names of the tasks
 }
 
-// Collect reads what the report of a plan is made of. What is not there is noted and left out; what is there and
+// collect reads what the report of a plan is made of. What is not there is noted and left out; what is there and
 // damaged is an error.
-func Collect(p *Plan, dir string) (*Results, error) {
-	r := &Results{plan: p, dir: dir, groups: map[string]*group{}}
+func collect(p *Plan, dir string) (*results, error) {
+	r := &results{plan: p, dir: dir, groups: map[string]*group{}}
 	used := map[string]bool{}
 	for ref := range p.reported() {
 		e := p.byID[ref.ID]
@@ -70,7 +70,7 @@ func Collect(p *Plan, dir string) (*Results, error) {
 }
 
 // read reads what an entry left under each of its seeds.
-func (r *Results) read(e *Entry) error {
+func (r *results) read(e *Entry) error {
 	g := &group{entry: e, name: r.plan.name(e)}
 	r.groups[e.ID] = g
 	var missing []string
@@ -107,7 +107,7 @@ func (r *Results) read(e *Entry) error {
 
 // trainingOf is the training of an entry, which stands above and so is read, as one with seed s takes it; nil if there
 // is none.
-func (r *Results) trainingOf(e *Entry, s seed) *experiment.Metrics {
+func (r *results) trainingOf(e *Entry, s seed) *experiment.Metrics {
 	if e == nil {
 		return nil
 	}
@@ -174,7 +174,7 @@ func readEvaluation(dir string) (*evaluation, error) {
 }
 
 // of is the group of a reference of the report; nil for a reference that is not given.
-func (r *Results) of(ref Ref) *group { return r.groups[ref.ID] }
+func (r *results) of(ref Ref) *group { return r.groups[ref.ID] }
 
 // evaluated are the group's evaluations, in the order of the seeds; a nil group has none.
 func (g *group) evaluated() (all []*evaluation) {

@@ -35,10 +35,10 @@ func (s Stale) Error() string {
 // ends, the processes are interrupted and waited for, so that they can save what they have.
 func Run(ctx context.Context, self []string, p *Plan, dir string, jobs int, logf func(string, ...any)) error {
 	r := &runner{self: self, dir: dir, logf: logf, commands: map[string]string{}, done: map[string]bool{}}
-	for _, j := range p.Jobs("") {
+	for _, j := range p.jobs("") {
 		r.commands[j.ID] = j.Shell()
 	}
-	all := p.Jobs(dir)
+	all := p.jobs(dir)
 	if err := r.check(all); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ type runner struct {
 }
 
 // check makes the folders of a study, sees what is done, and refuses what another plan made.
-func (r *runner) check(all []Job) error {
+func (r *runner) check(all []job) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func exists(path string) bool {
 }
 
 // interrupted tells whether the job is a training that can go on.
-func (j *Job) interrupted() bool { return j.State != "" && exists(j.State) }
+func (j *job) interrupted() bool { return j.State != "" && exists(j.State) }
 
 // An outcome is how a job's process ended.
 type outcome struct {
@@ -102,7 +102,7 @@ type outcome struct {
 }
 
 // run starts what can start, in the order of the jobs, until all are done.
-func (r *runner) run(ctx context.Context, all []Job, limit int) error {
+func (r *runner) run(ctx context.Context, all []job, limit int) error {
 	waiting := r.wanted(all)
 	r.logf("study: %d of %d entries are done", len(all)-len(waiting), len(all))
 	ended := make(chan outcome)
@@ -143,9 +143,9 @@ func (r *runner) run(ctx context.Context, all []Job, limit int) error {
 
 // wanted are the jobs to do, in their order: those that are not done, but for those that only jobs need which are. So
 // records of results are enough, without the data and the weights that they came from. What was interrupted goes on.
-func (r *runner) wanted(all []Job) []Job {
+func (r *runner) wanted(all []job) []job {
 	needed, leads := map[string]bool{}, map[string]bool{} // by what is to be done; by anything
-	var wanted []Job
+	var wanted []job
 	for _, j := range slices.Backward(all) { // what a job needs stands before it
 		if !r.done[j.ID] && (needed[j.ID] || !leads[j.ID] || j.interrupted()) {
 			wanted = append(wanted, j)
@@ -161,9 +161,9 @@ func (r *runner) wanted(all []Job) []Job {
 
 // next is the first job that can start beside so many others; those that are to be alone come when no other can. -1:
 // none.
-func (r *runner) next(waiting []Job, running int) int {
+func (r *runner) next(waiting []job, running int) int {
 	ready := func(alone bool) int {
-		return slices.IndexFunc(waiting, func(j Job) bool {
+		return slices.IndexFunc(waiting, func(j job) bool {
 			return j.Alone == alone && !slices.ContainsFunc(j.Needs, func(id string) bool { return !r.done[id] })
 		})
 	}
@@ -174,7 +174,7 @@ func (r *runner) next(waiting []Job, running int) int {
 }
 
 // begin notes what makes the job's result, and returns the arguments of its command.
-func (r *runner) begin(j Job) ([]string, error) {
+func (r *runner) begin(j job) ([]string, error) {
 	if j.interrupted() {
 		return j.Resume, nil
 	}
@@ -208,7 +208,7 @@ func (r *runner) do(ctx context.Context, id string, args []string) error {
 }
 
 // arguments are those of the job's command, with the steps counted.
-func (j Job) arguments() ([]string, error) {
+func (j job) arguments() ([]string, error) {
 	args := slices.Clone(j.Args)
 	for _, c := range j.Steps {
 		n, err := Affordable(c.Run, c.Budget)
