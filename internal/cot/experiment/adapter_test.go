@@ -360,7 +360,7 @@ func trainedAdapters(t *testing.T, init string) *Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := tiny("cot").Pretrained(b.Model, false)
+	c := tiny("cot").pretrained(b.Model, false)
 	c.NewTokens = b.NewTokens
 	c.LoRA = transformer.LoRA{Rank: 2, Alpha: 4, Targets: "all"}
 	words, err := cot.FindSpecial(b.Tokenizer)

@@ -21,8 +21,8 @@ import (
 
 // The files of a language model's folder that say how it is used.
 const (
-	GenerationFile      = "generation_config.json" // how it is to be sampled from
-	TokenizerConfigFile = "tokenizer_config.json"  // how transformers is to read its tokenizer.json
+	generationFile      = "generation_config.json" // how it is to be sampled from
+	tokenizerConfigFile = "tokenizer_config.json"  // how transformers is to read its tokenizer.json
 )
 
 // companions are what comes with a language model beside its weights and its tokenizer. A
@@ -32,8 +32,8 @@ type companions struct {
 	chat       *chat.Templates            // nil: it has none
 	ends       []int                      // tokens that end an answer
 	bos        *int                       // the token that begins a text; nil: none
-	tokenizer  map[string]json.RawMessage // of TokenizerConfigFile; nil: it has none
-	generation map[string]json.RawMessage // of GenerationFile; nil: it has none
+	tokenizer  map[string]json.RawMessage // of tokenizerConfigFile; nil: it has none
+	generation map[string]json.RawMessage // of generationFile; nil: it has none
 }
 
 // readCompanions reads those of a run, a model folder of Hugging Face's, or a GGUF file.
@@ -47,10 +47,10 @@ func readCompanions(path string, vocab int) (c companions, err error) {
 	if gguf.IsFile(path) {
 		return c.ofGGUF(path)
 	}
-	if c.tokenizer, err = readObject(filepath.Join(path, TokenizerConfigFile)); err != nil {
+	if c.tokenizer, err = readObject(filepath.Join(path, tokenizerConfigFile)); err != nil {
 		return c, err
 	}
-	if c.generation, err = readObject(filepath.Join(path, GenerationFile)); err != nil {
+	if c.generation, err = readObject(filepath.Join(path, generationFile)); err != nil {
 		return c, err
 	}
 	config, err := readObject(filepath.Join(path, data.ConfigFile))
@@ -175,7 +175,7 @@ func (r *Run) plainSpecial() (cot.Special, error) {
 		ends = []int{id}
 	}
 	if len(ends) == 0 {
-		return cot.Special{}, fmt.Errorf("no token ends an answer, and method %s learns to end them; name it as eos_token_id in %s or %s", LM, GenerationFile, data.ConfigFile)
+		return cot.Special{}, fmt.Errorf("no token ends an answer, and method %s learns to end them; name it as eos_token_id in %s or %s", LM, generationFile, data.ConfigFile)
 	}
 	return endedBy(ends), nil
 }
@@ -236,7 +236,7 @@ func (r *Run) writeWords() error {
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, data.TokenizerFile), r.Tokenizer.Save); err != nil {
 		return err
 	}
-	if err := r.writeObject(TokenizerConfigFile, r.tokenizerConfig()); err != nil {
+	if err := r.writeObject(tokenizerConfigFile, r.tokenizerConfig()); err != nil {
 		return err
 	}
 	generation := maps.Clone(r.companions.generation)
@@ -252,7 +252,7 @@ func (r *Run) writeWords() error {
 		if r.Model.Special.EOS >= 0 {
 			generation["eos_token_id"] = rawJSON(r.ends())
 		}
-		if err := r.writeObject(GenerationFile, generation); err != nil {
+		if err := r.writeObject(generationFile, generation); err != nil {
 			return err
 		}
 	}

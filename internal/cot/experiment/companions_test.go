@@ -60,7 +60,7 @@ func chatModel(t *testing.T, files map[string]string) string {
 	c.Architecture, c.PlainHeads, c.Vocab = "llama", true, tok.VocabSize()
 	p := tensor.NewParams(4)
 	transformer.NewLM(p, c)
-	if err := SaveWeights(filepath.Join(dir, ModelFile), c, p.All(), ckpt.F32); err != nil {
+	if err := saveWeights(filepath.Join(dir, ModelFile), c, p.All(), ckpt.F32); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(dir, data.ConfigFile), string(c.JSON("float32", 0, 1, 2)))
@@ -84,7 +84,7 @@ func trainedAs(t *testing.T, method, init string, lora int) *Run {
 		t.Fatal(err)
 	}
 	examples := writeFile(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Repeat(`{"prompt": "def f(x):", "answer": "return x"}`+"\n", 3))
-	x := Experiment{Config: Default(method).Pretrained(base.Model, false), Source: Source{Data: data.Source{Files: data.Files{examples}}, Init: init, Stage: AllStages}}
+	x := Experiment{Config: Default(method).pretrained(base.Model, false), Source: Source{Data: data.Source{Files: data.Files{examples}}, Init: init, Stage: AllStages}}
 	x.HeldOut, x.LoRA.Rank = 1, lora
 	r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(string, ...any) {})
 	if err == nil {
@@ -132,10 +132,10 @@ func checkAdded(t *testing.T, tok *tokenizer.Tokenizer, config map[string]any) {
 func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
 	quoted, _ := json.Marshal(template)
 	dir := chatModel(t, map[string]string{
-		TokenizerConfigFile: `{"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "legacy": false, "padding_side": "left", "bos_token": "<s>", "model_max_length": 99,
+		tokenizerConfigFile: `{"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "legacy": false, "padding_side": "left", "bos_token": "<s>", "model_max_length": 99,
 			"chat_template": [{"name": "default", "template": ` + string(quoted) + `}, {"name": "tool_use", "template": "tools"}]}`,
 		"special_tokens_map.json": `{"eos_token": {"content": "<|end|>"}}`,
-		GenerationFile:            `{"temperature": 0.7, "do_sample": true, "eos_token_id": [1, 2], "pad_token_id": 2}`,
+		generationFile:            `{"temperature": 0.7, "do_sample": true, "eos_token_id": [1, 2], "pad_token_id": 2}`,
 	})
 	first := trainedFrom(t, dir, 0)
 	adapted := trainedFrom(t, dir, 2)
@@ -168,14 +168,14 @@ func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
 		if name == "adapters" || name == "fused" { // adapters have no config.json to say it
 			wantGeneration["bos_token_id"] = 0.0
 		}
-		if got := readMap(t, run, GenerationFile); !reflect.DeepEqual(got, wantGeneration) {
-			t.Errorf("%s: %s is %v", name, GenerationFile, got)
+		if got := readMap(t, run, generationFile); !reflect.DeepEqual(got, wantGeneration) {
+			t.Errorf("%s: %s is %v", name, generationFile, got)
 		}
 		wantTokenizer := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>", "model_max_length": 99.0, "clean_up_tokenization_spaces": false}
-		got := readMap(t, run, TokenizerConfigFile)
+		got := readMap(t, run, tokenizerConfigFile)
 		checkAdded(t, r.Tokenizer, got)
 		if !reflect.DeepEqual(got, wantTokenizer) {
-			t.Errorf("%s: %s is %v", name, TokenizerConfigFile, got)
+			t.Errorf("%s: %s is %v", name, tokenizerConfigFile, got)
 		}
 		if name == "adapters" {
 			if exists(filepath.Join(run, data.ConfigFile)) {
@@ -196,13 +196,13 @@ func TestRunKeepsWhatCameWithItsModel(t *testing.T) {
 // own tokenizer comes with its own template.
 func TestFusedModelKeepsWhatCameWithIt(t *testing.T) {
 	dir := chatModel(t, map[string]string{
-		TokenizerConfigFile:       `{"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "padding_side": "left", "bos_token": "<s>"}`,
+		tokenizerConfigFile:       `{"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "padding_side": "left", "bos_token": "<s>"}`,
 		"special_tokens_map.json": `{"eos_token": {"content": "<|end|>"}}`,
 		"chat_template.jinja":     template,
-		GenerationFile:            `{"temperature": 0.7, "eos_token_id": [1, 2]}`,
+		generationFile:            `{"temperature": 0.7, "eos_token_id": [1, 2]}`,
 	})
 	adapter := trainedFrom(t, dir, 2).Dir
-	for _, name := range []string{ConfigFile, data.TokenizerFile, TokenizerConfigFile, GenerationFile} {
+	for _, name := range []string{ConfigFile, data.TokenizerFile, tokenizerConfigFile, generationFile} {
 		if err := os.Remove(filepath.Join(adapter, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestFusedModelKeepsWhatCameWithIt(t *testing.T) {
 			}
 			writeFile(t, filepath.Join(adapter, data.TokenizerFile), string(text))
 			writeFile(t, filepath.Join(adapter, "chat_template.jinja"), own)
-			writeFile(t, filepath.Join(adapter, TokenizerConfigFile), `{"padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>"}`)
+			writeFile(t, filepath.Join(adapter, tokenizerConfigFile), `{"padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>"}`)
 		}
 		out := filepath.Join(t.TempDir(), "out")
 		r, err := OpenFused(adapter, "", "")
@@ -230,18 +230,18 @@ func TestFusedModelKeepsWhatCameWithIt(t *testing.T) {
 		if s := back.Model.Special; s.EOS != 1 || !slices.Equal(s.MoreEOS, []int{2}) || back.Chat.Sources["default"] != want {
 			t.Errorf("answers end with %d and %v, the template is %q; want %q", s.EOS, s.MoreEOS, back.Chat.Sources["default"], want)
 		}
-		if got, want := readMap(t, out, GenerationFile), (map[string]any{"temperature": 0.7, "eos_token_id": []any{1.0, 2.0}}); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s is %v, want %v", GenerationFile, got, want)
+		if got, want := readMap(t, out, generationFile), (map[string]any{"temperature": 0.7, "eos_token_id": []any{1.0, 2.0}}); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is %v, want %v", generationFile, got, want)
 		}
-		config := readMap(t, out, TokenizerConfigFile)
+		config := readMap(t, out, tokenizerConfigFile)
 		added, _ := config["added_tokens_decoder"].(map[string]any)
 		delete(config, "added_tokens_decoder")
 		wantConfig := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "padding_side": "left", "bos_token": "<s>", "eos_token": "<|end|>", "model_max_length": 48.0, "clean_up_tokenization_spaces": false}
 		if len(added) != 3 || !reflect.DeepEqual(config, wantConfig) {
-			t.Errorf("%s is %v with %d added tokens, want %v with 3", TokenizerConfigFile, config, len(added), wantConfig)
+			t.Errorf("%s is %v with %d added tokens, want %v with 3", tokenizerConfigFile, config, len(added), wantConfig)
 		}
 	}
-	writeFile(t, filepath.Join(dir, GenerationFile), `{"bos_token_id": "<s>"}`)
+	writeFile(t, filepath.Join(dir, generationFile), `{"bos_token_id": "<s>"}`)
 	if _, err := OpenFused(adapter, "", ""); err == nil || !strings.Contains(err.Error(), dir+": bos_token_id is \"<s>\"; expected a token id") {
 		t.Errorf("error %v, want one of bos_token_id", err)
 	}
@@ -288,13 +288,13 @@ func TestRunFromNothingHasATokenizerConfig(t *testing.T) {
 	r := finished(t, "cot")
 	want := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false, "model_max_length": 48.0, "eos_token": "<|endoftext|>",
 		"additional_special_tokens": []any{"<|think|>", "<|cot|>", "<|answer|>"}}
-	got := readMap(t, r.Dir, TokenizerConfigFile)
+	got := readMap(t, r.Dir, tokenizerConfigFile)
 	checkAdded(t, r.Tokenizer, got)
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%s is %v", TokenizerConfigFile, got)
+		t.Errorf("%s is %v", tokenizerConfigFile, got)
 	}
-	if got := readMap(t, r.Dir, GenerationFile); got != nil {
-		t.Errorf("%s is %v", GenerationFile, got)
+	if got := readMap(t, r.Dir, generationFile); got != nil {
+		t.Errorf("%s is %v", generationFile, got)
 	}
 	if back := again(t, r.Dir); back.Chat.Any() || len(back.Model.Special.MoreEOS) > 0 {
 		t.Errorf("templates %v, ends %v", back.Chat.Sources, back.Model.Special.MoreEOS)
@@ -323,13 +323,13 @@ func TestRunKeepsMetadata(t *testing.T) {
 	if _, err := r.Start(false, t.Logf); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := readMap(t, r.Dir, GenerationFile), (map[string]any{"bos_token_id": 1.0, "eos_token_id": []any{0.0, 2.0}, "pad_token_id": 2.0}); !reflect.DeepEqual(got, want) {
-		t.Errorf("%s is %v, want %v", GenerationFile, got, want)
+	if got, want := readMap(t, r.Dir, generationFile), (map[string]any{"bos_token_id": 1.0, "eos_token_id": []any{0.0, 2.0}, "pad_token_id": 2.0}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%s is %v, want %v", generationFile, got, want)
 	}
-	got := readMap(t, r.Dir, TokenizerConfigFile)
+	got := readMap(t, r.Dir, tokenizerConfigFile)
 	for key, want := range map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "bos_token": "<|im_start|>"} {
 		if got[key] != want {
-			t.Errorf("%s has %s %v, want %v", TokenizerConfigFile, key, got[key], want)
+			t.Errorf("%s has %s %v, want %v", tokenizerConfigFile, key, got[key], want)
 		}
 	}
 	if text, err := os.ReadFile(filepath.Join(r.Dir, "chat_template.jinja")); err != nil || !strings.Contains(string(text), "<|im_start|>") {
@@ -340,16 +340,16 @@ func TestRunKeepsMetadata(t *testing.T) {
 // What is wrong with a file that came with the model is said before anything is made.
 func TestCompanionErrors(t *testing.T) {
 	for _, tt := range []struct{ file, text, want string }{
-		{TokenizerConfigFile, `[1]`, `tokenizer_config.json: want a JSON object`},
-		{GenerationFile, `{"bos_token_id": "a"}`, `bos_token_id is "a"; expected a token id`},
-		{GenerationFile, `null`, `generation_config.json: found "null"; expected a JSON object`},
+		{tokenizerConfigFile, `[1]`, `tokenizer_config.json: want a JSON object`},
+		{generationFile, `{"bos_token_id": "a"}`, `bos_token_id is "a"; expected a token id`},
+		{generationFile, `null`, `generation_config.json: found "null"; expected a JSON object`},
 	} {
 		dir := chatModel(t, map[string]string{tt.file: tt.text})
 		if _, err := readCompanions(dir, 300); err == nil || !strings.HasPrefix(err.Error(), dir) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s %s: %v", tt.file, tt.text, err)
 		}
 	}
-	dir := chatModel(t, map[string]string{TokenizerConfigFile: `{"chat_template": [{"name": "a/b", "template": ""}]}`})
+	dir := chatModel(t, map[string]string{tokenizerConfigFile: `{"chat_template": [{"name": "a/b", "template": ""}]}`})
 	c, err := readCompanions(dir, 300)
 	if err != nil {
 		t.Fatal(err)

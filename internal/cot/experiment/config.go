@@ -72,11 +72,11 @@ func Default(method string) Config {
 	return c
 }
 
-// Pretrained is the experiment c for a model that others have trained: rates for a budget of about a thousand steps,
+// pretrained is the experiment c for a model that others have trained: rates for a budget of about a thousand steps,
 // much larger than the paper's (docs/method.md section 6), a stage for the heads first, what is new at the model's own
 // scales, and memory before speed. With adapters their rate is higher. Method lm has nothing to learn from nothing, and
 // keeps to small steps.
-func (c Config) Pretrained(model transformer.Config, adapters bool) Config {
+func (c Config) pretrained(model transformer.Config, adapters bool) Config {
 	c.Model = model
 	c.Batch, c.Recompute, c.NF.Fit = 16, true, true
 	m, _ := FindMethod(c.Method)
@@ -96,8 +96,8 @@ func (c Config) Pretrained(model transformer.Config, adapters bool) Config {
 	return c
 }
 
-// ReadsAlone says whether anything learns what each code alone stands for.
-func (c Config) ReadsAlone() bool { return c.Stages.Read.Steps > 0 || c.NF.ReadLines > 0 }
+// readsAlone says whether anything learns what each code alone stands for.
+func (c Config) readsAlone() bool { return c.Stages.Read.Steps > 0 || c.NF.ReadLines > 0 }
 
 // mostTogether is more examples, or rollouts, than any step can have.
 const mostTogether = 1 << 20

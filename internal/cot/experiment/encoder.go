@@ -29,9 +29,9 @@ type Encoder struct {
 	template *chat.Template  // that conversations are rendered by; nil until the first one comes
 }
 
-// OpenEncoder returns the encoder of a model that training can start from, for a method; "" is the run's own, and lm for a
+// encoderOf returns the encoder of a model that training can start from, for a method; "" is the run's own, and lm for a
 // model of others. base is as for OpenBase.
-func OpenEncoder(model, base, method string) (*Encoder, error) {
+func encoderOf(model, base, method string) (*Encoder, error) {
 	b, err := OpenBase(model, base)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,7 @@ func fieldCase(t *testing.T, name string, expected any) (*Run, []cot.Encoded) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := OpenEncoder(filepath.Join(dir, "model"), "", "")
+	e, err := encoderOf(filepath.Join(dir, "model"), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func changeFile(t *testing.T, path, old, text string) {
 
 func openEncoder(t *testing.T, model, method string) *Encoder {
 	t.Helper()
-	e, err := OpenEncoder(model, "", method)
+	e, err := encoderOf(model, "", method)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func talker(t *testing.T, method, template string) *Encoder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return openEncoder(t, wordsModel(t, true, map[string]string{TokenizerConfigFile: saying + string(quoted) + "}"}), method)
+	return openEncoder(t, wordsModel(t, true, map[string]string{tokenizerConfigFile: saying + string(quoted) + "}"}), method)
 }
 
 // A conversation is the template's text, with one token that begins it; its targets are the assistant's turns with their ends.
@@ -384,9 +384,9 @@ func TestEncodeConversationRefused(t *testing.T) {
 	if x, err := bare.Encode(cot.Example{Answer: "</s>"}, 0); err == nil || !strings.Contains(err.Error(), "nothing of it can be learned") {
 		t.Errorf("%+v, %v", x, err)
 	}
-	dir := wordsModel(t, false, map[string]string{GenerationFile: `{}`})
+	dir := wordsModel(t, false, map[string]string{generationFile: `{}`})
 	changeFile(t, filepath.Join(dir, data.ConfigFile), `"eos_token_id"`, `"pad_token_id"`)
-	if _, err := OpenEncoder(dir, "", LM); err == nil || !strings.Contains(err.Error(), "no token ends an answer, and method lm learns to end them") {
+	if _, err := encoderOf(dir, "", LM); err == nil || !strings.Contains(err.Error(), "no token ends an answer, and method lm learns to end them") {
 		t.Errorf("a model without an end: %v", err)
 	}
 }

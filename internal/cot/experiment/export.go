@@ -350,7 +350,7 @@ func (m *exported) special(g tokenizer.GGUF) (list []gguf.Entry, err error) {
 	}
 	switch {
 	case len(ends) == 0:
-		return nil, fmt.Errorf("no token ends an answer (eos_token_id of %s or %s), and llama.cpp needs one", GenerationFile, data.ConfigFile)
+		return nil, fmt.Errorf("no token ends an answer (eos_token_id of %s or %s), and llama.cpp needs one", generationFile, data.ConfigFile)
 	case len(ends) > len(ggufEndKeys):
 		return nil, fmt.Errorf("%d tokens end an answer (eos_token_id); llama.cpp has room for %d", len(ends), len(ggufEndKeys))
 	case m.templateSays("eos_token") && seen["eos_token"] != m.words.Token(ends[0]):

@@ -206,7 +206,7 @@ func set(t *testing.T, path string, changes map[string]any) {
 // Several ends and several templates come back; of the ends the one that templates see is the first.
 func TestExportChat(t *testing.T) {
 	dir := copiedModel(t, "llama-tied")
-	set(t, filepath.Join(dir, GenerationFile), map[string]any{"eos_token_id": []int{0, 2, 1}})
+	set(t, filepath.Join(dir, generationFile), map[string]any{"eos_token_id": []int{0, 2, 1}})
 	set(t, filepath.Join(dir, "tokenizer_config.json"), map[string]any{"unk_token": "<|im_start|>", "cls_token": "none", "chat_template": []map[string]string{
 		{"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"}, {"name": "tool_use", "template": "{{ tools }}"}}})
 	got := mustOpenF32(t, export(t, dir, gguf.BF16))
@@ -245,7 +245,7 @@ func TestExportRefuses(t *testing.T) {
 		{"llama-tied", data.ConfigFile, yarn(map[string]any{"factor": 0.5}), "factor of yarn is 0.5; llama.cpp wants at least 1"},
 		{"llama-tied", data.ConfigFile, map[string]any{"rope_parameters": map[string]any{"rope_theta": 1e4, "rope_type": "longrope", "short_factor": factors,
 			"long_factor": factors, "attention_factor": 2.0}}, "attention_factor is 2; llama.cpp has none beside factors for each pair"},
-		{"llama-tied", GenerationFile, map[string]any{"eos_token_id": []int{0, 1, 2, 3}}, "4 tokens end an answer (eos_token_id); llama.cpp has room for 3"},
+		{"llama-tied", generationFile, map[string]any{"eos_token_id": []int{0, 1, 2, 3}}, "4 tokens end an answer (eos_token_id); llama.cpp has room for 3"},
 		{"llama-tied", words, map[string]any{"chat_template": "{{ eos_token }}", "eos_token": "<|im_start|>"}, `the chat template's eos_token is "<|im_start|>", which does not end an answer; llama.cpp has one token for both`},
 		{"llama-rope-llama3", words, map[string]any{"bos_token": "<|eot_id|>"}, `tokenizer.json: "<|begin_of_text|>" stands before a text and bos_token is "<|eot_id|>"; llama.cpp has one token for both`},
 		{"llama-tied", data.TokenizerFile, map[string]any{"normalizer": map[string]string{"type": "NFD"}}, `tokenizer.json: normalizer is {"type":"NFD"}, for which llama.cpp has no equivalent that is known here`},
@@ -259,7 +259,7 @@ func TestExportRefuses(t *testing.T) {
 	}
 
 	dir := copiedModel(t, "llama-tied")
-	for _, file := range []string{data.ConfigFile, GenerationFile} {
+	for _, file := range []string{data.ConfigFile, generationFile} {
 		set(t, filepath.Join(dir, file), map[string]any{"eos_token_id": nil})
 	}
 	_, err := OpenExport(dir, gguf.F32)

@@ -122,7 +122,7 @@ func (r *Run) savePretrained(out string) error {
 	if err := r.writeWords(); err != nil {
 		return err
 	}
-	return SaveWeights(filepath.Join(out, ModelFile), r.Experiment.Model, r.Model.Params.All(), r.dtype)
+	return saveWeights(filepath.Join(out, ModelFile), r.Experiment.Model, r.Model.Params.All(), r.dtype)
 }
 
 // writeConfig writes the config.json of a model of others: what it had, but for what

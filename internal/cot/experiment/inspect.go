@@ -50,10 +50,10 @@ func Inspect(path string) (*Inspection, error) {
 			return nil, err
 		}
 	}
-	if run, err := ReadConfig(path); err == nil && run.Density() != "" {
-		x.texts += fmt.Sprintf("\nthoughts are drawn from %s\n", run.Density())
+	if run, err := ReadConfig(path); err == nil && run.density() != "" {
+		x.texts += fmt.Sprintf("\nthoughts are drawn from %s\n", run.density())
 	}
-	for _, name := range []string{ConfigFile, data.ConfigFile, GenerationFile, adapterConfig} {
+	for _, name := range []string{ConfigFile, data.ConfigFile, generationFile, adapterConfig} {
 		if text, err := os.ReadFile(filepath.Join(path, name)); err == nil {
 			x.texts += fmt.Sprintf("\n%s:\n", name)
 			for line := range strings.Lines(string(text)) {

@@ -23,7 +23,7 @@ func DescribeMethods() []MethodInfo {
 	var all []MethodInfo
 	for _, m := range Methods {
 		// What samples with an exact likelihood can be reinforced.
-		all = append(all, MethodInfo{Name: m.Name, What: m.What, Samples: true, Scores: m.Scores, Reinforces: m.Scores, Density: Default(m.Name).Density()})
+		all = append(all, MethodInfo{Name: m.Name, What: m.What, Samples: true, Scores: m.Scores, Reinforces: m.Scores, Density: Default(m.Name).density()})
 	}
 	return all
 }

@@ -136,9 +136,9 @@ func flowing(of func(*tensor.Params, *transformer.LM, cot.Special, nfhead.Config
 	}
 }
 
-// Density says in words what the thoughts of an experiment are drawn from, "" for methods
+// density says in words what the thoughts of an experiment are drawn from, "" for methods
 // whose thoughts have no density.
-func (c Config) Density() string {
+func (c Config) density() string {
 	if m, err := FindMethod(c.Method); err != nil || !m.Flows {
 		return ""
 	}
@@ -223,7 +223,7 @@ func (m Method) CheckScores(what string) error {
 func (c Config) method() Method {
 	m, err := FindMethod(c.Method)
 	if err != nil {
-		panic("train: " + err.Error())
+		panic("experiment: " + err.Error())
 	}
 	return m
 }

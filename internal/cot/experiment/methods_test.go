@@ -58,23 +58,23 @@ func TestDensity(t *testing.T) {
 	c := Default("nfcot")
 	c.NF.Components = 2
 	const mixture = "a mixture of 2 Gaussians for each thought; "
-	if got, want := c.Density(), mixture+"the flow is the identity (no stage trains it)"; got != want {
+	if got, want := c.density(), mixture+"the flow is the identity (no stage trains it)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	c.Stages.Flow.Steps = 10
-	if got, want := c.Density(), mixture+"a flow of 5 blocks, trained in stage flow"; got != want {
+	if got, want := c.density(), mixture+"a flow of 5 blocks, trained in stage flow"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	c.Stages.Heads.Steps, c.Stages.Heads.FreezeFlow, c.Stages.Heads.FlowFit, c.Flow.Stack = 10, false, "marginal", "linear,spline"
-	if got, want := c.Density(), mixture+"a flow of linear, spline, fitted to the marginal of codes in stage heads"; got != want {
+	if got, want := c.density(), mixture+"a flow of linear, spline, fitted to the marginal of codes in stage heads"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	c.Flow.Stack, c.Flow.Blocks = "", 0
-	if got, want := c.Density(), mixture+"the flow is the identity (flow.blocks is 0)"; got != want {
+	if got, want := c.density(), mixture+"the flow is the identity (flow.blocks is 0)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for _, method := range []string{"cot", "lavae", LM} {
-		if got := Default(method).Density(); got != "" {
+		if got := Default(method).density(); got != "" {
 			t.Errorf("%s: %q, want nothing", method, got)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // A run of method lm is the model that it began from, trained: with its tokenizer, without a token of ours, with its
 // template and its ends; so are adapters, what is fused of them, and what is exported.
 func TestPlainRun(t *testing.T) {
-	dir := chatModel(t, map[string]string{TokenizerConfigFile: `{"bos_token": "<s>", "eos_token": "<|end|>", "chat_template": "{{ messages[0].content }}<|end|>"}`})
+	dir := chatModel(t, map[string]string{tokenizerConfigFile: `{"bos_token": "<s>", "eos_token": "<|end|>", "chat_template": "{{ messages[0].content }}<|end|>"}`})
 	theirs := again(t, dir)
 	whole, adapted := trainedAs(t, LM, dir, 0), trainedAs(t, LM, dir, 2)
 	fused, err := OpenFused(adapted.Dir, "", "")
@@ -51,8 +51,8 @@ func TestPlainRun(t *testing.T) {
 			t.Errorf("%s: encodes for %s, with the end %d", name, e.Method.Name, e.eos)
 		}
 	}
-	if config := readMap(t, whole.Dir, TokenizerConfigFile); config["additional_special_tokens"] != nil {
-		t.Errorf("%s names tokens of ours: %v", TokenizerConfigFile, config)
+	if config := readMap(t, whole.Dir, tokenizerConfigFile); config["additional_special_tokens"] != nil {
+		t.Errorf("%s names tokens of ours: %v", tokenizerConfigFile, config)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestTurnsEndAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := Experiment{Config: Default(method).Pretrained(base.Model, false), Source: Source{Data: data.Source{Files: data.Files{file}}, Init: dir, Stage: AllStages}}
+		x := Experiment{Config: Default(method).pretrained(base.Model, false), Source: Source{Data: data.Source{Files: data.Files{file}}, Init: dir, Stage: AllStages}}
 		x.HeldOut, x.LoRA.Rank = 1, 2
 		var said []string
 		r, _, err := Prepare(x, filepath.Join(t.TempDir(), "run"), 0, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })
@@ -147,7 +147,7 @@ func TestPlainFromNothing(t *testing.T) {
 	if back := again(t, r.Dir); back.Model.Special.EOS != eos || back.Experiment.Method != LM {
 		t.Errorf("%s ends with %d", back.Experiment.Method, back.Model.Special.EOS)
 	}
-	if config := readMap(t, r.Dir, TokenizerConfigFile); config["additional_special_tokens"] != nil || config["eos_token"] != "<|endoftext|>" {
-		t.Errorf("%s is %v", TokenizerConfigFile, config)
+	if config := readMap(t, r.Dir, tokenizerConfigFile); config["additional_special_tokens"] != nil || config["eos_token"] != "<|endoftext|>" {
+		t.Errorf("%s is %v", tokenizerConfigFile, config)
 	}
 }

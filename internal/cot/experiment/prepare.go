@@ -134,7 +134,7 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 		return nil, cot.Special{}, err
 	}
 	r.VAE, r.VAETokenizer = thoughts.VAE, thoughts.Tokenizer
-	if v := r.VAE.Config; x.ReadsAlone() && !v.Local() {
+	if v := r.VAE.Config; x.readsAlone() && !v.Local() {
 		return nil, cot.Special{}, fmt.Errorf("%s: stage read has %d steps and nf.read_lines is %d, but codes of the encoder %s do not stand for their segments alone; want one of linear and local, or neither", s.Thoughts, x.Stages.Read.Steps, x.NF.ReadLines, v.Encoder)
 	}
 	if r.Tokenizer == nil {
@@ -150,7 +150,7 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 			return nil, cot.Special{}, fmt.Errorf("%s: example %d: %w", s.Thoughts, i+1, err)
 		}
 		all[i].Codes = thoughts.ExampleCodes(i)
-		if x.NF.ReadBack == 0 && !x.ReadsAlone() {
+		if x.NF.ReadBack == 0 && !x.readsAlone() {
 			continue
 		}
 		segments, err := thoughts.Segments(i)
@@ -160,7 +160,7 @@ func (r *Run) encodeThoughts(m Method, x Experiment) ([]cot.Encoded, cot.Special
 		if x.NF.ReadBack > 0 {
 			all[i].Segments = segments
 		}
-		if x.ReadsAlone() {
+		if x.readsAlone() {
 			for _, ids := range segments {
 				all[i].Said = append(all[i].Said, r.Tokenizer.Encode(r.VAETokenizer.Decode(ids, false)))
 			}
@@ -187,15 +187,15 @@ func (e *Experiment) settle(r *Run, examples []cot.Encoded, logf func(string, ..
 	if err != nil {
 		return nil, err
 	}
-	fingerprint := Fingerprint(examples)
-	if e.Source.SHA256 != "" && e.Source.SHA256 != fingerprint {
-		return nil, fmt.Errorf("%s: the data are not those the run began with; expected sha256 %s, found %s", r.Dir, e.Source.SHA256, fingerprint)
+	sum := fingerprint(examples)
+	if e.Source.SHA256 != "" && e.Source.SHA256 != sum {
+		return nil, fmt.Errorf("%s: the data are not those the run began with; expected sha256 %s, found %s", r.Dir, e.Source.SHA256, sum)
 	}
-	e.Source.SHA256, e.Source.Examples = fingerprint, len(examples)
+	e.Source.SHA256, e.Source.Examples = sum, len(examples)
 	if e.LoRA.On() && e.Source.Init == "" {
 		return nil, errors.New("adapters (--lora) need a model to adapt; give --init")
 	}
-	if method, _ := FindMethod(e.Method); method.Codes && r.VAE == nil {
+	if e.method().Codes && r.VAE == nil {
 		return nil, fmt.Errorf("method %s learns from thoughts; give --thoughts DIR, written by nfcot distill", e.Method)
 	}
 	if err := e.checkStages(); err != nil {

@@ -109,8 +109,8 @@ func loadChat(dir string) (*chat.Templates, error) {
 	return chat.Load(dir)
 }
 
-// ReadModelConfig reads the shape of a language model of others.
-func ReadModelConfig(dir string) (transformer.Config, error) {
+// readModelConfig reads the shape of a language model of others.
+func readModelConfig(dir string) (transformer.Config, error) {
 	if gguf.IsFile(dir) {
 		return ggufConfig(dir)
 	}
@@ -163,7 +163,7 @@ func openCheckpoint(dir string, c transformer.Config) (*checkpoint, transformer.
 
 // openPretrainedCheckpoint reads the shape of a language model of others and opens its file.
 func openPretrainedCheckpoint(dir string) (*checkpoint, transformer.Config, error) {
-	c, err := ReadModelConfig(dir)
+	c, err := readModelConfig(dir)
 	if err != nil {
 		return nil, c, err
 	}
@@ -205,7 +205,7 @@ func endTokens(dir string, vocab int) ([]int, error) {
 	if gguf.IsFile(dir) {
 		return readGGUF(dir, func(f *gguf.File) ([]int, error) { return ggufEnds(f, vocab) })
 	}
-	for _, name := range []string{GenerationFile, data.ConfigFile} {
+	for _, name := range []string{generationFile, data.ConfigFile} {
 		path := filepath.Join(dir, name)
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {

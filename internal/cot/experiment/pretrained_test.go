@@ -144,7 +144,7 @@ func saveAgain(t *testing.T, f *ckpt.File, path string) {
 func TestPretrainedRoundTrip(t *testing.T) {
 	for _, name := range []string{"tied", "untied", "tied_bf16", "untied_sharded"} {
 		dir := pretrained(t, name)
-		c, err := ReadModelConfig(dir)
+		c, err := readModelConfig(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestPretrainedRoundTrip(t *testing.T) {
 		}
 		info, _ := f.Info(transformer.EmbeddingName)
 		path := filepath.Join(t.TempDir(), ModelFile)
-		if err := SaveWeights(path, c, p.All(), info.DType); err != nil {
+		if err := saveWeights(path, c, p.All(), info.DType); err != nil {
 			t.Fatal(err)
 		}
 		again, err := ckpt.Open(path)
@@ -267,7 +267,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		if err != nil || origin.Model != r.Experiment.Model {
 			t.Errorf("%s: %+v, %v", tt.name, origin, err)
 		}
-		c := tiny("cot").Pretrained(origin.Model, false)
+		c := tiny("cot").pretrained(origin.Model, false)
 		m, err := LoadModel(dir, "", c, special)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
@@ -280,7 +280,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		return append(tensors, ckpt.Tensor{Name: "model.layers.0.mlp.experts.0.weight", Shape: []int{1}, Data: []float32{1}})
 	})
 	want2 := `tensor "model.layers.0.mlp.experts.0.weight": a model of this config.json has none of this name`
-	if _, err := LoadModel(dir, "", tiny("cot").Pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model, false), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
+	if _, err := LoadModel(dir, "", tiny("cot").pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model, false), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
 		t.Errorf("a tensor that is no parameter: %v", err)
 	}
 }
@@ -297,13 +297,13 @@ func TestEndTokens(t *testing.T) {
 		{"", `{"eos_token_id": [3]}`, []int{3}, ""},
 		{"", `{"eos_token_id": null}`, nil, ""},
 		{"", `{}`, nil, ""},
-		{`{"eos_token_id": -1}`, "{}", nil, GenerationFile + ": eos_token_id -1 is not in the vocabulary of 20"},
+		{`{"eos_token_id": -1}`, "{}", nil, generationFile + ": eos_token_id -1 is not in the vocabulary of 20"},
 		{"", `{"eos_token_id": [3, 20]}`, nil, data.ConfigFile + ": eos_token_id 20 is not in the vocabulary of 20"},
-		{`{"eos_token_id": 1.5}`, "{}", nil, GenerationFile + ": eos_token_id is 1.5; expected a token id or a list of them"},
-		{`{"eos_token_id": [`, "{}", nil, GenerationFile + ": invalid JSON"},
+		{`{"eos_token_id": 1.5}`, "{}", nil, generationFile + ": eos_token_id is 1.5; expected a token id or a list of them"},
+		{`{"eos_token_id": [`, "{}", nil, generationFile + ": invalid JSON"},
 	} {
 		dir := t.TempDir()
-		for name, text := range map[string]string{GenerationFile: tt.generation, data.ConfigFile: tt.config} {
+		for name, text := range map[string]string{generationFile: tt.generation, data.ConfigFile: tt.config} {
 			if text != "" {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 					t.Fatal(err)

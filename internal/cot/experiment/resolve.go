@@ -41,7 +41,7 @@ func resumesAlone(dir string) error {
 }
 
 // Resolve settles what is to be trained: the default of the method, for a model of
-// others that of Config.Pretrained, changed by the file, by the settings, KEY=VALUE, and
+// others that of Config.pretrained, changed by the file, by the settings, KEY=VALUE, and
 // by the rest of the request. What the data decide is filled in by Prepare.
 func Resolve(r Request) (Experiment, error) {
 	x, err := r.resolve(false)
@@ -66,7 +66,7 @@ func (r Request) resolve(adapters bool) (Experiment, error) {
 			return x, err
 		}
 		if x.Model = base.Model; !base.Run {
-			x.Config = x.Config.Pretrained(base.Model, adapters)
+			x.Config = x.Config.pretrained(base.Model, adapters)
 		}
 	}
 	if r.File != "" {
@@ -148,12 +148,12 @@ func (r RLRequest) Begin(dir string, resume bool) (Experiment, error) {
 	if err := CheckFolder(dir); err != nil {
 		return Experiment{}, err
 	}
-	return ResolveRL(r)
+	return resolveRL(r)
 }
 
-// ResolveRL settles what is to be reinforced: the experiment of the run to start from,
+// resolveRL settles what is to be reinforced: the experiment of the run to start from,
 // with the default settings of reinforcement learning and the request's.
-func ResolveRL(r RLRequest) (Experiment, error) {
+func resolveRL(r RLRequest) (Experiment, error) {
 	x, err := ReadConfig(r.Init)
 	if err != nil {
 		return x, err

@@ -66,8 +66,8 @@ type Source struct {
 // file is where the examples come from.
 func (s Source) file() string { return cmp.Or(s.Thoughts, s.Data.Files.String()) }
 
-// Fingerprint identifies examples: a run can only continue on the same.
-func Fingerprint(examples []cot.Encoded) string {
+// fingerprint identifies examples: a run can only continue on the same.
+func fingerprint(examples []cot.Encoded) string {
 	h := sha256.New()
 	for _, ex := range examples {
 		fmt.Fprint(h, ex.Prompt, ex.Steps, ex.Answer)
@@ -171,15 +171,15 @@ func (r *Run) Finish() error {
 			}
 		}
 	}
-	if err := SaveWeights(filepath.Join(r.Dir, ModelFile), r.Experiment.Model, others, cmp.Or(r.dtype, ckpt.F32)); err != nil {
+	if err := saveWeights(filepath.Join(r.Dir, ModelFile), r.Experiment.Model, others, cmp.Or(r.dtype, ckpt.F32)); err != nil {
 		return err
 	}
 	return r.tidy()
 }
 
-// SaveWeights writes parameters of a model as transformers reads them: the backbone's as
+// saveWeights writes parameters of a model as transformers reads them: the backbone's as
 // F32, BF16 or F16, all others, which come first, as F32.
-func SaveWeights(path string, model transformer.Config, params iter.Seq[tensor.Param], dtype ckpt.DType) error {
+func saveWeights(path string, model transformer.Config, params iter.Seq[tensor.Param], dtype ckpt.DType) error {
 	var heads, backbone []ckpt.Tensor
 	for q := range params {
 		name, shape, numbers := model.Stored(q)

@@ -53,13 +53,13 @@ func TestFingerprint(t *testing.T) {
 	}
 	prints := map[string]string{}
 	for name, change := range changes {
-		print := Fingerprint(change(examples(4)))
+		print := fingerprint(change(examples(4)))
 		if other, ok := prints[print]; ok {
 			t.Errorf("%s and %s have the same fingerprint", name, other)
 		}
 		prints[print] = name
 	}
-	if print := Fingerprint(examples(4)); prints[print] != "nothing" || len(print) != 64 {
+	if print := fingerprint(examples(4)); prints[print] != "nothing" || len(print) != 64 {
 		t.Errorf("fingerprint %q of the same data is not that of before", print)
 	}
 }

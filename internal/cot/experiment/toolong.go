@@ -8,18 +8,18 @@ import (
 
 // What becomes of examples that a model has no room for.
 const (
-	RefuseTooLong = "refuse" // the default
-	CutTooLong    = "cut"
-	DropTooLong   = "drop"
+	refuseTooLong = "refuse" // the default
+	cutTooLong    = "cut"
+	dropTooLong   = "drop"
 )
 
 // checkTooLong refuses what is none of these.
 func (s Source) checkTooLong() error {
 	switch s.TooLong {
-	case "", RefuseTooLong, CutTooLong, DropTooLong:
+	case "", refuseTooLong, cutTooLong, dropTooLong:
 		return nil
 	}
-	return fmt.Errorf("source.too_long is %.20q; want %s, %s or %s", s.TooLong, RefuseTooLong, CutTooLong, DropTooLong)
+	return fmt.Errorf("source.too_long is %.20q; want %s, %s or %s", s.TooLong, refuseTooLong, cutTooLong, dropTooLong)
 }
 
 // positions are those of a model that an example takes, in the stage where they are most.
@@ -44,10 +44,10 @@ func (e *Experiment) shorten(examples []cot.Encoded, logf func(string, ...any)) 
 		switch n := e.positions(ex); {
 		case n <= room:
 			fitting = append(fitting, ex)
-		case how == "" || how == RefuseTooLong:
+		case how == "" || how == refuseTooLong:
 			return nil, fmt.Errorf("%s: example %d has %d tokens, more than the model's %d positions (model.positions); --too-long cut shortens such examples, and --too-long drop leaves them out",
 				e.Source.file(), i+1, n, room)
-		case how == CutTooLong && cutExample(&ex, n-room):
+		case how == cutTooLong && cutExample(&ex, n-room):
 			fitting = append(fitting, ex)
 			cut++
 		}

@@ -36,18 +36,18 @@ func TestTooLong(t *testing.T) {
 		want, said  string // what is left of them
 	}{
 		{"cot", "", 9, []cot.Encoded{{Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}}, "3", ""},
-		{"cot", RefuseTooLong, 8, []cot.Encoded{{}, {Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}}, "F: example 2 has 9 tokens, more than the model's 8 positions", ""},
-		{"cot", DropTooLong, 8, []cot.Encoded{{Answer: numbers(1)}, {Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}}, "1",
+		{"cot", refuseTooLong, 8, []cot.Encoded{{}, {Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}}, "F: example 2 has 9 tokens, more than the model's 8 positions", ""},
+		{"cot", dropTooLong, 8, []cot.Encoded{{Answer: numbers(1)}, {Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}}, "1",
 			"of 2 examples 1 have more than the model's 8 positions: 0 are cut, 1 left out"},
-		{"cot", CutTooLong, 7, []cot.Encoded{{Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}, {Prompt: numbers(9), Answer: numbers(2)}}, "1 cut",
+		{"cot", cutTooLong, 7, []cot.Encoded{{Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}, {Prompt: numbers(9), Answer: numbers(2)}}, "1 cut",
 			"of 2 examples 2 have more than the model's 7 positions: 1 are cut, 1 left out"},
-		{"nfcot", CutTooLong, 9, []cot.Encoded{{Prompt: numbers(2), Answer: numbers(5)}}, "3 cut", "1 are cut"}, // of two thoughts
-		{"coconut", CutTooLong, 9, []cot.Encoded{{Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}}, "1 cut", "1 are cut"},
+		{"nfcot", cutTooLong, 9, []cot.Encoded{{Prompt: numbers(2), Answer: numbers(5)}}, "3 cut", "1 are cut"}, // of two thoughts
+		{"coconut", cutTooLong, 9, []cot.Encoded{{Prompt: numbers(2), Steps: [][]int{{1}, {2}}, Answer: numbers(3)}}, "1 cut", "1 are cut"},
 		{LM, "", 5, []cot.Encoded{text("..xxx", false)}, "..xxx", ""},
 		{LM, "", 4, []cot.Encoded{text("..xxx", false)}, "F: example 1 has 5 tokens, more than the model's 4 positions", ""},
-		{LM, CutTooLong, 4, []cot.Encoded{text("..xxx", false), text("....xx", false)}, "..xx", "1 are cut, 1 left out"},
-		{LM, CutTooLong, 7, []cot.Encoded{text("..xx..xxx", true), text("..xx.xxxx", true), text("..xxxxxxx", true), text("..xx..x.x", true), text(".......x", true)}, "..xx ..xx ..xx..x", "3 are cut, 2 left out"},
-		{LM, DropTooLong, 4, []cot.Encoded{text("..xxx", true), text("..xx", true)}, "..xx", "0 are cut, 1 left out"},
+		{LM, cutTooLong, 4, []cot.Encoded{text("..xxx", false), text("....xx", false)}, "..xx", "1 are cut, 1 left out"},
+		{LM, cutTooLong, 7, []cot.Encoded{text("..xx..xxx", true), text("..xx.xxxx", true), text("..xxxxxxx", true), text("..xx..x.x", true), text(".......x", true)}, "..xx ..xx ..xx..x", "3 are cut, 2 left out"},
+		{LM, dropTooLong, 4, []cot.Encoded{text("..xxx", true), text("..xx", true)}, "..xx", "0 are cut, 1 left out"},
 	} {
 		e := Experiment{Config: tiny(tt.method), Source: Source{Data: data.Source{Files: data.Files{"F"}}, TooLong: tt.how}}
 		e.Model.MaxTokens = tt.room
@@ -57,7 +57,7 @@ func TestTooLong(t *testing.T) {
 		if tt.method != "coconut" {
 			e.Coconut.Lines = 0
 		}
-		before := Fingerprint(tt.data)
+		before := fingerprint(tt.data)
 		said := ""
 		left, err := e.shorten(tt.data, func(format string, args ...any) { said += fmt.Sprintf(format, args...) })
 		var got []string
@@ -84,7 +84,7 @@ func TestTooLong(t *testing.T) {
 		if all := strings.Join(got, " "); !strings.HasPrefix(all, tt.want) || err == nil && all != tt.want || !strings.Contains(said, tt.said) || (said == "") != (tt.said == "") {
 			t.Errorf("%s, %s %d: %s, %q, want %s, %q", tt.method, tt.how, tt.room, all, said, tt.want, tt.said)
 		}
-		if Fingerprint(tt.data) != before {
+		if fingerprint(tt.data) != before {
 			t.Errorf("%s, %s %d: the data themselves have changed", tt.method, tt.how, tt.room)
 		}
 	}

@@ -13,7 +13,7 @@ type view struct{ *Encoder }
 
 // View returns how a method sees examples with the tokenizer and the chat template of what the
 // source starts from, or with its tokenizer alone; nil if it names neither. The method "" is
-// that of OpenEncoder, and of a tokenizer cot.
+// that of encoderOf, and of a tokenizer cot.
 func (s Source) View(method string) (data.View, error) {
 	switch {
 	case s.Init == "" && s.Tokenizer == "":
@@ -21,7 +21,7 @@ func (s Source) View(method string) (data.View, error) {
 	case s.Init != "" && s.Tokenizer != "":
 		return nil, fmt.Errorf("with --init the tokenizer is that of %s; leave --tokenizer out", s.Init)
 	case s.Init != "":
-		e, err := OpenEncoder(s.Init, s.Base, method)
+		e, err := encoderOf(s.Init, s.Base, method)
 		return view{e}, err
 	}
 	m, err := FindMethod(cmp.Or(method, "cot"))
