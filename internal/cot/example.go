@@ -102,6 +102,14 @@ type Special struct {
 // Ends says whether a token ends answers.
 func (s Special) Ends(id int) bool { return id == s.EOS || slices.Contains(s.MoreEOS, id) }
 
+// EndIDs are all tokens that end answers, EOS first; nil if nothing does.
+func (s Special) EndIDs() []int {
+	if s.EOS < 0 {
+		return nil
+	}
+	return append([]int{s.EOS}, s.MoreEOS...)
+}
+
 // end is the token that ended a sample: EOS, or one of MoreEOS; -1 if none did.
 func (s Special) end(x *Sample) int {
 	switch {

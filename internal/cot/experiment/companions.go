@@ -224,13 +224,6 @@ func (r *Run) tokenizerConfig() map[string]json.RawMessage {
 	return config
 }
 
-// ends are all tokens that end an answer: those of generation_config.json, which
-// transformers ends at.
-func (r *Run) ends() []int {
-	special := r.Model.Special
-	return append([]int{special.EOS}, special.MoreEOS...)
-}
-
 // writeWords writes the tokenizer and the files that say how the model is used.
 func (r *Run) writeWords() error {
 	if err := ckpt.WriteFile(filepath.Join(r.Dir, data.TokenizerFile), r.Tokenizer.Save); err != nil {
@@ -249,8 +242,8 @@ func (r *Run) writeWords() error {
 		}
 	}
 	if generation != nil {
-		if r.Model.Special.EOS >= 0 {
-			generation["eos_token_id"] = rawJSON(r.ends())
+		if ends := r.Model.Special.EndIDs(); ends != nil { // which transformers ends at
+			generation["eos_token_id"] = rawJSON(ends)
 		}
 		if err := r.writeObject(generationFile, generation); err != nil {
 			return err

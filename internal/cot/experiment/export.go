@@ -94,7 +94,7 @@ func (m *exported) openRun() error {
 	if err != nil {
 		return err
 	}
-	m.model, m.words, m.chat, m.ends = e.Model, r.Tokenizer, r.Chat, append([]int{special.EOS}, special.MoreEOS...)
+	m.model, m.words, m.chat, m.ends = e.Model, r.Tokenizer, r.Chat, special.EndIDs()
 	if e.LoRA.On() {
 		m.from = fusedRun{r}
 		return r.fuse(special)
@@ -113,10 +113,7 @@ func (m *exported) openPretrained() error {
 		if err != nil {
 			return err
 		}
-		m.model, m.words, m.chat, m.from = r.Experiment.Model, r.Tokenizer, r.Chat, fusedRun{r}
-		if special := r.Model.Special; special.EOS >= 0 {
-			m.ends = append([]int{special.EOS}, special.MoreEOS...)
-		}
+		m.model, m.words, m.chat, m.ends, m.from = r.Experiment.Model, r.Tokenizer, r.Chat, r.Model.Special.EndIDs(), fusedRun{r}
 		return nil
 	}
 	w, model, err := openPretrainedCheckpoint(m.dir)

@@ -128,38 +128,29 @@ func (r *Run) savePretrained(out string) error {
 // writeConfig writes the config.json of a model of others: what it had, but for what
 // adapters change.
 func (r *Run) writeConfig(model, out string) error {
-	eos := r.Model.Special.EOS
-	text := r.Experiment.Model.JSON("", eos, eos)
+	ends, path := r.Model.Special.EndIDs(), filepath.Join(model, data.ConfigFile)
+	text := r.Experiment.Model.JSON("", 0, ends...)
 	if !gguf.IsFile(model) {
 		var err error
-		if text, err = os.ReadFile(filepath.Join(model, data.ConfigFile)); err != nil {
+		if text, err = os.ReadFile(path); err != nil {
 			return err
 		}
 	}
 	keys, err := jsontext.Object(text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", model, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	if gguf.IsFile(model) {
+	if gguf.IsFile(model) { // which need not say how texts begin and end
 		delete(keys, "bos_token_id")
-		if keys["eos_token_id"] = ids(eos, r.Model.Special.MoreEOS); eos < 0 {
+		if ends == nil {
 			delete(keys, "eos_token_id")
 		}
 	}
 	delete(keys, "dtype")
-	keys["torch_dtype"] = json.RawMessage(fmt.Sprintf("%q", dtypeName(r.dtype)))
-	keys["vocab_size"] = json.RawMessage(fmt.Sprint(r.Experiment.Model.Vocab))
-	keys["tie_word_embeddings"] = json.RawMessage(fmt.Sprint(r.Experiment.Model.Tied))
+	keys["torch_dtype"] = rawJSON(dtypeName(r.dtype))
+	keys["vocab_size"] = rawJSON(r.Experiment.Model.Vocab)
+	keys["tie_word_embeddings"] = rawJSON(r.Experiment.Model.Tied)
 	return writeText(out, data.ConfigFile, indented(keys))
-}
-
-// ids are token ids as eos_token_id has them: one, or a list.
-func ids(first int, more []int) json.RawMessage {
-	if len(more) == 0 {
-		return json.RawMessage(fmt.Sprint(first))
-	}
-	text, _ := json.Marshal(append([]int{first}, more...)) // numbers
-	return text
 }
 
 // checkRange refuses weights that the type they are to be stored in does not have.

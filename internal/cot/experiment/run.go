@@ -115,7 +115,7 @@ func (r *Run) writeStart() error {
 		if r.companions.bos != nil {
 			bos = *r.companions.bos
 		}
-		if err := writeText(r.Dir, data.ConfigFile, r.Experiment.Model.JSON(dtypeName(r.dtype), bos, r.ends()...)); err != nil {
+		if err := writeText(r.Dir, data.ConfigFile, r.Experiment.Model.JSON(dtypeName(r.dtype), bos, r.Model.Special.EndIDs()...)); err != nil {
 			return err
 		}
 	}
