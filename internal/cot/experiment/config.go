@@ -127,7 +127,7 @@ func (c Config) Check() error {
 		return fmt.Errorf("nf has %d thoughts of %d dims, mlp %d and %d components; none may be negative", c.NF.K, c.NF.D, c.NF.MLP, c.NF.Components)
 	case c.NF.ReadLines < 0 || method.Codes && c.NF.ReadLines > c.NF.K:
 		return fmt.Errorf("nf.read_lines is %d; want 0 to %d, as many as there are thoughts", c.NF.ReadLines, c.NF.K)
-	case c.NF.Noise < 0 || c.NF.MeanWeight > 0 && c.NF.Noise == 0:
+	case !(c.NF.Noise >= 0) || c.NF.MeanWeight > 0 && c.NF.Noise == 0:
 		return fmt.Errorf("nf noise is %g; it must not be negative, and mean_weight needs it to be positive", c.NF.Noise)
 	case !(c.Clip >= 0) || !(c.Decay >= 0) || !(c.MinLR >= 0) || !(c.NF.LambdaFlow >= 0) || !(c.NF.LambdaText >= 0) || !(c.NF.MeanWeight >= 0) || !(c.NF.ReadBack >= 0):
 		return fmt.Errorf("clip, decay, min_lr, nf.lambda_flow, nf.lambda_text, nf.mean_weight and nf.read_back must not be negative")
@@ -145,6 +145,9 @@ func (c Config) Check() error {
 	for id, s := range c.Stages.All() {
 		if s.Steps < 0 || s.Steps > 0 && (!(s.LR > 0) || math.IsInf(s.LR, 0)) {
 			return fmt.Errorf("stage %s has %d steps at learning rate %g; steps must not be negative and the rate must be positive", id, s.Steps, s.LR)
+		}
+		if !(s.FlowLR >= 0) || math.IsInf(s.FlowLR, 0) {
+			return fmt.Errorf("stage %s has flow_lr %g; it must not be negative", id, s.FlowLR)
 		}
 		if err := s.checkFit(id, method.Flows && len(c.Flow.Names()) > 0); err != nil {
 			return err

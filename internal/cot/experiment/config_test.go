@@ -35,6 +35,8 @@ func TestConfigCheck(t *testing.T) {
 		{"nfcot", func(c *Config) { c.NF.K = -1 }, "-1"},
 		{"nfcot", func(c *Config) { c.NF.D = -2 }, "-2"},
 		{"nfcot", func(c *Config) { c.NF.Noise = -0.1 }, "nf noise is -0.1"},
+		{"nfcot", func(c *Config) { c.NF.Noise = math.NaN() }, "nf noise is NaN"},
+		{"nfcot", func(c *Config) { c.Stages.Flow.FlowLR = -1 }, "stage flow has flow_lr -1; it must not be negative"},
 		{"nfcot", func(c *Config) { c.NF.Noise, c.NF.MeanWeight = 0, 1 }, "nf noise is 0; it must not be negative, and mean_weight needs it to be positive"},
 		{"lavae", func(c *Config) { c.NF.MeanWeight = 0 }, "nf.mean_weight is 0; it must be positive"},
 		{"lavae", func(c *Config) { c.NF.Noise = 0 }, "nf noise is 0"},
