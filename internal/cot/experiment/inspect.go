@@ -55,10 +55,7 @@ func Inspect(path string) (*Inspection, error) {
 	}
 	for _, name := range []string{ConfigFile, data.ConfigFile, generationFile, adapterConfig} {
 		if text, err := os.ReadFile(filepath.Join(path, name)); err == nil {
-			x.texts += fmt.Sprintf("\n%s:\n", name)
-			for line := range strings.Lines(string(text)) {
-				x.texts += "    " + line
-			}
+			x.texts += fmt.Sprintf("\n%s:\n%s", name, page.Indent(string(text)))
 		}
 	}
 	return x, nil
@@ -69,11 +66,7 @@ func (x *Inspection) WriteText(w io.Writer) error {
 	t := page.Table{Header: []string{"tensor", "file", "type", "shape"}}
 	numbers := 0
 	for _, tensor := range x.Tensors {
-		n := 1
-		for _, d := range tensor.Shape {
-			n *= d
-		}
-		numbers += n
+		numbers += numbersIn(tensor.Shape)
 		t.Rows = append(t.Rows, []string{inLine(tensor.Name), tensor.File, tensor.DType, fmt.Sprint(tensor.Shape)})
 	}
 	if err := t.WriteText(w); err != nil {
@@ -81,6 +74,15 @@ func (x *Inspection) WriteText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "%d tensors, %d numbers\n%s", len(x.Tensors), numbers, x.texts)
 	return err
+}
+
+// numbersIn is how many numbers a tensor of a shape has.
+func numbersIn(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }
 
 // addSafetensors adds the tensors of a file.

@@ -84,11 +84,7 @@ func countParameters(path string) (n int, err error) {
 	defer f.Close()
 	for _, name := range f.Names() {
 		info, _ := f.Info(name)
-		count := 1
-		for _, d := range info.Shape {
-			count *= d
-		}
-		n += count
+		n += numbersIn(info.Shape)
 	}
 	return n, nil
 }

@@ -10,6 +10,7 @@ import (
 	"nfcot/internal/cot"
 	"nfcot/internal/cot/generate"
 	"nfcot/internal/eval"
+	"nfcot/internal/page"
 	"nfcot/internal/tensor"
 )
 
@@ -46,10 +47,7 @@ type ReadThought struct {
 // with #.
 func (r Reading) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n", r.TaskID)
-	for line := range strings.Lines(strings.TrimSuffix(r.Prompt, "\n") + "\n") {
-		b.WriteString("    " + line)
-	}
+	fmt.Fprintf(&b, "# %s\n%s", r.TaskID, page.Indent(strings.TrimSuffix(r.Prompt, "\n")+"\n"))
 	for i, s := range r.Samples {
 		fmt.Fprintf(&b, "# sample %d of %d\n%s", i+1, len(r.Samples), s.text())
 	}
