@@ -43,6 +43,14 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 	return replaceFile(target, write)
 }
 
+// WriteBytes is WriteFile with bytes that are there already.
+func WriteBytes(path string, text []byte) error {
+	return WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
 func writeThrough(path string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

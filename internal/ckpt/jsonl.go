@@ -307,10 +307,7 @@ func WriteJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
+	return WriteBytes(path, append(text, '\n'))
 }
 
 // compress chooses the encoder by the name of the output. Both encoders give

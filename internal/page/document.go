@@ -44,10 +44,7 @@ func (d Document) Write(dir string) error {
 		if err != nil {
 			return err
 		}
-		return ckpt.WriteFile(filepath.Join(dir, name), func(w io.Writer) error {
-			_, err := w.Write(content)
-			return err
-		})
+		return ckpt.WriteBytes(filepath.Join(dir, name), content)
 	}
 	for _, s := range d.Sections {
 		for _, f := range s.Figures {

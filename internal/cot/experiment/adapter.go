@@ -1,7 +1,6 @@
 package experiment
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -124,11 +123,7 @@ func (r *Run) saveAdapters() error {
 				Shape: []int{p.Rows() - from, p.Cols()}, Data: p.Data[from*p.Cols():]})
 		}
 	}
-	text, err := json.MarshalIndent(settings, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := writeText(r.Dir, adapterConfig, append(text, '\n')); err != nil {
+	if err := ckpt.WriteJSON(filepath.Join(r.Dir, adapterConfig), settings); err != nil {
 		return err
 	}
 	// Of a run that an older version began: transformers would take it for the shape of a whole model.

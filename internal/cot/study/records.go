@@ -3,7 +3,6 @@ package study
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,8 +79,5 @@ func keepFile(from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	return ckpt.WriteFile(to, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	return ckpt.WriteBytes(to, text)
 }
