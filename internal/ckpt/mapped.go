@@ -88,7 +88,7 @@ func (m *Mapped) ReadAt(b []byte, at int64) error {
 		return nil
 	}
 	if _, err := m.mapped.ReadAt(b, at); err != nil {
-		return cmp.Or(m.Unchanged(), reason(err))
+		return cmp.Or(m.unchanged(), reason(err))
 	}
 	return nil
 }
@@ -104,15 +104,15 @@ func (m *Mapped) Guard(read func() error) (err error) {
 			if _, isFault := p.(interface{ Addr() uintptr }); !isFault {
 				panic(p)
 			}
-			err = cmp.Or(m.Unchanged(), errors.New("the file cannot be read through its memory map"))
+			err = cmp.Or(m.unchanged(), errors.New("the file cannot be read through its memory map"))
 		}
 	}()
 	err = read()
-	return cmp.Or(m.Unchanged(), err)
+	return cmp.Or(m.unchanged(), err)
 }
 
-// Unchanged fails when the file under a memory map has been cut or grown.
-func (m *Mapped) Unchanged() error {
+// unchanged fails when the file under a memory map has been cut or grown.
+func (m *Mapped) unchanged() error {
 	if m.mapped == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package gguf
 
 import (
 	"fmt"
-	"strings"
 
 	"nfcot/internal/ckpt"
 )
@@ -71,6 +70,3 @@ func (t Type) String() string {
 	}
 	return fmt.Sprintf("type %d", uint32(t))
 }
-
-// Quantized says whether numbers were rounded to whole multiples of scales.
-func (t Type) Quantized() bool { return strings.Contains(t.String(), "Q") }

@@ -333,7 +333,7 @@ func FuzzLoad(f *testing.F) {
 			if p.TaskID == "" || p.Format != b.Problems[0].Format && b.kind != textAndTests || !valid(p.Raw) {
 				t.Errorf("%q: a problem named %q, of format %q", p.Raw, p.TaskID, p.Format)
 			}
-			for _, name := range b.RecipeNames() {
+			for _, name := range recipeNames(b.kind) {
 				r, err := b.Recipe(name, nil)
 				if err == nil {
 					kept, _ := r.Cut(r.Prompt(p))

@@ -172,7 +172,7 @@ func (b *Benchmark) Recipe(name string, sanitize Sanitizer) (*Recipe, error) {
 		r.Assemble = eval.SolutionOr(r.Assemble)
 		return &r, nil
 	}
-	return nil, fmt.Errorf("there is no recipe %q for %s; want %s", name, b.Name, strings.Join(b.RecipeNames(), ", "))
+	return nil, fmt.Errorf("there is no recipe %q for %s; want %s", name, b.Name, strings.Join(recipeNames(b.kind), ", "))
 }
 
 // FileRecipe is the recipe of a name for samples that a file brings. What a
@@ -224,9 +224,7 @@ func RecipeHelp() string {
 	return b.String()
 }
 
-// RecipeNames are the recipes that the benchmark has.
-func (b *Benchmark) RecipeNames() []string { return recipeNames(b.kind) }
-
+// recipeNames are the recipes that problems of a kind have.
 func recipeNames(k kind) []string {
 	var names []string
 	for _, row := range recipes {
