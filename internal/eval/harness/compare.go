@@ -18,25 +18,15 @@ import (
 // ReadEvaluation reads what Run or Merge left in a folder.
 func ReadEvaluation(dir string) (*Evaluation, error) {
 	x := &Evaluation{}
-	path := filepath.Join(dir, reportFile)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, inputf("%s: not the folder of a finished evaluation: it has no %s", dir, reportFile)
-	}
-	if err != nil {
-		return nil, input(err)
-	}
-	if err := json.Unmarshal(text, x); err != nil {
-		return nil, inputf("%s: %w", path, err)
+	missing := inputf("%s: not the folder of a finished evaluation: it has no %s", dir, reportFile)
+	if err := readRecord(filepath.Join(dir, reportFile), x, missing); err != nil {
+		return nil, err
 	}
 	x.Dir = dir
-	path = ckpt.OrCompressed(filepath.Join(dir, verdictsFile))
-	x.Verdicts, err = ckpt.ReadAllJSONL[eval.Verdict](path)
-	if err != nil && !errors.Is(err, ckpt.ErrEmpty) {
-		return nil, input(err)
-	}
-	if len(x.Verdicts) != x.Samples {
-		return nil, inputf("%s: found %d verdicts, expected the %d of %s", path, len(x.Verdicts), x.Samples, reportFile)
+	path := ckpt.OrCompressed(filepath.Join(dir, verdictsFile))
+	var err error
+	if x.Verdicts, err = readVerdicts(path, x.Samples, reportFile); err != nil {
+		return nil, err
 	}
 	counted, err := eval.Summarize(x.problems(), x.Verdicts, nil)
 	if err != nil {
@@ -44,6 +34,33 @@ func ReadEvaluation(dir string) (*Evaluation, error) {
 	}
 	x.Tasks = counted.Tasks
 	return x, nil
+}
+
+// readRecord reads the JSON file that finished work leaves. The error is missing if there is none.
+func readRecord(path string, record any, missing error) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return missing
+	}
+	if err != nil {
+		return input(err)
+	}
+	if err := json.Unmarshal(text, record); err != nil {
+		return inputf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// readVerdicts reads as many verdicts as a record says, whose name is for errors. None are none.
+func readVerdicts(path string, expected int, record string) ([]eval.Verdict, error) {
+	verdicts, err := ckpt.ReadAllJSONL[eval.Verdict](path)
+	if err != nil && !errors.Is(err, ckpt.ErrEmpty) {
+		return nil, input(err)
+	}
+	if len(verdicts) != expected {
+		return nil, inputf("%s: found %d verdicts, expected the %d of %s", path, len(verdicts), expected, record)
+	}
+	return verdicts, nil
 }
 
 // problems are those of an evaluation that was read, as far as its verdicts say.

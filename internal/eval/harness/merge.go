@@ -3,14 +3,12 @@ package harness
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"nfcot/internal/ckpt"
 	"nfcot/internal/eval"
 )
 
@@ -124,28 +122,15 @@ func same(a, b string) bool {
 func readShard(dir string) (finishedShard, error) {
 	s := finishedShard{dir: dir}
 	path := filepath.Join(dir, shardFile)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return s, inputf("%s: has no %s: the shard is not finished; its own command continues it", dir, shardFile)
-	}
+	err := readRecord(path, &s.record, inputf("%s: has no %s: the shard is not finished; its own command continues it", dir, shardFile))
 	if err != nil {
-		return s, input(err)
+		return s, err
 	}
-	if err := json.Unmarshal(text, &s.record); err != nil {
-		return s, inputf("%s: %w", path, err)
-	}
-	if s.shard, err = ParseShard(s.record.Shard); err != nil {
+	if s.shard, err = parseShard(s.record.Shard); err != nil {
 		return s, inputf("%s: shard is %q, expected i/n", path, s.record.Shard)
 	}
-	path = filepath.Join(dir, verdictsFile)
-	s.verdicts, err = ckpt.ReadAllJSONL[eval.Verdict](path)
-	if err != nil && !errors.Is(err, ckpt.ErrEmpty) {
-		return s, input(err)
-	}
-	if len(s.verdicts) != len(s.record.Numbers) {
-		return s, inputf("%s: found %d verdicts, expected the %d of shard %s", path, len(s.verdicts), len(s.record.Numbers), s.shard)
-	}
-	return s, nil
+	s.verdicts, err = readVerdicts(filepath.Join(dir, verdictsFile), len(s.record.Numbers), "shard "+s.shard.String())
+	return s, err
 }
 
 // join puts the verdicts of all shards in the order of the samples. There has to

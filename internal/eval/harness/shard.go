@@ -33,6 +33,7 @@ func (s Shard) of(problems []eval.Problem) []eval.Problem {
 	return own
 }
 
+// String is "i/n", as a flag and a record have it.
 func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }
 
 // Folder is the name of a shard's folder in one that all shards share.
@@ -41,8 +42,8 @@ func (s Shard) Folder() string { return fmt.Sprintf("%s%d-of-%d", shardFolders, 
 // shardFolders begins the names of shards' folders.
 const shardFolders = "shard-"
 
-// ParseShard reads "i/n".
-func ParseShard(text string) (Shard, error) {
+// parseShard reads "i/n".
+func parseShard(text string) (Shard, error) {
 	first, second, _ := strings.Cut(text, "/")
 	count, err := parseCount(text, second)
 	if err != nil {
@@ -73,7 +74,7 @@ func ChooseShard(flag, out string, getenv func(string) string, logf func(string,
 	n := 0 // as the job says
 	if first, count, _ := strings.Cut(flag, "/"); flag != "" {
 		if first != "" || count == "" {
-			s, err := ParseShard(flag)
+			s, err := parseShard(flag)
 			return s, out, err
 		}
 		var err error

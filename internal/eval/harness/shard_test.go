@@ -160,12 +160,12 @@ func TestOwnFolder(t *testing.T) {
 
 func TestParseShard(t *testing.T) {
 	for text, want := range map[string]Shard{"0/1": Whole, "3/4": {3, 4}} {
-		if got, err := ParseShard(text); got != want || err != nil {
+		if got, err := parseShard(text); got != want || err != nil {
 			t.Errorf("%s: got %v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "1", "/", "4/4", "-1/4", "0/0", "a/4", "1/b", "1/4/2", "/3"} {
-		if got, err := ParseShard(text); err == nil {
+		if got, err := parseShard(text); err == nil {
 			t.Errorf("%s: got %v, want an error", text, got)
 		}
 	}
