@@ -99,13 +99,9 @@ func (e *env) runRL(o rlOptions) error {
 
 // reinforce goes through the steps with progress.
 func (e *env) reinforce(loop *train.PolicyLoop, saved bool) error {
-	done := 0
-	if saved {
-		var err error
-		if done, err = loop.Resume(); err != nil {
-			return input(err)
-		}
-		e.say("%s: going on behind step %d", loop.Dir, done)
+	done, err := e.resume(loop, saved, loop.Dir)
+	if err != nil {
+		return err
 	}
 	label := "rl " + loop.Config.Method
 	e.say("%s: %d problems, %d steps of %d x %d rollouts", label, len(loop.Prompts), loop.RL.Steps, loop.RL.Prompts, loop.RL.Group)

@@ -98,13 +98,9 @@ func (o trainOptions) memoryLimit() (int, error) {
 
 // trainLoop trains with progress.
 func (e *env) trainLoop(loop *train.Loop, saved bool) error {
-	done := 0
-	if saved {
-		var err error
-		if done, err = loop.Resume(); err != nil {
-			return input(err)
-		}
-		e.say("%s: going on behind step %d", loop.Dir, done)
+	done, err := e.resume(loop, saved, loop.Dir)
+	if err != nil {
+		return err
 	}
 	label := "train " + loop.Config.Method
 	e.say("%s: %d examples and %d held out (held_out), %.3g M parameters", label, len(loop.Data), len(loop.Held), float64(loop.Model.Params.Count())/1e6)
@@ -133,6 +129,19 @@ func (e *env) trainLoop(loop *train.Loop, saved bool) error {
 	}
 	bar.End(fmt.Sprintf("%s%s, %.3g TFLOP in the backbone", last, held, flops/1e12))
 	return nil
+}
+
+// resume takes up the state that a run has saved, if it has. It returns the steps done.
+func (e *env) resume(loop interface{ Resume() (int, error) }, saved bool, dir string) (int, error) {
+	if !saved {
+		return 0, nil
+	}
+	done, err := loop.Resume()
+	if err != nil {
+		return 0, input(err)
+	}
+	e.say("%s: going on behind step %d", dir, done)
+	return done, nil
 }
 
 // unfinished says of a run that was interrupted how its command continues it.
