@@ -10,6 +10,7 @@ import (
 	"nfcot/internal/tensor/kernel"
 )
 
+// keepsAll says whether no token is left out.
 func (c Truncation) keepsAll() bool {
 	return c.TopK <= 0 && (c.TopP <= 0 || c.TopP >= 1) && c.MinP <= 0
 }

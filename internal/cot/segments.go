@@ -129,8 +129,8 @@ func sentenceEnds(text string) (places []int) {
 // equationEnds are the places behind the equations of a text, but for the last one.
 func equationEnds(text string) (places []int) {
 	found := equation.FindAllStringIndex(text, -1)
-	if marked := annotated.FindAllStringIndex(text, -1); marked != nil {
-		found = marked
+	if inMarks := annotated.FindAllStringIndex(text, -1); inMarks != nil {
+		found = inMarks
 	}
 	for _, m := range found {
 		places = append(places, m[1])

@@ -132,10 +132,11 @@ func NewVAE(p *tensor.Params, c VAEConfig, vocab, eos int, rows []int) *VAE {
 	}
 	narrow := 1 / math.Sqrt(float64(max(1, c.Embedding))) // so that what is made of embeddings begins as large as vectors of their own
 	if c.Encoder == "linear" {
-		for pos := range c.Length * min(1, c.Embedding) {
-			v.maps = append(v.maps, p.Normal(fmt.Sprintf("encoder.maps.%d", pos), 0.5*narrow, c.D, c.Embedding))
-		}
-		if c.Embedding == 0 {
+		if c.Embedding > 0 {
+			for pos := range c.Length {
+				v.maps = append(v.maps, p.Normal(fmt.Sprintf("encoder.maps.%d", pos), 0.5*narrow, c.D, c.Embedding))
+			}
+		} else {
 			v.table = p.Normal("encoder.table", 0.5, c.Length*v.vectors(), c.D)
 		}
 		v.tableBias = p.Const("encoder.bias", 0, c.D)

@@ -108,10 +108,10 @@ func (o Outcome) Result() string {
 	return string(o.Kind)
 }
 
-// An Executor runs a program against its problem's test, under limits of its
-// own, or compares an answer with its problem's. The error is for an executor that could not do its work, or a context
-// that ended; whatever the program does is an Outcome. Execute may be called
-// from several goroutines at once.
+// An Executor runs a program against its problem's test, under limits of its own, or
+// compares an answer with its problem's. The error is for an executor that could not do its
+// work, or a context that ended; whatever the program does is an Outcome. Execute may be
+// called from several goroutines at once.
 type Executor interface {
 	Execute(ctx context.Context, p Problem, program string) (Outcome, error)
 }

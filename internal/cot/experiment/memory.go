@@ -18,6 +18,7 @@ type Memory struct {
 // All is the sum.
 func (m Memory) All() int { return m.Parameters + m.Gradients + m.Optimizer + m.Step }
 
+// String says how many MiB each part takes.
 func (m Memory) String() string {
 	return fmt.Sprintf("%s MiB parameters, %s MiB gradients, %s MiB optimizer, %s MiB a step", mib(m.Parameters), mib(m.Gradients), mib(m.Optimizer), mib(m.Step))
 }
@@ -33,6 +34,7 @@ type TooLarge struct {
 	Limit int // bytes
 }
 
+// Error says how much is wanted, of what, and the limit (error).
 func (e TooLarge) Error() string {
 	step := ""
 	if e.Step > 0 {

@@ -39,6 +39,7 @@ const StageNames = "text, read, heads, joint, flow or all"
 
 var stageNames = map[StageID]string{TextStage: "text", ReadStage: "read", HeadsStage: "heads", JointStage: "joint", FlowStage: "flow", PolicyStage: "policy", AllStages: "all"}
 
+// String is the name of the stage, as settings and flags have it.
 func (s StageID) String() string { return stageNames[s] }
 
 // Expected says what a stage is in an experiment.

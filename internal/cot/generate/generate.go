@@ -58,6 +58,7 @@ type TooLong struct {
 	Tokens, Room int // the prompt's; the most that it may have
 }
 
+// Error says how long the prompt is, and what there is room for (error).
 func (e TooLong) Error() string {
 	return fmt.Sprintf("%s: the prompt has %d tokens; the model has room for %d", e.TaskID, e.Tokens, e.Room)
 }

@@ -68,6 +68,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 // An Unknown is the error of a problem whose chains of thought are not known.
 type Unknown struct{ TaskID string }
 
+// Error names the problem (error).
 func (e Unknown) Error() string {
 	return fmt.Sprintf("%s: its chains of thought are not known, or do not fit into the model's thoughts; want problems of minicode or multiply like those the model was trained on", e.TaskID)
 }

@@ -26,6 +26,7 @@ type made struct {
 // Stale is the error that what is there, or begun, was made by another command than the plan has now.
 type Stale struct{ Path, Was, Is string }
 
+// Error says what has changed, and what to do (error).
 func (s Stale) Error() string {
 	return fmt.Sprintf("%s: was made by another command than the plan has now; was %s, is %s; delete it, and what was made from it, to make it anew", s.Path, s.Was, s.Is)
 }

@@ -21,6 +21,7 @@ type Mistake struct {
 	What string
 }
 
+// Error is path:line: what (error).
 func (m Mistake) Error() string { return fmt.Sprintf("%s:%d: %s", m.Path, m.Line, m.What) }
 
 const noPlan = "want a plan: keys like seeds and entries, with values"
