@@ -31,6 +31,9 @@ func (c LoRA) TargetList(model Config) []string {
 	return strings.Split(c.Targets, ",")
 }
 
+// mostRank is more than any matrix has (see Config.check).
+const mostRank = 1 << 20
+
 // Check says what is wrong with the settings for a model, if anything is.
 func (c LoRA) Check(model Config) error {
 	switch {
@@ -38,6 +41,8 @@ func (c LoRA) Check(model Config) error {
 		return fmt.Errorf("lora.rank is %d; it must not be negative", c.Rank)
 	case c.Rank == 0:
 		return nil
+	case c.Rank > mostRank:
+		return fmt.Errorf("lora.rank is %d; it must be at most %d", c.Rank, mostRank)
 	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
 		return fmt.Errorf("lora.alpha is %g; it must be positive", c.Alpha)
 	}

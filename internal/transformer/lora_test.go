@@ -207,6 +207,7 @@ func TestLoRACheck(t *testing.T) {
 	for want, c := range map[string]LoRA{
 		"":           {Rank: 4, Alpha: 8, Targets: "q_proj,v_proj"},
 		"lora.rank":  {Rank: -1, Alpha: 8, Targets: "all"},
+		"at most":    {Rank: 4e18, Alpha: 8, Targets: "all"},
 		"lora.alpha": {Rank: 1, Targets: "all"},
 		`"w_proj"`:   {Rank: 1, Alpha: 1, Targets: "q_proj,w_proj"},
 	} {

@@ -46,6 +46,9 @@ type ExecutorOptions struct {
 	Workers int           // programs run at a time
 }
 
+// mostWorkers is more than any machine runs at a time: each is there before the first program is.
+const mostWorkers = 1 << 12
+
 // Check says which options make no sense, if any do, as their flags are called.
 func (o ExecutorOptions) Check() error {
 	switch {
@@ -53,6 +56,8 @@ func (o ExecutorOptions) Check() error {
 		return inputf("--executor is %q; want auto, starlark or cpython", o.Name)
 	case o.Timeout < 0 || o.Workers < 1:
 		return inputf("--timeout is %s and --workers %d; they must be positive", o.Timeout, o.Workers)
+	case o.Workers > mostWorkers:
+		return inputf("--workers is %d; want at most %d", o.Workers, mostWorkers)
 	}
 	return nil
 }
