@@ -115,7 +115,7 @@ func RecordsIn(name string, in io.Reader) iter.Seq2[Record, error] {
 			}
 			text = strings.TrimSpace(text)
 			if begun == 0 && err == nil && goesOn(text) {
-				yield(Record{}, fmt.Errorf("%s:%d: found an object that does not end in its line, expected JSON lines (an object a line) or one array", name, s.line))
+				yield(Record{}, fmt.Errorf("%s:%d: invalid JSON: found an object that does not end in its line, expected JSON lines (an object a line) or one array", name, s.line))
 				return
 			}
 			if text != "" {

@@ -200,7 +200,7 @@ func TestRecords(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"\n\n{": ":3: invalid JSON", "\n{\n  \"seed\": 1\n}\n": ":2: found an object that does not end in its line, expected JSON lines", "[\n{}, []]": ": element 2 of the array: found array, expected object",
+		"\n\n{": ":3: invalid JSON", "\n{\n  \"seed\": 1\n}\n": ":2: invalid JSON: found an object that does not end in its line, expected JSON lines", "[\n{}, []]": ": element 2 of the array: found array, expected object",
 		"\n[{}": ": the array that begins in line 2: unexpected end", "[] 3": "found more after the array",
 		"[{},\n]": "found ']', expected element 2 (in line 2)", "[,{}]": "found ',', expected element 1", "[{}}": "found '}' without its '{'",
 		`[{"a": "]},"` + "\n": ": the array that begins in line 1: unexpected end", `[{"a":1} {"b":2}]`: ": element 1 of the array: invalid JSON",

@@ -115,7 +115,7 @@ func TestRefused(t *testing.T) {
 		{"x.jsonl", firstExample + "\n\n{\"prompt\":\"p\",\"answer\":\"\\ud800\"}", `FILE:3: key "answer": found \ud800, half of a surrogate pair, which is no character`},
 		{"x.jsonl", "[" + secondExample + `,{"prompt":"p"}]`, `FILE: element 2 of the array: the example has no prompt or no answer; expected {"task_id", "prompt", "cot", "answer"}`},
 		{"x.jsonl", firstExample + "\n{\"question\":\"q\",\"answer\":\"a\"}", `FILE:2: the example has no prompt or no answer; expected {"task_id", "prompt", "cot", "answer"}`},
-		{"x.jsonl", "{\n \"prompt\": \"p\",\n \"answer\": \"a\"\n}\n", "FILE:1: found an object that does not end in its line, expected JSON lines (an object a line) or one array"},
+		{"x.jsonl", "{\n \"prompt\": \"p\",\n \"answer\": \"a\"\n}\n", "FILE:1: invalid JSON: found an object that does not end in its line, expected JSON lines (an object a line) or one array"},
 		{"x.jsonl", `{"prompt":"p","cot":NaN,"answer":"a"}`, `FILE:1: key "cot": found NaN, expected string`},
 		{"x.jsonl", `{"question":"q","steps":["s",null],"answer":"a"}`, `FILE:1: key "steps": found null, expected string`},
 		{"x.json", `["a"]`, "FILE: element 1 of the array: found a string, expected an object"},
