@@ -75,7 +75,7 @@ func (r *results) accuracyFigures(out *page.Section, groups []*group) {
 		&page.Figure{Name: "accuracy", Title: "pass@1 of each method, mean over seeds with 95 % intervals", Panels: []page.Panel{{X: "pass@1, %", Rows: rows}}},
 		&page.Figure{Name: "pass_at_k", Title: "pass@k of each method, mean over seeds with 95 % intervals",
 			Panels: []page.Panel{{X: "k, samples a problem", Y: "pass@k, %", LogX: true, Whole: true, Series: curves}}},
-		&page.Figure{Name: "positions", Title: "pass@1 against the reasoning positions of a sample: tokens of explicit thinking or continuous thoughts; points at the same place stand side by side",
+		&page.Figure{Name: "positions", Title: "pass@1 against reasoning positions, tokens or thoughts; points at one place stand side by side",
 			Panels: []page.Panel{{X: "reasoning positions a sample", Y: "pass@1, %", Scattered: true, Series: scatter}}})
 }
 
