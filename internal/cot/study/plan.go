@@ -279,13 +279,26 @@ func (p *Plan) model(e *Entry) *Entry {
 	return nil
 }
 
-// batch is how many examples a step of the model's training has that an evaluation looks at; 0 if the plan does not say.
-func (p *Plan) batch(e *Entry) int {
-	if m := p.model(e); m != nil && m.Train != nil {
-		n, _ := strconv.Atoi(m.Train.Set["batch"])
-		return n
+// trainings are those that the model of an evaluation went through, the last one first: its own, and what that began from.
+func (p *Plan) trainings(e *Entry) (all []*Entry) {
+	for run := p.model(e); run != nil; {
+		all = append(all, run)
+		if run.RL != nil {
+			run = p.byID[run.RL.Init.ID]
+		} else {
+			run = p.byID[run.Train.Init.ID]
+		}
 	}
-	return 0
+	return all
+}
+
+// batch is how many examples a step of a training has; 0 if the plan does not say.
+func (e *Entry) batch() int {
+	if e.Train == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(e.Train.Set["batch"])
+	return n
 }
 
 // name is what the report calls an entry.

@@ -339,10 +339,11 @@ func (p *Plan) checkBudget(b *Budget) error {
 	}
 	for _, line := range b.Lines {
 		for _, id := range line.IDs {
+			runs := p.trainings(p.byID[id.ID])
 			switch {
 			case !slices.Contains(budgetAxes, b.Over):
 				return p.mistake(id.line, "over is %q; want flops or examples", b.Over)
-			case b.Over == "examples" && p.batch(p.byID[id.ID]) == 0:
+			case b.Over == "examples" && (len(runs) == 0 || slices.ContainsFunc(runs, func(run *Entry) bool { return run.batch() == 0 })):
 				return p.mistake(id.line, "entry %s: how many examples a step has is not in the plan; want batch in set of its training", id.ID)
 			}
 		}

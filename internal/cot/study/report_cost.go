@@ -137,13 +137,14 @@ func (r *results) budget(out *page.Section, b *Budget) {
 				s.Style = r.style(g.entry)
 			}
 			for _, m := range g.members {
-				if m.training == nil || !r.seedOfAll(m.seed, line.IDs) {
+				tera, examples := r.spent(g.entry, m.seed)
+				if tera == 0 || !r.seedOfAll(m.seed, line.IDs) {
 					continue
 				}
 				e := (&group{members: []member{m}}).over(passAt(1))
-				x := m.training.FLOPs / 1e12
+				x := tera
 				if b.Over == "examples" {
-					x = float64(m.training.Steps * r.plan.batch(g.entry))
+					x = float64(examples)
 				}
 				t.Rows = append(t.Rows, []string{line.Name, m.seed.String(), significant(x), interval(e)})
 				s.Points = append(s.Points, percents(x, e))
@@ -159,6 +160,20 @@ func (r *results) budget(out *page.Section, b *Budget) {
 		out.Figures = append(out.Figures, &page.Figure{Name: name, Title: title,
 			Panels: []page.Panel{{X: unit, Y: "pass@1, %", LogX: true, Series: series}}})
 	}
+}
+
+// spent is what training took of the model of an evaluation under a seed, what that began from included: TFLOP, and how
+// many examples were seen. Both are 0 where a training is not there.
+func (r *results) spent(e *Entry, s seed) (tera float64, examples int) {
+	for _, run := range r.plan.trainings(e) {
+		m := r.trainingOf(run, s)
+		if m == nil {
+			return 0, 0
+		}
+		tera += m.FLOPs / 1e12
+		examples += m.Steps * run.batch()
+	}
+	return tera, examples
 }
 
 // seedOfAll tells whether the plan has all entries under a seed.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/png"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -234,6 +235,15 @@ func TestReportOfSeveralTasks(t *testing.T) {
 				t.Errorf("two figures are called %s", f.Name)
 			}
 			names[f.Name] = true
+			if s.Title == "Main: how much compute" {
+				var times []float64
+				for _, point := range f.Panels[0].Series[0].Points {
+					times = append(times, math.Round(point.X/f.Panels[0].Series[0].Points[0].X))
+				}
+				if !slices.Equal(times, []float64{1, 2, 3}) {
+					t.Errorf("trainings that go on from one another are drawn at %v times the compute of the first, want 1, 2, 3", times)
+				}
+			}
 			if f.Name == "examples" {
 				var all [][]float64
 				for _, line := range f.Panels[0].Series {
