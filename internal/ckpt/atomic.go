@@ -163,8 +163,7 @@ func WriteDir(path string, fill func(tmpDir string) error) (err error) {
 	if resolved, err := filepath.EvalSymlinks(target); err == nil {
 		target = resolved
 	}
-	exists, err := replaceable(target)
-	if err != nil {
+	if _, err := replaceable(target); err != nil {
 		return err
 	}
 	parent, name := filepath.Split(target)
@@ -181,9 +180,13 @@ func WriteDir(path string, fill func(tmpDir string) error) (err error) {
 	if err := cmp.Or(os.WriteFile(marker, []byte(markerText), 0o644), os.Chmod(temp, 0o755), syncTree(temp)); err != nil {
 		return err
 	}
-	if exists {
+	exists, err := replaceable(target) // again: another process may have written it meanwhile
+	switch {
+	case err != nil:
+		return err
+	case exists:
 		err = swap(temp, target)
-	} else {
+	default:
 		err = os.Rename(temp, target)
 	}
 	syncDir(parent)

@@ -179,6 +179,30 @@ func fill(name, text string) func(string) error {
 	}
 }
 
+// Of two who write a folder at once, the last one's is there, whole.
+func TestWriteDirTwice(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "run")
+	err := WriteDir(path, func(temp string) error {
+		if err := WriteDir(path, fill("first", "")); err != nil {
+			return err
+		}
+		return fill("last", "")(temp)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOnly(t, path, markerName, "last")
+	wantOnly(t, dir, "run")
+
+	other := filepath.Join(dir, "other")
+	err = WriteDir(other, func(temp string) error { return fill("notes", "")(mustMkdir(t, other)) })
+	if err == nil || !strings.Contains(err.Error(), "was not made by nfcot") {
+		t.Errorf("a folder that somebody else has made meanwhile: error %v", err)
+	}
+	wantOnly(t, other, "notes")
+}
+
 func TestWriteDir(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "run")

@@ -88,6 +88,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	out := &results{w: stdout}
 	e := &env{ctx: ctx, stdin: stdin, stdout: out, stderr: stderr, guard: new(interrupt.Guard), terminal: progress.IsTerminal(stdin) && progress.IsTerminal(stdout)}
+	out.printed = e.guard.Printed
 	e.guard.Waits = func() {
 		e.say("interrupted: saving what there is; a second interrupt ends the program without that")
 	}
@@ -112,13 +113,15 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // results is stdout as commands see it. It remembers its first error, so that
 // results that got lost, on a full disk say, never count as success.
 type results struct {
-	w   io.Writer
-	mu  sync.Mutex // work that was left may still write
-	err error
+	w       io.Writer
+	printed func()     // is called when some are out
+	mu      sync.Mutex // work that was left may still write
+	err     error
 }
 
 func (r *results) Write(p []byte) (int, error) {
 	n, err := r.w.Write(p)
+	r.printed()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = cmp.Or(r.err, err)

@@ -53,6 +53,9 @@ func await(ctx context.Context, ended <-chan error, patience time.Duration) (err
 	}
 }
 
+// nothing is what an interrupt leaves of work that has not said more.
+const nothing = "nothing was written"
+
 // A Guard runs work, and leaves it where it is if it does not end in time after an
 // interrupt. The work may go on until the process ends. What it writes has to appear whole
 // or not at all.
@@ -71,6 +74,15 @@ func (g *Guard) Keeps(kept string) {
 	g.kept = kept
 }
 
+// Printed says that some of the results are out: unless Keeps says more, an interrupt leaves a part of them.
+func (g *Guard) Printed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.kept == nothing {
+		g.kept = "what was printed is incomplete"
+	}
+}
+
 // Saves says that the work ends by itself from now on, to save what it has, however long that takes.
 func (g *Guard) Saves() {
 	g.mu.Lock()
@@ -82,7 +94,7 @@ func (g *Guard) Saves() {
 // that ends with the error of ctx.
 func (g *Guard) Run(ctx context.Context, work func() error) error {
 	g.mu.Lock()
-	g.kept, g.saves = "nothing was written", false
+	g.kept, g.saves = nothing, false
 	g.mu.Unlock()
 	ended := make(chan error, 1)
 	go func() { ended <- work() }()

@@ -29,6 +29,17 @@ func TestGuard(t *testing.T) {
 			<-ctx.Done()
 			return own
 		}, "its own"},
+		"has printed": {true, func(ctx context.Context, g *Guard) error {
+			g.Printed()
+			<-ctx.Done()
+			return ctx.Err()
+		}, "interrupted; what was printed is incomplete"},
+		"has printed, and says more": {true, func(ctx context.Context, g *Guard) error {
+			g.Keeps("half")
+			g.Printed()
+			<-ctx.Done()
+			return ctx.Err()
+		}, "interrupted; half"},
 		"ends nevertheless": {true, func(ctx context.Context, _ *Guard) error {
 			<-ctx.Done()
 			return nil

@@ -257,6 +257,23 @@ func TestParseRope(t *testing.T) {
 	}
 }
 
+// An attention_factor of 0 is not a missing one: to transformers it makes all tokens alike.
+func TestParseRopeAttention(t *testing.T) {
+	for _, kind := range []string{
+		`"rope_type": "yarn", "factor": 4`, `"rope_type": "longrope", "short_factor": [1, 2, 3], "long_factor": [1, 2, 3]`, `"rope_type": "factors", "factors": [1, 2, 3]`,
+	} {
+		for value, want := range map[string]string{
+			"0": "attention_factor is 0; expected a positive number", "-1.5": "attention_factor is -1.5; expected a positive number",
+			`"x"`: `attention_factor is "x"; expected a number`, "null": "", "1.5": "",
+		} {
+			text := `{"model_type": "llama", "head_dim": 6, ` + sizes + `, "rope_scaling": {` + kind + `, "attention_factor": ` + value + `}}`
+			if _, err := ParseConfig([]byte(text)); want == "" && err != nil || want != "" && (err == nil || err.Error() != "rope_scaling: "+want) {
+				t.Errorf("%s: %v, want %q", text, err, want)
+			}
+		}
+	}
+}
+
 // A shape that the config.json of its architecture cannot say is refused, with the setting.
 func TestConfigCheck(t *testing.T) {
 	for want, change := range map[string]func(c *Config){

@@ -186,11 +186,11 @@ func (r *ropeReader) rope(to *Rope, positions, original int) error {
 		to.Factor = r.number("factor", float64(positions)/float64(max(to.Positions, 1)))
 		to.BetaFast, to.BetaSlow, to.Exact = r.nonzero("beta_fast", 32), r.nonzero("beta_slow", 1), !r.truth("truncate", true)
 		scale, all := r.number("mscale", 0), r.number("mscale_all_dim", 0)
-		if to.Attention = r.number("attention_factor", 0); to.Attention == 0 && scale != 0 && all != 0 {
+		if to.Attention = r.attention(); to.Attention == 0 && scale != 0 && all != 0 {
 			to.Attention = yarnAttention(to.Factor, scale) / yarnAttention(to.Factor, all)
 		}
 	case "factors": // what a GGUF file's rope_freqs.weight becomes
-		to.Type, to.Factors, to.Attention = kind, r.list("factors"), r.number("attention_factor", 0)
+		to.Type, to.Factors, to.Attention = kind, r.list("factors"), r.attention()
 	case "longrope":
 		short, long := r.list("short_factor"), r.list("long_factor")
 		if short != long && r.err == nil {
@@ -199,7 +199,7 @@ func (r *ropeReader) rope(to *Rope, positions, original int) error {
 		to.Type, to.Factors = "factors", short
 		first := r.original(positions, original)
 		factor := r.number("factor", float64(positions)/float64(max(first, 1)))
-		if to.Attention = r.number("attention_factor", 0); to.Attention == 0 && factor > 1 {
+		if to.Attention = r.attention(); to.Attention == 0 && factor > 1 {
 			to.Attention = math.Sqrt(1 + math.Log(factor)/math.Log(float64(first)))
 		}
 	default:
@@ -275,6 +275,16 @@ func (r *ropeReader) nonzero(name string, missing float64) float64 {
 		return v
 	}
 	return missing
+}
+
+// attention is attention_factor, 0 if it is missing. One that is zero makes all tokens alike to
+// transformers, and is what Rope has for a missing one.
+func (r *ropeReader) attention() float64 {
+	v := r.number("attention_factor", 0)
+	if v <= 0 && !isNull(r.keys["attention_factor"]) {
+		r.fail("attention_factor", "a positive number")
+	}
+	return v
 }
 
 func (r *ropeReader) truth(name string, missing bool) (v bool) {

@@ -100,18 +100,18 @@ func message(v chat.Value) (chat.Value, error) {
 	return m, nil
 }
 
-// weights are the keys by which fine-tuning tools say whether a message is learned.
+// weights are the keys by which fine-tuning tools say whether, or how much, a message is learned.
 var weights = []string{"weight", "loss", "train", "training"}
 
-// checkLearned refuses a message of the assistant's that says that it is not to be learned: all
-// of them are.
+// checkLearned refuses a message of the assistant's that says that it is not to be learned, or
+// not as much as others: all of them are, alike.
 func checkLearned(m *chat.Dict) error {
 	if role, _ := m.Get("role"); role != "assistant" {
 		return nil
 	}
 	for _, key := range weights {
-		if v, _ := m.Get(key); v == false || v == int64(0) || v == 0.0 {
-			return fmt.Errorf("found %q: %s, and all that the assistant says is learned; leave the message out, or the key", key, chat.AppendJSON(nil, v))
+		if v, given := m.Get(key); given && v != true && v != int64(1) && v != 1.0 {
+			return fmt.Errorf("found %q: %s, and all that the assistant says is learned alike; leave the message out, or the key", key, chat.AppendJSON(nil, v))
 		}
 	}
 	return nil

@@ -73,7 +73,7 @@ func TestParquetLists(t *testing.T) {
 	text := func(s string) *string { return &s }
 	half := 0.5
 	all := [][]turn{
-		{{"user", text("u"), nil}, {"assistant", text("a\u2028\"\\"), &half}},
+		{{"user", text("u"), &half}, {"assistant", text("a\u2028\"\\"), nil}},
 		{},
 		nil,
 		{{"user", nil, nil}, {"assistant", text(""), nil}},
@@ -102,7 +102,7 @@ func TestParquetLists(t *testing.T) {
 		items, elements, arrays, bare = append(items, item), append(elements, element), append(arrays, array), append(bare, bareRow{turns})
 	}
 	want := []string{
-		`[{"role":"user","content":"u"},{"role":"assistant","content":"a\u2028\"\\","weight":0.5}]`,
+		`[{"role":"user","content":"u","weight":0.5},{"role":"assistant","content":"a\u2028\"\\"}]`,
 		`[{"role":"system","content":"s"},{"role":"user","content":"é"},{"role":"assistant","content":"` + strings.Repeat("long ", 5000) + `"}]`,
 	}
 	const rest = "dropped 1: a message without content (FILE: row 4)"

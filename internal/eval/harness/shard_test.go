@@ -91,6 +91,9 @@ func TestChooseShard(t *testing.T) {
 		{name: "no arrays", env: "SGE_TASK_ID=undefined LSB_JOBINDEX=0", want: Whole, folder: "out"},
 		{name: "an array and its shard", flag: "1/4", env: "PBS_ARRAY_INDEX=1", want: Shard{1, 4}, folder: "out"},
 		{name: "MVAPICH2", env: "MV2_COMM_WORLD_RANK=1 MV2_COMM_WORLD_SIZE=4", want: Shard{1, 4}, folder: "out/shard-1-of-4", says: "MV2_COMM_WORLD_RANK (1) and MV2_COMM_WORLD_SIZE (4) say"},
+		{name: "Cloud Run", env: "CLOUD_RUN_TASK_INDEX=2 CLOUD_RUN_TASK_COUNT=3", want: Shard{2, 3}, folder: "out/shard-2-of-3", says: "CLOUD_RUN_TASK_INDEX (2) and CLOUD_RUN_TASK_COUNT (3) say"},
+		{name: "Google Batch", env: "BATCH_TASK_INDEX=0 BATCH_TASK_COUNT=2", want: Shard{0, 2}, folder: "out/shard-0-of-2", says: "BATCH_TASK_INDEX (0) and BATCH_TASK_COUNT (2) say"},
+		{name: "one task of Google Batch", env: "BATCH_TASK_INDEX=0 BATCH_TASK_COUNT=1", want: Whole, folder: "out"},
 		{name: "ranks in an index job", env: "JOB_COMPLETION_INDEX=1 " + ompi, refusal: "--shard $((JOB_COMPLETION_INDEX*2+OMPI_COMM_WORLD_RANK))/N"},
 		{name: "/n alone", flag: "/2", refusal: "--shard /2: none of SLURM_ARRAY_TASK_ID"},
 	} {
