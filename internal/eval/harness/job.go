@@ -84,8 +84,8 @@ func (j job) number(name string) (int, error) {
 }
 
 // step is the place among the ranks that mpirun, mpiexec or srun started, or the tasks of a job of
-// Google's, which say the same; its count is 0 where none of them did. What Slurm says of tasks holds within a step only: in a batch script it is
-// the job's.
+// Google's, which say the same; its count is 0 where none of them did. What Slurm says of tasks
+// holds within a step only: in a batch script it is the job's.
 func (j job) step() (place, error) {
 	ranks := []struct{ index, count string }{{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"}, {"MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"},
 		{"PMI_RANK", "PMI_SIZE"}, {"CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"}, {"BATCH_TASK_INDEX", "BATCH_TASK_COUNT"}, {"PMIX_RANK", ""}}
