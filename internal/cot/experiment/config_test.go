@@ -167,8 +167,8 @@ func TestReadExperimentErrors(t *testing.T) {
 		{"batch:\n", []string{"line 1: found nothing, expected a whole number"}},
 		{"batch: 0x\nclip: [1]\n", []string{"line 1: found 0x, expected a whole number; line 2: found a list, expected a number"}},
 		{"- 1\n", []string{"line 1"}},
-		{"stages:\n  2:\n    steps: 3\n    hold_flow: true\nlora: {merged: false}\n", []string{"line 2: stages.2 is now called joint", "line 4: stages.2.hold_flow is now called freeze_flow", "line 5: lora.merged is now called fused"}},
-		{"source:\n  stage: -1\n", []string{"line 2: found -1, expected text, read, heads, joint, flow or all"}},
+		{"stages:\n  2: {steps: 3}\n  joint: {steps: 4}\n", []string{"line 3: stages.joint is given twice"}},
+		{"source:\n  stage: 4\n", []string{"line 2: found 4, expected text, read, heads, joint, flow or all"}},
 	} {
 		e := Experiment{Config: Default("cot")}
 		err := e.Read([]byte(tt.text))
@@ -183,6 +183,29 @@ func TestReadExperimentErrors(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q gives %q, more than one line", tt.text, err)
+		}
+	}
+}
+
+// What an older version wrote is read as what it is called now.
+func TestReadOlderVersions(t *testing.T) {
+	read := func(text string) Experiment {
+		e := Experiment{Config: Default("coconut"), RL: new(RL)}
+		if err := e.Read([]byte(text)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		return e
+	}
+	for older, now := range map[string]string{
+		"stages:\n  '2': {steps: 3, hold_flow: true}\n  '3': {steps: 5, hold_flow: false}\n": "stages:\n  joint: {steps: 3, freeze_flow: true}\n  flow: {steps: 5, freeze_flow: false}\n",
+		"stages:\n  0: {steps: 1}\n  1: {steps: 2}\n":                                        "stages:\n  text: {steps: 1}\n  heads: {steps: 2}\n",
+		"coconut: {last_stage: 0.25}\nlora: {rank: 2, merged: true}\n":                       "coconut: {last_phase: 0.25}\nlora: {rank: 2, fused: true}\n",
+		"rl: {part: 3, hold_sigma: true, objective: {trust: 0.5}}\n":                         "rl: {microbatch: 3, freeze_sigma: true, objective: {clip_epsilon: 0.5}}\n",
+		"source: {stage: -1}\n": "source: {stage: all}\n",
+		"source: {stage: 2}\n":  "source: {stage: joint}\n",
+	} {
+		if got, want := read(older), read(now); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is read as %+v, want %+v", older, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -48,10 +49,11 @@ func (s StageID) Expected() string { return StageNames }
 // MarshalText writes the stage's name.
 func (s StageID) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads a stage's name.
+// UnmarshalText reads a stage's name, or the number that older versions wrote for it.
 func (s *StageID) UnmarshalText(text []byte) error {
+	called := cmp.Or(renamed[string(text)], string(text))
 	for id, name := range stageNames {
-		if name == string(text) {
+		if name == called {
 			*s = id
 			return nil
 		}

@@ -5,6 +5,7 @@ package experiment
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -165,28 +166,28 @@ func overlaySection(into reflect.Value, n *yaml.Node, path string) (faults []fau
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		name := strings.TrimPrefix(path+"."+key.Value, ".")
-		setting, ok := settings[key.Value]
+		called := key.Value
+		if _, ok := settings[called]; !ok {
+			called = cmp.Or(renamed[called], called)
+		}
+		setting, ok := settings[called]
 		switch {
-		case !ok && renamed[key.Value] != "":
-			faults = append(faults, fault{key.Line, fmt.Sprintf("%s is now called %s", name, renamed[key.Value])})
-			if now, ok := settings[renamed[key.Value]]; ok && value.Kind == yaml.MappingNode {
-				faults = append(faults, overlaySection(now, value, name)...)
-			}
 		case !ok:
 			faults = append(faults, fault{key.Line, fmt.Sprintf("there is no setting %s; their names are those in a run's %s", name, ConfigFile)})
-		case given[key.Value]:
+		case given[called]:
 			faults = append(faults, fault{key.Line, name + " is given twice"})
 		default:
-			given[key.Value] = true
+			given[called] = true
 			faults = append(faults, overlay(setting, value, name)...)
 		}
 	}
 	return faults
 }
 
-// renamed are the names of settings that older versions had, by what they are called now.
+// renamed are the names that settings, and stages, had in older versions, with those that they have now: runs of older
+// versions are read.
 var renamed = map[string]string{
-	"0": "text", "1": "heads", "2": "joint", "3": "flow", "hold_flow": "freeze_flow", // of stages
+	"-1": "all", "0": "text", "1": "heads", "2": "joint", "3": "flow", "hold_flow": "freeze_flow", // of stages
 	"last_stage": "last_phase", "merged": "fused", // of coconut, lora
 	"part": "microbatch", "hold_sigma": "freeze_sigma", "trust": "clip_epsilon", // of rl
 }
