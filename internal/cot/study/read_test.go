@@ -143,9 +143,12 @@ func TestBase(t *testing.T) {
 
 // The plans of the repository are whole.
 func TestPlansOfTheRepository(t *testing.T) {
-	for name, want := range map[string][3]int{"study": {90, 12, 7}, "study-quick": {90, 12, 7}, "study-seeds": {90, 12, 7}, "study-easy": {90, 12, 7}, "study-tiny": {90, 12, 7},
+	for name, want := range map[string][3]int{
+		"study": {90, 12, 7}, "study-quick": {90, 12, 7}, "study-tiny": {90, 12, 7},
+		"study-seeds": {90, 12, 7}, "study-easy": {90, 12, 7}, "study-rl": {90, 12, 7},
 		"study-smollm2": {150, 20, 14}, "study-smollm2-main": {150, 20, 14}, "study-smollm2-read": {150, 20, 14}, "study-smollm2-lines": {150, 20, 14},
-		"study-smollm2-quick": {15, 2, 1}} {
+		"study-smollm2-quick": {15, 2, 1},
+	} {
 		p, err := ReadPlan(filepath.Join("../../../scripts", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)
