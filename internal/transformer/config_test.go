@@ -238,6 +238,8 @@ func TestParseRope(t *testing.T) {
 		{`"original_max_position_embeddings": 16, "rope_scaling": {"type": "yarn", "factor": null, "original_max_position_embeddings": 64}`, 1e4, yarn},
 		{`"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 16, "attention_factor": 1.5, "beta_slow": 2, "truncate": false}`, 1e4,
 			with(func(r *Rope) { r.Attention, r.BetaSlow, r.Exact = 1.5, 2, true })},
+		{`"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 16, "truncate": null}`, 1e4,
+			with(func(r *Rope) { r.Exact = true })},
 		{`"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 16, "mscale": 0.5, "mscale_all_dim": 0.25}`, 1e4,
 			with(func(r *Rope) { r.Attention = (0.1*0.5*math.Log(4) + 1) / (0.1*0.25*math.Log(4) + 1) })},
 		{`"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}`, 1e4,

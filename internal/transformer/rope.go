@@ -184,7 +184,8 @@ func (r *ropeReader) rope(to *Rope, positions, original int) error {
 	case "yarn":
 		to.Type, to.Positions = kind, r.original(positions, original)
 		to.Factor = r.number("factor", float64(positions)/float64(max(to.Positions, 1)))
-		to.BetaFast, to.BetaSlow, to.Exact = r.nonzero("beta_fast", 32), r.nonzero("beta_slow", 1), !r.truth("truncate", true)
+		to.BetaFast, to.BetaSlow = r.nonzero("beta_fast", 32), r.nonzero("beta_slow", 1)
+		to.Exact = !r.truth("truncate", r.keys["truncate"] == nil) // null is false, as transformers has it
 		scale, all := r.number("mscale", 0), r.number("mscale_all_dim", 0)
 		if to.Attention = r.attention(); to.Attention == 0 && scale != 0 && all != 0 {
 			to.Attention = yarnAttention(to.Factor, scale) / yarnAttention(to.Factor, all)
