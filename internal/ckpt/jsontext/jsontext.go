@@ -6,7 +6,6 @@ package jsontext
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,26 +127,47 @@ func Fields(text []byte) ([]Field, error) {
 	if text[0] != '{' {
 		return nil, fmt.Errorf("found %s, expected an object", Kind(text))
 	}
-	d := json.NewDecoder(bytes.NewReader(plain))
-	fields, err := []Field(nil), error(nil)
-	token := func() json.Token {
-		t, failed := d.Token()
-		err = cmp.Or(err, failed)
-		return t
-	}
-	token() // the brace
-	for err == nil && d.More() {
-		before := d.InputOffset()
-		key, _ := token().(string)
-		if lone := Lone(text[before:d.InputOffset()]); lone != "" {
+	var fields []Field
+	for i := fieldStart(plain, 1); plain[i] == '"'; {
+		end := stringEnd(plain, i) + 1
+		if lone := Lone(text[i:end]); lone != "" {
 			return nil, fmt.Errorf("a key has %s, half of a surrogate pair, which is no character", lone)
 		}
-		var value json.RawMessage
-		err = cmp.Or(err, d.Decode(&value))
-		end := d.InputOffset()
-		fields = append(fields, Field{key, bytes.Clone(text[end-int64(len(value)) : end])})
+		key, err := Unquote(plain[i:end])
+		if err != nil {
+			return nil, err
+		}
+		from := end + bytes.IndexByte(plain[end:], ':') + 1
+		end = valueEnd(plain, from)
+		fields = append(fields, Field{key, bytes.Clone(bytes.TrimSpace(text[from:end]))})
+		i = fieldStart(plain, end)
 	}
-	return fields, err
+	return fields, nil
+}
+
+// fieldStart is where the key of the next field is, or the object's end.
+func fieldStart(object []byte, i int) int {
+	return i + bytes.IndexAny(object[i:], `"}`)
+}
+
+// valueEnd is where the value ends that begins at i in a valid object: at a comma or the object's end.
+func valueEnd(object []byte, i int) int {
+	for depth := 0; ; i++ {
+		switch object[i] {
+		case '"':
+			i = stringEnd(object, i)
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return i
+			}
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
 }
 
 // Object is Fields by their keys, the last one of those with the same key.
