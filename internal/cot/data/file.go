@@ -168,12 +168,13 @@ func (f *file) csvRows(comma rune) iter.Seq2[row, error] {
 	}
 }
 
-// lineRows yields the lines of plain text, also those that are blank.
+// lineRows yields the lines of plain text, also those that are blank, without their ends, Windows' too.
 func (f *file) lineRows() iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		number := 0
 		for line, err := range f.text.Lines() {
 			number++
+			line = strings.TrimSuffix(line, "\r")
 			r := row{where: fmt.Sprintf("%s:%d", f.name, number), line: line}
 			if err == nil {
 				_, err = textValue(line).asText()

@@ -90,6 +90,7 @@ func TestFormats(t *testing.T) {
 		{`{"text":"all of it"}`, "||all of it", "reading 1 example as text"},
 		{"1 + 2||<<1+2=3>> #### 3\n\n4 + 5||9 #### 9\n", "1 + 2|<<1+2=3>>|3\n4 + 5|9|9", "reading 2 examples as icot"},
 		{"a line\n\n{ another\n", "||a line\n||{ another", "reading 2 examples as text"},
+		{"a line\r\n\r\nanother\r\n", "||a line\n||another", "reading 2 examples as text"},
 		{"question,answer\nq,\"a\r\n\"\"b\"\"\n#### 5\"\n", "q|a\n\"b\"|5", "reading 1 example as gsm8k"},
 		{`{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}],"task_id":"x"}`,
 			`x:[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]`, "reading 1 example as messages"},
