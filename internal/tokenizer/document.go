@@ -45,6 +45,17 @@ type modelDocument struct {
 	Merges                  mergeList  `json:"merges"`
 }
 
+// newDocument is a tokenizer with GPT-2's pipeline: no normalization, GPT-2's pattern, nothing added at the ends.
+func newDocument(vocab vocabulary, merges mergeList, added []addedToken) document {
+	return document{
+		Version:      "1.0",
+		AddedTokens:  added,
+		PreTokenizer: json.RawMessage(`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`),
+		Decoder:      json.RawMessage(`{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}`),
+		Model:        modelDocument{Vocab: vocab, Merges: merges},
+	}
+}
+
 // A vocabulary maps the text of a token to its id; it is written in the order of ids.
 type vocabulary map[string]int
 
