@@ -60,7 +60,7 @@ func (f *file) rows() iter.Seq2[row, error] {
 	if err := ckpt.SkipBOM(f.text); err != nil {
 		return func(yield func(row, error) bool) { yield(row{}, fmt.Errorf("%s: %w", f.name, err)) }
 	}
-	name := strings.TrimSuffix(strings.TrimSuffix(f.name, ".gz"), ".zst")
+	name := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(f.name), ".gz"), ".zst")
 	start = bytes.TrimLeft(bytes.TrimPrefix(start, jsontext.BOM), " \t\r\n")
 	switch {
 	case strings.HasSuffix(name, ".csv"):

@@ -201,13 +201,14 @@ func TestFiles(t *testing.T) {
 	frames := z.EncodeAll([]byte("prompt,answer,cot\n3,c,"), nil)
 	write("b-2.csv.zst", z.EncodeAll([]byte("\n4,,y\n"), frames))
 	write("a.tsv", []byte("\ufeff prompt \tanswer\t\r\n5\te\t\r\n\r\n6\tf\t1\r\n"))
+	write("c.TSV", []byte("prompt\tanswer\n8\th\n"))
 	write("[odd].jsonl", []byte(`{"prompt":"7","completion":"g"}`))
-	s := Source{Files: Files{filepath.Join(dir, "b-*"), filepath.Join(dir, "[odd].jsonl"), filepath.Join(dir, "a.tsv")}}
+	s := Source{Files: Files{filepath.Join(dir, "b-*"), filepath.Join(dir, "[odd].jsonl"), filepath.Join(dir, "a.tsv"), filepath.Join(dir, "c.TSV")}}
 	examples, said := readAll(s)
-	if got := strings.Join(examples, " "); got != "1||a 2||b 3||c 7||g 5||e 6||f" {
+	if got := strings.Join(examples, " "); got != "1||a 2||b 3||c 7||g 5||e 6||f 8||h" {
 		t.Errorf("%s", got)
 	}
-	if want := "reading 6 examples: 3 as prompt-completion, 3 as nfcot; dropped 1: no answer (" + filepath.Join(dir, "b-2.csv.zst:3") + ")"; said != want {
+	if want := "reading 7 examples: 3 as prompt-completion, 4 as nfcot; dropped 1: no answer (" + filepath.Join(dir, "b-2.csv.zst:3") + ")"; said != want {
 		t.Errorf("%s, want %s", said, want)
 	}
 	r := NewReader(s)
