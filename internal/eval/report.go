@@ -274,7 +274,7 @@ func (t TaskReport) basePassAtK(k int) float64 { return PassAtK(t.Samples, t.Bas
 func (r *Report) curve(of func(t TaskReport, k int) float64, ks []int) []PassEstimate {
 	var estimates []PassEstimate
 	for _, k := range ks {
-		if k <= r.MinSamples {
+		if k <= r.MinSamples && !slices.ContainsFunc(estimates, func(p PassEstimate) bool { return p.K == k }) {
 			estimates = append(estimates, PassEstimate{k, meanAtK(r.Tasks, of, k)})
 		}
 	}

@@ -111,8 +111,8 @@ func TestByTask(t *testing.T) {
 }
 
 func TestSummarizeEdges(t *testing.T) {
-	// One sample a problem: Wilson.
-	r, err := Summarize(tasks(3), verdictsOf("1", "0", "1"), []int{1, 10})
+	// One sample a problem: Wilson. A k that is asked for twice is there once.
+	r, err := Summarize(tasks(3), verdictsOf("1", "0", "1"), []int{1, 10, 1})
 	if err != nil {
 		t.Fatal(err)
 	}

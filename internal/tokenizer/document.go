@@ -45,6 +45,17 @@ type modelDocument struct {
 	Merges                  mergeList  `json:"merges"`
 }
 
+// newDocument is a tokenizer with GPT-2's pipeline: no normalization, GPT-2's pattern, nothing added at the ends.
+func newDocument(vocab vocabulary, merges mergeList, added []addedToken) document {
+	return document{
+		Version:      "1.0",
+		AddedTokens:  added,
+		PreTokenizer: json.RawMessage(`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`),
+		Decoder:      json.RawMessage(`{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}`),
+		Model:        modelDocument{Vocab: vocab, Merges: merges},
+	}
+}
+
 // A vocabulary maps the text of a token to its id; it is written in the order of ids.
 type vocabulary map[string]int
 
@@ -116,17 +127,27 @@ func parseMerges(lines []string) (mergeList, error) {
 	return list, nil
 }
 
-// Load reads a tokenizer.json: path is that file or the folder that holds it. An error names the file, the part of it that
-// is damaged or not supported, and what was expected.
+// Load reads a tokenizer.json: path is that file, or the folder that holds it, where other files may say more of its added tokens.
+// An error names the file, the part of it that is damaged or not supported, and what was expected.
 func Load(path string) (*Tokenizer, error) {
+	dir := ""
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "tokenizer.json")
+		dir, path = path, filepath.Join(path, "tokenizer.json")
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, errors.Unwrap(err))
 	}
-	t, err := Parse(data)
+	doc, err := parseDocument(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if dir != "" {
+		if err := doc.addBeside(dir); err != nil {
+			return nil, err
+		}
+	}
+	t, err := newTokenizer(doc)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -135,21 +156,28 @@ func Load(path string) (*Tokenizer, error) {
 
 // Parse is Load for the content of a tokenizer.json.
 func Parse(data []byte) (*Tokenizer, error) {
-	data = bytes.TrimPrefix(data, jsontext.BOM)
-	if err := checkUTF8(data); err != nil {
+	doc, err := parseDocument(data)
+	if err != nil {
 		return nil, err
-	}
-	if err := jsontext.Check(data); err != nil {
-		return nil, err
-	}
-	var doc document
-	if err := decodeStrictly(data, &doc); err != nil {
-		return nil, cmp.Or(checkModelType(data), err)
-	}
-	if doc.Version != "1.0" {
-		return nil, fmt.Errorf("found version %q, want \"1.0\"", doc.Version)
 	}
 	return newTokenizer(doc)
+}
+
+func parseDocument(data []byte) (doc document, err error) {
+	data = bytes.TrimPrefix(data, jsontext.BOM)
+	if err := checkUTF8(data); err != nil {
+		return doc, err
+	}
+	if err := jsontext.Check(data); err != nil {
+		return doc, err
+	}
+	if err := decodeStrictly(data, &doc); err != nil {
+		return doc, cmp.Or(checkModelType(data), err)
+	}
+	if doc.Version != "1.0" {
+		return doc, fmt.Errorf("found version %q, want \"1.0\"", doc.Version)
+	}
+	return doc, nil
 }
 
 // checkModelType refuses a model that is no BPE by its type, before its other fields, which differ.

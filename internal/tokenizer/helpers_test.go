@@ -33,7 +33,7 @@ func realTokenizer(t testing.TB, name string) *Tokenizer {
 	loadOnce[name].Do(func() {
 		var err error
 		if name == "gpt2" {
-			loaded[name], err = LoadGPT2(filepath.Join(folder, "encoder.json"), filepath.Join(folder, "vocab.bpe"))
+			loaded[name], err = loadGPT2(folder)
 		} else {
 			temp := t.TempDir()
 			if err = os.WriteFile(filepath.Join(temp, "tokenizer.json"), qwen3File(t), 0o600); err == nil {
@@ -48,6 +48,28 @@ func realTokenizer(t testing.TB, name string) *Tokenizer {
 		t.Fatalf("the %s tokenizer did not load", name)
 	}
 	return loaded[name]
+}
+
+// loadGPT2 reads the two files in which OpenAI published GPT-2's tokenizer: the vocabulary, and the merges, one "a b" a line.
+func loadGPT2(folder string) (*Tokenizer, error) {
+	var vocab vocabulary
+	encoder, err := os.ReadFile(filepath.Join(folder, "encoder.json"))
+	if err == nil {
+		err = json.Unmarshal(encoder, &vocab)
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "vocab.bpe"))
+	if err != nil {
+		return nil, err
+	}
+	merges, err := parseMerges(strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"))
+	if err != nil {
+		return nil, err
+	}
+	const endOfText = "<|endoftext|>"
+	return newTokenizer(newDocument(vocab, merges, []addedToken{newSpecial(vocab[endOfText], endOfText)}))
 }
 
 // qwen3File is the published tokenizer.json of Qwen3.

@@ -60,7 +60,7 @@ func (f *file) rows() iter.Seq2[row, error] {
 	if err := ckpt.SkipBOM(f.text); err != nil {
 		return func(yield func(row, error) bool) { yield(row{}, fmt.Errorf("%s: %w", f.name, err)) }
 	}
-	name := strings.TrimSuffix(strings.TrimSuffix(f.name, ".gz"), ".zst")
+	name := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(f.name), ".gz"), ".zst")
 	start = bytes.TrimLeft(bytes.TrimPrefix(start, jsontext.BOM), " \t\r\n")
 	switch {
 	case strings.HasSuffix(name, ".csv"):
@@ -168,12 +168,13 @@ func (f *file) csvRows(comma rune) iter.Seq2[row, error] {
 	}
 }
 
-// lineRows yields the lines of plain text, also those that are blank.
+// lineRows yields the lines of plain text, also those that are blank, without their ends, Windows' too.
 func (f *file) lineRows() iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		number := 0
 		for line, err := range f.text.Lines() {
 			number++
+			line = strings.TrimSuffix(line, "\r")
 			r := row{where: fmt.Sprintf("%s:%d", f.name, number), line: line}
 			if err == nil {
 				_, err = textValue(line).asText()

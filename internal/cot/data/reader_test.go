@@ -90,6 +90,7 @@ func TestFormats(t *testing.T) {
 		{`{"text":"all of it"}`, "||all of it", "reading 1 example as text"},
 		{"1 + 2||<<1+2=3>> #### 3\n\n4 + 5||9 #### 9\n", "1 + 2|<<1+2=3>>|3\n4 + 5|9|9", "reading 2 examples as icot"},
 		{"a line\n\n{ another\n", "||a line\n||{ another", "reading 2 examples as text"},
+		{"a line\r\n\r\nanother\r\n", "||a line\n||another", "reading 2 examples as text"},
 		{"question,answer\nq,\"a\r\n\"\"b\"\"\n#### 5\"\n", "q|a\n\"b\"|5", "reading 1 example as gsm8k"},
 		{`{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}],"task_id":"x"}`,
 			`x:[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]`, "reading 1 example as messages"},
@@ -200,13 +201,14 @@ func TestFiles(t *testing.T) {
 	frames := z.EncodeAll([]byte("prompt,answer,cot\n3,c,"), nil)
 	write("b-2.csv.zst", z.EncodeAll([]byte("\n4,,y\n"), frames))
 	write("a.tsv", []byte("\ufeff prompt \tanswer\t\r\n5\te\t\r\n\r\n6\tf\t1\r\n"))
+	write("c.TSV", []byte("prompt\tanswer\n8\th\n"))
 	write("[odd].jsonl", []byte(`{"prompt":"7","completion":"g"}`))
-	s := Source{Files: Files{filepath.Join(dir, "b-*"), filepath.Join(dir, "[odd].jsonl"), filepath.Join(dir, "a.tsv")}}
+	s := Source{Files: Files{filepath.Join(dir, "b-*"), filepath.Join(dir, "[odd].jsonl"), filepath.Join(dir, "a.tsv"), filepath.Join(dir, "c.TSV")}}
 	examples, said := readAll(s)
-	if got := strings.Join(examples, " "); got != "1||a 2||b 3||c 7||g 5||e 6||f" {
+	if got := strings.Join(examples, " "); got != "1||a 2||b 3||c 7||g 5||e 6||f 8||h" {
 		t.Errorf("%s", got)
 	}
-	if want := "reading 6 examples: 3 as prompt-completion, 3 as nfcot; dropped 1: no answer (" + filepath.Join(dir, "b-2.csv.zst:3") + ")"; said != want {
+	if want := "reading 7 examples: 3 as prompt-completion, 4 as nfcot; dropped 1: no answer (" + filepath.Join(dir, "b-2.csv.zst:3") + ")"; said != want {
 		t.Errorf("%s, want %s", said, want)
 	}
 	r := NewReader(s)

@@ -231,6 +231,7 @@ func TestAdapterOddValues(t *testing.T) {
 	for value, want := range map[string]string{
 		`"lora_alpha": NaN`: "lora_alpha is NaN; expected a number", `"lora_alpha": Infinity`: "lora_alpha is Infinity; expected a number",
 		`"alpha_pattern": {"q_proj": NaN}`:   `alpha_pattern is {"q_proj":NaN}; expected an object`,
+		`"alpha_pattern": {"q_proj": null}`:  `alpha_pattern is {"q_proj":null}; expected an object`,
 		`"base_model_name_or_path": NaN`:     "base_model_name_or_path is NaN; expected a string",
 		`"target_modules": NaN`:              "target_modules is NaN; expected a list of strings, or a pattern",
 		`"target_modules": ["q_proj", null]`: `target_modules is ["q_proj",null]; expected a list`, `"modules_to_save": [null]`: "modules_to_save is [null]; expected a list of strings",

@@ -239,6 +239,9 @@ func (p *patterns) UnmarshalJSON(text []byte) error {
 	*p = nil
 	return eachMember(text, func(key string, value json.RawMessage) error {
 		n := patternNumber{key: key}
+		if string(value) == "null" {
+			return errors.New("found null, expected a number")
+		}
 		if err := jsontext.Unmarshal(value, &n.number); err != nil {
 			return err
 		}

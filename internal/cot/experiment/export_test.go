@@ -203,10 +203,11 @@ func set(t *testing.T, path string, changes map[string]any) {
 	}
 }
 
-// Several ends and several templates come back; of the ends the one that templates see is the first.
+// Several ends and several templates come back; of the ends the one that templates see is the first, and one that is named twice
+// is there once.
 func TestExportChat(t *testing.T) {
 	dir := copiedModel(t, "llama-tied")
-	set(t, filepath.Join(dir, generationFile), map[string]any{"eos_token_id": []int{0, 2, 1}})
+	set(t, filepath.Join(dir, generationFile), map[string]any{"eos_token_id": []int{0, 2, 0, 1}})
 	set(t, filepath.Join(dir, "tokenizer_config.json"), map[string]any{"unk_token": "<|im_start|>", "cls_token": "none", "chat_template": []map[string]string{
 		{"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"}, {"name": "tool_use", "template": "{{ tools }}"}}})
 	got := mustOpenF32(t, export(t, dir, gguf.BF16))

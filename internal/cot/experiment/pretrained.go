@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"nfcot/internal/ckpt"
 	"nfcot/internal/ckpt/gguf"
@@ -223,13 +224,17 @@ func endTokens(dir string, vocab int) ([]int, error) {
 		if len(c.EOS) == 0 || string(c.EOS) == "null" {
 			continue
 		}
-		ends := make([]int, 1)
-		if jsontext.Unmarshal(c.EOS, &ends[0]) != nil && jsontext.Unmarshal(c.EOS, &ends) != nil {
+		ids := make([]int, 1)
+		if jsontext.Unmarshal(c.EOS, &ids[0]) != nil && jsontext.Unmarshal(c.EOS, &ids) != nil {
 			return nil, fmt.Errorf("%s: eos_token_id is %.40s; expected a token id or a list of them", path, c.EOS)
 		}
-		for _, id := range ends {
+		var ends []int
+		for _, id := range ids {
 			if id < 0 || id >= vocab {
 				return nil, fmt.Errorf("%s: eos_token_id %d is not in the vocabulary of %d", path, id, vocab)
+			}
+			if !slices.Contains(ends, id) {
+				ends = append(ends, id)
 			}
 		}
 		return ends, nil

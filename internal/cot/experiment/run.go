@@ -282,7 +282,7 @@ func readRun(dir string) (*Run, cot.Special, error) {
 	if r.Experiment, err = ReadConfig(dir); err != nil {
 		return nil, special, err
 	}
-	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
+	if r.Tokenizer, err = tokenizer.Load(filepath.Join(dir, data.TokenizerFile)); err != nil {
 		return nil, special, err
 	}
 	if r.companions, err = readCompanions(dir, r.Experiment.Model.Vocab); err != nil {

@@ -113,8 +113,13 @@ func chains(file string) iter.Seq2[ckpt.Record, error] {
 
 // answered reads a question under the key "question" or "prompt" and its right answer, a
 // text or a number. Of a question with choices the right one may be their text, a letter or
-// a number, counted from 0.
+// a number, counted from 0. What tables write for what is missing, null, is nothing.
 func answered(f *fields) eval.Problem {
+	for _, key := range []string{"prompt", "task_id", "choices"} {
+		if string(f.values[key]) == "null" {
+			delete(f.values, key)
+		}
+	}
 	p := eval.Problem{Format: eval.Answers, Prompt: f.optional("prompt")}
 	if f.values["prompt"] == nil {
 		p.Prompt = f.text("question")

@@ -72,6 +72,7 @@ func TestQuestionsOfAFile(t *testing.T) {
 		{`{"question":"q","choices":["x","y"],"answer":1}`, "choice", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "B", Choices: []string{"x", "y"}}, "Question: q\nA. x\nB. y\nAnswer:"},
 		{`{"question":"q","choices":["x","y"],"answer":1.0}`, "choice", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "B", Choices: []string{"x", "y"}}, "Question: q\nA. x\nB. y\nAnswer:"},
 		{`{"question":"q","choices":["x","y"],"answer":"y"}`, "choice", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "y", Choices: []string{"x", "y"}}, "Question: q\nA. x\nB. y\nAnswer:"},
+		{`{"task_id":null,"prompt":null,"question":"q","choices":null,"answer":"a"}`, "exact", eval.Problem{TaskID: "0", Prompt: "q", CanonicalSolution: "a"}, "Question: q\nAnswer:"},
 		{`{"prompt":"p","answer":"a"}`, "exact", eval.Problem{TaskID: "0", Prompt: "p", CanonicalSolution: "a"}, "Question: p\nAnswer:"},
 	} {
 		path := file(t, tt.text)

@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -98,7 +99,7 @@ func shardsIn(dir string) ([]string, error) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, input(err)
+		return nil, inputf("%s: %w", dir, errors.Unwrap(err))
 	}
 	var folders []string
 	for _, entry := range entries {
