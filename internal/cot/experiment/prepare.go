@@ -45,7 +45,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	run.Experiment = x
 	if x.Source.Init == "" {
 		run.Model = NewModel(x.Config, special)
-	} else if run.Model, err = LoadModel(x.Source.Init, x.Source.Base, x.Config, special); err != nil {
+	} else if run.Model, err = loadModel(x.Source.Init, x.Source.Base, x.Config, special, false); err != nil {
 		return nil, nil, err
 	}
 	if x.NF.ReadBack > 0 {
@@ -274,9 +274,9 @@ func newPolicy(x Experiment, dir string) (r *Run, reference *Model, err error) {
 		return nil, nil, err
 	}
 	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAETokenizer: from.VAETokenizer, companions: from.companions}
-	if r.Model, err = LoadModel(init, "", x.Config, special); err != nil {
+	if r.Model, err = loadModel(init, "", x.Config, special, true); err != nil {
 		return nil, nil, err
 	}
-	reference, err = LoadModel(init, "", x.Config, special)
+	reference, err = loadModel(init, "", x.Config, special, true)
 	return r, reference, err
 }

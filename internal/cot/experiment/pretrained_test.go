@@ -268,7 +268,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 			t.Errorf("%s: %+v, %v", tt.name, origin, err)
 		}
 		c := tiny("cot").pretrained(origin.Model, false)
-		m, err := LoadModel(dir, "", c, special)
+		m, err := loadModel(dir, "", c, special, false)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		} else if !slices.Equal(logits(m, ids), logits(r.Model, ids)) {
@@ -280,7 +280,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		return append(tensors, ckpt.Tensor{Name: "model.layers.0.mlp.experts.0.weight", Shape: []int{1}, Data: []float32{1}})
 	})
 	want2 := `tensor "model.layers.0.mlp.experts.0.weight": a model of this config.json has none of this name`
-	if _, err := LoadModel(dir, "", tiny("cot").pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model, false), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
+	if _, err := loadModel(dir, "", tiny("cot").pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model, false), special, false); err == nil || !strings.HasSuffix(err.Error(), want2) {
 		t.Errorf("a tensor that is no parameter: %v", err)
 	}
 }
