@@ -273,6 +273,9 @@ func newPolicy(x Experiment, dir string) (r *Run, reference *Model, err error) {
 	if err := x.method().CheckScores("reinforced"); err != nil {
 		return nil, nil, err
 	}
+	if m := x.method(); x.RL.FreezeSigma && !m.Flows {
+		return nil, nil, fmt.Errorf("rl.freeze_sigma is true, but method %s has no thoughts with a sigma; leave it out", m.Name)
+	}
 	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAETokenizer: from.VAETokenizer, companions: from.companions}
 	if r.Model, err = loadModel(init, "", x.Config, special, true); err != nil {
 		return nil, nil, err

@@ -270,6 +270,17 @@ func drop(tensor string) func(path string) error {
 	}
 }
 
+// Thoughts' sigma cannot be held where there is none.
+func TestFreezeSigmaNeedsOne(t *testing.T) {
+	r := finished(t, "cot")
+	x := r.Experiment
+	x.RL, x.Source.Init = &RL{FreezeSigma: true}, r.Dir
+	const want = "rl.freeze_sigma is true, but method cot has no thoughts with a sigma; leave it out"
+	if _, _, err := newPolicy(x, t.TempDir()); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
 // A run that has lost a tensor of its heads is neither reinforced nor fused with a new one in its place.
 func TestHeadsAreNotMadeUp(t *testing.T) {
 	r := finished(t, "nfcot")
