@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -341,6 +342,17 @@ func TestDefaultsOverPretrained(t *testing.T) {
 		}
 		if x.Batch != tt.batch || x.Stages.Heads.Steps != tt.heads || x.Stages.Joint.LR != tt.lr || !x.NF.Fit {
 			t.Errorf("%s, --lora %d, %v: batch %d, %d steps of heads, rate %g", tt.method, tt.lora, tt.set, x.Batch, x.Stages.Heads.Steps, x.Stages.Joint.LR)
+		}
+
+		// They are the same where a file says what it is about.
+		file := filepath.Join(t.TempDir(), "experiment.yaml")
+		text := fmt.Sprintf("method: %s\nsource:\n  init: %q\n", tt.method, dir)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		y, err := Resolve(Request{File: file, LoRA: tt.lora, Set: tt.set, Source: Source{Stage: AllStages}})
+		if err != nil || !reflect.DeepEqual(y, x) {
+			t.Errorf("of a file: %+v, %v; want %+v", y, err, x)
 		}
 	}
 }
