@@ -226,6 +226,21 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// A folder's name is no pattern.
+func TestInspectAnyFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run[1")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := ckpt.Write(filepath.Join(dir, ModelFile), []ckpt.Tensor{{Name: "w", Shape: []int{2}, Data: []float32{1, 2}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	x, err := Inspect(dir)
+	if err != nil || len(x.Tensors) != 1 || x.Tensors[0].Name != "w" {
+		t.Errorf("%+v, %v", x, err)
+	}
+}
+
 func appendTo(text string) func(path string) error {
 	return func(path string) error {
 		old, err := os.ReadFile(path)
