@@ -228,10 +228,13 @@ func (e *Experiment) checkStages() error {
 // are n with a checksum, and makes its run and the reference that the model starts as.
 // A run that is resumed must have the same problems and the same reference.
 func PrepareRL(x Experiment, dir string, n int, checksum string) (run *Run, reference *Model, err error) {
-	if err := errors.Join(x.Check(), x.RL.Check()); err != nil {
+	if err := cmp.Or(x.Check(), x.RL.Check()); err != nil {
 		return nil, nil, fmt.Errorf("experiment: %w", err)
 	}
-	if x.RL.Prompts > n {
+	switch {
+	case x.Precision != "f32":
+		return nil, nil, fmt.Errorf("precision is %s, but likelihoods are those of sampling, which rounds nothing; reinforcement wants f32", x.Precision)
+	case x.RL.Prompts > n:
 		return nil, nil, fmt.Errorf("rl.prompts is %d, and %s has %d problems", x.RL.Prompts, x.RL.Bench, n)
 	}
 	base, err := ReadConfig(x.Source.Init)
