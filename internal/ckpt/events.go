@@ -135,13 +135,14 @@ func (e *Events) event(step int64, field byte, data []byte) error {
 // whatever the clock says: files are read in the order of their names.
 func (e *Events) create() error {
 	seconds := e.Now().Unix()
-	earlier, err := filepath.Glob(filepath.Join(e.dir, eventsName+"*"))
+	files, err := os.ReadDir(e.dir)
 	if err != nil {
-		return fmt.Errorf("%s: %w", e.dir, err)
+		return fmt.Errorf("%s: %w", e.dir, reason(err))
 	}
-	for _, path := range earlier {
-		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), eventsName), ".")
-		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
+	for _, file := range files {
+		name, ours := strings.CutPrefix(file.Name(), eventsName)
+		number, _, _ := strings.Cut(name, ".")
+		if n, err := strconv.ParseInt(number, 10, 64); ours && err == nil {
 			seconds = max(seconds, n)
 		}
 	}

@@ -297,6 +297,28 @@ func TestEventsResume(t *testing.T) {
 	}
 }
 
+// What a pattern for names would mean something else by is a folder like others.
+func TestEventsInAnyFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run[1")
+	for step, seconds := range []float64{9, 4} { // a clock that is set back
+		e := mustEvents(t, dir, at(seconds))
+		if err := e.Scalar(int64(step), "loss", 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	want := []scalarEvent{{1, "loss", 1}}
+	if got := decodeEvents(t, filepath.Join(dir, files[1].Name())); !slices.Equal(got, want) {
+		t.Errorf("the last file is %s, with %v; want %v", files[1].Name(), got, want)
+	}
+}
+
 func TestEventsErrors(t *testing.T) {
 	file := writeBytes(t, filepath.Join(t.TempDir(), "file"), nil)
 	_, err := NewEvents(file, 0)

@@ -18,8 +18,8 @@ type Sampling struct {
 	ThoughtTemp float64 `json:"thought_temp" yaml:"thought_temp"` // T_z; 0 takes the mean
 	Temp        float64 `json:"temp" yaml:"temp"`                 // T_x, of text; 0 takes the likeliest token
 	// Denoise draws thoughts without the dequantisation noise that their codes were trained
-	// with: from N(mu, T_z² (sigma² - noise²)). What is drawn is a code only while the flow
-	// is the identity.
+	// with: from N(mu, T_z² (sigma² - noise² v)), where v is what the flow makes of noise of 1
+	// on a code, which it must map by itself (NFCoT.Denoises).
 	Denoise      bool             `json:"denoise,omitempty" yaml:"denoise,omitempty"`
 	DenoiseSteps int              `json:"denoise_steps,omitempty" yaml:"denoise_steps,omitempty"` // of LaDiR; 0: those of its settings
 	Thinking     string           `json:"thinking,omitempty" yaml:"thinking,omitempty"`           // the rule that a model of cot thinks by: "", which draws tokens, soft or gumbel (Soft)

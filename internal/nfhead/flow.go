@@ -85,12 +85,12 @@ type Flow struct {
 // are those of the reference implementation.
 type metaBlock struct {
 	Config
-	k, d        int
-	flip        bool
-	in, inBias  *tensor.Tensor // [C, D]
-	pos         *tensor.Tensor // [K, C], by original position
-	layers      []metaLayer
-	out, outBia *tensor.Tensor // [2D, C], or [D, C] for shifts only
+	k, d         int
+	flip         bool
+	in, inBias   *tensor.Tensor // [C, D]
+	pos          *tensor.Tensor // [K, C], by original position
+	layers       []metaLayer
+	out, outBias *tensor.Tensor // [2D, C], or [D, C] for shifts only
 }
 
 type metaLayer struct {
@@ -150,7 +150,7 @@ func newMetaBlock(p *tensor.Params, c Config, k, d int, flip bool) *metaBlock {
 	if c.ShiftsOnly {
 		outs = d
 	}
-	b.out, b.outBia = p.Const("proj_out.weight", 0, outs, C), p.Const("proj_out.bias", 0, outs)
+	b.out, b.outBias = p.Const("proj_out.weight", 0, outs, C), p.Const("proj_out.bias", 0, outs)
 	return b
 }
 
@@ -308,7 +308,7 @@ func (b *metaBlock) trace(t *tensor.Tape, u, variance, logDet *tensor.Tensor, in
 
 func (b *metaBlock) only(int) layer { return nil }
 
-func (b *metaBlock) identity() bool { return zero(b.out) && zero(b.outBia) }
+func (b *metaBlock) identity() bool { return zero(b.out) && zero(b.outBias) }
 
 // context says what the rows of a block look at: each other, as mask lets them,
 // or what the thoughts remember of the rows before (caches[layer][thought]).
@@ -429,7 +429,7 @@ func (b *metaBlock) transform(t *tensor.Tape, w *tensor.Tensor, at []int, cond *
 		up := t.GELU(t.Linear(t.LayerNorm(h, l.norm2, l.bias2, eps, tensor.ForProducts), l.up, l.upBias), tensor.ForProducts)
 		h = t.Add(h, t.Linear(up, l.down, l.downBias))
 	}
-	o := t.Linear(h, b.out, b.outBia)
+	o := t.Linear(h, b.out, b.outBias)
 	if b.ShiftsOnly {
 		return nil, o
 	}

@@ -124,7 +124,7 @@ func TestSignsByHand(t *testing.T) {
 		c.Blocks = 1
 		f := NewFlow(tensor.NewParams(1), c, 2, 1)
 		f.layers[0].(*metaBlock).flip = tt.flip
-		copy(f.layers[0].(*metaBlock).outBia.Data, []float32{a, b})
+		copy(f.layers[0].(*metaBlock).outBias.Data, []float32{a, b})
 		u, logDet := f.Forward(nil, tensor.From([]float32{1, 2}, 2, 1), nil)
 		exact := tensortest.Tolerance{Abs: 1e-6}
 		exact.Check(t, "u", u.Data, tt.want)
@@ -140,7 +140,7 @@ func TestSoftplusScalesByHand(t *testing.T) {
 		c := small
 		c.Blocks, c.Scale = 1, "softplus"
 		f := NewFlow(tensor.NewParams(1), c, 2, 1)
-		f.layers[0].(*metaBlock).outBia.Data[0] = float32(a)
+		f.layers[0].(*metaBlock).outBias.Data[0] = float32(a)
 		u, logDet := f.Forward(nil, tensor.From([]float32{1, 2}, 2, 1), nil)
 		softplus := math.Log1p((math.E - 1) * math.Exp(a))
 		if a < -30 {

@@ -369,7 +369,7 @@ func trainedAdapters(t *testing.T, init string) *Run {
 		t.Fatal(err)
 	}
 	r := &Run{Dir: filepath.Join(t.TempDir(), "run"), Tokenizer: b.Tokenizer, Experiment: Experiment{Config: c, Source: Source{Init: init}}}
-	if r.Model, err = LoadModel(init, "", c, words); err != nil {
+	if r.Model, err = loadModel(init, "", c, words, false); err != nil {
 		t.Fatal(err)
 	}
 	for p := range r.Model.Params.All() {
@@ -593,7 +593,7 @@ func TestAdaptersForTraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Config{Method: LM, Model: b.Model, NewTokens: b.NewTokens}
-	m, err := LoadModel(dir, "", c, special)
+	m, err := loadModel(dir, "", c, special, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -605,7 +605,7 @@ func TestAdaptersForTraining(t *testing.T) {
 	if d := difference(logits(m, text)[:b.NewTokens], logits(r.Model, text)[:b.NewTokens]); d > 0 {
 		t.Errorf("logits differ by %g", d)
 	}
-	if _, err := LoadModel(dir, filepath.Join(shared.Goldens(t), "lora", "base"), c, special); err == nil {
+	if _, err := loadModel(dir, filepath.Join(shared.Goldens(t), "lora", "base"), c, special, false); err == nil {
 		t.Error("an adapter over another model was loaded")
 	}
 	if _, err := OpenBase(filepath.Join(shared.Goldens(t), "lora", "base"), dir); err == nil || !strings.Contains(err.Error(), "--base goes with adapters, and there are none in") {

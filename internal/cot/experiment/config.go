@@ -139,12 +139,19 @@ func (c Config) Check() error {
 		return fmt.Errorf("precision is %q; want f32 or bf16", c.Precision)
 	case c.NewTokens < 0 || c.NewTokens > c.Model.Vocab:
 		return fmt.Errorf("new_tokens is %d; want 0, or an id of the vocabulary of %d", c.NewTokens, c.Model.Vocab)
+	case !(c.NF.SigmaLimit >= 0):
+		return fmt.Errorf("nf.log_sigma_limit is %g; want a positive number, or 0 for no limit", c.NF.SigmaLimit)
+	case !(c.DirectShare >= 0 && c.DirectShare <= 1):
+		return fmt.Errorf("direct_share is %g; want a share, 0 to 1", c.DirectShare)
 	case c.HeldOut < 0 || c.EvalEvery < 0 || c.SaveEvery < 0:
 		return fmt.Errorf("held_out, eval_every and save_every must not be negative")
 	}
 	for id, s := range c.Stages.All() {
 		if s.Steps < 0 || s.Steps > 0 && (!(s.LR > 0) || math.IsInf(s.LR, 0)) {
 			return fmt.Errorf("stage %s has %d steps at learning rate %g; steps must not be negative and the rate must be positive", id, s.Steps, s.LR)
+		}
+		if s.Warmup < 0 {
+			return fmt.Errorf("stage %s has a warmup of %d steps; it must not be negative", id, s.Warmup)
 		}
 		if !(s.FlowLR >= 0) || math.IsInf(s.FlowLR, 0) {
 			return fmt.Errorf("stage %s has flow_lr %g; it must not be negative", id, s.FlowLR)

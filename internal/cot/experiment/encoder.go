@@ -184,10 +184,13 @@ func (e *Encoder) mask(messages []chat.Value) (tokens []int, assistant []bool, e
 				return nil, nil, err
 			}
 		}
+		if first >= end { // it says nothing
+			continue
+		}
 		for i := first; i < end; i++ {
 			assistant[i] = true
 		}
-		if id := whole.IDs[max(0, end-1)]; first < end && e.Tokenizer.IsSpecial(id) && !e.Special.Ends(id) { // a base model's ends may be those of texts alone
+		if id := whole.IDs[end-1]; e.Tokenizer.IsSpecial(id) && !e.Special.Ends(id) { // a base model's ends may be those of texts alone
 			e.Special.MoreEOS = append(slices.Clip(e.Special.MoreEOS), id)
 		}
 	}

@@ -370,6 +370,7 @@ func TestEncodeConversationRefused(t *testing.T) {
 		{talker(t, LM, withEnds), `[]`, "no message of the conversation is the assistant's"},
 		{talker(t, LM, withEnds), `[{"role": "user", "content": "ab"}]`, "no message of the conversation is the assistant's"},
 		{talker(t, LM, withEnds), `[{"role": "assistant", "content": "ab"}]`, "nothing of it can be learned: it has no token that is the answer's, or the assistant's, and follows another one"},
+		{talker(t, LM, "{% generation %}{{ messages[0].content }}{% endgeneration %}"), `[{"role": "assistant", "content": ""}]`, "nothing of it can be learned"},
 		{talker(t, LM, withEnds), `{"role": "user"}`, "want a list of messages"},
 		{talker(t, LM, "{% for m in messages %}{{ m.content }}\n#{% endfor %}"), one, `the chat template ends the assistant's turns with "\n#", and not with a special token`},
 		{talker(t, LM, "{% for m in messages %}{{ m.content }};{{ m.content }}{% endfor %}"), one, "message 2: the chat template does not render its content once"},

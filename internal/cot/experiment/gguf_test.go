@@ -127,7 +127,7 @@ func TestGGUFForTraining(t *testing.T) {
 			continue
 		}
 		c := Config{Method: LM, Model: o.Model, NewTokens: o.NewTokens}
-		m, err := LoadModel(path, "", c, special)
+		m, err := loadModel(path, "", c, special, false)
 		if err != nil {
 			t.Error(err)
 			continue

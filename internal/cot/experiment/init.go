@@ -218,16 +218,11 @@ func (w *checkpoints) file(name string) *checkpoint {
 	return nil
 }
 
-// LoadModel makes the model of an experiment out of the parameters in dir, a run or
+// loadModel makes the model of an experiment out of the parameters in dir, a run or
 // a language model of others; base is as for OpenBase. Parameters that are not there
-// start as usual, but a model of others, or one with adapters, must have all of the
-// backbone. A parameter that is there must have its shape, except that rows for tokens
-// may be missing from a table.
-func LoadModel(dir, base string, c Config, special cot.Special) (*Model, error) {
-	return loadModel(dir, base, c, special, false)
-}
-
-// loadModel is LoadModel, where nothing may be missing if whole.
+// start as usual, unless the whole model must be there: then only adapters do. A model of
+// others, or one with adapters, must have all of the backbone. A parameter that is there must
+// have its shape, except that rows for tokens may be missing from a table.
 func loadModel(dir, base string, c Config, special cot.Special, whole bool) (*Model, error) {
 	links, err := chain(dir, base)
 	if err != nil {
@@ -239,7 +234,7 @@ func loadModel(dir, base string, c Config, special cot.Special, whole bool) (*Mo
 	}
 	defer w.close()
 	isRun := links[0].run != nil
-	whole = whole || !isRun || len(w.adapters) > 0
+	backbone := whole || !isRun || len(w.adapters) > 0
 	l := &loader{checkpoints: w, rows: map[string]int{}}
 	if !isRun || links[0].run.NewTokens != c.NewTokens { // a run has trained those that it was given itself
 		l.newTokens = c.NewTokens
@@ -247,10 +242,14 @@ func loadModel(dir, base string, c Config, special cot.Special, whole bool) (*Mo
 	p := tensor.NewParams(c.Seed)
 	p.Initial = func(name string, x *tensor.Tensor) bool {
 		f := w.file(name)
-		if err == nil && f != nil {
+		switch {
+		case err != nil || f == nil && transformer.IsAdapter(name):
+		case f != nil:
 			err = l.load(x, f, name)
-		} else if err == nil && whole && IsBackbone(name) && !transformer.IsAdapter(name) {
+		case backbone && IsBackbone(name):
 			err = fmt.Errorf("%s: has no tensor %q, which %s promises", dir, name, data.ConfigFile)
+		case whole:
+			err = fmt.Errorf("%s: has no tensor %q, which %s promises", dir, name, ConfigFile)
 		}
 		return err != nil || f != nil
 	}

@@ -120,9 +120,15 @@ func inLine(name string) string { return strings.Trim(strconv.Quote(name), `"`) 
 
 // safetensorsIn are the files of a folder, among which there are all that an index names.
 func safetensorsIn(dir string) ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".safetensors" {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
 	}
 	if exists(filepath.Join(dir, ckpt.IndexFile)) {
 		f, err := ckpt.OpenModel(dir)

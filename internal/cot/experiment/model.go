@@ -68,10 +68,7 @@ func (m *Model) SetSampling(s cot.Sampling, spell func(key string) string) error
 	if s.Thinking == "" {
 		return nil
 	}
-	soft, err := FindMethod(softThinking)
-	if err != nil {
-		return err
-	}
+	soft := Config{Method: softThinking}.method()
 	if m.Method.Name != soft.Of {
 		return fmt.Errorf("%s %s: %s samples from runs of %s, and the method of this one is %s", spell("thinking"), s.Thinking, soft.Name, soft.Of, m.Method.Name)
 	}

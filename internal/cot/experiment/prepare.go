@@ -45,7 +45,7 @@ func Prepare(x Experiment, dir string, limit int, logf func(string, ...any)) (*R
 	run.Experiment = x
 	if x.Source.Init == "" {
 		run.Model = NewModel(x.Config, special)
-	} else if run.Model, err = LoadModel(x.Source.Init, x.Source.Base, x.Config, special); err != nil {
+	} else if run.Model, err = loadModel(x.Source.Init, x.Source.Base, x.Config, special, false); err != nil {
 		return nil, nil, err
 	}
 	if x.NF.ReadBack > 0 {
@@ -228,10 +228,13 @@ func (e *Experiment) checkStages() error {
 // are n with a checksum, and makes its run and the reference that the model starts as.
 // A run that is resumed must have the same problems and the same reference.
 func PrepareRL(x Experiment, dir string, n int, checksum string) (run *Run, reference *Model, err error) {
-	if err := errors.Join(x.Check(), x.RL.Check()); err != nil {
+	if err := cmp.Or(x.Check(), x.RL.Check()); err != nil {
 		return nil, nil, fmt.Errorf("experiment: %w", err)
 	}
-	if x.RL.Prompts > n {
+	switch {
+	case x.Precision != "f32":
+		return nil, nil, fmt.Errorf("precision is %s, but likelihoods are those of sampling, which rounds nothing; reinforcement wants f32", x.Precision)
+	case x.RL.Prompts > n:
 		return nil, nil, fmt.Errorf("rl.prompts is %d, and %s has %d problems", x.RL.Prompts, x.RL.Bench, n)
 	}
 	base, err := ReadConfig(x.Source.Init)
@@ -273,10 +276,13 @@ func newPolicy(x Experiment, dir string) (r *Run, reference *Model, err error) {
 	if err := x.method().CheckScores("reinforced"); err != nil {
 		return nil, nil, err
 	}
+	if m := x.method(); x.RL.FreezeSigma && !m.Flows {
+		return nil, nil, fmt.Errorf("rl.freeze_sigma is true, but method %s has no thoughts with a sigma; leave it out", m.Name)
+	}
 	r = &Run{Dir: dir, Experiment: x, Tokenizer: from.Tokenizer, VAE: from.VAE, VAETokenizer: from.VAETokenizer, companions: from.companions}
-	if r.Model, err = LoadModel(init, "", x.Config, special); err != nil {
+	if r.Model, err = loadModel(init, "", x.Config, special, true); err != nil {
 		return nil, nil, err
 	}
-	reference, err = LoadModel(init, "", x.Config, special)
+	reference, err = loadModel(init, "", x.Config, special, true)
 	return r, reference, err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -268,7 +269,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 			t.Errorf("%s: %+v, %v", tt.name, origin, err)
 		}
 		c := tiny("cot").pretrained(origin.Model, false)
-		m, err := LoadModel(dir, "", c, special)
+		m, err := loadModel(dir, "", c, special, false)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		} else if !slices.Equal(logits(m, ids), logits(r.Model, ids)) {
@@ -280,7 +281,7 @@ func TestPretrainedOddFiles(t *testing.T) {
 		return append(tensors, ckpt.Tensor{Name: "model.layers.0.mlp.experts.0.weight", Shape: []int{1}, Data: []float32{1}})
 	})
 	want2 := `tensor "model.layers.0.mlp.experts.0.weight": a model of this config.json has none of this name`
-	if _, err := LoadModel(dir, "", tiny("cot").pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model, false), special); err == nil || !strings.HasSuffix(err.Error(), want2) {
+	if _, err := loadModel(dir, "", tiny("cot").pretrained(openModel(t, pretrained(t, "tied"), nil).Experiment.Model, false), special, false); err == nil || !strings.HasSuffix(err.Error(), want2) {
 		t.Errorf("a tensor that is no parameter: %v", err)
 	}
 }
@@ -341,6 +342,17 @@ func TestDefaultsOverPretrained(t *testing.T) {
 		}
 		if x.Batch != tt.batch || x.Stages.Heads.Steps != tt.heads || x.Stages.Joint.LR != tt.lr || !x.NF.Fit {
 			t.Errorf("%s, --lora %d, %v: batch %d, %d steps of heads, rate %g", tt.method, tt.lora, tt.set, x.Batch, x.Stages.Heads.Steps, x.Stages.Joint.LR)
+		}
+
+		// They are the same where a file says what it is about.
+		file := filepath.Join(t.TempDir(), "experiment.yaml")
+		text := fmt.Sprintf("method: %s\nsource:\n  init: %q\n", tt.method, dir)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		y, err := Resolve(Request{File: file, LoRA: tt.lora, Set: tt.set, Source: Source{Stage: AllStages}})
+		if err != nil || !reflect.DeepEqual(y, x) {
+			t.Errorf("of a file: %+v, %v; want %+v", y, err, x)
 		}
 	}
 }

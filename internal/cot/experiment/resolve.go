@@ -59,9 +59,13 @@ func (r Request) resolve(adapters bool) (Experiment, error) {
 	case s.Base != "" && s.Init == "":
 		return Experiment{}, errors.New("--base goes with --init")
 	}
-	x := Experiment{Config: Default(r.Method), Source: r.Source}
-	if r.Source.Init != "" {
-		base, err := OpenBase(r.Source.Init, r.Source.Base)
+	text, file, err := r.readFile()
+	if err != nil {
+		return Experiment{}, err
+	}
+	x := Experiment{Config: Default(cmp.Or(r.Method, file.Method)), Source: file.Source}
+	if x.Source.Init != "" {
+		base, err := OpenBase(x.Source.Init, x.Source.Base)
 		if err != nil {
 			return x, err
 		}
@@ -69,17 +73,10 @@ func (r Request) resolve(adapters bool) (Experiment, error) {
 			x.Config = x.Config.pretrained(base.Model, adapters)
 		}
 	}
-	if r.File != "" {
-		text, err := os.ReadFile(r.File)
-		if err != nil {
-			return x, err
-		}
-		if err := x.Read(text); err != nil {
-			return x, fmt.Errorf("%s: %w", r.File, err)
-		}
-		x.Source = instead(x.Source, r.Source)
+	if err := x.Read(text); err != nil {
+		return x, fmt.Errorf("%s: %w", r.File, err)
 	}
-	x.Method = cmp.Or(r.Method, x.Method)
+	x.Method, x.Source = cmp.Or(r.Method, x.Method), file.Source
 	if err := x.setAll(r.Set); err != nil {
 		return x, err
 	}
@@ -94,6 +91,23 @@ func (r Request) resolve(adapters bool) (Experiment, error) {
 		return x, errors.New("the experiment has a section rl; that is for nfcot rl")
 	}
 	return x, nil
+}
+
+// readFile reads the experiment's file, if there is one: its text, and what that says by itself, with the source that is
+// asked for.
+func (r Request) readFile() (text []byte, file Experiment, err error) {
+	file.Source = r.Source
+	if r.File == "" {
+		return nil, file, nil
+	}
+	if text, err = os.ReadFile(r.File); err != nil {
+		return nil, file, err
+	}
+	if err := file.Read(text); err != nil {
+		return nil, file, fmt.Errorf("%s: %w", r.File, err)
+	}
+	file.Source = instead(file.Source, r.Source)
+	return text, file, nil
 }
 
 // instead is the source that a file names, with what is asked for in its place.

@@ -28,6 +28,21 @@ func TestRLCheck(t *testing.T) {
 	}
 }
 
+// Rollouts are drawn and scored in float32, whatever is asked for.
+func TestReinforcementIsInFloat32(t *testing.T) {
+	c := DefaultRL()
+	x := Experiment{Config: tiny("nfcot"), RL: &c}
+	x.Precision = "bf16"
+	const want = "precision is bf16, but likelihoods are those of sampling, which rounds nothing; reinforcement wants f32"
+	if _, _, err := PrepareRL(x, t.TempDir(), c.Prompts, ""); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	x.Batch, c.LR = 0, 0 // of several mistakes one is said
+	if _, _, err := PrepareRL(x, t.TempDir(), c.Prompts, ""); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %q, want one line", err)
+	}
+}
+
 // What cannot be scored cannot be reinforced.
 func TestReinforcedNeedsLikelihoods(t *testing.T) {
 	for _, m := range Methods {

@@ -226,6 +226,21 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// A folder's name is no pattern.
+func TestInspectAnyFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run[1")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := ckpt.Write(filepath.Join(dir, ModelFile), []ckpt.Tensor{{Name: "w", Shape: []int{2}, Data: []float32{1, 2}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	x, err := Inspect(dir)
+	if err != nil || len(x.Tensors) != 1 || x.Tensors[0].Name != "w" {
+		t.Errorf("%+v, %v", x, err)
+	}
+}
+
 func appendTo(text string) func(path string) error {
 	return func(path string) error {
 		old, err := os.ReadFile(path)
@@ -270,13 +285,41 @@ func drop(tensor string) func(path string) error {
 	}
 }
 
+// Thoughts' sigma cannot be held where there is none.
+func TestFreezeSigmaNeedsOne(t *testing.T) {
+	r := finished(t, "cot")
+	x := r.Experiment
+	x.RL, x.Source.Init = &RL{FreezeSigma: true}, r.Dir
+	const want = "rl.freeze_sigma is true, but method cot has no thoughts with a sigma; leave it out"
+	if _, _, err := newPolicy(x, t.TempDir()); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// A run that has lost a tensor of its heads is neither reinforced nor fused with a new one in its place.
+func TestHeadsAreNotMadeUp(t *testing.T) {
+	r := finished(t, "nfcot")
+	if err := drop("nf_head.bias")(filepath.Join(r.Dir, ModelFile)); err != nil {
+		t.Fatal(err)
+	}
+	want := r.Dir + `: has no tensor "nf_head.bias", which config.yaml promises`
+	x := r.Experiment
+	x.RL, x.Source.Init = new(RL), r.Dir
+	if _, _, err := newPolicy(x, t.TempDir()); err == nil || err.Error() != want {
+		t.Errorf("to be reinforced: error %v, want %s", err, want)
+	}
+	if _, err := loadModel(r.Dir, "", x.Config, special, true); err == nil || err.Error() != want {
+		t.Errorf("as a whole: error %v, want %s", err, want)
+	}
+}
+
 // A model starts from what another run has in common with it.
 func TestInitFrom(t *testing.T) {
 	from := finished(t, "cot")
 	c := from.Experiment.Config
 	c.Method, c.Seed = "nfcot", c.Seed+1
 	fresh := NewModel(c, special)
-	m, err := LoadModel(from.Dir, "", c, special)
+	m, err := loadModel(from.Dir, "", c, special, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,10 +332,10 @@ func TestInitFrom(t *testing.T) {
 	}
 
 	c.Model.FFN = 10
-	if _, err := LoadModel(from.Dir, "", c, special); err == nil || strings.Count(err.Error(), from.Dir) != 1 || !strings.Contains(err.Error(), "has shape [24 16]; expected [10 16]") {
+	if _, err := loadModel(from.Dir, "", c, special, false); err == nil || strings.Count(err.Error(), from.Dir) != 1 || !strings.Contains(err.Error(), "has shape [24 16]; expected [10 16]") {
 		t.Errorf("a run of another shape: %v", err)
 	}
-	if _, err := LoadModel(t.TempDir(), "", c, special); err == nil || strings.Contains(err.Error(), "\n") {
+	if _, err := loadModel(t.TempDir(), "", c, special, false); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

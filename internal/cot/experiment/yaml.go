@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -145,6 +146,9 @@ func overlay(into reflect.Value, n *yaml.Node, path string) []fault {
 	}
 	if n.Tag == "!!null" || n.Load(into.Addr().Interface()) != nil {
 		return []fault{{n.Line, fmt.Sprintf("found %s, expected %s", valueOf(n), Expected(into.Type()))}}
+	}
+	if x := into; x.CanFloat() && (math.IsNaN(x.Float()) || math.IsInf(x.Float(), 0)) { // of which no JSON is made, and so no hash
+		return []fault{{n.Line, fmt.Sprintf("found %s, expected a finite number", valueOf(n))}}
 	}
 	if into.Kind() == reflect.Int && max(into.Int(), -into.Int()) > mostOfAny {
 		return []fault{{n.Line, fmt.Sprintf("found %s, expected a whole number of at most %d", valueOf(n), mostOfAny)}}

@@ -63,6 +63,9 @@ func (e TooLong) Error() string {
 	return fmt.Sprintf("%s: the prompt has %d tokens; the model has room for %d", e.TaskID, e.Tokens, e.Room)
 }
 
+// errNoTokens is the error of a prompt that leaves a plain language model nothing to go on from.
+var errNoTokens = errors.New("the prompt has no tokens; method " + experiment.LM + " needs one at least to go on from")
+
 // Prompts makes tokens of what the recipe asks. It fails with TooLong if the model has
 // no room to answer.
 func (g *Generator) Prompts(problems []eval.Problem) ([][]int, error) {
@@ -75,7 +78,10 @@ func (g *Generator) Prompts(problems []eval.Problem) ([][]int, error) {
 			return nil, fmt.Errorf("%s: %w", p.TaskID, err)
 		}
 		prompts[i] = encodePrompt(g.Run, text, g.Chat)
-		if len(prompts[i]) > room {
+		switch {
+		case len(prompts[i]) == 0 && g.Run.Model.Method.Plain:
+			return nil, fmt.Errorf("%s: %w", p.TaskID, errNoTokens)
+		case len(prompts[i]) > room:
 			return nil, TooLong{p.TaskID, len(prompts[i]), room}
 		}
 	}

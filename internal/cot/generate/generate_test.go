@@ -61,6 +61,48 @@ func problems(names ...string) []eval.Problem {
 	return all
 }
 
+// A sample that ends where the model has no position left takes all of them, and can be scored.
+func TestSamplesToTheLastPositionAreReadBack(t *testing.T) {
+	for _, m := range experiment.Methods {
+		if !m.Scores {
+			continue
+		}
+		run := freshRun(t, m.Name)
+		room := run.Experiment.Model.MaxTokens
+		long := hot
+		long.MaxTokens = room
+		g := generator(t, run, asIs(), long, 4, 4)
+		full := 0
+		err := g.Each(context.Background(), problems("x"), g.Options(), func(p eval.Problem, s cot.Sample) error {
+			line, err := g.Line(p, s)
+			if err != nil {
+				return err
+			}
+			if positions(m, s) == room {
+				full++
+			}
+			_, err = Parse(run, line)
+			return err
+		})
+		if err != nil || full == 0 {
+			t.Errorf("%s: %d samples take all %d positions; error %v", m.Name, full, room, err)
+		}
+	}
+}
+
+// A plain language model has nothing to go on from after a prompt without tokens.
+func TestEmptyPrompts(t *testing.T) {
+	const want = "empty: the prompt has no tokens; method lm needs one at least to go on from"
+	g := generator(t, freshRun(t, experiment.LM), asIs(), hot, 1, 1)
+	if _, err := g.Prompts([]eval.Problem{{TaskID: "empty"}}); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	g = generator(t, freshRun(t, "direct"), asIs(), hot, 1, 1)
+	if _, err := g.All(context.Background(), []eval.Problem{{TaskID: "empty"}}, g.Options()); err != nil {
+		t.Errorf("method direct: %v", err)
+	}
+}
+
 // TestStopsEndSamples compares samples with and without stops: a stop, of the recipe or
 // of the settings, cuts the text, ends the drawing, and leaves a line that can be scored
 // as it was drawn.

@@ -182,6 +182,8 @@ func Parse(run *experiment.Run, line eval.Sample) (cot.Sample, error) {
 	switch {
 	case t.prompt == "":
 		return s, fmt.Errorf("it has no prompt; expected a line that nfcot sample wrote")
+	case len(s.Prompt) == 0 && run.Model.Method.Plain:
+		return s, errNoTokens
 	case t.thinking != "":
 		return s, fmt.Errorf("it was thought by --thinking %s, which has no exact likelihood", t.thinking)
 	case t.endedBy < 0 || t.endedBy > len(run.Model.Special.MoreEOS):
@@ -205,16 +207,19 @@ func Parse(run *experiment.Run, line eval.Sample) (cot.Sample, error) {
 		}
 		s.Thoughts = tensor.From(flat, o.K, o.D)
 	}
-	if rows, room := positions(s), run.Experiment.Model.MaxTokens; rows > room {
+	if rows, room := positions(run.Model.Method, s), run.Experiment.Model.MaxTokens; rows > room {
 		return s, fmt.Errorf("it takes %d positions; the model has %d", rows, room)
 	}
 	return s, nil
 }
 
-// positions is the number of rows that scoring a sample reads: the last token is
+// positions is the number of rows that scoring a sample of a method reads: the last token is
 // predicted but read by no one.
-func positions(s cot.Sample) int {
-	rows := len(s.Prompt) + 1 + max(0, s.Drawn()-1)
+func positions(m experiment.Method, s cot.Sample) int {
+	rows := len(s.Prompt) + max(0, s.Drawn()-1)
+	if !m.Plain { // a token stands between prompt and answer, chain or thoughts
+		rows++
+	}
 	if s.Thoughts != nil {
 		rows += s.Thoughts.Rows()
 	}

@@ -23,7 +23,7 @@ func Records(p *Plan, dir, to string) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		if !exists(j.Done) || j.interrupted() {
+		if !exists(j.recorded()) || j.interrupted() {
 			continue
 		}
 		if err := j.record(from, filepath.Join(to, name)); err != nil {
@@ -32,6 +32,15 @@ func Records(p *Plan, dir, to string) (n int, err error) {
 		n++
 	}
 	return n, keepLines[json.RawMessage](filepath.Join(dir, madeFile), filepath.Join(to, madeFile), nil)
+}
+
+// recorded is a file that is there when the job is done, and stays: weights may have been deleted since, or be those that
+// records of a study do without.
+func (j *job) recorded() string {
+	if j.State != "" {
+		return ckpt.OrCompressed(filepath.Join(j.out, experiment.MetricsFile))
+	}
+	return j.Done
 }
 
 // record copies what is kept of a job.

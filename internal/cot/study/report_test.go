@@ -276,6 +276,31 @@ func TestReportOfSeveralTasks(t *testing.T) {
 	}
 }
 
+// The axis has what a training began from, also where no other section looks at that.
+func TestBudgetOfATrainingFromAnother(t *testing.T) {
+	p, err := planOf(t, `seeds: {two: [1, 2]}
+entries:
+- {id: r-10, seeds: two, train: {method: cot, data: ./x, set: {batch: 4}}}
+- {id: s-20, seeds: two, train: {init: r-10, data: ./x, set: {batch: 8}}}
+- {id: e, seeds: two, eval: {model: s-20, bench: b}}
+report:
+- {title: R, budget: {over: examples, lines: [{name: L, ids: [e]}]}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	fakeResults(t, p, dir)
+	report, err := NewReport(p, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := report.Sections[0].Tables[0].Rows
+	if len(rows) != 2 || rows[0][2] != "200" || rows[1][2] != "200" { // 10 steps of 4 examples and 20 of 8
+		t.Errorf("the table has %q", rows)
+	}
+}
+
 func TestBudgetAxes(t *testing.T) {
 	for over, want := range map[string]string{"steps": `over is "steps"; want flops or examples`, "examples": "entry e: how many examples a step has is not in the plan"} {
 		_, err := planOf(t, small+"report:\n- {title: R, budget: {over: "+over+", lines: [{name: L, ids: [e]}]}}\n")

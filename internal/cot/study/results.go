@@ -59,6 +59,13 @@ func collect(p *Plan, dir string) (*results, error) {
 			used[m.ID] = true
 		}
 	}
+	for _, s := range p.Report {
+		for ref := range refs(s.Budget) { // whose axis has what a training began from, too
+			for _, run := range p.trainings(p.byID[ref.ID]) {
+				used[run.ID] = true
+			}
+		}
+	}
 	for i := range p.Entries {
 		if e := &p.Entries[i]; used[e.ID] {
 			if err := r.read(e); err != nil {

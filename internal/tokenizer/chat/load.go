@@ -46,12 +46,11 @@ func Load(dir string) (*Templates, error) {
 	fromFiles := map[string]string{}
 	paths := map[string]string{"default": filepath.Join(dir, templateFile)}
 	for _, folder := range []string{templatesDir2, templatesDir} {
-		more, err := filepath.Glob(filepath.Join(dir, folder, "*"+extension))
-		if err != nil {
-			return nil, err
-		}
-		for _, path := range more {
-			paths[strings.TrimSuffix(filepath.Base(path), extension)] = path
+		files, _ := os.ReadDir(filepath.Join(dir, folder)) // most models have none
+		for _, file := range files {
+			if name, ok := strings.CutSuffix(file.Name(), extension); ok {
+				paths[name] = filepath.Join(dir, folder, file.Name())
+			}
 		}
 	}
 	for name, path := range paths {

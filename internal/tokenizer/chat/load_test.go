@@ -30,7 +30,7 @@ func TestLoad(t *testing.T) {
 		"no name":                          {files: map[string]string{configFile: `{"chat_template":[{"template":"d"}]}`}, err: "entry 0 lacks"},
 		"not UTF-8":                        {files: map[string]string{templateFile: "\xff"}, err: templateFile + ": not UTF-8"},
 	} {
-		dir := t.TempDir()
+		dir := filepath.Join(t.TempDir(), "model[1") // which is no pattern
 		for file, content := range c.files {
 			path := filepath.Join(dir, file)
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
