@@ -45,6 +45,9 @@ func (d *document) addBeside(dir string) error {
 	if err != nil {
 		return err
 	}
+	if string(config["split_special_tokens"]) == "true" {
+		return fmt.Errorf("%s: split_special_tokens is true, which is not implemented: special tokens in a text are tokens here", filepath.Join(dir, configFile))
+	}
 	listed, isListed, err := listedTokens(config)
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, configFile), err)

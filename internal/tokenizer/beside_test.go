@@ -77,6 +77,7 @@ func TestDamagedFilesBeside(t *testing.T) {
 	}
 	for _, c := range []struct{ file, text, want string }{
 		{configFile, `[]`, "found an array, expected an object"},
+		{configFile, `{"split_special_tokens": true}`, "split_special_tokens is true, which is not implemented"},
 		{configFile, `{"added_tokens_decoder": []}`, "added_tokens_decoder is []; expected an object of tokens"},
 		{configFile, `{"added_tokens_decoder": {"1": "x"}}`, `added_tokens_decoder: token "1" is "x"; expected an object with a content and flags`},
 		{configFile, `{"added_tokens_decoder": {"1": {"content": "x", "lstrip": 1}}}`, `token "1" is {"content"`},

@@ -244,7 +244,7 @@ func TestReportOfSeveralTasks(t *testing.T) {
 					t.Errorf("trainings that go on from one another are drawn at %v times the compute of the first, want 1, 2, 3", times)
 				}
 			}
-			if f.Name == "examples" {
+			if s.Title == "How few examples" {
 				var all [][]float64
 				for _, line := range f.Panels[0].Series {
 					var xs []float64
